@@ -1,0 +1,13 @@
+//! Numeric kernels: slices and strides in, slices out.
+//!
+//! Nothing here knows a tensor, a gradient or Python. Every kernel splits its work by shape alone, never by the
+//! number of threads, and combines partial results in a fixed order: one thread and many give the same bits.
+//!
+//! Foundations: [`isa`] (which instructions this CPU has, and compiling one body for each), [`parallel`] (the only
+//! door to threads), [`memory`] (where every buffer comes from), [`layout`] (shape and strides as kernels see them).
+//! Everything else is one family of operations a module.
+
+pub mod isa;
+pub mod layout;
+pub mod memory;
+pub mod parallel;
