@@ -7,6 +7,7 @@
 //! door to threads), [`memory`] (where every buffer comes from), [`layout`] (shape and strides as kernels see them).
 //! Everything else is one family of operations a module.
 
+pub mod element;
 pub mod isa;
 pub mod layout;
 pub mod memory;

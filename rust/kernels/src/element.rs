@@ -1,0 +1,383 @@
+//! The five element types as kernels see them: one arithmetic for generic loops.
+//!
+//! [`Element`] is what all five share; its arithmetic never panics (integers wrap, division by zero gives 0) and its
+//! order propagates NaN. [`Float`] adds what only float32 and float64 have. Methods that depend on the ISA take it as
+//! a type parameter, so that they inline into loops compiled for it.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use crate::isa::Simd;
+use crate::memory::Pod;
+
+/// A number that a buffer may hold: f32, f64, i64, i32, u8. Bool is u8 with the values 0 and 1.
+pub trait Element: Pod + PartialOrd + Default + Debug {
+    /// Zero.
+    const ZERO: Self;
+    /// One.
+    const ONE: Self;
+    /// Below or equal to every other value: minus infinity for floats.
+    const LOWEST: Self;
+    /// Above or equal to every other value: infinity for floats.
+    const HIGHEST: Self;
+
+    /// The nearest value to `x`, as Rust's `as` converts.
+    fn from_f64(x: f64) -> Self;
+    /// This value as float32, as Rust's `as` converts.
+    fn to_f32(self) -> f32;
+    /// This value as float64, as Rust's `as` converts.
+    fn to_f64(self) -> f64;
+    /// This value as int64, as Rust's `as` converts: floats truncate and saturate.
+    fn to_i64(self) -> i64;
+    /// This value as int32, as Rust's `as` converts: floats truncate and saturate, integers wrap.
+    fn to_i32(self) -> i32;
+    /// This value as uint8, as Rust's `as` converts: floats truncate and saturate, integers wrap.
+    fn to_u8(self) -> u8;
+    /// `x` converted to this type.
+    fn cast_from<T: Element>(x: T) -> Self;
+
+    /// `self + other`; integers wrap.
+    #[must_use]
+    fn wrapping_add(self, other: Self) -> Self;
+    /// `self - other`; integers wrap.
+    #[must_use]
+    fn wrapping_sub(self, other: Self) -> Self;
+    /// `self * other`; integers wrap.
+    #[must_use]
+    fn wrapping_mul(self, other: Self) -> Self;
+    /// `-self`; integers wrap.
+    #[must_use]
+    fn wrapping_neg(self) -> Self;
+    /// `self / other`; integers truncate, and give 0 for a zero divisor.
+    #[must_use]
+    fn divide(self, other: Self) -> Self;
+    /// The quotient rounded down, as Python's `//`; integers give 0 for a zero divisor.
+    #[must_use]
+    fn floor_divide(self, other: Self) -> Self;
+    /// The remainder that has the divisor's sign, as Python's `%`; integers give 0 for a zero divisor.
+    #[must_use]
+    fn remainder(self, other: Self) -> Self;
+    /// `self` to the power `exponent`. Integers wrap; a negative exponent truncates the exact result.
+    #[must_use]
+    fn pow<S: Simd>(self, exponent: Self) -> Self;
+    /// Absolute value; integers wrap.
+    #[must_use]
+    fn magnitude(self) -> Self;
+    /// -1, 0 or 1; NaN for NaN.
+    #[must_use]
+    fn sign(self) -> Self;
+    /// Whether this is a float's NaN.
+    fn is_nan(self) -> bool;
+
+    /// The larger value; NaN if either is.
+    #[inline(always)]
+    #[must_use]
+    fn maximum(self, other: Self) -> Self {
+        if self > other || self.is_nan() { self } else { other }
+    }
+
+    /// The smaller value; NaN if either is.
+    #[inline(always)]
+    #[must_use]
+    fn minimum(self, other: Self) -> Self {
+        if self < other || self.is_nan() { self } else { other }
+    }
+}
+
+/// float32 or float64.
+pub trait Float:
+    Element
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+{
+    /// Distance from 1 to the next value.
+    const EPSILON: Self;
+    /// Not a number.
+    const NAN: Self;
+
+    /// `self * b + c`, fused where the ISA has FMA.
+    #[must_use]
+    fn fma<S: Simd>(self, b: Self, c: Self) -> Self;
+    /// Square root.
+    #[must_use]
+    fn sqrt(self) -> Self;
+    /// Largest integer that is not above.
+    #[must_use]
+    fn floor(self) -> Self;
+    /// Smallest integer that is not below.
+    #[must_use]
+    fn ceil(self) -> Self;
+    /// Nearest integer, ties to even.
+    #[must_use]
+    fn round(self) -> Self;
+    /// The integer part.
+    #[must_use]
+    fn trunc(self) -> Self;
+    /// Neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// Plus or minus infinity.
+    fn is_infinite(self) -> bool;
+    /// Angle of the point `(x, self)`.
+    #[must_use]
+    fn atan2(self, x: Self) -> Self;
+}
+
+macro_rules! conversions {
+    ($to_self:ident) => {
+        #[inline(always)]
+        fn from_f64(x: f64) -> Self {
+            x as Self
+        }
+        #[inline(always)]
+        fn to_f32(self) -> f32 {
+            self as f32
+        }
+        #[inline(always)]
+        fn to_f64(self) -> f64 {
+            self as f64
+        }
+        #[inline(always)]
+        fn to_i64(self) -> i64 {
+            self as i64
+        }
+        #[inline(always)]
+        fn to_i32(self) -> i32 {
+            self as i32
+        }
+        #[inline(always)]
+        fn to_u8(self) -> u8 {
+            self as u8
+        }
+        #[inline(always)]
+        fn cast_from<T: Element>(x: T) -> Self {
+            x.$to_self()
+        }
+    };
+}
+
+macro_rules! integer {
+    ($t:ty, $to_self:ident, |$x:ident| $magnitude:expr, $sign:expr) => {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_possible_wrap,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            clippy::cast_lossless,
+            trivial_numeric_casts,
+            reason = "these are the conversions, for every pair of types; the trait says how they round"
+        )]
+        impl Element for $t {
+            const ZERO: Self = 0;
+            const ONE: Self = 1;
+            const LOWEST: Self = <$t>::MIN;
+            const HIGHEST: Self = <$t>::MAX;
+            conversions!($to_self);
+            #[inline(always)]
+            fn wrapping_add(self, other: Self) -> Self {
+                <$t>::wrapping_add(self, other)
+            }
+            #[inline(always)]
+            fn wrapping_sub(self, other: Self) -> Self {
+                <$t>::wrapping_sub(self, other)
+            }
+            #[inline(always)]
+            fn wrapping_mul(self, other: Self) -> Self {
+                <$t>::wrapping_mul(self, other)
+            }
+            #[inline(always)]
+            fn wrapping_neg(self) -> Self {
+                <$t>::wrapping_neg(self)
+            }
+            #[inline(always)]
+            fn divide(self, other: Self) -> Self {
+                if other == 0 { 0 } else { self.wrapping_div(other) }
+            }
+            #[inline(always)]
+            #[allow(unused_comparisons, reason = "one body for signed and unsigned")]
+            fn floor_divide(self, other: Self) -> Self {
+                if other == 0 {
+                    return 0;
+                }
+                let rest = self.wrapping_rem(other);
+                let opposite = rest != 0 && (rest < 0) != (other < 0);
+                self.wrapping_div(other).wrapping_sub(Self::from(opposite))
+            }
+            #[inline(always)]
+            #[allow(unused_comparisons, reason = "one body for signed and unsigned")]
+            fn remainder(self, other: Self) -> Self {
+                if other == 0 {
+                    return 0;
+                }
+                let rest = self.wrapping_rem(other);
+                if rest != 0 && (rest < 0) != (other < 0) { rest.wrapping_add(other) } else { rest }
+            }
+            #[inline(always)]
+            #[allow(unused_comparisons, reason = "one body for signed and unsigned")]
+            fn pow<S: Simd>(self, exponent: Self) -> Self {
+                if exponent < 0 {
+                    return match self {
+                        1 => 1,
+                        x if x == <$t>::wrapping_neg(1) => {
+                            if exponent & 1 == 0 {
+                                1
+                            } else {
+                                self
+                            }
+                        }
+                        _ => 0,
+                    };
+                }
+                let (mut result, mut square, mut rest): (Self, Self, Self) = (1, self, exponent);
+                while rest != 0 {
+                    if rest & 1 == 1 {
+                        result = result.wrapping_mul(square);
+                    }
+                    square = square.wrapping_mul(square);
+                    rest >>= 1;
+                }
+                result
+            }
+            #[inline(always)]
+            fn magnitude(self) -> Self {
+                let $x = self;
+                $magnitude
+            }
+            #[inline(always)]
+            fn sign(self) -> Self {
+                let $x = self;
+                $sign
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                false
+            }
+        }
+    };
+}
+integer!(i64, to_i64, |x| x.wrapping_abs(), x.signum());
+integer!(i32, to_i32, |x| x.wrapping_abs(), x.signum());
+integer!(u8, to_u8, |x| x, x.min(1));
+
+macro_rules! float {
+    ($t:ident, $to_self:ident, $fma:ident) => {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_lossless,
+            trivial_numeric_casts,
+            reason = "these are the conversions, for every pair of types; the trait says how they round"
+        )]
+        impl Element for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const LOWEST: Self = <$t>::NEG_INFINITY;
+            const HIGHEST: Self = <$t>::INFINITY;
+            conversions!($to_self);
+            #[inline(always)]
+            fn wrapping_add(self, other: Self) -> Self {
+                self + other
+            }
+            #[inline(always)]
+            fn wrapping_sub(self, other: Self) -> Self {
+                self - other
+            }
+            #[inline(always)]
+            fn wrapping_mul(self, other: Self) -> Self {
+                self * other
+            }
+            #[inline(always)]
+            fn wrapping_neg(self) -> Self {
+                -self
+            }
+            #[inline(always)]
+            fn divide(self, other: Self) -> Self {
+                self / other
+            }
+            #[inline(always)]
+            fn floor_divide(self, other: Self) -> Self {
+                if other == 0.0 {
+                    return self / other;
+                }
+                let rest = self % other;
+                let opposite = rest != 0.0 && (rest < 0.0) != (other < 0.0);
+                let quotient = (self - rest) / other - if opposite { 1.0 } else { 0.0 };
+                if quotient == 0.0 {
+                    return <$t>::copysign(0.0, self / other);
+                }
+                let floor = quotient.floor();
+                if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+            }
+            #[inline(always)]
+            fn remainder(self, other: Self) -> Self {
+                let rest = self % other;
+                if rest != 0.0 && (rest < 0.0) != (other < 0.0) { rest + other } else { rest }
+            }
+            #[inline(always)]
+            fn pow<S: Simd>(self, exponent: Self) -> Self {
+                self.powf(exponent)
+            }
+            #[inline(always)]
+            fn magnitude(self) -> Self {
+                self.abs()
+            }
+            #[inline(always)]
+            fn sign(self) -> Self {
+                let unit = <$t>::copysign(1.0, self);
+                if self == 0.0 || self.is_nan() { self } else { unit }
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                self != self
+            }
+        }
+
+        impl Float for $t {
+            const EPSILON: Self = <$t>::EPSILON;
+            const NAN: Self = <$t>::NAN;
+            #[inline(always)]
+            fn fma<S: Simd>(self, b: Self, c: Self) -> Self {
+                S::$fma(self, b, c)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$t>::sqrt(self)
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                <$t>::floor(self)
+            }
+            #[inline(always)]
+            fn ceil(self) -> Self {
+                <$t>::ceil(self)
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                self.round_ties_even()
+            }
+            #[inline(always)]
+            fn trunc(self) -> Self {
+                <$t>::trunc(self)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                <$t>::is_finite(self)
+            }
+            #[inline(always)]
+            fn is_infinite(self) -> bool {
+                <$t>::is_infinite(self)
+            }
+            #[inline(always)]
+            fn atan2(self, x: Self) -> Self {
+                <$t>::atan2(self, x)
+            }
+        }
+    };
+}
+float!(f32, to_f32, fma32);
+float!(f64, to_f64, fma64);
