@@ -1,0 +1,336 @@
+//! Arrays: storage, layout and dtype. They know no gradient.
+
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Layout, Show, numel};
+use crate::storage::Storage;
+use crate::with_dtype;
+use dlcore_kernels::copy;
+use dlcore_kernels::layout::Strided;
+use dlcore_kernels::memory::{Buffer, Pod};
+use std::sync::Arc;
+
+/// A strided window over shared memory. Cloning shares; operations make new ones.
+#[derive(Clone)]
+pub struct Array {
+    storage: Arc<Storage>,
+    layout: Layout,
+    dtype: DType,
+}
+
+/// Rust types that store a dtype's elements. `u8` stores both uint8 and bool; it means uint8 here.
+pub trait Native: Pod {
+    /// The dtype of a slice of this type.
+    const DTYPE: DType;
+}
+impl Native for u8 {
+    const DTYPE: DType = DType::U8;
+}
+impl Native for i32 {
+    const DTYPE: DType = DType::I32;
+}
+impl Native for i64 {
+    const DTYPE: DType = DType::I64;
+}
+impl Native for f32 {
+    const DTYPE: DType = DType::F32;
+}
+impl Native for f64 {
+    const DTYPE: DType = DType::F64;
+}
+
+impl Array {
+    /// A new contiguous array that `fill` writes; `fill` must write every element.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when there is none, [`Error::Value`] for an impossible shape, and what `fill` returns.
+    pub fn build<T: Native>(op: &str, shape: &[usize], fill: impl FnOnce(&mut [T]) -> Result<()>) -> Result<Self> {
+        Self::build_as(op, T::DTYPE, shape, fill)
+    }
+
+    /// As [`Array::build`] for a dtype that `T` also stores: bool, stored as `u8`.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn build_as<T: Native>(
+        op: &str,
+        dtype: DType,
+        shape: &[usize],
+        fill: impl FnOnce(&mut [T]) -> Result<()>,
+    ) -> Result<Self> {
+        debug_assert_eq!(dtype.size(), size_of::<T>());
+        let mut buffer = allocate(op, dtype, shape)?;
+        fill(buffer.as_mut_slice())?;
+        Ok(Self::from_buffer(buffer, dtype, Layout::contiguous(shape)))
+    }
+
+    /// Wraps a buffer whose elements `layout` describes.
+    #[must_use]
+    pub fn from_buffer(buffer: Buffer, dtype: DType, layout: Layout) -> Self {
+        Self::from_storage(Arc::new(Storage::new(buffer, false)), dtype, layout)
+    }
+
+    /// Wraps a storage whose elements `layout` describes. Panics where the layout leaves the storage.
+    #[must_use]
+    pub fn from_storage(storage: Arc<Storage>, dtype: DType, layout: Layout) -> Self {
+        layout.strided().check(storage.buffer().len() / dtype.size());
+        Self { storage, layout, dtype }
+    }
+
+    /// A new array of `values` in row-major order.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn from_slice<T: Native>(op: &str, values: &[T], shape: &[usize]) -> Result<Self> {
+        Self::build(op, shape, |out: &mut [T]| {
+            out.copy_from_slice(values);
+            Ok(())
+        })
+    }
+
+    /// A new array with every element `value`.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn full(op: &str, shape: &[usize], value: Scalar, dtype: DType) -> Result<Self> {
+        let buffer = if value.to_f64().to_bits() == 0 {
+            Buffer::try_zeroed(byte_len(op, dtype, shape)?).map_err(|_| out_of_memory(op, dtype, shape))?
+        } else {
+            let mut buffer = allocate(op, dtype, shape)?;
+            fill(&mut buffer, value, dtype);
+            buffer
+        };
+        Ok(Self::from_buffer(buffer, dtype, Layout::contiguous(shape)))
+    }
+
+    /// A new array of zeros.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn zeros(op: &str, shape: &[usize], dtype: DType) -> Result<Self> {
+        Self::full(op, shape, Scalar::Float(0.0), dtype)
+    }
+
+    /// Element type.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Extents.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.layout.shape
+    }
+
+    /// Number of dimensions.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.layout.rank()
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn numel(&self) -> usize {
+        self.layout.numel()
+    }
+
+    /// Shape, strides and offset.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The layout as kernels take it.
+    #[must_use]
+    pub fn strided(&self) -> Strided<'_> {
+        self.layout.strided()
+    }
+
+    /// The shared memory.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    /// The whole storage as elements of `T`, to be read through [`Array::strided`].
+    #[must_use]
+    pub fn data<T: Native>(&self) -> &[T] {
+        debug_assert_eq!(self.dtype.size(), size_of::<T>());
+        self.storage.buffer().as_slice()
+    }
+
+    /// The elements in row-major order. The array must be contiguous.
+    #[must_use]
+    pub fn elements<T: Native>(&self) -> &[T] {
+        debug_assert!(self.layout.is_contiguous());
+        &self.data()[self.layout.offset..self.layout.offset + self.numel()]
+    }
+
+    /// Whether both share memory.
+    #[must_use]
+    pub fn shares_storage(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.storage, &other.storage)
+    }
+
+    /// The same memory under another layout.
+    #[must_use]
+    pub fn view(&self, layout: Layout) -> Self {
+        debug_assert!({
+            layout.strided().check(self.storage.buffer().len() / self.dtype.size());
+            true
+        });
+        Self { storage: self.storage.clone(), layout, dtype: self.dtype }
+    }
+
+    /// The same elements without gaps: itself where it is contiguous, otherwise a copy.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn contiguous(&self, op: &str) -> Result<Self> {
+        if self.layout.is_contiguous() { Ok(self.clone()) } else { self.copy(op) }
+    }
+
+    /// A contiguous copy.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn copy(&self, op: &str) -> Result<Self> {
+        with_dtype!(self.dtype, T => Self::build_as(op, self.dtype, self.shape(), |out: &mut [T]| {
+            copy::copy(self.data::<T>(), self.strided(), out);
+            Ok(())
+        }))
+    }
+
+    /// The elements converted to `dtype`: itself where that is its dtype already.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn cast(&self, op: &str, dtype: DType) -> Result<Self> {
+        if dtype == self.dtype {
+            return Ok(self.clone());
+        }
+        if dtype == DType::Bool {
+            return with_dtype!(self.dtype, S => Self::build_as(op, dtype, self.shape(), |out: &mut [u8]| {
+                copy::cast_to_bool(self.data::<S>(), self.strided(), out);
+                Ok(())
+            }));
+        }
+        with_dtype!(self.dtype, S => with_dtype!(dtype, D => {
+            Self::build_as(op, dtype, self.shape(), |out: &mut [D]| {
+                copy::cast::<S, D>(self.data::<S>(), self.strided(), out);
+                Ok(())
+            })
+        }))
+    }
+
+    /// Broadcast to `shape`, as a view.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the shapes do not fit.
+    pub fn expand(&self, op: &str, shape: &[usize]) -> Result<Self> {
+        Ok(self.view(self.layout.expand(op, shape)?))
+    }
+
+    /// The same elements under another shape: a view where the layout allows it, otherwise a copy.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the element counts differ; otherwise as [`Array::build`].
+    pub fn reshape(&self, op: &str, shape: &[usize]) -> Result<Self> {
+        if numel(op, shape)? != self.numel() {
+            let (from, to) = (Show(self.shape()), Show(shape));
+            let (have, want) = (self.numel(), shape.iter().product::<usize>());
+            return Err(Error::shape(
+                op,
+                format_args!("cannot view {from} ({have} elements) as {to} ({want} elements)"),
+            ));
+        }
+        match self.layout.reshape(shape) {
+            Some(layout) => Ok(self.view(layout)),
+            None => Ok(self.copy(op)?.view(Layout::contiguous(shape))),
+        }
+    }
+
+    /// Writes the elements of `source` (same dtype; broadcast to this shape) into this array's memory.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for read-only memory or a window that overlaps itself, [`Error::Shape`] for shapes that do
+    /// not broadcast.
+    pub fn write(&self, op: &'static str, source: &Self) -> Result<()> {
+        if self.storage.is_read_only() {
+            return Err(Error::value(op, "the tensor's memory is read-only (lent by its owner); clone() it first"));
+        }
+        if self.layout.strides.iter().zip(self.shape()).any(|(&stride, &extent)| stride == 0 && extent > 1) {
+            return Err(Error::value(
+                op,
+                "several elements of an expanded tensor share memory; clone() it before writing",
+            ));
+        }
+        let source = source.expand(op, self.shape())?.cast(op, self.dtype)?;
+        with_dtype!(self.dtype, T => {
+            copy::copy_into::<T>(self.storage.buffer(), self.strided(), source.storage.buffer(), source.strided());
+        });
+        self.storage.written_by(op);
+        Ok(())
+    }
+
+    /// The element of a one-element array.
+    ///
+    /// # Errors
+    /// [`Error::Value`] when there is not exactly one.
+    pub fn item(&self) -> Result<Scalar> {
+        if self.numel() != 1 {
+            return Err(Error::value(
+                "item",
+                format_args!(
+                    "only a one-element tensor becomes a Python number; this one has shape {}",
+                    Show(self.shape())
+                ),
+            ));
+        }
+        let at = self.layout.offset;
+        Ok(match self.dtype {
+            DType::Bool => Scalar::Bool(self.data::<u8>()[at] != 0),
+            DType::U8 => Scalar::Int(self.data::<u8>()[at].into()),
+            DType::I32 => Scalar::Int(self.data::<i32>()[at].into()),
+            DType::I64 => Scalar::Int(self.data::<i64>()[at]),
+            DType::F32 => Scalar::Float(self.data::<f32>()[at].into()),
+            DType::F64 => Scalar::Float(self.data::<f64>()[at]),
+        })
+    }
+
+    /// Shape as an owned value.
+    #[must_use]
+    pub fn dims(&self) -> Dims {
+        self.layout.shape.clone()
+    }
+}
+
+fn byte_len(op: &str, dtype: DType, shape: &[usize]) -> Result<usize> {
+    Ok(numel(op, shape)? * dtype.size())
+}
+
+fn allocate(op: &str, dtype: DType, shape: &[usize]) -> Result<Buffer> {
+    Buffer::try_uninit(byte_len(op, dtype, shape)?).map_err(|_| out_of_memory(op, dtype, shape))
+}
+
+fn out_of_memory(op: &str, dtype: DType, shape: &[usize]) -> Error {
+    let bytes = shape.iter().product::<usize>() * dtype.size();
+    Error::Memory(format!("{op}: no memory for a {dtype} tensor of shape {} ({} MB)", Show(shape), bytes / 1_000_000))
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what a conversion of a fill value means")]
+fn fill(buffer: &mut Buffer, value: Scalar, dtype: DType) {
+    let (float, int) = match value {
+        Scalar::Int(value) => (value as f64, value),
+        other => (other.to_f64(), other.to_f64() as i64),
+    };
+    match dtype {
+        DType::Bool => copy::fill(buffer.as_mut_slice(), u8::from(float != 0.0)),
+        DType::U8 => copy::fill(buffer.as_mut_slice(), int as u8),
+        DType::I32 => copy::fill(buffer.as_mut_slice(), int as i32),
+        DType::I64 => copy::fill(buffer.as_mut_slice(), int),
+        DType::F32 => copy::fill(buffer.as_mut_slice(), float as f32),
+        DType::F64 => copy::fill(buffer.as_mut_slice(), float),
+    }
+}

@@ -1,0 +1,353 @@
+//! What an operation is, and the one door through which every operation goes.
+
+use crate::array::Array;
+use crate::autograd::mode;
+use crate::autograd::node::{Backward, Edges, Gradients, Node};
+use crate::autograd::tensor::{Tensor, Tracking};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::layout::Dims;
+use crate::ops::cast::Cast;
+use crate::ops::sample::{Params, Sample};
+use smallvec::{SmallVec, smallvec};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// What an operation computes. The first array is the differentiable output; any others are auxiliary: kept for
+/// backward, or handed to the caller without a gradient (indices of a maximum, statistics of a norm).
+pub type Outputs = SmallVec<[Array; 1]>;
+
+/// A differentiable operation. Its fields are its parameters; its inputs are arrays. Forward, backward and samples
+/// stand together and none can be left out.
+pub trait Operation: Clone + Debug + Send + Sync + Sized + 'static {
+    /// The name that messages, the registry and Python use.
+    const NAME: &'static str;
+    /// How differing dtypes of the inputs are brought together before `forward`.
+    const PROMOTION: Promotion = Promotion::Keep;
+
+    /// Computes the outputs.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the inputs; see [`Error`].
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
+
+    /// Gradients with respect to each input, written with differentiable operations so that they can be
+    /// differentiated again. Where recording is off (`mode::is_recording()`), a fused kernel may do it in one pass.
+    ///
+    /// # Errors
+    /// What the operations used return.
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients>;
+
+    /// Which inputs and outputs `backward` reads, given which inputs need a gradient.
+    fn saves(&self, needs: Needs) -> Saves;
+
+    /// Small examples that tests generate everything from.
+    fn samples() -> Vec<Sample<Self>>;
+
+    /// The parameters by name, for the numpy reference of the tests.
+    fn params(&self) -> Params {
+        Vec::new()
+    }
+}
+
+/// An operation without a gradient: its output does not vary smoothly, or is not a float.
+pub trait Discrete: Clone + Debug + Send + Sync + Sized + 'static {
+    /// The name that messages, the registry and Python use.
+    const NAME: &'static str;
+    /// How differing dtypes of the inputs are brought together before `forward`.
+    const PROMOTION: Promotion = Promotion::Keep;
+
+    /// Computes the outputs.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the inputs; see [`Error`].
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
+
+    /// Small examples that tests generate everything from.
+    fn samples() -> Vec<Sample<Self>>;
+
+    /// The parameters by name, for the numpy reference of the tests.
+    fn params(&self) -> Params {
+        Vec::new()
+    }
+}
+
+/// How an operation treats the dtypes of its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promotion {
+    /// Takes each input as it is.
+    Keep,
+    /// All inputs in their common dtype.
+    Common,
+    /// All inputs in their common dtype, float32 at least: mathematical functions.
+    Float,
+}
+
+/// Which inputs need a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs(u32);
+
+impl Needs {
+    /// Whether input `i` needs a gradient.
+    #[must_use]
+    pub fn input(self, i: usize) -> bool {
+        self.0 >> i.min(31) & 1 == 1
+    }
+}
+
+/// Which inputs and outputs an operation keeps for its backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saves {
+    inputs: u32,
+    outputs: bool,
+}
+
+impl Saves {
+    /// Nothing: shapes and dtypes are always known.
+    pub const NOTHING: Self = Self { inputs: 0, outputs: false };
+    /// Every input.
+    pub const INPUTS: Self = Self { inputs: u32::MAX, outputs: false };
+    /// Every output.
+    pub const OUTPUTS: Self = Self { inputs: 0, outputs: true };
+
+    /// Input `i` as well, if `condition`.
+    #[must_use]
+    pub const fn input_if(mut self, i: usize, condition: bool) -> Self {
+        if condition {
+            self.inputs |= 1 << i;
+        }
+        self
+    }
+
+    /// Input `i` as well.
+    #[must_use]
+    pub const fn input(self, i: usize) -> Self {
+        self.input_if(i, true)
+    }
+
+    /// The outputs as well.
+    #[must_use]
+    pub const fn outputs(mut self) -> Self {
+        self.outputs = true;
+        self
+    }
+
+    fn has(self, i: usize) -> bool {
+        self.inputs >> i.min(31) & 1 == 1
+    }
+}
+
+/// What a backward sees: shapes, dtypes and needs of the inputs, and the values that were saved.
+pub struct Context<'a> {
+    node: &'a Arc<Node>,
+    name: &'static str,
+    needs: Needs,
+    inputs: &'a [SavedInput],
+    outputs: &'a [SavedArray],
+}
+
+struct SavedInput {
+    shape: Dims,
+    dtype: DType,
+    value: Option<(Tensor, u64)>,
+}
+
+struct SavedArray {
+    array: Array,
+    version: u64,
+}
+
+impl Context<'_> {
+    /// Whether input `i` needs a gradient.
+    #[must_use]
+    pub fn needs(&self, i: usize) -> bool {
+        self.needs.input(i)
+    }
+
+    /// Number of inputs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Whether there are no inputs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
+    /// Shape of input `i`.
+    #[must_use]
+    pub fn shape(&self, i: usize) -> &[usize] {
+        &self.inputs[i].shape
+    }
+
+    /// Dtype of input `i`.
+    #[must_use]
+    pub fn dtype(&self, i: usize) -> DType {
+        self.inputs[i].dtype
+    }
+
+    /// The saved input `i`, with its place in the graph.
+    ///
+    /// # Errors
+    /// [`Error::Gradient`] when it was overwritten since. Panics when `saves` did not ask for it.
+    pub fn input(&self, i: usize) -> Result<Tensor> {
+        let (tensor, version) =
+            self.inputs[i].value.as_ref().expect("`saves` asks for every input that backward reads");
+        self.unchanged(tensor.array(), *version, "input")?;
+        Ok(tensor.clone())
+    }
+
+    /// The saved differentiable output, as the output of this very operation.
+    ///
+    /// # Errors
+    /// [`Error::Gradient`] when it was overwritten since. Panics when `saves` did not ask for it.
+    pub fn output(&self) -> Result<Tensor> {
+        let saved = &self.outputs[0];
+        self.unchanged(&saved.array, saved.version, "output")?;
+        Ok(Tensor::new(saved.array.clone(), Tracking::Node(self.node.clone())))
+    }
+
+    /// The saved auxiliary output `i` (1 is the first), a constant.
+    ///
+    /// # Errors
+    /// [`Error::Gradient`] when it was overwritten since. Panics when `saves` did not ask for it.
+    pub fn auxiliary(&self, i: usize) -> Result<Tensor> {
+        let saved = &self.outputs[i];
+        self.unchanged(&saved.array, saved.version, "output")?;
+        Ok(Tensor::from(saved.array.clone()))
+    }
+
+    fn unchanged(&self, array: &Array, version: u64, what: &str) -> Result<()> {
+        let storage = array.storage();
+        if storage.version() == version {
+            return Ok(());
+        }
+        Err(Error::gradient(
+            self.name,
+            format_args!(
+                "the {what} of shape {} that backward needs was overwritten in place by {} after it was used; \
+                 write to a clone(), or compute out of place",
+                crate::layout::Show(array.shape()),
+                storage.last_writer(),
+            ),
+        ))
+    }
+}
+
+struct Recorded<O> {
+    op: O,
+    needs: Needs,
+    inputs: SmallVec<[SavedInput; 3]>,
+    outputs: SmallVec<[SavedArray; 1]>,
+}
+
+impl<O: Operation> Backward for Recorded<O> {
+    fn backward(&self, node: &Arc<Node>, grad: &Tensor) -> Result<Gradients> {
+        let context = Context { node, name: O::NAME, needs: self.needs, inputs: &self.inputs, outputs: &self.outputs };
+        self.op.backward(&context, grad)
+    }
+}
+
+/// Runs `op` and records it where a gradient is wanted; the differentiable output alone.
+///
+/// # Errors
+/// What the operation returns.
+pub fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
+    Ok(apply_all(op, inputs)?.swap_remove(0))
+}
+
+/// Runs `op` and records it where a gradient is wanted; all outputs, the differentiable one first.
+///
+/// # Errors
+/// What the operation returns.
+pub fn apply_all<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let Some(promoted) = promote(O::PROMOTION, inputs)? else {
+        return run(op, inputs);
+    };
+    run(op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
+}
+
+fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let arrays: SmallVec<[&Array; 4]> = inputs.iter().map(|t| t.array()).collect();
+    let outputs = op.forward(&arrays)?;
+    note_view(&outputs, &arrays);
+    let needs = needs(inputs);
+    if needs.0 == 0 || !outputs[0].dtype().is_float() || !mode::is_recording() {
+        return Ok(outputs.into_iter().map(Tensor::from).collect());
+    }
+    let saves = op.saves(needs);
+    let saved_inputs = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, t)| SavedInput {
+            shape: t.array().dims(),
+            dtype: t.dtype(),
+            value: saves.has(i).then(|| ((*t).clone(), t.array().storage().version())),
+        })
+        .collect();
+    let saved_outputs = if saves.outputs {
+        outputs.iter().map(|array| SavedArray { array: array.clone(), version: array.storage().version() }).collect()
+    } else {
+        SmallVec::new()
+    };
+    let edges: Edges = inputs.iter().map(|t| t.edge()).collect();
+    let recorded = Recorded { op, needs, inputs: saved_inputs, outputs: saved_outputs };
+    let node = Node::new(O::NAME, edges, Box::new(recorded));
+    let mut tracking = Some(Tracking::Node(node));
+    Ok(outputs.into_iter().map(|array| Tensor::new(array, tracking.take().unwrap_or(Tracking::None))).collect())
+}
+
+/// Runs an operation that has no gradient; all outputs.
+///
+/// # Errors
+/// What the operation returns.
+#[allow(clippy::needless_pass_by_value, reason = "called as `apply` is, with an operation made on the spot")]
+pub fn apply_discrete<O: Discrete>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let promoted = promote(O::PROMOTION, inputs)?;
+    let arrays: SmallVec<[&Array; 4]> = match &promoted {
+        Some(promoted) => promoted.iter().map(Tensor::array).collect(),
+        None => inputs.iter().map(|t| t.array()).collect(),
+    };
+    let outputs = op.forward(&arrays)?;
+    let cut = mode::is_recording() && inputs.iter().any(|t| t.requires_grad());
+    let tracking = if cut { Tracking::Cut(O::NAME) } else { Tracking::None };
+    Ok(outputs.into_iter().map(|array| Tensor::new(array, tracking.clone())).collect())
+}
+
+fn needs(inputs: &[&Tensor]) -> Needs {
+    // Beyond 31 inputs (cat, stack) the last bit stands for all of the rest.
+    Needs(inputs.iter().enumerate().fold(0, |bits, (i, t)| bits | u32::from(t.requires_grad()) << i.min(31)))
+}
+
+fn note_view(outputs: &[Array], inputs: &[&Array]) {
+    if let (Some(output), Some(input)) = (outputs.first(), inputs.first())
+        && output.shares_storage(input)
+    {
+        input.storage().mark_viewed();
+    }
+}
+
+fn promote(rule: Promotion, inputs: &[&Tensor]) -> Result<Option<SmallVec<[Tensor; 4]>>> {
+    let Some(first) = inputs.first() else { return Ok(None) };
+    if rule == Promotion::Keep {
+        return Ok(None);
+    }
+    let common = inputs.iter().fold(first.dtype(), |dtype, t| dtype.promote(t.dtype()));
+    let dtype = if rule == Promotion::Float { common.to_float() } else { common };
+    if inputs.iter().all(|t| t.dtype() == dtype) {
+        return Ok(None);
+    }
+    inputs
+        .iter()
+        .map(|t| if t.dtype() == dtype { Ok((*t).clone()) } else { apply(Cast { dtype }, &[t]) })
+        .collect::<Result<_>>()
+        .map(Some)
+}
+
+/// The gradients of an operation with one input.
+#[must_use]
+pub fn one(grad: Tensor) -> Gradients {
+    smallvec![Some(grad)]
+}

@@ -1,0 +1,160 @@
+//! A tensor: an array and how it takes part in differentiation.
+
+use crate::array::Array;
+use crate::autograd::node::{Edge, Leaf, Node};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// An array and its place in the graph. Immutable and cheap to clone; what changes (elements, a leaf's gradient) lies
+/// behind it. In-place operations that are recorded give the caller a new `Tensor` for the same memory.
+#[derive(Clone)]
+pub struct Tensor(Arc<Inner>);
+
+struct Inner {
+    array: Array,
+    tracking: Tracking,
+}
+
+/// How a tensor takes part in differentiation.
+#[derive(Clone)]
+pub enum Tracking {
+    /// It does not.
+    None,
+    /// It came out of an operation that has no gradient (named here), from inputs that wanted one.
+    Cut(&'static str),
+    /// A leaf: gradients end here and are kept.
+    Leaf(Arc<Leaf>),
+    /// The output of a recorded operation.
+    Node(Arc<Node>),
+}
+
+impl From<Array> for Tensor {
+    fn from(array: Array) -> Self {
+        Self::new(array, Tracking::None)
+    }
+}
+
+impl Tensor {
+    /// A tensor over `array` with the given place in the graph.
+    #[must_use]
+    pub fn new(array: Array, tracking: Tracking) -> Self {
+        Self(Arc::new(Inner { array, tracking }))
+    }
+
+    /// A leaf over `array` that collects a gradient.
+    ///
+    /// # Errors
+    /// [`Error::Gradient`] for a dtype without gradients.
+    pub fn leaf(array: Array) -> Result<Self> {
+        if !array.dtype().is_float() {
+            return Err(Error::gradient(
+                "requires_grad",
+                format_args!(
+                    "only float tensors have gradients, this one is {}; convert it with .float()",
+                    array.dtype()
+                ),
+            ));
+        }
+        Ok(Self::new(array, Tracking::Leaf(Arc::new(Leaf::default()))))
+    }
+
+    /// The array.
+    #[must_use]
+    pub fn array(&self) -> &Array {
+        &self.0.array
+    }
+
+    /// The place in the graph.
+    #[must_use]
+    pub fn tracking(&self) -> &Tracking {
+        &self.0.tracking
+    }
+
+    /// Extents.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        self.array().shape()
+    }
+
+    /// Number of dimensions.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.array().rank()
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn numel(&self) -> usize {
+        self.array().numel()
+    }
+
+    /// Element type.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.array().dtype()
+    }
+
+    /// Whether gradients flow through or into this tensor.
+    #[must_use]
+    pub fn requires_grad(&self) -> bool {
+        matches!(self.0.tracking, Tracking::Leaf(_) | Tracking::Node(_))
+    }
+
+    /// Whether no recorded operation made this tensor.
+    #[must_use]
+    pub fn is_leaf(&self) -> bool {
+        !matches!(self.0.tracking, Tracking::Node(_))
+    }
+
+    /// The recorded operation that made this tensor.
+    #[must_use]
+    pub fn node(&self) -> Option<&Arc<Node>> {
+        match &self.0.tracking {
+            Tracking::Node(node) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Where a gradient with respect to this tensor goes.
+    #[must_use]
+    pub fn edge(&self) -> Option<Edge> {
+        match &self.0.tracking {
+            Tracking::None | Tracking::Cut(_) => None,
+            Tracking::Leaf(leaf) => Some(Edge::Leaf(leaf.clone())),
+            Tracking::Node(node) => Some(Edge::Node(node.clone())),
+        }
+    }
+
+    /// The gradient that `backward` accumulated here, for a leaf.
+    #[must_use]
+    pub fn grad(&self) -> Option<Self> {
+        match &self.0.tracking {
+            Tracking::Leaf(leaf) => leaf.grad(),
+            _ => None,
+        }
+    }
+
+    /// Replaces the accumulated gradient of a leaf; does nothing elsewhere.
+    pub fn set_grad(&self, grad: Option<Self>) {
+        if let Tracking::Leaf(leaf) = &self.0.tracking {
+            leaf.set_grad(grad);
+        }
+    }
+
+    /// Whether this is the only handle to the tensor and the tensor the only owner of its memory, so that nobody would
+    /// notice a write.
+    #[must_use]
+    pub fn is_unshared(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && Arc::strong_count(self.array().storage()) == 1
+    }
+
+    /// The same memory without a place in the graph.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        match self.0.tracking {
+            Tracking::None => self.clone(),
+            _ => Self::from(self.array().clone()),
+        }
+    }
+}

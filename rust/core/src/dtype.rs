@@ -1,0 +1,163 @@
+//! Element types, how they combine, and Python scalars, which adapt to the tensor they meet.
+
+use std::fmt;
+
+/// Type of a tensor's elements. The order is the order of promotion: of two types the greater holds the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DType {
+    /// Truth values, one byte each, 0 or 1.
+    Bool,
+    /// 8-bit unsigned integers.
+    U8,
+    /// 32-bit signed integers.
+    I32,
+    /// 64-bit signed integers.
+    I64,
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+}
+
+impl DType {
+    /// Every dtype, in order of promotion.
+    pub const ALL: [Self; 6] = [Self::Bool, Self::U8, Self::I32, Self::I64, Self::F32, Self::F64];
+
+    /// The name that Python shows: `float32`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::U8 => "uint8",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+        }
+    }
+
+    /// Bytes per element.
+    #[must_use]
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Bool | Self::U8 => 1,
+            Self::I32 | Self::F32 => 4,
+            Self::I64 | Self::F64 => 8,
+        }
+    }
+
+    /// Whether the type is a floating-point type; only these carry gradients.
+    #[must_use]
+    pub const fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F64)
+    }
+
+    /// The type that holds results of `self` with `other`.
+    #[must_use]
+    pub fn promote(self, other: Self) -> Self {
+        self.max(other)
+    }
+
+    /// The type that a mathematical function of this type gives: itself for floats, float32 for the rest.
+    #[must_use]
+    pub const fn to_float(self) -> Self {
+        if self.is_float() { self } else { Self::F32 }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A Python number: weakly typed, it takes the dtype of the tensor that it meets as far as its kind allows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar {
+    /// `True` or `False`.
+    Bool(bool),
+    /// An `int`.
+    Int(i64),
+    /// A `float`.
+    Float(f64),
+}
+
+impl Scalar {
+    /// The dtype of `dtype (op) self`: the tensor's own, unless the scalar's kind is higher.
+    #[must_use]
+    pub fn dtype_with(self, dtype: DType) -> DType {
+        match self {
+            Self::Bool(_) => dtype,
+            Self::Int(_) => dtype.max(if dtype == DType::Bool { DType::I64 } else { dtype }),
+            Self::Float(_) => dtype.to_float(),
+        }
+    }
+
+    /// The dtype of a tensor made of this scalar alone.
+    #[must_use]
+    pub fn default_dtype(self) -> DType {
+        match self {
+            Self::Bool(_) => DType::Bool,
+            Self::Int(_) => DType::I64,
+            Self::Float(_) => DType::F32,
+        }
+    }
+
+    /// The value in double precision.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "what a float conversion means")]
+    pub fn to_f64(self) -> f64 {
+        match self {
+            Self::Bool(value) => f64::from(u8::from(value)),
+            Self::Int(value) => value as f64,
+            Self::Float(value) => value,
+        }
+    }
+}
+
+/// Runs `$body` with the Rust type of `$dtype` named `$t` (`u8` for bool).
+#[macro_export]
+macro_rules! with_dtype {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::Bool | $crate::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+        }
+    };
+}
+
+/// Runs `$body` with the Rust type of a floating-point `$dtype` named `$t`; otherwise returns a dtype error of `$op`.
+#[macro_export]
+macro_rules! with_float {
+    ($op:expr, $dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            other => return Err($crate::Error::dtype($op, format_args!("expected float32 or float64, got {other}"))),
+        }
+    };
+}

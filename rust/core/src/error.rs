@@ -1,0 +1,53 @@
+//! Everything that can go wrong below Python, as one enum. The bindings turn each variant into one Python exception;
+//! a message names the operation, what it expected and what it got.
+
+use std::fmt;
+
+/// The result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, by the kind of exception a user sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Shapes that do not fit: `ShapeError(ValueError)`.
+    Shape(String),
+    /// A dtype that an operation does not take: `DTypeError(TypeError)`.
+    DType(String),
+    /// A gradient that cannot be computed: `GradientError(RuntimeError)`.
+    Gradient(String),
+    /// An index outside its range: `IndexError`.
+    Index(String),
+    /// Any other bad argument: `ValueError`.
+    Value(String),
+    /// An allocation that the machine cannot serve: `MemoryError`.
+    Memory(String),
+    /// The user asked to stop (Ctrl-C): the exception already pending in Python.
+    Interrupted,
+}
+
+macro_rules! constructors {
+    ($($name:ident => $variant:ident),*) => { impl Error { $(
+        #[doc = concat!("An [`Error::", stringify!($variant), "`] of operation `op`.")]
+        #[must_use]
+        pub fn $name(op: &str, what: impl fmt::Display) -> Self {
+            Self::$variant(format!("{op}: {what}"))
+        }
+    )* } };
+}
+constructors!(shape => Shape, dtype => DType, gradient => Gradient, index => Index, value => Value);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(text)
+            | Self::DType(text)
+            | Self::Gradient(text)
+            | Self::Index(text)
+            | Self::Value(text)
+            | Self::Memory(text) => f.write_str(text),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,260 @@
+//! Where the elements of an array lie: shape, strides, offset, and every view that needs no copy.
+
+use crate::error::{Error, Result};
+use dlcore_kernels::layout::Strided;
+use smallvec::SmallVec;
+use std::fmt;
+
+/// Extents of dimensions; up to six without an allocation.
+pub type Dims = SmallVec<[usize; 6]>;
+/// Steps of dimensions, in elements.
+pub type Strides = SmallVec<[isize; 6]>;
+
+/// The most dimensions that a tensor may have.
+pub const MAX_RANK: usize = 16;
+
+/// Shape, strides and offset, in elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Extent of each dimension.
+    pub shape: Dims,
+    /// Step of each dimension; zero repeats (broadcast), negative walks backwards.
+    pub strides: Strides,
+    /// Position of the first element in the storage.
+    pub offset: usize,
+}
+
+/// A shape as messages show it: `(2, 3)`, `(5,)`, `()`.
+pub struct Show<'a>(pub &'a [usize]);
+
+impl fmt::Display for Show<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        for (i, extent) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{extent}")?;
+        }
+        f.write_str(if self.0.len() == 1 { ",)" } else { ")" })
+    }
+}
+
+/// Number of elements of `shape`, or an error where the count does not fit memory arithmetic.
+///
+/// # Errors
+/// [`Error::Value`] when the product overflows; [`Error::Shape`] for more than [`MAX_RANK`] dimensions.
+pub fn numel(op: &str, shape: &[usize]) -> Result<usize> {
+    if shape.len() > MAX_RANK {
+        return Err(Error::shape(op, format_args!("{} dimensions; at most {MAX_RANK} are supported", shape.len())));
+    }
+    // The product of the non-zero extents must fit too: strides are computed from it.
+    let limit = isize::MAX.unsigned_abs() / 8;
+    let mut product = 1usize;
+    for &extent in shape {
+        product = product
+            .checked_mul(extent.max(1))
+            .filter(|&n| n <= limit)
+            .ok_or_else(|| Error::value(op, format_args!("shape {} has too many elements", Show(shape))))?;
+    }
+    Ok(if shape.contains(&0) { 0 } else { product })
+}
+
+/// Row-major strides of `shape`.
+#[must_use]
+pub fn contiguous_strides(shape: &[usize]) -> Strides {
+    let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+    let mut step = 1isize;
+    for (stride, &extent) in strides.iter_mut().zip(shape).rev() {
+        *stride = step;
+        step *= extent.max(1).cast_signed();
+    }
+    strides
+}
+
+/// The shape that `a` and `b` broadcast to.
+///
+/// # Errors
+/// [`Error::Shape`] naming both shapes.
+pub fn broadcast_shapes(op: &str, a: &[usize], b: &[usize]) -> Result<Dims> {
+    if a == b {
+        return Ok(Dims::from_slice(a));
+    }
+    let rank = a.len().max(b.len());
+    let at = |shape: &[usize], i: usize| if i + shape.len() < rank { 1 } else { shape[i + shape.len() - rank] };
+    let mut out = Dims::with_capacity(rank);
+    for i in 0..rank {
+        let (x, y) = (at(a, i), at(b, i));
+        if x != y && x != 1 && y != 1 {
+            return Err(Error::shape(
+                op,
+                format_args!(
+                    "shapes {} and {} do not broadcast: dimension {} from the right is {x} and {y}; sizes must be equal or 1",
+                    Show(a),
+                    Show(b),
+                    rank - i
+                ),
+            ));
+        }
+        out.push(if x == 1 { y } else { x });
+    }
+    Ok(out)
+}
+
+/// Turns a dimension counted from either end into an index below `rank`.
+///
+/// # Errors
+/// [`Error::Index`] naming the range.
+pub fn normalize_dim(op: &str, dim: isize, rank: usize) -> Result<usize> {
+    let (low, high) = (-(rank.max(1).cast_signed()), rank.max(1).cast_signed() - 1);
+    if dim < low || dim > high {
+        return Err(Error::index(
+            op,
+            format_args!("dimension {dim} is out of range for {rank} dimensions (expected {low} to {high})"),
+        ));
+    }
+    Ok(if dim < 0 { (dim + rank.max(1).cast_signed()).unsigned_abs() } else { dim.unsigned_abs() })
+}
+
+impl Layout {
+    /// The row-major layout of `shape` at offset zero.
+    #[must_use]
+    pub fn contiguous(shape: &[usize]) -> Self {
+        Self { shape: Dims::from_slice(shape), strides: contiguous_strides(shape), offset: 0 }
+    }
+
+    /// Number of dimensions.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn numel(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// This layout as kernels take it.
+    #[must_use]
+    pub fn strided(&self) -> Strided<'_> {
+        Strided { shape: &self.shape, strides: &self.strides, offset: self.offset }
+    }
+
+    /// Row-major without gaps.
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        self.strided().is_contiguous()
+    }
+
+    /// Broadcast to `shape`: new and extent-1 dimensions repeat with stride zero.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the shapes do not fit.
+    pub fn expand(&self, op: &str, shape: &[usize]) -> Result<Self> {
+        let misfit = || Error::shape(op, format_args!("cannot expand {} to {}", Show(&self.shape), Show(shape)));
+        let lead = shape.len().checked_sub(self.rank()).ok_or_else(misfit)?;
+        numel(op, shape)?;
+        let mut strides: Strides = SmallVec::from_elem(0, shape.len());
+        for (i, (&extent, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
+            if extent == shape[lead + i] {
+                strides[lead + i] = stride;
+            } else if extent != 1 {
+                return Err(misfit());
+            }
+        }
+        Ok(Self { shape: Dims::from_slice(shape), strides, offset: self.offset })
+    }
+
+    /// Dimensions in the order `dims`, which must be a permutation.
+    #[must_use]
+    pub fn permute(&self, dims: &[usize]) -> Self {
+        Self {
+            shape: dims.iter().map(|&d| self.shape[d]).collect(),
+            strides: dims.iter().map(|&d| self.strides[d]).collect(),
+            offset: self.offset,
+        }
+    }
+
+    /// Elements `start, start + step, ..` (`count` of them) of dimension `dim`; `step` may be negative.
+    #[must_use]
+    pub fn slice(&self, dim: usize, start: usize, step: isize, count: usize) -> Self {
+        let mut out = self.clone();
+        if count > 0 {
+            out.offset = (out.offset.cast_signed() + start.cast_signed() * self.strides[dim]).unsigned_abs();
+        }
+        out.shape[dim] = count;
+        out.strides[dim] *= step;
+        out
+    }
+
+    /// The layout of the same elements in the same order under another shape, where no copy is needed.
+    #[must_use]
+    pub fn reshape(&self, shape: &[usize]) -> Option<Self> {
+        if self.numel() == 0 || self.is_contiguous() {
+            return Some(Self { offset: self.offset, ..Self::contiguous(shape) });
+        }
+        // Greedy match of blocks: old dimensions that are jointly contiguous can be cut anew.
+        let old: SmallVec<[(usize, isize); 6]> =
+            self.shape.iter().copied().zip(self.strides.iter().copied()).filter(|&(n, _)| n != 1).collect();
+        let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+        let (mut i, mut j) = (0, 0);
+        while i < old.len() {
+            let (start, mut have, mut want) = (i, old[i].0, 1);
+            i += 1;
+            let first = j;
+            while want != have {
+                if want < have {
+                    want *= *shape.get(j)?;
+                    j += 1;
+                } else {
+                    have *= old.get(i)?.0;
+                    i += 1;
+                }
+            }
+            if (start..i - 1).any(|d| old[d].1 != old[d + 1].1 * old[d + 1].0.cast_signed()) {
+                return None;
+            }
+            let mut step = old[i - 1].1;
+            for d in (first..j).rev() {
+                strides[d] = step;
+                step *= shape[d].cast_signed();
+            }
+        }
+        Some(Self { shape: Dims::from_slice(shape), strides, offset: self.offset })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reshape_views_what_it_can_and_refuses_what_it_cannot() {
+        let layout = Layout::contiguous(&[4, 6]);
+        assert_eq!(layout.reshape(&[2, 2, 6]).unwrap().strides.as_slice(), [12, 6, 1]);
+        let transposed = layout.permute(&[1, 0]);
+        assert!(transposed.reshape(&[24]).is_none());
+        assert_eq!(transposed.reshape(&[2, 3, 4]).unwrap().strides.as_slice(), [3, 1, 6]);
+        let gap = layout.slice(1, 0, 2, 3);
+        assert_eq!(gap.reshape(&[12]).unwrap().strides.as_slice(), [2]);
+        assert_eq!(gap.reshape(&[1, 12, 1]).unwrap().strides[1], 2);
+        let reversed = layout.slice(0, 3, -1, 4);
+        assert_eq!((reversed.offset, reversed.strides[0]), (18, -6));
+        assert!(reversed.reshape(&[24]).is_none());
+    }
+
+    #[test]
+    fn broadcasting_and_its_error() {
+        assert_eq!(broadcast_shapes("add", &[3, 1], &[4]).unwrap().as_slice(), [3, 4]);
+        let error = broadcast_shapes("add", &[2, 3], &[4]).unwrap_err();
+        assert!(error.to_string().contains("(2, 3) and (4,)"), "{error}");
+    }
+
+    #[test]
+    fn element_counts_do_not_overflow() {
+        assert!(numel("zeros", &[usize::MAX, 2]).is_err());
+        assert!(numel("zeros", &[1 << 40, 1 << 40, 0]).is_err());
+        assert_eq!(numel("zeros", &[5, 0]).unwrap(), 0);
+    }
+}

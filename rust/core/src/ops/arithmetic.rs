@@ -1,0 +1,415 @@
+//! Arithmetic on two tensors that broadcast, and negation.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Discrete, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::broadcast_shapes;
+use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, real, single};
+use crate::ops::{self, sum_to};
+use crate::with_dtype;
+use dlcore_kernels::map::{self, BinaryOp, UnaryOp};
+use smallvec::smallvec;
+
+/// Runs the map `op` over `a` and `b`, broadcast. Both have one dtype.
+pub(crate) fn binary(name: &str, op: BinaryOp, a: &Array, b: &Array) -> Result<Outputs> {
+    let shape = broadcast_shapes(name, a.shape(), b.shape())?;
+    let (a, b) = (a.expand(name, &shape)?, b.expand(name, &shape)?);
+    let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), &shape, |out: &mut [T]| {
+        map::binary(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
+        Ok(())
+    }))?;
+    Ok(single(out))
+}
+
+/// Refuses bool, for which subtraction has no agreed meaning.
+fn no_bool(name: &str, a: &Array) -> Result<()> {
+    if a.dtype() == DType::Bool {
+        return Err(Error::dtype(name, "bool tensors have no subtraction; use logical_xor, or convert with .int()"));
+    }
+    Ok(())
+}
+
+/// Samples of a binary operation: every pair of shapes that broadcasts, with the second input from `domain`.
+fn pairs<O: Clone>(op: &O, first: Domain, second: Domain) -> Vec<Sample<O>> {
+    broadcast_pairs().into_iter().map(|[a, b]| Sample::new(op.clone(), [input(first, &a), input(second, &b)])).collect()
+}
+
+/// `a + b`.
+#[derive(Clone, Debug)]
+pub struct Add;
+
+impl Operation for Add {
+    const NAME: &'static str = "add";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        // On truth values the sum is the union, as in numpy.
+        let op = if inputs[0].dtype() == DType::Bool { BinaryOp::Maximum } else { BinaryOp::Add };
+        binary(Self::NAME, op, inputs[0], inputs[1])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(smallvec![
+            context.needs(0).then(|| sum_to(grad, context.shape(0))).transpose()?,
+            context.needs(1).then(|| sum_to(grad, context.shape(1))).transpose()?,
+        ])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        pairs(&Self, Domain::Real, Domain::Real)
+    }
+}
+
+/// `a - b`.
+#[derive(Clone, Debug)]
+pub struct Sub;
+
+impl Operation for Sub {
+    const NAME: &'static str = "sub";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        no_bool(Self::NAME, inputs[0])?;
+        binary(Self::NAME, BinaryOp::Sub, inputs[0], inputs[1])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(smallvec![
+            context.needs(0).then(|| sum_to(grad, context.shape(0))).transpose()?,
+            context.needs(1).then(|| neg(&sum_to(grad, context.shape(1))?)).transpose()?,
+        ])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        pairs(&Self, Domain::Real, Domain::Real)
+    }
+}
+
+/// `a * b`.
+#[derive(Clone, Debug)]
+pub struct Mul;
+
+impl Operation for Mul {
+    const NAME: &'static str = "mul";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        binary(Self::NAME, BinaryOp::Mul, inputs[0], inputs[1])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let with = |i: usize, other: usize| -> Result<Option<Tensor>> {
+            if !context.needs(i) {
+                return Ok(None);
+            }
+            Ok(Some(sum_to(&mul(grad, &context.input(other)?)?, context.shape(i))?))
+        };
+        Ok(smallvec![with(0, 1)?, with(1, 0)?])
+    }
+
+    fn saves(&self, needs: Needs) -> Saves {
+        Saves::NOTHING.input_if(0, needs.input(1)).input_if(1, needs.input(0))
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        pairs(&Self, Domain::Real, Domain::Real)
+    }
+}
+
+/// `a / b`, true division.
+#[derive(Clone, Debug)]
+pub struct Div;
+
+impl Operation for Div {
+    const NAME: &'static str = "div";
+    const PROMOTION: Promotion = Promotion::Float;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        binary(Self::NAME, BinaryOp::Div, inputs[0], inputs[1])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let b = context.input(1)?;
+        let over_b = div(grad, &b)?;
+        let a = if context.needs(0) { Some(sum_to(&over_b, context.shape(0))?) } else { None };
+        let b = if context.needs(1) {
+            // d(a/b)/db = -(a/b)/b
+            let ratio = div(&context.input(0)?, &b)?;
+            Some(sum_to(&neg(&mul(&over_b, &ratio)?)?, context.shape(1))?)
+        } else {
+            None
+        };
+        Ok(smallvec![a, b])
+    }
+
+    fn saves(&self, needs: Needs) -> Saves {
+        Saves::NOTHING.input(1).input_if(0, needs.input(1))
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        pairs(&Self, Domain::Real, Domain::AwayFromZero)
+    }
+}
+
+/// `-x`.
+#[derive(Clone, Debug)]
+pub struct Neg;
+
+impl Operation for Neg {
+    const NAME: &'static str = "neg";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        no_bool(Self::NAME, inputs[0])?;
+        unary(Self::NAME, UnaryOp::Neg, inputs[0])
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(neg(grad)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        vec![Sample::new(Self, [real(&[2, 3])]), Sample::new(Self, [real(&[])]), Sample::new(Self, [real(&[0])])]
+    }
+}
+
+/// Runs the map `op` over `a`; any dtype.
+pub(crate) fn unary(name: &str, op: UnaryOp, a: &Array) -> Result<Outputs> {
+    let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), a.shape(), |out: &mut [T]| {
+        map::unary(op, a.data::<T>(), a.strided(), out);
+        Ok(())
+    }))?;
+    Ok(single(out))
+}
+
+/// `a ** b`.
+#[derive(Clone, Debug)]
+pub struct Pow;
+
+impl Operation for Pow {
+    const NAME: &'static str = "pow";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        binary(Self::NAME, BinaryOp::Pow, inputs[0], inputs[1])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (a, b) = (context.input(0)?, context.input(1)?);
+        let zero = scalar(Scalar::Float(0.0), b.dtype())?;
+        let base = if context.needs(0) {
+            // b * a^(b-1); zero where b is zero, also at a = 0.
+            let lowered = pow(&a, &sub(&b, &scalar(Scalar::Float(1.0), b.dtype())?)?)?;
+            let slope = ops::where_(&ops::eq(&b, &zero)?, &zero, &mul(&b, &lowered)?)?;
+            Some(sum_to(&mul(grad, &slope)?, context.shape(0))?)
+        } else {
+            None
+        };
+        let exponent = if context.needs(1) {
+            // a^b ln a; zero at a = 0 with b >= 0, where the limit is zero though the logarithm is not finite.
+            let flat = ops::logical_and(&ops::eq(&a, &zero)?, &ops::ge(&b, &zero)?)?;
+            let slope = ops::where_(&flat, &zero, &mul(&context.output()?, &ops::log(&a)?)?)?;
+            Some(sum_to(&mul(grad, &slope)?, context.shape(1))?)
+        } else {
+            None
+        };
+        Ok(smallvec![base, exponent])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS.outputs()
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        pairs(&Self, Domain::Positive, Domain::Real)
+    }
+}
+
+macro_rules! extremum {
+    ($(#[$doc:meta])* $name:ident, $text:literal, $kernel:expr, $first_wins:path) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name;
+
+        impl Operation for $name {
+            const NAME: &'static str = $text;
+            const PROMOTION: Promotion = Promotion::Common;
+
+            fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+                binary(Self::NAME, $kernel, inputs[0], inputs[1])
+            }
+
+            fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+                let (a, b) = (context.input(0)?, context.input(1)?);
+                let half = mul(grad, &scalar(Scalar::Float(0.5), grad.dtype())?)?;
+                let zero = scalar(Scalar::Float(0.0), grad.dtype())?;
+                // Where both are equal each takes half, as in PyTorch.
+                let shared = ops::where_(&ops::eq(&a, &b)?, &half, &zero)?;
+                let mut gradients = Gradients::new();
+                for (i, (this, other)) in [(&a, &b), (&b, &a)].into_iter().enumerate() {
+                    gradients.push(if context.needs(i) {
+                        let all = ops::where_(&$first_wins(this, other)?, grad, &shared)?;
+                        Some(sum_to(&all, context.shape(i))?)
+                    } else {
+                        None
+                    });
+                }
+                Ok(gradients)
+            }
+
+            fn saves(&self, _: Needs) -> Saves {
+                Saves::INPUTS
+            }
+
+            fn samples() -> Vec<Sample<Self>> {
+                pairs(&Self, Domain::Real, Domain::Distinct)
+            }
+        }
+    };
+}
+extremum!(
+    /// The larger of `a` and `b`, NaN if either is.
+    Maximum, "maximum", BinaryOp::Maximum, ops::gt
+);
+extremum!(
+    /// The smaller of `a` and `b`, NaN if either is.
+    Minimum, "minimum", BinaryOp::Minimum, ops::lt
+);
+
+/// `a // b`, rounded down.
+#[derive(Clone, Debug)]
+pub struct FloorDivide;
+
+impl Discrete for FloorDivide {
+    const NAME: &'static str = "floor_divide";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        no_zero_divisor(Self::NAME, inputs[1])?;
+        binary(Self::NAME, BinaryOp::FloorDivide, inputs[0], inputs[1])
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        pairs(&Self, Domain::Real, Domain::AwayFromZero)
+    }
+}
+
+/// `a % b`, with the sign of `b`.
+#[derive(Clone, Debug)]
+pub struct Remainder;
+
+impl Operation for Remainder {
+    const NAME: &'static str = "remainder";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        no_zero_divisor(Self::NAME, inputs[1])?;
+        binary(Self::NAME, BinaryOp::Remainder, inputs[0], inputs[1])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        // a - b * floor(a / b), the quotient being constant almost everywhere.
+        let a = if context.needs(0) { Some(sum_to(grad, context.shape(0))?) } else { None };
+        let b = if context.needs(1) {
+            let quotient = floor_divide(&context.input(0)?.detach(), &context.input(1)?.detach())?;
+            Some(sum_to(&neg(&mul(grad, &quotient)?)?, context.shape(1))?)
+        } else {
+            None
+        };
+        Ok(smallvec![a, b])
+    }
+
+    fn saves(&self, needs: Needs) -> Saves {
+        Saves::NOTHING.input_if(0, needs.input(1)).input_if(1, needs.input(1))
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        pairs(&Self, Domain::Real, Domain::AwayFromZero)
+    }
+}
+
+/// Integers have no value for a division by zero.
+fn no_zero_divisor(name: &str, divisor: &Array) -> Result<()> {
+    if !divisor.dtype().is_float() && divisor.numel() > 0 {
+        let zero = Array::full(name, &[], Scalar::Int(0), divisor.dtype())?;
+        let found = ops::compare::compare(name, dlcore_kernels::map::CompareOp::Eq, divisor, &zero)?;
+        if ops::reduce::any(&found)? {
+            return Err(Error::value(name, "integer division by zero"));
+        }
+    }
+    Ok(())
+}
+
+/// A 0-d tensor.
+pub(crate) fn scalar(value: Scalar, dtype: DType) -> Result<Tensor> {
+    Ok(Array::full("scalar", &[], value, dtype)?.into())
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident = $op:expr;)*) => { $(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// Shapes that do not broadcast, a dtype that the operation does not take.
+        pub fn $name(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+            apply($op, &[a, b])
+        }
+    )* };
+}
+functions! {
+    /// `a + b`.
+    add = Add;
+    /// `a - b`.
+    sub = Sub;
+    /// `a * b`.
+    mul = Mul;
+    /// `a / b`.
+    div = Div;
+    /// `a ** b`.
+    pow = Pow;
+    /// The larger of each pair.
+    maximum = Maximum;
+    /// The smaller of each pair.
+    minimum = Minimum;
+    /// `a % b`, with the sign of `b`.
+    remainder = Remainder;
+}
+
+/// `a // b`.
+///
+/// # Errors
+/// As [`div`]; [`Error::Value`] for a zero integer divisor.
+pub fn floor_divide(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok(apply_discrete(FloorDivide, &[a, b])?.swap_remove(0))
+}
+
+/// `-x`.
+///
+/// # Errors
+/// [`Error::DType`] for bool.
+pub fn neg(x: &Tensor) -> Result<Tensor> {
+    apply(Neg, &[x])
+}
+
+/// Adds `gradient` into the memory of `sum`, without recording: how leaves accumulate.
+///
+/// # Errors
+/// Shapes or dtypes that differ.
+pub fn accumulate_into(sum: &Array, gradient: &Array) -> Result<()> {
+    let total = binary("add", BinaryOp::Add, sum, &gradient.cast("add", sum.dtype())?)?;
+    sum.write("backward", &total[0])
+}

@@ -1,0 +1,48 @@
+//! Conversion between dtypes. Its gradient is converted back.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::ops::sample::{Params, Sample, real, single};
+
+/// `x.to(dtype)`.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    /// What to convert to.
+    pub dtype: DType,
+}
+
+impl Operation for Cast {
+    const NAME: &'static str = "to";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(inputs[0].cast(Self::NAME, self.dtype)?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(cast(grad, context.dtype(0))?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        DType::ALL.map(|dtype| Sample::new(Self { dtype }, [real(&[2, 3])])).into()
+    }
+
+    fn params(&self) -> Params {
+        vec![("dtype", self.dtype.name().into())]
+    }
+}
+
+/// `x` as `dtype`; itself where it has that dtype.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype { Ok(x.clone()) } else { apply(Cast { dtype }, &[x]) }
+}

@@ -1,0 +1,283 @@
+//! Operations that only look at the same elements differently: views where the layout allows it.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::tensor::Tensor;
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show, normalize_dim};
+use crate::ops;
+use crate::ops::sample::{Params, Sample, real, single};
+use smallvec::SmallVec;
+
+/// `x.reshape(shape)`: a view where the layout allows it, otherwise a copy.
+#[derive(Clone, Debug)]
+pub struct Reshape {
+    /// The new extents.
+    pub shape: Dims,
+}
+
+impl Operation for Reshape {
+    const NAME: &'static str = "reshape";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(inputs[0].reshape(Self::NAME, &self.shape)?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(reshape(grad, context.shape(0))?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let to = |shape: &[usize], from: &[usize]| Sample::new(Self { shape: Dims::from_slice(shape) }, [real(from)]);
+        vec![to(&[6], &[2, 3]), to(&[3, 1, 2], &[2, 3]), to(&[], &[1]), to(&[2, 0], &[0, 5])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("shape", self.shape.as_slice().into())]
+    }
+}
+
+/// `x.permute(dims)`.
+#[derive(Clone, Debug)]
+pub struct Permute {
+    /// Which dimension comes where; a permutation.
+    pub dims: Dims,
+}
+
+impl Operation for Permute {
+    const NAME: &'static str = "permute";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(inputs[0].view(inputs[0].layout().permute(&self.dims))))
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let mut inverse = self.dims.clone();
+        for (to, &from) in self.dims.iter().enumerate() {
+            inverse[from] = to;
+        }
+        Ok(one(apply(Self { dims: inverse }, &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dims: &[usize], shape: &[usize]| Sample::new(Self { dims: Dims::from_slice(dims) }, [real(shape)]);
+        vec![of(&[1, 0], &[2, 3]), of(&[2, 0, 1], &[2, 3, 4]), of(&[], &[]), of(&[1, 0], &[0, 3])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dims", self.dims.as_slice().into())]
+    }
+}
+
+/// `x.expand(shape)`: repeats without copying.
+#[derive(Clone, Debug)]
+pub struct Expand {
+    /// The new extents.
+    pub shape: Dims,
+}
+
+impl Operation for Expand {
+    const NAME: &'static str = "expand";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(inputs[0].expand(Self::NAME, &self.shape)?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(sum_to(grad, context.shape(0))?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let to = |shape: &[usize], from: &[usize]| Sample::new(Self { shape: Dims::from_slice(shape) }, [real(from)]);
+        vec![to(&[2, 3], &[3]), to(&[4, 2, 3], &[2, 1]), to(&[5], &[]), to(&[0, 3], &[1, 3])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("shape", self.shape.as_slice().into())]
+    }
+}
+
+/// `x[.., start::step, ..]` with `count` elements along one dimension.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// Along which dimension.
+    pub dim: usize,
+    /// The first element.
+    pub start: usize,
+    /// From one to the next; may be negative.
+    pub step: isize,
+    /// How many.
+    pub count: usize,
+}
+
+impl Operation for Slice {
+    const NAME: &'static str = "slice";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(inputs[0].view(inputs[0].layout().slice(self.dim, self.start, self.step, self.count))))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(apply(SliceScatter { slice: self.clone(), shape: Dims::from_slice(context.shape(0)) }, &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, start, step, count| Sample::new(Self { dim, start, step, count }, [real(&[4, 5])]);
+        vec![of(0, 1, 1, 2), of(1, 4, -2, 3), of(1, 0, 3, 2), of(0, 0, 1, 0)]
+    }
+
+    fn params(&self) -> Params {
+        vec![
+            ("dim", self.dim.into()),
+            ("start", self.start.into()),
+            ("step", self.step.into()),
+            ("count", self.count.into()),
+        ]
+    }
+}
+
+/// Zeros of `shape` with the input written where `slice` would read: what a slice's gradient is.
+#[derive(Clone, Debug)]
+pub struct SliceScatter {
+    /// Where to write.
+    pub slice: Slice,
+    /// Extents of the output.
+    pub shape: Dims,
+}
+
+impl Operation for SliceScatter {
+    const NAME: &'static str = "slice_scatter";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let out = Array::zeros(Self::NAME, &self.shape, inputs[0].dtype())?;
+        let Slice { dim, start, step, count } = self.slice;
+        out.view(out.layout().slice(dim, start, step, count)).write(Self::NAME, inputs[0])?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(apply(self.slice.clone(), &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let slice = Slice { dim: 1, start: 3, step: -2, count: 2 };
+        vec![Sample::new(Self { slice, shape: Dims::from_slice(&[2, 5]) }, [real(&[2, 2])])]
+    }
+
+    fn params(&self) -> Params {
+        let mut params = self.slice.params();
+        params.push(("shape", self.shape.as_slice().into()));
+        params
+    }
+}
+
+/// `x` with extents `shape`.
+///
+/// # Errors
+/// [`Error::Shape`] where the element counts differ.
+pub fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if x.shape() == shape { Ok(x.clone()) } else { apply(Reshape { shape: Dims::from_slice(shape) }, &[x]) }
+}
+
+/// `x` with extents `shape`, of which one may be -1: what is left over.
+///
+/// # Errors
+/// [`Error::Shape`] where the element counts cannot agree.
+pub fn reshape_inferred(x: &Tensor, shape: &[isize]) -> Result<Tensor> {
+    let bad =
+        |what: &str| Error::shape("reshape", format_args!("cannot view {} as {shape:?}: {what}", Show(x.shape())));
+    let known = shape
+        .iter()
+        .filter(|&&n| n != -1)
+        .try_fold(1usize, |p, &n| usize::try_from(n).ok().and_then(|n| p.checked_mul(n)));
+    let known = known.ok_or_else(|| bad("sizes must not be negative (one -1 is allowed)"))?;
+    let inferred = match shape.iter().filter(|&&n| n == -1).count() {
+        0 => 0,
+        1 if known > 0 && x.numel() % known == 0 => x.numel() / known,
+        1 => return Err(bad(&format!("{} elements do not divide by {known}", x.numel()))),
+        _ => return Err(bad("only one size may be -1")),
+    };
+    let shape: Dims = shape.iter().map(|&n| usize::try_from(n).unwrap_or(inferred)).collect();
+    reshape(x, &shape)
+}
+
+/// Dimensions of `x` in the order `dims`.
+///
+/// # Errors
+/// [`Error::Value`] where `dims` is not a permutation.
+pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
+    let order = dims.iter().map(|&d| normalize_dim("permute", d, x.rank())).collect::<Result<Dims>>()?;
+    let mut seen: SmallVec<[bool; 6]> = SmallVec::from_elem(false, x.rank());
+    order.iter().for_each(|&d| seen[d.min(x.rank().saturating_sub(1))] = true);
+    if order.len() != x.rank() || seen.contains(&false) {
+        return Err(Error::value(
+            "permute",
+            format_args!("dims {dims:?} are not a permutation of the {} dimensions of {}", x.rank(), Show(x.shape())),
+        ));
+    }
+    apply(Permute { dims: order }, &[x])
+}
+
+/// `x` with dimensions `a` and `b` exchanged.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range.
+pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
+    let (a, b) = (normalize_dim("transpose", a, x.rank())?, normalize_dim("transpose", b, x.rank())?);
+    if x.rank() == 0 {
+        return Ok(x.clone());
+    }
+    let mut dims: Dims = (0..x.rank()).collect();
+    dims.swap(a, b);
+    apply(Permute { dims }, &[x])
+}
+
+/// `x` repeated to `shape` without copying.
+///
+/// # Errors
+/// [`Error::Shape`] where it does not broadcast.
+pub fn broadcast_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if x.shape() == shape { Ok(x.clone()) } else { apply(Expand { shape: Dims::from_slice(shape) }, &[x]) }
+}
+
+/// Sums `x` over the dimensions that `shape` was broadcast along: the gradient of broadcasting.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if x.shape() == shape {
+        return Ok(x.clone());
+    }
+    let lead = x.rank() - shape.len();
+    let dims: Dims = (0..x.rank()).filter(|&d| d < lead || (shape[d - lead] == 1 && x.shape()[d] != 1)).collect();
+    reshape(&ops::sum(x, &dims, false)?, shape)
+}
+
+/// Elements `start, start + step, ..` of dimension `dim`, `count` of them; they must exist.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn slice(x: &Tensor, dim: usize, start: usize, step: isize, count: usize) -> Result<Tensor> {
+    apply(Slice { dim, start, step, count }, &[x])
+}
