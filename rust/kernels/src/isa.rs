@@ -19,6 +19,21 @@ pub enum Isa {
     Neon,
 }
 
+impl Isa {
+    const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Neon];
+
+    /// The name that `DLCORE_ISA` knows it by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+}
+
 /// Scalar arithmetic whose meaning depends on the ISA; inside vectorised loops it becomes vector code.
 pub trait Simd: Copy + 'static {
     /// The ISA that this type stands for.
@@ -88,43 +103,135 @@ unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx2>()
 }
 
-/// The ISA in use: the best that this CPU has, or a lower one that `DLCORE_ISA` (portable, avx2, avx512, neon) names.
-#[must_use]
-pub fn isa() -> Isa {
-    static CHOICE: OnceLock<Isa> = OnceLock::new();
-    *CHOICE.get_or_init(|| {
-        let best = best();
-        match std::env::var("DLCORE_ISA").as_deref() {
-            Ok("portable") => Isa::Portable,
-            Ok("avx2") if best >= Isa::Avx2 => Isa::Avx2,
-            _ => best,
-        }
-    })
+/// An ISA and why it was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The ISA in use.
+    pub isa: Isa,
+    /// One line for people.
+    pub reason: String,
 }
 
-fn best() -> Isa {
+/// The ISA in use: the best that this CPU has, or the one that `DLCORE_ISA` (portable, avx2, avx512, neon) names.
+#[must_use]
+#[inline]
+pub fn isa() -> Isa {
+    choice().isa
+}
+
+/// The ISA in use and why. A `DLCORE_ISA` that cannot be had is not obeyed, and the reason says so.
+#[must_use]
+#[inline]
+pub fn choice() -> &'static Choice {
+    static CHOICE: OnceLock<Choice> = OnceLock::new();
+    CHOICE.get_or_init(|| choose(available(), std::env::var("DLCORE_ISA").ok().as_deref()))
+}
+
+/// One line for people: the ISA, why, and what else this CPU has that kernels care about.
+#[must_use]
+pub fn describe() -> String {
+    let Choice { isa, reason } = choice();
+    format!("{} ({reason}; CPU features: {})", isa.name(), features().join(" "))
+}
+
+fn choose(available: &[Isa], asked: Option<&str>) -> Choice {
+    let names = |isas: &[Isa]| isas.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", ");
+    let best = *available.last().expect("every CPU runs the portable kernels");
+    let have = format!("the best of {} that this CPU runs", names(available));
+    let Some(asked) = asked.map(str::trim).filter(|name| !name.is_empty()) else {
+        return Choice { isa: best, reason: have };
+    };
+    match Isa::ALL.into_iter().find(|isa| isa.name().eq_ignore_ascii_case(asked)) {
+        Some(isa) if available.contains(&isa) => Choice { isa, reason: format!("DLCORE_ISA={asked} asked for it") },
+        Some(_) => Choice { isa: best, reason: format!("{have}; DLCORE_ISA={asked} is not among them") },
+        None => Choice { isa: best, reason: format!("{have}; DLCORE_ISA={asked} is none of {}", names(&Isa::ALL)) },
+    }
+}
+
+/// The ISAs that this CPU runs, best last.
+fn available() -> &'static [Isa] {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
+        let avx2 =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2");
+        let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("fma")
-            && is_x86_feature_detected!("bmi2")
-        {
-            return Isa::Avx512;
+            && is_x86_feature_detected!("avx512vl");
+        match (avx2, avx512) {
+            (true, true) => &[Isa::Portable, Isa::Avx2, Isa::Avx512],
+            (true, false) => &[Isa::Portable, Isa::Avx2],
+            (false, _) => &[Isa::Portable],
         }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2") {
-            return Isa::Avx2;
-        }
-        Isa::Portable
     }
     #[cfg(target_arch = "aarch64")]
     {
-        Isa::Neon
+        &[Isa::Portable, Isa::Neon]
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
-        Isa::Portable
+        &[Isa::Portable]
+    }
+}
+
+/// Features of this CPU, by the names that the compiler gives them.
+fn features() -> Vec<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        macro_rules! detected {
+            ($($name:tt)*) => { [$((is_x86_feature_detected!($name), $name)),*] };
+        }
+        let known = detected!["avx2" "fma" "bmi2" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
+            "avx512bf16" "avx512fp16"];
+        known.into_iter().filter_map(|(has, name)| has.then_some(name)).collect()
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        vec!["neon"]
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X86: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+
+    #[test]
+    fn the_best_unless_asked() {
+        assert_eq!(choose(&X86, None).isa, Isa::Avx512);
+        assert_eq!(choose(&X86, Some(" ")).isa, Isa::Avx512);
+        let asked = choose(&X86, Some("AVX2"));
+        assert_eq!((asked.isa, asked.reason.as_str()), (Isa::Avx2, "DLCORE_ISA=AVX2 asked for it"));
+        assert_eq!(choose(&X86, Some("portable")).isa, Isa::Portable);
+    }
+
+    #[test]
+    fn what_cannot_be_had_falls_back_and_says_so() {
+        let absent = choose(&X86[..2], Some("avx512"));
+        assert_eq!(absent.isa, Isa::Avx2);
+        assert_eq!(absent.reason, "the best of portable, avx2 that this CPU runs; DLCORE_ISA=avx512 is not among them");
+        assert_eq!(choose(&[Isa::Portable, Isa::Neon], Some("avx2")).isa, Isa::Neon);
+        let unknown = choose(&X86, Some("sse9"));
+        assert_eq!(unknown.isa, Isa::Avx512);
+        assert!(unknown.reason.ends_with("DLCORE_ISA=sse9 is none of portable, avx2, avx512, neon"));
+    }
+
+    #[test]
+    fn dispatch_runs_the_chosen_isa() {
+        struct Which;
+        impl Kernel for Which {
+            type Output = Isa;
+            #[inline(always)]
+            fn run<S: Simd>(self) -> Isa {
+                S::ISA
+            }
+        }
+        assert_eq!(dispatch(Which), isa());
+        assert!(describe().starts_with(isa().name()));
     }
 }

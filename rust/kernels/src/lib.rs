@@ -7,6 +7,12 @@
 //! door to threads), [`memory`] (where every buffer comes from), [`layout`] (shape and strides as kernels see them).
 //! Everything else is one family of operations a module.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel body must be inlined into the function that has the target features"
+)]
+
+mod cgroup;
 pub mod element;
 pub mod isa;
 pub mod layout;

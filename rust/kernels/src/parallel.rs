@@ -3,40 +3,79 @@
 //! A region is a number of tasks fixed by the shape of the work; which thread runs which task is left open. The calling
 //! thread takes part; small regions never leave it; a region inside a region runs serially.
 
-use rayon::prelude::*;
+mod limits;
+mod pool;
+mod region;
+
+pub use limits::MAX_THREADS;
+
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Regions whose estimated serial time is below this stay on the calling thread, in nanoseconds.
 pub const SERIAL_BELOW_NS: usize = 10_000;
 
 /// Runs `body(task)` for every task in `0..tasks`, in parallel when `cost_ns`, the estimated serial time of the whole
-/// region in nanoseconds, makes a hand-off worth it. Tasks must write disjoint data.
+/// region in nanoseconds, makes a hand-off worth it. Tasks must write disjoint data. A panic in a task comes out here,
+/// once every thread has left the region.
 pub fn for_each(tasks: usize, cost_ns: usize, body: impl Fn(usize) + Sync) {
-    if tasks <= 1 || cost_ns < SERIAL_BELOW_NS || num_threads() == 1 {
-        (0..tasks).for_each(body);
-    } else {
-        (0..tasks).into_par_iter().for_each(&body);
+    if tasks <= 1 || cost_ns < SERIAL_BELOW_NS || region::inside() {
+        return (0..tasks).for_each(body);
+    }
+    match num_threads() {
+        1 => (0..tasks).for_each(body),
+        threads => region::run(&pool::current(threads), tasks, &body),
     }
 }
 
 /// Splits `0..len` into ranges of `grain` elements (the last may be shorter) and runs `body` on each. The split depends
 /// on `len` and `grain` alone. `ns_per_1024` estimates the cost of 1024 elements.
-pub fn for_ranges(len: usize, grain: usize, ns_per_1024: usize, body: impl Fn(std::ops::Range<usize>) + Sync) {
+pub fn for_ranges(len: usize, grain: usize, ns_per_1024: usize, body: impl Fn(Range<usize>) + Sync) {
     let grain = grain.max(1);
     let cost = len.saturating_mul(ns_per_1024) / 1024;
     for_each(len.div_ceil(grain), cost, |task| body(task * grain..((task + 1) * grain).min(len)));
 }
 
-/// Threads that a region may use.
+/// What [`set_num_threads`] asked for; zero before it was called.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+fn automatic() -> &'static limits::Limit {
+    static AUTOMATIC: OnceLock<limits::Limit> = OnceLock::new();
+    AUTOMATIC.get_or_init(limits::automatic)
+}
+
+/// Threads that a region may use: what [`set_num_threads`] asked for, else `DLCORE_NUM_THREADS`, else the CPUs that
+/// affinity and control groups leave to this process.
 #[must_use]
 pub fn num_threads() -> usize {
-    rayon::current_num_threads()
+    match ASKED.load(Ordering::Relaxed) {
+        0 => automatic().threads,
+        asked => asked,
+    }
+}
+
+/// Regions that begin from now on use `threads` threads, the caller among them: at least 1, at most [`MAX_THREADS`],
+/// more than there are CPUs if you insist. Regions under way keep the threads they have.
+pub fn set_num_threads(threads: usize) {
+    ASKED.store(threads.clamp(1, MAX_THREADS), Ordering::Relaxed);
+}
+
+/// Why [`num_threads`] is what it is, in one line for people.
+#[must_use]
+pub fn why() -> String {
+    match ASKED.load(Ordering::Relaxed) {
+        0 => automatic().why.clone(),
+        asked => format!("set_num_threads({asked})"),
+    }
 }
 
 /// A mutable slice that tasks of one region write in disjoint pieces.
 pub struct Disjoint<'a, T> {
     start: *mut T,
     len: usize,
-    slice: std::marker::PhantomData<&'a mut [T]>,
+    slice: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: the pieces handed out are disjoint (the contract of `slice`), so this is `&mut [T]` split among threads.
@@ -47,16 +86,19 @@ unsafe impl<T: Send> Sync for Disjoint<'_, T> {}
 impl<'a, T> Disjoint<'a, T> {
     /// Wraps `slice` for the length of a region.
     pub fn new(slice: &'a mut [T]) -> Self {
-        Self { start: slice.as_mut_ptr(), len: slice.len(), slice: std::marker::PhantomData }
+        Self { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
     /// The piece `range` of the slice.
+    ///
+    /// # Panics
+    /// If `range` does not lie in the slice.
     ///
     /// # Safety
     /// No two pieces that are alive at the same time may overlap.
     #[must_use]
     #[allow(clippy::mut_from_ref, reason = "disjointness is the caller's contract")]
-    pub unsafe fn slice(&self, range: std::ops::Range<usize>) -> &mut [T] {
+    pub unsafe fn slice(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: in bounds by the line above, unaliased by contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
