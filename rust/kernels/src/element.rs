@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use crate::isa::Simd;
+use crate::math;
 use crate::memory::Pod;
 
 /// A number that a buffer may hold: f32, f64, i64, i32, u8. Bool is u8 with the values 0 and 1.
@@ -20,6 +21,8 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     const LOWEST: Self;
     /// Above or equal to every other value: infinity for floats.
     const HIGHEST: Self;
+    /// Whether this is f32 or f64.
+    const IS_FLOAT: bool;
 
     /// The nearest value to `x`, as Rust's `as` converts.
     fn from_f64(x: f64) -> Self;
@@ -126,6 +129,41 @@ pub trait Float:
     /// Angle of the point `(x, self)`.
     #[must_use]
     fn atan2(self, x: Self) -> Self;
+    /// Magnitude of `self` with the sign of `sign`.
+    #[must_use]
+    fn copysign(self, sign: Self) -> Self;
+    /// e to the power `self`.
+    #[must_use]
+    fn exp<S: Simd>(self) -> Self;
+    /// `exp(self) - 1`, accurate near zero.
+    #[must_use]
+    fn expm1<S: Simd>(self) -> Self;
+    /// Natural logarithm.
+    #[must_use]
+    fn log<S: Simd>(self) -> Self;
+    /// `log(1 + self)`, accurate near zero.
+    #[must_use]
+    fn log1p<S: Simd>(self) -> Self;
+    /// Hyperbolic tangent.
+    #[must_use]
+    fn tanh<S: Simd>(self) -> Self;
+    /// `1 / (1 + exp(-self))`.
+    #[must_use]
+    fn sigmoid<S: Simd>(self) -> Self;
+    /// Error function.
+    #[must_use]
+    fn erf<S: Simd>(self) -> Self;
+    /// The standard normal distribution: its mass below `self`, and its density there.
+    #[must_use]
+    fn normal<S: Simd>(self) -> (Self, Self);
+    /// Sine; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
+    #[must_use]
+    fn sin<S: Simd>(self) -> Self;
+    /// Cosine; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
+    #[must_use]
+    fn cos<S: Simd>(self) -> Self;
+    /// Whether [`Float::sin`] and [`Float::cos`] hold for this angle.
+    fn is_moderate_angle(self) -> bool;
 }
 
 macro_rules! conversions {
@@ -177,6 +215,7 @@ macro_rules! integer {
             const ONE: Self = 1;
             const LOWEST: Self = <$t>::MIN;
             const HIGHEST: Self = <$t>::MAX;
+            const IS_FLOAT: bool = false;
             conversions!($to_self);
             #[inline(always)]
             fn wrapping_add(self, other: Self) -> Self {
@@ -265,7 +304,7 @@ integer!(i32, to_i32, |x| x.wrapping_abs(), x.signum());
 integer!(u8, to_u8, |x| x, x.min(1));
 
 macro_rules! float {
-    ($t:ident, $to_self:ident, $fma:ident) => {
+    ($t:ident, $to_self:ident, $fma:ident, |$x:ident, $y:ident, $S:ident| { pow: $pow:expr; $($name:ident: $out:ty = $body:expr;)* }) => {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -278,6 +317,7 @@ macro_rules! float {
             const ONE: Self = 1.0;
             const LOWEST: Self = <$t>::NEG_INFINITY;
             const HIGHEST: Self = <$t>::INFINITY;
+            const IS_FLOAT: bool = true;
             conversions!($to_self);
             #[inline(always)]
             fn wrapping_add(self, other: Self) -> Self {
@@ -319,8 +359,9 @@ macro_rules! float {
                 if rest != 0.0 && (rest < 0.0) != (other < 0.0) { rest + other } else { rest }
             }
             #[inline(always)]
-            fn pow<S: Simd>(self, exponent: Self) -> Self {
-                self.powf(exponent)
+            fn pow<$S: Simd>(self, $y: Self) -> Self {
+                let $x = self;
+                $pow
             }
             #[inline(always)]
             fn magnitude(self) -> Self {
@@ -376,8 +417,47 @@ macro_rules! float {
             fn atan2(self, x: Self) -> Self {
                 <$t>::atan2(self, x)
             }
+            #[inline(always)]
+            fn copysign(self, sign: Self) -> Self {
+                <$t>::copysign(self, sign)
+            }
+            $(
+                #[inline(always)]
+                fn $name<$S: Simd>(self) -> $out {
+                    let $x = self;
+                    $body
+                }
+            )*
+            #[inline(always)]
+            fn is_moderate_angle(self) -> bool {
+                size_of::<Self>() == 8 || self.abs().to_f64() <= f64::from(math::TRIGONOMETRIC_LIMIT)
+            }
         }
     };
 }
-float!(f32, to_f32, fma32);
-float!(f64, to_f64, fma64);
+float!(f32, to_f32, fma32, |x, y, S| {
+    pow: math::pow::<S>(x, y);
+    exp: f32 = math::exp::<S>(x);
+    expm1: f32 = math::expm1::<S>(x);
+    log: f32 = math::log::<S>(x);
+    log1p: f32 = math::log1p::<S>(x);
+    tanh: f32 = math::tanh::<S>(x);
+    sigmoid: f32 = math::sigmoid::<S>(x);
+    erf: f32 = math::erf::<S>(x);
+    normal: (f32, f32) = math::normal::<S>(x);
+    sin: f32 = math::sin::<S>(x);
+    cos: f32 = math::cos::<S>(x);
+});
+float!(f64, to_f64, fma64, |x, y, S| {
+    pow: x.powf(y);
+    exp: f64 = f64::exp(x);
+    expm1: f64 = x.exp_m1();
+    log: f64 = x.ln();
+    log1p: f64 = x.ln_1p();
+    tanh: f64 = f64::tanh(x);
+    sigmoid: f64 = { let e = f64::exp(-x.abs()); (if x < 0.0 { e } else { 1.0 }) / (1.0 + e) };
+    erf: f64 = math::platform::erf(x);
+    normal: (f64, f64) = math::normal64(x);
+    sin: f64 = f64::sin(x);
+    cos: f64 = f64::cos(x);
+});

@@ -13,8 +13,12 @@
 )]
 
 mod cgroup;
+pub mod copy;
 pub mod element;
 pub mod isa;
 pub mod layout;
+pub mod map;
+pub mod math;
 pub mod memory;
 pub mod parallel;
+pub mod reduce;

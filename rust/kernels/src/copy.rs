@@ -1,0 +1,322 @@
+//! Copies between layouts and between element types, and the tensors that are a formula of their index.
+//!
+//! A copy walks both windows along the destination's memory. Where the source runs along another dimension (a
+//! transpose) it goes by tiles, so that each cache line is used whole on both sides.
+
+use std::mem::MaybeUninit;
+
+use crate::element::Element;
+use crate::layout::{Coalesced, Order, Strided, coalesce};
+use crate::memory::{Buffer, Pod};
+use crate::parallel::{Disjoint, for_each, for_ranges};
+
+/// Elements a task.
+const GRAIN: usize = 1 << 15;
+/// Edge of a tile of a transposed copy, in elements.
+const TILE: usize = 16;
+/// Estimated cost of 1024 elements, in nanoseconds: within rows, element by element.
+const ROW_COST: usize = 100;
+const STRIDED_COST: usize = 700;
+
+/// Copies the window `layout` of `src` into `dst`, row-major.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn copy<T: Pod>(src: &[T], layout: Strided, dst: &mut [T]) {
+    layout.check(src.len());
+    assert_eq!(layout.numel(), dst.len(), "source and destination differ in size");
+    if layout.is_contiguous() {
+        return copy_slice(&src[layout.offset..][..dst.len()], dst);
+    }
+    let mut strides = [0; crate::layout::MAX_RANK];
+    let strides = row_major(layout.shape, &mut strides);
+    let loops = coalesce(layout.shape, [strides, layout.strides], Order::Memory);
+    // SAFETY: both windows were checked above; `dst` is exclusive.
+    unsafe { copy_loops(src.as_ptr().add(layout.offset), dst.as_mut_ptr(), &loops) }
+}
+
+/// Copies the window `from` of `src` into the window `to` of `dst`, which has the same shape. The two may overlap:
+/// the copy is as if `src` had been read before anything was written.
+///
+/// # Panics
+/// If a window leaves its memory or their shapes differ.
+pub fn copy_into<T: Pod>(src: &[T], from: Strided, dst: &Buffer, to: Strided) {
+    assert_eq!(from.shape, to.shape, "windows differ in shape");
+    from.check(src.len());
+    to.check(dst.len() / size_of::<T>());
+    if from.numel() == 0 {
+        return;
+    }
+    let target = dst.as_ptr().cast::<T>();
+    assert!(target.is_aligned(), "misaligned foreign memory");
+    let source = src.as_ptr();
+    let bytes = |start: *const T, window: &Strided| {
+        let (low, high) = reach(window);
+        (start.wrapping_add(low).addr(), start.wrapping_add(high + 1).addr())
+    };
+    let (a, b) = (bytes(source, &from), bytes(target, &to));
+    let loops = |strides| coalesce(to.shape, [to.strides, strides], Order::Memory);
+    if a.0 < b.1 && b.0 < a.1 {
+        let mut whole = Buffer::uninit(from.numel() * size_of::<T>());
+        copy(src, from, whole.as_mut_slice());
+        let mut strides = [0; crate::layout::MAX_RANK];
+        let strides = row_major(from.shape, &mut strides);
+        // SAFETY: `to` was checked above; `whole` has just this shape.
+        return unsafe { copy_loops(whole.as_slice().as_ptr(), target.add(to.offset), &loops(strides)) };
+    }
+    // SAFETY: both windows were checked above and do not overlap.
+    unsafe { copy_loops(source.add(from.offset), target.add(to.offset), &loops(from.strides)) }
+}
+
+/// Copies `src`, contiguous, to `dst`.
+///
+/// # Panics
+/// If they differ in size.
+pub fn copy_slice<T: Pod>(src: &[T], dst: &mut [T]) {
+    assert_eq!(src.len(), dst.len(), "source and destination differ in size");
+    let len = dst.len();
+    if len <= GRAIN {
+        return dst.copy_from_slice(src);
+    }
+    let dst = Disjoint::new(dst);
+    for_ranges(len, GRAIN, ROW_COST, |range| {
+        // SAFETY: the ranges of one region are disjoint.
+        unsafe { dst.slice(range.clone()) }.copy_from_slice(&src[range]);
+    });
+}
+
+/// Converts the window `layout` of `src` to another element type, as Rust's `as` does: floats truncate and saturate,
+/// integers wrap.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn cast<A: Element, R: Element>(src: &[A], layout: Strided, dst: &mut [R]) {
+    crate::map::convert(src, layout, dst);
+}
+
+/// Sets every element.
+pub fn fill<T: Pod>(dst: &mut [T], value: T) {
+    let len = dst.len();
+    if len <= GRAIN {
+        return dst.fill(value);
+    }
+    let dst = Disjoint::new(dst);
+    // SAFETY: the ranges of one region are disjoint.
+    for_ranges(len, GRAIN, ROW_COST, |range| unsafe { dst.slice(range) }.fill(value));
+}
+
+/// `dst[i] = start + i * step`: computed in float64 for floats, in wrapping int64 for integers.
+pub fn arange<T: Element>(start: T, step: T, dst: &mut [T]) {
+    if T::IS_FLOAT {
+        let (start, step) = (start.to_f64(), step.to_f64());
+        each(dst, |i| T::from_f64(i.to_f64() * step + start));
+    } else {
+        let (start, step) = (start.to_i64(), step.to_i64());
+        each(dst, |i| T::cast_from(start.wrapping_add(i.wrapping_mul(step))));
+    }
+}
+
+/// Evenly spaced values from `start` to `end`, both included; one value is `start`.
+pub fn linspace<T: Element>(start: f64, end: f64, dst: &mut [T]) {
+    let Some(last) = dst.len().checked_sub(1) else { return };
+    let step = (end - start) / (last.max(1).cast_signed() as i64).to_f64();
+    let half = (dst.len() / 2).cast_signed() as i64;
+    // From both ends inwards, so that both are exact.
+    let last = last.cast_signed() as i64;
+    each(dst, |i| {
+        T::from_f64(if i < half || last == 0 { i.to_f64() * step + start } else { end - (last - i).to_f64() * step })
+    });
+}
+
+/// The matrix of `columns` columns with ones on its main diagonal.
+pub fn eye<T: Element>(columns: usize, dst: &mut [T]) {
+    fill(dst, T::ZERO);
+    let rows = dst.len().checked_div(columns).unwrap_or(0);
+    for i in 0..rows.min(columns) {
+        dst[i * columns + i] = T::ONE;
+    }
+}
+
+/// `dst[i] = value(i)`.
+fn each<T: Pod>(dst: &mut [T], value: impl Fn(i64) -> T + Sync) {
+    let len = dst.len();
+    let dst = Disjoint::new(dst);
+    for_ranges(len, GRAIN, STRIDED_COST, |range| {
+        let first = range.start.cast_signed() as i64;
+        // SAFETY: the ranges of one region are disjoint.
+        for (i, d) in (first..).zip(unsafe { dst.slice(range) }) {
+            *d = value(i);
+        }
+    });
+}
+
+/// Strides of a contiguous window of this shape.
+fn row_major<'a>(shape: &[usize], room: &'a mut [isize; crate::layout::MAX_RANK]) -> &'a [isize] {
+    let mut stride = 1;
+    for (dim, &extent) in shape.iter().enumerate().rev() {
+        room[dim] = stride;
+        stride *= extent.max(1).cast_signed();
+    }
+    &room[..shape.len()]
+}
+
+/// The lowest and highest position of a window that is not empty.
+fn reach(window: &Strided) -> (usize, usize) {
+    window.shape.iter().zip(window.strides).fold((window.offset, window.offset), |(low, high), (&extent, &stride)| {
+        let span = (extent.cast_signed() - 1) * stride;
+        if span < 0 { (low.wrapping_add_signed(span), high) } else { (low, high.wrapping_add_signed(span)) }
+    })
+}
+
+/// Offset at which the inner loop number `row` starts.
+#[inline(always)]
+pub(crate) fn row_offset(loops: &Coalesced<1>, mut row: usize) -> isize {
+    let outer = loops.shape().len() - 1;
+    let mut at = 0;
+    for (&extent, &stride) in loops.shape()[..outer].iter().zip(loops.strides(0)).rev() {
+        at += (row % extent).cast_signed() * stride;
+        row /= extent;
+    }
+    at
+}
+
+/// Copies the elements from number `start` on of a window into `dst`, all of it, and returns it.
+pub(crate) fn gather<'a, T: Pod>(
+    data: &[T],
+    offset: usize,
+    loops: &Coalesced<1>,
+    start: usize,
+    dst: &'a mut [MaybeUninit<T>],
+) -> &'a [T] {
+    let inner = loops.inner();
+    let [step] = loops.inner_strides();
+    let mut column = start % inner;
+    let mut rest = &mut *dst;
+    for [row] in loops.walk(start / inner..loops.rows()) {
+        let len = rest.len().min(inner - column);
+        let (here, after) = rest.split_at_mut(len);
+        let first = offset.wrapping_add_signed(row + column.cast_signed() * step);
+        if step == 1 {
+            here.write_copy_of_slice(&data[first..first + len]);
+        } else {
+            // SAFETY: the window was checked at the door.
+            let first = unsafe { data.as_ptr().add(first) };
+            for (i, d) in (0isize..).zip(here) {
+                // SAFETY: as above.
+                d.write(unsafe { *first.offset(i * step) });
+            }
+        }
+        rest = after;
+        column = 0;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    assert!(rest.is_empty(), "beyond the window");
+    // SAFETY: nothing of `dst` is left unwritten.
+    unsafe { dst.assume_init_ref() }
+}
+
+/// A pointer that tasks share.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T, *const T);
+// SAFETY: each task of a copy writes its own elements of the destination, and nobody writes the source.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// Both pointers, moved by `by` elements.
+    #[inline(always)]
+    fn at(&self, by: [isize; 2]) -> (*mut T, *const T) {
+        (self.0.wrapping_offset(by[0]), self.1.wrapping_offset(by[1]))
+    }
+}
+
+/// Copies along `loops`, whose operands are destination and source.
+///
+/// # Safety
+/// All positions lie in memory that is valid for writes and reads of `T`, and the two do not overlap.
+unsafe fn copy_loops<T: Pod>(src: *const T, dst: *mut T, loops: &Coalesced<2>) {
+    let ends = Shared(dst, src);
+    let [to, from] = loops.inner_strides();
+    let (rows, inner) = (loops.rows(), loops.inner());
+    if loops.is_contiguous() {
+        return for_ranges(inner, GRAIN, ROW_COST, |range| {
+            let (d, s) = ends.at([range.start.cast_signed(); 2]);
+            // SAFETY: the caller's contract.
+            unsafe { std::ptr::copy_nonoverlapping(s, d, range.len()) }
+        });
+    }
+    let outer = loops.shape().len() - 1;
+    let lines = loops.strides(1)[..outer].iter().rposition(|s| s.unsigned_abs() == 1);
+    if let (Some(lines), false) = (lines, from.unsigned_abs() <= 1) {
+        // SAFETY: the caller's contract.
+        return unsafe { transpose(ends, loops, lines) };
+    }
+    let cost = if to == 1 && from == 1 { ROW_COST } else { STRIDED_COST };
+    let blocks = inner.div_ceil(GRAIN);
+    let grain = (GRAIN / inner.max(1)).max(1);
+    let row = |at: [isize; 2], len: usize| {
+        let (d, s) = ends.at(at);
+        // SAFETY: the caller's contract.
+        unsafe {
+            match (to, from) {
+                (1, 1) => std::ptr::copy_nonoverlapping(s, d, len),
+                (1, 0) => std::slice::from_raw_parts_mut(d, len).fill(*s),
+                (1, _) => (0..len.cast_signed()).for_each(|i| *d.offset(i) = *s.offset(i * from)),
+                (_, 1) => (0..len.cast_signed()).for_each(|i| *d.offset(i * to) = *s.offset(i)),
+                _ => (0..len.cast_signed()).for_each(|i| *d.offset(i * to) = *s.offset(i * from)),
+            }
+        }
+    };
+    if blocks > 1 {
+        // Few long rows: each is split.
+        for_ranges(rows * blocks, 1, GRAIN / 1024 * cost * 1024, |tasks| {
+            for task in tasks {
+                let start = task % blocks * GRAIN;
+                let at = loops.walk(task / blocks..rows).next().unwrap_or_default();
+                let by = start.cast_signed();
+                row([at[0] + by * to, at[1] + by * from], GRAIN.min(inner - start));
+            }
+        });
+    } else {
+        for_ranges(rows, grain, (inner * cost).max(20 * 1024), |rows| loops.walk(rows).for_each(|at| row(at, inner)));
+    }
+}
+
+/// Copies along `loops` by tiles of loop `lines`, along which the source lies, and the inner one.
+///
+/// # Safety
+/// As for [`copy_loops`].
+unsafe fn transpose<T: Pod>(ends: Shared<T>, loops: &Coalesced<2>, lines: usize) {
+    let (height, width) = (loops.shape()[lines], loops.inner());
+    let [to, from] = loops.inner_strides();
+    let (to_line, from_line) = (loops.strides(0)[lines], loops.strides(1)[lines]);
+    let last = loops.shape().len() - 1;
+    let others = (0..last).filter(|&dim| dim != lines);
+    let outer: usize = others.clone().map(|dim| loops.shape()[dim]).product();
+    let bands = height.div_ceil(TILE);
+    let cost = (TILE.min(height) * width * STRIDED_COST / 2 / 1024 * outer).saturating_mul(bands);
+    for_each(outer * bands, cost, |task| {
+        let (mut index, top) = (task / bands, task % bands * TILE);
+        let mut at = [top.cast_signed() * to_line, top.cast_signed() * from_line];
+        for dim in others.clone().rev() {
+            let i = (index % loops.shape()[dim]).cast_signed();
+            index /= loops.shape()[dim];
+            at = [at[0] + i * loops.strides(0)[dim], at[1] + i * loops.strides(1)[dim]];
+        }
+        let tall = TILE.min(height - top).cast_signed();
+        for left in (0..width).step_by(TILE) {
+            let wide = TILE.min(width - left).cast_signed();
+            let by = left.cast_signed();
+            let (d, s) = ends.at([at[0] + by * to, at[1] + by * from]);
+            for y in 0..tall {
+                for x in 0..wide {
+                    // SAFETY: the caller's contract.
+                    unsafe { *d.offset(y * to_line + x * to) = *s.offset(y * from_line + x * from) }
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,405 @@
+//! The operations: what each computes for one element, and what it costs.
+
+use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
+
+use super::engine::{Function1, Function2, Function3, map1, map2, map3, update};
+use crate::element::{Element, Float};
+use crate::isa::Simd;
+use crate::layout::Strided;
+
+/// Defines an enum of functions of one argument and the function that maps one of them. A line reads:
+/// name, cost of 1024 elements in nanoseconds, value for `x` with ISA `S`.
+macro_rules! unary {
+    (
+        $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty;
+        |$x:ident, $T:ident, $S:ident|
+        $($(#[$op_doc:meta])* $Op:ident[$cost:expr] = $body:expr;)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $Enum {
+            $($(#[$op_doc])* $Op,)*
+        }
+
+        #[doc = concat!("`dst[i] = op(src[i])` for a [`", stringify!($Enum), "`].")]
+        ///
+        /// # Panics
+        /// If the window leaves `src` or differs from `dst` in size.
+        pub fn $map<$T: $Bound>(op: $Enum, src: &[$T], layout: Strided, dst: &mut [$R]) {
+            match op {
+                $($Enum::$Op => {
+                    #[derive(Clone, Copy)]
+                    struct Op;
+                    impl<$T: $Bound> Function1<$T, $R> for Op {
+                        const COST: usize = $cost;
+                        #[inline(always)]
+                        fn call<$S: Simd>(self, $x: $T) -> $R {
+                            $body
+                        }
+                    }
+                    map1(Op, src, layout, dst);
+                })*
+            }
+        }
+    };
+}
+
+/// The same for functions of two arguments.
+macro_rules! binary {
+    (
+        $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty;
+        |$x:ident, $y:ident, $T:ident, $S:ident|
+        $($(#[$op_doc:meta])* $Op:ident[$cost:expr] = $body:expr;)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $Enum {
+            $($(#[$op_doc])* $Op,)*
+        }
+
+        #[doc = concat!("`dst[i] = op(a[i], b[i])` for a [`", stringify!($Enum), "`].")]
+        ///
+        /// # Panics
+        /// If a window leaves its slice or differs from `dst` in size.
+        pub fn $map<$T: $Bound>(op: $Enum, a: &[$T], la: Strided, b: &[$T], lb: Strided, dst: &mut [$R]) {
+            match op {
+                $($Enum::$Op => {
+                    #[derive(Clone, Copy)]
+                    struct Op;
+                    impl<$T: $Bound> Function2<$T, $T, $R> for Op {
+                        const COST: usize = $cost;
+                        #[inline(always)]
+                        fn call<$S: Simd>(self, $x: $T, $y: $T) -> $R {
+                            $body
+                        }
+                    }
+                    map2(Op, a, la, b, lb, dst);
+                })*
+            }
+        }
+    };
+}
+
+/// Cost of 1024 elements, in nanoseconds: of plain arithmetic, of a polynomial, of a call into the C library.
+const CHEAP: usize = 100;
+const POLYNOMIAL: usize = 500;
+const CALL: usize = 10_000;
+
+unary! {
+    /// Functions that every element type has.
+    Unary, unary: Element => T;
+    |x, T, S|
+    /// `-x`; integers wrap.
+    Neg[CHEAP] = x.wrapping_neg();
+    /// Absolute value; integers wrap.
+    Abs[CHEAP] = x.magnitude();
+    /// -1, 0 or 1; NaN for NaN.
+    Sign[CHEAP] = x.sign();
+    /// `x * x`; integers wrap.
+    Square[CHEAP] = x.wrapping_mul(x);
+    /// `max(x, 0)`; NaN for NaN.
+    Relu[CHEAP] = if x < T::ZERO { T::ZERO } else { x };
+    /// 1 where x is 0, else 0.
+    LogicalNot[CHEAP] = if x == T::ZERO { T::ONE } else { T::ZERO };
+}
+
+unary! {
+    /// Functions of floats.
+    FloatUnary, float_unary: Float => T;
+    |x, T, S|
+    /// e to the power x.
+    Exp[POLYNOMIAL] = x.exp::<S>();
+    /// `exp(x) - 1`, accurate near zero.
+    Expm1[POLYNOMIAL] = x.expm1::<S>();
+    /// Natural logarithm.
+    Log[POLYNOMIAL] = x.log::<S>();
+    /// `log(1 + x)`, accurate near zero.
+    Log1p[POLYNOMIAL] = x.log1p::<S>();
+    /// Square root.
+    Sqrt[CHEAP] = x.sqrt();
+    /// `1 / sqrt(x)`.
+    Rsqrt[CHEAP] = T::ONE / x.sqrt();
+    /// `1 / x`.
+    Reciprocal[CHEAP] = T::ONE / x;
+    /// Hyperbolic tangent.
+    Tanh[POLYNOMIAL] = x.tanh::<S>();
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid[POLYNOMIAL] = x.sigmoid::<S>();
+    /// `log(sigmoid(x))`.
+    LogSigmoid[POLYNOMIAL] = -softplus::<T, S>(-x);
+    /// `log(1 + exp(x))`.
+    Softplus[POLYNOMIAL] = softplus::<T, S>(x);
+    /// `x * P(X <= x)` for X standard normal.
+    Gelu[POLYNOMIAL] = gelu::<T, S>(x);
+    /// Gelu's approximation by tanh.
+    GeluTanh[POLYNOMIAL] = x * T::sigmoid::<S>(gelu_argument::<T, S>(x));
+    /// `x * sigmoid(x)`.
+    Silu[POLYNOMIAL] = x * x.sigmoid::<S>();
+    /// Error function.
+    Erf[POLYNOMIAL] = x.erf::<S>();
+    /// Largest integer that is not above.
+    Floor[CHEAP] = x.floor();
+    /// Smallest integer that is not below.
+    Ceil[CHEAP] = x.ceil();
+    /// Nearest integer, ties to even.
+    Round[CHEAP] = x.round();
+    /// The integer part.
+    Trunc[CHEAP] = x.trunc();
+}
+
+unary! {
+    /// Questions about floats.
+    FloatTest, float_test: Float => u8;
+    |x, T, S|
+    /// Whether x is not a number.
+    IsNan[CHEAP] = u8::from(x.is_nan());
+    /// Whether x is plus or minus infinity.
+    IsInf[CHEAP] = u8::from(x.is_infinite());
+    /// Whether x is neither.
+    IsFinite[CHEAP] = u8::from(x.is_finite());
+}
+
+binary! {
+    /// Arithmetic that every element type has. It never panics: integers wrap, and division by zero gives 0.
+    Binary, binary: Element => T;
+    |x, y, T, S|
+    /// `x + y`.
+    Add[CHEAP] = x.wrapping_add(y);
+    /// `x - y`.
+    Sub[CHEAP] = x.wrapping_sub(y);
+    /// `x * y`.
+    Mul[CHEAP] = x.wrapping_mul(y);
+    /// `x / y`; integers truncate.
+    Div[CHEAP] = x.divide(y);
+    /// The quotient rounded down.
+    FloorDivide[CALL] = x.floor_divide(y);
+    /// The remainder that has the divisor's sign.
+    Remainder[CALL] = x.remainder(y);
+    /// x to the power y.
+    Pow[4 * POLYNOMIAL] = x.pow::<S>(y);
+    /// The larger; NaN if either is.
+    Maximum[CHEAP] = x.maximum(y);
+    /// The smaller; NaN if either is.
+    Minimum[CHEAP] = x.minimum(y);
+}
+
+binary! {
+    /// Functions of two floats. In the gradients x is the incoming gradient and y what the forward pass saved.
+    FloatBinary, float_binary: Float => T;
+    |x, y, T, S|
+    /// Angle of the point `(y, x)`.
+    Atan2[CALL] = x.atan2(y);
+    /// Gradient of relu at argument or result y.
+    ReluGrad[CHEAP] = if y <= T::ZERO { T::ZERO } else { x };
+    /// Gradient of tanh with result y.
+    TanhGrad[CHEAP] = x * (T::ONE - y * y);
+    /// Gradient of sigmoid with result y.
+    SigmoidGrad[CHEAP] = x * (y * (T::ONE - y));
+    /// Gradient of softplus at argument y.
+    SoftplusGrad[POLYNOMIAL] = x * y.sigmoid::<S>();
+    /// Gradient of gelu at argument y.
+    GeluGrad[POLYNOMIAL] = { let (mass, density) = y.normal::<S>(); x * y.fma::<S>(density, mass) };
+    /// Gradient of gelu's tanh form at argument y.
+    GeluTanhGrad[POLYNOMIAL] = x * gelu_tanh_slope::<T, S>(y);
+    /// Gradient of silu at argument y.
+    SiluGrad[POLYNOMIAL] = { let s = y.sigmoid::<S>(); x * (s * (T::ONE + y * (T::ONE - s))) };
+}
+
+binary! {
+    /// Comparisons and logic.
+    Compare, compare: Element => u8;
+    |x, y, T, S|
+    /// `x == y`.
+    Eq[CHEAP] = u8::from(x == y);
+    /// `x != y`.
+    Ne[CHEAP] = u8::from(x != y);
+    /// `x < y`.
+    Lt[CHEAP] = u8::from(x < y);
+    /// `x <= y`.
+    Le[CHEAP] = u8::from(x <= y);
+    /// `x > y`.
+    Gt[CHEAP] = u8::from(x > y);
+    /// `x >= y`.
+    Ge[CHEAP] = u8::from(x >= y);
+    /// Whether both are not 0.
+    And[CHEAP] = u8::from(x != T::ZERO) & u8::from(y != T::ZERO);
+    /// Whether one is not 0.
+    Or[CHEAP] = u8::from(x != T::ZERO) | u8::from(y != T::ZERO);
+    /// Whether exactly one is not 0.
+    Xor[CHEAP] = u8::from(x != T::ZERO) ^ u8::from(y != T::ZERO);
+}
+
+/// `log(1 + exp(x))` without overflow.
+#[inline(always)]
+fn softplus<T: Float, S: Simd>(x: T) -> T {
+    let positive = if x < T::ZERO { T::ZERO } else { x };
+    positive + (-x.magnitude()).exp::<S>().log1p::<S>()
+}
+
+/// `x * P(X <= x)`; 0 at minus infinity.
+#[inline(always)]
+fn gelu<T: Float, S: Simd>(x: T) -> T {
+    let (mass, _) = x.normal::<S>();
+    if x == T::LOWEST { T::ZERO } else { x * mass }
+}
+
+const GELU_CUBIC: f64 = 0.044_715;
+
+/// Twice the argument of gelu's tanh: `(1 + tanh(u)) / 2` is `sigmoid(2 u)`.
+#[inline(always)]
+fn gelu_argument<T: Float, S: Simd>(x: T) -> T {
+    let scale = SQRT_2 * FRAC_2_SQRT_PI;
+    x * (x * x).fma::<S>(T::from_f64(GELU_CUBIC * scale), T::from_f64(scale))
+}
+
+/// Derivative of gelu's tanh form.
+#[inline(always)]
+fn gelu_tanh_slope<T: Float, S: Simd>(x: T) -> T {
+    let scale = SQRT_2 * FRAC_2_SQRT_PI;
+    let s = gelu_argument::<T, S>(x).sigmoid::<S>();
+    let slope = (x * x).fma::<S>(T::from_f64(3.0 * GELU_CUBIC * scale), T::from_f64(scale));
+    s + x * slope * (s * (T::ONE - s))
+}
+
+#[derive(Clone, Copy)]
+struct Sin;
+#[derive(Clone, Copy)]
+struct Cos;
+
+macro_rules! trigonometric {
+    ($Op:ident, $name:ident, $map:ident, $doc:literal) => {
+        impl<T: Float> Function1<T, T> for $Op {
+            const COST: usize = 2 * POLYNOMIAL;
+            #[inline(always)]
+            fn call<S: Simd>(self, x: T) -> T {
+                x.$name::<S>()
+            }
+            #[inline(always)]
+            fn mend(self, a: &[T], dst: &mut [T]) {
+                if !a.iter().fold(true, |all, x| all & x.is_moderate_angle()) {
+                    for (d, &x) in dst.iter_mut().zip(a) {
+                        if !x.is_moderate_angle() {
+                            *d = T::from_f64(x.to_f64().$name());
+                        }
+                    }
+                }
+            }
+        }
+
+        #[doc = $doc]
+        ///
+        /// # Panics
+        /// If the window leaves `src` or differs from `dst` in size.
+        pub fn $map<T: Float>(src: &[T], layout: Strided, dst: &mut [T]) {
+            map1($Op, src, layout, dst);
+        }
+    };
+}
+trigonometric!(Sin, sin, sin, "Sine of each element.");
+trigonometric!(Cos, cos, cos, "Cosine of each element.");
+
+#[derive(Clone, Copy)]
+struct Cast;
+impl<A: Element, R: Element> Function1<A, R> for Cast {
+    const COST: usize = CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: A) -> R {
+        R::cast_from(x)
+    }
+}
+
+/// See [`crate::copy::cast`].
+pub(crate) fn convert<A: Element, R: Element>(src: &[A], layout: Strided, dst: &mut [R]) {
+    map1(Cast, src, layout, dst);
+}
+
+#[derive(Clone, Copy)]
+struct Truth;
+impl<A: Element> Function1<A, u8> for Truth {
+    const COST: usize = CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: A) -> u8 {
+        u8::from(x != A::ZERO)
+    }
+}
+
+/// `dst[i] = src[i] != 0`: the conversion to bool.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn to_bool<T: Element>(src: &[T], layout: Strided, dst: &mut [u8]) {
+    map1(Truth, src, layout, dst);
+}
+
+#[derive(Clone, Copy)]
+struct Clamp<T>(T, T);
+impl<T: Element> Function1<T, T> for Clamp<T> {
+    const COST: usize = CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> T {
+        let x = if x < self.0 { self.0 } else { x };
+        if x > self.1 { self.1 } else { x }
+    }
+}
+
+/// `min(max(src[i], low), high)`, either bound optional; NaN stays NaN.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn clamp<T: Element>(low: Option<T>, high: Option<T>, src: &[T], layout: Strided, dst: &mut [T]) {
+    map1(Clamp(low.unwrap_or(T::LOWEST), high.unwrap_or(T::HIGHEST)), src, layout, dst);
+}
+
+#[derive(Clone, Copy)]
+struct Choose;
+impl<T: Element> Function3<u8, T, T, T> for Choose {
+    const COST: usize = 2 * CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, condition: u8, a: T, b: T) -> T {
+        if condition == 0 { b } else { a }
+    }
+}
+
+/// `dst[i] = a[i]` where `condition[i]` is not 0, else `b[i]`.
+///
+/// # Panics
+/// If a window leaves its slice or differs from `dst` in size.
+pub fn select<T: Element>(condition: (&[u8], Strided), a: (&[T], Strided), b: (&[T], Strided), dst: &mut [T]) {
+    map3(Choose, condition, a, b, dst);
+}
+
+#[derive(Clone, Copy)]
+struct Plus;
+impl<T: Element> Function2<T, T, T> for Plus {
+    const COST: usize = CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T, y: T) -> T {
+        x.wrapping_add(y)
+    }
+}
+
+/// `dst[i] += src[i]`.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn add_assign<T: Element>(dst: &mut [T], src: &[T], layout: Strided) {
+    update(Plus, dst, src, layout);
+}
+
+#[derive(Clone, Copy)]
+struct Axpy<T>(T);
+impl<T: Float> Function2<T, T, T> for Axpy<T> {
+    const COST: usize = CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, y: T, x: T) -> T {
+        x.fma::<S>(self.0, y)
+    }
+}
+
+/// `dst[i] += alpha * src[i]`, fused.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn axpy<T: Float>(dst: &mut [T], alpha: T, src: &[T], layout: Strided) {
+    update(Axpy(alpha), dst, src, layout);
+}

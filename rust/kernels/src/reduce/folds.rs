@@ -1,0 +1,232 @@
+//! What each reduction does with a leaf of elements, and how two results become one.
+
+use crate::element::{Element, Float};
+use crate::isa::Simd;
+use crate::memory::Pod;
+
+/// A reduction as [`super::rows`] sees it.
+pub(super) trait Fold<T>: Copy + Sync {
+    /// Result of a part.
+    type Part: Copy + Send + Sync;
+    /// Final result.
+    type Out: Pod;
+    /// Estimated cost of 1024 elements, in nanoseconds.
+    const COST: usize;
+    /// Result of no elements.
+    fn empty(self) -> Self::Part;
+    /// Result of `elements`, at least one; the first is number `first` of its output.
+    fn leaf<S: Simd>(self, elements: &[T], first: usize) -> Self::Part;
+    /// Result of two parts, `left` before `right`.
+    fn combine<S: Simd>(self, left: Self::Part, right: Self::Part) -> Self::Part;
+    /// The output.
+    fn finish<S: Simd>(self, part: Self::Part) -> Self::Out;
+}
+
+/// A reduction that takes elements one by one and in any grouping.
+pub(super) trait Monoid<T>: Copy + Sync {
+    /// Result, of a part as of the whole.
+    type Out: Pod;
+    /// Result of no elements.
+    fn identity(self) -> Self::Out;
+    /// `sum` and one more element.
+    fn step(self, sum: Self::Out, element: T) -> Self::Out;
+    /// Result of two parts.
+    fn join(self, left: Self::Out, right: Self::Out) -> Self::Out;
+}
+
+/// Independent accumulators of a leaf: four vectors of 16 lanes hide the latency of an addition.
+const LANES: usize = 64;
+
+/// Folds a leaf by lanes, then the lanes as a tree.
+#[inline(always)]
+fn by_lanes<T: Pod, F: Monoid<T>>(fold: F, elements: &[T]) -> F::Out {
+    if elements.len() < 16 {
+        return elements.iter().fold(fold.identity(), |sum, &x| fold.step(sum, x));
+    }
+    let mut lanes = [fold.identity(); LANES];
+    let (blocks, rest) = elements.as_chunks::<LANES>();
+    for block in blocks {
+        for (lane, &x) in lanes.iter_mut().zip(block) {
+            *lane = fold.step(*lane, x);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = fold.step(*lane, x);
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        let (left, right) = lanes.split_at_mut(width);
+        for (l, &r) in left.iter_mut().zip(&*right) {
+            *l = fold.join(*l, r);
+        }
+    }
+    lanes[0]
+}
+
+/// A monoid as a fold.
+#[derive(Clone, Copy)]
+pub(super) struct ByLanes<F>(pub F);
+impl<T: Pod, F: Monoid<T>> Fold<T> for ByLanes<F> {
+    type Part = F::Out;
+    type Out = F::Out;
+    const COST: usize = 80;
+    #[inline(always)]
+    fn empty(self) -> F::Out {
+        self.0.identity()
+    }
+    #[inline(always)]
+    fn leaf<S: Simd>(self, elements: &[T], _first: usize) -> F::Out {
+        by_lanes(self.0, elements)
+    }
+    #[inline(always)]
+    fn combine<S: Simd>(self, left: F::Out, right: F::Out) -> F::Out {
+        self.0.join(left, right)
+    }
+    #[inline(always)]
+    fn finish<S: Simd>(self, part: F::Out) -> F::Out {
+        part
+    }
+}
+
+macro_rules! monoid {
+    ($Name:ident, $identity:expr, |$x:ident, $y:ident| $step:expr) => {
+        #[derive(Clone, Copy)]
+        pub(super) struct $Name;
+        impl<T: Element> Monoid<T> for $Name {
+            type Out = T;
+            #[inline(always)]
+            fn identity(self) -> T {
+                $identity
+            }
+            #[inline(always)]
+            fn step(self, $x: T, $y: T) -> T {
+                $step
+            }
+            #[inline(always)]
+            fn join(self, $x: T, $y: T) -> T {
+                $step
+            }
+        }
+    };
+}
+monoid!(Sum, T::ZERO, |x, y| x.wrapping_add(y));
+monoid!(Product, T::ONE, |x, y| x.wrapping_mul(y));
+monoid!(Max, T::LOWEST, |x, y| if y > x || y.is_nan() { y } else { x });
+monoid!(Min, T::HIGHEST, |x, y| if y < x || y.is_nan() { y } else { x });
+
+/// Sum in int64.
+#[derive(Clone, Copy)]
+pub(super) struct WideSum;
+impl<T: Element> Monoid<T> for WideSum {
+    type Out = i64;
+    #[inline(always)]
+    fn identity(self) -> i64 {
+        0
+    }
+    #[inline(always)]
+    fn step(self, sum: i64, element: T) -> i64 {
+        sum.wrapping_add(element.to_i64())
+    }
+    #[inline(always)]
+    fn join(self, left: i64, right: i64) -> i64 {
+        left.wrapping_add(right)
+    }
+}
+
+/// Whether all (`ALL`) or any of the elements differ from 0.
+#[derive(Clone, Copy)]
+pub(super) struct Truth<const ALL: bool>;
+impl<T: Element, const ALL: bool> Monoid<T> for Truth<ALL> {
+    type Out = u8;
+    #[inline(always)]
+    fn identity(self) -> u8 {
+        u8::from(ALL)
+    }
+    #[inline(always)]
+    fn step(self, sum: u8, element: T) -> u8 {
+        let is_true = u8::from(element != T::ZERO);
+        if ALL { sum & is_true } else { sum | is_true }
+    }
+    #[inline(always)]
+    fn join(self, left: u8, right: u8) -> u8 {
+        if ALL { left & right } else { left | right }
+    }
+}
+
+/// Position of the first extreme element. A leaf's extreme comes first, by lanes; only where it beats what stands is
+/// the leaf searched for its position, which is rare.
+#[derive(Clone, Copy)]
+pub(super) struct Arg<F>(pub F);
+impl<T: Element, F: Monoid<T, Out = T>> Fold<T> for Arg<F> {
+    type Part = (T, usize);
+    type Out = i64;
+    const COST: usize = 160;
+    #[inline(always)]
+    fn empty(self) -> (T, usize) {
+        (self.0.identity(), 0)
+    }
+    #[inline(always)]
+    fn leaf<S: Simd>(self, elements: &[T], first: usize) -> (T, usize) {
+        let extreme = by_lanes(self.0, elements);
+        let found = elements.iter().position(|&x| x == extreme || x.is_nan());
+        (extreme, first + found.unwrap_or(0))
+    }
+    #[inline(always)]
+    fn combine<S: Simd>(self, left: (T, usize), right: (T, usize)) -> (T, usize) {
+        let joined = self.0.join(left.0, right.0);
+        if left.0.is_nan() || joined == left.0 { left } else { right }
+    }
+    #[inline(always)]
+    fn finish<S: Simd>(self, part: (T, usize)) -> i64 {
+        part.1.cast_signed() as i64
+    }
+}
+
+/// Largest element and the sum of `exp(x - largest)`.
+#[derive(Clone, Copy)]
+pub(super) struct LogSumExp;
+
+/// What is subtracted before `exp`: the largest element, unless it is infinite or NaN.
+#[inline(always)]
+fn shift<T: Float>(largest: T) -> T {
+    if largest.is_finite() { largest } else { T::ZERO }
+}
+
+impl<T: Float> Fold<T> for LogSumExp {
+    type Part = (T, T);
+    type Out = T;
+    const COST: usize = 700;
+    #[inline(always)]
+    fn empty(self) -> (T, T) {
+        (T::LOWEST, T::ZERO)
+    }
+    #[inline(always)]
+    fn leaf<S: Simd>(self, elements: &[T], _first: usize) -> (T, T) {
+        let largest = by_lanes(Max, elements);
+        let shift = shift(largest);
+        let mut lanes = [T::ZERO; 16];
+        let (blocks, rest) = elements.as_chunks::<16>();
+        for block in blocks {
+            for (lane, &x) in lanes.iter_mut().zip(block) {
+                *lane += (x - shift).exp::<S>();
+            }
+        }
+        for (lane, &x) in lanes.iter_mut().zip(rest) {
+            *lane += (x - shift).exp::<S>();
+        }
+        (largest, by_lanes(Sum, &lanes))
+    }
+    #[inline(always)]
+    fn combine<S: Simd>(self, left: (T, T), right: (T, T)) -> (T, T) {
+        let largest = left.0.maximum(right.0);
+        let scaled = |part: (T, T)| part.1 * (shift(part.0) - shift(largest)).exp::<S>();
+        // A part of minus infinities has the sum 0 and no say in the scale.
+        let scaled = |part: (T, T)| if part.1 == T::ZERO { T::ZERO } else { scaled(part) };
+        (largest, scaled(left) + scaled(right))
+    }
+    #[inline(always)]
+    fn finish<S: Simd>(self, part: (T, T)) -> T {
+        shift(part.0) + part.1.log::<S>()
+    }
+}

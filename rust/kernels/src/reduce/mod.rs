@@ -1,0 +1,195 @@
+//! Reductions over any set of dimensions.
+//!
+//! A window is given as its kept and its reduced dimensions; the output is contiguous in the order of the kept ones.
+//! The reduced elements, in row-major order, form leaves of a size that depends on the shape alone. A leaf is folded
+//! by many independent lanes, leaves combine as a binary tree: sums are as accurate as pairwise summation, and neither
+//! threads nor the ISA change a bit. [`rows`] folds each output's elements on their own; [`columns`] folds many
+//! neighbouring outputs side by side, where memory runs along the outputs.
+
+mod columns;
+mod folds;
+mod rows;
+
+use crate::element::{Element, Float};
+use crate::layout::{MAX_RANK, Order, Strided, coalesce};
+
+use columns::reduce_columns;
+use folds::{Arg, ByLanes, LogSumExp, Max, Min, Monoid, Product, Sum, Truth, WideSum};
+use rows::reduce_rows;
+
+/// A window of a slice, split into the dimensions that a reduction keeps and those that it removes.
+#[derive(Clone, Copy, Debug)]
+pub struct Split<'a> {
+    /// Extents of the kept dimensions.
+    pub kept: &'a [usize],
+    /// Strides of the kept dimensions.
+    pub kept_strides: &'a [isize],
+    /// Extents of the reduced dimensions.
+    pub reduced: &'a [usize],
+    /// Strides of the reduced dimensions.
+    pub reduced_strides: &'a [isize],
+    /// Position of the element at index zero.
+    pub offset: usize,
+}
+
+impl Split<'_> {
+    /// Number of outputs.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.kept.iter().product()
+    }
+
+    /// Number of elements that each output reduces.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.reduced.iter().product()
+    }
+
+    fn check(&self, src: usize, dst: usize, may_be_empty: bool) {
+        assert_eq!(self.outputs(), dst, "kept dimensions and output differ in size");
+        assert!(may_be_empty || self.count() > 0 || dst == 0, "nothing to reduce");
+        assert!(self.kept.len() + self.reduced.len() <= MAX_RANK, "at most {MAX_RANK} dimensions are supported");
+        let (mut shape, mut strides) = ([1; MAX_RANK], [0; MAX_RANK]);
+        let rank = self.kept.len();
+        shape[..rank].copy_from_slice(self.kept);
+        strides[..rank].copy_from_slice(self.kept_strides);
+        shape[rank..rank + self.reduced.len()].copy_from_slice(self.reduced);
+        strides[rank..rank + self.reduced.len()].copy_from_slice(self.reduced_strides);
+        Strided { shape: &shape, strides: &strides, offset: self.offset }.check(src);
+    }
+}
+
+/// Reductions whose result has the elements' type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Sum; integers wrap. 0 of nothing.
+    Sum,
+    /// Product; integers wrap. 1 of nothing.
+    Product,
+    /// The largest element; NaN if there is one.
+    Max,
+    /// The smallest element; NaN if there is one.
+    Min,
+}
+
+/// `dst[k] = op` of the elements of output `k`.
+///
+/// # Panics
+/// If the window leaves `src`, the outputs differ from `dst` in number, or there is no largest or smallest element.
+pub fn reduce<T: Element>(op: Reduction, src: &[T], split: Split, dst: &mut [T]) {
+    split.check(src.len(), dst.len(), matches!(op, Reduction::Sum | Reduction::Product));
+    match op {
+        Reduction::Sum => fold_monoid(Sum, src, split, dst),
+        Reduction::Product => fold_monoid(Product, src, split, dst),
+        Reduction::Max => fold_monoid(Max, src, split, dst),
+        Reduction::Min => fold_monoid(Min, src, split, dst),
+    }
+}
+
+/// Sum as int64: of integers without narrow overflow, of bools the number of true ones. Floats truncate first.
+///
+/// # Panics
+/// If the window leaves `src` or the outputs differ from `dst` in number.
+pub fn sum_i64<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
+    split.check(src.len(), dst.len(), true);
+    fold_monoid(WideSum, src, split, dst);
+}
+
+/// Mean; NaN of nothing.
+///
+/// # Panics
+/// If the window leaves `src` or the outputs differ from `dst` in number.
+pub fn mean<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
+    reduce(Reduction::Sum, src, split, dst);
+    let count = T::cast_from(split.count().cast_signed() as i64);
+    for sum in dst {
+        *sum = *sum / count;
+    }
+}
+
+/// Whether any element (`all` false) or all elements (`all` true) differ from 0.
+///
+/// # Panics
+/// If the window leaves `src` or the outputs differ from `dst` in number.
+pub fn truth<T: Element>(all: bool, src: &[T], split: Split, dst: &mut [u8]) {
+    split.check(src.len(), dst.len(), true);
+    if all {
+        fold_monoid(Truth::<true>, src, split, dst);
+    } else {
+        fold_monoid(Truth::<false>, src, split, dst);
+    }
+}
+
+/// Position, in row-major order of the reduced dimensions, of the first largest element, or of the first NaN.
+///
+/// # Panics
+/// If the window leaves `src`, the outputs differ from `dst` in number, or there is no element.
+pub fn argmax<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
+    split.check(src.len(), dst.len(), false);
+    reduce_rows(Arg(Max), src, split, dst);
+}
+
+/// Position of the first smallest element; otherwise as [`argmax`].
+///
+/// # Panics
+/// As [`argmax`].
+pub fn argmin<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
+    split.check(src.len(), dst.len(), false);
+    reduce_rows(Arg(Min), src, split, dst);
+}
+
+/// `log(sum(exp(x)))` without overflow; minus infinity of nothing.
+///
+/// # Panics
+/// If the window leaves `src` or the outputs differ from `dst` in number.
+pub fn logsumexp<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
+    split.check(src.len(), dst.len(), true);
+    reduce_rows(LogSumExp, src, split, dst);
+}
+
+/// Chooses the walk for a fold that can go either way.
+fn fold_monoid<T: Element, F: Monoid<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
+    let kept = coalesce(split.kept, [split.kept_strides], Order::Index);
+    let reduced = coalesce(split.reduced, [split.reduced_strides], Order::Index);
+    let along_outputs = kept.inner_strides() == [1] && kept.inner() > 1 && reduced.inner_strides() != [1];
+    if along_outputs && reduced.inner() > 0 {
+        reduce_columns(fold, src, split.offset, &kept, &reduced, dst);
+    } else {
+        reduce_rows(ByLanes(fold), src, split, dst);
+    }
+}
+
+/// Folds leaves in order as a balanced binary tree: slot `d` of the stack holds a finished subtree of 2^d leaves.
+struct Cascade<A> {
+    stack: [Option<A>; 48],
+    leaves: usize,
+}
+
+impl<A: Copy> Cascade<A> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { stack: [None; 48], leaves: 0 }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, mut leaf: A, combine: impl Fn(A, A) -> A) {
+        let mut depth = 0;
+        while let Some(left) = self.stack[depth].take() {
+            leaf = combine(left, leaf);
+            depth += 1;
+        }
+        self.stack[depth] = Some(leaf);
+        self.leaves += 1;
+    }
+
+    /// The root; `None` without leaves.
+    #[inline(always)]
+    fn finish(self, combine: impl Fn(A, A) -> A) -> Option<A> {
+        let depths = usize::BITS - self.leaves.leading_zeros();
+        let mut root = None;
+        for left in self.stack.into_iter().take(depths as usize).flatten() {
+            root = Some(root.map_or(left, |right| combine(left, right)));
+        }
+        root
+    }
+}

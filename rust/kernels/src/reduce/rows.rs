@@ -1,0 +1,174 @@
+//! Each output on its own: its elements leaf by leaf, where they lie or gathered.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::folds::Fold;
+use super::{Cascade, Split};
+use crate::copy::{gather, row_offset};
+use crate::isa::{Kernel, Simd, dispatch};
+use crate::layout::{Coalesced, Order, coalesce};
+use crate::memory::Pod;
+use crate::parallel::{Disjoint, for_each};
+
+/// Elements of a leaf, at most.
+const LEAF: usize = 1024;
+/// Inner loops at least this long are leaves where they lie; shorter ones are gathered.
+const LONG_ROW: usize = 128;
+/// Leaves a task, where one output has many: a power of two, so that tasks are whole subtrees.
+const LEAVES: usize = 32;
+
+/// Folds the elements of each output.
+pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
+    let rows = Rows::new(fold, src, split);
+    let outputs = dst.len();
+    let count = split.count();
+    let cost = (count.saturating_mul(outputs) / 1024).saturating_mul(F::COST) + outputs * 20;
+    if rows.leaves >= 2 * LEAVES {
+        // Long outputs: each is cut into tasks.
+        let tasks = rows.leaves.div_ceil(LEAVES);
+        let mut parts = vec![fold.empty(); outputs * tasks];
+        let shared = Disjoint::new(&mut parts);
+        for_each(outputs * tasks, cost, |task| {
+            let first = task % tasks * LEAVES;
+            let leaves = first..rows.leaves.min(first + LEAVES);
+            let part = dispatch(Part { rows: &rows, output: task / tasks, leaves });
+            // SAFETY: each task has a part of its own.
+            unsafe { shared.slice(task..task + 1) }.fill(part);
+        });
+        return dispatch(Join { fold, parts: &parts, tasks, dst });
+    }
+    let grain = (LEAVES * LEAF / count.max(1)).clamp(1, LEAVES * LEAF);
+    let shared = Disjoint::new(dst);
+    for_each(outputs.div_ceil(grain), cost, |task| {
+        let outputs = task * grain..((task + 1) * grain).min(outputs);
+        // SAFETY: the tasks' outputs are disjoint.
+        let dst = unsafe { shared.slice(outputs.clone()) };
+        dispatch(Outputs { rows: &rows, outputs, dst });
+    });
+}
+
+struct Rows<'a, T, F> {
+    fold: F,
+    src: &'a [T],
+    offset: usize,
+    kept: Coalesced<1>,
+    reduced: Coalesced<1>,
+    count: usize,
+    /// Whether leaves are pieces of inner loops, or run over them.
+    in_place: bool,
+    /// Leaves of each output.
+    leaves: usize,
+}
+
+impl<'a, T: Pod, F: Fold<T>> Rows<'a, T, F> {
+    fn new(fold: F, src: &'a [T], split: Split) -> Self {
+        let kept = coalesce(split.kept, [split.kept_strides], Order::Index);
+        let reduced = coalesce(split.reduced, [split.reduced_strides], Order::Index);
+        let (inner, rows, count) = (reduced.inner(), reduced.rows(), split.count());
+        let in_place = reduced.inner_strides() == [1] && (inner >= LONG_ROW || rows == 1);
+        let leaves = if in_place { rows * inner.div_ceil(LEAF) } else { count.div_ceil(LEAF) };
+        Self { fold, src, offset: split.offset, kept, reduced, count, in_place, leaves }
+    }
+
+    /// Position of the first element of output `output`.
+    #[inline(always)]
+    fn start(&self, output: usize) -> usize {
+        let (row, column) = (output / self.kept.inner(), output % self.kept.inner());
+        let [step] = self.kept.inner_strides();
+        self.offset.wrapping_add_signed(row_offset(&self.kept, row) + column.cast_signed() * step)
+    }
+
+    /// Result of leaf number `leaf` of the output that starts at `start`.
+    #[inline(always)]
+    fn leaf<S: Simd>(&self, start: usize, leaf: usize, scratch: &mut [MaybeUninit<T>; LEAF]) -> F::Part {
+        let first;
+        let elements = if self.in_place {
+            let inner = self.reduced.inner();
+            let pieces = inner.div_ceil(LEAF);
+            let (row, column) = (leaf / pieces, leaf % pieces * LEAF);
+            let at = start.wrapping_add_signed(row_offset(&self.reduced, row)) + column;
+            first = row * inner + column;
+            &self.src[at..at + LEAF.min(inner - column)]
+        } else {
+            first = leaf * LEAF;
+            gather(self.src, start, &self.reduced, first, &mut scratch[..LEAF.min(self.count - first)])
+        };
+        self.fold.leaf::<S>(elements, first)
+    }
+
+    /// Result of several leaves.
+    #[inline(always)]
+    fn part<S: Simd>(&self, output: usize, leaves: Range<usize>, scratch: &mut [MaybeUninit<T>; LEAF]) -> F::Part {
+        let start = self.start(output);
+        match leaves.len() {
+            0 => self.fold.empty(),
+            1 => self.leaf::<S>(start, leaves.start, scratch),
+            _ => {
+                let mut cascade = Cascade::new();
+                for leaf in leaves {
+                    let part = self.leaf::<S>(start, leaf, scratch);
+                    cascade.push(part, |left, right| self.fold.combine::<S>(left, right));
+                }
+                cascade.finish(|left, right| self.fold.combine::<S>(left, right)).unwrap_or(self.fold.empty())
+            }
+        }
+    }
+}
+
+/// Several leaves of one output.
+struct Part<'a, T, F> {
+    rows: &'a Rows<'a, T, F>,
+    output: usize,
+    leaves: Range<usize>,
+}
+
+impl<T: Pod, F: Fold<T>> Kernel for Part<'_, T, F> {
+    type Output = F::Part;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> F::Part {
+        self.rows.part::<S>(self.output, self.leaves, &mut [MaybeUninit::uninit(); LEAF])
+    }
+}
+
+/// Several whole outputs.
+struct Outputs<'a, T, F: Fold<T>> {
+    rows: &'a Rows<'a, T, F>,
+    outputs: Range<usize>,
+    dst: &'a mut [F::Out],
+}
+
+impl<T: Pod, F: Fold<T>> Kernel for Outputs<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let mut scratch = [MaybeUninit::uninit(); LEAF];
+        for (d, output) in self.dst.iter_mut().zip(self.outputs) {
+            let part = self.rows.part::<S>(output, 0..self.rows.leaves, &mut scratch);
+            *d = self.rows.fold.finish::<S>(part);
+        }
+    }
+}
+
+/// The tasks' parts of each output.
+struct Join<'a, T, F: Fold<T>> {
+    fold: F,
+    parts: &'a [F::Part],
+    tasks: usize,
+    dst: &'a mut [F::Out],
+}
+
+impl<T: Pod, F: Fold<T>> Kernel for Join<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (d, parts) in self.dst.iter_mut().zip(self.parts.chunks(self.tasks)) {
+            let mut cascade = Cascade::new();
+            for &part in parts {
+                cascade.push(part, |left, right| self.fold.combine::<S>(left, right));
+            }
+            let whole = cascade.finish(|left, right| self.fold.combine::<S>(left, right));
+            *d = self.fold.finish::<S>(whole.unwrap_or(self.fold.empty()));
+        }
+    }
+}
