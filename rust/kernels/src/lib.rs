@@ -15,6 +15,7 @@
 mod cgroup;
 pub mod copy;
 pub mod element;
+pub mod gemm;
 pub mod isa;
 pub mod layout;
 pub mod map;

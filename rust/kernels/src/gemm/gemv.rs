@@ -1,0 +1,178 @@
+//! Matrix times vector: bound by reading the matrix, so nothing is packed.
+//!
+//! `y[j] = sum_k x[k] M[j, k]`, where M is A or the transpose of B. If k is contiguous, each `y[j]` is a dot product in
+//! 64 lanes that are folded in a fixed order; if j is, columns of lanes accumulate side by side, in the same order over
+//! k as the packed core.
+
+use super::{Gemm, GemmFloat, Matrix};
+use crate::isa::{Kernel, Simd, dispatch};
+use crate::parallel::for_each;
+
+/// Sums that run side by side.
+const LANES: usize = 64;
+/// Blocks of k are as in the packed core, so that both give the same bits.
+const K_BLOCK: usize = super::driver::K_BLOCK;
+
+/// Runs the product if it has one of the two layouts; says whether it did.
+///
+/// # Safety
+/// Every element of A, B and C is inside its allocation, and C is the caller's alone.
+pub(super) unsafe fn run<T: GemmFloat>(
+    problem: &Gemm<'_, T>,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: *mut T,
+    serial: bool,
+) -> bool {
+    let vector_is_a = problem.m == 1;
+    let (x, x_stride, matrix, j_stride, k_stride, len, y_stride) = if vector_is_a {
+        (a, a.col_stride, b, b.col_stride, b.row_stride, problem.n, 1)
+    } else {
+        (b, b.row_stride, a, a.row_stride, a.col_stride, problem.m, problem.c_row_stride)
+    };
+    let dot = k_stride == 1 && x_stride == 1;
+    if problem.k < 16 || len < 4 || !(dot || j_stride == 1) {
+        return false;
+    }
+    let job = Gemv {
+        problem,
+        vector_is_a,
+        x: x.data.as_ptr().wrapping_add(x.offset),
+        x_stride,
+        matrix: matrix.data.as_ptr().wrapping_add(matrix.offset),
+        j_stride,
+        k_stride,
+        y: c,
+        y_stride,
+    };
+    let grain = (16_384 / problem.k).clamp(1, 16) * LANES;
+    let cost = if serial { 0 } else { len * problem.k / 10 };
+    for_each(len.div_ceil(grain), cost, |task| {
+        let range = task * grain..((task + 1) * grain).min(len);
+        if dot { dispatch(Dots { job: &job, range }) } else { dispatch(Columns { job: &job, range }) }
+    });
+    true
+}
+
+struct Gemv<'a, T> {
+    problem: &'a Gemm<'a, T>,
+    vector_is_a: bool,
+    x: *const T,
+    x_stride: isize,
+    matrix: *const T,
+    j_stride: isize,
+    k_stride: isize,
+    y: *mut T,
+    y_stride: usize,
+}
+
+// SAFETY: tasks read shared elements and write each their own part of y.
+unsafe impl<T: Sync> Sync for Gemv<'_, T> {}
+
+impl<T: GemmFloat> Gemv<'_, T> {
+    /// Stores `y[j]`.
+    #[inline(always)]
+    unsafe fn finish(&self, j: usize, sum: T) {
+        let (row, col) = if self.vector_is_a { (0, j) } else { (j, 0) };
+        // SAFETY: `j` is in the range of this task, by the contract of `run` inside C.
+        unsafe {
+            let y = self.y.add(j * self.y_stride);
+            let sum = if self.problem.accumulate { *y + sum } else { sum };
+            *y = self.problem.epilogue.apply(sum, row, col);
+        }
+    }
+}
+
+/// Rows of M are contiguous.
+struct Dots<'a, T> {
+    job: &'a Gemv<'a, T>,
+    range: std::ops::Range<usize>,
+}
+
+impl<T: GemmFloat> Kernel for Dots<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (job, k) = (self.job, self.job.problem.k);
+        for j in self.range {
+            // SAFETY: row `j` and the vector have `k` adjacent elements each.
+            unsafe {
+                let row = std::slice::from_raw_parts(job.matrix.offset(j.cast_signed() * job.j_stride), k);
+                let x = std::slice::from_raw_parts(job.x, k);
+                job.finish(j, dot::<T, S>(x, row));
+            }
+        }
+    }
+}
+
+/// The dot product in 64 lanes, folded in halves.
+#[inline(always)]
+fn dot<T: GemmFloat, S: Simd>(x: &[T], y: &[T]) -> T {
+    let mut sums = [T::ZERO; LANES];
+    let (x_blocks, x_rest) = x.as_chunks::<LANES>();
+    let (y_blocks, y_rest) = y.as_chunks::<LANES>();
+    for (x, y) in x_blocks.iter().zip(y_blocks) {
+        for l in 0..LANES {
+            sums[l] = x[l].fma::<S>(y[l], sums[l]);
+        }
+    }
+    for (l, (&x, &y)) in x_rest.iter().zip(y_rest).enumerate() {
+        sums[l] = x.fma::<S>(y, sums[l]);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for l in 0..width {
+            sums[l] += sums[l + width];
+        }
+        width /= 2;
+    }
+    sums[0]
+}
+
+/// Columns of M are contiguous.
+struct Columns<'a, T> {
+    job: &'a Gemv<'a, T>,
+    range: std::ops::Range<usize>,
+}
+
+impl<T: GemmFloat> Kernel for Columns<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (job, k) = (self.job, self.job.problem.k);
+        let block = k.div_ceil(k.div_ceil(K_BLOCK));
+        let mut j = self.range.start;
+        while j < self.range.end {
+            let count = (self.range.end - j).min(LANES);
+            let mut total = [T::ZERO; LANES];
+            for first in (0..k).step_by(block) {
+                let mut sums = [T::ZERO; LANES];
+                for step in first..(first + block).min(k) {
+                    // SAFETY: element `step` of the vector and `count` adjacent elements of M exist.
+                    let (x, column) = unsafe {
+                        let step = step.cast_signed();
+                        let from = job.matrix.offset(j.cast_signed() + step * job.k_stride);
+                        (*job.x.offset(step * job.x_stride), std::slice::from_raw_parts(from, count))
+                    };
+                    if let Ok(column) = <&[T; LANES]>::try_from(column) {
+                        for l in 0..LANES {
+                            sums[l] = x.fma::<S>(column[l], sums[l]);
+                        }
+                    } else {
+                        for (sum, &m) in sums.iter_mut().zip(column) {
+                            *sum = x.fma::<S>(m, *sum);
+                        }
+                    }
+                }
+                for l in 0..LANES {
+                    total[l] = if first == 0 { sums[l] } else { total[l] + sums[l] };
+                }
+            }
+            for (l, &sum) in total.iter().enumerate().take(count) {
+                // SAFETY: `j + l` is in the range of this task.
+                unsafe { job.finish(j + l, sum) }
+            }
+            j += count;
+        }
+    }
+}

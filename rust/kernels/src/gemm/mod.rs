@@ -1,0 +1,249 @@
+//! Matrix products: one packed core for every shape, every stride and every ISA.
+//!
+//! `C = A B`, with a fused epilogue (bias, activation). [`gemm`] and [`batched`] multiply floats, [`integer`] the rest.
+//! Float products run on one core ([`driver`]) that takes panels from sources ([`pack`]) and hands them to
+//! hand-vectorised microkernels; products with a vector have a route of their own ([`gemv`]). Convolution brings its
+//! own panel sources to the same core.
+//!
+//! Bits: an element of C is summed over k in blocks, each one chain of fused multiply-adds, whatever the tile, the
+//! ISA, the route and the number of threads. Matrix times vector along contiguous k sums in 64 fixed lanes instead.
+
+mod driver;
+mod epilogue;
+mod gemv;
+mod integer;
+mod microkernel;
+#[cfg(target_arch = "x86_64")]
+mod microkernel_avx2;
+#[cfg(target_arch = "x86_64")]
+mod microkernel_avx512;
+#[cfg(target_arch = "aarch64")]
+mod microkernel_neon;
+mod microkernel_portable;
+mod pack;
+mod panel;
+mod scratch;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use epilogue::{Activation, Bias, Epilogue};
+pub use integer::integer;
+
+pub(crate) use driver::Product;
+pub(crate) use microkernel::Microkernels;
+pub(crate) use pack::{InPlace, PanelSource, Strided2};
+pub(crate) use panel::{Segment, Tap, View};
+pub(crate) use scratch::with_scratch;
+pub(crate) use target::Target;
+
+use crate::element::{Element, Float};
+use crate::isa::Isa;
+use crate::layout::Strided;
+use crate::parallel::for_each;
+
+/// Element types of the packed core: f32 and f64.
+pub trait GemmFloat: Float + private::Tables {}
+impl GemmFloat for f32 {}
+impl GemmFloat for f64 {}
+
+pub(crate) mod private {
+    use super::{GemmFloat, Isa, Microkernels};
+
+    /// The compiled microkernels of a type.
+    pub trait Tables: Sized {
+        #[doc(hidden)]
+        #[allow(private_interfaces, reason = "callable inside the crate only")]
+        fn microkernels(isa: Isa) -> &'static Microkernels<Self>
+        where
+            Self: GemmFloat;
+    }
+}
+
+macro_rules! tables {
+    ($elem:ty, $table:ident) => {
+        impl private::Tables for $elem {
+            #[allow(private_interfaces, reason = "callable inside the crate only")]
+            fn microkernels(isa: Isa) -> &'static Microkernels<Self> {
+                match isa {
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => &microkernel_avx512::$table,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => &microkernel_avx2::$table,
+                    #[cfg(target_arch = "aarch64")]
+                    Isa::Neon => &microkernel_neon::$table,
+                    _ => &microkernel_portable::$table,
+                }
+            }
+        }
+    };
+}
+tables!(f32, F32);
+tables!(f64, F64);
+
+/// A matrix inside a slice: element `(i, j)` is at `offset + i * row_stride + j * col_stride`.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a, T> {
+    /// The slice.
+    pub data: &'a [T],
+    /// Position of element `(0, 0)`.
+    pub offset: usize,
+    /// Step from a row to the next; may be zero or negative.
+    pub row_stride: isize,
+    /// Step from a column to the next; may be zero or negative.
+    pub col_stride: isize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// A row-major matrix without gaps.
+    #[must_use]
+    pub fn contiguous(data: &'a [T], cols: usize) -> Self {
+        Self { data, offset: 0, row_stride: cols.cast_signed(), col_stride: 1 }
+    }
+
+    /// The transpose: the same elements, no copy.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    fn check(&self, rows: usize, cols: usize) {
+        let (shape, strides) = ([rows, cols], [self.row_stride, self.col_stride]);
+        Strided { shape: &shape, strides: &strides, offset: self.offset }.check(self.data.len());
+    }
+
+    /// The matrix `offset` elements further on.
+    fn moved(self, offset: isize) -> Self {
+        Self { offset: self.offset.wrapping_add_signed(offset), ..self }
+    }
+
+    fn in_place(&self, outer_stride: isize, k_stride: isize) -> InPlace<T> {
+        InPlace { start: self.data.as_ptr().wrapping_add(self.offset), outer_stride, k_stride }
+    }
+}
+
+/// `C = A B`, or `C = C + A B` with `accumulate`, then the epilogue.
+#[derive(Debug)]
+pub struct Gemm<'a, T> {
+    /// Rows of A and C.
+    pub m: usize,
+    /// Columns of B and C.
+    pub n: usize,
+    /// Columns of A, rows of B. The product over nothing is zero.
+    pub k: usize,
+    /// `m` by `k`.
+    pub a: Matrix<'a, T>,
+    /// `k` by `n`.
+    pub b: Matrix<'a, T>,
+    /// `m` rows of `n` adjacent elements, `c_row_stride` apart.
+    pub c: &'a mut [T],
+    /// At least `n`.
+    pub c_row_stride: usize,
+    /// Add to what C holds.
+    pub accumulate: bool,
+    /// Fused into the store of C.
+    pub epilogue: Epilogue<'a, T>,
+}
+
+impl<'a, T: Element> Gemm<'a, T> {
+    /// The plain product `C = A B` with contiguous C.
+    #[must_use]
+    pub fn new([m, k, n]: [usize; 3], a: Matrix<'a, T>, b: Matrix<'a, T>, c: &'a mut [T]) -> Self {
+        Self { m, n, k, a, b, c, c_row_stride: n, accumulate: false, epilogue: Epilogue::default() }
+    }
+
+    fn check(&self) {
+        self.a.check(self.m, self.k);
+        self.b.check(self.k, self.n);
+        assert!(self.m <= 1 || self.c_row_stride >= self.n, "rows of C overlap");
+        assert!(
+            self.m == 0 || self.n == 0 || self.c.len() >= (self.m - 1) * self.c_row_stride + self.n,
+            "C is larger than its slice"
+        );
+    }
+}
+
+/// One matrix product.
+///
+/// # Panics
+/// If a matrix does not fit its slice, or the bias C.
+pub fn gemm<T: GemmFloat>(problem: Gemm<'_, T>) {
+    problem.check();
+    problem.epilogue.check(problem.m, problem.n);
+    let c = Target::rows(problem.c.as_mut_ptr(), 0, problem.c_row_stride);
+    // SAFETY: checked above; C is borrowed mutably.
+    unsafe { run(&problem, problem.a, problem.b, c, false) }
+}
+
+/// The same product for each index of a batch. A and B move by their strides (zero where they are shared), C by
+/// `m * c_row_stride` from one index to the next, in row-major order of `shape`.
+///
+/// # Panics
+/// As [`gemm`], or if a batch does not fit its slice.
+pub fn batched<T: GemmFloat>(shape: &[usize], a_strides: &[isize], b_strides: &[isize], mut problem: Gemm<'_, T>) {
+    let Gemm { m, n, k, a, b, ref mut c, c_row_stride, .. } = problem;
+    assert!(shape.len() == a_strides.len() && shape.len() == b_strides.len(), "batch strides differ in rank");
+    let count: usize = shape.iter().product();
+    if count == 0 || m == 0 || n == 0 {
+        return;
+    }
+    check_batch(shape, a_strides, a, m, k);
+    check_batch(shape, b_strides, b, k, n);
+    assert!(m <= 1 || c_row_stride >= n, "rows of C overlap");
+    let c_stride = m * c_row_stride;
+    assert!(c.len() >= (count - 1) * c_stride + (m - 1) * c_row_stride + n, "C is larger than its slice");
+    problem.epilogue.check(m, n);
+    let start = Target::rows(c.as_mut_ptr(), 0, c_row_stride);
+    let one = |index: usize, serial: bool| {
+        let (mut rest, mut a_move, mut b_move) = (index, 0, 0);
+        for d in (0..shape.len()).rev() {
+            let i = (rest % shape[d]).cast_signed();
+            rest /= shape[d];
+            a_move += i * a_strides[d];
+            b_move += i * b_strides[d];
+        }
+        let c = start.moved(index * c_stride);
+        // SAFETY: checked above; C is borrowed mutably and each index has its own part of it.
+        unsafe { run(&problem, a.moved(a_move), b.moved(b_move), c, serial) }
+    };
+    share_out(count, m.saturating_mul(n).saturating_mul(k), one);
+}
+
+/// Multiply-adds of one problem from which on the problem itself is cut into tasks, not the batch.
+const LARGE: usize = 1 << 24;
+
+/// Runs `one(index, serial)` for a batch of equal problems: in parallel over the batch if they are small, one after
+/// the other, each in parallel, if large.
+pub(crate) fn share_out(count: usize, work: usize, one: impl Fn(usize, bool) + Sync) {
+    if count == 1 || work >= LARGE {
+        (0..count).for_each(|index| one(index, false));
+    } else {
+        let group = (20_000 / work.max(100)).clamp(1, 64);
+        for_each(count.div_ceil(group), count.saturating_mul(work / 50 + 50), |task| {
+            (task * group..((task + 1) * group).min(count)).for_each(|index| one(index, true));
+        });
+    }
+}
+
+fn check_batch<T>(shape: &[usize], strides: &[isize], matrix: Matrix<'_, T>, rows: usize, cols: usize) {
+    let shape: Vec<usize> = shape.iter().copied().chain([rows, cols]).collect();
+    let strides: Vec<isize> = strides.iter().copied().chain([matrix.row_stride, matrix.col_stride]).collect();
+    Strided { shape: &shape, strides: &strides, offset: matrix.offset }.check(matrix.data.len());
+}
+
+/// Picks the route.
+///
+/// # Safety
+/// Every element of A, B and C is inside its allocation, and C is the caller's alone.
+unsafe fn run<T: GemmFloat>(problem: &Gemm<'_, T>, a: Matrix<'_, T>, b: Matrix<'_, T>, c: Target<T>, serial: bool) {
+    let &Gemm { m, n, k, accumulate, epilogue, .. } = problem;
+    // SAFETY: passed on.
+    unsafe {
+        if (m == 1 || n == 1) && gemv::run(problem, a, b, c.start, serial) {
+            return;
+        }
+        let a = Strided2(a.in_place(a.row_stride, a.col_stride));
+        let b = Strided2(b.in_place(b.col_stride, b.row_stride));
+        Product { m, n, k, a: &a, b: &b, c, accumulate, epilogue, stream_b: false }.run(serial);
+    }
+}

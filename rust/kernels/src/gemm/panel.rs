@@ -1,0 +1,184 @@
+//! Filling one panel: the vectorised bodies behind the panel sources.
+//!
+//! A panel holds, for each step of k, `width` adjacent elements of one operand: `panel[k * width + o]`. The three ways
+//! to fill one differ in where neighbours lie in memory: along the panel ([`copy`]), along k ([`transpose`]), or along
+//! the columns of an image seen through the taps of a convolution ([`gather`]).
+
+use super::GemmFloat;
+use super::microkernel::{Vector, first_lanes};
+use crate::element::Element;
+
+/// `(src, outer, stride, k, panel, width)`: fills a panel of `width` from `outer <= width` rows or columns that are
+/// `stride` apart, and zeros the rest.
+pub(crate) type CopyFn<T> =
+    unsafe fn(src: *const T, outer: usize, stride: isize, k: usize, panel: *mut T, width: usize);
+
+/// `(src, view, segments, taps, panel, width)`: see [`gather`].
+pub(crate) type GatherFn<T> =
+    unsafe fn(src: *const T, view: &View, segments: &[Segment], taps: &[Tap], panel: *mut T, width: usize);
+
+/// How columns of a panel walk over an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    /// Rows and columns of the image; what lies outside reads as zero.
+    pub height: isize,
+    pub width: isize,
+    /// Image columns from one output column to the next.
+    pub x_step: isize,
+    /// The same in elements of memory.
+    pub step: isize,
+}
+
+/// Neighbouring panel columns that belong to one output row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Segment {
+    /// First column and number of columns in the panel.
+    pub start: usize,
+    pub len: usize,
+    /// Image row and column under the window's corner, at the first column; they may lie outside.
+    pub y: isize,
+    pub x: isize,
+    /// Where that element is (or would be) in memory.
+    pub offset: isize,
+}
+
+/// One element of the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tap {
+    /// Rows and columns below and right of the corner.
+    pub dy: isize,
+    pub dx: isize,
+    /// The same in memory, channel included.
+    pub offset: isize,
+}
+
+/// Fills a panel from rows that follow the panel in memory: `panel[k][o] = src[k * stride + o]`.
+///
+/// # Safety
+/// The features of `V` are on; `src` holds `k` such rows of `outer` elements, `panel` `k * width`.
+#[inline(always)]
+pub(crate) unsafe fn copy<V: Vector>(
+    src: *const V::Elem,
+    outer: usize,
+    stride: isize,
+    k: usize,
+    panel: *mut V::Elem,
+    width: usize,
+) {
+    let mut column = 0;
+    while column < width {
+        let read = outer.saturating_sub(column).min(V::LANES);
+        let written = (width - column).min(V::LANES);
+        let (mut from, mut to) = (src.wrapping_add(column), panel.wrapping_add(column));
+        // SAFETY: by contract; the masks keep to the elements that exist.
+        unsafe {
+            let (read_mask, write_mask) = (V::mask(first_lanes(read)), V::mask(first_lanes(written)));
+            for _ in 0..k {
+                if read == V::LANES {
+                    V::load(from).store(to);
+                } else {
+                    V::load_masked(from, read_mask).store_masked(to, write_mask);
+                }
+                from = from.wrapping_offset(stride);
+                to = to.wrapping_add(width);
+            }
+        }
+        column += V::LANES;
+    }
+}
+
+/// Fills a panel from rows that follow k in memory: `panel[k][o] = src[o * stride + k]`. One element at a time.
+///
+/// # Safety
+/// `src` holds `outer` such rows of `k` elements, `panel` `k * width`.
+#[inline(always)]
+pub(crate) unsafe fn transpose<T: GemmFloat>(
+    src: *const T,
+    outer: usize,
+    stride: isize,
+    k: usize,
+    panel: *mut T,
+    width: usize,
+) {
+    // SAFETY: by contract.
+    unsafe {
+        for step in 0..k {
+            let to = panel.add(step * width);
+            for o in 0..outer {
+                *to.add(o) = *src.offset(o.cast_signed() * stride + step.cast_signed());
+            }
+            for o in outer..width {
+                *to.add(o) = T::ZERO;
+            }
+        }
+    }
+}
+
+/// Fills a panel with windows: row `t` of the panel is `taps[t]` of the windows of all columns, zero outside the image
+/// and in columns of no segment.
+///
+/// # Safety
+/// The features of `V` are on; every element inside the image is inside the allocation of `src`; `panel` holds
+/// `taps.len() * width` elements; `width <= 32` is a multiple of the lanes.
+#[inline(always)]
+pub(crate) unsafe fn gather<V: Vector>(
+    src: *const V::Elem,
+    view: &View,
+    segments: &[Segment],
+    taps: &[Tap],
+    panel: *mut V::Elem,
+    width: usize,
+) {
+    for (row, tap) in taps.iter().enumerate() {
+        let to = panel.wrapping_add(row * width);
+        if view.step == 1 && view.x_step == 1 {
+            let mut column = 0;
+            while column < width {
+                // SAFETY: by contract; a lane's bit is set only where the window is inside the image.
+                unsafe {
+                    let mut x = V::zero();
+                    for segment in segments {
+                        let bits = (inside(view, segment, tap) >> column) & first_lanes(V::LANES);
+                        let lane0 = segment.offset + tap.offset + column.cast_signed() - segment.start.cast_signed();
+                        x = x.or(V::load_masked(src.wrapping_offset(lane0), V::mask(bits)));
+                    }
+                    x.store(to.add(column));
+                }
+                column += V::LANES;
+            }
+        } else {
+            // SAFETY: by contract, as above.
+            unsafe {
+                for column in 0..width {
+                    *to.add(column) = V::Elem::ZERO;
+                }
+                for segment in segments {
+                    let (y, mut x) = (segment.y + tap.dy, segment.x + tap.dx);
+                    if y < 0 || y >= view.height {
+                        continue;
+                    }
+                    let mut from = segment.offset + tap.offset;
+                    for column in segment.start..segment.start + segment.len {
+                        if x >= 0 && x < view.width {
+                            *to.add(column) = *src.offset(from);
+                        }
+                        x += view.x_step;
+                        from += view.step;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The panel columns of `segment` whose `tap` lies inside the image, as bits (unit steps).
+#[inline(always)]
+fn inside(view: &View, segment: &Segment, tap: &Tap) -> u32 {
+    let (y, x) = (segment.y + tap.dy, segment.x + tap.dx);
+    let len = segment.len.cast_signed();
+    let (first, end) = ((-x).clamp(0, len), (view.width - x).clamp(0, len));
+    if y < 0 || y >= view.height || first >= end {
+        return 0;
+    }
+    (first_lanes(end.unsigned_abs()) & !first_lanes(first.unsigned_abs())) << segment.start
+}

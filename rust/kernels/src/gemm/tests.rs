@@ -1,0 +1,291 @@
+//! Every route, microkernel and ISA against a float64 reference, and against each other bit for bit.
+
+use super::*;
+use crate::isa::isa;
+
+/// Numbers in -1..1 that repeat from run to run.
+fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            T::from_f64((state >> 40) as f64 / (1u64 << 23) as f64 - 1.0)
+        })
+        .collect()
+}
+
+fn at<T: Element>(m: Matrix<'_, T>, i: usize, j: usize) -> f64 {
+    let moved = i.cast_signed() * m.row_stride + j.cast_signed() * m.col_stride;
+    m.data[m.offset.wrapping_add_signed(moved)].to_f64()
+}
+
+/// The product in float64 and the bound on its error: `c sqrt(k) eps |a| |b|`, plus what the start adds.
+fn reference<T: Float>([m, k, n]: [usize; 3], a: Matrix<'_, T>, b: Matrix<'_, T>) -> Vec<(f64, f64)> {
+    let mut out = Vec::new();
+    for i in 0..m {
+        for j in 0..n {
+            let (mut sum, mut aa, mut bb) = (0.0, 0.0, 0.0);
+            for p in 0..k {
+                let (x, y) = (at(a, i, p), at(b, p, j));
+                sum += x * y;
+                aa += x * x;
+                bb += y * y;
+            }
+            let bound = 4.0 * T::EPSILON.to_f64() * (((k as f64).sqrt() + 1.0) * (aa * bb).sqrt() + 4.0);
+            out.push((sum, bound));
+        }
+    }
+    out
+}
+
+fn check<T: Float>(what: &str, got: &[T], want: &[(f64, f64)], finish: impl Fn(usize, f64) -> f64) {
+    assert_eq!(got.len(), want.len());
+    for (index, (&got, &(want, bound))) in got.iter().zip(want).enumerate() {
+        let want = finish(index, want);
+        assert!((got.to_f64() - want).abs() <= bound, "{what}: element {index}: {got:?}, not {want}, bound {bound}");
+    }
+}
+
+/// A matrix of `rows` by `cols` in one of six layouts: plain, transposed, padded rows, negative rows, negative columns
+/// (transposed), every second column.
+fn layout<T>(kind: usize, data: &[T], rows: usize, cols: usize) -> Matrix<'_, T> {
+    let (r, c) = (rows.cast_signed(), cols.cast_signed());
+    let (offset, row_stride, col_stride) = match kind {
+        0 => (0, c, 1),
+        1 => (0, 1, r),
+        2 => (3, c + 5, 1),
+        3 => (rows.saturating_sub(1) * cols, -c, 1),
+        4 => (rows * cols.saturating_sub(1), 1, -r),
+        _ => (1, 2 * c, 2),
+    };
+    Matrix { data, offset, row_stride, col_stride }
+}
+
+fn product<T: GemmFloat>([m, k, n]: [usize; 3], a_kind: usize, b_kind: usize) {
+    let (a, b) = (numbers::<T>(2 * m * k + 8 * m + 8, 1), numbers::<T>(2 * k * n + 8 * k + 8, 2));
+    let (a, b) = (layout(a_kind, &a, m, k), layout(b_kind, &b, k, n));
+    let want = reference([m, k, n], a, b);
+    let what = format!("{m}x{k}x{n} layouts {a_kind} {b_kind}");
+    let mut c = vec![T::NAN; m * n];
+    gemm(Gemm::new([m, k, n], a, b, &mut c));
+    check(&what, &c, &want, |_, x| x);
+    let (rows, cols) = (numbers::<T>(m, 3), numbers::<T>(n, 4));
+    let start = numbers::<T>(m * n, 5);
+    let mut c = start.clone();
+    let bias = Bias::PerRow(&rows);
+    let epilogue = Epilogue { bias, activation: Activation::Relu };
+    gemm(Gemm { epilogue, accumulate: true, ..Gemm::new([m, k, n], a, b, &mut c) });
+    check(&what, &c, &want, |i, x| (start[i].to_f64() + x + rows[i / n].to_f64()).max(0.0));
+    let epilogue = Epilogue { bias: Bias::PerColumn(&cols), ..Epilogue::default() };
+    gemm(Gemm { epilogue, ..Gemm::new([m, k, n], a, b, &mut c) });
+    check(&what, &c, &want, |i, x| x + cols[i % n].to_f64());
+}
+
+#[test]
+fn every_tail() {
+    for m in 1..=40 {
+        for n in 1..=40 {
+            product::<f32>([m, (m * 7 + n) % 19, n], (m + n) % 6, (m * 3 + n) % 6);
+        }
+    }
+    for m in 1..=30 {
+        for n in 1..=20 {
+            product::<f64>([m, (m * 5 + n) % 11, n], (m + n) % 6, (m * 3 + n) % 6);
+        }
+    }
+}
+
+#[test]
+fn every_layout_at_every_size() {
+    for shape in [[33, 129, 70], [100, 321, 65], [130, 700, 131], [3, 1000, 200], [1, 700, 300], [300, 700, 1]] {
+        for kind in 0..36 {
+            product::<f32>(shape, kind / 6, kind % 6);
+        }
+    }
+    product::<f32>([513, 650, 517], 0, 1);
+    product::<f64>([200, 641, 260], 1, 0);
+    product::<f64>([1, 400, 260], 1, 0);
+}
+
+#[test]
+fn split_k() {
+    for kind in 0..4 {
+        product::<f32>([5, 20_001, 7], kind / 2, kind % 2);
+        product::<f64>([10, 9_000, 33], kind / 2, kind % 2);
+    }
+}
+
+#[test]
+fn nothing() {
+    for [m, k, n] in [[0, 3, 4], [4, 0, 3], [4, 3, 0], [0, 0, 0], [1, 0, 1], [40, 0, 50]] {
+        product::<f32>([m, k, n], 0, 0);
+    }
+}
+
+#[test]
+fn rows_of_c_apart() {
+    let (a, b) = (numbers::<f32>(50 * 30, 1), numbers::<f32>(30 * 45, 2));
+    let (a, b) = (Matrix::contiguous(&a, 30), Matrix::contiguous(&b, 45));
+    let want = reference([50, 30, 45], a, b);
+    let mut c = vec![7.0; 50 * 60];
+    gemm(Gemm { c_row_stride: 60, ..Gemm::new([50, 30, 45], a, b, &mut c) });
+    let (inside, outside): (Vec<_>, Vec<_>) = (0..50 * 60).partition(|i| i % 60 < 45);
+    let inside: Vec<f32> = inside.into_iter().map(|i| c[i]).collect();
+    check("inside", &inside, &want, |_, x| x);
+    assert!(outside.into_iter().all(|i| c[i] == 7.0));
+}
+
+#[test]
+fn batch_with_a_shared_operand() {
+    for [m, k, n] in [[3, 4, 5], [20, 30, 40], [1, 64, 64]] {
+        let (a, b) = (numbers::<f32>(6 * m * k, 1), numbers::<f32>(3 * k * n, 2));
+        let mut c = vec![0.0; 6 * m * n];
+        let whole = Gemm::new([m, k, n], Matrix::contiguous(&a, k), Matrix::contiguous(&b, n), &mut c);
+        let (mk, kn) = ((m * k).cast_signed(), (k * n).cast_signed());
+        batched(&[2, 3], &[3 * mk, mk], &[0, kn], whole);
+        for index in 0..6 {
+            let a = Matrix { offset: index * m * k, ..Matrix::contiguous(&a, k) };
+            let b = Matrix { offset: index % 3 * k * n, ..Matrix::contiguous(&b, n) };
+            let mut one = vec![0.0; m * n];
+            gemm(Gemm::new([m, k, n], a, b, &mut one));
+            assert_eq!(one, c[index * m * n..(index + 1) * m * n]);
+        }
+    }
+}
+
+#[test]
+fn integers_wrap() {
+    let a: Vec<u8> = (0..12).map(|i| i * 20).collect();
+    let mut c = vec![9; 9];
+    let a = Matrix::contiguous(&a, 4);
+    integer(Gemm::new([3, 4, 3], a, a.transposed(), &mut c));
+    for i in 0..3 {
+        for j in 0..3 {
+            let sum: f64 = (0..4).map(|p| at(a, i, p) * at(a, j, p)).sum();
+            assert_eq!(f64::from(c[i * 3 + j]), sum % 256.0);
+        }
+    }
+    let a = vec![i64::MAX, 2];
+    let mut c = vec![0; 1];
+    integer(Gemm::new([1, 2, 1], Matrix::contiguous(&a, 2), Matrix::contiguous(&a, 1), &mut c));
+    assert_eq!(c, [5]);
+}
+
+#[test]
+fn nan_and_negative_zero_pass_relu() {
+    let epilogue = Epilogue { activation: Activation::Relu, ..Epilogue::default() };
+    for n in [1, 3, 40] {
+        let mut c = vec![1.0f32; n];
+        let b = vec![f32::NAN; n];
+        let a = [1.0];
+        let (a, b) = (Matrix::contiguous(&a, 1), Matrix::contiguous(&b, n));
+        gemm(Gemm { epilogue, ..Gemm::new([1, 1, n], a, b, &mut c) });
+        assert!(c.iter().all(|x| x.is_nan()));
+    }
+}
+
+/// Bits of one product at a number of threads.
+fn at_threads(threads: usize, [m, k, n]: [usize; 3], b_kind: usize) -> Vec<u32> {
+    let (a, b) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2));
+    let (a, b) = (layout(0, &a, m, k), layout(b_kind, &b, k, n));
+    let mut c = vec![0.0; m * n];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    pool.install(|| gemm(Gemm::new([m, k, n], a, b, &mut c)));
+    c.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn same_bits_at_any_thread_count() {
+    for shape in [[130, 700, 131], [7, 9000, 9], [600, 64, 500], [1, 3000, 700], [64, 784, 128]] {
+        for kind in 0..2 {
+            let one = at_threads(1, shape, kind);
+            for threads in [2, 3, 7] {
+                assert!(one == at_threads(threads, shape, kind), "{shape:?} with {threads} threads");
+            }
+        }
+    }
+}
+
+/// The product through the tables of one ISA: every tile it has, packed and in place.
+#[cfg(target_arch = "x86_64")]
+fn through<T: GemmFloat>(isa: Isa, [m, k, n]: [usize; 3], direct: bool, epilogue: Epilogue<'_, T>) -> Vec<T> {
+    use super::microkernel::Tile;
+    let kernels = T::microkernels(isa);
+    let (a, b) = (numbers::<T>(m * k, 1), numbers::<T>(k * n, 2));
+    let mut c = numbers::<T>(m * n, 3);
+    let a_source = Strided2(Matrix::contiguous(&a, k).in_place(k.cast_signed(), 1));
+    let b_source = Strided2(Matrix::contiguous(&b, n).in_place(1, n.cast_signed()));
+    let (mut a_panel, mut b_panel) = (vec![T::NAN; kernels.rows * k], vec![T::NAN; kernels.cols * k]);
+    for row in (0..m).step_by(kernels.rows) {
+        let rows = row..(row + kernels.rows).min(m);
+        for col in (0..n).step_by(kernels.cols) {
+            let cols = col..(col + kernels.cols).min(n);
+            let vectors = usize::from(cols.len() > kernels.cols / 2);
+            let (bias_row, bias_col) = epilogue.bias_at(row, col);
+            let mut tile = Tile {
+                k,
+                a: a.as_ptr().wrapping_add(row * k),
+                a_row: k.cast_signed(),
+                a_step: 1,
+                b: b.as_ptr().wrapping_add(col),
+                b_step: n.cast_signed(),
+                c: c[row * n + col..].as_mut_ptr(),
+                c_row: n,
+                cols: cols.len(),
+                accumulate: true,
+                bias_row,
+                bias_col,
+                relu: epilogue.activation == Activation::Relu,
+            };
+            let table = if direct {
+                kernels.direct
+            } else {
+                let width = kernels.cols;
+                // SAFETY: the panels hold a whole tile; the tests below ask only for ISAs that this CPU has.
+                unsafe {
+                    a_source.pack(kernels, rows.clone(), 0..k, rows.len(), a_panel.as_mut_ptr());
+                    b_source.pack(kernels, cols.clone(), 0..k, width, b_panel.as_mut_ptr());
+                }
+                (tile.a, tile.b, tile.b_step) = (a_panel.as_ptr(), b_panel.as_ptr(), width.cast_signed());
+                kernels.packed
+            };
+            // SAFETY: all inside the slices above.
+            unsafe { table[rows.len() - 1][vectors](&tile) }
+        }
+    }
+    c
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn same_bits_on_every_fma_isa() {
+    if isa() < Isa::Avx512 {
+        return;
+    }
+    fn compare<T: GemmFloat>() {
+        for m in 1..=20 {
+            for n in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 64] {
+                let k = (m * 13 + n) % 40;
+                let (rows, cols) = (numbers::<T>(m, 5), numbers::<T>(n, 6));
+                for bias in [Bias::None, Bias::PerRow(&rows), Bias::PerColumn(&cols)] {
+                    for activation in [Activation::Identity, Activation::Relu] {
+                        let epilogue = Epilogue { bias, activation };
+                        let wide = through::<T>(Isa::Avx512, [m, k, n], false, epilogue);
+                        assert_eq!(wide, through::<T>(Isa::Avx512, [m, k, n], true, epilogue));
+                        assert_eq!(wide, through::<T>(Isa::Avx2, [m, k, n], false, epilogue));
+                        assert_eq!(wide, through::<T>(Isa::Avx2, [m, k, n], true, epilogue));
+                        let plain = through::<T>(Isa::Portable, [m, k, n], false, epilogue);
+                        assert_eq!(plain, through::<T>(Isa::Portable, [m, k, n], true, epilogue));
+                        for (x, y) in wide.iter().zip(plain) {
+                            assert!((x.to_f64() - y.to_f64()).abs() < 100.0 * T::EPSILON.to_f64());
+                        }
+                    }
+                }
+            }
+        }
+    }
+    compare::<f32>();
+    compare::<f64>();
+}
