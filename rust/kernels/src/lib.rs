@@ -14,12 +14,20 @@
 
 mod cgroup;
 pub mod copy;
+pub mod cross_entropy;
 pub mod element;
+pub mod gather;
 pub mod gemm;
 pub mod isa;
+mod lanes;
 pub mod layout;
 pub mod map;
 pub mod math;
 pub mod memory;
+pub mod norm;
+pub mod optim;
 pub mod parallel;
+pub mod pool;
+pub mod random;
 pub mod reduce;
+pub mod softmax;

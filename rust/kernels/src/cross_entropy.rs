@@ -1,0 +1,203 @@
+//! Cross entropy between rows of logits and class labels: one pass forward, one pass backward, as PyTorch defines it
+//! with class weights, an ignored label and label smoothing.
+//!
+//! With `p = softmax(x)`, target `t`, `C` classes, weights `w` and smoothing `e`, the loss of a row is
+//! `-sum_c a_c ln(p_c)` with `a_c = (1 - e) w_t [c = t] + e / C w_c`, and its gradient `p_c sum(a) - a_c`.
+
+use crate::element::Float;
+use crate::isa::{Kernel, Simd, dispatch};
+use crate::lanes;
+use crate::parallel::{Disjoint, for_ranges};
+use crate::softmax::{Exponential, log_sum_exp, row_grain};
+
+/// What forward and backward share. Targets must have passed [`first_bad_target`].
+#[derive(Clone, Copy, Debug)]
+pub struct CrossEntropy<'a, T> {
+    /// One class for each row.
+    pub targets: &'a [i64],
+    /// Number of classes: the columns of the logits.
+    pub classes: usize,
+    /// Weight of each class; 1 if absent.
+    pub weight: Option<&'a [T]>,
+    /// Rows with this target have neither loss nor gradient.
+    pub ignore_index: i64,
+    /// Share of the target that is spread over all classes.
+    pub label_smoothing: f64,
+}
+
+/// What the gradient of each row's loss is multiplied by.
+#[derive(Clone, Copy, Debug)]
+pub enum RowScale<'a, T> {
+    /// The same for all rows: the losses were added or averaged.
+    Uniform(T),
+    /// One for each row: the losses were returned as they are.
+    PerRow(&'a [T]),
+}
+
+/// Position of the first target that is neither in `0..classes` nor `ignore_index`.
+#[must_use]
+pub fn first_bad_target(targets: &[i64], classes: usize, ignore_index: i64) -> Option<usize> {
+    let good = |target: i64| target == ignore_index || usize::try_from(target).is_ok_and(|target| target < classes);
+    targets.iter().position(|&target| !good(target))
+}
+
+impl<T: Exponential> CrossEntropy<'_, T> {
+    /// The loss of each row to `losses`, and its maximum and log-sum-exp above that maximum to `saved` (two numbers a
+    /// row: their sum would lose the digits that the backward pass needs).
+    pub fn forward(&self, logits: &[T], losses: &mut [T], saved: &mut [T]) {
+        let rows = self.check(logits.len());
+        assert!(losses.len() == rows && saved.len() == 2 * rows, "one loss and two saved numbers a row");
+        let (losses, saved) = (Disjoint::new(losses), Disjoint::new(saved));
+        let (grain, cost) = row_grain(self.classes);
+        for_ranges(rows, grain, cost, |range| {
+            // SAFETY: ranges of rows are disjoint.
+            let (losses, saved) = unsafe { (losses.slice(range.clone()), saved.slice(2 * range.start..2 * range.end)) };
+            dispatch(Forward { with: *self, first: range.start, logits, losses, saved });
+        });
+    }
+
+    /// The gradient of the logits, from what [`CrossEntropy::forward`] saved.
+    pub fn backward(&self, logits: &[T], saved: &[T], scale: RowScale<'_, T>, grad: &mut [T]) {
+        let rows = self.check(logits.len());
+        assert!(grad.len() == logits.len() && saved.len() == 2 * rows, "lengths do not match the shapes");
+        if let RowScale::PerRow(scales) = scale {
+            assert_eq!(scales.len(), rows, "one scale a row");
+        }
+        if grad.is_empty() {
+            return;
+        }
+        let grad = Disjoint::new(grad);
+        let spread = T::from_f64(self.label_smoothing / self.class_count());
+        let spread_total = match self.weight {
+            Some(weight) => T::from_f64(lanes::sum(weight, |w| w)) * spread,
+            None => T::from_f64(self.label_smoothing),
+        };
+        let (grain, cost) = row_grain(self.classes);
+        for_ranges(rows, grain, cost, |range| {
+            // SAFETY: ranges of rows are disjoint.
+            let grad = unsafe { grad.slice(range.start * self.classes..range.end * self.classes) };
+            dispatch(Backward { with: *self, first: range.start, logits, saved, scale, spread, spread_total, grad });
+        });
+    }
+
+    /// The weights of all rows that count, added in order: what a mean divides by.
+    #[must_use]
+    pub fn total_weight(&self) -> T {
+        let weights = self.targets.iter().map(|&target| self.class(target).map_or(0.0, |t| self.weight(t).to_f64()));
+        T::from_f64(weights.sum())
+    }
+
+    fn check(&self, logits: usize) -> usize {
+        assert_eq!(logits, self.targets.len() * self.classes, "one target a row");
+        assert!(self.weight.is_none_or(|weight| weight.len() == self.classes), "one weight a class");
+        self.targets.len()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 classes")]
+    #[inline(always)]
+    fn class_count(&self) -> f64 {
+        self.classes as f64
+    }
+
+    /// The class of a row that counts.
+    #[inline(always)]
+    fn class(&self, target: i64) -> Option<usize> {
+        #[expect(clippy::cast_possible_truncation, reason = "checked targets are below the number of classes")]
+        (target != self.ignore_index).then_some(target.cast_unsigned() as usize)
+    }
+
+    #[inline(always)]
+    fn weight(&self, class: usize) -> T {
+        self.weight.map_or(T::ONE, |weight| weight[class])
+    }
+}
+
+/// The sum of the losses, in an order fixed by their number.
+#[must_use]
+pub fn total_loss<T: Float>(losses: &[T]) -> T {
+    T::from_f64(lanes::sum(losses, |loss| loss))
+}
+
+struct Forward<'a, T> {
+    with: CrossEntropy<'a, T>,
+    first: usize,
+    logits: &'a [T],
+    losses: &'a mut [T],
+    saved: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for Forward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { with, first, logits, losses, saved } = self;
+        let smoothing = T::from_f64(with.label_smoothing);
+        for (index, (loss, saved)) in losses.iter_mut().zip(saved.as_chunks_mut::<2>().0).enumerate() {
+            let row = first + index;
+            let x = &logits[row * with.classes..][..with.classes];
+            let largest = lanes::largest(x);
+            let rest = log_sum_exp::<T, S>(x, largest);
+            *saved = [largest, rest];
+            let Some(target) = with.class(with.targets[row]) else {
+                *loss = T::ZERO;
+                continue;
+            };
+            *loss = (rest - (x[target] - largest)) * with.weight(target);
+            if with.label_smoothing != 0.0 {
+                let all = match with.weight {
+                    Some(weight) => lanes::sum_pair(x, weight, |x, w| ((rest - (x - largest)) * w, T::ZERO)).0,
+                    None => lanes::sum(x, |x| rest - (x - largest)),
+                };
+                let all = T::from_f64(all / with.class_count());
+                *loss = (T::ONE - smoothing) * *loss + smoothing * all;
+            }
+        }
+    }
+}
+
+struct Backward<'a, T> {
+    with: CrossEntropy<'a, T>,
+    first: usize,
+    logits: &'a [T],
+    saved: &'a [T],
+    scale: RowScale<'a, T>,
+    /// The share of each class, before its weight.
+    spread: T,
+    /// The sum of all shares.
+    spread_total: T,
+    grad: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for Backward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { with, first, logits, saved, scale, spread, spread_total, grad } = self;
+        let kept = T::ONE - T::from_f64(with.label_smoothing);
+        for (index, grad) in grad.chunks_exact_mut(with.classes).enumerate() {
+            let row = first + index;
+            let Some(target) = with.class(with.targets[row]) else {
+                grad.fill(T::ZERO);
+                continue;
+            };
+            let scale = match scale {
+                RowScale::Uniform(scale) => scale,
+                RowScale::PerRow(scales) => scales[row],
+            };
+            let (largest, rest) = (saved[2 * row], saved[2 * row + 1]);
+            let share = kept * with.weight(target);
+            let total = scale * (share + spread_total);
+            for (grad, &x) in grad.iter_mut().zip(&logits[row * with.classes..]) {
+                *grad = (x - largest - rest).exp::<S>() * total;
+            }
+            if with.label_smoothing != 0.0 {
+                let spread = scale * spread;
+                match with.weight {
+                    Some(weight) => grad.iter_mut().zip(weight).for_each(|(grad, &weight)| *grad -= spread * weight),
+                    None => grad.iter_mut().for_each(|grad| *grad -= spread),
+                }
+            }
+            grad[target] -= scale * share;
+        }
+    }
+}

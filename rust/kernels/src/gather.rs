@@ -1,0 +1,310 @@
+//! Reading and adding at positions that an index tensor names: embeddings, `gather`, `scatter_add`, flat offsets.
+//!
+//! Indices are int64. Those that a user gave are checked and made non-negative once, by [`normalize_indices`]; kernels
+//! then take positions. Where several sources add to one destination, they do so in the order of the sources.
+
+use crate::element::Element;
+use crate::layout::{Order, Strided, coalesce};
+use crate::memory::Pod;
+use crate::parallel::{Disjoint, for_each, for_ranges};
+
+/// Elements that one task moves, about.
+const GRAIN: usize = 1 << 13;
+/// Estimated cost of moving 1024 elements, in nanoseconds.
+const MOVE_NS: usize = 300;
+
+/// An index outside its dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadIndex {
+    /// Where it stands among the indices.
+    pub position: usize,
+    /// What it is.
+    pub value: i64,
+}
+
+/// Writes `ids` to `out` with `extent` added to the negative ones.
+///
+/// # Errors
+/// The first index outside `-extent..extent`.
+pub fn normalize_indices(ids: &[i64], extent: usize, out: &mut [i64]) -> Result<(), BadIndex> {
+    assert_eq!(ids.len(), out.len(), "as many results as indices");
+    let extent = extent.cast_signed() as i64;
+    for (position, (&value, out)) in ids.iter().zip(out).enumerate() {
+        *out = if value < 0 { value.wrapping_add(extent) } else { value };
+        if *out < 0 || *out >= extent || value >= extent {
+            return Err(BadIndex { position, value });
+        }
+    }
+    Ok(())
+}
+
+/// The first index outside `0..extent`: for operations that count no index from the end (embedding, gather).
+#[must_use]
+pub fn first_bad_index(ids: &[i64], extent: usize) -> Option<BadIndex> {
+    let inside = |id: i64| usize::try_from(id).is_ok_and(|id| id < extent);
+    let position = ids.iter().position(|&id| !inside(id))?;
+    Some(BadIndex { position, value: ids[position] })
+}
+
+/// A checked index as a position.
+#[expect(clippy::cast_possible_truncation, reason = "checked indices are positions in memory")]
+#[inline(always)]
+fn position(id: i64) -> usize {
+    id.cast_unsigned() as usize
+}
+
+/// Copies slices along one dimension: `source` is `[outer, extent, inner]`, `out` is `[outer, ids.len(), inner]`, and
+/// `out[o, n] = source[o, ids[n]]`. With `outer` 1 this is an embedding's forward. Panics on an id outside `extent`.
+pub fn index_select<T: Pod>(source: &[T], extent: usize, inner: usize, ids: &[i64], out: &mut [T]) {
+    let outer = outer_extent(source.len(), extent, inner, ids.len(), out.len());
+    let rows = outer * ids.len();
+    let out = Disjoint::new(out);
+    for_ranges(rows, (GRAIN / inner.max(1)).max(1), inner.saturating_mul(MOVE_NS), |range| {
+        // SAFETY: ranges of rows are disjoint.
+        let out = unsafe { out.slice(range.start * inner..range.end * inner) };
+        for (row, out) in range.zip(out.chunks_exact_mut(inner.max(1))) {
+            let id = position(ids[row % ids.len()]);
+            assert!(id < extent, "index {id} outside {extent}");
+            out.copy_from_slice(&source[(row / ids.len() * extent + id) * inner..][..inner]);
+        }
+    });
+}
+
+/// Adds slices along one dimension, the adjoint of [`index_select`]: `source` is `[outer, ids.len(), inner]`, `out` is
+/// `[outer, extent, inner]`, and `out[o, ids[n]] += source[o, n]`. Panics on an id outside `extent`.
+///
+/// The ids are sorted, so that each destination belongs to one task and takes its sources in their order.
+pub fn index_add<T: Element>(source: &[T], extent: usize, inner: usize, ids: &[i64], out: &mut [T]) {
+    let outer = outer_extent(out.len(), extent, inner, ids.len(), source.len());
+    if outer == 0 || ids.is_empty() || inner == 0 {
+        return;
+    }
+    assert!(ids.iter().all(|&id| position(id) < extent), "index outside {extent}");
+    let add = |out: &mut [T], from: usize| {
+        for (out, &value) in out.iter_mut().zip(&source[from * inner..][..inner]) {
+            *out = out.wrapping_add(value);
+        }
+    };
+    let cost = (outer * ids.len()).saturating_mul(inner) * MOVE_NS / 1024;
+    if cost < crate::parallel::SERIAL_BELOW_NS {
+        for block in 0..outer {
+            for (n, &id) in ids.iter().enumerate() {
+                add(&mut out[(block * extent + position(id)) * inner..][..inner], block * ids.len() + n);
+            }
+        }
+        return;
+    }
+    let order = sorted(ids);
+    let segments = ids.len().div_ceil((GRAIN / inner).max(1));
+    let grain = ids.len().div_ceil(segments);
+    let out = Disjoint::new(out);
+    for_each(outer * segments, cost, |task| {
+        let (block, range) = (task / segments, task % segments * grain..(task % segments + 1) * grain);
+        let range = segment_start(&order, range.start)..segment_start(&order, range.end);
+        for &(id, n) in &order[range] {
+            let start = (block * extent + position(id)) * inner;
+            // SAFETY: every source of one destination lies in one range.
+            add(unsafe { out.slice(start..start + inner) }, block * ids.len() + n);
+        }
+    });
+}
+
+/// The ids with their positions, equal ids in the order of their positions.
+fn sorted(ids: &[i64]) -> Vec<(i64, usize)> {
+    let mut order: Vec<(i64, usize)> = ids.iter().copied().zip(0..).collect();
+    order.sort_unstable();
+    order
+}
+
+/// The first position from `at` on where an id differs from the one before it.
+fn segment_start(order: &[(i64, usize)], at: usize) -> usize {
+    let at = at.min(order.len());
+    if at == 0 {
+        return 0;
+    }
+    let before = order[at - 1].0;
+    at + order[at..].iter().take_while(|(id, _)| *id == before).count()
+}
+
+/// The product of the dimensions before the indexed one, with every length checked against it.
+fn outer_extent(whole: usize, extent: usize, inner: usize, count: usize, picked: usize) -> usize {
+    let outer = if extent * inner == 0 { 0 } else { whole / (extent * inner) };
+    assert!(
+        whole == outer * extent * inner && (picked == outer * count * inner || outer == 0 && picked == 0),
+        "lengths do not match the shapes"
+    );
+    outer
+}
+
+/// `out[..i..] = source[..index[..i..]..]` along `dim`, row-major over the shape of `index`, which exceeds the
+/// shape of `source` nowhere but along `dim`. Panics on an index outside `source`.
+pub fn gather<T: Pod>(
+    (source, source_window): (&[T], Strided<'_>),
+    dim: usize,
+    (index, index_window): (&[i64], Strided<'_>),
+    out: &mut [T],
+) {
+    source_window.check(source.len());
+    index_window.check(index.len());
+    assert_eq!(out.len(), index_window.numel(), "one result an index");
+    let base = off_dim(&source_window, dim, index_window.shape);
+    let (extent, step) = (source_window.shape[dim], source_window.strides[dim]);
+    let loops = coalesce(index_window.shape, [index_window.strides, &base], Order::Index);
+    let (inner, [index_step, source_step]) = (loops.inner(), loops.inner_strides());
+    let grain = (GRAIN / inner.max(1)).max(1);
+    let out = Disjoint::new(out);
+    for_ranges(loops.rows(), grain, inner.saturating_mul(2 * MOVE_NS), |rows| {
+        // SAFETY: ranges of rows are disjoint.
+        let out = unsafe { out.slice(rows.start * inner..rows.end * inner) };
+        for ([index_at, source_at], out) in loops.walk(rows).zip(out.chunks_exact_mut(inner.max(1))) {
+            let mut index_at = index_window.offset.strict_add_signed(index_at);
+            let mut source_at = source_window.offset.strict_add_signed(source_at);
+            for out in out {
+                let id = position(index[index_at]);
+                assert!(id < extent, "index {id} outside {extent}");
+                *out = source[source_at.wrapping_add_signed(id.cast_signed() * step)];
+                index_at = index_at.wrapping_add_signed(index_step);
+                source_at = source_at.wrapping_add_signed(source_step);
+            }
+        }
+    });
+}
+
+/// `out[..index[..i..]..] += source[..i..]` along `dim`, in row-major order over the shape of `index`; `out` is
+/// contiguous with shape `out_shape`, and `source` is at least as large as `index`. Panics on an index outside `out`.
+///
+/// Coordinates that differ off `dim` never meet, so the longest of the other dimensions is split into tasks.
+pub fn scatter_add<T: Element>(
+    (source, source_window): (&[T], Strided<'_>),
+    dim: usize,
+    (index, index_window): (&[i64], Strided<'_>),
+    (out, out_shape): (&mut [T], &[usize]),
+) {
+    source_window.check(source.len());
+    index_window.check(index.len());
+    let out_strides = row_major(out_shape);
+    let out_window = Strided { shape: out_shape, strides: &out_strides, offset: 0 };
+    out_window.check(out.len());
+    let shape = index_window.shape;
+    assert!(shape.iter().zip(source_window.shape).all(|(i, s)| i <= s), "the source is smaller than the index");
+    let base = off_dim(&out_window, dim, shape);
+    let (extent, step) = (out_shape[dim], out_strides[dim]);
+    let numel = index_window.numel();
+    if numel == 0 {
+        return;
+    }
+    let split = (0..shape.len()).filter(|&axis| axis != dim).max_by_key(|&axis| shape[axis]).unwrap_or(dim);
+    let length = if split == dim { 1 } else { shape[split] };
+    let width = numel / length;
+    let out = Disjoint::new(out);
+    for_ranges(length, (GRAIN / width).max(1), width.saturating_mul(3 * MOVE_NS), |range| {
+        let mut part = shape.to_vec();
+        if split != dim {
+            part[split] = range.len();
+        }
+        let start = |strides: &[isize]| range.start.cast_signed() * strides[split];
+        let loops = coalesce(&part, [index_window.strides, source_window.strides, &base], Order::Index);
+        let [index_step, source_step, out_step] = loops.inner_strides();
+        for [index_at, source_at, out_at] in loops.walk(0..loops.rows()) {
+            let mut index_at = index_window.offset.strict_add_signed(index_at + start(index_window.strides));
+            let mut source_at = source_window.offset.strict_add_signed(source_at + start(source_window.strides));
+            let mut out_at = 0usize.strict_add_signed(out_at + start(&base));
+            for _ in 0..loops.inner() {
+                let id = position(index[index_at]);
+                assert!(id < extent, "index {id} outside {extent}");
+                let target = out_at.wrapping_add_signed(id.cast_signed() * step);
+                // SAFETY: tasks differ in a coordinate off `dim`, so their targets do.
+                let target = &mut unsafe { out.slice(target..target + 1) }[0];
+                *target = target.wrapping_add(source[source_at]);
+                index_at = index_at.wrapping_add_signed(index_step);
+                source_at = source_at.wrapping_add_signed(source_step);
+                out_at = out_at.wrapping_add_signed(out_step);
+            }
+        }
+    });
+}
+
+/// The strides of `window` with a step of zero along `dim`, whose place the index takes.
+fn off_dim(window: &Strided<'_>, dim: usize, shape: &[usize]) -> Vec<isize> {
+    assert!(dim < shape.len() && shape.len() == window.shape.len(), "ranks differ");
+    let fits = |axis: usize| axis == dim || shape[axis] <= window.shape[axis];
+    assert!((0..shape.len()).all(fits), "the index is larger than what it indexes");
+    let mut strides = window.strides.to_vec();
+    strides[dim] = 0;
+    strides
+}
+
+/// Strides of a contiguous row-major array.
+fn row_major(shape: &[usize]) -> Vec<isize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].max(1).cast_signed();
+    }
+    strides
+}
+
+/// `out[i] = source[offsets[i]]`. Panics on an offset outside `source`.
+pub fn take<T: Pod>(source: &[T], offsets: &[i64], out: &mut [T]) {
+    assert_eq!(offsets.len(), out.len(), "one result an offset");
+    let out = Disjoint::new(out);
+    for_ranges(offsets.len(), GRAIN, 2 * MOVE_NS, |range| {
+        // SAFETY: ranges are disjoint.
+        for (out, &at) in unsafe { out.slice(range.clone()) }.iter_mut().zip(&offsets[range]) {
+            *out = source[position(at)];
+        }
+    });
+}
+
+/// `out[offsets[i]] = source[i]`, the last of several to one place. Panics on an offset outside `out`.
+pub fn put<T: Pod>(source: &[T], offsets: &[i64], out: &mut [T]) {
+    assert_eq!(offsets.len(), source.len(), "one source an offset");
+    for (&at, &value) in offsets.iter().zip(source) {
+        out[position(at)] = value;
+    }
+}
+
+/// `out[offsets[i]] += source[i]`, in order. Panics on an offset outside `out`.
+pub fn put_add<T: Element>(source: &[T], offsets: &[i64], out: &mut [T]) {
+    assert_eq!(offsets.len(), source.len(), "one source an offset");
+    for (&at, &value) in offsets.iter().zip(source) {
+        let out = &mut out[position(at)];
+        *out = out.wrapping_add(value);
+    }
+}
+
+/// Positions of the elements of `mask` that are not zero, in order.
+#[must_use]
+pub fn nonzero(mask: &[u8]) -> Vec<i64> {
+    let mut counts = vec![0usize; mask.len().div_ceil(GRAIN)];
+    let slots = Disjoint::new(&mut counts);
+    for_ranges(mask.len(), GRAIN, 50, |range| {
+        let task = range.start / GRAIN;
+        // SAFETY: each task writes its own element.
+        let slot = unsafe { slots.slice(task..task + 1) };
+        slot[0] = mask[range].iter().filter(|&&m| m != 0).count();
+    });
+    let starts: Vec<usize> = counts.iter().scan(0, |sum, count| Some(std::mem::replace(sum, *sum + count))).collect();
+    let mut out = vec![0; counts.iter().sum()];
+    let slots = Disjoint::new(&mut out);
+    for_ranges(mask.len(), GRAIN, 2 * MOVE_NS, |range| {
+        let task = range.start / GRAIN;
+        // SAFETY: the pieces follow one another.
+        let out = unsafe { slots.slice(starts[task]..starts[task] + counts[task]) };
+        let found = range.filter(|&at| mask[at] != 0);
+        for (out, at) in out.iter_mut().zip(found) {
+            *out = at as i64;
+        }
+    });
+    out
+}
+
+/// Rows of `classes` numbers, zero but for a one at each id; `out` is `[ids.len(), classes]`. Panics on an id outside
+/// `classes`.
+pub fn one_hot(ids: &[i64], classes: usize, out: &mut [i64]) {
+    assert_eq!(out.len(), ids.len() * classes, "lengths do not match the shapes");
+    out.fill(0);
+    for (row, &id) in ids.iter().enumerate() {
+        assert!(position(id) < classes, "index {id} outside {classes}");
+        out[row * classes + position(id)] = 1;
+    }
+}

@@ -1,0 +1,184 @@
+//! Layer normalisation (Ba, Kiros and Hinton 2016) over contiguous rows.
+
+use crate::element::Float;
+use crate::isa::{Kernel, Simd, dispatch};
+use crate::lanes;
+use crate::parallel::{Disjoint, for_each, for_ranges};
+
+/// Elements of one task, about.
+const GRAIN: usize = 1 << 14;
+/// Estimated cost of 1024 elements, in nanoseconds.
+const NS_PER_1024: usize = 300;
+/// Tasks of a backward pass: each keeps a partial sum of the gradients of weight and bias.
+const PARTS: usize = 32;
+
+/// `y = (x - mean) * rstd * weight + bias` over each of `mean.len()` rows of `cols` elements, saving mean and
+/// `rstd = 1 / sqrt(var + eps)` of each row.
+#[expect(clippy::too_many_arguments, reason = "three inputs, three outputs and their shape")]
+pub fn forward<T: Float>(
+    x: &[T],
+    cols: usize,
+    weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    eps: f64,
+    y: &mut [T],
+    mean: &mut [T],
+    rstd: &mut [T],
+) {
+    let rows = mean.len();
+    assert!(x.len() == rows * cols && y.len() == x.len() && rstd.len() == rows, "lengths do not match the shapes");
+    assert!(weight.is_none_or(|w| w.len() == cols) && bias.is_none_or(|b| b.len() == cols), "one parameter a column");
+    let (y, mean, rstd) = (Disjoint::new(y), Disjoint::new(mean), Disjoint::new(rstd));
+    let grain = (GRAIN / cols.max(1)).max(1);
+    for_ranges(rows, grain, cols.saturating_mul(NS_PER_1024), |range| {
+        let flat = range.start * cols..range.end * cols;
+        // SAFETY: ranges of rows are disjoint.
+        let (y, mean, rstd) = unsafe { (y.slice(flat.clone()), mean.slice(range.clone()), rstd.slice(range)) };
+        dispatch(Forward { x: &x[flat], cols, weight, bias, eps, y, mean, rstd });
+    });
+}
+
+struct Forward<'a, T> {
+    x: &'a [T],
+    cols: usize,
+    weight: Option<&'a [T]>,
+    bias: Option<&'a [T]>,
+    eps: f64,
+    y: &'a mut [T],
+    mean: &'a mut [T],
+    rstd: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Forward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let cols = self.cols;
+        for (row, (mean, rstd)) in self.mean.iter_mut().zip(self.rstd).enumerate() {
+            let x = &self.x[row * cols..][..cols];
+            let y = &mut self.y[row * cols..][..cols];
+            let center = T::from_f64(lanes::sum(x, |x| x) / count(cols));
+            let variance = lanes::sum(x, |x| (x - center) * (x - center)) / count(cols);
+            let scale = T::from_f64(1.0 / (variance + self.eps).sqrt());
+            match (self.weight, self.bias) {
+                (Some(weight), Some(bias)) => {
+                    for (((y, &x), &weight), &bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+                        *y = ((x - center) * scale).fma::<S>(weight, bias);
+                    }
+                }
+                (Some(weight), None) => {
+                    for ((y, &x), &weight) in y.iter_mut().zip(x).zip(weight) {
+                        *y = (x - center) * scale * weight;
+                    }
+                }
+                (None, Some(bias)) => {
+                    for ((y, &x), &bias) in y.iter_mut().zip(x).zip(bias) {
+                        *y = (x - center).fma::<S>(scale, bias);
+                    }
+                }
+                (None, None) => {
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        *y = (x - center) * scale;
+                    }
+                }
+            }
+            (*mean, *rstd) = (center, scale);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 elements")]
+fn count(elements: usize) -> f64 {
+    elements as f64
+}
+
+/// Gradients of `x`, and of weight and bias where their buffers are given, from the gradient `g` of the result.
+///
+/// With `h = g * weight` and `z = (x - mean) * rstd`, `gx = rstd * (h - avg(h) - z * avg(h * z))`; the weight's
+/// gradient is the sum of `g * z` over the rows, the bias's that of `g`.
+#[expect(clippy::too_many_arguments, reason = "five inputs, three outputs and their shape")]
+pub fn backward<T: Float>(
+    g: &[T],
+    x: &[T],
+    cols: usize,
+    mean: &[T],
+    rstd: &[T],
+    weight: Option<&[T]>,
+    gx: &mut [T],
+    gweight: Option<&mut [T]>,
+    gbias: Option<&mut [T]>,
+) {
+    let rows = mean.len();
+    assert!(x.len() == rows * cols && g.len() == x.len() && gx.len() == x.len() && rstd.len() == rows);
+    assert!(weight.is_none_or(|w| w.len() == cols));
+    assert!(gweight.as_ref().is_none_or(|w| w.len() == cols) && gbias.as_ref().is_none_or(|b| b.len() == cols));
+    let sums = gweight.is_some() || gbias.is_some();
+    let grain = (GRAIN / cols.max(1)).max(1).max(rows.div_ceil(PARTS));
+    let tasks = rows.div_ceil(grain);
+    let width = if sums { 2 * cols } else { 0 };
+    let mut partials = vec![T::ZERO; tasks * width];
+    let (gx, parts) = (Disjoint::new(gx), Disjoint::new(&mut partials));
+    for_each(tasks, (rows * cols).saturating_mul(2 * NS_PER_1024) / 1024, |task| {
+        let range = task * grain..((task + 1) * grain).min(rows);
+        let flat = range.start * cols..range.end * cols;
+        // SAFETY: ranges of rows are disjoint, and each task has its own partial sums.
+        let (gx, part) = unsafe { (gx.slice(flat.clone()), parts.slice(task * width..(task + 1) * width)) };
+        let (mean, rstd) = (&mean[range.clone()], &rstd[range]);
+        dispatch(Backward { g: &g[flat.clone()], x: &x[flat], cols, mean, rstd, weight, gx, part });
+    });
+    for (target, at) in [(gweight, 0), (gbias, cols)] {
+        if let Some(target) = target {
+            target.fill(T::ZERO);
+            for part in 0..tasks {
+                for (target, &value) in target.iter_mut().zip(&partials[part * width + at..]) {
+                    *target += value;
+                }
+            }
+        }
+    }
+}
+
+struct Backward<'a, T> {
+    g: &'a [T],
+    x: &'a [T],
+    cols: usize,
+    mean: &'a [T],
+    rstd: &'a [T],
+    weight: Option<&'a [T]>,
+    gx: &'a mut [T],
+    /// Sums of `g * z` and of `g` over these rows; empty if nobody asks.
+    part: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Backward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let cols = self.cols;
+        let (gweight, gbias) = self.part.split_at_mut(self.part.len() / 2);
+        for (row, (&mean, &rstd)) in self.mean.iter().zip(self.rstd).enumerate() {
+            let g = &self.g[row * cols..][..cols];
+            let x = &self.x[row * cols..][..cols];
+            let gx = &mut self.gx[row * cols..][..cols];
+            // gx holds h = g * weight until the row's averages are known.
+            match self.weight {
+                Some(weight) => {
+                    for ((gx, &g), &weight) in gx.iter_mut().zip(g).zip(weight) {
+                        *gx = g * weight;
+                    }
+                }
+                None => gx.copy_from_slice(g),
+            }
+            let (sum, dot) = lanes::sum_pair(gx, x, |h, x| (h, h * (x - mean)));
+            let average = T::from_f64(sum / count(cols));
+            let slope = T::from_f64(dot / count(cols)) * rstd * rstd;
+            for (gx, &x) in gx.iter_mut().zip(x) {
+                *gx = rstd * ((*gx - average) - (x - mean) * slope);
+            }
+            for (((gweight, gbias), &g), &x) in gweight.iter_mut().zip(&mut *gbias).zip(g).zip(x) {
+                *gweight += g * ((x - mean) * rstd);
+                *gbias += g;
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Softmax, log-softmax and log-sum-exp over rows, with their backward passes.
+//!
+//! Every kernel here takes contiguous rows of `cols` elements and reads a row from cache after its first touch. A row
+//! whose largest element is infinite gives NaN, as in PyTorch; only the log-sum-exp of such a row is that infinity.
+
+use crate::element::Float;
+use crate::isa::{Kernel, Simd, dispatch};
+use crate::lanes;
+use crate::parallel::{Disjoint, for_ranges};
+
+/// Elements of one task, about.
+const GRAIN: usize = 1 << 13;
+/// Estimated cost of 1024 elements, in nanoseconds.
+const NS_PER_1024: usize = 600;
+
+/// Floats with the two functions that rows of probabilities need.
+pub trait Exponential: Float {
+    /// e to the power `self`.
+    #[must_use]
+    fn exp<S: Simd>(self) -> Self;
+    /// The natural logarithm.
+    #[must_use]
+    fn ln<S: Simd>(self) -> Self;
+}
+
+impl Exponential for f32 {
+    #[inline(always)]
+    fn exp<S: Simd>(self) -> f32 {
+        f32::exp(self)
+    }
+    #[inline(always)]
+    fn ln<S: Simd>(self) -> f32 {
+        f32::ln(self)
+    }
+}
+
+impl Exponential for f64 {
+    #[inline(always)]
+    fn exp<S: Simd>(self) -> f64 {
+        f64::exp(self)
+    }
+    #[inline(always)]
+    fn ln<S: Simd>(self) -> f64 {
+        f64::ln(self)
+    }
+}
+
+/// Rows of one task, and the estimated cost of 1024 rows.
+pub(crate) fn row_grain(cols: usize) -> (usize, usize) {
+    ((GRAIN / cols.max(1)).max(1), cols.saturating_mul(NS_PER_1024))
+}
+
+/// Number of rows; panics unless `len` is a multiple of `cols`.
+fn row_count(len: usize, cols: usize) -> usize {
+    if cols == 0 {
+        assert_eq!(len, 0, "rows without columns hold nothing");
+        return 0;
+    }
+    assert_eq!(len % cols, 0, "length is not a multiple of the columns");
+    len / cols
+}
+
+/// `y = exp(x) / sum(exp(x))` over each row.
+pub fn softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
+    for_rows(x, x, cols, y, Softmax);
+}
+
+/// `y = x - ln(sum(exp(x)))` over each row.
+pub fn log_softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
+    for_rows(x, x, cols, y, LogSoftmax);
+}
+
+/// Gradient of [`softmax`] from that of its result and the result: `gx = y * (g - sum(g * y))`.
+pub fn softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
+    for_rows(g, y, cols, gx, SoftmaxBackward);
+}
+
+/// Gradient of [`log_softmax`] from that of its result and the result: `gx = g - exp(y) * sum(g)`.
+pub fn log_softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
+    for_rows(g, y, cols, gx, LogSoftmaxBackward);
+}
+
+/// `ln(sum(exp(x)))` over each of `out.len()` rows; minus infinity for a row without columns.
+pub fn logsumexp<T: Exponential>(x: &[T], cols: usize, out: &mut [T]) {
+    assert_eq!(x.len(), out.len() * cols, "one result a row");
+    let rows = out.len();
+    let (grain, cost) = row_grain(cols);
+    let out = Disjoint::new(out);
+    for_ranges(rows, grain, cost, |range| {
+        // SAFETY: ranges of rows are disjoint.
+        let out = unsafe { out.slice(range.clone()) };
+        dispatch(LogSumExp { x: &x[range.start * cols..range.end * cols], cols, out });
+    });
+}
+
+struct LogSumExp<'a, T> {
+    x: &'a [T],
+    cols: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for LogSumExp<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (row, out) in self.out.iter_mut().enumerate() {
+            let x = &self.x[row * self.cols..][..self.cols];
+            let largest = lanes::largest(x);
+            // An infinite maximum would make infinity minus infinity.
+            let shift = if largest.is_infinite() { T::ZERO } else { largest };
+            *out = log_sum_exp::<T, S>(x, shift) + shift;
+        }
+    }
+}
+
+/// `ln(sum(exp(x - shift)))`.
+#[inline(always)]
+pub(crate) fn log_sum_exp<T: Exponential, S: Simd>(x: &[T], shift: T) -> T {
+    T::from_f64(lanes::sum(x, |x| (x - shift).exp::<S>())).ln::<S>()
+}
+
+/// One row of two operands to one row of results.
+trait Row: Copy + Sync {
+    fn row<T: Exponential, S: Simd>(self, a: &[T], b: &[T], out: &mut [T]);
+}
+
+fn for_rows<T: Exponential>(a: &[T], b: &[T], cols: usize, out: &mut [T], row: impl Row) {
+    assert!(a.len() == out.len() && b.len() == out.len(), "operands differ in length");
+    let (grain, cost) = row_grain(cols);
+    let rows = row_count(out.len(), cols);
+    let out = Disjoint::new(out);
+    for_ranges(rows, grain, cost, |range| {
+        let range = range.start * cols..range.end * cols;
+        // SAFETY: ranges of rows are disjoint.
+        let out = unsafe { out.slice(range.clone()) };
+        dispatch(Rows { a: &a[range.clone()], b: &b[range], cols, out, row });
+    });
+}
+
+struct Rows<'a, T, R> {
+    a: &'a [T],
+    b: &'a [T],
+    cols: usize,
+    out: &'a mut [T],
+    row: R,
+}
+
+impl<T: Exponential, R: Row> Kernel for Rows<'_, T, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { a, b, cols, out, row } = self;
+        for ((a, b), out) in a.chunks_exact(cols).zip(b.chunks_exact(cols)).zip(out.chunks_exact_mut(cols)) {
+            row.row::<T, S>(a, b, out);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Softmax;
+
+impl Row for Softmax {
+    #[inline(always)]
+    fn row<T: Exponential, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
+        let largest = lanes::largest(x);
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = (x - largest).exp::<S>();
+        }
+        let scale = T::from_f64(1.0 / lanes::sum(y, |y| y));
+        for y in y {
+            *y *= scale;
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct LogSoftmax;
+
+impl Row for LogSoftmax {
+    #[inline(always)]
+    fn row<T: Exponential, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
+        let largest = lanes::largest(x);
+        let rest = log_sum_exp::<T, S>(x, largest);
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = x - largest - rest;
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SoftmaxBackward;
+
+impl Row for SoftmaxBackward {
+    #[inline(always)]
+    fn row<T: Exponential, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
+        let (dot, _) = lanes::sum_pair(g, y, |g, y| (g * y, T::ZERO));
+        let dot = T::from_f64(dot);
+        for (gx, (&g, &y)) in gx.iter_mut().zip(g.iter().zip(y)) {
+            *gx = y * (g - dot);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct LogSoftmaxBackward;
+
+impl Row for LogSoftmaxBackward {
+    #[inline(always)]
+    fn row<T: Exponential, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
+        let total = T::from_f64(lanes::sum(g, |g| g));
+        for (gx, (&g, &y)) in gx.iter_mut().zip(g.iter().zip(y)) {
+            *gx = g - y.exp::<S>() * total;
+        }
+    }
+}
