@@ -1,4 +1,4 @@
-//! Cross entropy between rows of logits and class labels: one pass forward, one pass backward, as PyTorch defines it
+//! Cross entropy between rows of logits and class labels: one pass forward, one pass backward, as `PyTorch` defines it
 //! with class weights, an ignored label and label smoothing.
 //!
 //! With `p = softmax(x)`, target `t`, `C` classes, weights `w` and smoothing `e`, the loss of a row is
@@ -44,6 +44,9 @@ pub fn first_bad_target(targets: &[i64], classes: usize, ignore_index: i64) -> O
 impl<T: Exponential> CrossEntropy<'_, T> {
     /// The loss of each row to `losses`, and its maximum and log-sum-exp above that maximum to `saved` (two numbers a
     /// row: their sum would lose the digits that the backward pass needs).
+    ///
+    /// # Panics
+    /// If lengths do not match the shapes.
     pub fn forward(&self, logits: &[T], losses: &mut [T], saved: &mut [T]) {
         let rows = self.check(logits.len());
         assert!(losses.len() == rows && saved.len() == 2 * rows, "one loss and two saved numbers a row");
@@ -57,6 +60,9 @@ impl<T: Exponential> CrossEntropy<'_, T> {
     }
 
     /// The gradient of the logits, from what [`CrossEntropy::forward`] saved.
+    ///
+    /// # Panics
+    /// If lengths do not match the shapes.
     pub fn backward(&self, logits: &[T], saved: &[T], scale: RowScale<'_, T>, grad: &mut [T]) {
         let rows = self.check(logits.len());
         assert!(grad.len() == logits.len() && saved.len() == 2 * rows, "lengths do not match the shapes");

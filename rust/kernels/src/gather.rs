@@ -26,6 +26,9 @@ pub struct BadIndex {
 ///
 /// # Errors
 /// The first index outside `-extent..extent`.
+///
+/// # Panics
+/// If lengths differ.
 pub fn normalize_indices(ids: &[i64], extent: usize, out: &mut [i64]) -> Result<(), BadIndex> {
     assert_eq!(ids.len(), out.len(), "as many results as indices");
     let extent = extent.cast_signed() as i64;
@@ -54,7 +57,10 @@ fn position(id: i64) -> usize {
 }
 
 /// Copies slices along one dimension: `source` is `[outer, extent, inner]`, `out` is `[outer, ids.len(), inner]`, and
-/// `out[o, n] = source[o, ids[n]]`. With `outer` 1 this is an embedding's forward. Panics on an id outside `extent`.
+/// `out[o, n] = source[o, ids[n]]`. With `outer` 1 this is an embedding's forward.
+///
+/// # Panics
+/// On an id outside `extent`.
 pub fn index_select<T: Pod>(source: &[T], extent: usize, inner: usize, ids: &[i64], out: &mut [T]) {
     let outer = outer_extent(source.len(), extent, inner, ids.len(), out.len());
     let rows = outer * ids.len();
@@ -71,9 +77,10 @@ pub fn index_select<T: Pod>(source: &[T], extent: usize, inner: usize, ids: &[i6
 }
 
 /// Adds slices along one dimension, the adjoint of [`index_select`]: `source` is `[outer, ids.len(), inner]`, `out` is
-/// `[outer, extent, inner]`, and `out[o, ids[n]] += source[o, n]`. Panics on an id outside `extent`.
+/// `[outer, extent, inner]`, and `out[o, ids[n]] += source[o, n]`. The ids are sorted, so that each destination belongs to one task and takes its sources in their order.
 ///
-/// The ids are sorted, so that each destination belongs to one task and takes its sources in their order.
+/// # Panics
+/// On an id outside `extent`.
 pub fn index_add<T: Element>(source: &[T], extent: usize, inner: usize, ids: &[i64], out: &mut [T]) {
     let outer = outer_extent(out.len(), extent, inner, ids.len(), source.len());
     if outer == 0 || ids.is_empty() || inner == 0 {
@@ -128,7 +135,7 @@ fn segment_start(order: &[(i64, usize)], at: usize) -> usize {
 
 /// The product of the dimensions before the indexed one, with every length checked against it.
 fn outer_extent(whole: usize, extent: usize, inner: usize, count: usize, picked: usize) -> usize {
-    let outer = if extent * inner == 0 { 0 } else { whole / (extent * inner) };
+    let outer = whole.checked_div(extent * inner).unwrap_or(0);
     assert!(
         whole == outer * extent * inner && (picked == outer * count * inner || outer == 0 && picked == 0),
         "lengths do not match the shapes"
@@ -137,7 +144,10 @@ fn outer_extent(whole: usize, extent: usize, inner: usize, count: usize, picked:
 }
 
 /// `out[..i..] = source[..index[..i..]..]` along `dim`, row-major over the shape of `index`, which exceeds the
-/// shape of `source` nowhere but along `dim`. Panics on an index outside `source`.
+/// shape of `source` nowhere but along `dim`.
+///
+/// # Panics
+/// On an index outside `source`.
 pub fn gather<T: Pod>(
     (source, source_window): (&[T], Strided<'_>),
     dim: usize,
@@ -171,9 +181,12 @@ pub fn gather<T: Pod>(
 }
 
 /// `out[..index[..i..]..] += source[..i..]` along `dim`, in row-major order over the shape of `index`; `out` is
-/// contiguous with shape `out_shape`, and `source` is at least as large as `index`. Panics on an index outside `out`.
+/// contiguous with shape `out_shape`, and `source` is at least as large as `index`.
 ///
 /// Coordinates that differ off `dim` never meet, so the longest of the other dimensions is split into tasks.
+///
+/// # Panics
+/// On an index outside `out`.
 pub fn scatter_add<T: Element>(
     (source, source_window): (&[T], Strided<'_>),
     dim: usize,
@@ -243,7 +256,10 @@ fn row_major(shape: &[usize]) -> Vec<isize> {
     strides
 }
 
-/// `out[i] = source[offsets[i]]`. Panics on an offset outside `source`.
+/// `out[i] = source[offsets[i]]`.
+///
+/// # Panics
+/// On an offset outside `source`.
 pub fn take<T: Pod>(source: &[T], offsets: &[i64], out: &mut [T]) {
     assert_eq!(offsets.len(), out.len(), "one result an offset");
     let out = Disjoint::new(out);
@@ -255,7 +271,10 @@ pub fn take<T: Pod>(source: &[T], offsets: &[i64], out: &mut [T]) {
     });
 }
 
-/// `out[offsets[i]] = source[i]`, the last of several to one place. Panics on an offset outside `out`.
+/// `out[offsets[i]] = source[i]`, the last of several to one place.
+///
+/// # Panics
+/// On an offset outside `out`.
 pub fn put<T: Pod>(source: &[T], offsets: &[i64], out: &mut [T]) {
     assert_eq!(offsets.len(), source.len(), "one source an offset");
     for (&at, &value) in offsets.iter().zip(source) {
@@ -263,7 +282,10 @@ pub fn put<T: Pod>(source: &[T], offsets: &[i64], out: &mut [T]) {
     }
 }
 
-/// `out[offsets[i]] += source[i]`, in order. Panics on an offset outside `out`.
+/// `out[offsets[i]] += source[i]`, in order.
+///
+/// # Panics
+/// On an offset outside `out`.
 pub fn put_add<T: Element>(source: &[T], offsets: &[i64], out: &mut [T]) {
     assert_eq!(offsets.len(), source.len(), "one source an offset");
     for (&at, &value) in offsets.iter().zip(source) {
@@ -292,14 +314,16 @@ pub fn nonzero(mask: &[u8]) -> Vec<i64> {
         let out = unsafe { slots.slice(starts[task]..starts[task] + counts[task]) };
         let found = range.filter(|&at| mask[at] != 0);
         for (out, at) in out.iter_mut().zip(found) {
-            *out = at as i64;
+            *out = at.cast_signed() as i64;
         }
     });
     out
 }
 
-/// Rows of `classes` numbers, zero but for a one at each id; `out` is `[ids.len(), classes]`. Panics on an id outside
-/// `classes`.
+/// Rows of `classes` numbers, zero but for a one at each id; `out` is `[ids.len(), classes]`.
+///
+/// # Panics
+/// On an id outside `classes`.
 pub fn one_hot(ids: &[i64], classes: usize, out: &mut [i64]) {
     assert_eq!(out.len(), ids.len() * classes, "lengths do not match the shapes");
     out.fill(0);

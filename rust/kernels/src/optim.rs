@@ -1,5 +1,5 @@
 //! Optimiser steps over whole lists of parameters: each parameter, its gradient and its state are read once and
-//! written once, in the order of operations of PyTorch's single-tensor reference.
+//! written once, in the order of operations of `PyTorch`'s single-tensor reference.
 //!
 //! An optimiser is a function of one element ([`Rule`]); one driver walks the list. Elements do not depend on each
 //! other, so any split gives the same bits. A list too short for threads is stepped as it stands, without an
@@ -302,6 +302,7 @@ fn chunk<T: Float, R: Rule<T, K>, const K: usize>(rule: R, item: &mut Item<'_, T
 
 /// The `p`-norm of all elements of all gradients together; `p` may be infinite. NaN propagates.
 #[must_use]
+#[expect(clippy::float_cmp, reason = "the exponents with a form of their own are exact")]
 pub fn total_norm<T: Float>(grads: &[&[T]], p: f64) -> f64 {
     let pieces = || grads.iter().flat_map(|grad| grad.chunks(PIECE));
     let total: usize = grads.iter().map(|grad| grad.len()).sum();
@@ -334,6 +335,7 @@ struct Powers<'a, T> {
 
 impl<T: Float> Kernel for Powers<'_, T> {
     type Output = f64;
+    #[expect(clippy::float_cmp, reason = "the exponents with a form of their own are exact")]
     #[inline(always)]
     fn run<S: Simd>(self) -> f64 {
         if self.p == 2.0 {

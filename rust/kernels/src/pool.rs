@@ -1,4 +1,4 @@
-//! Max and average pooling over planes of `[planes, height, width]`, with PyTorch's rules for padding, dilation, ceil
+//! Max and average pooling over planes of `[planes, height, width]`, with `PyTorch`'s rules for padding, dilation, ceil
 //! mode and NaN.
 //!
 //! A task owns whole planes, forward and backward: windows that overlap add to one plane in one order.
@@ -38,7 +38,7 @@ pub enum Divisor {
     Fixed(i64),
 }
 
-/// Number of windows along one dimension by PyTorch's rule, or `None` if no window fits or there is no input.
+/// Number of windows along one dimension by `PyTorch`'s rule, or `None` if no window fits or there is no input.
 #[must_use]
 pub fn output_size(
     input: usize,
@@ -151,7 +151,10 @@ fn flat(range: &std::ops::Range<usize>, len: usize) -> std::ops::Range<usize> {
 }
 
 /// The largest element of each window, and its position in the plane of the input if `indices` is given. A NaN wins.
-/// Panics unless a window fits (see [`Window::output`]).
+///
+///
+/// # Panics
+/// If no window fits (see [`Window::output`]) or lengths do not match the shapes.
 pub fn max_pool2d<T: Float>(
     x: &[T],
     planes: usize,
@@ -250,6 +253,9 @@ fn halve<T: Float, I>(x: &[T], width: usize, y: &mut [T], indices: &mut [I], ind
 
 /// Gradient of [`max_pool2d`]: each result's gradient goes to the element at its index. `in_len` and `out_len` are the
 /// elements of a plane.
+///
+/// # Panics
+/// If lengths do not match, or an index lies outside its plane.
 pub fn max_pool2d_backward<T: Float>(
     g: &[T],
     indices: &[i64],
@@ -297,7 +303,10 @@ impl Geometry {
     }
 }
 
-/// The average of each window; 0 for a window without elements. Panics unless a window fits (see [`Window::output`]).
+/// The average of each window; 0 for a window without elements.
+///
+/// # Panics
+/// If no window fits (see [`Window::output`]) or lengths do not match the shapes.
 pub fn avg_pool2d<T: Float>(
     x: &[T],
     planes: usize,
@@ -363,6 +372,9 @@ impl<T: Float> Kernel for Average<'_, T> {
 }
 
 /// Gradient of [`avg_pool2d`].
+///
+/// # Panics
+/// If no window fits or lengths do not match the shapes.
 pub fn avg_pool2d_backward<T: Float>(
     g: &[T],
     planes: usize,

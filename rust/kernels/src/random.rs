@@ -72,6 +72,7 @@ fn philox<const N: usize>(mut counter: [[u32; N]; 4], mut key: [u32; 2]) -> [[u3
         if round > 0 {
             key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
         }
+        #[expect(clippy::needless_range_loop, reason = "one lane of four arrays")]
         for lane in 0..N {
             let first = u64::from(counter[0][lane]) * 0xD251_1F53;
             let second = u64::from(counter[2][lane]) * 0xCD9E_8D57;
@@ -153,6 +154,7 @@ pub trait RandomFloat: Float + Default {
     fn gauss(words: &[[u32; 16]; 4], out: &mut [Self]);
     /// The greatest value below `self`.
     #[doc(hidden)]
+    #[must_use]
     fn below(self) -> Self;
 }
 
@@ -235,14 +237,14 @@ fn unit64(word: u64) -> f64 {
 #[inline(always)]
 fn ln_unit(word: u32) -> f32 {
     const COEFFICIENTS: [f32; 8] = [
-        -1.151_461_03e-1,
+        -1.151_461e-1,
         1.167_699_84e-1,
         -1.242_014_1e-1,
         1.424_932_3e-1,
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        3.333_333e-1,
     ];
     let unit = (word as f32 + 1.0) * (1.0 / 4_294_967_296.0);
     // unit = mantissa * 2^exponent with the mantissa in [sqrt(1/2), sqrt(2)).
@@ -256,7 +258,7 @@ fn ln_unit(word: u32) -> f32 {
         tail = tail * x + coefficient;
     }
     let tail = tail * x * square + exponent * -2.121_944_4e-4 - 0.5 * square;
-    x + tail + exponent * 0.693_359_375
+    x + tail + exponent * 0.693_359_4
 }
 
 /// Sine and cosine of `word / 2^32` of a full turn: the upper bits name the quadrant, Cephes' polynomials do the rest.
@@ -375,12 +377,14 @@ impl Draw for Integers {
 
 /// `word / 2^64 * span`, rounded down: uniform on `0..span` but for a bias of at most `span / 2^64`.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of 128 bits fits")]
 fn scale_to(word: u64, span: u64) -> u64 {
     ((u128::from(word) * u128::from(span)) >> 64) as u64
 }
 
-/// Fills `out` with integers uniform on `low..high`. Panics unless `low < high`.
+/// Fills `out` with integers uniform on `low..high`.
+///
+/// # Panics
+/// Unless `low < high`.
 pub fn integers(generator: &mut Generator, low: i64, high: i64, out: &mut [i64]) {
     assert!(low < high, "the range {low}..{high} is empty");
     fill(generator, Integers { low, span: high.wrapping_sub(low).cast_unsigned() }, out);
@@ -408,9 +412,71 @@ pub fn permutation(generator: &mut Generator, out: &mut [i64]) {
     let mut words = vec![0; out.len()];
     fill(generator, Words, &mut words);
     for (index, out) in out.iter_mut().enumerate() {
-        *out = index as i64;
+        *out = index.cast_signed() as i64;
     }
     for index in (1..out.len()).rev() {
         out.swap(index, scale_to(words[index], index as u64 + 1) as usize);
+    }
+}
+
+/// Dropout (Srivastava et al. 2014): `mask` is 0 with probability `p`, otherwise 1, and `y = x * mask / (1 - p)`. NaN
+/// and infinity stay visible where they are dropped, as in `PyTorch`.
+pub fn dropout<T: Float>(generator: &mut Generator, x: &[T], p: f64, y: &mut [T], mask: &mut [u8]) {
+    bernoulli(generator, 1.0 - p, mask);
+    dropout_backward(x, mask, p, y);
+}
+
+/// Gradient of [`dropout`]: `gx = g * mask / (1 - p)`.
+///
+/// # Panics
+/// If lengths differ.
+pub fn dropout_backward<T: Float>(g: &[T], mask: &[u8], p: f64, gx: &mut [T]) {
+    assert!(g.len() == gx.len() && mask.len() == gx.len(), "operands differ in length");
+    let scale = T::from_f64(if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 });
+    let len = gx.len();
+    let gx = Disjoint::new(gx);
+    for_ranges(len, GRAIN * BLOCK, 100, |range| {
+        // SAFETY: ranges are disjoint.
+        let gx = unsafe { gx.slice(range.clone()) };
+        dispatch(Masked { x: &g[range.clone()], mask: &mask[range], scale, y: gx });
+    });
+}
+
+struct Masked<'a, T> {
+    x: &'a [T],
+    mask: &'a [u8],
+    scale: T,
+    y: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Masked<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for ((y, &x), &mask) in self.y.iter_mut().zip(self.x).zip(self.mask) {
+            *y = x * if mask == 0 { T::ZERO } else { self.scale };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::philox;
+
+    /// The known answers of Random123's `kat_vectors`.
+    #[test]
+    fn philox_known_answers() {
+        let cases = [
+            ([0; 4], [0; 2], [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]),
+            ([u32::MAX; 4], [u32::MAX; 2], [0x408F_276D, 0x41C8_3B0E, 0xA20B_C7C6, 0x6D54_51FD]),
+            (
+                [0x243F_6A88, 0x85A3_08D3, 0x1319_8A2E, 0x0370_7344],
+                [0xA409_3822, 0x299F_31D0],
+                [0xD16C_FE09, 0x94FD_CCEB, 0x5001_E420, 0x2412_6EA1],
+            ),
+        ];
+        for (counter, key, answer) in cases {
+            assert_eq!(philox(counter.map(|word: u32| [word]), key), answer.map(|word| [word]));
+        }
     }
 }

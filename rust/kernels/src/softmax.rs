@@ -1,7 +1,7 @@
 //! Softmax, log-softmax and log-sum-exp over rows, with their backward passes.
 //!
 //! Every kernel here takes contiguous rows of `cols` elements and reads a row from cache after its first touch. A row
-//! whose largest element is infinite gives NaN, as in PyTorch; only the log-sum-exp of such a row is that infinity.
+//! whose largest element is infinite gives NaN, as in `PyTorch`; only the log-sum-exp of such a row is that infinity.
 
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
@@ -61,26 +61,41 @@ fn row_count(len: usize, cols: usize) -> usize {
 }
 
 /// `y = exp(x) / sum(exp(x))` over each row.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
     for_rows(x, x, cols, y, Softmax);
 }
 
 /// `y = x - ln(sum(exp(x)))` over each row.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn log_softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
     for_rows(x, x, cols, y, LogSoftmax);
 }
 
 /// Gradient of [`softmax`] from that of its result and the result: `gx = y * (g - sum(g * y))`.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
     for_rows(g, y, cols, gx, SoftmaxBackward);
 }
 
 /// Gradient of [`log_softmax`] from that of its result and the result: `gx = g - exp(y) * sum(g)`.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn log_softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
     for_rows(g, y, cols, gx, LogSoftmaxBackward);
 }
 
 /// `ln(sum(exp(x)))` over each of `out.len()` rows; minus infinity for a row without columns.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn logsumexp<T: Exponential>(x: &[T], cols: usize, out: &mut [T]) {
     assert_eq!(x.len(), out.len() * cols, "one result a row");
     let rows = out.len();

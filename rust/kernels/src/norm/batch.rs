@@ -101,6 +101,9 @@ pub struct Statistics<'a, T> {
 }
 
 /// `y = (x - mean) * rstd * weight + bias` with the statistics of this batch, which are saved.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn forward<T: Float>(
     shape: Shape,
     x: &[T],
@@ -126,6 +129,9 @@ pub fn forward<T: Float>(
 }
 
 /// `y = (x - mean) * rstd * weight + bias` with given statistics, one of each a channel.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn inference<T: Float>(shape: Shape, x: &[T], affine: Affine<'_, T>, mean: &[T], rstd: &[T], y: &mut [T]) {
     assert!(x.len() == shape.numel() && y.len() == x.len(), "lengths do not match the shape");
     assert!(mean.len() == shape.channels && rstd.len() == shape.channels, "one statistic a channel");
@@ -146,13 +152,20 @@ pub fn reciprocal_deviation<T: Float>(variance: &[T], eps: f64, rstd: &mut [T]) 
 
 /// Moves running statistics towards those of a batch: `running = (1 - momentum) * running + momentum * batch`, with
 /// the unbiased variance. `per_channel` is the number of elements behind each statistic, at least 2.
-pub fn update_running<T: Float>(momentum: f64, per_channel: usize, batch: (&[T], &[T]), running: (&mut [T], &mut [T])) {
+pub fn update_running<T: Float>(
+    momentum: f64,
+    per_channel: usize,
+    mean: &[T],
+    variance: &[T],
+    running_mean: &mut [T],
+    running_variance: &mut [T],
+) {
     let unbias = count(per_channel) / (count(per_channel) - 1.0);
     let moved = |old: T, new: f64| T::from_f64((1.0 - momentum) * old.to_f64() + momentum * new);
-    for (running, mean) in running.0.iter_mut().zip(batch.0) {
+    for (running, mean) in running_mean.iter_mut().zip(mean) {
         *running = moved(*running, mean.to_f64());
     }
-    for (running, variance) in running.1.iter_mut().zip(batch.1) {
+    for (running, variance) in running_variance.iter_mut().zip(variance) {
         *running = moved(*running, variance.to_f64() * unbias);
     }
 }
@@ -178,6 +191,9 @@ pub struct Saved<'a, T> {
 ///
 /// With `d = x - mean`: the bias's gradient is `sum(g)`, the weight's `rstd * sum(g * d)`, and in training
 /// `gx = weight * rstd * (g - avg(g) - d * rstd^2 * avg(g * d))`.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 pub fn backward<T: Float>(shape: Shape, saved: Saved<'_, T>, gx: &mut [T], gweight: &mut [T], gbias: &mut [T]) {
     let lengths = [saved.x.len(), saved.g.len(), gx.len()] == [shape.numel(); 3];
     let one_each = [saved.mean.len(), saved.rstd.len(), gweight.len(), gbias.len()] == [shape.channels; 4];

@@ -14,6 +14,9 @@ const PARTS: usize = 32;
 
 /// `y = (x - mean) * rstd * weight + bias` over each of `mean.len()` rows of `cols` elements, saving mean and
 /// `rstd = 1 / sqrt(var + eps)` of each row.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 #[expect(clippy::too_many_arguments, reason = "three inputs, three outputs and their shape")]
 pub fn forward<T: Float>(
     x: &[T],
@@ -96,6 +99,9 @@ fn count(elements: usize) -> f64 {
 ///
 /// With `h = g * weight` and `z = (x - mean) * rstd`, `gx = rstd * (h - avg(h) - z * avg(h * z))`; the weight's
 /// gradient is the sum of `g * z` over the rows, the bias's that of `g`.
+///
+/// # Panics
+/// If lengths do not match the shapes.
 #[expect(clippy::too_many_arguments, reason = "five inputs, three outputs and their shape")]
 pub fn backward<T: Float>(
     g: &[T],
