@@ -8,7 +8,7 @@ use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
 use crate::parallel::{Disjoint, for_ranges};
-use crate::softmax::{Exponential, log_sum_exp, row_grain};
+use crate::softmax::{log_sum_exp, row_grain};
 
 /// What forward and backward share. Targets must have passed [`first_bad_target`].
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ pub fn first_bad_target(targets: &[i64], classes: usize, ignore_index: i64) -> O
     targets.iter().position(|&target| !good(target))
 }
 
-impl<T: Exponential> CrossEntropy<'_, T> {
+impl<T: Float> CrossEntropy<'_, T> {
     /// The loss of each row to `losses`, and its maximum and log-sum-exp above that maximum to `saved` (two numbers a
     /// row: their sum would lose the digits that the backward pass needs).
     ///
@@ -132,7 +132,7 @@ struct Forward<'a, T> {
     saved: &'a mut [T],
 }
 
-impl<T: Exponential> Kernel for Forward<'_, T> {
+impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
@@ -174,7 +174,7 @@ struct Backward<'a, T> {
     grad: &'a mut [T],
 }
 
-impl<T: Exponential> Kernel for Backward<'_, T> {
+impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {

@@ -13,38 +13,6 @@ const GRAIN: usize = 1 << 13;
 /// Estimated cost of 1024 elements, in nanoseconds.
 const NS_PER_1024: usize = 600;
 
-/// Floats with the two functions that rows of probabilities need.
-pub trait Exponential: Float {
-    /// e to the power `self`.
-    #[must_use]
-    fn exp<S: Simd>(self) -> Self;
-    /// The natural logarithm.
-    #[must_use]
-    fn ln<S: Simd>(self) -> Self;
-}
-
-impl Exponential for f32 {
-    #[inline(always)]
-    fn exp<S: Simd>(self) -> f32 {
-        f32::exp(self)
-    }
-    #[inline(always)]
-    fn ln<S: Simd>(self) -> f32 {
-        f32::ln(self)
-    }
-}
-
-impl Exponential for f64 {
-    #[inline(always)]
-    fn exp<S: Simd>(self) -> f64 {
-        f64::exp(self)
-    }
-    #[inline(always)]
-    fn ln<S: Simd>(self) -> f64 {
-        f64::ln(self)
-    }
-}
-
 /// Rows of one task, and the estimated cost of 1024 rows.
 pub(crate) fn row_grain(cols: usize) -> (usize, usize) {
     ((GRAIN / cols.max(1)).max(1), cols.saturating_mul(NS_PER_1024))
@@ -64,7 +32,7 @@ fn row_count(len: usize, cols: usize) -> usize {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
+pub fn softmax<T: Float>(x: &[T], cols: usize, y: &mut [T]) {
     for_rows(x, x, cols, y, Softmax);
 }
 
@@ -72,7 +40,7 @@ pub fn softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn log_softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
+pub fn log_softmax<T: Float>(x: &[T], cols: usize, y: &mut [T]) {
     for_rows(x, x, cols, y, LogSoftmax);
 }
 
@@ -80,7 +48,7 @@ pub fn log_softmax<T: Exponential>(x: &[T], cols: usize, y: &mut [T]) {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
+pub fn softmax_backward<T: Float>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
     for_rows(g, y, cols, gx, SoftmaxBackward);
 }
 
@@ -88,7 +56,7 @@ pub fn softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &mut 
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn log_softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
+pub fn log_softmax_backward<T: Float>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
     for_rows(g, y, cols, gx, LogSoftmaxBackward);
 }
 
@@ -96,7 +64,7 @@ pub fn log_softmax_backward<T: Exponential>(g: &[T], y: &[T], cols: usize, gx: &
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn logsumexp<T: Exponential>(x: &[T], cols: usize, out: &mut [T]) {
+pub fn logsumexp<T: Float>(x: &[T], cols: usize, out: &mut [T]) {
     assert_eq!(x.len(), out.len() * cols, "one result a row");
     let rows = out.len();
     let (grain, cost) = row_grain(cols);
@@ -114,7 +82,7 @@ struct LogSumExp<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Exponential> Kernel for LogSumExp<'_, T> {
+impl<T: Float> Kernel for LogSumExp<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
@@ -130,16 +98,16 @@ impl<T: Exponential> Kernel for LogSumExp<'_, T> {
 
 /// `ln(sum(exp(x - shift)))`.
 #[inline(always)]
-pub(crate) fn log_sum_exp<T: Exponential, S: Simd>(x: &[T], shift: T) -> T {
-    T::from_f64(lanes::sum(x, |x| (x - shift).exp::<S>())).ln::<S>()
+pub(crate) fn log_sum_exp<T: Float, S: Simd>(x: &[T], shift: T) -> T {
+    T::from_f64(lanes::sum(x, |x| (x - shift).exp::<S>())).log::<S>()
 }
 
 /// One row of two operands to one row of results.
 trait Row: Copy + Sync {
-    fn row<T: Exponential, S: Simd>(self, a: &[T], b: &[T], out: &mut [T]);
+    fn row<T: Float, S: Simd>(self, a: &[T], b: &[T], out: &mut [T]);
 }
 
-fn for_rows<T: Exponential>(a: &[T], b: &[T], cols: usize, out: &mut [T], row: impl Row) {
+fn for_rows<T: Float>(a: &[T], b: &[T], cols: usize, out: &mut [T], row: impl Row) {
     assert!(a.len() == out.len() && b.len() == out.len(), "operands differ in length");
     let (grain, cost) = row_grain(cols);
     let rows = row_count(out.len(), cols);
@@ -160,7 +128,7 @@ struct Rows<'a, T, R> {
     row: R,
 }
 
-impl<T: Exponential, R: Row> Kernel for Rows<'_, T, R> {
+impl<T: Float, R: Row> Kernel for Rows<'_, T, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
@@ -176,7 +144,7 @@ struct Softmax;
 
 impl Row for Softmax {
     #[inline(always)]
-    fn row<T: Exponential, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
+    fn row<T: Float, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
         let largest = lanes::largest(x);
         for (y, &x) in y.iter_mut().zip(x) {
             *y = (x - largest).exp::<S>();
@@ -193,7 +161,7 @@ struct LogSoftmax;
 
 impl Row for LogSoftmax {
     #[inline(always)]
-    fn row<T: Exponential, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
+    fn row<T: Float, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
         let largest = lanes::largest(x);
         let rest = log_sum_exp::<T, S>(x, largest);
         for (y, &x) in y.iter_mut().zip(x) {
@@ -207,7 +175,7 @@ struct SoftmaxBackward;
 
 impl Row for SoftmaxBackward {
     #[inline(always)]
-    fn row<T: Exponential, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
+    fn row<T: Float, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
         let (dot, _) = lanes::sum_pair(g, y, |g, y| (g * y, T::ZERO));
         let dot = T::from_f64(dot);
         for (gx, (&g, &y)) in gx.iter_mut().zip(g.iter().zip(y)) {
@@ -221,7 +189,7 @@ struct LogSoftmaxBackward;
 
 impl Row for LogSoftmaxBackward {
     #[inline(always)]
-    fn row<T: Exponential, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
+    fn row<T: Float, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
         let total = T::from_f64(lanes::sum(g, |g| g));
         for (gx, (&g, &y)) in gx.iter_mut().zip(g.iter().zip(y)) {
             *gx = g - y.exp::<S>() * total;

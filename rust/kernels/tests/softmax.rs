@@ -13,7 +13,8 @@
 mod support;
 
 use dlcore_kernels::cross_entropy::{CrossEntropy, RowScale, first_bad_target, total_loss};
-use dlcore_kernels::softmax::{Exponential, log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward};
+use dlcore_kernels::element::Float;
+use dlcore_kernels::softmax::{log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward};
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
 
 const SHAPES: [(usize, usize); 9] = [(0, 3), (3, 0), (1, 1), (3, 7), (7, 10), (5, 33), (2, 64), (4, 131), (3, 5003)];
@@ -28,7 +29,7 @@ fn by_rows(x: &[f64], cols: usize, f: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
     x.chunks(cols.max(1)).flat_map(f).collect()
 }
 
-fn check<T: Exponential>(tolerance: f64) {
+fn check<T: Float>(tolerance: f64) {
     for (rows, cols) in SHAPES {
         let x = numbers::<T>(rows * cols, 1).iter().map(|&x| x * T::from_f64(5.0)).collect::<Vec<_>>();
         let g = numbers::<T>(rows * cols, 2);
@@ -104,7 +105,7 @@ fn thread_counts_give_the_same_bits() {
 }
 
 /// Losses and gradient of `sum(scale * loss)`.
-fn reference<T: Exponential>(
+fn reference<T: Float>(
     with: &CrossEntropy<'_, T>,
     logits: &[f64],
     scale: impl Fn(usize) -> f64,
@@ -128,7 +129,7 @@ fn reference<T: Exponential>(
     (losses, grad)
 }
 
-fn check_cross_entropy<T: Exponential>(tolerance: f64) {
+fn check_cross_entropy<T: Float>(tolerance: f64) {
     for (rows, classes) in [(0, 3), (1, 1), (3, 2), (7, 10), (13, 33), (5, 1009)] {
         let logits = numbers::<T>(rows * classes, 5);
         let weight: Vec<T> = numbers::<T>(classes, 6).iter().map(|&w| w + T::from_f64(2.5)).collect();
