@@ -1,7 +1,21 @@
 //! Where every buffer comes from: 64-byte aligned blocks, counted, cached, in huge pages where that pays.
+//!
+//! A training loop asks for the same sizes over and over. So freed blocks are kept by size class: small ones by each
+//! thread for itself, others in one shared cache bounded in bytes (`DLCORE_MEMORY_CACHE`, an eighth of memory unless
+//! told; 0 keeps nothing). Memory that cannot be had is an error that a program may handle, never an abort.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+mod cache;
+mod classes;
+mod local;
+mod shared;
+mod system;
+mod tally;
+
+pub use cache::{OutOfMemory, Stats, empty_cache, set_cache_limit, stats, why};
+
 use std::any::Any;
+
+use crate::parallel;
 
 /// Alignment of every buffer, in bytes: one cache line, one AVX-512 register.
 pub const ALIGN: usize = 64;
@@ -26,7 +40,7 @@ pub struct Buffer {
 }
 
 enum Owner {
-    Heap,
+    Cache,
     Foreign(#[allow(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>),
 }
 
@@ -37,34 +51,58 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// A block of `bytes` bytes whose contents are unspecified.
-    #[must_use]
-    pub fn uninit(bytes: usize) -> Self {
-        Self::with(bytes, |layout| {
-            // SAFETY: the layout's size is not zero.
-            unsafe { alloc(layout) }
-        })
+    ///
+    /// # Errors
+    /// If the memory cannot be had.
+    #[inline]
+    pub fn try_uninit(bytes: usize) -> Result<Self, OutOfMemory> {
+        Self::try_take(bytes).map(|(buffer, _)| buffer)
     }
 
     /// A block of `bytes` zero bytes.
+    ///
+    /// # Errors
+    /// If the memory cannot be had.
+    pub fn try_zeroed(bytes: usize) -> Result<Self, OutOfMemory> {
+        const GRAIN: usize = 1 << 20;
+        const NS_PER_1024_BYTES: usize = 80;
+        let (mut buffer, zero) = Self::try_take(bytes)?;
+        if !zero {
+            let contents = parallel::Disjoint::new(buffer.as_mut_slice::<u8>());
+            parallel::for_ranges(bytes, GRAIN, NS_PER_1024_BYTES, |range| {
+                // SAFETY: the ranges of one region are disjoint.
+                unsafe { contents.slice(range) }.fill(0);
+            });
+        }
+        Ok(buffer)
+    }
+
+    /// A block, and whether it is known to hold zeros.
+    #[inline]
+    fn try_take(bytes: usize) -> Result<(Self, bool), OutOfMemory> {
+        if bytes == 0 {
+            return Ok((Self { start: std::ptr::without_provenance_mut(ALIGN), bytes, owner: Owner::Cache }, true));
+        }
+        let block = cache::take(bytes)?;
+        Ok((Self { start: block.start, bytes, owner: Owner::Cache }, block.zero))
+    }
+
+    /// [`Self::try_uninit`] for sizes that the caller knows to be small.
+    ///
+    /// # Panics
+    /// If the memory cannot be had.
+    #[must_use]
+    pub fn uninit(bytes: usize) -> Self {
+        Self::try_uninit(bytes).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// [`Self::try_zeroed`] for sizes that the caller knows to be small.
+    ///
+    /// # Panics
+    /// If the memory cannot be had.
     #[must_use]
     pub fn zeroed(bytes: usize) -> Self {
-        Self::with(bytes, |layout| {
-            // SAFETY: the layout's size is not zero.
-            unsafe { alloc_zeroed(layout) }
-        })
-    }
-
-    fn with(bytes: usize, make: impl Fn(Layout) -> *mut u8) -> Self {
-        let layout = Self::layout(bytes);
-        let start = make(layout);
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        Self { start, bytes, owner: Owner::Heap }
-    }
-
-    fn layout(bytes: usize) -> Layout {
-        Layout::from_size_align(bytes.max(1), ALIGN).expect("buffer size overflows")
+        Self::try_zeroed(bytes).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Borrows memory that `keep` keeps alive (numpy's, torch's): no copy.
@@ -94,27 +132,25 @@ impl Buffer {
     }
 
     /// The block as elements of `T`.
+    ///
+    /// # Panics
+    /// If the block is foreign memory that is not aligned for `T`.
     #[must_use]
     pub fn as_slice<T: Pod>(&self) -> &[T] {
-        let len = self.bytes / size_of::<T>();
-        if len == 0 {
-            return &[];
-        }
-        assert!(self.start.cast::<T>().is_aligned(), "misaligned foreign memory");
+        let (start, len) = self.elements();
         // SAFETY: in bounds and aligned; any bit pattern is a `T`.
-        unsafe { std::slice::from_raw_parts(self.start.cast(), len) }
+        unsafe { std::slice::from_raw_parts(start, len) }
     }
 
     /// The block as elements of `T`, to fill before it is shared.
+    ///
+    /// # Panics
+    /// If the block is foreign memory that is not aligned for `T`.
     #[must_use]
     pub fn as_mut_slice<T: Pod>(&mut self) -> &mut [T] {
-        let len = self.bytes / size_of::<T>();
-        if len == 0 {
-            return &mut [];
-        }
-        assert!(self.start.cast::<T>().is_aligned(), "misaligned foreign memory");
+        let (start, len) = self.elements();
         // SAFETY: in bounds and aligned; `&mut self` makes it ours alone.
-        unsafe { std::slice::from_raw_parts_mut(self.start.cast(), len) }
+        unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 
     /// The block as elements of `T`, to write in place while others may hold views of it.
@@ -122,24 +158,36 @@ impl Buffer {
     /// # Safety
     /// No `&[T]` of the written elements may be in use on this thread while the result is written. Writes from several
     /// threads at once are the program's race, as in numpy.
+    ///
+    /// # Panics
+    /// If the block is foreign memory that is not aligned for `T`.
     #[must_use]
     #[allow(clippy::mut_from_ref, reason = "shared by design; see the contract")]
     pub unsafe fn as_shared_mut<T: Pod>(&self) -> &mut [T] {
+        let (start, len) = self.elements();
+        // SAFETY: in bounds and aligned; the caller keeps readers away.
+        unsafe { std::slice::from_raw_parts_mut(start, len) }
+    }
+
+    /// Where the elements start, aligned and not null even if there are none, and how many there are.
+    fn elements<T: Pod>(&self) -> (*mut T, usize) {
         let len = self.bytes / size_of::<T>();
         if len == 0 {
-            return &mut [];
+            return (std::ptr::NonNull::dangling().as_ptr(), 0);
         }
         assert!(self.start.cast::<T>().is_aligned(), "misaligned foreign memory");
-        // SAFETY: in bounds and aligned; the caller keeps readers away.
-        unsafe { std::slice::from_raw_parts_mut(self.start.cast(), len) }
+        (self.start.cast(), len)
     }
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
-        if let Owner::Heap = self.owner {
-            // SAFETY: allocated in `with` with this very layout.
-            unsafe { dealloc(self.start, Self::layout(self.bytes)) }
+        if let Owner::Cache = self.owner
+            && self.bytes > 0
+        {
+            // SAFETY: taken in `try_take` with this very size; this was the last user.
+            unsafe { cache::give(self.start, self.bytes) }
         }
     }
 }

@@ -1,0 +1,230 @@
+//! Blocks handed out and taken back: from this thread's cache, from the shared one, or fresh from the system.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::classes::{SMALL_CLASSES, class_bytes, class_of};
+use super::system::{self, Block};
+use super::{local, shared, tally};
+
+/// A block could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// Bytes asked for.
+    pub bytes: usize,
+    /// Bytes that could have been had, if known.
+    pub available: Option<usize>,
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot allocate {}", Bytes(self.bytes))?;
+        match self.available {
+            Some(available) => write!(f, ": {} of memory are available", Bytes(available)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
+/// A size for people.
+struct Bytes(usize);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shift, unit) = match self.0 {
+            0..0x400 => return write!(f, "{} bytes", self.0),
+            0x400..0x10_0000 => (10, "KiB"),
+            0x10_0000..0x4000_0000 => (20, "MiB"),
+            _ => (30, "GiB"),
+        };
+        let tenths = (self.0 >> (shift - 4)) * 10 / 16;
+        write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+/// Allocations from this size on ask the machine first: without asking, Linux would promise more memory than there is
+/// and kill the process when it writes there.
+const ASK_FIRST: usize = 256 << 20;
+
+/// A block for `bytes` bytes, which is not zero.
+#[inline]
+pub(super) fn take(bytes: usize) -> Result<Block, OutOfMemory> {
+    if bytes > isize::MAX.unsigned_abs() {
+        return Err(OutOfMemory { bytes, available: system::total() });
+    }
+    let class = class_of(bytes);
+    local::with(|local| {
+        let found = if class < SMALL_CLASSES { local.take(class) } else { shared::take(class) };
+        let block = match found {
+            Some(start) => Block { start, zero: false },
+            None => fresh(class_bytes(class)).map_err(|available| OutOfMemory { bytes, available })?,
+        };
+        local.tally.took(class_bytes(class), found.is_some());
+        Ok(block)
+    })
+}
+
+/// Takes back a block for `bytes` bytes.
+///
+/// # Safety
+/// `start` came from [`take`] with the same `bytes`; nobody uses the block any more.
+#[inline]
+pub(super) unsafe fn give(start: *mut u8, bytes: usize) {
+    let class = class_of(bytes);
+    local::with(|local| {
+        local.tally.returned(class_bytes(class));
+        // SAFETY: the contract: a block of this class, and nobody's.
+        unsafe {
+            if class >= SMALL_CLASSES {
+                shared::keep(start, class, limit());
+            } else if limit() == 0 || !local.keep(start, class) {
+                system::release(start, class_bytes(class));
+            }
+        }
+    });
+}
+
+/// A block that no cache had; what the caches hold is given up before the answer is no. The error is what there was.
+#[cold]
+fn fresh(bytes: usize) -> Result<Block, Option<usize>> {
+    let room = || system::total().map(|total| total.saturating_sub(tally::live()));
+    let now = || if bytes < ASK_FIRST { room() } else { room().into_iter().chain(system::available()).min() };
+    let attempt = || if now().is_some_and(|room| bytes > room) { None } else { system::fresh(bytes) };
+    attempt()
+        .or_else(|| {
+            empty_cache();
+            attempt()
+        })
+        .ok_or_else(now)
+}
+
+/// What the allocator has done so far. Sizes are those of blocks, up to an eighth above what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes in use.
+    pub live_bytes: usize,
+    /// Bytes kept for reuse.
+    pub cached_bytes: usize,
+    /// The most bytes that were in use at once.
+    pub peak_bytes: usize,
+    /// Blocks handed out.
+    pub allocations: u64,
+    /// How many of them came from a cache.
+    pub cache_hits: u64,
+    /// Bytes that the shared cache keeps at most.
+    pub cache_limit: usize,
+}
+
+/// The counters now: exact but for up to 64 KiB and 255 allocations of each other thread that is running.
+#[must_use]
+pub fn stats() -> Stats {
+    local::with(|local| local.tally.report());
+    Stats {
+        live_bytes: tally::live(),
+        cached_bytes: tally::kept() + shared::bytes(),
+        peak_bytes: tally::peak(),
+        allocations: tally::allocations(),
+        cache_hits: tally::hits(),
+        cache_limit: limit(),
+    }
+}
+
+/// Gives what the shared cache and this thread's keep back to the system; other threads keep up to 1 MiB each.
+pub fn empty_cache() {
+    local::with(local::Local::clear);
+    shared::shrink(0);
+}
+
+/// The shared cache keeps at most `bytes` from now on; with 0 nothing is kept anywhere.
+pub fn set_cache_limit(bytes: usize) {
+    // The largest value stands for "not chosen yet".
+    LIMIT.store(bytes.min(UNSET - 1), Ordering::Relaxed);
+    if bytes == 0 {
+        empty_cache();
+    } else {
+        shared::shrink(bytes);
+    }
+}
+
+/// Why the cache's limit is what it was at the start, in one line for people.
+#[must_use]
+pub fn why() -> String {
+    automatic().1.clone()
+}
+
+const UNSET: usize = usize::MAX;
+static LIMIT: AtomicUsize = AtomicUsize::new(UNSET);
+
+#[inline]
+fn limit() -> usize {
+    match LIMIT.load(Ordering::Relaxed) {
+        UNSET => automatic().0,
+        limit => limit,
+    }
+}
+
+fn automatic() -> &'static (usize, String) {
+    static AUTOMATIC: OnceLock<(usize, String)> = OnceLock::new();
+    AUTOMATIC.get_or_init(|| choose(std::env::var("DLCORE_MEMORY_CACHE").ok().as_deref(), system::total()))
+}
+
+/// The cache's limit and why: what the environment asks, else an eighth of memory.
+fn choose(asked: Option<&str>, total: Option<usize>) -> (usize, String) {
+    const USUAL: usize = 1 << 30;
+    let asked = asked.map(str::trim).filter(|text| !text.is_empty());
+    if let Some(bytes) = asked.and_then(parse) {
+        return (bytes.min(UNSET - 1), format!("DLCORE_MEMORY_CACHE={}", Bytes(bytes)));
+    }
+    let bytes = total.map_or(USUAL, |total| total / 8);
+    let mut why = format!("{}, {}", Bytes(bytes), if total.is_some() { "an eighth of memory" } else { "the default" });
+    if let Some(text) = asked {
+        why += "; DLCORE_MEMORY_CACHE=";
+        why += text;
+        why += " is not a size such as 0, 1048576 or 512MiB";
+    }
+    (bytes, why)
+}
+
+/// Bytes, or KiB, MiB, GiB by name.
+fn parse(text: &str) -> Option<usize> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let scale = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_and_nonsense_is_named() {
+        let cases = [("0", 0), ("4096", 4096), ("512MiB", 512 << 20), ("2 g", 2 << 30), ("3k", 3072), ("7B", 7)];
+        for (text, bytes) in cases {
+            assert_eq!(choose(Some(text), None).0, bytes, "{text}");
+        }
+        for text in ["much", "-1", "1.5G", "12 parsecs", "99999999999999999999", "18446744073709551615G"] {
+            let (bytes, why) = choose(Some(text), Some(16 << 30));
+            assert_eq!(bytes, 2 << 30);
+            assert!(why.contains(&format!("DLCORE_MEMORY_CACHE={text} is not a size")), "{why}");
+        }
+        assert_eq!(choose(None, None), (1 << 30, "1.0 GiB, the default".to_owned()));
+        assert_eq!(choose(Some(""), Some(8 << 30)), (1 << 30, "1.0 GiB, an eighth of memory".to_owned()));
+    }
+
+    #[test]
+    fn sizes_for_people() {
+        let shown = [0, 1023, 1024, 1536, 1 << 20, (1 << 30) - 1, 5 << 29, usize::MAX].map(|n| Bytes(n).to_string());
+        let expected =
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1023.9 MiB", "2.5 GiB", "17179869183.9 GiB"];
+        assert_eq!(shown, expected);
+    }
+}
