@@ -20,6 +20,9 @@ use crate::parallel;
 /// Alignment of every buffer, in bytes: one cache line, one AVX-512 register.
 pub const ALIGN: usize = 64;
 
+/// Where a block of no bytes starts.
+const NOWHERE: *mut u8 = std::ptr::without_provenance_mut(ALIGN);
+
 /// Types whose every bit pattern is a value, so that any aligned bytes may be read as them.
 ///
 /// # Safety
@@ -56,7 +59,7 @@ impl Buffer {
     /// If the memory cannot be had.
     #[inline]
     pub fn try_uninit(bytes: usize) -> Result<Self, OutOfMemory> {
-        Self::try_take(bytes).map(|(buffer, _)| buffer)
+        Ok(Self::own(if bytes == 0 { NOWHERE } else { cache::take(bytes)?.start }, bytes))
     }
 
     /// A block of `bytes` zero bytes.
@@ -66,8 +69,12 @@ impl Buffer {
     pub fn try_zeroed(bytes: usize) -> Result<Self, OutOfMemory> {
         const GRAIN: usize = 1 << 20;
         const NS_PER_1024_BYTES: usize = 80;
-        let (mut buffer, zero) = Self::try_take(bytes)?;
-        if !zero {
+        if bytes == 0 {
+            return Ok(Self::own(NOWHERE, bytes));
+        }
+        let block = cache::take(bytes)?;
+        let mut buffer = Self::own(block.start, bytes);
+        if !block.zero {
             let contents = parallel::Disjoint::new(buffer.as_mut_slice::<u8>());
             parallel::for_ranges(bytes, GRAIN, NS_PER_1024_BYTES, |range| {
                 // SAFETY: the ranges of one region are disjoint.
@@ -77,14 +84,9 @@ impl Buffer {
         Ok(buffer)
     }
 
-    /// A block, and whether it is known to hold zeros.
     #[inline]
-    fn try_take(bytes: usize) -> Result<(Self, bool), OutOfMemory> {
-        if bytes == 0 {
-            return Ok((Self { start: std::ptr::without_provenance_mut(ALIGN), bytes, owner: Owner::Cache }, true));
-        }
-        let block = cache::take(bytes)?;
-        Ok((Self { start: block.start, bytes, owner: Owner::Cache }, block.zero))
+    fn own(start: *mut u8, bytes: usize) -> Self {
+        Self { start, bytes, owner: Owner::Cache }
     }
 
     /// [`Self::try_uninit`] for sizes that the caller knows to be small.
@@ -92,6 +94,7 @@ impl Buffer {
     /// # Panics
     /// If the memory cannot be had.
     #[must_use]
+    #[inline]
     pub fn uninit(bytes: usize) -> Self {
         Self::try_uninit(bytes).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -186,7 +189,7 @@ impl Drop for Buffer {
         if let Owner::Cache = self.owner
             && self.bytes > 0
         {
-            // SAFETY: taken in `try_take` with this very size; this was the last user.
+            // SAFETY: taken from the cache with this very size; this was the last user.
             unsafe { cache::give(self.start, self.bytes) }
         }
     }

@@ -47,13 +47,13 @@ fn resident_bytes() -> usize {
 fn blocks_are_aligned_and_their_own() {
     let _turn = turn();
     let mut blocks: Vec<Buffer> = random_sizes().take(300).map(Buffer::uninit).collect();
-    for (i, block) in blocks.iter_mut().enumerate() {
+    let marks = || (0..=u8::MAX).cycle();
+    for (block, mark) in blocks.iter_mut().zip(marks()) {
         assert!(block.as_ptr().addr().is_multiple_of(ALIGN));
-        let mark = i as u8;
         block.as_mut_slice::<u8>().fill(mark);
     }
-    for (i, block) in blocks.iter().enumerate() {
-        assert!(block.as_slice::<u8>().iter().all(|&byte| byte == i as u8));
+    for (block, mark) in blocks.iter().zip(marks()) {
+        assert!(block.as_slice::<u8>().iter().all(|&byte| byte == mark));
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::classes::{SMALL_CLASSES, class_bytes, class_of};
+use super::classes::{SMALL, class_bytes, class_of};
 use super::system::{self, Block};
 use super::{local, shared, tally};
 
@@ -52,19 +52,27 @@ const ASK_FIRST: usize = 256 << 20;
 /// A block for `bytes` bytes, which is not zero.
 #[inline]
 pub(super) fn take(bytes: usize) -> Result<Block, OutOfMemory> {
+    if bytes <= SMALL
+        && let Some(start) = local::take(class_of(bytes))
+    {
+        return Ok(Block { start, zero: false });
+    }
+    take_elsewhere(bytes)
+}
+
+#[inline(never)]
+fn take_elsewhere(bytes: usize) -> Result<Block, OutOfMemory> {
     if bytes > isize::MAX.unsigned_abs() {
         return Err(OutOfMemory { bytes, available: system::total() });
     }
     let class = class_of(bytes);
-    local::with(|local| {
-        let found = if class < SMALL_CLASSES { local.take(class) } else { shared::take(class) };
-        let block = match found {
-            Some(start) => Block { start, zero: false },
-            None => fresh(class_bytes(class)).map_err(|available| OutOfMemory { bytes, available })?,
-        };
-        local.tally.took(class_bytes(class), found.is_some());
-        Ok(block)
-    })
+    let kept = if bytes > SMALL { shared::take(class) } else { None };
+    let block = match kept {
+        Some(start) => Block { start, zero: false },
+        None => fresh(class_bytes(class)).map_err(|available| OutOfMemory { bytes, available })?,
+    };
+    local::with(|local| local.tally.took(class_bytes(class), kept.is_some()));
+    Ok(block)
 }
 
 /// Takes back a block for `bytes` bytes.
@@ -73,18 +81,28 @@ pub(super) fn take(bytes: usize) -> Result<Block, OutOfMemory> {
 /// `start` came from [`take`] with the same `bytes`; nobody uses the block any more.
 #[inline]
 pub(super) unsafe fn give(start: *mut u8, bytes: usize) {
-    let class = class_of(bytes);
-    local::with(|local| {
-        local.tally.returned(class_bytes(class));
-        // SAFETY: the contract: a block of this class, and nobody's.
-        unsafe {
-            if class >= SMALL_CLASSES {
-                shared::keep(start, class, limit());
-            } else if limit() == 0 || !local.keep(start, class) {
-                system::release(start, class_bytes(class));
-            }
+    // SAFETY: the contract: a block of this class, and nobody's.
+    unsafe {
+        if bytes > SMALL || limit() == 0 || !local::keep(start, class_of(bytes)) {
+            give_elsewhere(start, bytes);
         }
-    });
+    }
+}
+
+/// # Safety
+/// As for [`give`].
+#[inline(never)]
+unsafe fn give_elsewhere(start: *mut u8, bytes: usize) {
+    let class = class_of(bytes);
+    local::with(|local| local.tally.returned(class_bytes(class)));
+    // SAFETY: the contract: a block of this class, and nobody's.
+    unsafe {
+        if bytes > SMALL {
+            shared::keep(start, class, limit());
+        } else {
+            system::release(start, class_bytes(class));
+        }
+    }
 }
 
 /// A block that no cache had; what the caches hold is given up before the answer is no. The error is what there was.
@@ -161,8 +179,16 @@ static LIMIT: AtomicUsize = AtomicUsize::new(UNSET);
 #[inline]
 fn limit() -> usize {
     match LIMIT.load(Ordering::Relaxed) {
-        UNSET => automatic().0,
+        UNSET => first_limit(),
         limit => limit,
+    }
+}
+
+#[cold]
+fn first_limit() -> usize {
+    match LIMIT.compare_exchange(UNSET, automatic().0, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => automatic().0,
+        Err(limit) => limit,
     }
 }
 

@@ -14,18 +14,24 @@ static HITS: AtomicU64 = AtomicU64::new(0);
 const UNREPORTED_BYTES: usize = 64 << 10;
 const UNREPORTED_ALLOCATIONS: u32 = 255;
 
-/// One thread's counts since its last report.
-#[derive(Default)]
+/// One thread's counts since its last report, and the bytes in its own cache.
 pub(super) struct Tally {
+    pub(super) kept: Cell<usize>,
+    kept_reported: Cell<usize>,
     live: Cell<isize>,
-    kept: Cell<isize>,
     allocations: Cell<u32>,
     hits: Cell<u32>,
 }
 
 impl Tally {
     pub(super) const fn new() -> Self {
-        Self { live: Cell::new(0), kept: Cell::new(0), allocations: Cell::new(0), hits: Cell::new(0) }
+        Self {
+            kept: Cell::new(0),
+            kept_reported: Cell::new(0),
+            live: Cell::new(0),
+            allocations: Cell::new(0),
+            hits: Cell::new(0),
+        }
     }
 
     /// A block of `bytes` went to the user, from a cache if `hit`.
@@ -34,32 +40,39 @@ impl Tally {
         self.live.set(self.live.get() + bytes.cast_signed());
         self.allocations.set(self.allocations.get() + 1);
         self.hits.set(self.hits.get() + u32::from(hit));
-        if self.live.get().unsigned_abs() >= UNREPORTED_BYTES || self.allocations.get() > UNREPORTED_ALLOCATIONS {
+        if self.allocations.get() > UNREPORTED_ALLOCATIONS {
             self.report();
         }
+        self.weigh();
     }
 
     /// A block of `bytes` came back.
     #[inline]
     pub(super) fn returned(&self, bytes: usize) {
         self.live.set(self.live.get() - bytes.cast_signed());
+        self.weigh();
+    }
+
+    #[inline]
+    fn weigh(&self) {
         if self.live.get().unsigned_abs() >= UNREPORTED_BYTES {
-            self.report();
+            self.report_live();
         }
     }
 
-    /// Caches that are a thread's own grew by `bytes`.
-    #[inline]
-    pub(super) fn kept(&self, bytes: isize) {
-        self.kept.set(self.kept.get() + bytes);
+    fn report_live(&self) {
+        let live = self.live.replace(0);
+        let now = (LIVE.fetch_add(live, Ordering::Relaxed) + live).max(0).unsigned_abs();
+        if now > PEAK.load(Ordering::Relaxed) {
+            PEAK.fetch_max(now, Ordering::Relaxed);
+        }
     }
 
     #[cold]
     pub(super) fn report(&self) {
-        let live = self.live.replace(0);
-        let now = LIVE.fetch_add(live, Ordering::Relaxed) + live;
-        PEAK.fetch_max(now.max(0).unsigned_abs(), Ordering::Relaxed);
-        KEPT.fetch_add(self.kept.replace(0), Ordering::Relaxed);
+        self.report_live();
+        let kept = self.kept.get();
+        KEPT.fetch_add(kept.wrapping_sub(self.kept_reported.replace(kept)).cast_signed(), Ordering::Relaxed);
         ALLOCATIONS.fetch_add(self.allocations.replace(0).into(), Ordering::Relaxed);
         HITS.fetch_add(self.hits.replace(0).into(), Ordering::Relaxed);
     }
