@@ -5,9 +5,9 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, numel};
 use crate::storage::Storage;
 use crate::with_dtype;
-use dlcore_kernels::copy;
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::{Buffer, Pod};
+use dlcore_kernels::{copy, map};
 use std::sync::Arc;
 
 /// A strided window over shared memory. Cloning shares; operations make new ones.
@@ -62,6 +62,14 @@ impl Array {
         let mut buffer = allocate(op, dtype, shape)?;
         fill(buffer.as_mut_slice())?;
         Ok(Self::from_buffer(buffer, dtype, Layout::contiguous(shape)))
+    }
+
+    /// A new array of unspecified elements, for a caller that writes every one of them.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn uninit(op: &str, shape: &[usize], dtype: DType) -> Result<Self> {
+        Ok(Self::from_buffer(allocate(op, dtype, shape)?, dtype, Layout::contiguous(shape)))
     }
 
     /// Wraps a buffer whose elements `layout` describes.
@@ -212,7 +220,7 @@ impl Array {
         }
         if dtype == DType::Bool {
             return with_dtype!(self.dtype, S => Self::build_as(op, dtype, self.shape(), |out: &mut [u8]| {
-                copy::cast_to_bool(self.data::<S>(), self.strided(), out);
+                map::to_bool(self.data::<S>(), self.strided(), out);
                 Ok(())
             }));
         }
@@ -268,7 +276,7 @@ impl Array {
         }
         let source = source.expand(op, self.shape())?.cast(op, self.dtype)?;
         with_dtype!(self.dtype, T => {
-            copy::copy_into::<T>(self.storage.buffer(), self.strided(), source.storage.buffer(), source.strided());
+            copy::copy_into(source.data::<T>(), source.strided(), self.storage.buffer(), self.strided());
         });
         self.storage.written_by(op);
         Ok(())
@@ -319,7 +327,12 @@ fn out_of_memory(op: &str, dtype: DType, shape: &[usize]) -> Error {
     Error::Memory(format!("{op}: no memory for a {dtype} tensor of shape {} ({} MB)", Show(shape), bytes / 1_000_000))
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what a conversion of a fill value means")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "what a conversion of a fill value means"
+)]
 fn fill(buffer: &mut Buffer, value: Scalar, dtype: DType) {
     let (float, int) = match value {
         Scalar::Int(value) => (value as f64, value),

@@ -116,6 +116,21 @@ pub fn normalize_dim(op: &str, dim: isize, rank: usize) -> Result<usize> {
     Ok(if dim < 0 { (dim + rank.max(1).cast_signed()).unsigned_abs() } else { dim.unsigned_abs() })
 }
 
+/// Turns dimensions counted from either end into indices below `rank`, in ascending order.
+///
+/// # Errors
+/// [`Error::Index`] for one out of range, [`Error::Value`] for one named twice.
+pub fn distinct_dims(op: &str, dims: &[isize], rank: usize) -> Result<Dims> {
+    let mut out = dims.iter().map(|&dim| normalize_dim(op, dim, rank)).collect::<Result<Dims>>()?;
+    out.sort_unstable();
+    if out.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Error::value(op, format_args!("dims {dims:?} name a dimension twice")));
+    }
+    // A 0-d tensor takes dimension 0 or -1 and has none.
+    out.retain(|dim| *dim < rank);
+    Ok(out)
+}
+
 impl Layout {
     /// The row-major layout of `shape` at offset zero.
     #[must_use]

@@ -165,12 +165,11 @@ impl Walk {
             Edge::Leaf(leaf) if self.wanted.is_none() => accumulate(&leaf, gradient, self.options.create_graph),
             Edge::Leaf(_) => Ok(()),
             Edge::Node(node) => {
-                let sum = match self.pending.remove(&key) {
-                    Some(earlier) => ops::add(&earlier, &gradient)?,
-                    None => {
-                        self.turns.push(Turn(node));
-                        gradient
-                    }
+                let sum = if let Some(earlier) = self.pending.remove(&key) {
+                    ops::add(&earlier, &gradient)?
+                } else {
+                    self.turns.push(Turn(node));
+                    gradient
                 };
                 self.pending.insert(key, sum);
                 Ok(())

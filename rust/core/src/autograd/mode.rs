@@ -13,6 +13,7 @@ pub fn is_recording() -> bool {
 }
 
 /// Sets whether this thread records operations and returns what it was.
+#[allow(clippy::must_use_candidate, reason = "called for its effect")]
 pub fn set_recording(on: bool) -> bool {
     RECORDING.replace(on)
 }

@@ -191,7 +191,10 @@ impl Context<'_> {
     /// The saved input `i`, with its place in the graph.
     ///
     /// # Errors
-    /// [`Error::Gradient`] when it was overwritten since. Panics when `saves` did not ask for it.
+    /// [`Error::Gradient`] when it was overwritten since.
+    ///
+    /// # Panics
+    /// When `saves` did not ask for it: an error in the operation, not in its use.
     pub fn input(&self, i: usize) -> Result<Tensor> {
         let (tensor, version) =
             self.inputs[i].value.as_ref().expect("`saves` asks for every input that backward reads");
@@ -202,7 +205,10 @@ impl Context<'_> {
     /// The saved differentiable output, as the output of this very operation.
     ///
     /// # Errors
-    /// [`Error::Gradient`] when it was overwritten since. Panics when `saves` did not ask for it.
+    /// [`Error::Gradient`] when it was overwritten since.
+    ///
+    /// # Panics
+    /// When `saves` did not ask for it: an error in the operation, not in its use.
     pub fn output(&self) -> Result<Tensor> {
         let saved = &self.outputs[0];
         self.unchanged(&saved.array, saved.version, "output")?;
@@ -212,7 +218,10 @@ impl Context<'_> {
     /// The saved auxiliary output `i` (1 is the first), a constant.
     ///
     /// # Errors
-    /// [`Error::Gradient`] when it was overwritten since. Panics when `saves` did not ask for it.
+    /// [`Error::Gradient`] when it was overwritten since.
+    ///
+    /// # Panics
+    /// When `saves` did not ask for it: an error in the operation, not in its use.
     pub fn auxiliary(&self, i: usize) -> Result<Tensor> {
         let saved = &self.outputs[i];
         self.unchanged(&saved.array, saved.version, "output")?;

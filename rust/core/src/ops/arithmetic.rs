@@ -10,11 +10,11 @@ use crate::layout::broadcast_shapes;
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, real, single};
 use crate::ops::{self, sum_to};
 use crate::with_dtype;
-use dlcore_kernels::map::{self, BinaryOp, UnaryOp};
+use dlcore_kernels::map::{self, Binary, Unary};
 use smallvec::smallvec;
 
 /// Runs the map `op` over `a` and `b`, broadcast. Both have one dtype.
-pub(crate) fn binary(name: &str, op: BinaryOp, a: &Array, b: &Array) -> Result<Outputs> {
+pub(crate) fn binary(name: &str, op: Binary, a: &Array, b: &Array) -> Result<Outputs> {
     let shape = broadcast_shapes(name, a.shape(), b.shape())?;
     let (a, b) = (a.expand(name, &shape)?, b.expand(name, &shape)?);
     let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), &shape, |out: &mut [T]| {
@@ -47,7 +47,7 @@ impl Operation for Add {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         // On truth values the sum is the union, as in numpy.
-        let op = if inputs[0].dtype() == DType::Bool { BinaryOp::Maximum } else { BinaryOp::Add };
+        let op = if inputs[0].dtype() == DType::Bool { Binary::Maximum } else { Binary::Add };
         binary(Self::NAME, op, inputs[0], inputs[1])
     }
 
@@ -77,7 +77,7 @@ impl Operation for Sub {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_bool(Self::NAME, inputs[0])?;
-        binary(Self::NAME, BinaryOp::Sub, inputs[0], inputs[1])
+        binary(Self::NAME, Binary::Sub, inputs[0], inputs[1])
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -105,7 +105,7 @@ impl Operation for Mul {
     const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        binary(Self::NAME, BinaryOp::Mul, inputs[0], inputs[1])
+        binary(Self::NAME, Binary::Mul, inputs[0], inputs[1])
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -136,7 +136,7 @@ impl Operation for Div {
     const PROMOTION: Promotion = Promotion::Float;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        binary(Self::NAME, BinaryOp::Div, inputs[0], inputs[1])
+        binary(Self::NAME, Binary::Div, inputs[0], inputs[1])
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -171,7 +171,7 @@ impl Operation for Neg {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_bool(Self::NAME, inputs[0])?;
-        unary(Self::NAME, UnaryOp::Neg, inputs[0])
+        unary(Self::NAME, Unary::Neg, inputs[0])
     }
 
     fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -188,7 +188,7 @@ impl Operation for Neg {
 }
 
 /// Runs the map `op` over `a`; any dtype.
-pub(crate) fn unary(name: &str, op: UnaryOp, a: &Array) -> Result<Outputs> {
+pub(crate) fn unary(name: &str, op: Unary, a: &Array) -> Result<Outputs> {
     let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), a.shape(), |out: &mut [T]| {
         map::unary(op, a.data::<T>(), a.strided(), out);
         Ok(())
@@ -205,7 +205,7 @@ impl Operation for Pow {
     const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        binary(Self::NAME, BinaryOp::Pow, inputs[0], inputs[1])
+        binary(Self::NAME, Binary::Pow, inputs[0], inputs[1])
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -283,11 +283,11 @@ macro_rules! extremum {
 }
 extremum!(
     /// The larger of `a` and `b`, NaN if either is.
-    Maximum, "maximum", BinaryOp::Maximum, ops::gt
+    Maximum, "maximum", Binary::Maximum, ops::gt
 );
 extremum!(
     /// The smaller of `a` and `b`, NaN if either is.
-    Minimum, "minimum", BinaryOp::Minimum, ops::lt
+    Minimum, "minimum", Binary::Minimum, ops::lt
 );
 
 /// `a // b`, rounded down.
@@ -300,7 +300,7 @@ impl Discrete for FloorDivide {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_zero_divisor(Self::NAME, inputs[1])?;
-        binary(Self::NAME, BinaryOp::FloorDivide, inputs[0], inputs[1])
+        binary(Self::NAME, Binary::FloorDivide, inputs[0], inputs[1])
     }
 
     fn samples() -> Vec<Sample<Self>> {
@@ -318,7 +318,7 @@ impl Operation for Remainder {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_zero_divisor(Self::NAME, inputs[1])?;
-        binary(Self::NAME, BinaryOp::Remainder, inputs[0], inputs[1])
+        binary(Self::NAME, Binary::Remainder, inputs[0], inputs[1])
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -346,7 +346,7 @@ impl Operation for Remainder {
 fn no_zero_divisor(name: &str, divisor: &Array) -> Result<()> {
     if !divisor.dtype().is_float() && divisor.numel() > 0 {
         let zero = Array::full(name, &[], Scalar::Int(0), divisor.dtype())?;
-        let found = ops::compare::compare(name, dlcore_kernels::map::CompareOp::Eq, divisor, &zero)?;
+        let found = ops::compare::compare(name, dlcore_kernels::map::Compare::Eq, divisor, &zero)?;
         if ops::reduce::any(&found)? {
             return Err(Error::value(name, "integer division by zero"));
         }
@@ -357,6 +357,16 @@ fn no_zero_divisor(name: &str, divisor: &Array) -> Result<()> {
 /// A 0-d tensor.
 pub(crate) fn scalar(value: Scalar, dtype: DType) -> Result<Tensor> {
     Ok(Array::full("scalar", &[], value, dtype)?.into())
+}
+
+/// `x * factor`, in the dtype of `x`.
+pub(crate) fn scale(x: &Tensor, factor: f64) -> Result<Tensor> {
+    mul(x, &scalar(Scalar::Float(factor), x.dtype())?)
+}
+
+/// `x + term`, in the dtype of `x`.
+pub(crate) fn shift(x: &Tensor, term: f64) -> Result<Tensor> {
+    add(x, &scalar(Scalar::Float(term), x.dtype())?)
 }
 
 macro_rules! functions {
@@ -410,6 +420,6 @@ pub fn neg(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Shapes or dtypes that differ.
 pub fn accumulate_into(sum: &Array, gradient: &Array) -> Result<()> {
-    let total = binary("add", BinaryOp::Add, sum, &gradient.cast("add", sum.dtype())?)?;
+    let total = binary("add", Binary::Add, sum, &gradient.cast("add", sum.dtype())?)?;
     sum.write("backward", &total[0])
 }

@@ -36,11 +36,11 @@ macro_rules! param_from {
 param_from! {
     bool => |v| Self::Bool(v),
     i64 => |v| Self::Int(v),
-    usize => |v| Self::Int(v as i64),
+    usize => |v| Self::Int(v.cast_signed() as i64),
     isize => |v| Self::Int(v as i64),
     f64 => |v| Self::Float(v),
     &'static str => |v| Self::Text(v),
-    &[usize] => |v| Self::Ints(v.iter().map(|&x| x as i64).collect()),
+    &[usize] => |v| Self::Ints(v.iter().map(|&x| x.cast_signed() as i64).collect()),
     &[isize] => |v| Self::Ints(v.iter().map(|&x| x as i64).collect()),
 }
 
@@ -107,6 +107,9 @@ impl<O> Sample<O> {
     }
 }
 
+/// Applies an operation; all outputs.
+pub type Run = Box<dyn Fn(&[&Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+
 /// An example whose operation is hidden behind a function.
 pub struct Example {
     /// Its inputs.
@@ -114,7 +117,7 @@ pub struct Example {
     /// Parameters of the operation.
     pub params: Params,
     /// Applies the operation; all outputs.
-    pub run: Box<dyn Fn(&[&Tensor]) -> Result<Vec<Tensor>> + Send + Sync>,
+    pub run: Run,
 }
 
 /// An operation as the registry lists it.

@@ -214,7 +214,7 @@ pub fn reshape_inferred(x: &Tensor, shape: &[isize]) -> Result<Tensor> {
     let known = known.ok_or_else(|| bad("sizes must not be negative (one -1 is allowed)"))?;
     let inferred = match shape.iter().filter(|&&n| n == -1).count() {
         0 => 0,
-        1 if known > 0 && x.numel() % known == 0 => x.numel() / known,
+        1 if known > 0 && x.numel().is_multiple_of(known) => x.numel() / known,
         1 => return Err(bad(&format!("{} elements do not divide by {known}", x.numel()))),
         _ => return Err(bad("only one size may be -1")),
     };

@@ -1,0 +1,304 @@
+//! Putting tensors together along a dimension, and reordering one along its dimensions.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, one};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show, distinct_dims, normalize_dim, numel};
+use crate::ops::arithmetic::scalar;
+use crate::ops::sample::{Params, Sample, real, single};
+use crate::ops::select::where_;
+use crate::ops::shape::{broadcast_to, reshape, slice};
+use crate::with_dtype;
+use dlcore_kernels::element::Element;
+
+/// The inputs one after another along a dimension.
+#[derive(Clone, Debug)]
+pub struct Cat {
+    /// Along which dimension.
+    pub dim: usize,
+}
+
+impl Cat {
+    /// The extents of the result.
+    fn shape(&self, inputs: &[&Array]) -> Result<Dims> {
+        let mut shape = inputs[0].dims();
+        for (i, x) in inputs.iter().enumerate().skip(1) {
+            let first = inputs[0].shape();
+            let (from, to) = (Show(first), Show(x.shape()));
+            if x.rank() != first.len() {
+                return Err(Error::shape(
+                    Self::NAME,
+                    format_args!(
+                        "tensor 0 has shape {from} and tensor {i} has shape {to}: all must have as many dimensions"
+                    ),
+                ));
+            }
+            if let Some(d) = (0..first.len()).find(|&d| d != self.dim && x.shape()[d] != first[d]) {
+                return Err(Error::shape(
+                    Self::NAME,
+                    format_args!(
+                        "tensor 0 has shape {from} and tensor {i} has shape {to}: \
+                         they differ in dimension {d}, and may differ only in dimension {}",
+                        self.dim
+                    ),
+                ));
+            }
+            // Each extent is below 2^60, so a sum of as many as fit into memory does not overflow.
+            shape[self.dim] = shape[self.dim].saturating_add(x.shape()[self.dim]);
+        }
+        numel(Self::NAME, &shape)?;
+        Ok(shape)
+    }
+}
+
+impl Operation for Cat {
+    const NAME: &'static str = "cat";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let out = Array::uninit(Self::NAME, &self.shape(inputs)?, inputs[0].dtype())?;
+        let mut start = 0;
+        for x in inputs {
+            let count = x.shape()[self.dim];
+            out.view(out.layout().slice(self.dim, start, 1, count)).write(Self::NAME, x)?;
+            start += count;
+        }
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let mut gradients = Gradients::new();
+        let mut start = 0;
+        for i in 0..context.len() {
+            let count = context.shape(i)[self.dim];
+            gradients.push(if context.needs(i) { Some(slice(grad, self.dim, start, 1, count)?) } else { None });
+            start += count;
+        }
+        Ok(gradients)
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        vec![
+            Sample::new(Self { dim: 0 }, [real(&[2, 3]), real(&[1, 3]), real(&[4, 3])]),
+            Sample::new(Self { dim: 1 }, [real(&[2, 3]), real(&[2, 0]), real(&[2, 1])]),
+            Sample::new(Self { dim: 2 }, [real(&[2, 2, 3])]),
+            Sample::new(Self { dim: 0 }, [real(&[0]), real(&[0])]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into())]
+    }
+}
+
+/// The elements in reverse order along some dimensions.
+#[derive(Clone, Debug)]
+pub struct Flip {
+    /// Along which dimensions.
+    pub dims: Dims,
+}
+
+/// `x` seen backwards along `dims`.
+fn reversed(x: &Array, dims: &[usize]) -> Array {
+    let turn = |layout: crate::Layout, &dim: &usize| {
+        let extent = layout.shape[dim];
+        layout.slice(dim, extent.saturating_sub(1), -1, extent)
+    };
+    x.view(dims.iter().fold(x.layout().clone(), turn))
+}
+
+impl Operation for Flip {
+    const NAME: &'static str = "flip";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(reversed(inputs[0], &self.dims).copy(Self::NAME)?))
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(apply(self.clone(), &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dims: &[usize], shape: &[usize]| Sample::new(Self { dims: Dims::from_slice(dims) }, [real(shape)]);
+        vec![of(&[0], &[5]), of(&[0, 2], &[2, 3, 4]), of(&[], &[]), of(&[1], &[3, 0])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dims", self.dims.as_slice().into())]
+    }
+}
+
+/// Each row of `inner` elements is the row before it plus its own, anew every `rows` rows.
+fn running_sums<T: Element>(x: &[T], rows: usize, inner: usize, out: &mut [T]) {
+    if x.is_empty() {
+        return;
+    }
+    for (x, out) in x.chunks_exact(rows * inner).zip(out.chunks_exact_mut(rows * inner)) {
+        out[..inner].copy_from_slice(&x[..inner]);
+        for i in inner..x.len() {
+            out[i] = out[i - inner].wrapping_add(x[i]);
+        }
+    }
+}
+
+/// Running sums along a dimension.
+#[derive(Clone, Debug)]
+pub struct Cumsum {
+    /// Along which dimension.
+    pub dim: usize,
+}
+
+impl Operation for Cumsum {
+    const NAME: &'static str = "cumsum";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let dtype = if inputs[0].dtype().is_float() { inputs[0].dtype() } else { DType::I64 };
+        let x = inputs[0].cast(Self::NAME, dtype)?.contiguous(Self::NAME)?;
+        let rows = x.shape().get(self.dim).copied().unwrap_or(1);
+        let inner = x.shape().iter().skip(self.dim + 1).product();
+        Ok(single(with_dtype!(dtype, T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
+            running_sums(x.elements::<T>(), rows, inner, out);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let flip = Flip { dims: Dims::from_slice(&[self.dim]) };
+        let sums = apply(self.clone(), &[&apply(flip.clone(), &[grad])?])?;
+        Ok(one(apply(flip, &[&sums])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, shape: &[usize]| Sample::new(Self { dim }, [real(shape)]);
+        vec![of(0, &[5]), of(1, &[2, 3, 4]), of(0, &[3, 0])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into())]
+    }
+}
+
+/// The tensors one after another along dimension `dim`. Empty 1-d tensors are skipped, as in PyTorch.
+///
+/// # Errors
+/// [`Error::Shape`] where they differ in another dimension, [`Error::Index`] for a dimension out of range.
+pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
+    let kept: Vec<&Tensor> = tensors.iter().copied().filter(|t| t.shape() != [0]).collect();
+    let tensors = if kept.is_empty() { tensors } else { &kept };
+    let first = tensors.first().ok_or_else(|| Error::value(Cat::NAME, "expected at least one tensor"))?;
+    if tensors.iter().any(|t| t.rank() == 0) {
+        return Err(Error::shape(Cat::NAME, "0-d tensors have no dimension to be joined along; use stack"));
+    }
+    apply(Cat { dim: normalize_dim(Cat::NAME, dim, first.rank())? }, tensors)
+}
+
+/// The tensors, all of one shape, one after another along a new dimension `dim`.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes differ, [`Error::Index`] for a dimension out of range.
+pub fn stack(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
+    let first = tensors.first().ok_or_else(|| Error::value("stack", "expected at least one tensor"))?;
+    let dim = normalize_dim("stack", dim, first.rank() + 1)?;
+    if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.shape() != first.shape()) {
+        let (from, to) = (Show(first.shape()), Show(t.shape()));
+        return Err(Error::shape(
+            "stack",
+            format_args!("tensor 0 has shape {from} and tensor {i} has shape {to}: all must have the same shape"),
+        ));
+    }
+    let mut shape = first.array().dims();
+    shape.insert(dim, 1);
+    let rows = tensors.iter().map(|t| reshape(t, &shape)).collect::<Result<Vec<_>>>()?;
+    apply(Cat { dim }, &rows.iter().collect::<Vec<_>>())
+}
+
+/// `x` with the order of its elements reversed along `dims`.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range, [`Error::Value`] for one named twice.
+pub fn flip(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
+    apply(Flip { dims: distinct_dims(Flip::NAME, dims, x.rank())? }, &[x])
+}
+
+/// `x` repeated `repeats[d]` times along dimension `d`; leading entries of `repeats` are new dimensions.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer repeats than dimensions.
+pub fn repeat(x: &Tensor, repeats: &[usize]) -> Result<Tensor> {
+    let Some(lead) = repeats.len().checked_sub(x.rank()) else {
+        return Err(Error::shape(
+            "repeat",
+            format_args!("expected a count for each of the {} dimensions, got {repeats:?}", x.rank()),
+        ));
+    };
+    // (2, 3) seen as (1, 2, 1, 3), repeated to (r, 2, s, 3), is (2 r, 3 s).
+    let (mut split, mut wide, mut whole) = (Dims::new(), Dims::new(), Dims::new());
+    for (d, &count) in repeats.iter().enumerate() {
+        let extent = if d < lead { 1 } else { x.shape()[d - lead] };
+        let total = count.checked_mul(extent).ok_or_else(|| Error::value("repeat", "too many elements"))?;
+        if extent == 1 {
+            split.push(1);
+            wide.push(count);
+        } else {
+            split.extend([1, extent]);
+            wide.extend([count, extent]);
+        }
+        whole.push(total);
+    }
+    numel("repeat", &wide)?;
+    reshape(&broadcast_to(&reshape(x, &split)?, &wide)?, &whole)
+}
+
+/// The running sums of `x` along `dim`; integers and bools as int64.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range.
+pub fn cumsum(x: &Tensor, dim: isize) -> Result<Tensor> {
+    apply(Cumsum { dim: normalize_dim(Cumsum::NAME, dim, x.rank())? }, &[x])
+}
+
+/// The elements of the matrices `x` on and above diagonal `diagonal`, the rest zero.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer than two dimensions.
+pub fn triu(x: &Tensor, diagonal: i64) -> Result<Tensor> {
+    triangle("triu", x, |row, column| column - row >= diagonal)
+}
+
+/// The elements of the matrices `x` on and below diagonal `diagonal`, the rest zero.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer than two dimensions.
+pub fn tril(x: &Tensor, diagonal: i64) -> Result<Tensor> {
+    triangle("tril", x, |row, column| column - row <= diagonal)
+}
+
+fn triangle(name: &str, x: &Tensor, keep: impl Fn(i64, i64) -> bool) -> Result<Tensor> {
+    let &[.., rows, columns] = x.shape() else {
+        return Err(Error::shape(name, format_args!("expected at least 2 dimensions, got shape {}", Show(x.shape()))));
+    };
+    let mask = Array::build_as(name, DType::Bool, &[rows, columns], |out: &mut [u8]| {
+        for (row, out) in (0..).zip(out.chunks_exact_mut(columns.max(1))) {
+            for (column, out) in (0..).zip(out) {
+                *out = u8::from(keep(row, column));
+            }
+        }
+        Ok(())
+    })?;
+    where_(&mask.into(), x, &scalar(Scalar::Int(0), x.dtype())?)
+}

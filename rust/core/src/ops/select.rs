@@ -1,0 +1,168 @@
+//! Choosing between values, element by element.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::broadcast_shapes;
+use crate::ops::arithmetic::scalar;
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::{cast, ge, le, logical_and, sum_to};
+use crate::with_dtype;
+use dlcore_kernels::element::Element;
+use dlcore_kernels::map;
+use smallvec::smallvec;
+
+/// `a` where the condition holds, else `b`.
+#[derive(Clone, Debug)]
+pub struct Where;
+
+impl Operation for Where {
+    const NAME: &'static str = "where";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let shape = broadcast_shapes(Self::NAME, inputs[1].shape(), inputs[2].shape())?;
+        let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), &shape)?;
+        let condition = inputs[0].expand(Self::NAME, &shape)?;
+        let (a, b) = (inputs[1].expand(Self::NAME, &shape)?, inputs[2].expand(Self::NAME, &shape)?);
+        Ok(single(with_dtype!(a.dtype(), T => Array::build_as(Self::NAME, a.dtype(), &shape, |out: &mut [T]| {
+            let operand = |x| -> (&[T], _) { (Array::data(x), Array::strided(x)) };
+            map::select((condition.data(), condition.strided()), operand(&a), operand(&b), out);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let condition = context.input(0)?;
+        let zero = scalar(Scalar::Float(0.0), grad.dtype())?;
+        let mut gradients: Gradients = smallvec![None, None, None];
+        if context.needs(1) {
+            gradients[1] = Some(sum_to(&where_(&condition, grad, &zero)?, context.shape(1))?);
+        }
+        if context.needs(2) {
+            gradients[2] = Some(sum_to(&where_(&condition, &zero, grad)?, context.shape(2))?);
+        }
+        Ok(gradients)
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(0)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |condition: &[usize], a: &[usize], b: &[usize]| {
+            Sample::new(Self, [input(Domain::Bool, condition), real(a), real(b)])
+        };
+        vec![of(&[3, 4], &[3, 4], &[3, 4]), of(&[4], &[3, 1], &[]), of(&[], &[], &[]), of(&[0, 2], &[2], &[1])]
+    }
+}
+
+/// `min(max(x, lo), hi)`; either bound may be missing.
+#[derive(Clone, Debug)]
+pub struct Clamp {
+    /// The lower bound.
+    pub lo: Option<Scalar>,
+    /// The upper bound.
+    pub hi: Option<Scalar>,
+}
+
+impl Clamp {
+    fn bounds(&self) -> impl Iterator<Item = f64> {
+        self.lo.into_iter().chain(self.hi).map(Scalar::to_f64)
+    }
+}
+
+/// A bound as an element.
+fn element<T: Element>(bound: Scalar) -> T {
+    match bound {
+        Scalar::Int(value) => T::cast_from(value),
+        other => T::from_f64(other.to_f64()),
+    }
+}
+
+impl Operation for Clamp {
+    const NAME: &'static str = "clamp";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0];
+        if self.bounds().any(f64::is_nan) {
+            return Ok(single(Array::full(Self::NAME, x.shape(), Scalar::Float(f64::NAN), x.dtype())?));
+        }
+        Ok(single(with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
+            map::clamp(self.lo.map(element), self.hi.map(element), x.data::<T>(), x.strided(), out);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let x = context.input(0)?;
+        let bound = |value: Scalar| scalar(value, x.dtype());
+        let above = self.lo.map(|lo| ge(&x, &bound(lo)?)).transpose()?;
+        let below = self.hi.map(|hi| le(&x, &bound(hi)?)).transpose()?;
+        let inside = match (above, below) {
+            (Some(above), Some(below)) => logical_and(&above, &below)?,
+            (Some(side), None) | (None, Some(side)) => side,
+            (None, None) => return Ok(one(grad.clone())),
+        };
+        Ok(one(where_(&inside, grad, &scalar(Scalar::Float(0.0), grad.dtype())?)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |lo: Option<f64>, hi: Option<f64>, shape: &[usize]| {
+            Sample::new(Self { lo: lo.map(Scalar::Float), hi: hi.map(Scalar::Float) }, [real(shape)])
+        };
+        vec![
+            of(Some(-0.5), Some(0.7), &[3, 7]),
+            of(None, Some(0.1), &[5]),
+            of(Some(0.1), None, &[]),
+            of(Some(0.3), Some(-0.3), &[4]),
+            of(Some(0.0), Some(1.0), &[0, 2]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("min", self.lo.map(Scalar::to_f64).into()), ("max", self.hi.map(Scalar::to_f64).into())]
+    }
+}
+
+/// `a` where `condition` holds, else `b`; all three broadcast, and `a` and `b` promote to a common dtype.
+///
+/// # Errors
+/// [`Error::DType`] for a condition that is not bool, [`Error::Shape`] where the shapes do not broadcast.
+pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if condition.dtype() != DType::Bool {
+        let got = condition.dtype();
+        return Err(Error::dtype(
+            Where::NAME,
+            format_args!("expected a bool condition, got {got}; compare it (x != 0)"),
+        ));
+    }
+    let dtype = a.dtype().promote(b.dtype());
+    apply(Where, &[condition, &cast(a, dtype)?, &cast(b, dtype)?])
+}
+
+/// `x` kept between `lo` and `hi`; where `lo > hi` the result is `hi`. A float bound makes an integer tensor float.
+///
+/// # Errors
+/// [`Error::Value`] when both bounds are missing.
+pub fn clamp(x: &Tensor, lo: Option<Scalar>, hi: Option<Scalar>) -> Result<Tensor> {
+    if lo.is_none() && hi.is_none() {
+        return Err(Error::value(Clamp::NAME, "at least one of min and max must be given"));
+    }
+    let dtype = lo.into_iter().chain(hi).fold(x.dtype(), |dtype, bound| bound.dtype_with(dtype));
+    apply(Clamp { lo, hi }, &[&cast(x, dtype)?])
+}
+
+/// `x` with `value` (0-d, or broadcast) where `mask` holds; the result has the dtype of `x`.
+///
+/// # Errors
+/// [`Error::DType`] for a mask that is not bool, [`Error::Shape`] where the shapes do not broadcast.
+pub fn masked_fill(x: &Tensor, mask: &Tensor, value: &Tensor) -> Result<Tensor> {
+    where_(mask, &cast(value, x.dtype())?, x)
+}

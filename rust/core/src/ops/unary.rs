@@ -1,0 +1,289 @@
+//! Functions of one tensor, element by element: one table, a line for the value above a line for the gradient.
+//!
+//! Where a gradient has a kernel of its own, that kernel runs when nothing is recorded; its composition from other
+//! operations runs when gradients of gradients are wanted.
+
+use crate::array::Array;
+use crate::autograd::mode;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, one};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::Scalar;
+use crate::error::Result;
+use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub, unary};
+use crate::ops::sample::{Domain, Sample, input, single};
+use crate::ops::{le, where_};
+use crate::with_float;
+use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
+
+/// Runs a map of floats over `x`.
+pub(crate) fn float_unary(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
+    Ok(single(with_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
+        map::float_unary(op, x.data::<T>(), x.strided(), out);
+        Ok(())
+    }))?))
+}
+
+/// Runs a rounding over `x`; integers are whole already.
+fn rounding(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
+    if x.dtype().is_float() { float_unary(name, op, x) } else { Ok(single(x.copy(name)?)) }
+}
+
+macro_rules! trigonometric {
+    ($($function:ident),*) => { $(
+        pub fn $function(name: &str, x: &Array) -> Result<Outputs> {
+            Ok(single(with_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
+                map::$function(x.data::<T>(), x.strided(), out);
+                Ok(())
+            }))?))
+        }
+    )* };
+}
+/// The kernels of sine and cosine: maps of their own, as large angles need care.
+mod angle {
+    use super::{Array, Outputs, Result, map, single, with_float};
+    trigonometric!(sin, cos);
+}
+
+/// A gradient by its kernel `op` on the incoming gradient and what was saved; composed while recording.
+fn fused(op: FloatBinary, grad: &Tensor, saved: &Tensor, composed: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+    if mode::is_recording() {
+        return composed();
+    }
+    let (g, s) = (grad.array(), saved.array());
+    Ok(with_float!("backward", s.dtype(), T => Array::build("backward", s.shape(), |out: &mut [T]| {
+        map::float_binary(op, g.data::<T>(), g.strided(), s.data::<T>(), s.strided(), out);
+        Ok(())
+    }))?
+    .into())
+}
+
+/// The gradient of a step function.
+fn flat(grad: &Tensor) -> Result<Tensor> {
+    Ok(Array::zeros("backward", grad.shape(), grad.dtype())?.into())
+}
+
+macro_rules! elementwise {
+    ($(
+        $(#[$doc:meta])*
+        $Op:ident = $function:ident as $name:literal: $promotion:ident, $domain:ident, saves $saves:ident
+            { |$x:ident| $forward:expr }
+            { |$context:ident, $grad:ident| $backward:expr }
+    )*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $Op;
+
+        impl Operation for $Op {
+            const NAME: &'static str = $name;
+            const PROMOTION: Promotion = Promotion::$promotion;
+
+            fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+                let $x = inputs[0];
+                $forward
+            }
+
+            fn backward(&self, $context: &Context<'_>, $grad: &Tensor) -> Result<Gradients> {
+                Ok(one($backward?))
+            }
+
+            fn saves(&self, _: Needs) -> Saves {
+                Saves::$saves
+            }
+
+            fn samples() -> Vec<Sample<Self>> {
+                let of = |shape: &[usize]| Sample::new(Self, [input(Domain::$domain, shape)]);
+                vec![of(&[3, 7]), of(&[]), of(&[0, 2])]
+            }
+        }
+
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// A dtype that the operation does not take.
+        pub fn $function(x: &Tensor) -> Result<Tensor> {
+            apply($Op, &[x])
+        }
+    )* };
+}
+
+elementwise! {
+    /// `e ** x`.
+    Exp = exp as "exp": Float, Real, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Exp, x) }
+        { |c, g| mul(g, &c.output()?) }
+    /// `e ** x - 1`, accurate near zero.
+    Expm1 = expm1 as "expm1": Float, Real, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Expm1, x) }
+        { |c, g| mul(g, &shift(&c.output()?, 1.0)?) }
+    /// The natural logarithm.
+    Log = log as "log": Float, Positive, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Log, x) }
+        { |c, g| div(g, &c.input(0)?) }
+    /// `log(1 + x)`, accurate near zero.
+    Log1p = log1p as "log1p": Float, Positive, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Log1p, x) }
+        { |c, g| div(g, &shift(&c.input(0)?, 1.0)?) }
+    /// The square root.
+    Sqrt = sqrt as "sqrt": Float, Positive, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Sqrt, x) }
+        { |c, g| div(g, &scale(&c.output()?, 2.0)?) }
+    /// `1 / sqrt(x)`.
+    Rsqrt = rsqrt as "rsqrt": Float, Positive, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Rsqrt, x) }
+        { |c, g| { let y = c.output()?; mul(g, &mul(&scale(&y, -0.5)?, &square(&y)?)?) } }
+    /// `1 / x`.
+    Reciprocal = reciprocal as "reciprocal": Float, AwayFromZero, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Reciprocal, x) }
+        { |c, g| neg(&mul(g, &square(&c.output()?)?)?) }
+    /// The sine of an angle in radians.
+    Sin = sin as "sin": Float, Real, saves INPUTS
+        { |x| angle::sin(Self::NAME, x) }
+        { |c, g| mul(g, &cos(&c.input(0)?)?) }
+    /// The cosine of an angle in radians.
+    Cos = cos as "cos": Float, Real, saves INPUTS
+        { |x| angle::cos(Self::NAME, x) }
+        { |c, g| neg(&mul(g, &sin(&c.input(0)?)?)?) }
+    /// The hyperbolic tangent.
+    Tanh = tanh as "tanh": Float, Real, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Tanh, x) }
+        { |c, g| {
+            let y = c.output()?;
+            fused(FloatBinary::TanhGrad, g, &y, || mul(g, &shift(&neg(&square(&y)?)?, 1.0)?))
+        } }
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid = sigmoid as "sigmoid": Float, Real, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Sigmoid, x) }
+        { |c, g| {
+            let y = c.output()?;
+            fused(FloatBinary::SigmoidGrad, g, &y, || mul(g, &sub(&y, &square(&y)?)?))
+        } }
+    /// `log(sigmoid(x))`.
+    LogSigmoid = logsigmoid as "logsigmoid": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::LogSigmoid, x) }
+        { |c, g| mul(g, &sigmoid(&neg(&c.input(0)?)?)?) }
+    /// `log(1 + exp(x))`.
+    Softplus = softplus as "softplus": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Softplus, x) }
+        { |c, g| {
+            let x = c.input(0)?;
+            fused(FloatBinary::SoftplusGrad, g, &x, || mul(g, &sigmoid(&x)?))
+        } }
+    /// `max(x, 0)`; NaN stays NaN.
+    Relu = relu as "relu": Keep, AwayFromZero, saves OUTPUTS
+        { |x| unary(Self::NAME, Unary::Relu, x) }
+        { |c, g| {
+            let y = c.output()?;
+            fused(FloatBinary::ReluGrad, g, &y, || {
+                let zero = scalar(Scalar::Float(0.0), g.dtype())?;
+                where_(&le(&y, &zero)?, &zero, g)
+            })
+        } }
+    /// `x * sigmoid(x)`.
+    Silu = silu as "silu": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Silu, x) }
+        { |c, g| {
+            let x = c.input(0)?;
+            fused(FloatBinary::SiluGrad, g, &x, || {
+                let s = sigmoid(&x)?;
+                let rest = shift(&neg(&s)?, 1.0)?;
+                mul(g, &mul(&s, &shift(&mul(&x, &rest)?, 1.0)?)?)
+            })
+        } }
+    /// The error function.
+    Erf = erf as "erf": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Erf, x) }
+        { |c, g| mul(g, &scale(&exp(&neg(&square(&c.input(0)?)?)?)?, FRAC_2_SQRT_PI)?) }
+    /// The absolute value.
+    Abs = abs as "abs": Keep, AwayFromZero, saves INPUTS
+        { |x| unary(Self::NAME, Unary::Abs, x) }
+        { |c, g| mul(g, &sign(&c.input(0)?)?) }
+    /// `x * x`.
+    Square = square as "square": Keep, Real, saves INPUTS
+        { |x| unary(Self::NAME, Unary::Square, x) }
+        { |c, g| mul(g, &scale(&c.input(0)?, 2.0)?) }
+    /// -1, 0 or 1; NaN for NaN.
+    Sign = sign as "sign": Keep, AwayFromZero, saves NOTHING
+        { |x| unary(Self::NAME, Unary::Sign, x) }
+        { |_c, g| flat(g) }
+    /// The largest integer that is not above.
+    Floor = floor as "floor": Keep, Unit, saves NOTHING
+        { |x| rounding(Self::NAME, FloatUnary::Floor, x) }
+        { |_c, g| flat(g) }
+    /// The smallest integer that is not below.
+    Ceil = ceil as "ceil": Keep, Unit, saves NOTHING
+        { |x| rounding(Self::NAME, FloatUnary::Ceil, x) }
+        { |_c, g| flat(g) }
+    /// The nearest integer, ties to even.
+    Round = round as "round": Keep, Unit, saves NOTHING
+        { |x| rounding(Self::NAME, FloatUnary::Round, x) }
+        { |_c, g| flat(g) }
+    /// The integer part.
+    Trunc = trunc as "trunc": Keep, Unit, saves NOTHING
+        { |x| rounding(Self::NAME, FloatUnary::Trunc, x) }
+        { |_c, g| flat(g) }
+}
+
+/// `x * P(X <= x)` for X standard normal (Hendrycks and Gimpel, 2016), or its approximation by tanh.
+#[derive(Clone, Debug)]
+pub struct Gelu {
+    /// Whether to approximate by tanh.
+    pub tanh_form: bool,
+}
+
+impl Operation for Gelu {
+    const NAME: &'static str = "gelu";
+    const PROMOTION: Promotion = Promotion::Float;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        float_unary(Self::NAME, if self.tanh_form { FloatUnary::GeluTanh } else { FloatUnary::Gelu }, inputs[0])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let x = context.input(0)?;
+        Ok(one(if self.tanh_form {
+            fused(FloatBinary::GeluTanhGrad, grad, &x, || mul(grad, &gelu_tanh_slope(&x)?))
+        } else {
+            fused(FloatBinary::GeluGrad, grad, &x, || mul(grad, &gelu_slope(&x)?))
+        }?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |tanh_form, shape: &[usize]| Sample::new(Self { tanh_form }, [input(Domain::Real, shape)]);
+        vec![of(false, &[3, 7]), of(true, &[3, 7]), of(false, &[]), of(true, &[0, 2])]
+    }
+
+    fn params(&self) -> crate::ops::sample::Params {
+        vec![("approximate", if self.tanh_form { "tanh" } else { "none" }.into())]
+    }
+}
+
+/// `P(X <= x) + x * p(x)`.
+fn gelu_slope(x: &Tensor) -> Result<Tensor> {
+    let mass = shift(&scale(&erf(&scale(x, FRAC_1_SQRT_2)?)?, 0.5)?, 0.5)?;
+    let density = scale(&exp(&scale(&square(x)?, -0.5)?)?, 0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI)?;
+    add(&mass, &mul(x, &density)?)
+}
+
+/// With `s = sigmoid(u)`, `u = k * (x + c * x**3)`: `s + x * u' * s * (1 - s)`.
+fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor> {
+    const CUBIC: f64 = 0.044_715;
+    let k = SQRT_2 * FRAC_2_SQRT_PI;
+    let squared = square(x)?;
+    let s = sigmoid(&mul(x, &shift(&scale(&squared, CUBIC * k)?, k)?)?)?;
+    let slope = shift(&scale(&squared, 3.0 * CUBIC * k)?, k)?;
+    add(&s, &mul(&mul(x, &slope)?, &sub(&s, &square(&s)?)?)?)
+}
+
+/// Gaussian error linear unit of `x`; approximated by tanh if `tanh_form`.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn gelu(x: &Tensor, tanh_form: bool) -> Result<Tensor> {
+    apply(Gelu { tanh_form }, &[x])
+}
