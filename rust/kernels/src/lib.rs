@@ -13,6 +13,7 @@
 )]
 
 mod cgroup;
+pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
 pub mod element;

@@ -34,7 +34,6 @@ pub(crate) use driver::Product;
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};
 pub(crate) use panel::{Segment, Tap, View};
-pub(crate) use scratch::with_scratch;
 pub(crate) use target::Target;
 
 use crate::element::{Element, Float};

@@ -6,7 +6,6 @@
 
 use super::GemmFloat;
 use super::microkernel::{Vector, first_lanes};
-use crate::element::Element;
 
 /// `(src, outer, stride, k, panel, width)`: fills a panel of `width` from `outer <= width` rows or columns that are
 /// `stride` apart, and zeros the rest.
@@ -129,42 +128,64 @@ pub(crate) unsafe fn gather<V: Vector>(
     panel: *mut V::Elem,
     width: usize,
 ) {
+    if view.step != 1 || view.x_step != 1 {
+        // SAFETY: passed on.
+        return unsafe { gather_apart(src, view, segments, taps, panel, width) };
+    }
+    for column in (0..width).step_by(V::LANES) {
+        let meets = |s: &&Segment| s.start < column + V::LANES && s.start + s.len > column;
+        let first = segments.iter().position(|s| meets(&s)).unwrap_or(segments.len());
+        let count = segments[first..].iter().take_while(meets).count();
+        let segments = &segments[first..first + count];
+        let mut to = panel.wrapping_add(column);
+        for tap in taps {
+            // SAFETY: by contract; a lane's bit is set only where the window is inside the image.
+            unsafe {
+                let mut x = V::zero();
+                for segment in segments {
+                    let bits = (inside(view, segment, tap) >> column) & first_lanes(V::LANES);
+                    let lane0 = segment.offset + tap.offset + column.cast_signed() - segment.start.cast_signed();
+                    x = x.or(V::load_masked(src.wrapping_offset(lane0), V::mask(bits)));
+                }
+                x.store(to);
+            }
+            to = to.wrapping_add(width);
+        }
+    }
+}
+
+/// [`gather`] where neighbouring windows are not neighbours in memory: one element at a time.
+///
+/// # Safety
+/// As [`gather`].
+#[inline(always)]
+unsafe fn gather_apart<T: GemmFloat>(
+    src: *const T,
+    view: &View,
+    segments: &[Segment],
+    taps: &[Tap],
+    panel: *mut T,
+    width: usize,
+) {
     for (row, tap) in taps.iter().enumerate() {
         let to = panel.wrapping_add(row * width);
-        if view.step == 1 && view.x_step == 1 {
-            let mut column = 0;
-            while column < width {
-                // SAFETY: by contract; a lane's bit is set only where the window is inside the image.
-                unsafe {
-                    let mut x = V::zero();
-                    for segment in segments {
-                        let bits = (inside(view, segment, tap) >> column) & first_lanes(V::LANES);
-                        let lane0 = segment.offset + tap.offset + column.cast_signed() - segment.start.cast_signed();
-                        x = x.or(V::load_masked(src.wrapping_offset(lane0), V::mask(bits)));
-                    }
-                    x.store(to.add(column));
-                }
-                column += V::LANES;
+        // SAFETY: by contract; only windows inside the image are read.
+        unsafe {
+            for column in 0..width {
+                *to.add(column) = T::ZERO;
             }
-        } else {
-            // SAFETY: by contract, as above.
-            unsafe {
-                for column in 0..width {
-                    *to.add(column) = V::Elem::ZERO;
+            for segment in segments {
+                let (y, mut x) = (segment.y + tap.dy, segment.x + tap.dx);
+                if y < 0 || y >= view.height {
+                    continue;
                 }
-                for segment in segments {
-                    let (y, mut x) = (segment.y + tap.dy, segment.x + tap.dx);
-                    if y < 0 || y >= view.height {
-                        continue;
+                let mut from = segment.offset + tap.offset;
+                for column in segment.start..segment.start + segment.len {
+                    if x >= 0 && x < view.width {
+                        *to.add(column) = *src.offset(from);
                     }
-                    let mut from = segment.offset + tap.offset;
-                    for column in segment.start..segment.start + segment.len {
-                        if x >= 0 && x < view.width {
-                            *to.add(column) = *src.offset(from);
-                        }
-                        x += view.x_step;
-                        from += view.step;
-                    }
+                    x += view.x_step;
+                    from += view.step;
                 }
             }
         }

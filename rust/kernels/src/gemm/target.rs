@@ -34,6 +34,13 @@ impl<T: GemmFloat> Target<T> {
         Self { start, row_stride, height: 1, width: usize::MAX, image_stride: 0, y_stride: 0, x_stride: 1 }
     }
 
+    /// Images of `size` (height, width): `row_stride` from channel to channel, `strides` from image to image, pixel row
+    /// to pixel row, pixel to pixel.
+    pub fn images(start: *mut T, row_stride: usize, size: [usize; 2], strides: [usize; 3]) -> Self {
+        let ([height, width], [image_stride, y_stride, x_stride]) = (size, strides);
+        Self { start, row_stride, height, width, image_stride, y_stride, x_stride }
+    }
+
     /// The target `offset` elements further on.
     pub fn moved(self, offset: usize) -> Self {
         Self { start: self.start.wrapping_add(offset), ..self }

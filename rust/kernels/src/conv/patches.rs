@@ -1,0 +1,189 @@
+//! Images as operands of a product: panel sources that read patches, pixels and weights where they lie.
+
+use std::ops::Range;
+
+use crate::gemm::{GemmFloat, Microkernels, PanelSource, Segment, Tap, View};
+
+/// Where windows stand: one for each pixel of `size` in each image, counted row by row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    /// Windows along each axis.
+    pub size: [usize; 2],
+    /// Elements from image to image.
+    pub image: isize,
+    /// Size of the image under the windows; outside of it everything is zero.
+    pub extent: [isize; 2],
+    /// Where the corner of the first window is.
+    pub corner: [isize; 2],
+    /// Pixels from one window to the next.
+    pub step: [isize; 2],
+    /// Elements from one row, one column of the image to the next.
+    pub strides: [isize; 2],
+}
+
+/// The elements of a window, channel after channel.
+#[derive(Default)]
+pub(super) struct TapList(pub Vec<Tap>);
+
+impl TapList {
+    pub fn push(&mut self, [dy, dx]: [isize; 2], channel: isize, [row, column]: [isize; 2]) {
+        self.0.push(Tap { dy, dx, offset: channel + dy * row + dx * column });
+    }
+}
+
+/// The matrix whose columns are windows and whose k are taps; zero outside the image.
+pub(super) struct Patches<'a, T> {
+    /// The first element of the first image.
+    pub src: *const T,
+    pub grid: Grid,
+    pub taps: &'a TapList,
+}
+
+// SAFETY: a shared view of a slice that outlives the product.
+unsafe impl<T: Sync> Sync for Patches<'_, T> {}
+
+impl<T: GemmFloat> Patches<'_, T> {
+    fn view(&self) -> View {
+        let Grid { extent: [height, width], step: [_, x_step], strides: [_, column], .. } = self.grid;
+        View { height, width, x_step, step: x_step * column }
+    }
+
+    /// Cuts up to 32 windows from number `first` on into pieces of rows.
+    fn segments(&self, first: usize, count: usize, into: &mut [Segment; 32]) -> usize {
+        let Grid { size: [height, width], image, corner, step, strides, .. } = self.grid;
+        let (mut row, mut column) = (first / width, first % width);
+        let (mut start, mut pieces) = (0, 0);
+        while start < count {
+            let len = (width - column).min(count - start);
+            let y = corner[0] + (row % height).cast_signed() * step[0];
+            let x = corner[1] + column.cast_signed() * step[1];
+            let offset = (row / height).cast_signed() * image + y * strides[0] + x * strides[1];
+            into[pieces] = Segment { start, len, y, x, offset };
+            (row, column) = (row + 1, 0);
+            start += len;
+            pieces += 1;
+        }
+        pieces
+    }
+}
+
+impl<T: GemmFloat> PanelSource<T> for Patches<'_, T> {
+    unsafe fn pack(
+        &self,
+        kernels: &Microkernels<T>,
+        outer: Range<usize>,
+        k: Range<usize>,
+        width: usize,
+        panel: *mut T,
+    ) {
+        let mut segments = [Segment::default(); 32];
+        let pieces = self.segments(outer.start, outer.len(), &mut segments);
+        // SAFETY: by the contract of `pack`; windows are read only inside the image.
+        unsafe { (kernels.gather)(self.src, &self.view(), &segments[..pieces], &self.taps.0[k], panel, width) }
+    }
+}
+
+/// [`Patches`] the other way round: outer are the taps, k the windows.
+pub(super) struct Unfolded<'a, T>(pub Patches<'a, T>);
+
+impl<T: GemmFloat> PanelSource<T> for Unfolded<'_, T> {
+    unsafe fn pack(
+        &self,
+        kernels: &Microkernels<T>,
+        outer: Range<usize>,
+        k: Range<usize>,
+        width: usize,
+        panel: *mut T,
+    ) {
+        let (view, mut segments) = (self.0.view(), [Segment::default(); 32]);
+        let (taps, columns) = (&self.0.taps.0[outer], kernels.cols);
+        let mut block = [T::ZERO; 32 * 32];
+        for first in k.clone().step_by(columns) {
+            let count = (k.end - first).min(columns);
+            let pieces = self.0.segments(first, count, &mut segments);
+            // SAFETY: by the contract of `pack`; a block has at most 32 taps (the columns of a tile) of 32 windows.
+            unsafe {
+                (kernels.gather)(self.0.src, &view, &segments[..pieces], taps, block.as_mut_ptr(), columns);
+                let to = panel.add((first - k.start) * width);
+                (kernels.transpose)(block.as_ptr(), taps.len(), columns.cast_signed(), count, to, width);
+            }
+        }
+    }
+}
+
+/// The matrix whose rows are channels and whose k are the pixels of all images.
+pub(super) struct Pixels<T> {
+    /// The first element of the first channel.
+    pub start: *const T,
+    /// From image to image, channel to channel, row to row, column to column.
+    pub strides: [isize; 4],
+    pub size: [usize; 2],
+}
+
+// SAFETY: a shared view of a slice that outlives the product.
+unsafe impl<T: Sync> Sync for Pixels<T> {}
+
+impl<T: GemmFloat> PanelSource<T> for Pixels<T> {
+    unsafe fn pack(
+        &self,
+        kernels: &Microkernels<T>,
+        outer: Range<usize>,
+        k: Range<usize>,
+        width: usize,
+        panel: *mut T,
+    ) {
+        let ([image, channel, row, column], [height, columns]) = (self.strides, self.size);
+        // Pixels that follow each other in memory: a whole image, else a row.
+        let run = if row == columns.cast_signed() * column { height * columns } else { columns };
+        let mut at = k.start;
+        while at < k.end {
+            let count = (run - at % run).min(k.end - at);
+            let (y, x) = (at / columns, (at % columns).cast_signed());
+            let place = (y / height).cast_signed() * image + (y % height).cast_signed() * row + x * column;
+            let from = self.start.wrapping_offset(place + outer.start.cast_signed() * channel);
+            // SAFETY: by the contract of `pack`.
+            unsafe {
+                let to = panel.add((at - k.start) * width);
+                if column == 1 {
+                    (kernels.transpose)(from, outer.len(), channel, count, to, width);
+                } else {
+                    for pixel in 0..count {
+                        for o in 0..width {
+                            let place = o.cast_signed() * channel + pixel.cast_signed() * column;
+                            *to.add(pixel * width + o) =
+                                if o < outer.len() { *from.wrapping_offset(place) } else { T::ZERO };
+                        }
+                    }
+                }
+            }
+            at += count;
+        }
+    }
+}
+
+/// Weights with input channels as rows: element `(o, k)` is at `o * outer_stride + places[k]`.
+pub(super) struct Taps<'a, T> {
+    pub start: *const T,
+    pub outer_stride: usize,
+    pub places: &'a [usize],
+}
+
+// SAFETY: a shared view of a slice that outlives the product.
+unsafe impl<T: Sync> Sync for Taps<'_, T> {}
+
+impl<T: GemmFloat> PanelSource<T> for Taps<'_, T> {
+    unsafe fn pack(&self, _: &Microkernels<T>, outer: Range<usize>, k: Range<usize>, width: usize, panel: *mut T) {
+        for (step, place) in self.places[k].iter().enumerate() {
+            for o in 0..width {
+                // SAFETY: by the contract of `pack`.
+                unsafe {
+                    *panel.add(step * width + o) = if o < outer.len() {
+                        *self.start.add((outer.start + o) * self.outer_stride + place)
+                    } else {
+                        T::ZERO
+                    };
+                }
+            }
+        }
+    }
+}

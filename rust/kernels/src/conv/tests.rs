@@ -1,0 +1,196 @@
+//! Forward and both gradients against plain loops in float64, over the options and their combinations.
+
+use super::{Conv2d, Images};
+use crate::element::{Element, Float};
+use crate::gemm::GemmFloat;
+
+const BASE: Conv2d = Conv2d {
+    n: 2,
+    c_in: 3,
+    h: 9,
+    w: 8,
+    c_out: 5,
+    kh: 3,
+    kw: 3,
+    stride: [1, 1],
+    padding: [0, 0],
+    dilation: [1, 1],
+    groups: 1,
+};
+
+fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            T::from_f64((state >> 40) as f64 / (1u64 << 23) as f64 - 1.0)
+        })
+        .collect()
+}
+
+/// All `(output, weight, input)` positions that meet in a convolution.
+fn meetings(c: &Conv2d) -> Vec<[usize; 3]> {
+    let (oh, ow) = c.out_size();
+    let (inputs, outputs) = (c.c_in / c.groups, c.c_out / c.groups);
+    let mut out = Vec::new();
+    for n in 0..c.n {
+        for o in 0..c.c_out {
+            for (oy, ox) in (0..oh).flat_map(|y| (0..ow).map(move |x| (y, x))) {
+                for i in 0..inputs {
+                    for (ky, kx) in (0..c.kh).flat_map(|y| (0..c.kw).map(move |x| (y, x))) {
+                        let y = (oy * c.stride[0] + ky * c.dilation[0]).wrapping_sub(c.padding[0]);
+                        let x = (ox * c.stride[1] + kx * c.dilation[1]).wrapping_sub(c.padding[1]);
+                        if y < c.h && x < c.w {
+                            let input = ((n * c.c_in + o / outputs * inputs + i) * c.h + y) * c.w + x;
+                            let weight = ((o * inputs + i) * c.kh + ky) * c.kw + kx;
+                            out.push([((n * c.c_out + o) * oh + oy) * ow + ox, weight, input]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    out
+}
+
+fn close<T: Float>(what: &str, got: &[T], want: &[f64], size: &[f64]) {
+    for (index, ((got, want), size)) in got.iter().zip(want).zip(size).enumerate() {
+        let bound = 8.0 * T::EPSILON.to_f64() * (size + 1.0);
+        assert!((got.to_f64() - want).abs() <= bound, "{what}: element {index}: {got:?}, not {want} within {bound}");
+    }
+}
+
+/// Copies contiguous images of `shape` into a slice with the strides of a kind: gaps, channels last, flipped columns.
+fn spread<T: Element>(kind: usize, data: &[T], [n, c, h, w]: [usize; 4]) -> (Vec<T>, usize, [isize; 4]) {
+    let (strides, offset, len) = match kind {
+        0 => ([c * h * (w + 3), h * (w + 3), w + 3, 1].map(usize::cast_signed), 0, n * c * h * (w + 3)),
+        1 => ([h * w * c, 1, w * c, c].map(usize::cast_signed), 0, n * c * h * w),
+        _ => {
+            let [n_step, c_step, h_step] = [c * h * w, h * w, w].map(usize::cast_signed);
+            ([n_step, c_step, h_step, -1], w.saturating_sub(1), n * c * h * w)
+        }
+    };
+    let mut out = vec![T::ZERO; len + 1];
+    for (index, &x) in data.iter().enumerate() {
+        let at = [index / (c * h * w), index / (h * w) % c, index / w % h, index % w];
+        let moved: isize = at.iter().zip(strides).map(|(&i, s)| i.cast_signed() * s).sum();
+        out[offset.wrapping_add_signed(moved)] = x;
+    }
+    (out, offset, strides)
+}
+
+fn all_passes<T: GemmFloat>(c: &Conv2d) {
+    let (oh, ow) = c.out_size();
+    let x = numbers::<T>(c.n * c.c_in * c.h * c.w, 1);
+    let w = numbers::<T>(c.c_out * c.c_in / c.groups * c.kh * c.kw, 2);
+    let gy = numbers::<T>(c.n * c.c_out * oh * ow, 3);
+    let bias = numbers::<T>(c.c_out, 4);
+    let [mut want_y, mut want_w, mut want_x] = [vec![0.0; gy.len()], vec![0.0; w.len()], vec![0.0; x.len()]];
+    let [mut size_y, mut size_w, mut size_x] = [want_y.clone(), want_w.clone(), want_x.clone()];
+    for [o, k, i] in meetings(c) {
+        let add = |want: &mut [f64], size: &mut [f64], at: usize, a: T, b: T| {
+            want[at] += a.to_f64() * b.to_f64();
+            size[at] += (a.to_f64() * b.to_f64()).abs();
+        };
+        add(&mut want_y, &mut size_y, o, w[k], x[i]);
+        add(&mut want_w, &mut size_w, k, gy[o], x[i]);
+        add(&mut want_x, &mut size_x, i, gy[o], w[k]);
+    }
+    let with_bias: Vec<f64> =
+        want_y.iter().enumerate().map(|(at, y)| y + bias[at / (oh * ow) % c.c_out].to_f64()).collect();
+    let (x_shape, y_shape) = ([c.n, c.c_in, c.h, c.w], [c.n, c.c_out, oh, ow]);
+    for kind in 0..4 {
+        let (x_spread, gy_spread) = (spread(kind, &x, x_shape), spread(kind, &gy, y_shape));
+        let (x, gy) = if kind == 3 {
+            (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]))
+        } else {
+            (
+                Images { data: &x_spread.0, offset: x_spread.1, strides: x_spread.2 },
+                Images { data: &gy_spread.0, offset: gy_spread.1, strides: gy_spread.2 },
+            )
+        };
+        let what = format!("{c:?} strides {kind}");
+        let mut y = vec![T::NAN; want_y.len()];
+        c.forward(x, &w, None, &mut y);
+        close(&what, &y, &want_y, &size_y);
+        c.forward(x, &w, Some(&bias), &mut y);
+        close(&what, &y, &with_bias, &size_y);
+        let mut gx = vec![T::NAN; want_x.len()];
+        c.grad_input(gy, &w, &mut gx);
+        close(&what, &gx, &want_x, &size_x);
+        let mut gw = vec![T::NAN; want_w.len()];
+        c.grad_weight(gy, x, &mut gw);
+        close(&what, &gw, &want_w, &size_w);
+    }
+}
+
+#[test]
+fn options_and_their_combinations() {
+    for stride in [[1, 1], [2, 2], [3, 1], [1, 3]] {
+        for padding in [[0, 0], [1, 1], [2, 0], [0, 3]] {
+            for dilation in [[1, 1], [2, 1], [1, 3]] {
+                for [kh, kw] in [[3, 3], [1, 1], [2, 3], [1, 2]] {
+                    let c = Conv2d { stride, padding, dilation, kh, kw, ..BASE };
+                    all_passes::<f32>(&c);
+                    all_passes::<f64>(&Conv2d { c_in: 4, c_out: 6, groups: 2, ..c });
+                    all_passes::<f32>(&Conv2d { c_in: 4, c_out: 4, groups: 4, ..c });
+                    all_passes::<f64>(&Conv2d { c_in: 2, c_out: 6, groups: 2, ..c });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn networks() {
+    let lenet = Conv2d { n: 3, c_in: 1, h: 28, w: 28, c_out: 32, kh: 5, kw: 5, ..BASE };
+    all_passes::<f32>(&lenet);
+    all_passes::<f32>(&Conv2d { c_in: 32, h: 12, w: 12, c_out: 64, ..lenet });
+    all_passes::<f32>(&Conv2d { n: 40, c_in: 1, h: 8, w: 8, c_out: 16, padding: [1, 1], ..BASE });
+    all_passes::<f64>(&Conv2d { n: 9, c_in: 40, h: 1, w: 70, c_out: 30, kh: 1, kw: 9, padding: [0, 4], ..BASE });
+    all_passes::<f32>(&Conv2d { c_in: 33, h: 20, w: 40, c_out: 17, kh: 1, kw: 1, ..BASE });
+    all_passes::<f32>(&Conv2d { c_in: 8, h: 31, w: 37, c_out: 40, stride: [2, 2], padding: [1, 1], ..BASE });
+}
+
+#[test]
+fn empty_and_smallest() {
+    all_passes::<f32>(&Conv2d { n: 0, ..BASE });
+    all_passes::<f32>(&Conv2d { h: 2, ..BASE });
+    all_passes::<f32>(&Conv2d { c_out: 0, ..BASE });
+    all_passes::<f32>(&Conv2d { c_in: 0, ..BASE });
+    all_passes::<f32>(&Conv2d { n: 1, c_in: 1, c_out: 1, h: 1, w: 1, kh: 1, kw: 1, ..BASE });
+    all_passes::<f32>(&Conv2d { h: 1, w: 1, padding: [1, 1], ..BASE });
+    all_passes::<f32>(&Conv2d { h: 1, w: 1, padding: [3, 3], stride: [5, 5], ..BASE });
+}
+
+#[test]
+fn same_bits_at_any_thread_count() {
+    for c in [
+        Conv2d { n: 16, c_in: 1, h: 28, w: 28, c_out: 32, kh: 5, kw: 5, ..BASE },
+        Conv2d { n: 8, c_in: 32, h: 12, w: 12, c_out: 64, kh: 5, kw: 5, stride: [2, 2], ..BASE },
+        Conv2d { n: 4, c_in: 12, h: 40, w: 30, c_out: 12, groups: 12, ..BASE },
+    ] {
+        let (oh, ow) = c.out_size();
+        let x = numbers::<f32>(c.n * c.c_in * c.h * c.w, 1);
+        let w = numbers::<f32>(c.c_out * c.c_in / c.groups * c.kh * c.kw, 2);
+        let gy = numbers::<f32>(c.n * c.c_out * oh * ow, 3);
+        let (images, gradients) =
+            (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]));
+        let run = |threads: usize| {
+            let (mut y, mut gx, mut gw) = (vec![0.0; gy.len()], vec![0.0; x.len()], vec![0.0; w.len()]);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            pool.install(|| {
+                c.forward(images, &w, None, &mut y);
+                c.grad_input(gradients, &w, &mut gx);
+                c.grad_weight(gradients, images, &mut gw);
+            });
+            [y, gx, gw]
+        };
+        let one = run(1);
+        for threads in [2, 3, 7] {
+            assert!(one == run(threads), "{c:?} with {threads} threads");
+        }
+    }
+}
