@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dlcore_kernels::memory::{ALIGN, Buffer, Stats, empty_cache, set_cache_limit, stats};
+use dlcore_kernels::memory::{ALIGN, Buffer, Stats, empty_cache, set_cache_limit, stats, why};
 
 const LIMIT: usize = 64 << 20;
 
@@ -127,7 +127,7 @@ fn ten_thousand_random_sizes_leave_memory_flat() {
     let mut churn = |rounds: usize| {
         for (i, bytes) in random_sizes().enumerate().take(rounds) {
             let mut block = Buffer::uninit(bytes);
-            block.as_mut_slice::<u8>().fill(1);
+            block.as_mut_slice::<u8>().iter_mut().step_by(4096).for_each(|byte| *byte = 1);
             if held.len() < 16 { held.push(block) } else { held[i % 16] = block }
         }
         resident_bytes()
@@ -186,6 +186,33 @@ fn threads_give_their_caches_back() {
     assert!(settled, "{:?} then {:?}", before, stats());
     drop(blocks);
     assert_eq!(stats().live_bytes, before.live_bytes);
+}
+
+#[test]
+fn a_block_may_outlive_its_threads_cache() {
+    use std::cell::RefCell;
+    thread_local! {
+        static LAST: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
+    }
+    let _turn = turn();
+    let before = stats().live_bytes;
+    // Destructors run in the reverse order of first use, so the thread's cache dies before these blocks.
+    let thread = std::thread::spawn(|| {
+        LAST.with_borrow_mut(|last| last.extend([1, 5000, 3 << 20].map(Buffer::uninit)));
+    });
+    thread.join().unwrap();
+    let settled = (0..1000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        stats().live_bytes == before
+    });
+    assert!(settled);
+}
+
+#[test]
+fn the_limit_explains_itself() {
+    let _turn = turn();
+    set_cache_limit(12_345 << 10);
+    assert_eq!(why(), "set_cache_limit(12.0 MiB)");
 }
 
 #[test]

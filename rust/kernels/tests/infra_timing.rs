@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use dlcore_kernels::memory::Buffer;
+use dlcore_kernels::memory::{Buffer, set_cache_limit};
 use dlcore_kernels::parallel::{for_each, num_threads, set_num_threads};
 
 fn median(mut samples: Vec<f64>) -> f64 {
@@ -16,27 +16,26 @@ fn work_for(time: Duration) {
     while Instant::now() < end {}
 }
 
-/// Time that a region of two tasks takes beyond one task's, when it follows `gap` of serial work.
-fn hand_off(gap: Duration) -> f64 {
-    let task = Duration::from_micros(20);
-    let region = |_| {
+/// Time of a region of two tasks of `task` each, when it follows `gap` of serial work.
+fn region(task: Duration, gap: Duration) -> f64 {
+    let time = |_| {
         work_for(gap);
         let begin = Instant::now();
         for_each(2, 1_000_000, |_| work_for(task));
-        begin.elapsed().as_secs_f64() - task.as_secs_f64()
+        begin.elapsed().as_secs_f64()
     };
-    median((0..2000).map(region).collect())
+    median((0..1000).map(time).collect())
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn hand_off_latency() {
     set_num_threads(2);
-    for gap in [0, 5, 20, 40, 100, 1000] {
-        println!(
-            "2-thread region after {gap:4} us of serial work: + {:5.2} us",
-            hand_off(Duration::from_micros(gap)) * 1e6
-        );
+    for gap in [0, 20, 100, 1000] {
+        for task in [5, 10, 20, 50] {
+            let time = region(Duration::from_micros(task), Duration::from_micros(gap)) * 1e6;
+            println!("2 tasks of {task:2} us on 2 threads, after {gap:4} us of serial work: {time:5.1} us");
+        }
     }
     assert_eq!(num_threads(), 2);
 }
@@ -57,4 +56,22 @@ fn allocation() {
         let least = (0..1000).map(time).fold(f64::INFINITY, f64::min);
         println!("{bytes:9} bytes, allocated and freed: {:6.1} ns", least * 1e9);
     }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn first_touch() {
+    let mebibytes = 256u16;
+    let bytes = usize::from(mebibytes) << 20;
+    let fill = |mut block: Buffer| {
+        let begin = Instant::now();
+        block.as_mut_slice::<u8>().fill(1);
+        begin.elapsed().as_secs_f64()
+    };
+    set_cache_limit(0);
+    let fresh = (0..5).map(|_| fill(Buffer::uninit(bytes))).fold(f64::INFINITY, f64::min);
+    set_cache_limit(2 * bytes);
+    let kept = (0..5).map(|_| fill(Buffer::uninit(bytes))).fold(f64::INFINITY, f64::min);
+    let speed = |seconds| f64::from(mebibytes) / 1024.0 / seconds;
+    println!("filling {mebibytes} MiB: {:.1} GiB/s fresh, {:.1} GiB/s from the cache", speed(fresh), speed(kept));
 }

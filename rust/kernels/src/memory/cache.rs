@@ -167,10 +167,13 @@ pub fn set_cache_limit(bytes: usize) {
     }
 }
 
-/// Why the cache's limit is what it was at the start, in one line for people.
+/// Why the cache's limit is what it is, in one line for people.
 #[must_use]
 pub fn why() -> String {
-    automatic().1.clone()
+    match (limit(), automatic()) {
+        (limit, (first, why)) if limit == *first => why.clone(),
+        (limit, _) => format!("set_cache_limit({})", Bytes(limit)),
+    }
 }
 
 const UNSET: usize = usize::MAX;
