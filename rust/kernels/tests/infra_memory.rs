@@ -222,7 +222,7 @@ fn eight_threads_share_the_allocator() {
     std::thread::scope(|scope| {
         for mark in 0..8u8 {
             scope.spawn(move || {
-                for bytes in random_sizes().take(300) {
+                for bytes in random_sizes().take(100) {
                     let mut block = Buffer::uninit(bytes);
                     block.as_mut_slice::<u8>().fill(mark);
                     std::thread::yield_now();
@@ -253,9 +253,9 @@ fn a_forked_child_allocates() {
                 }
             });
         }
-        let children: Vec<i32> = (0..20).map(|_| exit_of_child()).collect();
+        let children: Vec<i32> = (0..10).map(|_| exit_of_child()).collect();
         busy.store(false, ordering);
-        assert_eq!(children, [0; 20]);
+        assert_eq!(children, [0; 10]);
     });
 }
 
@@ -269,7 +269,7 @@ fn exit_of_child() -> i32 {
         assert!(child >= 0, "fork failed");
         if child == 0 {
             libc::alarm(20);
-            for bytes in random_sizes().take(200) {
+            for bytes in random_sizes().take(60) {
                 drop(Buffer::zeroed(bytes));
             }
             empty_cache();
