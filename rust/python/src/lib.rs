@@ -1,1 +1,40 @@
-//! python
+//! `dlcore._core`: the core as Python sees it. No maths here: each function parses its arguments, passes one door
+//! ([`enter`]) and names one operation of the core.
+//!
+//! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`functional`] arithmetic and
+//! elementwise functions, [`reductions`], [`shaping`], [`layers`] what networks are made of, [`creation`] new tensors,
+//! [`index`] `x[...]`, [`display`] `repr`, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
+//! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
+
+mod convert;
+mod creation;
+mod display;
+mod enter;
+mod exchange;
+mod functional;
+mod index;
+mod layers;
+mod reductions;
+mod registry;
+mod shaping;
+mod system;
+mod tensor;
+
+use pyo3::prelude::*;
+
+/// dlcore's engine; use it through `dlcore`.
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    enter::register(module)?;
+    convert::register(module)?;
+    tensor::register(module)?;
+    functional::register(module)?;
+    reductions::register(module)?;
+    shaping::register(module)?;
+    layers::register(module)?;
+    creation::register(module)?;
+    exchange::register(module)?;
+    registry::register(module)?;
+    system::register(module)
+}

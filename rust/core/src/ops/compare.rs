@@ -6,6 +6,7 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::Result;
 use crate::layout::broadcast_shapes;
+use crate::ops;
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, real, single};
 use crate::{with_dtype, with_float};
 use dlcore_kernels::map::{self, Compare, FloatTest};
@@ -145,4 +146,16 @@ kinds! {
 /// Only for lack of memory.
 pub fn logical_not(x: &Tensor) -> Result<Tensor> {
     Ok(apply_discrete(LogicalNot, &[x])?.swap_remove(0))
+}
+
+/// Whether `|a - b| <= atol + rtol * |b|`, or both are the same infinity, or both NaN where `equal_nan`.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) where the shapes do not broadcast.
+pub fn isclose(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
+    let (a, b) = (a.detach(), b.detach());
+    let tolerance = ops::arithmetic::shift(&ops::arithmetic::scale(&ops::abs(&b)?, rtol)?, atol)?;
+    let near = logical_and(&le(&ops::abs(&ops::sub(&a, &b)?)?, &tolerance)?, &isfinite(&b)?)?;
+    let close = logical_or(&near, &eq(&a, &b)?)?;
+    if equal_nan { logical_or(&close, &logical_and(&isnan(&a)?, &isnan(&b)?)?) } else { Ok(close) }
 }

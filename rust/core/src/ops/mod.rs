@@ -6,6 +6,7 @@
 pub mod arithmetic;
 pub mod cast;
 pub mod compare;
+pub mod copy;
 pub mod extremum;
 pub mod join;
 pub mod reduce;
@@ -16,12 +17,13 @@ pub mod unary;
 
 pub use arithmetic::{accumulate_into, add, div, floor_divide, maximum, minimum, mul, neg, pow, remainder, sub};
 pub use cast::cast;
-pub use compare::{eq, ge, gt, isfinite, isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, ne};
+pub use copy::copy;
+pub use compare::{eq, ge, gt, isclose, isfinite, isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, ne};
 pub use extremum::{amax, amin, argmax, argmin, max_dim, min_dim};
 pub use join::{cat, cumsum, flip, repeat, stack, tril, triu};
 pub use reduce::{all_of, any_of, logsumexp, mean, prod, std, sum, var};
 pub use select::{clamp, masked_fill, where_};
-pub use shape::{broadcast_to, permute, reshape, reshape_inferred, slice, sum_to, transpose};
+pub use shape::{broadcast_to, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
 pub use unary::{
     abs, ceil, cos, erf, exp, expm1, floor, gelu, log, log1p, logsigmoid, reciprocal, relu, round, rsqrt, sigmoid,
     sign, silu, sin, softplus, sqrt, square, tanh, trunc,
@@ -43,7 +45,7 @@ registry! {
     differentiable:
         arithmetic::Add, arithmetic::Sub, arithmetic::Mul, arithmetic::Div, arithmetic::Neg, arithmetic::Pow,
         arithmetic::Maximum, arithmetic::Minimum, arithmetic::Remainder,
-        cast::Cast,
+        cast::Cast, copy::Copy,
         unary::Exp, unary::Expm1, unary::Log, unary::Log1p, unary::Sqrt, unary::Rsqrt, unary::Reciprocal, unary::Sin,
         unary::Cos, unary::Tanh, unary::Sigmoid, unary::LogSigmoid, unary::Softplus, unary::Relu, unary::Gelu,
         unary::Silu, unary::Erf, unary::Abs, unary::Square, unary::Sign, unary::Floor, unary::Ceil, unary::Round,

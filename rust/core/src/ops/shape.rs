@@ -281,3 +281,23 @@ pub fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
 pub fn slice(x: &Tensor, dim: usize, start: usize, step: isize, count: usize) -> Result<Tensor> {
     apply(Slice { dim, start, step, count }, &[x])
 }
+
+/// `x` with `rows` and `columns` of zeros after its last two dimensions.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer than two dimensions.
+pub fn pad_end(x: &Tensor, [rows, columns]: [usize; 2]) -> Result<Tensor> {
+    let Some(height) = x.rank().checked_sub(2) else {
+        return Err(Error::shape("pad", format_args!("expected at least 2 dimensions, got {}", Show(x.shape()))));
+    };
+    let mut padded = x.clone();
+    for (dim, more) in [(height, rows), (height + 1, columns)] {
+        if more > 0 {
+            let count = padded.shape()[dim];
+            let mut shape = Dims::from_slice(padded.shape());
+            shape[dim] += more;
+            padded = apply(SliceScatter { slice: Slice { dim, start: 0, step: 1, count }, shape }, &[&padded])?;
+        }
+    }
+    Ok(padded)
+}

@@ -1,0 +1,278 @@
+//! From Python arguments to Rust values: one parser for tensors, numbers, dimensions, shapes and dtypes.
+
+use crate::enter::{DTypeError, to_py};
+use crate::tensor::PyTensor;
+use dlcore_core::layout::Dims;
+use dlcore_core::{Array, DType, Scalar, Tensor};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
+use smallvec::SmallVec;
+
+/// A tensor argument.
+pub struct Arg(pub Tensor);
+
+impl<'py> FromPyObject<'_, 'py> for Arg {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyTensor>() {
+            Ok(tensor) => Ok(Self(tensor.get().get())),
+            Err(_) => Err(not_a_tensor(&object)),
+        }
+    }
+}
+
+#[cold]
+fn not_a_tensor(object: &Bound<'_, PyAny>) -> PyErr {
+    let kind = object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    let fix = match kind.as_str() {
+        "ndarray" => "; wrap it with dlcore.from_numpy(array)",
+        "list" | "tuple" | "float" | "int" | "bool" => "; wrap it with dlcore.tensor(...)",
+        "NoneType" => "; did a function forget to return?",
+        _ => "",
+    };
+    DTypeError::new_err(format!("expected a Tensor, got {kind}{fix}"))
+}
+
+/// A tensor, or a Python number that adapts to the tensor it meets.
+#[derive(Clone)]
+pub enum Operand {
+    /// A tensor.
+    Tensor(Tensor),
+    /// A number.
+    Scalar(Scalar),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Operand {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(tensor) = object.cast::<PyTensor>() {
+            return Ok(Self::Tensor(tensor.get().get()));
+        }
+        match scalar(&object)? {
+            Some(scalar) => Ok(Self::Scalar(scalar)),
+            None => Err(not_a_tensor(&object)),
+        }
+    }
+}
+
+impl Operand {
+    /// As a tensor that meets `other`: a number takes its dtype as far as its kind allows.
+    pub fn against(self, other: &Tensor) -> PyResult<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(tensor),
+            Self::Scalar(scalar) => scalar_tensor(scalar, scalar.dtype_with(other.dtype())),
+        }
+    }
+
+    /// Two operands, of which at least one should be a tensor, as tensors.
+    pub fn pair(a: Self, b: Self) -> PyResult<(Tensor, Tensor)> {
+        match (a, b) {
+            (Self::Tensor(a), b) => {
+                let b = b.against(&a)?;
+                Ok((a, b))
+            }
+            (a, Self::Tensor(b)) => {
+                let a = a.against(&b)?;
+                Ok((a, b))
+            }
+            (Self::Scalar(a), Self::Scalar(b)) => {
+                Ok((scalar_tensor(a, a.default_dtype())?, scalar_tensor(b, b.default_dtype())?))
+            }
+        }
+    }
+}
+
+/// A 0-d tensor of `dtype`.
+pub fn scalar_tensor(value: Scalar, dtype: DType) -> PyResult<Tensor> {
+    Ok(Array::full("scalar", &[], value, dtype).map_err(to_py)?.into())
+}
+
+/// The number that `object` is: `bool`, `int`, `float`, numpy's scalars and whatever has `__index__` or `__float__`
+/// and no length.
+pub fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    if object.is_exact_instance_of::<PyFloat>() {
+        return Ok(Some(Scalar::Float(object.extract()?)));
+    }
+    if object.is_instance_of::<PyBool>() {
+        return Ok(Some(Scalar::Bool(object.extract()?)));
+    }
+    if object.is_instance_of::<PyInt>() {
+        return Ok(Some(match object.extract::<i64>() {
+            Ok(value) => Scalar::Int(value),
+            Err(_) => return Err(PyOverflowError::new_err("int too large for int64")),
+        }));
+    }
+    if object.is_instance_of::<PyFloat>() {
+        return Ok(Some(Scalar::Float(object.extract()?)));
+    }
+    // numpy's scalars are 0-d: they have `item`; anything with a length is not a number.
+    if object.hasattr("shape")? && object.getattr("shape")?.len().is_ok_and(|rank| rank == 0) && object.hasattr("item")? {
+        let item = object.call_method0("item")?;
+        return if item.is(object) { Ok(None) } else { scalar(&item) };
+    }
+    Ok(None)
+}
+
+/// A Python number argument.
+#[derive(Clone, Copy)]
+pub struct Number(pub Scalar);
+
+impl<'py> FromPyObject<'_, 'py> for Number {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(tensor) = object.cast::<PyTensor>() {
+            return Ok(Self(tensor.get().get().array().item().map_err(to_py)?));
+        }
+        scalar(&object)?.map(Self).ok_or_else(|| PyTypeError::new_err(format!("expected a number, got {}", kind(&object))))
+    }
+}
+
+fn kind(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+}
+
+/// One `int` or a sequence of them: `dim=`, sizes, kernel sizes.
+#[derive(Clone, Debug)]
+pub struct Ints(pub SmallVec<[isize; 6]>);
+
+impl<'py> FromPyObject<'_, 'py> for Ints {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(value) = object.extract::<isize>() {
+            return Ok(Self(SmallVec::from_slice(&[value])));
+        }
+        let sequence = object
+            .cast::<PySequence>()
+            .map_err(|_| PyTypeError::new_err(format!("expected an int or a sequence of ints, got {}", kind(&object))))?;
+        let mut out = SmallVec::new();
+        for item in sequence.try_iter()? {
+            let item = item?;
+            out.push(item.extract().map_err(|_| {
+                PyTypeError::new_err(format!("expected a sequence of ints, found {}", kind(&item)))
+            })?);
+        }
+        Ok(Self(out))
+    }
+}
+
+impl Ints {
+    /// `*args` of a method that takes either a sequence or separate ints: `view(2, 3)`, `view((2, 3))`.
+    pub fn from_args(args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if args.len() == 1 {
+            return args.get_item(0)?.extract();
+        }
+        args.extract::<Bound<'_, PyTuple>>()?.as_any().extract()
+    }
+
+    /// As extents.
+    pub fn sizes(&self, op: &str) -> PyResult<Dims> {
+        self.0
+            .iter()
+            .map(|&n| {
+                usize::try_from(n).map_err(|_| PyValueError::new_err(format!("{op}: sizes must not be negative, got {n}")))
+            })
+            .collect()
+    }
+
+    /// As one value for height and one for width: a single number stands for both.
+    pub fn pair(&self, op: &str, name: &str) -> PyResult<[usize; 2]> {
+        let sizes = self.sizes(op)?;
+        match sizes.as_slice() {
+            [one] => Ok([*one, *one]),
+            [h, w] => Ok([*h, *w]),
+            _ => Err(PyValueError::new_err(format!("{op}: {name} takes one or two ints, got {}", sizes.len()))),
+        }
+    }
+}
+
+/// A dtype argument: `dlcore.float32`, `"float32"`, `float`, `int`, `bool`.
+#[derive(Clone, Copy)]
+pub struct DTypeArg(pub DType);
+
+impl<'py> FromPyObject<'_, 'py> for DTypeArg {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(dtype) = object.cast::<PyDType>() {
+            return Ok(Self(dtype.get().0));
+        }
+        let named = |name: &str| DType::ALL.into_iter().find(|dtype| dtype.name() == name);
+        let py = object.py();
+        let found = if object.is(py.get_type::<PyFloat>()) {
+            Some(DType::F32)
+        } else if object.is(py.get_type::<PyBool>()) {
+            Some(DType::Bool)
+        } else if object.is(py.get_type::<PyInt>()) {
+            Some(DType::I64)
+        } else if let Ok(text) = object.cast::<PyString>() {
+            named(&text.to_string_lossy())
+        } else {
+            // numpy's dtypes and scalar types carry their name.
+            let name = object.getattr("name").or_else(|_| object.getattr("__name__")).ok();
+            name.and_then(|name| name.extract::<String>().ok()).and_then(|name| named(&name))
+        };
+        found.map(Self).ok_or_else(|| {
+            DTypeError::new_err(format!(
+                "{} is not a dtype of dlcore; there are {}",
+                object.str().map_or_else(|_| "this".to_owned(), |text| text.to_string()),
+                DType::ALL.map(DType::name).join(", ")
+            ))
+        })
+    }
+}
+
+/// An element type, such as `dlcore.float32`.
+#[pyclass(frozen, name = "dtype", module = "dlcore", eq, hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PyDType(pub DType);
+
+#[pymethods]
+impl PyDType {
+    /// Whether this is a floating-point type.
+    #[getter]
+    fn is_floating_point(&self) -> bool {
+        self.0.is_float()
+    }
+
+    /// Bytes per element.
+    #[getter]
+    fn itemsize(&self) -> usize {
+        self.0.size()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("dlcore.{}", self.0.name())
+    }
+
+    fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (Py<PyAny>, &'static str))> {
+        let getattr = py.import("builtins")?.getattr("getattr")?.unbind();
+        Ok((getattr, (py.import("dlcore._core")?.into_any().unbind(), self.0.name())))
+    }
+}
+
+/// Python values of a list or tuple, for functions over several tensors.
+pub fn tensors(sequence: &Bound<'_, PyAny>) -> PyResult<Vec<Tensor>> {
+    if let Ok(list) = sequence.cast::<PyList>() {
+        return list.iter().map(|item| item.extract::<Arg>().map(|arg| arg.0)).collect();
+    }
+    sequence.try_iter()?.map(|item| item?.extract::<Arg>().map(|arg| arg.0)).collect()
+}
+
+/// Registers the dtypes.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyDType>()?;
+    for dtype in DType::ALL {
+        module.add(dtype.name(), PyDType(dtype))?;
+    }
+    module.add("float", module.getattr("float32")?)?;
+    module.add("double", module.getattr("float64")?)?;
+    module.add("long", module.getattr("int64")?)?;
+    module.add("int", module.getattr("int32")?)
+}

@@ -1,0 +1,524 @@
+//! Functions that make tensors: from data, filled, counted, random.
+
+use crate::convert::{Arg, DTypeArg, Ints, Number, scalar};
+use crate::enter::{DTypeError, enter, guarded, to_py};
+use crate::exchange::buffer::from_buffer;
+use crate::tensor::PyTensor;
+use dlcore_core::layout::{Dims, MAX_RANK};
+use dlcore_core::random::{self, Generator};
+use dlcore_core::{Array, DType, Scalar, Tensor, creation, ops};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+use std::sync::Arc;
+
+type Out = PyResult<PyTensor>;
+
+/// The finished tensor: a leaf where a gradient is wanted.
+fn finish(tensor: Tensor, requires_grad: bool) -> Out {
+    Ok(if requires_grad { Tensor::leaf(tensor.array().clone()).map_err(to_py)? } else { tensor }.into())
+}
+
+fn float_or(dtype: Option<DTypeArg>) -> DType {
+    dtype.map_or(DType::F32, |dtype| dtype.0)
+}
+
+/// `*size`: separate ints or one sequence.
+fn size(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    Ints::from_args(args)?.sizes(op)
+}
+
+/// A tensor of its own from Python data: numbers, nested lists, anything with the buffer protocol, `__array__`.
+pub fn from_data(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    if let Ok(tensor) = data.cast::<PyTensor>() {
+        return Ok(tensor.get().get().detach());
+    }
+    if let Some(value) = scalar(data)? {
+        return creation::full(&[], value, None).map_err(to_py);
+    }
+    if data.is_instance_of::<PyString>() {
+        return Err(DTypeError::new_err("tensor: a string is no number; map it to numbers first"));
+    }
+    if data.is_instance_of::<PyList>() || data.is_instance_of::<PyTuple>() {
+        return from_nested(data);
+    }
+    if let Some(tensor) = from_buffer("tensor", data, false)? {
+        return Ok(tensor);
+    }
+    if data.hasattr("__array__")? {
+        let array = data.call_method0("__array__")?;
+        if let Some(tensor) = from_buffer("tensor", &array, false)? {
+            return Ok(tensor);
+        }
+    }
+    if data.hasattr("__len__")? && data.hasattr("__getitem__")? {
+        let list = PyList::empty(data.py());
+        for item in data.try_iter()? {
+            list.append(item?)?;
+        }
+        return from_nested(list.as_any());
+    }
+    Err(DTypeError::new_err(format!(
+        "tensor: cannot make a tensor of {}; expected numbers, nested lists of numbers, or an array",
+        data.get_type().name()?
+    )))
+}
+
+/// The numbers of nested lists, in order, with the highest kind among them.
+#[derive(Default)]
+struct Nested {
+    shape: Dims,
+    values: Vec<Scalar>,
+    /// dtype of a tensor found among the numbers.
+    dtype: Option<DType>,
+}
+
+fn from_nested(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    let mut found = Nested::default();
+    let mut first = data.clone();
+    // The shape is that of the first entries; every other entry must agree.
+    while first.is_instance_of::<PyList>() || first.is_instance_of::<PyTuple>() {
+        if found.shape.len() == MAX_RANK {
+            return Err(PyValueError::new_err(format!("tensor: lists nested deeper than {MAX_RANK} levels")));
+        }
+        let len = first.len()?;
+        found.shape.push(len);
+        if len == 0 {
+            break;
+        }
+        first = first.get_item(0)?;
+    }
+    let array_like = first.hasattr("__array__")? && !first.hasattr("dtype").is_ok_and(|has| has && first.getattr("shape").and_then(|s| s.len()).is_ok_and(|n| n == 0));
+    if found.values.is_empty() && array_like && !found.shape.contains(&0) {
+        return stack_arrays(data);
+    }
+    found.collect(data, 0)?;
+    found.finish()
+}
+
+/// Lists of arrays or tensors with dimensions: joined along new leading ones.
+fn stack_arrays(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    if data.is_instance_of::<PyList>() || data.is_instance_of::<PyTuple>() {
+        let parts = data.try_iter()?.map(|item| stack_arrays(&item?)).collect::<PyResult<Vec<_>>>()?;
+        return guarded(|| ops::stack(&parts.iter().collect::<Vec<_>>(), 0));
+    }
+    from_data(data)
+}
+
+impl Nested {
+    fn collect(&mut self, data: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+        let list = data.is_instance_of::<PyList>() || data.is_instance_of::<PyTuple>();
+        if depth == self.shape.len() && !list {
+            if let Ok(tensor) = data.cast::<PyTensor>() {
+                let tensor = tensor.get().get();
+                self.dtype = Some(self.dtype.map_or(tensor.dtype(), |dtype| dtype.promote(tensor.dtype())));
+                self.values.push(tensor.array().item().map_err(to_py)?);
+                return Ok(());
+            }
+            if let Some(value) = scalar(data)? {
+                self.values.push(value);
+                return Ok(());
+            }
+            return Err(DTypeError::new_err(format!("tensor: expected numbers in the list, found {}", data.get_type().name()?)));
+        }
+        let want = self.shape.get(depth).copied();
+        let have = if list { Some(data.len()?) } else { None };
+        if want != have {
+            let show = |n: Option<usize>| n.map_or_else(|| "a number".to_owned(), |n| format!("a list of {n}"));
+            return Err(PyValueError::new_err(format!(
+                "tensor: the nested lists are ragged: at depth {depth} expected {}, found {}",
+                show(want), show(have)
+            )));
+        }
+        for item in data.try_iter()? {
+            self.collect(&item?, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> PyResult<Tensor> {
+        let of_numbers = self.values.iter().map(|value| value.default_dtype()).max().unwrap_or(DType::F32);
+        let dtype = self.dtype.map_or(of_numbers, |dtype| dtype.promote(of_numbers));
+        let (values, shape) = (&self.values, &self.shape);
+        let int = |value: &Scalar| match *value {
+            Scalar::Bool(value) => i64::from(value),
+            Scalar::Int(value) => value,
+            #[allow(clippy::cast_possible_truncation, reason = "no float is in the list where this is called")]
+            Scalar::Float(value) => value as i64,
+        };
+        guarded(|| {
+            if dtype.is_float() {
+                let wide = Array::build("tensor", shape, |out: &mut [f64]| {
+                    out.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_f64());
+                    Ok(())
+                })?;
+                return Ok(wide.cast("tensor", dtype)?.into());
+            }
+            let wide = Array::build("tensor", shape, |out: &mut [i64]| {
+                out.iter_mut().zip(values).for_each(|(place, value)| *place = int(value));
+                Ok(())
+            })?;
+            Ok(wide.cast("tensor", dtype)?.into())
+        })
+    }
+}
+
+/// A new tensor with a copy of ``data``: a number, nested lists of numbers, an array or a tensor.
+///
+/// Without ``dtype``: float32 for Python floats, int64 for ints, bool for bools, and the dtype of an array. Raises
+/// ValueError for ragged lists and DTypeError for what is not numbers.
+///
+/// >>> dlcore.tensor([[1, 2], [3, 4]], dtype=dlcore.float32)
+/// tensor([[1., 2.],
+///         [3., 4.]])
+#[pyfunction]
+#[pyo3(signature = (data, *, dtype = None, device = None, requires_grad = false))]
+fn tensor(
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    dtype: Option<DTypeArg>,
+    device: Option<&str>,
+    requires_grad: bool,
+) -> Out {
+    on_cpu(device)?;
+    let found = from_data(data)?;
+    let dtype = dtype.map_or(found.dtype(), |dtype| dtype.0);
+    let own = enter(py, found.numel(), || {
+        if dtype == found.dtype() { Ok(Tensor::from(found.array().copy("tensor")?)) } else { ops::cast(&found, dtype) }
+    })?;
+    finish(own, requires_grad)
+}
+
+/// As ``tensor``, but sharing the memory of an array or tensor where the dtype allows it.
+///
+/// >>> dlcore.as_tensor([1.0, 2.0])
+/// tensor([1., 2.])
+#[pyfunction]
+#[pyo3(signature = (data, dtype = None, device = None))]
+fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<&str>) -> Out {
+    on_cpu(device)?;
+    if let Ok(tensor) = data.cast::<PyTensor>() {
+        let tensor = tensor.get().get();
+        return guarded(|| ops::cast(&tensor, dtype.map_or(tensor.dtype(), |dtype| dtype.0))).map(PyTensor::from);
+    }
+    let shared = from_buffer("as_tensor", data, true)?;
+    let found = shared.map_or_else(|| from_data(data), Ok)?;
+    guarded(|| ops::cast(&found, dtype.map_or(found.dtype(), |dtype| dtype.0))).map(PyTensor::from)
+}
+
+fn on_cpu(device: Option<&str>) -> PyResult<()> {
+    match device {
+        None | Some("cpu") => Ok(()),
+        Some(name) => Err(PyValueError::new_err(format!("dlcore computes on the CPU: there is no device {name:?}"))),
+    }
+}
+
+macro_rules! filled {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal, $value:expr;)*) => { $(
+        $(#[$doc])*
+        #[pyfunction]
+        #[pyo3(signature = (*size, dtype = None, device = None, requires_grad = false))]
+        fn $name(
+            py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool,
+        ) -> Out {
+            on_cpu(device)?;
+            let shape = self::size($text, size)?;
+            let made = enter(py, usize::MAX, || Ok(Array::full($text, &shape, $value, float_or(dtype))?.into()))?;
+            finish(made, requires_grad)
+        }
+
+        #[doc = $like_doc]
+        #[pyfunction]
+        #[pyo3(signature = (input, *, dtype = None, requires_grad = false))]
+        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+            let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
+            let made = enter(py, input.0.numel(), || Ok(Array::full($text, input.0.shape(), $value, dtype)?.into()))?;
+            finish(made, requires_grad)
+        }
+    )* };
+}
+
+filled! {
+    /// A tensor of zeros; float32 unless ``dtype`` is given.
+    ///
+    /// >>> dlcore.zeros(2, 2)
+    /// tensor([[0., 0.],
+    ///         [0., 0.]])
+    zeros, "zeros", zeros_like,
+        "Zeros in the shape and dtype of ``input``.\n\n>>> dlcore.zeros_like(dlcore.tensor([1, 2]))\ntensor([0, 0])", Scalar::Int(0);
+    /// A tensor of ones; float32 unless ``dtype`` is given.
+    ///
+    /// >>> dlcore.ones(3)
+    /// tensor([1., 1., 1.])
+    ones, "ones", ones_like,
+        "Ones in the shape and dtype of ``input``.\n\n>>> dlcore.ones_like(dlcore.tensor([1.5, 2.5]))\ntensor([1., 1.])", Scalar::Int(1);
+    /// A tensor to be filled. dlcore fills it with zeros: what a program prints must not depend on old memory.
+    ///
+    /// >>> dlcore.empty(2, 3).shape
+    /// (2, 3)
+    empty, "empty", empty_like,
+        "A tensor to be filled, in the shape and dtype of ``input``.\n\n>>> dlcore.empty_like(dlcore.zeros(2)).shape\n(2,)", Scalar::Int(0);
+}
+
+/// A tensor of ``size`` with every element ``fill_value``, in the value's dtype unless ``dtype`` is given.
+///
+/// >>> dlcore.full((2,), 1.5)
+/// tensor([1.5000, 1.5000])
+#[pyfunction]
+#[pyo3(signature = (size, fill_value, *, dtype = None, requires_grad = false))]
+fn full(py: Python<'_>, size: Ints, fill_value: Number, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+    let shape = size.sizes("full")?;
+    let made = enter(py, usize::MAX, || creation::full(&shape, fill_value.0, dtype.map(|dtype| dtype.0)))?;
+    finish(made, requires_grad)
+}
+
+/// Every element ``fill_value``, in the shape and dtype of ``input``.
+///
+/// >>> dlcore.full_like(dlcore.zeros(2), 3)
+/// tensor([3., 3.])
+#[pyfunction]
+#[pyo3(signature = (input, fill_value, *, dtype = None, requires_grad = false))]
+fn full_like(py: Python<'_>, input: Arg, fill_value: Number, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+    let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
+    let made = enter(py, input.0.numel(), || creation::full(input.0.shape(), fill_value.0, Some(dtype)))?;
+    finish(made, requires_grad)
+}
+
+/// ``start``, ``start + step``, ... below ``end``; int64 if all are ints, float32 otherwise.
+///
+/// >>> dlcore.arange(3)
+/// tensor([0, 1, 2])
+#[pyfunction]
+#[pyo3(signature = (start, end = None, step = None, *, dtype = None, requires_grad = false))]
+fn arange(
+    py: Python<'_>,
+    start: Number,
+    end: Option<Number>,
+    step: Option<Number>,
+    dtype: Option<DTypeArg>,
+    requires_grad: bool,
+) -> Out {
+    let (start, end) = match end {
+        Some(end) => (start.0, end.0),
+        None => (Scalar::Int(0), start.0),
+    };
+    let step = step.map_or(Scalar::Int(1), |step| step.0);
+    finish(enter(py, usize::MAX, || creation::arange(start, end, step, dtype.map(|dtype| dtype.0)))?, requires_grad)
+}
+
+/// ``steps`` equally spaced numbers from ``start`` to ``end``, both included.
+///
+/// >>> dlcore.linspace(0, 1, 5)
+/// tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+#[pyfunction]
+#[pyo3(signature = (start, end, steps, *, dtype = None, requires_grad = false))]
+fn linspace(start: Number, end: Number, steps: usize, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+    let made = guarded(|| creation::linspace(start.0.to_f64(), end.0.to_f64(), steps, float_or(dtype)))?;
+    finish(made, requires_grad)
+}
+
+/// The ``n`` by ``m`` matrix with ones on the diagonal; ``m`` is ``n`` where it is missing.
+///
+/// >>> dlcore.eye(2)
+/// tensor([[1., 0.],
+///         [0., 1.]])
+#[pyfunction]
+#[pyo3(signature = (n, m = None, *, dtype = None, requires_grad = false))]
+fn eye(n: usize, m: Option<usize>, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+    finish(guarded(|| creation::eye(n, m.unwrap_or(n), float_or(dtype)))?, requires_grad)
+}
+
+/// A source of random numbers: ``Generator(seed)``. The same seed gives the same numbers for any number of threads
+/// and on every instruction set (Philox4x32-10, Salmon et al. 2011).
+///
+/// >>> a = dlcore.rand(2, generator=dlcore.Generator(7))
+/// >>> b = dlcore.rand(2, generator=dlcore.Generator(7))
+/// >>> dlcore.equal(a, b)
+/// True
+#[pyclass(frozen, name = "Generator", module = "dlcore")]
+pub struct PyGenerator(Arc<Generator>);
+
+#[pymethods]
+impl PyGenerator {
+    #[new]
+    #[pyo3(signature = (seed = 0))]
+    fn new(seed: u64) -> Self {
+        Self(Arc::new(Generator::new(seed)))
+    }
+
+    /// Starts again from ``seed``; returns the generator.
+    fn manual_seed(slf: Bound<'_, Self>, seed: u64) -> Bound<'_, Self> {
+        slf.get().0.manual_seed(seed);
+        slf
+    }
+}
+
+/// Runs `body` with the generator given, or the default one.
+fn with_generator<R>(generator: Option<&Bound<'_, PyGenerator>>, body: impl FnOnce(&Generator) -> R) -> R {
+    match generator {
+        Some(generator) => body(&generator.get().0),
+        None => body(random::default_generator()),
+    }
+}
+
+/// Starts the default source of random numbers again from ``seed``.
+///
+/// >>> dlcore.manual_seed(0)
+/// >>> a = dlcore.rand(3)
+/// >>> dlcore.manual_seed(0)
+/// >>> dlcore.equal(a, dlcore.rand(3))
+/// True
+#[pyfunction]
+fn manual_seed(seed: u64) {
+    random::manual_seed(seed);
+}
+
+macro_rules! drawn {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal => $draw:expr;)*) => { $(
+        $(#[$doc])*
+        #[pyfunction]
+        #[pyo3(signature = (*size, generator = None, dtype = None, requires_grad = false))]
+        fn $name(
+            py: Python<'_>, size: &Bound<'_, PyTuple>, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>,
+            requires_grad: bool,
+        ) -> Out {
+            let shape = self::size($text, size)?;
+            let made = with_generator(generator, |generator| {
+                enter(py, usize::MAX, || $draw(generator, &shape, float_or(dtype)))
+            })?;
+            finish(made, requires_grad)
+        }
+
+        #[doc = $like_doc]
+        #[pyfunction]
+        #[pyo3(signature = (input, *, dtype = None, requires_grad = false))]
+        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+            let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
+            let made = enter(py, usize::MAX, || $draw(random::default_generator(), input.0.shape(), dtype))?;
+            finish(made, requires_grad)
+        }
+    )* };
+}
+
+drawn! {
+    /// Random numbers, uniform from 0 up to 1.
+    ///
+    /// >>> dlcore.rand(2, 3).shape
+    /// (2, 3)
+    rand, "rand", rand_like, "Uniform random numbers in the shape and dtype of ``input``.\n\n>>> dlcore.rand_like(dlcore.zeros(2)).shape\n(2,)" => random::rand;
+    /// Random numbers, normal with mean 0 and variance 1.
+    ///
+    /// >>> dlcore.randn(2, 3).shape
+    /// (2, 3)
+    randn, "randn", randn_like, "Normal random numbers in the shape and dtype of ``input``.\n\n>>> dlcore.randn_like(dlcore.zeros(2)).shape\n(2,)" => random::randn;
+}
+
+/// Random integers from ``low`` (0 where it is missing) up to, not including, ``high``.
+///
+/// >>> dlcore.randint(0, 10, (2, 3)).dtype
+/// dlcore.int64
+#[pyfunction]
+#[pyo3(signature = (low, high = None, size = None, *, generator = None, dtype = None))]
+fn randint(
+    py: Python<'_>,
+    low: i64,
+    high: Option<&Bound<'_, PyAny>>,
+    size: Option<Ints>,
+    generator: Option<&Bound<'_, PyGenerator>>,
+    dtype: Option<DTypeArg>,
+) -> Out {
+    // randint(high, size) and randint(low, high, size): the second argument decides.
+    let (low, high, size) = match (high, size) {
+        (Some(high), Some(size)) => (low, high.extract()?, size),
+        (Some(size), None) => (0, low, size.extract()?),
+        (None, Some(size)) => (0, low, size),
+        (None, None) => return Err(PyValueError::new_err("randint: size is missing")),
+    };
+    let shape = size.sizes("randint")?;
+    let dtype = dtype.map_or(DType::I64, |dtype| dtype.0);
+    with_generator(generator, |generator| {
+        enter(py, usize::MAX, || random::randint(generator, low, high, &shape, dtype)).map(PyTensor::from)
+    })
+}
+
+/// A random permutation of the integers from 0 up to ``n``.
+///
+/// >>> sorted(dlcore.randperm(4).tolist())
+/// [0, 1, 2, 3]
+#[pyfunction]
+#[pyo3(signature = (n, *, generator = None))]
+fn randperm(py: Python<'_>, n: usize, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
+    with_generator(generator, |generator| enter(py, n, || random::randperm(generator, n)).map(PyTensor::from))
+}
+
+/// One where a random number falls below the probability in ``input``, zero elsewhere.
+///
+/// >>> dlcore.bernoulli(dlcore.tensor([0.0, 1.0]))
+/// tensor([0., 1.])
+#[pyfunction]
+#[pyo3(signature = (input, *, generator = None))]
+fn bernoulli(py: Python<'_>, input: Arg, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
+    with_generator(generator, |generator| {
+        enter(py, input.0.numel(), || random::bernoulli(generator, &input.0)).map(PyTensor::from)
+    })
+}
+
+#[pymethods]
+impl PyTensor {
+    /// Fills with random numbers, uniform from ``from`` up to ``to``, in place.
+    #[pyo3(signature = (from = 0.0, to = 1.0, *, generator = None))]
+    fn uniform_<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        from: f64,
+        to: f64,
+        generator: Option<&Bound<'py, PyGenerator>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let x = slf.get().get();
+        let value = with_generator(generator, |generator| {
+            enter(py, x.numel(), || random::uniform(generator, x.shape(), from, to, x.dtype()))
+        })?;
+        slf.get().write("uniform_", &value)?;
+        Ok(slf)
+    }
+
+    /// Fills with random numbers, normal with the given mean and standard deviation, in place.
+    #[pyo3(signature = (mean = 0.0, std = 1.0, *, generator = None))]
+    fn normal_<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        mean: f64,
+        std: f64,
+        generator: Option<&Bound<'py, PyGenerator>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let x = slf.get().get();
+        let value = with_generator(generator, |generator| {
+            enter(py, x.numel(), || random::normal(generator, x.shape(), mean, std, x.dtype()))
+        })?;
+        slf.get().write("normal_", &value)?;
+        Ok(slf)
+    }
+
+    /// A tensor of zeros in this dtype.
+    #[pyo3(signature = (*size, dtype = None))]
+    fn new_zeros(&self, py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>) -> PyResult<Self> {
+        zeros(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), None, false)
+    }
+
+    /// A tensor of ones in this dtype.
+    #[pyo3(signature = (*size, dtype = None))]
+    fn new_ones(&self, py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>) -> PyResult<Self> {
+        ones(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), None, false)
+    }
+}
+
+/// Registers the class and the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    macro_rules! add {
+        ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
+    }
+    module.add_class::<PyGenerator>()?;
+    add!(tensor as_tensor zeros zeros_like ones ones_like empty empty_like full full_like arange linspace eye
+         manual_seed rand rand_like randn randn_like randint randperm bernoulli);
+    Ok(())
+}

@@ -1,0 +1,522 @@
+//! Functions of one or two tensors that are also methods: two names of one thing, written once.
+
+#![allow(unsafe_op_in_unsafe_fn, reason = "PyO3's expansion of paired operators, seen through the macros here")]
+
+use crate::convert::{Arg, Number, Operand};
+use crate::enter::enter;
+use crate::tensor::PyTensor;
+use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::PyNotImplementedError;
+use pyo3::prelude::*;
+use pyo3::types::PyNotImplemented;
+
+/// Applies `op` to one tensor.
+#[inline]
+fn one(py: Python<'_>, x: &Tensor, op: impl FnOnce(&Tensor) -> Result<Tensor> + Send) -> PyResult<PyTensor> {
+    enter(py, x.numel(), || op(x)).map(PyTensor::from)
+}
+
+/// Applies `op` to two operands.
+#[inline]
+fn two(
+    py: Python<'_>,
+    a: Operand,
+    b: Operand,
+    op: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor> + Send,
+) -> PyResult<PyTensor> {
+    let (a, b) = Operand::pair(a, b)?;
+    enter(py, a.numel().max(b.numel()), || op(&a, &b)).map(PyTensor::from)
+}
+
+macro_rules! unary {
+    ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            fn $name(py: Python<'_>, input: Arg) -> PyResult<PyTensor> {
+                one(py, &input.0, $op)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                fn $name(&self, py: Python<'_>) -> PyResult<Self> {
+                    one(py, &self.get(), $op)
+                }
+            )*
+        }
+
+        fn register_unary(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+unary! {
+    /// ``e`` to the power of each element.
+    ///
+    /// >>> dlcore.exp(dlcore.tensor([0.0, 1.0]))
+    /// tensor([1.0000, 2.7183])
+    exp, "See ``dlcore.exp``." => ops::exp;
+    /// Natural logarithm of each element; NaN below zero.
+    ///
+    /// >>> dlcore.log(dlcore.tensor([1.0, 10.0]))
+    /// tensor([0.0000, 2.3026])
+    log, "See ``dlcore.log``." => ops::log;
+    /// Square root of each element; NaN below zero.
+    ///
+    /// >>> dlcore.sqrt(dlcore.tensor([4.0, 9.0]))
+    /// tensor([2., 3.])
+    sqrt, "See ``dlcore.sqrt``." => ops::sqrt;
+    /// One over the square root of each element.
+    ///
+    /// >>> dlcore.rsqrt(dlcore.tensor([4.0]))
+    /// tensor([0.5000])
+    rsqrt, "See ``dlcore.rsqrt``." => ops::rsqrt;
+    /// Sine of each element, in radians.
+    ///
+    /// >>> dlcore.sin(dlcore.tensor([0.0]))
+    /// tensor([0.])
+    sin, "See ``dlcore.sin``." => ops::sin;
+    /// Cosine of each element, in radians.
+    ///
+    /// >>> dlcore.cos(dlcore.tensor([0.0]))
+    /// tensor([1.])
+    cos, "See ``dlcore.cos``." => ops::cos;
+    /// Hyperbolic tangent of each element.
+    ///
+    /// >>> dlcore.tanh(dlcore.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 0.7616])
+    tanh, "See ``dlcore.tanh``." => ops::tanh;
+    /// ``1 / (1 + exp(-x))`` of each element.
+    ///
+    /// >>> dlcore.sigmoid(dlcore.tensor([0.0]))
+    /// tensor([0.5000])
+    sigmoid, "See ``dlcore.sigmoid``." => ops::sigmoid;
+    /// ``max(x, 0)`` of each element; NaN stays NaN.
+    ///
+    /// >>> dlcore.relu(dlcore.tensor([-1.0, 2.0]))
+    /// tensor([0., 2.])
+    relu, "See ``dlcore.relu``." => ops::relu;
+    /// ``x * sigmoid(x)`` of each element (Elfwing et al. 2017).
+    ///
+    /// >>> dlcore.silu(dlcore.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 0.7311])
+    silu, "See ``dlcore.silu``." => ops::silu;
+    /// Absolute value of each element.
+    ///
+    /// >>> dlcore.abs(dlcore.tensor([-1.5, 2.0]))
+    /// tensor([1.5000, 2.0000])
+    abs, "See ``dlcore.abs``." => ops::abs;
+    /// -1, 0 or 1 by the sign of each element.
+    ///
+    /// >>> dlcore.sign(dlcore.tensor([-3.0, 0.0, 2.0]))
+    /// tensor([-1.,  0.,  1.])
+    sign, "See ``dlcore.sign``." => ops::sign;
+    /// Each element times itself.
+    ///
+    /// >>> dlcore.square(dlcore.tensor([3.0]))
+    /// tensor([9.])
+    square, "See ``dlcore.square``." => ops::square;
+    /// One over each element.
+    ///
+    /// >>> dlcore.reciprocal(dlcore.tensor([4.0]))
+    /// tensor([0.2500])
+    reciprocal, "See ``dlcore.reciprocal``." => ops::reciprocal;
+    /// The largest integer that is not above each element.
+    ///
+    /// >>> dlcore.floor(dlcore.tensor([1.5, -1.5]))
+    /// tensor([ 1., -2.])
+    floor, "See ``dlcore.floor``." => ops::floor;
+    /// The smallest integer that is not below each element.
+    ///
+    /// >>> dlcore.ceil(dlcore.tensor([1.5, -1.5]))
+    /// tensor([ 2., -1.])
+    ceil, "See ``dlcore.ceil``." => ops::ceil;
+    /// The nearest integer of each element, halves to the even one.
+    ///
+    /// >>> dlcore.round(dlcore.tensor([0.5, 1.5]))
+    /// tensor([0., 2.])
+    round, "See ``dlcore.round``." => ops::round;
+    /// Each element without its fraction.
+    ///
+    /// >>> dlcore.trunc(dlcore.tensor([1.5, -1.5]))
+    /// tensor([ 1., -1.])
+    trunc, "See ``dlcore.trunc``." => ops::trunc;
+    /// The error function of each element.
+    ///
+    /// >>> dlcore.erf(dlcore.tensor([0.0, 1.0]))
+    /// tensor([0.0000, 0.8427])
+    erf, "See ``dlcore.erf``." => ops::erf;
+    /// ``exp(x) - 1`` of each element, exact near zero.
+    ///
+    /// >>> dlcore.expm1(dlcore.tensor([0.0]))
+    /// tensor([0.])
+    expm1, "See ``dlcore.expm1``." => ops::expm1;
+    /// ``log(1 + x)`` of each element, exact near zero.
+    ///
+    /// >>> dlcore.log1p(dlcore.tensor([0.0]))
+    /// tensor([0.])
+    log1p, "See ``dlcore.log1p``." => ops::log1p;
+    /// The negative of each element.
+    ///
+    /// >>> dlcore.neg(dlcore.tensor([1.0, -2.0]))
+    /// tensor([-1.,  2.])
+    neg, "See ``dlcore.neg``." => ops::neg;
+    /// Whether each element is NaN.
+    ///
+    /// >>> dlcore.isnan(dlcore.tensor([1.0, float("nan")]))
+    /// tensor([False,  True])
+    isnan, "See ``dlcore.isnan``." => ops::isnan;
+    /// Whether each element is infinite.
+    ///
+    /// >>> dlcore.isinf(dlcore.tensor([1.0, float("inf")]))
+    /// tensor([False,  True])
+    isinf, "See ``dlcore.isinf``." => ops::isinf;
+    /// Whether each element is neither infinite nor NaN.
+    ///
+    /// >>> dlcore.isfinite(dlcore.tensor([1.0, float("inf")]))
+    /// tensor([ True, False])
+    isfinite, "See ``dlcore.isfinite``." => ops::isfinite;
+    /// The negation of each truth value; numbers are true where they are not zero.
+    ///
+    /// >>> dlcore.logical_not(dlcore.tensor([True, False]))
+    /// tensor([False,  True])
+    logical_not, "See ``dlcore.logical_not``." => ops::logical_not;
+}
+
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            fn $name(py: Python<'_>, input: Operand, other: Operand) -> PyResult<PyTensor> {
+                two(py, input, other, $op)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                fn $name(&self, py: Python<'_>, other: Operand) -> PyResult<Self> {
+                    two(py, Operand::Tensor(self.get()), other, $op)
+                }
+            )*
+        }
+
+        fn register_binary(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+binary! {
+    /// ``input * other``, broadcast.
+    ///
+    /// >>> dlcore.mul(dlcore.tensor([1.0, 2.0]), 3)
+    /// tensor([3., 6.])
+    mul, "See ``dlcore.mul``." => ops::mul;
+    /// ``input / other``, broadcast; integers divide as float32.
+    ///
+    /// >>> dlcore.div(dlcore.tensor([1, 2]), 2)
+    /// tensor([0.5000, 1.0000])
+    div, "See ``dlcore.div``." => ops::div;
+    /// ``input // other``, rounded down, broadcast.
+    ///
+    /// >>> dlcore.floor_divide(dlcore.tensor([7, -7]), 2)
+    /// tensor([ 3, -4])
+    floor_divide, "See ``dlcore.floor_divide``." => ops::floor_divide;
+    /// ``input % other`` with the sign of ``other``, broadcast.
+    ///
+    /// >>> dlcore.remainder(dlcore.tensor([7, -7]), 3)
+    /// tensor([1, 2])
+    remainder, "See ``dlcore.remainder``." => ops::remainder;
+    /// ``input ** other``, broadcast.
+    ///
+    /// >>> dlcore.pow(dlcore.tensor([2.0, 3.0]), 2)
+    /// tensor([4., 9.])
+    pow, "See ``dlcore.pow``." => ops::pow;
+    /// The larger of each pair, NaN if either is.
+    ///
+    /// >>> dlcore.maximum(dlcore.tensor([1.0, 4.0]), dlcore.tensor([3.0, 2.0]))
+    /// tensor([3., 4.])
+    maximum, "See ``dlcore.maximum``." => ops::maximum;
+    /// The smaller of each pair, NaN if either is.
+    ///
+    /// >>> dlcore.minimum(dlcore.tensor([1.0, 4.0]), dlcore.tensor([3.0, 2.0]))
+    /// tensor([1., 2.])
+    minimum, "See ``dlcore.minimum``." => ops::minimum;
+    /// Whether the elements of each pair are equal.
+    ///
+    /// >>> dlcore.eq(dlcore.tensor([1, 2]), 2)
+    /// tensor([False,  True])
+    eq, "See ``dlcore.eq``." => ops::eq;
+    /// Whether the elements of each pair differ.
+    ///
+    /// >>> dlcore.ne(dlcore.tensor([1, 2]), 2)
+    /// tensor([ True, False])
+    ne, "See ``dlcore.ne``." => ops::ne;
+    /// Whether the first of each pair is less.
+    ///
+    /// >>> dlcore.lt(dlcore.tensor([1, 2]), 2)
+    /// tensor([ True, False])
+    lt, "See ``dlcore.lt``." => ops::lt;
+    /// Whether the first of each pair is less or equal.
+    ///
+    /// >>> dlcore.le(dlcore.tensor([1, 3]), 2)
+    /// tensor([ True, False])
+    le, "See ``dlcore.le``." => ops::le;
+    /// Whether the first of each pair is greater.
+    ///
+    /// >>> dlcore.gt(dlcore.tensor([1, 3]), 2)
+    /// tensor([False,  True])
+    gt, "See ``dlcore.gt``." => ops::gt;
+    /// Whether the first of each pair is greater or equal.
+    ///
+    /// >>> dlcore.ge(dlcore.tensor([1, 2]), 2)
+    /// tensor([False,  True])
+    ge, "See ``dlcore.ge``." => ops::ge;
+    /// Whether both of each pair are true.
+    ///
+    /// >>> dlcore.logical_and(dlcore.tensor([True, False]), True)
+    /// tensor([ True, False])
+    logical_and, "See ``dlcore.logical_and``." => ops::logical_and;
+    /// Whether either of each pair is true.
+    ///
+    /// >>> dlcore.logical_or(dlcore.tensor([True, False]), False)
+    /// tensor([ True, False])
+    logical_or, "See ``dlcore.logical_or``." => ops::logical_or;
+    /// Whether exactly one of each pair is true.
+    ///
+    /// >>> dlcore.logical_xor(dlcore.tensor([True, False]), True)
+    /// tensor([False,  True])
+    logical_xor, "See ``dlcore.logical_xor``." => ops::logical_xor;
+    /// Matrix product: of matrices, vectors, and batches of matrices, which broadcast.
+    ///
+    /// >>> dlcore.matmul(dlcore.tensor([[1.0, 2.0]]), dlcore.tensor([[3.0], [4.0]]))
+    /// tensor([[11.]])
+    matmul, "See ``dlcore.matmul``." => ops::matmul;
+}
+
+/// ``input + alpha * other``, broadcast.
+///
+/// >>> dlcore.add(dlcore.tensor([1.0, 2.0]), 1, alpha=2)
+/// tensor([3., 4.])
+#[pyfunction]
+#[pyo3(signature = (input, other, *, alpha = None))]
+fn add(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) -> PyResult<PyTensor> {
+    two(py, input, scaled(py, other, alpha)?, ops::add)
+}
+
+/// ``input - alpha * other``, broadcast.
+///
+/// >>> dlcore.sub(dlcore.tensor([1.0, 2.0]), 1)
+/// tensor([0., 1.])
+#[pyfunction]
+#[pyo3(signature = (input, other, *, alpha = None))]
+fn sub(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) -> PyResult<PyTensor> {
+    two(py, input, scaled(py, other, alpha)?, ops::sub)
+}
+
+fn scaled(py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Operand> {
+    let Some(Number(alpha)) = alpha else { return Ok(other) };
+    let product = two(py, other, Operand::Scalar(alpha), ops::mul)?;
+    Ok(Operand::Tensor(product.get()))
+}
+
+/// An operator's operand: `None` where the type is foreign, so that Python tries the other side.
+fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
+    if let Ok(tensor) = object.cast::<PyTensor>() {
+        return Ok(Some(Operand::Tensor(tensor.get().get())));
+    }
+    Ok(crate::convert::scalar(object)?.map(Operand::Scalar))
+}
+
+macro_rules! operators {
+    ($($forward:ident, $reverse:ident => $op:expr;)*) => {
+        #[pymethods]
+        impl PyTensor {
+            $(
+                fn $forward<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+                    match operand(other)? {
+                        Some(other) => new(py, two(py, Operand::Tensor(self.get()), other, $op)?),
+                        None => Ok(PyNotImplemented::get(py).to_owned().into_any()),
+                    }
+                }
+
+                fn $reverse<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+                    match operand(other)? {
+                        Some(other) => new(py, two(py, other, Operand::Tensor(self.get()), $op)?),
+                        None => Ok(PyNotImplemented::get(py).to_owned().into_any()),
+                    }
+                }
+            )*
+        }
+    };
+}
+
+operators! {
+    __add__, __radd__ => ops::add;
+    __sub__, __rsub__ => ops::sub;
+    __mul__, __rmul__ => ops::mul;
+    __truediv__, __rtruediv__ => ops::div;
+    __floordiv__, __rfloordiv__ => ops::floor_divide;
+    __mod__, __rmod__ => ops::remainder;
+    __matmul__, __rmatmul__ => ops::matmul;
+    __and__, __rand__ => |a: &Tensor, b: &Tensor| truths("&", a, b, ops::logical_and);
+    __or__, __ror__ => |a: &Tensor, b: &Tensor| truths("|", a, b, ops::logical_or);
+    __xor__, __rxor__ => |a: &Tensor, b: &Tensor| truths("^", a, b, ops::logical_xor);
+}
+
+/// `&`, `|`, `^` and `~` are logic on bool tensors.
+fn truths(op: &str, a: &Tensor, b: &Tensor, logic: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match [a, b].into_iter().find(|t| t.dtype() != DType::Bool) {
+        None => logic(a, b),
+        Some(t) => Err(Error::dtype(op, format_args!("expected bool tensors, got {}; compare first, as in (x > 0) & (x < 1)", t.dtype()))),
+    }
+}
+
+fn new(py: Python<'_>, tensor: PyTensor) -> PyResult<Bound<'_, PyAny>> {
+    Ok(Bound::new(py, tensor)?.into_any())
+}
+
+#[pymethods]
+impl PyTensor {
+    /// See ``dlcore.add``.
+    #[pyo3(signature = (other, *, alpha = None))]
+    fn add(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
+        two(py, Operand::Tensor(self.get()), scaled(py, other, alpha)?, ops::add)
+    }
+
+    /// See ``dlcore.sub``.
+    #[pyo3(signature = (other, *, alpha = None))]
+    fn sub(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
+        two(py, Operand::Tensor(self.get()), scaled(py, other, alpha)?, ops::sub)
+    }
+
+    fn __neg__(&self, py: Python<'_>) -> PyResult<Self> {
+        one(py, &self.get(), ops::neg)
+    }
+
+    fn __pos__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __abs__(&self, py: Python<'_>) -> PyResult<Self> {
+        one(py, &self.get(), ops::abs)
+    }
+
+    fn __invert__(&self, py: Python<'_>) -> PyResult<Self> {
+        one(py, &self.get(), |x: &Tensor| truths("~", x, x, |x, _| ops::logical_not(x)))
+    }
+
+    fn __pow__<'py>(
+        &self,
+        py: Python<'py>,
+        other: &Bound<'py, PyAny>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if modulo.is_some() {
+            return Err(PyNotImplementedError::new_err("pow() of tensors takes no modulus"));
+        }
+        match operand(other)? {
+            Some(other) => new(py, two(py, Operand::Tensor(self.get()), other, ops::pow)?),
+            None => Ok(PyNotImplemented::get(py).to_owned().into_any()),
+        }
+    }
+
+    fn __rpow__<'py>(
+        &self,
+        py: Python<'py>,
+        other: &Bound<'py, PyAny>,
+        _modulo: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match operand(other)? {
+            Some(other) => new(py, two(py, other, Operand::Tensor(self.get()), ops::pow)?),
+            None => Ok(PyNotImplemented::get(py).to_owned().into_any()),
+        }
+    }
+
+    fn __richcmp__<'py>(
+        &self,
+        py: Python<'py>,
+        other: &Bound<'py, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(other) = operand(other)? else {
+            return Ok(PyNotImplemented::get(py).to_owned().into_any());
+        };
+        let compare = match op {
+            CompareOp::Lt => ops::lt,
+            CompareOp::Le => ops::le,
+            CompareOp::Eq => ops::eq,
+            CompareOp::Ne => ops::ne,
+            CompareOp::Gt => ops::gt,
+            CompareOp::Ge => ops::ge,
+        };
+        new(py, two(py, Operand::Tensor(self.get()), other, compare)?)
+    }
+}
+
+macro_rules! in_place {
+    ($($name:ident, $augmented:ident, $text:literal, $doc:literal => $op:expr;)*) => {
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $doc]
+                fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>, other: Operand) -> PyResult<Bound<'py, Self>> {
+                    let value = two(py, Operand::Tensor(slf.get().get()), other, $op)?.get();
+                    slf.get().write($text, &value)?;
+                    Ok(slf)
+                }
+
+                fn $augmented(slf: &Bound<'_, Self>, py: Python<'_>, other: Operand) -> PyResult<()> {
+                    Self::$name(slf.clone(), py, other).map(|_| ())
+                }
+            )*
+        }
+    };
+}
+
+in_place! {
+    add_, __iadd__, "add_", "``self += other``, in place." => ops::add;
+    sub_, __isub__, "sub_", "``self -= other``, in place." => ops::sub;
+    mul_, __imul__, "mul_", "``self *= other``, in place." => ops::mul;
+    div_, __itruediv__, "div_", "``self /= other``, in place." => ops::div;
+}
+
+#[pymethods]
+impl PyTensor {
+    /// Writes the elements of ``src``, broadcast and converted, into this tensor.
+    fn copy_<'py>(slf: Bound<'py, Self>, src: Arg) -> PyResult<Bound<'py, Self>> {
+        let value = dlcore_core::ops::cast(&src.0, slf.get().get().dtype()).map_err(crate::enter::to_py)?;
+        slf.get().write("copy_", &value)?;
+        Ok(slf)
+    }
+
+    /// Writes ``value`` into every element.
+    fn fill_<'py>(slf: Bound<'py, Self>, value: Number) -> PyResult<Bound<'py, Self>> {
+        let value = crate::convert::scalar_tensor(value.0, slf.get().get().dtype())?;
+        slf.get().write("fill_", &value)?;
+        Ok(slf)
+    }
+
+    /// Writes zero into every element.
+    fn zero_<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        Self::fill_(slf, Number(Scalar::Int(0)))
+    }
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_unary(module)?;
+    register_binary(module)?;
+    module.add_function(wrap_pyfunction!(add, module)?)?;
+    module.add_function(wrap_pyfunction!(sub, module)?)
+}

@@ -1,0 +1,250 @@
+//! `x[...]`, read and written: ints, slices, None, Ellipsis, masks and index tensors, as numpy and torch read them.
+
+use crate::convert::Operand;
+use crate::enter::{enter, guarded, to_py};
+use crate::tensor::PyTensor;
+use dlcore_core::layout::{Dims, Show};
+use dlcore_core::{Array, DType, Error, Result, Tensor, ops};
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyTuple};
+
+/// One entry of an index.
+enum Item {
+    Int(isize),
+    Slice { start: Option<isize>, stop: Option<isize>, step: isize },
+    NewAxis,
+    Ellipsis,
+    Tensor(Tensor),
+}
+
+fn parse(key: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
+    match key.cast::<PyTuple>() {
+        Ok(items) => items.iter().map(|item| parse_item(&item)).collect(),
+        Err(_) => Ok(vec![parse_item(key)?]),
+    }
+}
+
+fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
+    if item.is_none() {
+        return Ok(Item::NewAxis);
+    }
+    if item.is_instance_of::<PyEllipsis>() {
+        return Ok(Item::Ellipsis);
+    }
+    if let Ok(slice) = item.cast::<PySlice>() {
+        let part = |name: &str| -> PyResult<Option<isize>> {
+            let value = slice.getattr(name)?;
+            if value.is_none() { Ok(None) } else { value.call_method0("__index__")?.extract().map(Some) }
+        };
+        let step = part("step")?.unwrap_or(1);
+        if step == 0 {
+            return Err(to_py(Error::value("index", "a slice's step must not be zero")));
+        }
+        return Ok(Item::Slice { start: part("start")?, stop: part("stop")?, step });
+    }
+    if let Ok(tensor) = item.cast::<PyTensor>() {
+        let tensor = tensor.get().get();
+        return match tensor.dtype() {
+            DType::F32 | DType::F64 => Err(PyIndexError::new_err(format!(
+                "index: tensors used as indices are int64, int32 or bool, got {}",
+                tensor.dtype()
+            ))),
+            // uint8 indexes as numbers: that it once meant a mask in torch is deprecated there.
+            DType::I32 | DType::U8 => Ok(Item::Tensor(ops::cast(&tensor, DType::I64).map_err(to_py)?)),
+            DType::I64 | DType::Bool => Ok(Item::Tensor(tensor)),
+        };
+    }
+    if item.is_instance_of::<PyBool>() {
+        return Ok(Item::Tensor(crate::creation::from_data(item)?));
+    }
+    if item.is_instance_of::<PyInt>() {
+        return Ok(Item::Int(item.extract()?));
+    }
+    if item.is_instance_of::<PyList>() || item.hasattr("__array__")? {
+        let tensor = crate::creation::from_data(item)?;
+        let tensor = if tensor.numel() == 0 { ops::cast(&tensor, DType::I64).map_err(to_py)? } else { tensor };
+        return parse_item(Bound::new(item.py(), PyTensor::from(tensor))?.as_any());
+    }
+    if let Ok(index) = item.call_method0("__index__") {
+        return Ok(Item::Int(index.extract()?));
+    }
+    Err(PyIndexError::new_err(format!(
+        "index: an index is an int, a slice, None, ..., or a tensor of ints or bools, not {}",
+        item.get_type().name()?
+    )))
+}
+
+/// The view that the basic entries select, and the index tensors by the dimension of that view (one entry each).
+fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> {
+    let consumed = |item: &Item| match item {
+        Item::Int(_) | Item::Slice { .. } => 1,
+        Item::NewAxis | Item::Ellipsis => 0,
+        Item::Tensor(t) if t.dtype() == DType::Bool => t.rank(),
+        Item::Tensor(_) => 1,
+    };
+    let used: usize = items.iter().map(consumed).sum();
+    if items.iter().filter(|item| matches!(item, Item::Ellipsis)).count() > 1 {
+        return Err(Error::index("index", "an index has at most one ellipsis ('...')"));
+    }
+    if used > x.rank() {
+        return Err(Error::index(
+            "index",
+            format_args!("{used} indices for a tensor of {} dimensions, shape {}", x.rank(), Show(x.shape())),
+        ));
+    }
+    let rest = x.rank() - used;
+    let mut view = x.clone();
+    let mut advanced: Vec<Option<Tensor>> = Vec::new();
+    let mut dim = 0;
+    let skip = |dim: &mut usize, advanced: &mut Vec<Option<Tensor>>, n: usize| {
+        *dim += n;
+        advanced.extend(std::iter::repeat_n(None, n));
+    };
+    for item in items {
+        match item {
+            Item::Int(at) => {
+                let extent = view.shape()[dim];
+                let from_end = if *at < 0 { at.checked_add_unsigned(extent) } else { Some(*at) };
+                let start = from_end.and_then(|at| usize::try_from(at).ok()).filter(|&at| at < extent).ok_or_else(|| {
+                    Error::index("index", format_args!("index {at} is out of range for dimension {dim} of size {extent}"))
+                })?;
+                let one = ops::slice(&view, dim, start, 1, 1)?;
+                let mut shape = Dims::from_slice(one.shape());
+                shape.remove(dim);
+                view = ops::reshape(&one, &shape)?;
+            }
+            Item::Slice { start, stop, step } => {
+                let (start, count) = span(*start, *stop, *step, view.shape()[dim]);
+                if (start, *step, count) != (0, 1, view.shape()[dim]) {
+                    view = ops::slice(&view, dim, start, *step, count)?;
+                }
+                skip(&mut dim, &mut advanced, 1);
+            }
+            Item::NewAxis => {
+                let mut shape = Dims::from_slice(view.shape());
+                shape.insert(dim, 1);
+                view = ops::reshape(&view, &shape)?;
+                skip(&mut dim, &mut advanced, 1);
+            }
+            Item::Ellipsis => skip(&mut dim, &mut advanced, rest),
+            Item::Tensor(index) => {
+                // A mask stands for as many dimensions as it has; a 0-d one for a new dimension of 0 or 1 entries.
+                let places = consumed(item).max(1);
+                advanced.push(Some(if consumed(item) == 0 {
+                    let mut shape = Dims::from_slice(view.shape());
+                    shape.insert(dim, 1);
+                    view = ops::reshape(&view, &shape)?;
+                    ops::reshape(index, &[1])?
+                } else {
+                    index.clone()
+                }));
+                dim += places;
+            }
+        }
+    }
+    Ok((view, if advanced.iter().any(Option::is_some) { advanced } else { Vec::new() }))
+}
+
+/// First element and count of `start:stop:step` over `extent` elements, as Python reads a slice.
+fn span(start: Option<isize>, stop: Option<isize>, step: isize, extent: usize) -> (usize, usize) {
+    let n = extent.cast_signed();
+    let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
+    let place = |at: isize| (if at < 0 { at.saturating_add(n) } else { at }).clamp(low, high);
+    let start = start.map_or(if step > 0 { low } else { high }, place);
+    let stop = stop.map_or(if step > 0 { high } else { low }, place);
+    let distance = if step > 0 { stop - start } else { start - stop };
+    if distance <= 0 {
+        return (0, 0);
+    }
+    (start.unsigned_abs(), distance.unsigned_abs().div_ceil(step.unsigned_abs()))
+}
+
+#[pymethods]
+impl PyTensor {
+    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let x = self.get();
+        let items = parse(key)?;
+        enter(py, x.numel(), || {
+            let (view, advanced) = resolve(&x, &items)?;
+            if advanced.is_empty() { Ok(view) } else { ops::index(&view, &advanced) }
+        })
+        .map(Self::from)
+    }
+
+    fn __setitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        const OP: &str = "__setitem__";
+        let py = slf.py();
+        let x = slf.get().get();
+        let items = parse(key)?;
+        let value = match value.extract::<Operand>() {
+            Ok(operand) => operand.against(&x)?,
+            Err(_) => crate::creation::from_data(value)?,
+        };
+        let value = ops::cast(&value, x.dtype()).map_err(to_py)?;
+        let recorded = is_recorded(&x) || is_recorded(&value);
+        if recorded {
+            // Out of place through flat positions, so that both gradients are right; then written back.
+            let result = enter(py, x.numel(), || {
+                let positions = positions(x.shape())?;
+                let (view, advanced) = resolve(&positions, &items)?;
+                let at = if advanced.is_empty() { view } else { ops::index(&view, &advanced)? };
+                let values = ops::reshape(&ops::broadcast_to(&squeezed(&value, at.rank())?, at.shape())?, &[at.numel()])?;
+                let flat = ops::reshape(&x, &[x.numel()])?;
+                let written = ops::index_put(&flat, &[Some(ops::reshape(&at, &[at.numel()])?)], &values, false)?;
+                ops::reshape(&written, x.shape())
+            })?;
+            return slf.get().write(OP, &result);
+        }
+        guarded(|| {
+            let (view, advanced) = resolve(&x.detach(), &items)?;
+            if advanced.is_empty() {
+                return view.array().write(OP, squeezed(&value, view.rank())?.array());
+            }
+            let result = ops::index_put(&view, &advanced, &value, false)?;
+            view.array().write(OP, result.array())
+        })
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let tensor = slf.get().get();
+        let Some(&extent) = tensor.shape().first() else {
+            return Err(pyo3::exceptions::PyTypeError::new_err("a 0-d tensor has nothing to iterate over"));
+        };
+        let shape = Dims::from_slice(&tensor.shape()[1..]);
+        let rows = (0..extent)
+            .map(|i| {
+                let row = guarded(|| ops::reshape(&ops::slice(&tensor, 0, i, 1, 1)?, &shape))?;
+                Bound::new(py, Self::from(row))
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(PyList::new(py, rows)?.try_iter()?.into_any())
+    }
+
+    fn __contains__(&self, py: Python<'_>, value: Operand) -> PyResult<bool> {
+        let x = self.get();
+        let value = value.against(&x)?;
+        enter(py, x.numel(), || ops::reduce::any(ops::eq(&x, &value)?.array()))
+    }
+}
+
+fn is_recorded(tensor: &Tensor) -> bool {
+    tensor.requires_grad() && dlcore_core::autograd::mode::is_recording()
+}
+
+/// The flat position of each element of a tensor of `shape`.
+fn positions(shape: &[usize]) -> Result<Tensor> {
+    let count: usize = shape.iter().product();
+    let flat = Array::build("index", &[count], |out: &mut [i64]| {
+        (0..).zip(out).for_each(|(i, place)| *place = i);
+        Ok(())
+    })?;
+    ops::reshape(&Tensor::from(flat), shape)
+}
+
+/// `value` without leading dimensions of extent 1 beyond `rank`, which assignment ignores.
+fn squeezed(value: &Tensor, rank: usize) -> Result<Tensor> {
+    let extra = value.rank().saturating_sub(rank);
+    if value.shape()[..extra].iter().all(|&n| n == 1) { ops::reshape(value, &value.shape()[extra..].to_vec()) } else { Ok(value.clone()) }
+}

@@ -1,0 +1,490 @@
+//! What networks are made of: products with weights, convolution, pooling, activations, normalisation, losses.
+
+use crate::convert::{Arg, Ints};
+use crate::enter::{enter, to_py};
+use crate::tensor::PyTensor;
+use dlcore_core::layout::normalize_dim;
+use dlcore_core::ops::loss::Reduction;
+use dlcore_core::ops::pool::{Divisor, Pooling};
+use dlcore_core::ops::{self, BatchNormOptions, conv::Convolution};
+use dlcore_core::{Error, Result, Tensor};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+type Out = PyResult<PyTensor>;
+
+/// Products and convolutions do much per element: let others run from here on.
+const WORK_PER_ELEMENT: usize = 16;
+
+fn run(py: Python<'_>, elements: usize, body: impl FnOnce() -> Result<Tensor> + Send) -> Out {
+    enter(py, elements, body).map(PyTensor::from)
+}
+
+fn option(arg: Option<&Arg>) -> Option<&Tensor> {
+    arg.map(|arg| &arg.0)
+}
+
+fn reduction(op: &str, name: &str) -> PyResult<Reduction> {
+    Reduction::parse(op, name).map_err(to_py)
+}
+
+/// ``input @ weight.T + bias``: (..., in) with a weight (out, in) and a bias (out) to (..., out).
+///
+/// Raises ShapeError where the features do not match.
+///
+/// >>> dlcore.nn.functional.linear(dlcore.ones(1, 2), dlcore.tensor([[3.0, 4.0]]), dlcore.tensor([1.0]))
+/// tensor([[8.]])
+#[pyfunction]
+#[pyo3(signature = (input, weight, bias = None))]
+fn linear(py: Python<'_>, input: Arg, weight: Arg, bias: Option<Arg>) -> Out {
+    let work = (input.0.numel() + weight.0.numel()).saturating_mul(WORK_PER_ELEMENT) / 8;
+    run(py, work, || ops::linear(&input.0, &weight.0, option(bias.as_ref())))
+}
+
+/// 2-d convolution: input (N, C, H, W) or (C, H, W), weight (O, C / groups, kh, kw), bias (O).
+///
+/// ``padding`` is a number, a pair, ``"valid"`` or ``"same"`` (stride 1). Raises ShapeError where channels or sizes do
+/// not fit.
+///
+/// >>> dlcore.nn.functional.conv2d(dlcore.ones(1, 1, 3, 3), dlcore.ones(1, 1, 2, 2)).tolist()
+/// [[[[4.0, 4.0], [4.0, 4.0]]]]
+#[pyfunction]
+#[pyo3(signature = (input, weight, bias = None, stride = None, padding = None, dilation = None, groups = 1))]
+fn conv2d(
+    py: Python<'_>,
+    input: Arg,
+    weight: Arg,
+    bias: Option<Arg>,
+    stride: Option<Ints>,
+    padding: Option<&Bound<'_, PyAny>>,
+    dilation: Option<Ints>,
+    groups: usize,
+) -> Out {
+    let op = "conv2d";
+    let pair = |value: Option<Ints>, name: &str, default: usize| {
+        value.map_or(Ok([default, default]), |value| value.pair(op, name))
+    };
+    let (stride, dilation) = (pair(stride, "stride", 1)?, pair(dilation, "dilation", 1)?);
+    let mut x = input.0;
+    let padding = match padding {
+        None => [0, 0],
+        Some(text) if text.is_instance_of::<PyString>() => {
+            let text: String = text.extract()?;
+            let kernel = weight.0.shape().get(2..4).and_then(|k| <[usize; 2]>::try_from(k).ok()).unwrap_or([1, 1]);
+            match text.as_str() {
+                "valid" => [0, 0],
+                "same" if stride != [1, 1] => {
+                    return Err(to_py(Error::value(op, "padding=\"same\" goes with stride 1 only")));
+                }
+                "same" => {
+                    let total = [0, 1].map(|i| dilation[i].saturating_mul(kernel[i].saturating_sub(1)));
+                    if total.iter().any(|n| n % 2 == 1) {
+                        // An even kernel needs one more row or column at the end.
+                        x = enter(py, x.numel(), || ops::pad_end(&x, total.map(|n| n % 2)))?;
+                    }
+                    total.map(|n| n / 2)
+                }
+                _ => {
+                    return Err(to_py(Error::value(
+                        op,
+                        format_args!("padding is ints, \"valid\" or \"same\", not {text:?}"),
+                    )));
+                }
+            }
+        }
+        Some(ints) => ints.extract::<Ints>()?.pair(op, "padding")?,
+    };
+    let work = x.numel().saturating_mul(WORK_PER_ELEMENT);
+    run(py, work, || {
+        ops::conv2d(&x, &weight.0, option(bias.as_ref()), Convolution { stride, padding, dilation, groups })
+    })
+}
+
+fn pooling(
+    op: &str,
+    kernel_size: &Ints,
+    stride: Option<&Ints>,
+    padding: Option<&Ints>,
+    dilation: Option<&Ints>,
+    ceil_mode: bool,
+) -> PyResult<Pooling> {
+    let kernel = kernel_size.pair(op, "kernel_size")?;
+    let pair = |value: Option<&Ints>, name: &str, default: [usize; 2]| match value {
+        Some(value) if !value.0.is_empty() => value.pair(op, name),
+        _ => Ok(default),
+    };
+    Ok(Pooling {
+        kernel,
+        stride: pair(stride, "stride", kernel)?,
+        padding: pair(padding, "padding", [0, 0])?,
+        dilation: pair(dilation, "dilation", [1, 1])?,
+        ceil_mode,
+    })
+}
+
+/// The largest element of each window of the last two dimensions; with ``return_indices`` also where it was, counted
+/// in the flattened plane. NaN wins. ``stride`` is the window's size where it is missing.
+///
+/// >>> dlcore.nn.functional.max_pool2d(dlcore.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+/// [[[[5.0, 7.0], [13.0, 15.0]]]]
+#[pyfunction]
+#[pyo3(signature = (input, kernel_size, stride = None, padding = None, dilation = None, ceil_mode = false, return_indices = false))]
+fn max_pool2d<'py>(
+    py: Python<'py>,
+    input: Arg,
+    kernel_size: Ints,
+    stride: Option<Ints>,
+    padding: Option<Ints>,
+    dilation: Option<Ints>,
+    ceil_mode: bool,
+    return_indices: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let pooling =
+        pooling("max_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), dilation.as_ref(), ceil_mode)?;
+    let (values, indices) = enter(py, input.0.numel(), || ops::max_pool2d(&input.0, pooling))?;
+    let values = Bound::new(py, PyTensor::from(values))?.into_any();
+    if !return_indices {
+        return Ok(values);
+    }
+    Ok(PyTuple::new(py, [values, Bound::new(py, PyTensor::from(indices))?.into_any()])?.into_any())
+}
+
+/// The mean of each window of the last two dimensions. ``stride`` is the window's size where it is missing.
+///
+/// >>> dlcore.nn.functional.avg_pool2d(dlcore.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
+/// [[[[2.5, 4.5], [10.5, 12.5]]]]
+#[pyfunction]
+#[pyo3(signature = (input, kernel_size, stride = None, padding = None, ceil_mode = false, count_include_pad = true, divisor_override = None))]
+fn avg_pool2d(
+    py: Python<'_>,
+    input: Arg,
+    kernel_size: Ints,
+    stride: Option<Ints>,
+    padding: Option<Ints>,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: Option<i64>,
+) -> Out {
+    let pooling = pooling("avg_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), None, ceil_mode)?;
+    let divisor = match divisor_override {
+        Some(0) => return Err(to_py(Error::value("avg_pool2d", "divisor_override must not be zero"))),
+        Some(divisor) => Divisor::Fixed(divisor),
+        None if count_include_pad => Divisor::WithPadding,
+        None => Divisor::WithoutPadding,
+    };
+    run(py, input.0.numel(), || ops::avg_pool2d(&input.0, pooling, divisor))
+}
+
+/// Gaussian error linear unit (Hendrycks & Gimpel 2016): ``x * P(X <= x)`` for a standard normal X, or with
+/// ``approximate="tanh"`` its approximation.
+///
+/// >>> dlcore.nn.functional.gelu(dlcore.tensor([0.0, 1.0]))
+/// tensor([0.0000, 0.8413])
+#[pyfunction]
+#[pyo3(signature = (input, approximate = "none"))]
+fn gelu(py: Python<'_>, input: Arg, approximate: &str) -> Out {
+    let tanh_form = match approximate {
+        "none" => false,
+        "tanh" => true,
+        other => {
+            return Err(to_py(Error::value("gelu", format_args!("approximate is \"none\" or \"tanh\", not {other:?}"))));
+        }
+    };
+    run(py, input.0.numel(), || ops::gelu(&input.0, tanh_form))
+}
+
+macro_rules! along {
+    ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(signature = (input, dim, *, dtype = None))]
+            fn $name(py: Python<'_>, input: Arg, dim: isize, dtype: Option<crate::convert::DTypeArg>) -> Out {
+                run(py, input.0.numel(), || match dtype {
+                    Some(dtype) => $op(&ops::cast(&input.0, dtype.0)?, dim),
+                    None => $op(&input.0, dim),
+                })
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                #[pyo3(signature = (dim, *, dtype = None))]
+                fn $name(&self, py: Python<'_>, dim: isize, dtype: Option<crate::convert::DTypeArg>) -> PyResult<Self> {
+                    $name(py, Arg(self.get()), dim, dtype)
+                }
+            )*
+        }
+    };
+}
+
+along! {
+    /// ``exp(x) / sum(exp(x))`` along ``dim``, without overflow.
+    ///
+    /// >>> dlcore.softmax(dlcore.tensor([0.0, 0.0]), dim=0)
+    /// tensor([0.5000, 0.5000])
+    softmax, "See ``dlcore.softmax``." => ops::softmax;
+    /// The logarithm of ``softmax`` along ``dim``, without overflow.
+    ///
+    /// >>> dlcore.log_softmax(dlcore.tensor([0.0, 0.0]), dim=0)
+    /// tensor([-0.6931, -0.6931])
+    log_softmax, "See ``dlcore.log_softmax``." => ops::log_softmax;
+}
+
+/// ``log(1 + exp(x))`` of each element.
+///
+/// >>> dlcore.nn.functional.softplus(dlcore.tensor([0.0]))
+/// tensor([0.6931])
+#[pyfunction]
+fn softplus(py: Python<'_>, input: Arg) -> Out {
+    run(py, input.0.numel(), || ops::softplus(&input.0))
+}
+
+/// ``log(sigmoid(x))`` of each element, without overflow.
+///
+/// >>> dlcore.nn.functional.logsigmoid(dlcore.tensor([0.0]))
+/// tensor([-0.6931])
+#[pyfunction]
+fn logsigmoid(py: Python<'_>, input: Arg) -> Out {
+    run(py, input.0.numel(), || ops::logsigmoid(&input.0))
+}
+
+/// Zeroes each element with probability ``p`` and scales the others by ``1 / (1 - p)``; the input itself when not
+/// ``training`` (Srivastava et al. 2014).
+///
+/// >>> dlcore.nn.functional.dropout(dlcore.ones(2), training=False)
+/// tensor([1., 1.])
+#[pyfunction]
+#[pyo3(signature = (input, p = 0.5, training = true))]
+fn dropout(py: Python<'_>, input: Arg, p: f64, training: bool) -> Out {
+    run(py, input.0.numel(), || ops::dropout(&input.0, p, training))
+}
+
+/// Each row over the trailing dimensions ``normalized_shape`` to mean 0 and variance 1, then times ``weight`` plus
+/// ``bias`` (Ba et al. 2016).
+///
+/// >>> dlcore.nn.functional.layer_norm(dlcore.tensor([[1.0, 3.0]]), (2,))
+/// tensor([[-1.0000,  1.0000]])
+#[pyfunction]
+#[pyo3(signature = (input, normalized_shape, weight = None, bias = None, eps = 1e-5))]
+fn layer_norm(
+    py: Python<'_>,
+    input: Arg,
+    normalized_shape: Ints,
+    weight: Option<Arg>,
+    bias: Option<Arg>,
+    eps: f64,
+) -> Out {
+    let shape = normalized_shape.sizes("layer_norm")?;
+    run(py, input.0.numel(), || {
+        ops::layer_norm(&input.0, &shape, option(weight.as_ref()), option(bias.as_ref()), eps)
+    })
+}
+
+/// Channels in ``num_groups`` groups, each with its positions to mean 0 and variance 1, then times ``weight`` plus
+/// ``bias`` per channel (Wu & He 2018). Input (N, C, ...).
+///
+/// >>> dlcore.nn.functional.group_norm(dlcore.tensor([[1.0, 3.0]]), 1)
+/// tensor([[-1.0000,  1.0000]])
+#[pyfunction]
+#[pyo3(signature = (input, num_groups, weight = None, bias = None, eps = 1e-5))]
+fn group_norm(
+    py: Python<'_>,
+    input: Arg,
+    num_groups: usize,
+    weight: Option<Arg>,
+    bias: Option<Arg>,
+    eps: f64,
+) -> Out {
+    run(py, input.0.numel(), || {
+        ops::group_norm(&input.0, num_groups, option(weight.as_ref()), option(bias.as_ref()), eps)
+    })
+}
+
+/// Each channel of (N, C, ...) to mean 0 and variance 1, then times ``weight`` plus ``bias`` (Ioffe & Szegedy 2015).
+///
+/// With ``training`` by the statistics of the batch, which also move ``running_mean`` and ``running_var`` by
+/// ``momentum``, in place; otherwise by the running ones.
+///
+/// >>> dlcore.nn.functional.batch_norm(dlcore.tensor([[1.0], [3.0]]), None, None, training=True)
+/// tensor([[-1.0000],
+///         [ 1.0000]])
+#[pyfunction]
+#[pyo3(signature = (input, running_mean, running_var, weight = None, bias = None, training = false, momentum = 0.1, eps = 1e-5))]
+fn batch_norm(
+    py: Python<'_>,
+    input: Arg,
+    running_mean: Option<Arg>,
+    running_var: Option<Arg>,
+    weight: Option<Arg>,
+    bias: Option<Arg>,
+    training: bool,
+    momentum: f64,
+    eps: f64,
+) -> Out {
+    let running = match (&running_mean, &running_var) {
+        (Some(mean), Some(var)) => Some((&mean.0, &var.0)),
+        (None, None) => None,
+        _ => return Err(to_py(Error::value("batch_norm", "running_mean and running_var come together or not at all"))),
+    };
+    let options = BatchNormOptions { training, momentum, eps };
+    run(py, input.0.numel(), || {
+        ops::batch_norm(&input.0, running, option(weight.as_ref()), option(bias.as_ref()), options)
+    })
+}
+
+/// The rows of ``weight`` (V, D) that ``input`` (int64, any shape) names: shape (..., D). The row ``padding_idx``
+/// receives no gradient. Raises IndexError for an index out of range.
+///
+/// >>> dlcore.nn.functional.embedding(dlcore.tensor([1]), dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]))
+/// tensor([[3., 4.]])
+#[pyfunction]
+#[pyo3(signature = (input, weight, padding_idx = None))]
+fn embedding(py: Python<'_>, input: Arg, weight: Arg, padding_idx: Option<isize>) -> Out {
+    let padding_idx = match padding_idx {
+        Some(at) if weight.0.rank() > 0 => {
+            let rows = weight.0.shape()[0];
+            Some(normalize_dim("embedding (padding_idx)", at, rows).map_err(to_py)?.cast_signed())
+        }
+        other => other,
+    };
+    run(py, input.0.numel().saturating_mul(WORK_PER_ELEMENT), || ops::embedding(&input.0, &weight.0, padding_idx))
+}
+
+/// A one where each index of ``tensor`` (int64) points, among ``num_classes`` (found from the data where -1).
+///
+/// >>> dlcore.nn.functional.one_hot(dlcore.tensor([0, 2]))
+/// tensor([[1, 0, 0],
+///         [0, 0, 1]])
+#[pyfunction]
+#[pyo3(signature = (tensor, num_classes = -1))]
+fn one_hot(py: Python<'_>, tensor: Arg, num_classes: isize) -> Out {
+    run(py, tensor.0.numel(), || ops::one_hot(&tensor.0, usize::try_from(num_classes).ok()))
+}
+
+/// Cross entropy between logits (N, C), (C) or (N, C, d1, ...) and targets: int64 class labels (N), (), (N, d1, ...),
+/// or class probabilities in the shape of the input.
+///
+/// ``weight`` (C) weighs classes; rows labelled ``ignore_index`` do not count; ``label_smoothing`` spreads that share of
+/// each label over all classes; ``reduction`` is "mean", "sum" or "none". Raises IndexError for a label out of range
+/// and DTypeError for float labels.
+///
+/// >>> dlcore.nn.functional.cross_entropy(dlcore.zeros(1, 2), dlcore.tensor([1]))
+/// tensor(0.6931)
+#[pyfunction]
+#[pyo3(signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean", label_smoothing = 0.0))]
+fn cross_entropy(
+    py: Python<'_>,
+    input: Arg,
+    target: Arg,
+    weight: Option<Arg>,
+    ignore_index: i64,
+    reduction: &str,
+    label_smoothing: f64,
+) -> Out {
+    let reduction = self::reduction("cross_entropy", reduction)?;
+    run(py, input.0.numel(), || {
+        ops::cross_entropy(&input.0, &target.0, option(weight.as_ref()), ignore_index, reduction, label_smoothing)
+    })
+}
+
+/// Negative log-likelihood of int64 labels under log-probabilities (N, C), (C) or (N, C, d1, ...).
+///
+/// >>> dlcore.nn.functional.nll_loss(dlcore.tensor([[-0.5, -1.0]]), dlcore.tensor([1]))
+/// tensor(1.)
+#[pyfunction]
+#[pyo3(signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean"))]
+fn nll_loss(
+    py: Python<'_>,
+    input: Arg,
+    target: Arg,
+    weight: Option<Arg>,
+    ignore_index: i64,
+    reduction: &str,
+) -> Out {
+    let reduction = self::reduction("nll_loss", reduction)?;
+    run(py, input.0.numel(), || ops::nll_loss(&input.0, &target.0, option(weight.as_ref()), ignore_index, reduction))
+}
+
+/// Mean squared error.
+///
+/// >>> dlcore.nn.functional.mse_loss(dlcore.tensor([1.0, 3.0]), dlcore.tensor([1.0, 1.0]))
+/// tensor(2.)
+#[pyfunction]
+#[pyo3(signature = (input, target, *, reduction = "mean"))]
+fn mse_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
+    let reduction = self::reduction("mse_loss", reduction)?;
+    run(py, input.0.numel(), || ops::mse_loss(&input.0, &target.0, reduction))
+}
+
+/// Mean absolute error.
+///
+/// >>> dlcore.nn.functional.l1_loss(dlcore.tensor([1.0, 3.0]), dlcore.tensor([1.0, 1.0]))
+/// tensor(1.)
+#[pyfunction]
+#[pyo3(signature = (input, target, *, reduction = "mean"))]
+fn l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
+    let reduction = self::reduction("l1_loss", reduction)?;
+    run(py, input.0.numel(), || ops::l1_loss(&input.0, &target.0, reduction))
+}
+
+/// Squared error below ``delta``, linear above (Huber 1964).
+///
+/// >>> dlcore.nn.functional.huber_loss(dlcore.tensor([0.0]), dlcore.tensor([3.0]))
+/// tensor(2.5000)
+#[pyfunction]
+#[pyo3(signature = (input, target, *, reduction = "mean", delta = 1.0))]
+fn huber_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, delta: f64) -> Out {
+    let reduction = self::reduction("huber_loss", reduction)?;
+    run(py, input.0.numel(), || ops::huber_loss(&input.0, &target.0, delta, reduction))
+}
+
+/// Squared error over ``beta`` below ``beta``, linear above.
+///
+/// >>> dlcore.nn.functional.smooth_l1_loss(dlcore.tensor([0.0]), dlcore.tensor([3.0]))
+/// tensor(2.5000)
+#[pyfunction]
+#[pyo3(signature = (input, target, *, reduction = "mean", beta = 1.0))]
+fn smooth_l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, beta: f64) -> Out {
+    let reduction = self::reduction("smooth_l1_loss", reduction)?;
+    run(py, input.0.numel(), || ops::smooth_l1_loss(&input.0, &target.0, beta, reduction))
+}
+
+/// Binary cross entropy between logits and targets from 0 to 1, without overflow; ``pos_weight`` weighs positives.
+///
+/// >>> dlcore.nn.functional.binary_cross_entropy_with_logits(dlcore.zeros(1), dlcore.ones(1))
+/// tensor(0.6931)
+#[pyfunction]
+#[pyo3(signature = (input, target, weight = None, *, reduction = "mean", pos_weight = None))]
+fn binary_cross_entropy_with_logits(
+    py: Python<'_>,
+    input: Arg,
+    target: Arg,
+    weight: Option<Arg>,
+    reduction: &str,
+    pos_weight: Option<Arg>,
+) -> Out {
+    let reduction = self::reduction("binary_cross_entropy_with_logits", reduction)?;
+    run(py, input.0.numel(), || {
+        ops::binary_cross_entropy_with_logits(
+            &input.0,
+            &target.0,
+            option(weight.as_ref()),
+            option(pos_weight.as_ref()),
+            reduction,
+        )
+    })
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    macro_rules! add {
+        ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
+    }
+    add!(linear conv2d max_pool2d avg_pool2d gelu softmax log_softmax softplus logsigmoid dropout layer_norm group_norm
+         batch_norm embedding one_hot cross_entropy nll_loss mse_loss l1_loss huber_loss smooth_l1_loss
+         binary_cross_entropy_with_logits);
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! Functions that reduce dimensions, and the methods of the same name.
+
+use crate::convert::{Arg, DTypeArg, Ints, Operand};
+use crate::enter::{enter, to_py};
+use crate::tensor::PyTensor;
+use dlcore_core::layout::Dims;
+use dlcore_core::{Error, Result, Tensor, ops};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// The dimensions that `dim=` names; all where it is missing or an empty tuple.
+fn dims(op: &str, dim: Option<&Ints>, rank: usize) -> Result<Dims> {
+    ops::reduce::dims_or_all(op, dim.map(|dim| dim.0.as_slice()).filter(|dim| !dim.is_empty()), rank)
+}
+
+/// A named pair of tensors, as `max(x, dim)` returns it.
+fn values_indices(py: Python<'_>, values: Tensor, indices: Tensor) -> PyResult<Bound<'_, PyAny>> {
+    static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let make = || -> PyResult<Py<PyAny>> {
+        let namedtuple = py.import("collections")?.getattr("namedtuple")?;
+        Ok(namedtuple.call1(("values_indices", ("values", "indices")))?.unbind())
+    };
+    TYPE.get_or_try_init(py, make)?.bind(py).call1((PyTensor::from(values), PyTensor::from(indices)))
+}
+
+macro_rules! over_dims {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(signature = (input, dim = None, keepdim = false, *, dtype = None))]
+            fn $name(py: Python<'_>, input: Arg, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>) -> PyResult<PyTensor> {
+                enter(py, input.0.numel(), || {
+                    let x = match dtype {
+                        Some(dtype) => ops::cast(&input.0, dtype.0)?,
+                        None => input.0,
+                    };
+                    $op(&x, &dims($text, dim.as_ref(), x.rank())?, keepdim)
+                })
+                .map(PyTensor::from)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                #[pyo3(signature = (dim = None, keepdim = false, *, dtype = None))]
+                fn $name(&self, py: Python<'_>, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>) -> PyResult<Self> {
+                    $name(py, Arg(self.get()), dim, keepdim, dtype)
+                }
+            )*
+        }
+
+        fn register_over_dims(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+over_dims! {
+    /// Sum over all elements, or over the dimensions ``dim``; bool and integers sum as int64.
+    ///
+    /// >>> dlcore.sum(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+    /// tensor([4., 6.])
+    sum, "sum", "See ``dlcore.sum``." => ops::sum;
+    /// Mean over all elements, or over the dimensions ``dim``; floats only.
+    ///
+    /// >>> dlcore.mean(dlcore.tensor([1.0, 2.0, 6.0]))
+    /// tensor(3.)
+    mean, "mean", "See ``dlcore.mean``." => ops::mean;
+    /// Product over all elements, or over the dimensions ``dim``.
+    ///
+    /// >>> dlcore.prod(dlcore.tensor([2.0, 3.0]))
+    /// tensor(6.)
+    prod, "prod", "See ``dlcore.prod``." => ops::prod;
+    /// Maximum over the dimensions ``dim``; equal maxima share the gradient. NaN wins.
+    ///
+    /// >>> dlcore.amax(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
+    /// tensor([2., 4.])
+    amax, "amax", "See ``dlcore.amax``." => ops::amax;
+    /// Minimum over the dimensions ``dim``; equal minima share the gradient. NaN wins.
+    ///
+    /// >>> dlcore.amin(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
+    /// tensor([1., 3.])
+    amin, "amin", "See ``dlcore.amin``." => ops::amin;
+    /// ``log(sum(exp(x)))`` over the dimensions ``dim``, without overflow.
+    ///
+    /// >>> dlcore.logsumexp(dlcore.tensor([0.0, 0.0]), dim=0)
+    /// tensor(0.6931)
+    logsumexp, "logsumexp", "See ``dlcore.logsumexp``." => ops::logsumexp;
+    /// Whether all elements are true (not zero), in all or along ``dim``.
+    ///
+    /// >>> dlcore.all(dlcore.tensor([True, False]))
+    /// tensor(False)
+    all, "all", "See ``dlcore.all``." => ops::all_of;
+    /// Whether any element is true (not zero), in all or along ``dim``.
+    ///
+    /// >>> dlcore.any(dlcore.tensor([True, False]))
+    /// tensor(True)
+    any, "any", "See ``dlcore.any``." => ops::any_of;
+}
+
+macro_rules! extreme {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $pair:expr, $reduce:expr, $by_dim:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(signature = (input, dim = None, keepdim = false))]
+            fn $name<'py>(py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+                let x = input.0;
+                let Some(dim) = dim else {
+                    let value = enter(py, x.numel(), || $reduce(&x, &dims($text, None, x.rank())?, keepdim))?;
+                    return Ok(Bound::new(py, PyTensor::from(value))?.into_any());
+                };
+                if let Ok(other) = dim.cast::<PyTensor>() {
+                    let (x, other) = Operand::pair(Operand::Tensor(x), Operand::Tensor(other.get().get()))?;
+                    let value = enter(py, x.numel(), || $pair(&x, &other))?;
+                    return Ok(Bound::new(py, PyTensor::from(value))?.into_any());
+                }
+                let dim: isize = dim.extract()?;
+                let (values, indices) = enter(py, x.numel(), || $by_dim(&x, dim, keepdim))?;
+                values_indices(py, values, indices)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                #[pyo3(signature = (dim = None, keepdim = false))]
+                fn $name<'py>(&self, py: Python<'py>, dim: Option<&Bound<'py, PyAny>>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+                    $name(py, Arg(self.get()), dim, keepdim)
+                }
+            )*
+        }
+
+        fn register_extreme(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+extreme! {
+    /// The largest element; along ``dim`` the values and their indices; with a tensor in its place the larger of each
+    /// pair. NaN wins.
+    ///
+    /// >>> dlcore.max(dlcore.tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1).indices
+    /// tensor([1, 0])
+    max, "max", "See ``dlcore.max``." => ops::maximum, ops::amax, ops::max_dim;
+    /// The smallest element; along ``dim`` the values and their indices; with a tensor in its place the smaller of each
+    /// pair. NaN wins.
+    ///
+    /// >>> dlcore.min(dlcore.tensor([[1.0, 5.0], [7.0, 2.0]]), dim=1).values
+    /// tensor([1., 2.])
+    min, "min", "See ``dlcore.min``." => ops::minimum, ops::amin, ops::min_dim;
+}
+
+macro_rules! index_of {
+    ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(signature = (input, dim = None, keepdim = false))]
+            fn $name(py: Python<'_>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<PyTensor> {
+                enter(py, input.0.numel(), || $op(&input.0, dim, keepdim)).map(PyTensor::from)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                #[pyo3(signature = (dim = None, keepdim = false))]
+                fn $name(&self, py: Python<'_>, dim: Option<isize>, keepdim: bool) -> PyResult<Self> {
+                    $name(py, Arg(self.get()), dim, keepdim)
+                }
+            )*
+        }
+
+        fn register_index_of(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+index_of! {
+    /// Index of the largest element, of all (row-major) or along ``dim``; the first of equals. NaN wins.
+    ///
+    /// >>> dlcore.argmax(dlcore.tensor([1.0, 5.0, 2.0]))
+    /// tensor(1)
+    argmax, "See ``dlcore.argmax``." => ops::argmax;
+    /// Index of the smallest element, of all (row-major) or along ``dim``; the first of equals. NaN wins.
+    ///
+    /// >>> dlcore.argmin(dlcore.tensor([1.0, 5.0, 0.5]))
+    /// tensor(2)
+    argmin, "See ``dlcore.argmin``." => ops::argmin;
+}
+
+macro_rules! spread {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(name = $text, signature = (input, dim = None, *, correction = 1.0, keepdim = false, unbiased = None))]
+            fn $name(
+                py: Python<'_>, input: Arg, dim: Option<Ints>, correction: f64, keepdim: bool, unbiased: Option<bool>,
+            ) -> PyResult<PyTensor> {
+                let correction = unbiased.map_or(correction, |unbiased| f64::from(u8::from(unbiased)));
+                enter(py, input.0.numel(), || {
+                    $op(&input.0, &dims($text, dim.as_ref(), input.0.rank())?, correction, keepdim)
+                })
+                .map(PyTensor::from)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                #[pyo3(name = $text, signature = (dim = None, *, correction = 1.0, keepdim = false, unbiased = None))]
+                fn $name(
+                    &self, py: Python<'_>, dim: Option<Ints>, correction: f64, keepdim: bool, unbiased: Option<bool>,
+                ) -> PyResult<Self> {
+                    $name(py, Arg(self.get()), dim, correction, keepdim, unbiased)
+                }
+            )*
+        }
+
+        fn register_spread(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+spread! {
+    /// Variance, of all elements or over the dimensions ``dim``, with ``correction`` taken from the count.
+    ///
+    /// >>> dlcore.var(dlcore.tensor([1.0, 2.0, 3.0]))
+    /// tensor(1.)
+    variance, "var", "See ``dlcore.var``." => ops::var;
+    /// Standard deviation, of all elements or over the dimensions ``dim``, with ``correction`` taken from the count.
+    ///
+    /// >>> dlcore.std(dlcore.tensor([1.0, 2.0, 3.0]))
+    /// tensor(1.)
+    deviation, "std", "See ``dlcore.std``." => ops::std;
+}
+
+/// Running sum along ``dim``.
+///
+/// >>> dlcore.cumsum(dlcore.tensor([1.0, 2.0, 3.0]), dim=0)
+/// tensor([1., 3., 6.])
+#[pyfunction]
+fn cumsum(py: Python<'_>, input: Arg, dim: isize) -> PyResult<PyTensor> {
+    enter(py, input.0.numel(), || ops::cumsum(&input.0, dim)).map(PyTensor::from)
+}
+
+/// Whether two tensors are equal within tolerances: ``|a - b| <= atol + rtol * |b|`` everywhere.
+///
+/// >>> dlcore.allclose(dlcore.tensor([1.0]), dlcore.tensor([1.0 + 1e-9]))
+/// True
+#[pyfunction]
+#[pyo3(signature = (input, other, rtol = 1e-5, atol = 1e-8, equal_nan = false))]
+fn allclose(py: Python<'_>, input: Arg, other: Arg, rtol: f64, atol: f64, equal_nan: bool) -> PyResult<bool> {
+    let (a, b) = (input.0.detach(), other.0.detach());
+    if a.dtype() != b.dtype() {
+        return Err(to_py(Error::dtype("allclose", format_args!("{} against {}", a.dtype(), b.dtype()))));
+    }
+    enter(py, a.numel(), || {
+        let (a, b) = (ops::cast(&a, dlcore_core::DType::F64)?, ops::cast(&b, dlcore_core::DType::F64)?);
+        let close = ops::isclose(&a, &b, rtol, atol, equal_nan)?;
+        let all = ops::all_of(&close, &(0..close.rank()).collect::<Dims>(), false)?;
+        Ok(all.array().item()?.to_f64() != 0.0)
+    })
+}
+
+/// Whether two tensors have the same shape and equal elements.
+///
+/// >>> dlcore.equal(dlcore.tensor([1, 2]), dlcore.tensor([1, 2]))
+/// True
+#[pyfunction]
+fn equal(py: Python<'_>, input: Arg, other: Arg) -> PyResult<bool> {
+    let (a, b) = (input.0.detach(), other.0.detach());
+    if a.shape() != b.shape() {
+        return Ok(false);
+    }
+    enter(py, a.numel(), || {
+        let same = ops::eq(&a, &b)?;
+        let all = ops::all_of(&same, &(0..same.rank()).collect::<Dims>(), false)?;
+        Ok(all.array().item()?.to_f64() != 0.0)
+    })
+}
+
+#[pymethods]
+impl PyTensor {
+    /// See ``dlcore.cumsum``.
+    fn cumsum(&self, py: Python<'_>, dim: isize) -> PyResult<Self> {
+        cumsum(py, Arg(self.get()), dim)
+    }
+
+    /// See ``dlcore.allclose``.
+    #[pyo3(signature = (other, rtol = 1e-5, atol = 1e-8, equal_nan = false))]
+    fn allclose(&self, py: Python<'_>, other: Arg, rtol: f64, atol: f64, equal_nan: bool) -> PyResult<bool> {
+        allclose(py, Arg(self.get()), other, rtol, atol, equal_nan)
+    }
+
+    /// See ``dlcore.equal``.
+    fn equal(&self, py: Python<'_>, other: Arg) -> PyResult<bool> {
+        equal(py, Arg(self.get()), other)
+    }
+
+    /// Bytes that the elements take.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        let tensor = self.get();
+        tensor.numel() * tensor.dtype().size()
+    }
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_over_dims(module)?;
+    register_extreme(module)?;
+    register_index_of(module)?;
+    register_spread(module)?;
+    module.add_function(wrap_pyfunction!(cumsum, module)?)?;
+    module.add_function(wrap_pyfunction!(allclose, module)?)?;
+    module.add_function(wrap_pyfunction!(equal, module)?)
+}

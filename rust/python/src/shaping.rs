@@ -1,0 +1,495 @@
+//! Functions that look at the same elements under another shape, pick among them or join them, and their methods.
+
+use crate::convert::{Arg, Ints, Number, Operand, tensors};
+use crate::enter::{enter, guarded, to_py};
+use crate::tensor::PyTensor;
+use dlcore_core::layout::{Dims, normalize_dim};
+use dlcore_core::{Error, Result, Tensor, ops};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+type Out = PyResult<PyTensor>;
+
+/// Runs a view operation: no work, so the lock is kept.
+fn view(body: impl FnOnce() -> Result<Tensor>) -> Out {
+    guarded(body).map(PyTensor::from)
+}
+
+fn flatten_dims(x: &Tensor, start: isize, end: isize) -> Result<Tensor> {
+    if x.rank() == 0 {
+        return ops::reshape(x, &[1]);
+    }
+    let (start, end) = (normalize_dim("flatten", start, x.rank())?, normalize_dim("flatten", end, x.rank())?);
+    if start > end {
+        return Err(Error::value("flatten", format_args!("start_dim {start} comes after end_dim {end}")));
+    }
+    let mut shape = Dims::from_slice(&x.shape()[..start]);
+    shape.push(x.shape()[start..=end].iter().product());
+    shape.extend_from_slice(&x.shape()[end + 1..]);
+    ops::reshape(x, &shape)
+}
+
+fn squeeze_dims(x: &Tensor, dim: Option<&Ints>) -> Result<Tensor> {
+    let chosen = dim
+        .map(|dim| dim.0.iter().map(|&d| normalize_dim("squeeze", d, x.rank())).collect::<Result<Dims>>())
+        .transpose()?;
+    let shape: Dims = x
+        .shape()
+        .iter()
+        .enumerate()
+        .filter(|&(i, &n)| n != 1 || chosen.as_ref().is_some_and(|dims| !dims.contains(&i)))
+        .map(|(_, &n)| n)
+        .collect();
+    ops::reshape(x, &shape)
+}
+
+fn unsqueeze_dim(x: &Tensor, dim: isize) -> Result<Tensor> {
+    let at = normalize_dim("unsqueeze", dim, x.rank() + 1)?;
+    let mut shape = Dims::from_slice(x.shape());
+    shape.insert(at, 1);
+    ops::reshape(x, &shape)
+}
+
+fn expand_to(x: &Tensor, sizes: &Ints) -> Result<Tensor> {
+    let lead = sizes.0.len().saturating_sub(x.rank());
+    let shape = sizes
+        .0
+        .iter()
+        .enumerate()
+        .map(|(i, &n)| match usize::try_from(n) {
+            Ok(n) => Ok(n),
+            Err(_) if n == -1 && i >= lead => Ok(x.shape()[i - lead]),
+            Err(_) => Err(Error::shape("expand", format_args!("size {n} for dimension {i}: only existing ones may be -1"))),
+        })
+        .collect::<Result<Dims>>()?;
+    ops::broadcast_to(x, &shape)
+}
+
+/// Pieces of `x` along `dim` with the given lengths.
+fn pieces(x: &Tensor, lengths: &[usize], dim: usize) -> PyResult<Vec<PyTensor>> {
+    let mut start = 0;
+    lengths
+        .iter()
+        .map(|&length| {
+            let piece = guarded(|| ops::slice(x, dim, start, 1, length))?;
+            start += length;
+            Ok(piece.into())
+        })
+        .collect()
+}
+
+fn dim_of(op: &str, x: &Tensor, dim: isize) -> PyResult<usize> {
+    if x.rank() == 0 {
+        return Err(to_py(Error::shape(op, "a 0-d tensor has no dimension to divide")));
+    }
+    normalize_dim(op, dim, x.rank()).map_err(to_py)
+}
+
+/// The same elements under another shape: a view where the layout allows it, otherwise a copy. One size may be -1.
+///
+/// >>> dlcore.reshape(dlcore.arange(6), (2, -1))
+/// tensor([[0, 1, 2],
+///         [3, 4, 5]])
+#[pyfunction]
+fn reshape(py: Python<'_>, input: Arg, shape: Ints) -> Out {
+    enter(py, input.0.numel(), || ops::shape::reshape_inferred(&input.0, &shape.0)).map(PyTensor::from)
+}
+
+/// Dimensions in the order ``dims``, as a view.
+///
+/// >>> dlcore.permute(dlcore.zeros(2, 3, 4), (2, 0, 1)).shape
+/// (4, 2, 3)
+#[pyfunction]
+fn permute(input: Arg, dims: Ints) -> Out {
+    view(|| ops::permute(&input.0, &dims.0))
+}
+
+/// Dimensions ``dim0`` and ``dim1`` exchanged, as a view.
+///
+/// >>> dlcore.transpose(dlcore.zeros(2, 3), 0, 1).shape
+/// (3, 2)
+#[pyfunction]
+fn transpose(input: Arg, dim0: isize, dim1: isize) -> Out {
+    view(|| ops::transpose(&input.0, dim0, dim1))
+}
+
+/// Dimensions ``start_dim`` to ``end_dim`` joined into one.
+///
+/// >>> dlcore.flatten(dlcore.zeros(2, 3, 4), 1).shape
+/// (2, 12)
+#[pyfunction]
+#[pyo3(signature = (input, start_dim = 0, end_dim = -1))]
+fn flatten(py: Python<'_>, input: Arg, start_dim: isize, end_dim: isize) -> Out {
+    enter(py, input.0.numel(), || flatten_dims(&input.0, start_dim, end_dim)).map(PyTensor::from)
+}
+
+/// Without the dimensions of extent 1, or without those of ``dim`` that have extent 1.
+///
+/// >>> dlcore.squeeze(dlcore.zeros(1, 3, 1)).shape
+/// (3,)
+#[pyfunction]
+#[pyo3(signature = (input, dim = None))]
+fn squeeze(input: Arg, dim: Option<Ints>) -> Out {
+    view(|| squeeze_dims(&input.0, dim.as_ref()))
+}
+
+/// With a new dimension of extent 1 at ``dim``.
+///
+/// >>> dlcore.unsqueeze(dlcore.zeros(3), 0).shape
+/// (1, 3)
+#[pyfunction]
+fn unsqueeze(input: Arg, dim: isize) -> Out {
+    view(|| unsqueeze_dim(&input.0, dim))
+}
+
+/// Repeated to ``size`` by broadcasting, without a copy.
+///
+/// >>> dlcore.broadcast_to(dlcore.tensor([1, 2]), (2, 2))
+/// tensor([[1, 2],
+///         [1, 2]])
+#[pyfunction]
+fn broadcast_to(input: Arg, size: Ints) -> Out {
+    view(|| expand_to(&input.0, &size))
+}
+
+/// Tensors joined along the existing dimension ``dim``.
+///
+/// >>> dlcore.cat([dlcore.tensor([1, 2]), dlcore.tensor([3])])
+/// tensor([1, 2, 3])
+#[pyfunction]
+#[pyo3(signature = (tensors, dim = 0))]
+fn cat(py: Python<'_>, tensors: &Bound<'_, PyAny>, dim: isize) -> Out {
+    let list = self::tensors(tensors)?;
+    enter(py, usize::MAX, || ops::cat(&list.iter().collect::<Vec<_>>(), dim)).map(PyTensor::from)
+}
+
+/// Tensors of one shape joined along a new dimension ``dim``.
+///
+/// >>> dlcore.stack([dlcore.tensor([1, 2]), dlcore.tensor([3, 4])])
+/// tensor([[1, 2],
+///         [3, 4]])
+#[pyfunction]
+#[pyo3(signature = (tensors, dim = 0))]
+fn stack(py: Python<'_>, tensors: &Bound<'_, PyAny>, dim: isize) -> Out {
+    let list = self::tensors(tensors)?;
+    enter(py, usize::MAX, || ops::stack(&list.iter().collect::<Vec<_>>(), dim)).map(PyTensor::from)
+}
+
+/// Pieces along ``dim`` of ``split_size_or_sections`` entries each (the last may be shorter), or of the given sizes.
+///
+/// >>> [piece.tolist() for piece in dlcore.split(dlcore.arange(5), 2)]
+/// [[0, 1], [2, 3], [4]]
+#[pyfunction]
+#[pyo3(signature = (tensor, split_size_or_sections, dim = 0))]
+fn split<'py>(
+    py: Python<'py>,
+    tensor: Arg,
+    split_size_or_sections: &Bound<'py, PyAny>,
+    dim: isize,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let dim = dim_of("split", &tensor.0, dim)?;
+    let extent = tensor.0.shape()[dim];
+    let lengths = match split_size_or_sections.extract::<usize>() {
+        Ok(0) if extent > 0 => return Err(to_py(Error::value("split", "the size of a piece must not be zero"))),
+        Ok(size) => (0..extent.max(1)).step_by(size.max(1)).map(|start| size.min(extent - start)).collect(),
+        Err(_) => split_size_or_sections.extract::<Ints>()?.sizes("split")?.into_vec(),
+    };
+    let total: usize = lengths.iter().sum();
+    if total != extent {
+        return Err(to_py(Error::value("split", format_args!("pieces of {total} entries for a dimension of size {extent}"))));
+    }
+    PyTuple::new(py, pieces(&tensor.0, &lengths, dim)?)
+}
+
+/// At most ``chunks`` pieces along ``dim``, as equal as can be.
+///
+/// >>> [piece.tolist() for piece in dlcore.chunk(dlcore.arange(5), 2)]
+/// [[0, 1, 2], [3, 4]]
+#[pyfunction]
+#[pyo3(signature = (input, chunks, dim = 0))]
+fn chunk(py: Python<'_>, input: Arg, chunks: usize, dim: isize) -> PyResult<Bound<'_, PyTuple>> {
+    let at = dim_of("chunk", &input.0, dim)?;
+    if chunks == 0 {
+        return Err(to_py(Error::value("chunk", "there must be at least one chunk")));
+    }
+    let extent = input.0.shape()[at];
+    let size = extent.div_ceil(chunks).max(1);
+    let lengths: Vec<usize> = (0..extent.max(1)).step_by(size).map(|start| size.min(extent - start)).collect();
+    PyTuple::new(py, pieces(&input.0, &lengths, at)?)
+}
+
+/// The entries along ``dim``, without that dimension.
+///
+/// >>> [row.tolist() for row in dlcore.unbind(dlcore.tensor([[1, 2], [3, 4]]))]
+/// [[1, 2], [3, 4]]
+#[pyfunction]
+#[pyo3(signature = (input, dim = 0))]
+fn unbind(py: Python<'_>, input: Arg, dim: isize) -> PyResult<Bound<'_, PyTuple>> {
+    let x = input.0;
+    let at = dim_of("unbind", &x, dim)?;
+    let mut shape = Dims::from_slice(x.shape());
+    shape.remove(at);
+    let entries = (0..x.shape()[at])
+        .map(|i| view(|| ops::reshape(&ops::slice(&x, at, i, 1, 1)?, &shape)))
+        .collect::<PyResult<Vec<_>>>()?;
+    PyTuple::new(py, entries)
+}
+
+/// ``length`` entries of dimension ``dim`` from ``start``, as a view.
+///
+/// >>> dlcore.narrow(dlcore.arange(5), 0, 1, 3)
+/// tensor([1, 2, 3])
+#[pyfunction]
+fn narrow(input: Arg, dim: isize, start: isize, length: usize) -> Out {
+    let x = input.0;
+    let at = dim_of("narrow", &x, dim)?;
+    let extent = x.shape()[at];
+    let from = if start < 0 { start.checked_add_unsigned(extent) } else { Some(start) };
+    let from = from.and_then(|from| usize::try_from(from).ok()).filter(|from| from.checked_add(length).is_some_and(|end| end <= extent));
+    let from = from.ok_or_else(|| {
+        to_py(Error::index("narrow", format_args!("{length} entries from {start} leave dimension {at} of size {extent}")))
+    })?;
+    view(|| ops::slice(&x, at, from, 1, length))
+}
+
+/// The order of entries along ``dims`` reversed.
+///
+/// >>> dlcore.flip(dlcore.tensor([1, 2, 3]), (0,))
+/// tensor([3, 2, 1])
+#[pyfunction]
+fn flip(py: Python<'_>, input: Arg, dims: Ints) -> Out {
+    enter(py, input.0.numel(), || ops::flip(&input.0, &dims.0)).map(PyTensor::from)
+}
+
+/// The lower triangle of the last two dimensions; zero above diagonal ``diagonal``.
+///
+/// >>> dlcore.tril(dlcore.ones(2, 2))
+/// tensor([[1., 0.],
+///         [1., 1.]])
+#[pyfunction]
+#[pyo3(signature = (input, diagonal = 0))]
+fn tril(py: Python<'_>, input: Arg, diagonal: i64) -> Out {
+    enter(py, input.0.numel(), || ops::tril(&input.0, diagonal)).map(PyTensor::from)
+}
+
+/// The upper triangle of the last two dimensions; zero below diagonal ``diagonal``.
+///
+/// >>> dlcore.triu(dlcore.ones(2, 2))
+/// tensor([[1., 1.],
+///         [0., 1.]])
+#[pyfunction]
+#[pyo3(signature = (input, diagonal = 0))]
+fn triu(py: Python<'_>, input: Arg, diagonal: i64) -> Out {
+    enter(py, input.0.numel(), || ops::triu(&input.0, diagonal)).map(PyTensor::from)
+}
+
+/// ``input`` where ``condition`` is true, ``other`` elsewhere; all broadcast.
+///
+/// >>> dlcore.where(dlcore.tensor([True, False]), 1.0, dlcore.tensor([5.0, 6.0]))
+/// tensor([1., 6.])
+#[pyfunction]
+#[pyo3(name = "where")]
+fn where_(py: Python<'_>, condition: Arg, input: Operand, other: Operand) -> Out {
+    let (a, b) = Operand::pair(input, other)?;
+    enter(py, condition.0.numel().max(a.numel()).max(b.numel()), || ops::where_(&condition.0, &a, &b)).map(PyTensor::from)
+}
+
+/// Each element held between ``min`` and ``max``; either may be missing.
+///
+/// >>> dlcore.clamp(dlcore.tensor([-1.0, 0.5, 2.0]), 0, 1)
+/// tensor([0.0000, 0.5000, 1.0000])
+#[pyfunction]
+#[pyo3(signature = (input, min = None, max = None))]
+fn clamp(py: Python<'_>, input: Arg, min: Option<Number>, max: Option<Number>) -> Out {
+    let (min, max) = (min.map(|n| n.0), max.map(|n| n.0));
+    enter(py, input.0.numel(), || ops::clamp(&input.0, min, max)).map(PyTensor::from)
+}
+
+/// ``value`` where ``mask`` is true, the input elsewhere.
+///
+/// >>> dlcore.masked_fill(dlcore.tensor([1.0, 2.0]), dlcore.tensor([True, False]), 0.0)
+/// tensor([0., 2.])
+#[pyfunction]
+fn masked_fill(py: Python<'_>, input: Arg, mask: Arg, value: Operand) -> Out {
+    let value = value.against(&input.0)?;
+    enter(py, input.0.numel(), || ops::masked_fill(&input.0, &mask.0, &value)).map(PyTensor::from)
+}
+
+/// The elements where ``mask`` is true, in one dimension.
+///
+/// >>> dlcore.masked_select(dlcore.tensor([1, 2, 3]), dlcore.tensor([True, False, True]))
+/// tensor([1, 3])
+#[pyfunction]
+fn masked_select(py: Python<'_>, input: Arg, mask: Arg) -> Out {
+    enter(py, input.0.numel(), || ops::masked_select(&input.0, &mask.0)).map(PyTensor::from)
+}
+
+/// The elements that ``index`` (int64) names along ``dim``: ``out[i][j] = input[index[i][j]][j]`` for ``dim=0``.
+///
+/// >>> dlcore.gather(dlcore.tensor([[1, 2], [3, 4]]), 1, dlcore.tensor([[0], [1]]))
+/// tensor([[1],
+///         [4]])
+#[pyfunction]
+fn gather(py: Python<'_>, input: Arg, dim: isize, index: Arg) -> Out {
+    enter(py, index.0.numel(), || ops::gather(&input.0, dim, &index.0)).map(PyTensor::from)
+}
+
+/// The input with the elements of ``src`` added where ``index`` (int64) names along ``dim``.
+///
+/// >>> dlcore.scatter_add(dlcore.zeros(3), 0, dlcore.tensor([0, 0, 2]), dlcore.ones(3))
+/// tensor([2., 0., 1.])
+#[pyfunction]
+fn scatter_add(py: Python<'_>, input: Arg, dim: isize, index: Arg, src: Arg) -> Out {
+    enter(py, input.0.numel().max(src.0.numel()), || ops::scatter_add(&input.0, dim, &index.0, &src.0)).map(PyTensor::from)
+}
+
+/// The entries that ``index`` (int64, one dimension) names along ``dim``.
+///
+/// >>> dlcore.index_select(dlcore.tensor([[1, 2], [3, 4]]), 0, dlcore.tensor([1, 1]))
+/// tensor([[3, 4],
+///         [3, 4]])
+#[pyfunction]
+fn index_select(py: Python<'_>, input: Arg, dim: isize, index: Arg) -> Out {
+    enter(py, input.0.numel(), || ops::index_select(&input.0, dim, &index.0)).map(PyTensor::from)
+}
+
+/// Positions of the elements that are not zero, one row each.
+///
+/// >>> dlcore.nonzero(dlcore.tensor([0, 3, 4]))
+/// tensor([[1],
+///         [2]])
+#[pyfunction]
+fn nonzero(py: Python<'_>, input: Arg) -> Out {
+    enter(py, input.0.numel(), || ops::nonzero(&input.0)).map(PyTensor::from)
+}
+
+macro_rules! methods {
+    ($($name:ident($($arg:ident: $t:ty $(= $default:tt)?),*) -> $out:ty, $doc:literal, $gil:tt;)*) => {
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $doc]
+                #[pyo3(signature = ($($arg $(= $default)?),*))]
+                fn $name<'py>(&self, py: Python<'py>, $($arg: $t),*) -> $out {
+                    methods!(@call $gil $name, py, Arg(self.get()), $($arg),*)
+                }
+            )*
+        }
+    };
+    (@call py $name:ident, $py:ident, $x:expr, $($arg:ident),*) => { $name($py, $x, $($arg),*) };
+    (@call no $name:ident, $py:ident, $x:expr, $($arg:ident),*) => {{ let _ = $py; $name($x, $($arg),*) }};
+}
+
+methods! {
+    transpose(dim0: isize, dim1: isize) -> Out, "See ``dlcore.transpose``.", no;
+    flatten(start_dim: isize = 0, end_dim: isize = (-1)) -> Out, "See ``dlcore.flatten``.", py;
+    squeeze(dim: Option<Ints> = None) -> Out, "See ``dlcore.squeeze``.", no;
+    unsqueeze(dim: isize) -> Out, "See ``dlcore.unsqueeze``.", no;
+    chunk(chunks: usize, dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.chunk``.", py;
+    unbind(dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.unbind``.", py;
+    narrow(dim: isize, start: isize, length: usize) -> Out, "See ``dlcore.narrow``.", no;
+    tril(diagonal: i64 = 0) -> Out, "See ``dlcore.tril``.", py;
+    triu(diagonal: i64 = 0) -> Out, "See ``dlcore.triu``.", py;
+    clamp(min: Option<Number> = None, max: Option<Number> = None) -> Out, "See ``dlcore.clamp``.", py;
+    masked_fill(mask: Arg, value: Operand) -> Out, "See ``dlcore.masked_fill``.", py;
+    masked_select(mask: Arg) -> Out, "See ``dlcore.masked_select``.", py;
+    gather(dim: isize, index: Arg) -> Out, "See ``dlcore.gather``.", py;
+    scatter_add(dim: isize, index: Arg, src: Arg) -> Out, "See ``dlcore.scatter_add``.", py;
+    index_select(dim: isize, index: Arg) -> Out, "See ``dlcore.index_select``.", py;
+    nonzero() -> Out, "See ``dlcore.nonzero``.", py;
+}
+
+#[pymethods]
+impl PyTensor {
+    /// See ``dlcore.reshape``; the sizes may stand as separate arguments.
+    #[pyo3(signature = (*shape))]
+    fn reshape(&self, py: Python<'_>, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        reshape(py, Arg(self.get()), Ints::from_args(shape)?)
+    }
+
+    /// The same memory under another shape; an error where that needs a copy.
+    #[pyo3(signature = (*shape))]
+    fn view(&self, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let (x, shape) = (self.get(), Ints::from_args(shape)?);
+        let out = guarded(|| ops::shape::reshape_inferred(&x, &shape.0))?;
+        if x.numel() > 0 && !out.array().shares_storage(x.array()) {
+            return Err(to_py(Error::value("view", "the layout needs a copy for this shape; use reshape() or contiguous()")));
+        }
+        Ok(out.into())
+    }
+
+    /// See ``dlcore.permute``; the dimensions may stand as separate arguments.
+    #[pyo3(signature = (*dims))]
+    fn permute(&self, dims: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        permute(Arg(self.get()), Ints::from_args(dims)?)
+    }
+
+    /// Repeated to the given sizes without a copy; -1 keeps a size.
+    #[pyo3(signature = (*sizes))]
+    fn expand(&self, sizes: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        broadcast_to(Arg(self.get()), Ints::from_args(sizes)?)
+    }
+
+    /// Repeated to the shape of ``other`` without a copy.
+    fn expand_as(&self, other: Arg) -> PyResult<Self> {
+        let x = self.get();
+        view(|| ops::broadcast_to(&x, other.0.shape()))
+    }
+
+    /// Copies laid side by side: ``repeats`` times along each dimension.
+    #[pyo3(signature = (*repeats))]
+    fn repeat(&self, py: Python<'_>, repeats: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let (x, repeats) = (self.get(), Ints::from_args(repeats)?.sizes("repeat")?);
+        enter(py, usize::MAX, || ops::repeat(&x, &repeats)).map(Self::from)
+    }
+
+    /// See ``dlcore.flip``; the dimensions may stand as separate arguments.
+    #[pyo3(signature = (*dims))]
+    fn flip(&self, py: Python<'_>, dims: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        flip(py, Arg(self.get()), Ints::from_args(dims)?)
+    }
+
+    /// See ``dlcore.split``.
+    #[pyo3(signature = (split_size, dim = 0))]
+    fn split<'py>(&self, py: Python<'py>, split_size: &Bound<'py, PyAny>, dim: isize) -> PyResult<Bound<'py, PyTuple>> {
+        split(py, Arg(self.get()), split_size, dim)
+    }
+
+    /// A matrix with rows and columns exchanged, as a view; fewer dimensions are returned as they are.
+    fn t(&self) -> PyResult<Self> {
+        let x = self.get();
+        match x.rank() {
+            0 | 1 => Ok(x.into()),
+            2 => view(|| ops::transpose(&x, 0, 1)),
+            rank => Err(to_py(Error::shape("t", format_args!("expects at most 2 dimensions, got {rank}; use mT or transpose")))),
+        }
+    }
+
+    /// The dimensions in reverse order, as a view.
+    #[getter(T)]
+    fn reversed(&self) -> PyResult<Self> {
+        let x = self.get();
+        let dims: Vec<isize> = (0..x.rank().cast_signed()).rev().collect();
+        view(|| ops::permute(&x, &dims))
+    }
+
+    /// The last two dimensions exchanged, as a view.
+    #[getter(mT)]
+    fn matrix_transpose(&self) -> PyResult<Self> {
+        let x = self.get();
+        if x.rank() < 2 {
+            return Err(to_py(Error::shape("mT", format_args!("expects at least 2 dimensions, got {}", x.rank()))));
+        }
+        view(|| ops::transpose(&x, -2, -1))
+    }
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    macro_rules! add {
+        ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
+    }
+    add!(reshape permute transpose flatten squeeze unsqueeze broadcast_to cat stack split chunk unbind narrow flip tril triu
+         where_ clamp masked_fill masked_select gather scatter_add index_select nonzero);
+    Ok(())
+}

@@ -1,0 +1,591 @@
+//! The `Tensor` class: its handle, attributes, autograd methods and conversions to Python values. Operators are in
+//! `operators`, everything that is also a function is in `functional` and `reductions`, indexing in `index`.
+
+use crate::convert::{Arg, DTypeArg, Ints, PyDType};
+use crate::enter::{enter, guarded, to_py};
+use crate::display;
+use dlcore_core::autograd::engine::{self, Options};
+use dlcore_core::autograd::inplace::assign;
+use dlcore_core::autograd::mode;
+use dlcore_core::autograd::tensor::Tracking;
+use dlcore_core::error::Error;
+use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
+use dlcore_kernels::memory::Buffer;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyTuple, PyType};
+use std::sync::{Mutex, PoisonError};
+
+/// A multi-dimensional array of numbers that can remember how it was computed, so that gradients follow.
+///
+/// ``Tensor(data, requires_grad=False)`` shares the memory of the tensor ``data``; it exists for subclasses such as
+/// ``nn.Parameter``. Make tensors with ``dlcore.tensor``, ``dlcore.from_numpy``, ``dlcore.zeros`` and the like.
+///
+/// >>> import dlcore
+/// >>> x = dlcore.tensor([1.0, 2.0], requires_grad=True)
+/// >>> (x * x).sum().backward()
+/// >>> x.grad
+/// tensor([2., 4.])
+#[pyclass(frozen, subclass, weakref, name = "Tensor", module = "dlcore")]
+pub struct PyTensor {
+    // A handle: in-place operations and `requires_grad_` replace the tensor that it stands for.
+    tensor: Mutex<Tensor>,
+}
+
+impl From<Tensor> for PyTensor {
+    #[inline]
+    fn from(tensor: Tensor) -> Self {
+        Self { tensor: Mutex::new(tensor) }
+    }
+}
+
+impl PyTensor {
+    /// The tensor that this handle stands for.
+    #[inline]
+    pub fn get(&self) -> Tensor {
+        self.tensor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes this handle stand for another tensor.
+    pub fn set(&self, tensor: Tensor) {
+        *self.tensor.lock().unwrap_or_else(PoisonError::into_inner) = tensor;
+    }
+
+    /// Writes `value` in place on behalf of `op`, recorded where it must be.
+    pub fn write(&self, op: &'static str, value: &Tensor) -> PyResult<()> {
+        let target = self.get();
+        if value.dtype().is_float() && !target.dtype().is_float() {
+            return Err(to_py(Error::dtype(
+                op,
+                format_args!("a {} result cannot be written into a {} tensor", value.dtype(), target.dtype()),
+            )));
+        }
+        if let Some(now) = guarded(|| assign(op, &target, value))? {
+            self.set(now);
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl PyTensor {
+    #[new]
+    #[pyo3(signature = (data, requires_grad = false))]
+    fn new(data: Arg, requires_grad: bool) -> PyResult<Self> {
+        let plain = data.0.detach();
+        Ok(if requires_grad { Tensor::leaf(plain.array().clone()).map_err(to_py)? } else { plain }.into())
+    }
+
+    /// Extents of the dimensions, a tuple of ints.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.get().shape())
+    }
+
+    /// Extents of the dimensions, or of dimension ``dim``.
+    #[pyo3(signature = (dim = None))]
+    fn size<'py>(&self, py: Python<'py>, dim: Option<isize>) -> PyResult<Bound<'py, PyAny>> {
+        let tensor = self.get();
+        let Some(dim) = dim else { return Ok(self.shape(py)?.into_any()) };
+        if tensor.rank() == 0 {
+            return Err(to_py(Error::index("size", "a 0-d tensor has no dimensions")));
+        }
+        let dim = dlcore_core::layout::normalize_dim("size", dim, tensor.rank()).map_err(to_py)?;
+        Ok(tensor.shape()[dim].into_pyobject(py)?.into_any())
+    }
+
+    /// Steps between neighbours along each dimension, in elements.
+    fn stride<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.get().array().layout().strides)
+    }
+
+    /// Element type.
+    #[getter]
+    fn dtype(&self) -> PyDType {
+        PyDType(self.get().dtype())
+    }
+
+    /// Always ``"cpu"``.
+    #[getter]
+    #[allow(clippy::unused_self, reason = "an attribute of tensors")]
+    fn device(&self) -> &'static str {
+        "cpu"
+    }
+
+    /// Number of dimensions.
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.get().rank()
+    }
+
+    /// Number of dimensions.
+    fn dim(&self) -> usize {
+        self.get().rank()
+    }
+
+    /// Number of elements.
+    fn numel(&self) -> usize {
+        self.get().numel()
+    }
+
+    /// Bytes per element.
+    fn element_size(&self) -> usize {
+        self.get().dtype().size()
+    }
+
+    /// Address of the first element.
+    fn data_ptr(&self) -> usize {
+        let tensor = self.get();
+        let array = tensor.array();
+        array.storage().buffer().as_ptr() as usize + array.layout().offset * array.dtype().size()
+    }
+
+    /// Whether the elements lie row-major without gaps.
+    fn is_contiguous(&self) -> bool {
+        self.get().array().layout().is_contiguous()
+    }
+
+    /// Whether the dtype is a floating-point type.
+    fn is_floating_point(&self) -> bool {
+        self.get().dtype().is_float()
+    }
+
+    /// Whether gradients are computed for this tensor. Settable on leaves.
+    #[getter]
+    fn get_requires_grad(&self) -> bool {
+        self.get().requires_grad()
+    }
+
+    #[setter]
+    fn set_requires_grad(&self, value: bool) -> PyResult<()> {
+        let tensor = self.get();
+        match tensor.tracking() {
+            Tracking::Node(_) if !value => Err(to_py(Error::gradient(
+                "requires_grad",
+                "only leaves can stop requiring a gradient; use detach() on the result of an operation",
+            ))),
+            Tracking::None | Tracking::Cut(_) if value => {
+                self.set(Tensor::leaf(tensor.array().clone()).map_err(to_py)?);
+                Ok(())
+            }
+            Tracking::Leaf(_) if !value => {
+                self.set(tensor.detach());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets ``requires_grad`` in place and returns the tensor.
+    #[pyo3(signature = (requires_grad = true))]
+    fn requires_grad_<'py>(slf: Bound<'py, Self>, requires_grad: bool) -> PyResult<Bound<'py, Self>> {
+        slf.get().set_requires_grad(requires_grad)?;
+        Ok(slf)
+    }
+
+    /// Whether no recorded operation made this tensor.
+    #[getter]
+    fn is_leaf(&self) -> bool {
+        self.get().is_leaf()
+    }
+
+    /// Name of the recorded operation that made this tensor, or None.
+    #[getter]
+    fn grad_fn(&self) -> Option<&'static str> {
+        self.get().node().map(|node| node.name())
+    }
+
+    /// The gradient that ``backward`` accumulated, or None. Settable.
+    #[getter]
+    fn get_grad(&self) -> Option<Self> {
+        self.get().grad().map(Self::from)
+    }
+
+    #[setter]
+    fn set_grad(&self, value: Option<Arg>) -> PyResult<()> {
+        let tensor = self.get();
+        let Some(Arg(grad)) = value else {
+            tensor.set_grad(None);
+            return Ok(());
+        };
+        if grad.shape() != tensor.shape() || grad.dtype() != tensor.dtype() {
+            return Err(to_py(Error::shape(
+                "grad",
+                format_args!(
+                    "a {} gradient of shape {:?} for a {} tensor of shape {:?}",
+                    grad.dtype(), grad.shape(), tensor.dtype(), tensor.shape()
+                ),
+            )));
+        }
+        if !matches!(tensor.tracking(), Tracking::Leaf(_)) {
+            return Err(to_py(Error::gradient("grad", "only a leaf that requires a gradient keeps one")));
+        }
+        tensor.set_grad(Some(grad));
+        Ok(())
+    }
+
+    /// The same memory without a gradient.
+    #[getter]
+    fn get_data(&self) -> Self {
+        self.detach()
+    }
+
+    #[setter]
+    fn set_data(&self, value: Arg) -> PyResult<()> {
+        let (tensor, value) = (self.get(), value.0.detach());
+        let now = match tensor.tracking() {
+            Tracking::Leaf(_) => Tensor::new(value.array().clone(), tensor.tracking().clone()),
+            _ => value,
+        };
+        if now.dtype() != tensor.dtype() && tensor.requires_grad() {
+            return Err(to_py(Error::dtype("data", format_args!("{} for a {} tensor", now.dtype(), tensor.dtype()))));
+        }
+        self.set(now);
+        Ok(())
+    }
+
+    /// Computes the gradients of this tensor with respect to the leaves it came from and adds them to their ``grad``.
+    ///
+    /// ``gradient`` is required unless the tensor has one element; it has this tensor's shape and dtype. ``retain_graph``
+    /// keeps what was saved for a second walk; ``create_graph`` records the walk itself, for higher derivatives.
+    #[pyo3(signature = (gradient = None, retain_graph = None, create_graph = false))]
+    fn backward(
+        &self,
+        py: Python<'_>,
+        gradient: Option<Arg>,
+        retain_graph: Option<bool>,
+        create_graph: bool,
+    ) -> PyResult<()> {
+        let tensor = self.get();
+        let options = Options { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
+        // A walk is as large as its graph, which nobody has counted: always let others run.
+        enter(py, usize::MAX, move || engine::backward(&[tensor], &[gradient.map(|g| g.0)], options))
+    }
+
+    /// The same memory without a place in the graph.
+    fn detach(&self) -> Self {
+        Tensor::from(self.get().array().clone()).into()
+    }
+
+    /// Forgets how this tensor was computed, in place.
+    fn detach_<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
+        let tensor = slf.get().get();
+        slf.get().set(Tensor::from(tensor.array().clone()));
+        slf
+    }
+
+    /// A copy with memory of its own; gradients pass through.
+    fn clone(&self, py: Python<'_>) -> PyResult<Self> {
+        let tensor = self.get();
+        enter(py, tensor.numel(), || ops::copy(&tensor)).map(Self::from)
+    }
+
+    /// The same elements row-major without gaps: itself where it already is so.
+    fn contiguous<'py>(slf: Bound<'py, Self>, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
+        let tensor = slf.get().get();
+        if tensor.array().layout().is_contiguous() {
+            return Ok(slf);
+        }
+        Bound::new(py, Self::from(enter(py, tensor.numel(), || ops::copy(&tensor))?))
+    }
+
+    /// Converts to a dtype, or to the dtype of another tensor; itself where nothing changes.
+    /// ``device`` may be named ``"cpu"``: there is no other.
+    #[pyo3(signature = (*args, dtype = None, device = None, copy = false))]
+    fn to<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        dtype: Option<DTypeArg>,
+        device: Option<&str>,
+        copy: bool,
+    ) -> PyResult<Bound<'py, Self>> {
+        let mut dtype = dtype.map(|d| d.0);
+        let check = |name: &str| {
+            if name == "cpu" || name.starts_with("cpu:") {
+                return Ok(());
+            }
+            Err(PyRuntimeError::new_err(format!(
+                "dlcore computes on the CPU: there is no device {name:?}; leave out .to({name:?})"
+            )))
+        };
+        device.map(check).transpose()?;
+        for arg in args.iter() {
+            if let Ok(tensor) = arg.cast::<Self>() {
+                dtype = Some(tensor.get().get().dtype());
+            } else if let Ok(name) = arg.extract::<&str>() {
+                match DType::ALL.into_iter().find(|d| d.name() == name) {
+                    Some(found) => dtype = Some(found),
+                    None => check(name)?,
+                }
+            } else {
+                dtype = Some(arg.extract::<DTypeArg>()?.0);
+            }
+        }
+        let tensor = slf.get().get();
+        match dtype {
+            Some(dtype) if dtype != tensor.dtype() => {
+                Bound::new(py, Self::from(enter(py, tensor.numel(), || ops::cast(&tensor, dtype))?))
+            }
+            _ if copy => Bound::new(py, slf.get().clone(py)?),
+            _ => Ok(slf),
+        }
+    }
+
+    /// This tensor: dlcore computes on the CPU.
+    fn cpu(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Not on a CPU: raises with advice.
+    #[allow(clippy::unused_self, reason = "a method of tensors")]
+    fn cuda(&self) -> PyResult<()> {
+        Err(PyRuntimeError::new_err("dlcore computes on the CPU: leave out .cuda() and .to(\"cuda\")"))
+    }
+
+    /// The value of a one-element tensor as a Python number.
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        number(py, self.get().array().item().map_err(to_py)?)
+    }
+
+    /// The elements as nested lists of Python numbers.
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        nested(py, self.get().array(), 0, self.get().array().layout().offset)
+    }
+
+    /// Converted to a dtype by its Python type: ``x.type(dlcore.float64)``; without argument the dtype.
+    #[pyo3(name = "type", signature = (dtype = None))]
+    fn type_<'py>(slf: Bound<'py, Self>, py: Python<'py>, dtype: Option<DTypeArg>) -> PyResult<Bound<'py, PyAny>> {
+        match dtype {
+            None => Ok(slf.get().dtype().into_pyobject(py)?.into_any()),
+            dtype => Ok(Self::to(slf, py, &PyTuple::empty(py), dtype, None, false)?.into_any()),
+        }
+    }
+
+    /// In the dtype of ``other``.
+    fn type_as<'py>(slf: Bound<'py, Self>, py: Python<'py>, other: Arg) -> PyResult<Bound<'py, Self>> {
+        Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg(other.0.dtype())), None, false)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let tensor = self.get();
+        enter(py, 0, || display::repr(&tensor))
+    }
+
+    fn __format__(slf: &Bound<'_, Self>, spec: &Bound<'_, PyAny>) -> PyResult<String> {
+        let tensor = slf.get().get();
+        if tensor.rank() == 0 {
+            return slf.get().item(slf.py())?.call_method1("__format__", (spec,))?.extract();
+        }
+        if spec.len()? > 0 {
+            return Err(PyTypeError::new_err("only a 0-d tensor takes a format; use .item() or .tolist()"));
+        }
+        slf.get().__repr__(slf.py())
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        self.get().shape().first().copied().ok_or_else(|| PyTypeError::new_err("a 0-d tensor has no length"))
+    }
+
+    fn __bool__(&self) -> PyResult<bool> {
+        let tensor = self.get();
+        if tensor.numel() != 1 {
+            return Err(to_py(Error::value(
+                "bool",
+                format_args!(
+                    "a tensor of {} elements is neither true nor false; use .any() or .all()",
+                    tensor.numel()
+                ),
+            )));
+        }
+        Ok(tensor.array().item().map_err(to_py)?.to_f64() != 0.0)
+    }
+
+    fn __float__(&self) -> PyResult<f64> {
+        Ok(self.get().array().item().map_err(to_py)?.to_f64())
+    }
+
+    fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.item(py)?.call_method0("__int__")
+    }
+
+    fn __index__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.get().array().item().map_err(to_py)? {
+            Scalar::Float(_) => Err(PyTypeError::new_err("only an integer tensor of one element is an index")),
+            scalar => number(py, scalar)?.call_method0("__int__"),
+        }
+    }
+
+    /// Tensors compare element by element; as keys they count by identity.
+    fn __hash__(slf: &Bound<'_, Self>) -> isize {
+        (slf.as_ptr() as isize) >> 4
+    }
+
+    #[pyo3(signature = (memo))]
+    fn __deepcopy__<'py>(slf: &Bound<'py, Self>, memo: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let key = slf.as_ptr() as usize;
+        if let Some(done) = memo.get_item(key)? {
+            return Ok(done);
+        }
+        let tensor = slf.get().get();
+        if !tensor.is_leaf() {
+            return Err(to_py(Error::gradient("deepcopy", "only leaves can be copied deeply; detach() the result first")));
+        }
+        let copy = enter(py, tensor.numel(), || tensor.array().copy("deepcopy"))?;
+        let copy = rebuild(py, &slf.get_type(), copy, tensor.requires_grad())?;
+        if let Some(grad) = tensor.grad() {
+            copy.get().get().set_grad(Some(Tensor::from(grad.array().copy("deepcopy").map_err(to_py)?)));
+        }
+        memo.set_item(key, &copy)?;
+        Ok(copy.into_any())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let tensor = slf.get().get();
+        if !tensor.is_leaf() {
+            return Err(to_py(Error::gradient("pickle", "only leaves can be pickled; detach() the result first")));
+        }
+        let array = tensor.array().contiguous("pickle").map_err(to_py)?;
+        let size = array.dtype().size();
+        let start = array.layout().offset * size;
+        let bytes = &array.storage().buffer().as_slice::<u8>()[start..start + array.numel() * size];
+        let state = (slf.get_type(), pyo3::types::PyBytes::new(py, bytes), PyDType(array.dtype()), array.shape().to_vec(), tensor.requires_grad());
+        Ok((py.import("dlcore._core")?.getattr("_unpickle")?, state.into_pyobject(py)?))
+    }
+}
+
+/// A tensor of the Python class `class` over `array`.
+fn rebuild<'py>(
+    py: Python<'py>,
+    class: &Bound<'py, PyType>,
+    array: Array,
+    requires_grad: bool,
+) -> PyResult<Bound<'py, PyTensor>> {
+    let plain = Bound::new(py, PyTensor::from(Tensor::from(array)))?;
+    if class.is(py.get_type::<PyTensor>()) {
+        plain.get().set_requires_grad(requires_grad)?;
+        return Ok(plain);
+    }
+    Ok(class.call1((plain, requires_grad))?.cast_into::<PyTensor>()?)
+}
+
+/// What pickle calls to make a tensor again.
+#[pyfunction]
+fn _unpickle<'py>(
+    py: Python<'py>,
+    class: &Bound<'py, PyType>,
+    bytes: &[u8],
+    dtype: &PyDType,
+    shape: Ints,
+    requires_grad: bool,
+) -> PyResult<Bound<'py, PyTensor>> {
+    rebuild(py, class, from_bytes("pickle", bytes, dtype.0, &shape.sizes("pickle")?)?, requires_grad)
+}
+
+/// A new array of `dtype` and `shape` with the elements in `bytes`, row-major, in this machine's byte order.
+pub fn from_bytes(op: &'static str, bytes: &[u8], dtype: DType, shape: &[usize]) -> PyResult<Array> {
+    let numel = dlcore_core::layout::numel(op, shape).map_err(to_py)?;
+    if numel * dtype.size() != bytes.len() {
+        return Err(to_py(Error::value(
+            op,
+            format_args!("{} bytes for a {dtype} tensor of shape {shape:?}", bytes.len()),
+        )));
+    }
+    guarded(|| {
+        let mut buffer = Buffer::try_uninit(bytes.len()).map_err(|_| Error::Memory(format!("{op}: no memory")))?;
+        buffer.as_mut_slice::<u8>().copy_from_slice(bytes);
+        Ok(Array::from_buffer(buffer, dtype, Layout::contiguous(shape)))
+    })
+}
+
+/// A core scalar as a Python number.
+pub fn number(py: Python<'_>, value: Scalar) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match value {
+        Scalar::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
+        Scalar::Int(value) => value.into_pyobject(py)?.into_any(),
+        Scalar::Float(value) => PyFloat::new(py, value).into_any(),
+    })
+}
+
+fn nested<'py>(py: Python<'py>, array: &Array, dim: usize, at: usize) -> PyResult<Bound<'py, PyAny>> {
+    if dim == array.rank() {
+        let scalar = match array.dtype() {
+            DType::Bool => Scalar::Bool(array.data::<u8>()[at] != 0),
+            DType::U8 => Scalar::Int(array.data::<u8>()[at].into()),
+            DType::I32 => Scalar::Int(array.data::<i32>()[at].into()),
+            DType::I64 => Scalar::Int(array.data::<i64>()[at]),
+            DType::F32 => Scalar::Float(array.data::<f32>()[at].into()),
+            DType::F64 => Scalar::Float(array.data::<f64>()[at]),
+        };
+        return number(py, scalar);
+    }
+    let list = PyList::empty(py);
+    let stride = array.layout().strides[dim];
+    for i in 0..array.shape()[dim] {
+        let at = (at.cast_signed() + i.cast_signed() * stride).unsigned_abs();
+        list.append(nested(py, array, dim + 1, at)?)?;
+    }
+    Ok(list.into_any())
+}
+
+/// The gradients of ``outputs`` with respect to ``inputs``; what ``dlcore.autograd.grad`` calls.
+#[pyfunction]
+#[pyo3(signature = (outputs, inputs, grad_outputs = None, retain_graph = None, create_graph = false, allow_unused = false))]
+fn autograd_grad(
+    py: Python<'_>,
+    outputs: &Bound<'_, PyAny>,
+    inputs: &Bound<'_, PyAny>,
+    grad_outputs: Option<&Bound<'_, PyAny>>,
+    retain_graph: Option<bool>,
+    create_graph: bool,
+    allow_unused: bool,
+) -> PyResult<Vec<Option<PyTensor>>> {
+    let list = |value: &Bound<'_, PyAny>| match value.extract::<Arg>() {
+        Ok(one) => Ok(vec![one.0]),
+        Err(_) => crate::convert::tensors(value),
+    };
+    let (outputs, inputs) = (list(outputs)?, list(inputs)?);
+    let seeds = match grad_outputs {
+        None => vec![None; outputs.len()],
+        Some(value) if value.extract::<Arg>().is_ok() => vec![Some(value.extract::<Arg>()?.0)],
+        Some(value) => {
+            value.try_iter()?.map(|item| Ok(item?.extract::<Option<Arg>>()?.map(|arg| arg.0))).collect::<PyResult<_>>()?
+        }
+    };
+    let options = Options { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
+    let found = enter(py, usize::MAX, move || {
+        let found = engine::grad(&outputs, &seeds, &inputs, options)?;
+        match found.iter().position(Option::is_none) {
+            Some(i) if !allow_unused => Err(Error::gradient(
+                "grad",
+                format_args!("input {i} has no part in the outputs; pass allow_unused=True to get None for it"),
+            )),
+            _ => Ok(found),
+        }
+    })?;
+    Ok(found.into_iter().map(|grad| grad.map(PyTensor::from)).collect())
+}
+
+/// Whether operations are recorded on this thread.
+#[pyfunction]
+fn is_grad_enabled() -> bool {
+    mode::is_recording()
+}
+
+/// Sets whether operations are recorded on this thread; returns what it was.
+#[pyfunction]
+fn _set_grad_enabled(mode: bool) -> bool {
+    mode::set_recording(mode)
+}
+
+/// Registers the class and the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<PyTensor>()?;
+    module.add_function(wrap_pyfunction!(_unpickle, module)?)?;
+    module.add_function(wrap_pyfunction!(autograd_grad, module)?)?;
+    module.add_function(wrap_pyfunction!(is_grad_enabled, module)?)?;
+    module.add_function(wrap_pyfunction!(_set_grad_enabled, module)?)?;
+    Ok(())
+}
