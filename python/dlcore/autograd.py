@@ -1,0 +1,193 @@
+"""Switching the recording of gradients off and on, and gradients without ``.grad``.
+
+The engine is in Rust; here are only Python's ways in. The switches keep to two calls of the core and no
+``contextlib``, because small models enter them in every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from dlcore import _core
+from dlcore._core import Tensor, is_grad_enabled
+
+__all__ = ["enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_switch = _core._set_grad_enabled
+
+_SUSPENDS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR of `inspect`
+
+
+class _Recorded(Generic[_P, _R]):
+    """A function that runs with recording switched off or on."""
+
+    def __init__(self, function: Callable[_P, _R], mode: bool) -> None:
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & _SUSPENDS:
+            raise TypeError(
+                f"{function.__qualname__} is a generator or coroutine, whose body runs after the decorator "
+                "is done: use `with` inside it"
+            )
+        update_wrapper(self, function)
+        self._function, self._mode = function, mode
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        previous = _switch(self._mode)
+        try:
+            return self._function(*args, **kwargs)
+        finally:
+            _switch(previous)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        from types import MethodType
+
+        return self if instance is None else MethodType(self, instance)
+
+
+class _Switch:
+    """What the three switches share: leaving restores the mode that was in force on entry."""
+
+    __slots__ = ("_previous",)
+    _previous: bool
+
+    def __exit__(self, *exception: object) -> None:
+        _switch(self._previous)
+
+
+class no_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
+    """Record nothing inside: no graph, no memory kept for ``backward``.
+
+    A context manager and a decorator, with or without parentheses. The mode belongs to the thread.
+
+    Example:
+        >>> import dlcore
+        >>> w = dlcore.ones(2, requires_grad=True)
+        >>> with dlcore.no_grad():
+        ...     y = w * 2
+        >>> y.requires_grad
+        False
+    """
+
+    __slots__ = ()
+
+    @overload
+    def __new__(cls) -> no_grad: ...
+    @overload
+    def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
+    def __new__(cls, function: Callable[_P, _R] | None = None) -> no_grad | Callable[_P, _R]:
+        """A switch, or `function` with recording switched."""
+        return object.__new__(cls) if function is None else _Recorded(function, mode=False)
+
+    def __enter__(self) -> None:
+        self._previous = _switch(False)
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Decorate a function."""
+        return _Recorded(function, mode=False)
+
+
+class enable_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
+    """Record inside, even within `no_grad`.
+
+    Example:
+        >>> import dlcore
+        >>> w = dlcore.ones(2, requires_grad=True)
+        >>> with dlcore.no_grad(), dlcore.enable_grad():
+        ...     y = w * 2
+        >>> y.requires_grad
+        True
+    """
+
+    __slots__ = ()
+
+    @overload
+    def __new__(cls) -> enable_grad: ...
+    @overload
+    def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
+    def __new__(cls, function: Callable[_P, _R] | None = None) -> enable_grad | Callable[_P, _R]:
+        """A switch, or `function` with recording switched."""
+        return object.__new__(cls) if function is None else _Recorded(function, mode=True)
+
+    def __enter__(self) -> None:
+        self._previous = _switch(True)
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Decorate a function."""
+        return _Recorded(function, mode=True)
+
+
+class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name, used as a function
+    """Switch recording by a flag: as a statement at once, after ``with`` for a block, or for a function.
+
+    Args:
+        mode: whether to record.
+
+    Example:
+        >>> import dlcore
+        >>> training = False
+        >>> with dlcore.set_grad_enabled(training):
+        ...     dlcore.is_grad_enabled()
+        False
+        >>> dlcore.is_grad_enabled()
+        True
+    """
+
+    __slots__ = ("mode",)
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self._previous = _switch(self.mode)
+
+    def __enter__(self) -> None:
+        _switch(self.mode)
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Decorate a function."""
+        _switch(self._previous)
+        return _Recorded(function, mode=self.mode)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of `outputs` with respect to `inputs`, returned instead of added to ``.grad``.
+
+    Args:
+        outputs: what is differentiated; several are summed, each weighted by its `grad_outputs`.
+        inputs: the tensors to differentiate by.
+        grad_outputs: for each output a tensor of its shape; None is allowed where the output has one element.
+        retain_graph: keep the graph for another pass; by default the value of `create_graph`.
+        create_graph: record the gradients themselves, for second derivatives.
+        allow_unused: give None, instead of an error, for an input that the outputs do not depend on.
+
+    Returns:
+        One tensor for each input, of its shape and dtype.
+
+    Raises:
+        GradientError: an output or input that is not recorded, or an unused input.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        >>> (g,) = dlcore.autograd.grad((x * x * x).sum(), x, create_graph=True)
+        >>> (h,) = dlcore.autograd.grad(g.sum(), x)
+        >>> g.tolist(), h.tolist()
+        ([3.0, 12.0, 27.0], [6.0, 12.0, 18.0])
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None:
+        weights: list[Tensor | None] = [None] * len(outputs)
+    else:
+        weights = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    retain = create_graph if retain_graph is None else retain_graph
+    return tuple(_core.autograd_grad(outputs, inputs, weights, retain, create_graph, allow_unused))

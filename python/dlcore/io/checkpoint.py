@@ -1,0 +1,132 @@
+"""`save` and `load`: models, state dicts or checkpoints with optimizers, as one safetensors file.
+
+Tensors by name are stored as they are, so that any reader of safetensors opens them. Whatever else a
+checkpoint holds, nesting and plain values, goes as JSON into one string of the file's metadata, where a
+tensor is a reference to its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from dlcore._core import Tensor
+from dlcore.io.safetensors import read, read_metadata, write
+from dlcore.nn.module import Module
+
+__all__ = ["load", "save"]
+
+_STRUCTURE = "dlcore.structure"
+
+
+def save(
+    obj: Module | Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Save a model's state, a state dict or a checkpoint. The file appears whole or not at all.
+
+    Args:
+        obj: a module, of which the state dict is saved; or a dictionary of tensors, numbers, strings, None,
+            and dictionaries, lists and tuples of them, such as ``{"model": model.state_dict(), "optimizer":
+            optimizer.state_dict()}``.
+        path: the file, by custom with the ending ``.safetensors``; its folder must exist.
+        metadata: further strings by name, which `dlcore.io.read_metadata` reads.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        TypeError: a value that cannot be saved; the message names its place.
+
+    Example:
+        >>> import tempfile, dlcore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dlcore.save({"weight": dlcore.ones(2), "epoch": 3}, f"{folder}/model.safetensors")
+        ...     loaded = dlcore.load(f"{folder}/model.safetensors")
+        >>> loaded["weight"].tolist(), loaded["epoch"]
+        ([1.0, 1.0], 3)
+    """
+    state = obj.state_dict() if isinstance(obj, Module) else obj
+    if not isinstance(state, Mapping):
+        raise TypeError(f"save: expected a module or a dict, got {type(obj).__name__}")
+    metadata = dict(metadata or {})
+    if _STRUCTURE in metadata:
+        raise ValueError(f"save: the metadata key {_STRUCTURE!r} is taken")
+    tensors: dict[str, Tensor] = {}
+    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
+        tensors = dict(state)
+    else:
+        metadata[_STRUCTURE] = json.dumps(_encode(state, "", tensors), separators=(",", ":"))
+    write(tensors, path, metadata)
+
+
+def load(path: str | PathLike[str]) -> dict[str, Any]:
+    """Load what `save` wrote, or any other safetensors file. Nothing in a file is executed.
+
+    Returns:
+        Tensors by name; with the nesting and values of a checkpoint where there are any.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a broken or hostile file; the message names the rule that it breaks.
+
+    Example:
+        >>> import tempfile, dlcore
+        >>> model = dlcore.nn.Linear(3, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dlcore.save(model, f"{folder}/model.safetensors")
+        ...     model.load_state_dict(dlcore.load(f"{folder}/model.safetensors"))
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+    """
+    tensors = read(path)
+    structure = read_metadata(path).get(_STRUCTURE)
+    if structure is None:
+        return tensors
+    try:
+        state = _decode(json.loads(structure), tensors)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path}: its {_STRUCTURE} is broken: {error!r}") from None
+    if not isinstance(state, dict):
+        raise ValueError(f"{path}: its {_STRUCTURE} is not a dictionary")
+    return state
+
+
+# A JSON object's one key says what it is: {"tensor": name}, {"dict": [[key, value], ...]}, {"tuple": [...]}.
+
+
+def _encode(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        name = place or "tensor"
+        while name in tensors:  # {"a": {"b": t}, "a.b": t}
+            name += "'"
+        tensors[name] = value
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        items = []
+        for key, item in value.items():
+            if not isinstance(key, str | int):
+                raise TypeError(f"save: keys must be str or int, got {key!r} in {place or 'the dict'}")
+            items.append([key, _encode(item, f"{place}.{key}" if place else str(key), tensors)])
+        return {"dict": items}
+    if isinstance(value, list | tuple):
+        items = [_encode(item, f"{place}.{number}", tensors) for number, item in enumerate(value)]
+        return items if isinstance(value, list) else {"tuple": items}
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(
+        f"save: {place} is of type {type(value).__name__}; tensors, numbers, strings and None can be saved"
+    )
+
+
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_decode(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {key: _decode(item, tensors) for key, item in content}
+    if kind == "tuple":
+        return tuple(_decode(item, tensors) for item in content)
+    raise ValueError(f"unknown kind {kind!r}")

@@ -1,0 +1,254 @@
+"""The safetensors format, read with suspicion and written whole or not at all.
+
+A file is the length of its header (8 bytes, little-endian), the header (JSON: for each name a dtype, a shape
+and the range of its bytes), and the bytes of the tensors, little-endian, in row-major order, without gaps. A
+file from a stranger may claim anything: everything is checked before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from dlcore import _core
+from dlcore._core import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["read", "read_metadata", "write"]
+
+_MOST_HEADER = 100_000_000
+_DTYPES = {
+    "F64": _core.float64,
+    "F32": _core.float32,
+    "I64": _core.int64,
+    "I32": _core.int32,
+    "U8": _core.uint8,
+    "BOOL": _core.bool,
+}
+_SIZES = {"F64": 8, "F32": 4, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1, "F16": 2, "BF16": 2}
+
+
+def write(
+    tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors by name. The file appears whole: after a crash there is the old one or the new one.
+
+    Args:
+        tensors: any shapes and strides.
+        path: the file; its folder must exist.
+        metadata: further strings by name.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        TypeError: something that is not a tensor, or metadata that are not strings.
+
+    Example:
+        >>> import tempfile, dlcore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dlcore.io.write({"w": dlcore.ones(2)}, f"{folder}/w.safetensors", {"origin": "a test"})
+        ...     dlcore.io.read(f"{folder}/w.safetensors")["w"].tolist()
+        [1.0, 1.0]
+    """
+    path = Path(path)
+    header: dict[str, Any] = {}
+    if metadata:
+        for key, text in metadata.items():
+            if not isinstance(key, str) or not isinstance(text, str):
+                raise TypeError(f"metadata must be strings by name, got {key!r}: {type(text).__name__}")
+        header["__metadata__"] = dict(metadata)
+    names = {dtype: name for name, dtype in _DTYPES.items()}
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise TypeError(f"expected tensors by name, got {name!r}: {type(tensor).__name__}")
+        if name == "__metadata__":
+            raise ValueError("a tensor cannot be named __metadata__, which the format keeps for itself")
+    # wide elements first, so that each tensor starts at a multiple of its element size
+    order = sorted(tensors, key=lambda name: (-_SIZES[names[tensors[name].dtype]], name))
+    end = 0
+    for name in order:
+        tensor, kind = tensors[name], names[tensors[name].dtype]
+        start, end = end, end + math.prod(tensor.shape) * _SIZES[kind]
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > _MOST_HEADER:
+        raise ValueError(f"{path}: a header of {len(text)} bytes is more than the format's {_MOST_HEADER}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path.name}: the folder {path.parent} does not exist")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with draft.open("xb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name in order:
+                file.write(_little_endian(tensors[name]).data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _little_endian(tensor: Tensor) -> np.ndarray[Any, Any]:
+    array: np.ndarray[Any, Any] = tensor.detach().contiguous().numpy().reshape(-1)
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).view("u1")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut, where the system offers it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read(path: str | PathLike[str]) -> dict[str, Tensor]:
+    """Read all tensors of a file. Half precision (F16, BF16) is widened to float32, exactly.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file breaks a rule of the format, which the message names, or has a dtype that dlcore
+            does not.
+    """
+    import numpy as np
+
+    path = Path(path)
+    tensors = {}
+    with path.open("rb") as file:
+        header = _read_header(file, path)
+        for name, entry in header.entries.items():
+            file.seek(header.start + entry.begin)
+            if entry.kind in _DTYPES:
+                tensor = _core.empty(entry.shape, dtype=_DTYPES[entry.kind])
+                array = tensor.numpy().reshape(-1)
+                file.readinto(array.view("u1").data)
+                if entry.kind == "BOOL" and (array.view("u1") > 1).any():
+                    raise ValueError(f"{path}: tensor {name!r} of BOOL holds bytes other than 0 and 1")
+                array[:] = array.view(array.dtype.newbyteorder("<"))
+            else:
+                half = np.frombuffer(file.read(entry.end - entry.begin), "<u2").astype("=u2")
+                wide = (
+                    (half.astype("u4") << 16).view("f4")
+                    if entry.kind == "BF16"
+                    else half.view("f2").astype("f4")
+                )
+                tensor = _core.from_numpy(wide.reshape(entry.shape))
+            tensors[name] = tensor
+    return tensors
+
+
+def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+    """The strings that a file holds beside its tensors; errors as `read`."""
+    path = Path(path)
+    with path.open("rb") as file:
+        return _read_header(file, path).metadata
+
+
+class _Entry(NamedTuple):
+    kind: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class _Header(NamedTuple):
+    start: int
+    entries: dict[str, _Entry]
+    metadata: dict[str, str]
+
+
+def _read_header(file: BinaryIO, path: Path) -> _Header:
+    try:
+        return _parse_header(file, os.fstat(file.fileno()).st_size)
+    except _FormatError as error:
+        raise ValueError(f"{path}: not a valid safetensors file: {error}") from None
+
+
+class _FormatError(Exception):
+    """What is wrong with a file, without its name."""
+
+
+def _parse_header(file: BinaryIO, size: int) -> _Header:
+    if size < 8:
+        raise _FormatError(f"{size} bytes are too few for the length of a header")
+    length = int.from_bytes(file.read(8), "little")
+    if length > _MOST_HEADER:
+        raise _FormatError(f"a header of {length} bytes; at most {_MOST_HEADER} are allowed")
+    if length > size - 8:
+        raise _FormatError(f"truncated: a header of {length} bytes in a file of {size}")
+    text = file.read(length)
+    if not text.startswith(b"{"):
+        raise _FormatError("the header does not begin with '{'")
+    try:
+        header = json.loads(
+            text.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise _FormatError(f"the header is not JSON: {error}") from None
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise _FormatError("__metadata__ must be strings by name")
+    entries = {name: _entry(name, fields) for name, fields in header.items()}
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if entry.begin != end:
+            trouble = (
+                "overlaps the one before"
+                if entry.begin < end
+                else f"leaves a gap of {entry.begin - end} bytes"
+            )
+            raise _FormatError(f"tensor {name!r} {trouble}")
+        end = entry.end
+    if end != size - 8 - length:
+        trouble = "truncated" if end > size - 8 - length else "too long"
+        raise _FormatError(f"{trouble}: tensors take {end} bytes, {size - 8 - length} follow the header")
+    return _Header(8 + length, entries, metadata)
+
+
+def _entry(name: str, fields: object) -> _Entry:
+    if not isinstance(fields, dict) or fields.keys() != {"dtype", "shape", "data_offsets"}:
+        raise _FormatError(f"tensor {name!r} must have dtype, shape and data_offsets, and nothing else")
+    kind, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+    if not isinstance(kind, str) or kind not in _SIZES:
+        raise _FormatError(f"tensor {name!r} has dtype {kind!r}; known: {', '.join(_SIZES)}")
+    if not _sizes(shape) or not _sizes(offsets) or len(offsets) != 2:
+        raise _FormatError(
+            f"tensor {name!r}: shape and data_offsets must be lists of whole numbers below 2**63"
+        )
+    begin, end = offsets
+    needed = math.prod(shape) * _SIZES[kind]
+    if end - begin != needed:
+        raise _FormatError(
+            f"tensor {name!r}: shape {shape} of {kind} needs {needed} bytes, data_offsets give {end - begin}"
+        )
+    return _Entry(kind, tuple(shape), begin, end)
+
+
+def _sizes(value: object) -> bool:
+    """Whether JSON gave a list of sizes. ``true`` is an int to Python, but not a size."""
+    return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**63 for item in value)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return fields
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,177 @@
+"""Activation functions as layers. None has parameters; all keep the shape."""
+
+from __future__ import annotations
+
+from dlcore._core import Tensor, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
+from dlcore.nn.module import Module
+
+__all__ = ["GELU", "LeakyReLU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
+
+
+class ReLU(Module):
+    """max(x, 0). `inplace` is accepted for PyTorch's programs; the result is a new tensor in any case.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.ReLU()(dlcore.tensor([-1.0, 2.0])).tolist()
+        [0.0, 2.0]
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return relu(input)
+
+    def extra_repr(self) -> str:
+        """What differs from the default."""
+        return "inplace=True" if self.inplace else ""
+
+
+class LeakyReLU(Module):
+    """The input where positive, otherwise negative_slope times it.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.LeakyReLU(0.5)(dlcore.tensor([-1.0, 2.0])).tolist()
+        [-0.5, 2.0]
+    """
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        super().__init__()
+        self.negative_slope, self.inplace = negative_slope, inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return leaky_relu(input, self.negative_slope)
+
+    def extra_repr(self) -> str:
+        """The slope."""
+        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
+
+
+class GELU(Module):
+    """The input times Φ(input), where Φ is the normal distribution's (Hendrycks and Gimpel, 2016).
+
+    Args:
+        approximate: ``"none"`` for the exact Φ, ``"tanh"`` for the usual approximation.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.GELU()(dlcore.zeros(2)).tolist()
+        [0.0, 0.0]
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', got {approximate!r}")
+        self.approximate = approximate
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return gelu(input, approximate=self.approximate)
+
+    def extra_repr(self) -> str:
+        """The approximation."""
+        return f"approximate={self.approximate!r}"
+
+
+class SiLU(Module):
+    """The input times its sigmoid, also called swish.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.SiLU()(dlcore.zeros(2)).tolist()
+        [0.0, 0.0]
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return silu(input)
+
+
+class Sigmoid(Module):
+    """σ(x) = 1 / (1 + e⁻ˣ).
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.Sigmoid()(dlcore.zeros(2)).tolist()
+        [0.5, 0.5]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return sigmoid(input)
+
+
+class Tanh(Module):
+    """The hyperbolic tangent.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.Tanh()(dlcore.zeros(2)).tolist()
+        [0.0, 0.0]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return tanh(input)
+
+
+class Softmax(Module):
+    """e^x / Σ e^x along `dim`, which must be given: positive numbers that sum to 1.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.Softmax(dim=1)(dlcore.zeros(1, 4)).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return softmax(input, self.dim)
+
+    def extra_repr(self) -> str:
+        """The dimension."""
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Module):
+    """The logarithm of `Softmax`, computed without overflow.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.LogSoftmax(dim=0)(dlcore.tensor([1000.0, 0.0])).tolist()
+        [0.0, -1000.0]
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return log_softmax(input, self.dim)
+
+    def extra_repr(self) -> str:
+        """The dimension."""
+        return f"dim={self.dim}"

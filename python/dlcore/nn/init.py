@@ -1,0 +1,229 @@
+"""Filling tensors with starting values.
+
+Every function fills its tensor in place, records nothing, and returns the tensor. ``fan_in`` is the number of
+inputs that one output sums over, ``fan_out`` the number of outputs that one input reaches; for a convolution
+both count the kernel's positions.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dlcore._core import Tensor
+from dlcore.autograd import no_grad
+
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Fill with the uniform distribution over [a, b).
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> w = nn.init.uniform_(dlcore.empty(1000), -2.0, 2.0)
+        >>> bool((w >= -2).all() and (w < 2).all())
+        True
+    """
+    with no_grad():
+        return tensor.uniform_(a, b)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Fill with the normal distribution of the given mean and standard deviation.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.normal_(dlcore.empty(3), mean=5.0, std=0.0).tolist()
+        [5.0, 5.0, 5.0]
+    """
+    with no_grad():
+        return tensor.normal_(mean, std)
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Fill with one value.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.constant_(dlcore.empty(3), 0.5).tolist()
+        [0.5, 0.5, 0.5]
+    """
+    with no_grad():
+        return tensor.fill_(val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Fill with ones.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.ones_(dlcore.empty(2)).tolist()
+        [1.0, 1.0]
+    """
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Fill with zeros.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.zeros_(dlcore.empty(2)).tolist()
+        [0.0, 0.0]
+    """
+    return constant_(tensor, 0.0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Fill a matrix with the identity.
+
+    Raises:
+        ValueError: not a matrix.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.eye_(dlcore.empty(2, 3)).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    if tensor.dim() != 2:
+        raise ValueError(f"eye_: expected a matrix, got shape {tuple(tensor.shape)}")
+    from dlcore._core import eye
+
+    with no_grad():
+        return tensor.copy_(eye(*tensor.shape))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Fill with the uniform distribution over ±gain·√(6 / (fan_in + fan_out)).
+
+    Keeps the variance of activations and of gradients alike in linear layers (Glorot and Bengio, 2010).
+
+    Raises:
+        ValueError: fewer than two dimensions.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> w = nn.init.xavier_uniform_(dlcore.empty(3, 3))
+        >>> bool((w.abs() <= 1).all())
+        True
+    """
+    bound = gain * math.sqrt(6.0 / sum(_fans(tensor)))
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Fill with the normal distribution, deviation gain·√(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
+
+    Raises:
+        ValueError: fewer than two dimensions.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.xavier_normal_(dlcore.empty(3, 5)).shape
+        (3, 5)
+    """
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans(tensor))))
+
+
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """Fill with the uniform distribution over ±gain·√(3 / fan), for rectifiers (He et al., 2015).
+
+    Args:
+        tensor: at least two dimensions.
+        a: the negative slope of the leaky ReLU that follows.
+        mode: ``"fan_in"`` keeps the variance of activations, ``"fan_out"`` that of gradients.
+        nonlinearity: a name that `calculate_gain` knows.
+
+    Raises:
+        ValueError: fewer than two dimensions, or an unknown mode or nonlinearity.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.kaiming_uniform_(dlcore.empty(3, 5), nonlinearity="relu").shape
+        (3, 5)
+    """
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
+) -> Tensor:
+    """Fill with the normal distribution of standard deviation gain / √fan; arguments as `kaiming_uniform_`.
+
+    Raises:
+        ValueError: fewer than two dimensions, or an unknown mode or nonlinearity.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.kaiming_normal_(dlcore.empty(3, 5), mode="fan_out").shape
+        (3, 5)
+    """
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which a layer's weights must grow to make up for the nonlinearity behind it.
+
+    Args:
+        nonlinearity: ``linear``, ``conv1d``..``conv3d``, ``sigmoid``, ``tanh``, ``relu``, ``leaky_relu`` or
+            ``selu``.
+        param: the negative slope of ``leaky_relu``, 0.01 by default.
+
+    Raises:
+        ValueError: an unknown name.
+
+    Example:
+        >>> from dlcore import nn
+        >>> round(nn.init.calculate_gain("relu") ** 2, 12)
+        2.0
+    """
+    gains = {"sigmoid": 1.0, "linear": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 3 / 4}
+    gains |= dict.fromkeys(("conv1d", "conv2d", "conv3d"), 1.0)
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2.0 / (1.0 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in gains:
+        raise ValueError(
+            f"calculate_gain: unknown nonlinearity {nonlinearity!r}; known: leaky_relu, {', '.join(gains)}"
+        )
+    return gains[nonlinearity]
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"kaiming: mode must be 'fan_in' or 'fan_out', got {mode!r}")
+    fan = _fans(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def _fans(tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out), at least 1 so that an empty tensor divides by something."""
+    shape = tuple(tensor.shape)
+    if len(shape) < 2:
+        raise ValueError(f"fan_in and fan_out need at least two dimensions, got shape {shape}")
+    positions = math.prod(shape[2:])
+    return max(shape[1] * positions, 1), max(shape[0] * positions, 1)

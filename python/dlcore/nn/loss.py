@@ -1,0 +1,161 @@
+"""Losses as layers: a function of ``dlcore.nn.functional`` with its options.
+
+All take ``reduction``: ``"mean"``, ``"sum"`` or ``"none"`` for one value per element or sample.
+"""
+
+from __future__ import annotations
+
+from dlcore._core import (
+    Tensor,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+)
+from dlcore.nn.module import Module
+
+__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
+
+
+class _Loss(Module):
+    """What all losses share."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(
+                f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}"
+            )
+        self.reduction = reduction
+
+
+class CrossEntropyLoss(_Loss):
+    """−log softmax(input)[target]: the usual loss of a classifier that gives logits.
+
+    Args:
+        weight: (C,), a factor for each class.
+        ignore_index: targets with this value count nothing.
+        reduction: ``"mean"`` is weighted by `weight`.
+        label_smoothing: how much of the target is spread evenly over all classes, in 0..1.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> loss = nn.CrossEntropyLoss()(dlcore.zeros(3, 8), dlcore.tensor([0, 1, 7]))
+        >>> round(loss.item(), 4)  # log 8
+        2.0794
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Logits (N, C, ...) and int64 labels (N, ...), or probabilities of the input's shape."""
+        return cross_entropy(
+            input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
+        )
+
+
+class NLLLoss(_Loss):
+    """−input[target], for log-probabilities; `CrossEntropyLoss` without the softmax.
+
+    Args:
+        weight: (C,), a factor for each class.
+        ignore_index: targets with this value count nothing.
+        reduction: ``"mean"`` is weighted by `weight`.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.NLLLoss()(dlcore.tensor([[-1.0, -2.0]]), dlcore.tensor([1])).item()
+        2.0
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Log-probabilities (N, C) or (N, C, ...) and int64 labels (N) or (N, ...)."""
+        return nll_loss(
+            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+        )
+
+
+class MSELoss(_Loss):
+    """(input − target)².
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.MSELoss()(dlcore.tensor([1.0, 2.0]), dlcore.tensor([1.0, 4.0])).item()
+        2.0
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two tensors of one shape."""
+        return mse_loss(input, target, reduction=self.reduction)
+
+
+class L1Loss(_Loss):
+    """|input − target|.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.L1Loss()(dlcore.tensor([1.0, 2.0]), dlcore.tensor([1.0, 4.0])).item()
+        1.0
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two tensors of one shape."""
+        return l1_loss(input, target, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """−(p·t·log σ(x) + (1−t)·log(1−σ(x))), for yes-or-no logits x, computed without overflow.
+
+    Args:
+        weight: a factor for each element, broadcast.
+        reduction: as everywhere.
+        pos_weight: p, the weight of positives, broadcast.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> loss = nn.BCEWithLogitsLoss()(dlcore.zeros(4), dlcore.ones(4))
+        >>> round(loss.item(), 4)  # log 2
+        0.6931
+    """
+
+    weight: Tensor | None
+    pos_weight: Tensor | None
+
+    def __init__(
+        self, weight: Tensor | None = None, reduction: str = "mean", pos_weight: Tensor | None = None
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Logits and targets in 0..1 of one shape."""
+        return binary_cross_entropy_with_logits(
+            input, target, weight=self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+        )

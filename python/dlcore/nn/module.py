@@ -1,0 +1,409 @@
+"""`Module`: parameters, buffers and other modules under one name each.
+
+The instance's ``__dict__`` is the only place where anything is kept. What an attribute is follows from its
+type: a `Parameter` is a parameter, a `Module` a child; only buffers, plain tensors, are listed by name. So
+``self.weight`` in a ``forward`` is an ordinary attribute, read by the interpreter's fastest path, and nothing
+can get out of step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+from dlcore import _core
+from dlcore._core import Tensor, float32, float64, zero_grad
+from dlcore.nn.location import LOCATED, locate
+from dlcore.nn.parameter import Parameter
+
+__all__ = ["IncompatibleKeys", "Module"]
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `Module.load_state_dict` left out."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """The base of every layer and model.
+
+    A subclass creates its parts in ``__init__`` and computes in ``forward``; calling the module runs
+    ``forward``. Errors of the core that pass through a call are completed with the path of the module, as in
+    ``SimpleNet.fc1 (Linear(in_features=784, out_features=128, bias=True)): linear: ...``.
+
+    Attributes:
+        training: what `train` and `eval` set; dropout and batch normalisation ask for it.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> class SimpleNet(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.fc1 = nn.Linear(784, 128)
+        ...         self.fc2 = nn.Linear(128, 10)
+        ...     def forward(self, x):
+        ...         return self.fc2(dlcore.relu(self.fc1(x)))
+        >>> SimpleNet()(dlcore.zeros(64, 784)).shape
+        (64, 10)
+    """
+
+    training: bool = True
+    _buffers: Mapping[
+        str, bool
+    ] = {}  # name -> whether the state dict holds it; an instance gets its own when it needs one
+
+    def __init__(self) -> None:
+        """Do nothing: PyTorch's programs call it."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the result; every subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.forward(*args, **kwargs)
+        except LOCATED as error:
+            locate(error, self)
+            raise
+
+    __call__: Callable[..., Any] = _call
+
+    def __setattr__(self, name: str, value: object) -> None:
+        now = self.__dict__.get(name)
+        if isinstance(now, (Parameter, Module)) and value is not None:
+            kind = Parameter if isinstance(now, Parameter) else Module
+            if not isinstance(value, kind):
+                raise TypeError(
+                    f"cannot assign {type(value).__name__} to the {kind.__name__} {type(self).__name__}.{name}: "
+                    + (
+                        f"wrap it in nn.Parameter, or use {name}.copy_(...)"
+                        if kind is Parameter
+                        else "use del first"
+                    )
+                )
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in self._buffers:
+            self._buffers = {key: kept for key, kept in self._buffers.items() if key != name}
+
+    # --- registering ----------------------------------------------------------------------------------------
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter under `name`; None says that there is none.
+
+        Raises:
+            KeyError: a name that is empty, holds a dot, or is taken.
+            TypeError: neither a `Parameter` nor None.
+        """
+        self._register(name, param, Parameter)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is part of the module but not trained, as the running mean of a batch norm.
+
+        Args:
+            name: the attribute.
+            tensor: its value, or None.
+            persistent: whether the state dict holds it.
+
+        Raises:
+            KeyError: a name that is empty, holds a dot, or is taken.
+            TypeError: neither a tensor nor None.
+        """
+        self._register(name, tensor, Tensor)
+        self._buffers = {**self._buffers, name: persistent}
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Add a child under `name`, which need not be a Python identifier.
+
+        Raises:
+            KeyError: a name that is empty, holds a dot, or is taken.
+            TypeError: neither a `Module` nor None.
+        """
+        self._register(name, module, Module)
+
+    add_module = register_module
+
+    def _register(self, name: str, value: object, kind: type) -> None:
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"{type(self).__name__}.{name} must be a {kind.__name__} or None, got {type(value).__name__}"
+            )
+        if not name or "." in name:
+            raise KeyError(f"{type(self).__name__}: a name must not be empty or hold a dot, got {name!r}")
+        if getattr(self, name, None) is not None and not isinstance(self.__dict__.get(name), kind):
+            raise KeyError(f"{type(self).__name__}: attribute {name!r} already exists")
+        setattr(self, name, value)
+
+    # --- walking --------------------------------------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside, each once."""
+        seen = set()
+        for name, value in self.__dict__.items():
+            if isinstance(value, Module) and value not in seen:
+                seen.add(value)
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside, each once."""
+        return (module for _, module in self.named_children())
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module, named `prefix`, and all modules inside it, with dotted names, parents first."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, value in self.__dict__.items():
+            if isinstance(value, Module):
+                yield from value.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all modules inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named_tensors(
+        self,
+        own: Callable[[Module], Iterator[tuple[str, Tensor]]],
+        prefix: str,
+        recurse: bool,
+        remove_duplicate: bool,
+    ) -> Iterator[tuple[str, Tensor]]:
+        seen: set[int] = set()
+        modules = self.named_modules(None, prefix, remove_duplicate) if recurse else iter([(prefix, self)])
+        for path, module in modules:
+            for name, tensor in own(module):
+                if id(tensor) not in seen:
+                    if remove_duplicate:
+                        seen.add(id(tensor))
+                    yield (f"{path}.{name}" if path else name), tensor
+
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter))
+
+    def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        named = ((name, self.__dict__.get(name)) for name in self._buffers)
+        return ((name, value) for name, value in named if isinstance(value, Tensor))
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Parameters with their dotted names; a shared one comes once, under its first name."""
+        found = self._named_tensors(Module._own_parameters, prefix, recurse, remove_duplicate)
+        return ((name, value) for name, value in found if isinstance(value, Parameter))
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Parameters, each once: what an optimizer takes."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Buffers with their dotted names, persistent or not."""
+        return self._named_tensors(Module._own_buffers, prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Buffers, each once, persistent or not."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module under a dotted name.
+
+        Raises:
+            AttributeError: no such module; the message names the step that is missing.
+        """
+        module: Module = self
+        for step in target.split(".") if target else ():
+            found = module.__dict__.get(step)
+            if not isinstance(found, Module):
+                raise AttributeError(f"{type(self).__name__} has no module {target!r}: {step!r} is not there")
+            module = found
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter under a dotted name.
+
+        Raises:
+            AttributeError: no such parameter.
+        """
+        path, _, name = target.rpartition(".")
+        found = self.get_submodule(path).__dict__.get(name)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
+        return found
+
+    # --- the state dict -------------------------------------------------------------------------------------
+
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+        """All parameters and persistent buffers by dotted name, PyTorch's names and shapes.
+
+        The tensors share the module's memory, so that a later step of the optimizer changes them too;
+        `dlcore.save` writes them as they are, ``{name: t.clone() for ...}`` keeps them.
+
+        Args:
+            prefix: put before every name.
+            keep_vars: give the tensors themselves instead of detached ones.
+        """
+        state: dict[str, Tensor] = {}
+        for path, module in self.named_modules(remove_duplicate=False):
+            start = f"{prefix}{path}." if path else prefix
+            for name, tensor in module._own_state():
+                state[start + name] = tensor if keep_vars else tensor.detach()
+        return state
+
+    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self._own_parameters()
+        yield from ((name, tensor) for name, tensor in self._own_buffers() if self._buffers[name])
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> IncompatibleKeys:
+        """Copy the values of a state dict into this module, converted to its dtypes.
+
+        Args:
+            state_dict: tensors (or numpy arrays) by dotted name, as `state_dict` gives them.
+            strict: whether missing and unexpected names are errors. Shapes must match in any case.
+
+        Returns:
+            The names that were missing and the names that were not used.
+
+        Raises:
+            RuntimeError: names or shapes do not match; the message lists all of them, with the nearest names.
+                Nothing is copied then.
+        """
+        own = self.state_dict(keep_vars=True)
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        new = {name: _core.as_tensor(state_dict[name]) for name in own if name in state_dict}
+        problems = [
+            f"{name}: shape {tuple(new[name].shape)} given, {tuple(own[name].shape)} needed"
+            for name in new
+            if new[name].shape != own[name].shape
+        ]
+        if strict:
+            problems += [f"missing: {name}" for name in missing]
+            problems += [f"unexpected: {name}{_nearest(name, missing)}" for name in unexpected]
+        if problems:
+            raise RuntimeError(f"load_state_dict of {type(self).__name__}:\n  " + "\n  ".join(problems))
+        previous = _core._set_grad_enabled(False)
+        try:
+            for name, tensor in new.items():
+                own[name].copy_(tensor)
+        finally:
+            _core._set_grad_enabled(previous)
+        return IncompatibleKeys(missing, unexpected)
+
+    # --- changing all at once -------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Set ``training`` here and in all modules inside."""
+        if not isinstance(mode, bool):
+            raise ValueError(f"train: mode must be a bool, got {type(mode).__name__}")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Clear ``training`` here and in all modules inside; the counterpart of `train`."""
+        return self.train(False)
+
+    def apply(self, fn: Callable[[Module], object]) -> Self:
+        """Call `fn` with every module inside, children first, and last with this one; often to initialise."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set ``requires_grad`` of all parameters: False freezes the module."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters, or fill them with zeros."""
+        parameters = list(self.parameters())
+        if set_to_none:
+            zero_grad(parameters)
+        else:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad.detach_().zero_()
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Convert floating-point parameters and buffers to a dtype; the device can only be ``"cpu"``.
+
+        Takes ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(tensor)``, as `Tensor.to`.
+        Parameters stay the same objects, so an optimizer made before keeps training them.
+        """
+        dtype = _core.empty(0).to(*args, **kwargs).dtype if args or kwargs else None
+        names_dtype = "dtype" in kwargs or any(isinstance(arg, (_core.dtype, Tensor)) for arg in args)
+        return self._convert(dtype) if names_dtype and dtype is not None else self
+
+    def _convert(self, dtype: _core.dtype) -> Self:
+        if dtype not in (float32, float64):
+            raise TypeError(f"a module can be converted to float32 or float64, got {dtype}")
+        for module in self.modules():
+            for _, parameter in module._own_parameters():
+                if parameter.dtype in (float32, float64):
+                    gradient, trained = parameter.grad, parameter.requires_grad
+                    parameter.requires_grad = False
+                    parameter.data = parameter.data.to(dtype)
+                    parameter.requires_grad = trained
+                    if gradient is not None:
+                        parameter.grad = gradient.to(dtype)
+            for name, buffer in list(module._own_buffers()):
+                if buffer.dtype in (float32, float64):
+                    module.__dict__[name] = buffer.to(dtype)
+        return self
+
+    def float(self) -> Self:
+        """Convert floating-point parameters and buffers to float32."""
+        return self._convert(float32)
+
+    def double(self) -> Self:
+        """Convert floating-point parameters and buffers to float64."""
+        return self._convert(float64)
+
+    def cpu(self) -> Self:
+        """Return the module itself: it is on the CPU."""
+        return self
+
+    # --- showing --------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses in ``repr``; layers say their sizes here."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        children = [
+            f"({name}): {_indent(repr(child))}"
+            for name, child in self.__dict__.items()
+            if isinstance(child, Module)
+        ]
+        if not children:
+            return f"{self._get_name()}({_indent(extra)})"
+        lines = (extra.split("\n") if extra else []) + children
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _indent(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+def _nearest(name: str, others: list[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, others, n=1)
+    return f" (is it {near[0]}?)" if near else ""

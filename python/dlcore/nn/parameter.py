@@ -1,0 +1,39 @@
+"""A tensor that a `Module` owns and an optimizer trains."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from dlcore._core import Tensor, empty
+
+__all__ = ["Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that becomes a parameter of the module it is assigned to.
+
+    Args:
+        data: the values; their memory is shared, not copied. None gives an empty tensor.
+        requires_grad: whether `backward` fills its ``grad``.
+
+    Example:
+        >>> from dlcore import nn, ones
+        >>> class Scale(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.factor = nn.Parameter(ones(3))
+        >>> [name for name, _ in Scale().named_parameters()]
+        ['factor']
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
+        """Share the memory of `data`."""
+        return Tensor.__new__(cls, empty(0) if data is None else data, requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        return memo.setdefault(id(self), type(self)(self.data.clone(), self.requires_grad))

@@ -1,0 +1,173 @@
+"""What every optimizer shares: groups of parameters with their settings, and a state for each parameter.
+
+The update itself is one call of the core for a whole group; Python only gathers what belongs together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, overload
+
+from dlcore import _core
+from dlcore._core import Tensor, zero_grad
+from dlcore.autograd import enable_grad
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """The base of every optimizer.
+
+    Args:
+        params: tensors, or dictionaries with ``"params"`` and settings for these alone.
+        defaults: the settings of groups that do not have their own.
+
+    Attributes:
+        param_groups: one dictionary per group, with ``"params"`` and every setting; changing a setting takes
+            effect.
+        state: what the optimizer remembers, by parameter.
+
+    Raises:
+        ValueError: no parameters, one in two groups, or one that is the result of an operation.
+        TypeError: parameters that are not tensors.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]
+    ) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError("an optimizer takes a list of tensors or of groups; put the tensor in a list")
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        groups = list(params)
+        if not groups:
+            raise ValueError("the optimizer got an empty parameter list")
+        for group in groups if isinstance(groups[0], Mapping) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: Mapping[str, Any] | Any) -> None:
+        """Add parameters with settings of their own, as when more layers are to be trained.
+
+        Raises:
+            ValueError: a parameter that is in a group already, or that is the result of an operation.
+            TypeError: not a dictionary, or parameters that are not tensors.
+        """
+        if not isinstance(param_group, Mapping):
+            raise TypeError(f"a parameter group must be a dict, got {type(param_group).__name__}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError("parameters must be in an order that stays: give a list, not a set")
+        params = [params] if isinstance(params, Tensor) else list(params)
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError(f"an optimizer trains tensors, got {type(param).__name__}")
+            if not param.is_leaf:
+                raise ValueError(
+                    "cannot optimize a tensor that is the result of an operation; use its detach()"
+                )
+        ids = {id(param) for param in params}
+        if len(ids) < len(params):
+            raise ValueError("a parameter is twice in one group")
+        if any(id(param) in ids for group in self.param_groups for param in group["params"]):
+            raise ValueError("a parameter is in more than one group")
+        self.param_groups.append({**self.defaults, **param_group, "params": params})
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters, or fill them with zeros."""
+        for group in self.param_groups:
+            if set_to_none:
+                zero_grad(group["params"])
+            else:
+                for param in group["params"]:
+                    if param.grad is not None:
+                        param.grad.detach_().zero_()
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], Tensor]) -> Tensor: ...
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Update all parameters that have a gradient.
+
+        Args:
+            closure: clears the gradients, computes the loss, calls ``backward`` and returns the loss.
+
+        Returns:
+            The closure's loss, or None.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self._update(group)
+        return loss
+
+    def _update(self, group: dict[str, Any]) -> None:
+        """Take one step with the parameters of `group`; every optimizer defines it."""
+        raise NotImplementedError(f"{type(self).__name__} has no _update()")
+
+    def state_dict(self) -> dict[str, Any]:
+        """All state and settings, with parameters replaced by their number.
+
+        Returns:
+            ``{"state": {number: {...}}, "param_groups": [{..., "params": [number, ...]}]}``. Tensors are
+            shared, not copied.
+        """
+        numbers = {id(param): number for number, param in enumerate(self._params())}
+        groups = [
+            {**group, "params": [numbers[id(param)] for param in group["params"]]}
+            for group in self.param_groups
+        ]
+        return {
+            "state": {numbers[id(param)]: dict(state) for param, state in self.state.items()},
+            "param_groups": groups,
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave. Tensors are copied, in the dtype of their parameter.
+
+        Raises:
+            ValueError: groups of other sizes.
+        """
+        groups = state_dict["param_groups"]
+        sizes, needed = ([len(group["params"]) for group in g] for g in (groups, self.param_groups))
+        if sizes != needed:
+            raise ValueError(
+                f"load_state_dict: groups of {sizes} parameters given, groups of {needed} needed"
+            )
+        by_number = dict(zip((n for group in groups for n in group["params"]), self._params(), strict=True))
+        self.state.clear()
+        for number, state in state_dict["state"].items():
+            if number not in by_number:
+                raise ValueError(f"load_state_dict: state for parameter {number}, which is in no group")
+            param = by_number[number]
+            self.state[param] = {key: _restored(value, key, param) for key, value in state.items()}
+        for own, group in zip(self.param_groups, groups, strict=True):
+            own.update({key: value for key, value in group.items() if key != "params"})
+
+    def _params(self) -> Iterable[Tensor]:
+        return (param for group in self.param_groups for param in group["params"])
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _restored(value: Any, key: str, param: Tensor) -> Any:
+    """A copy of a value of a state dict; ``step`` is a number whatever it was saved as."""
+    if key == "step":
+        return int(value)
+    if not isinstance(value, Tensor):
+        return value
+    if value.shape != param.shape:
+        raise ValueError(
+            f"load_state_dict: {key} has shape {tuple(value.shape)}, its parameter has {tuple(param.shape)}"
+        )
+    copy = _core.empty(param.shape, dtype=param.dtype)
+    return copy.copy_(value.detach())
