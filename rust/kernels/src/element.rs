@@ -147,9 +147,18 @@ pub trait Float:
     /// Hyperbolic tangent.
     #[must_use]
     fn tanh<S: Simd>(self) -> Self;
-    /// `1 / (1 + exp(-self))`.
+    /// `1 / (1 + exp(-self))` and its complement, each accurate where it is small.
     #[must_use]
-    fn sigmoid<S: Simd>(self) -> Self;
+    fn logistic<S: Simd>(self) -> (Self, Self);
+    /// `1 / (1 + exp(-self))`.
+    #[inline(always)]
+    #[must_use]
+    fn sigmoid<S: Simd>(self) -> Self {
+        self.logistic::<S>().0
+    }
+    /// `self` times the standard normal distribution's mass below `self`; -0 at minus infinity.
+    #[must_use]
+    fn gelu<S: Simd>(self) -> Self;
     /// Error function.
     #[must_use]
     fn erf<S: Simd>(self) -> Self;
@@ -442,7 +451,8 @@ float!(f32, to_f32, fma32, |x, y, S| {
     log: f32 = math::log::<S>(x);
     log1p: f32 = math::log1p::<S>(x);
     tanh: f32 = math::tanh::<S>(x);
-    sigmoid: f32 = math::sigmoid::<S>(x);
+    logistic: (f32, f32) = math::logistic::<S>(x);
+    gelu: f32 = math::gelu::<S>(x);
     erf: f32 = math::erf::<S>(x);
     normal: (f32, f32) = math::normal::<S>(x);
     sin: f32 = math::sin::<S>(x);
@@ -455,7 +465,8 @@ float!(f64, to_f64, fma64, |x, y, S| {
     log: f64 = x.ln();
     log1p: f64 = x.ln_1p();
     tanh: f64 = f64::tanh(x);
-    sigmoid: f64 = { let e = f64::exp(-x.abs()); (if x < 0.0 { e } else { 1.0 }) / (1.0 + e) };
+    logistic: (f64, f64) = math::logistic64(x);
+    gelu: f64 = if x == f64::NEG_INFINITY { -0.0 } else { x * math::normal64(x).0 };
     erf: f64 = math::platform::erf(x);
     normal: (f64, f64) = math::normal64(x);
     sin: f64 = f64::sin(x);

@@ -4,7 +4,7 @@
 //! Errors are bounded by the tests below, in units in the last place over the whole range, special values included.
 //! The float64 counterparts, where speed matters less, are the platform's (see [`crate::element::Float`]).
 
-use crate::isa::Simd;
+use crate::isa::{Isa, Simd};
 
 /// The platform's functions that Rust's library does not have yet.
 pub(crate) mod platform {
@@ -87,7 +87,7 @@ pub fn exp<S: Simd>(x: f32) -> f32 {
 #[inline(always)]
 #[must_use]
 pub fn expm1<S: Simd>(x: f32) -> f32 {
-    let (n, e) = reduced_exp::<S>(limit(x, -20.0, 90.0));
+    let (n, e) = reduced_exp::<S>(limit(x, -20.0, 89.0));
     let half = power_of_two(n.wrapping_sub(1));
     let y = S::fma32(e, half, half - 0.5) * 2.0;
     if x.abs() < 1e-8 { x } else { y }
@@ -155,16 +155,19 @@ pub fn tanh<S: Simd>(x: f32) -> f32 {
     let square = x * x;
     // Minimax on |x| <= 0.625, from Cephes.
     let p = poly32::<S, 5>(square, [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1]);
-    let small = S::fma32(p * square, x, x);
+    let small = S::fma32(p * square, x, x).copysign(x);
     if size < 0.625 { small } else { large }
 }
 
-/// `1 / (1 + exp(-x))`.
+/// `1 / (1 + exp(-x))` and `1 / (1 + exp(x))`, the complement, each accurate where it is small.
 #[inline(always)]
 #[must_use]
-pub fn sigmoid<S: Simd>(x: f32) -> f32 {
+pub fn logistic<S: Simd>(x: f32) -> (f32, f32) {
     let e = exp::<S>(-x.abs());
-    (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
+    // e / (1 + e), less sensitive to how 1 + e was rounded.
+    let small = S::fma32(-e, e / (1.0 + e), e);
+    let large = 1.0 - small;
+    if x < 0.0 { (small, large) } else { (large, small) }
 }
 
 /// Error function. The polynomials are by Norbert Juffa.
@@ -188,16 +191,29 @@ pub fn erf<S: Simd>(x: f32) -> f32 {
     if size > 0.921_875 { large } else { small }
 }
 
-/// The standard normal distribution at `x`: its mass below `x`, and its density.
+/// The standard normal distribution at `x`. Factors of moderate size stand apart from the powers of two that multiply
+/// them, one after the other: their product may be subnormal, and that is for the last step to find out.
+struct Normal {
+    /// The mass beyond |x|, without the powers of two; for |x| from [`NORMAL_CENTRE`] on.
+    tail: f32,
+    /// The density, likewise.
+    density: f32,
+    powers: [f32; 2],
+    /// The mass below `x`, for |x| up to [`NORMAL_CENTRE`].
+    centre: f32,
+}
+
+/// Where the series for the centre hands over to the tail.
+const NORMAL_CENTRE: f32 = 0.5;
+
 #[inline(always)]
-#[must_use]
-pub fn normal<S: Simd>(x: f32) -> (f32, f32) {
+fn normal_parts<S: Simd>(x: f32) -> Normal {
     let size = limit(x.abs(), 0.0, 15.0);
     // exp(-x^2 / 2), with what rounding x^2 lost put back.
     let square = size * size;
-    let lost = if S::ISA == crate::isa::Isa::Portable { 0.0 } else { S::fma32(size, size, -square) };
-    let e = exp::<S>(-0.5 * square);
-    let e = S::fma32(-0.5 * lost, e, e);
+    let lost = square_loss::<S>(size, square);
+    let (n, e) = reduced_exp::<S>(-0.5 * square);
+    let e = 1.0 + S::fma32(-0.5 * lost, 1.0 + e, e);
     // Mass of the tail times exp(x^2 / 2) * (|x| + 2.5): minimax, relative error 1.6e-8.
     let inverse = 1.0 / (size + 2.5);
     let p = poly32::<S, 10>(
@@ -215,8 +231,62 @@ pub fn normal<S: Simd>(x: f32) -> (f32, f32) {
             7.066_566_3e-1,
         ],
     );
-    let tail = e * (p * inverse);
-    (if x < 0.0 { tail } else { 1.0 - tail }, e * 0.398_942_3)
+    // The integral of the density's series.
+    let series = poly32::<S, 5>(square, [1.154_348_7e-4, -1.187_330_1e-3, 9.973_557e-3, -6.649_038e-2, 3.989_423e-1]);
+    let half = n >> 1;
+    Normal {
+        tail: e * (p * inverse),
+        density: e * 0.398_942_3,
+        powers: [power_of_two(half), power_of_two(n.wrapping_sub(half))],
+        centre: S::fma32(series, x, 0.5),
+    }
+}
+
+/// What `square`, the rounded `x * x`, lacks.
+#[inline(always)]
+fn square_loss<S: Simd>(x: f32, square: f32) -> f32 {
+    if S::ISA == Isa::Portable {
+        // Without FMA: by halves of x, whose products are exact.
+        let high = f32::from_bits(x.to_bits() & 0xffff_f000);
+        let low = x - high;
+        (high * high - square) + 2.0 * high * low + low * low
+    } else {
+        S::fma32(x, x, -square)
+    }
+}
+
+impl Normal {
+    #[inline(always)]
+    fn mass_below(&self, x: f32) -> f32 {
+        let tail = self.tail * self.powers[0] * self.powers[1];
+        let far = if x < 0.0 { tail } else { 1.0 - tail };
+        if x.abs() < NORMAL_CENTRE { self.centre } else { far }
+    }
+}
+
+/// The standard normal distribution at `x`: its mass below `x`, and its density.
+#[inline(always)]
+#[must_use]
+pub fn normal<S: Simd>(x: f32) -> (f32, f32) {
+    let parts = normal_parts::<S>(x);
+    (parts.mass_below(x), parts.density * parts.powers[0] * parts.powers[1])
+}
+
+/// `x` times the standard normal distribution's mass below `x`; -0 at minus infinity.
+#[inline(always)]
+#[must_use]
+pub fn gelu<S: Simd>(x: f32) -> f32 {
+    let parts = normal_parts::<S>(x);
+    let far_below = limit(x, -15.0, 0.0) * parts.tail * parts.powers[0] * parts.powers[1];
+    if x < -NORMAL_CENTRE { far_below } else { x * parts.mass_below(x) }
+}
+
+/// [`logistic`] in float64.
+#[must_use]
+pub fn logistic64(x: f64) -> (f64, f64) {
+    let e = (-x.abs()).exp();
+    let (large, small) = (1.0 / (1.0 + e), e / (1.0 + e));
+    if x < 0.0 { (small, large) } else { (large, small) }
 }
 
 /// [`normal`] in float64.

@@ -130,11 +130,11 @@ unary! {
     /// `log(1 + exp(x))`.
     Softplus[POLYNOMIAL] = softplus::<T, S>(x);
     /// `x * P(X <= x)` for X standard normal.
-    Gelu[POLYNOMIAL] = gelu::<T, S>(x);
+    Gelu[POLYNOMIAL] = x.gelu::<S>();
     /// Gelu's approximation by tanh.
-    GeluTanh[POLYNOMIAL] = x * T::sigmoid::<S>(gelu_argument::<T, S>(x));
+    GeluTanh[POLYNOMIAL] = weighted(x, gelu_argument::<T, S>(x).sigmoid::<S>());
     /// `x * sigmoid(x)`.
-    Silu[POLYNOMIAL] = x * x.sigmoid::<S>();
+    Silu[POLYNOMIAL] = weighted(x, x.sigmoid::<S>());
     /// Error function.
     Erf[POLYNOMIAL] = x.erf::<S>();
     /// Largest integer that is not above.
@@ -202,7 +202,7 @@ binary! {
     /// Gradient of gelu's tanh form at argument y.
     GeluTanhGrad[POLYNOMIAL] = x * gelu_tanh_slope::<T, S>(y);
     /// Gradient of silu at argument y.
-    SiluGrad[POLYNOMIAL] = { let s = y.sigmoid::<S>(); x * (s * (T::ONE + y * (T::ONE - s))) };
+    SiluGrad[POLYNOMIAL] = { let (s, complement) = y.logistic::<S>(); x * (s * (T::ONE + y * complement)) };
 }
 
 binary! {
@@ -236,11 +236,10 @@ fn softplus<T: Float, S: Simd>(x: T) -> T {
     positive + (-x.magnitude()).exp::<S>().log1p::<S>()
 }
 
-/// `x * P(X <= x)`; 0 at minus infinity.
+/// `x * weight` for a weight that vanishes at minus infinity faster than x grows.
 #[inline(always)]
-fn gelu<T: Float, S: Simd>(x: T) -> T {
-    let (mass, _) = x.normal::<S>();
-    if x == T::LOWEST { T::ZERO } else { x * mass }
+fn weighted<T: Float>(x: T, weight: T) -> T {
+    if x == T::LOWEST { -T::ZERO } else { x * weight }
 }
 
 const GELU_CUBIC: f64 = 0.044_715;
@@ -256,9 +255,9 @@ fn gelu_argument<T: Float, S: Simd>(x: T) -> T {
 #[inline(always)]
 fn gelu_tanh_slope<T: Float, S: Simd>(x: T) -> T {
     let scale = SQRT_2 * FRAC_2_SQRT_PI;
-    let s = gelu_argument::<T, S>(x).sigmoid::<S>();
+    let (s, complement) = gelu_argument::<T, S>(x).logistic::<S>();
     let slope = (x * x).fma::<S>(T::from_f64(3.0 * GELU_CUBIC * scale), T::from_f64(scale));
-    s + x * slope * (s * (T::ONE - s))
+    s + x * slope * (s * complement)
 }
 
 #[derive(Clone, Copy)]

@@ -12,9 +12,9 @@ use crate::parallel::{Disjoint, for_each};
 /// Outputs side by side: their results stay in registers or the first-level cache.
 const WIDTH: usize = 64;
 /// Rows that are folded one after another: a leaf.
-const LEAF: usize = 64;
+const LEAF: usize = 16;
 /// Rows a task: a power of two times a leaf, so that tasks are whole subtrees.
-const ROWS: usize = 64 * LEAF;
+const ROWS: usize = 256 * LEAF;
 
 /// Folds rows of elements `reduced` into the rows of outputs `kept`, whose inner loop has step 1.
 pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(

@@ -1,0 +1,242 @@
+//! Accuracy of the elementary functions, through the maps, in units in the last place against float64.
+
+use dlcore_kernels::isa::{Isa, isa};
+use dlcore_kernels::layout::Strided;
+use dlcore_kernels::map::{self, Binary, FloatBinary, FloatUnary};
+use dlcore_kernels::math::TRIGONOMETRIC_LIMIT;
+
+fn flat(len: &usize) -> Strided<'_> {
+    Strided { shape: std::slice::from_ref(len), strides: &[1], offset: 0 }
+}
+
+/// Error of `got` in units in the last place of float32 at `want`.
+fn ulps(got: f32, want: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is the point")]
+    let rounded = want as f32;
+    if got.to_bits() == rounded.to_bits() || (got.is_nan() && want.is_nan()) {
+        return 0.0;
+    }
+    if !got.is_finite() || !rounded.is_finite() {
+        return f64::INFINITY;
+    }
+    let exponent = (want.abs().log2().floor()).clamp(-126.0, 127.0);
+    (f64::from(got) - want).abs() / (exponent - 23.0).exp2()
+}
+
+/// Float32 values of every exponent, densely, of both signs, and the special ones.
+fn everywhere() -> Vec<f32> {
+    let mut all: Vec<f32> = (0..u32::MAX / 7919).map(|i| f32::from_bits(i * 7919)).collect();
+    all.extend([
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        f32::MIN_POSITIVE,
+        f32::MAX,
+        f32::MIN,
+    ]);
+    all.extend([1e-45, -1e-45, 88.722_84, 88.722_85, -87.336_55, -103.97, -104.0, 1.0 + f32::EPSILON]);
+    all
+}
+
+/// `count` evenly spaced values.
+fn span(low: f32, high: f32, count: u16) -> impl Iterator<Item = f32> {
+    (0..=count).map(move |i| low + (high - low) * (f32::from(i) / f32::from(count)))
+}
+
+/// The largest error of `map` over `x`, which must stay below `bound`; without FMA, below four times that.
+fn check(name: &str, bound: f64, x: &[f32], map: impl Fn(&[f32], &mut [f32]), want: impl Fn(f64) -> f64) {
+    let bound = if isa() == Isa::Portable { 4.0 * bound } else { bound };
+    let mut y = vec![0.0; x.len()];
+    map(x, &mut y);
+    let worst = x.iter().zip(&y).map(|(&x, &y)| (ulps(y, want(f64::from(x))), x, y));
+    let (error, x, y) = worst.max_by(|a, b| a.0.total_cmp(&b.0)).expect("some values");
+    println!("{name:12} {error:.3} ulp at {x:e} ({y:e})");
+    assert!(error <= bound, "{name}({x:e}) = {y:e}, not {:e}: {error} ulp", want(f64::from(x)));
+}
+
+fn check_unary(op: FloatUnary, bound: f64, want: impl Fn(f64) -> f64) {
+    let mut x = everywhere();
+    x.extend(span(-20.0, 20.0, 60_000).chain(span(-1.0, 1.0, 60_000)).chain(span(0.9, 1.1, 30_000)));
+    let map = |x: &[f32], y: &mut [f32]| map::float_unary(op, x, flat(&x.len()), y);
+    check(&format!("{op:?}"), bound, &x, map, want);
+}
+
+/// Mass of the standard normal distribution below `x`, by the error function's own series and continued fraction.
+fn normal(x: f64) -> f64 {
+    0.5 * erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+fn erfc(x: f64) -> f64 {
+    if x < 0.0 {
+        2.0 - erfc(-x)
+    } else if x < 2.0 {
+        1.0 - erf(x)
+    } else {
+        erfc_tail(x)
+    }
+}
+
+fn erfc_tail(x: f64) -> f64 {
+    let fraction = (1..200).rev().fold(x, |f, k| x + f64::from(k) / 2.0 / f);
+    (-x * x).exp() / (fraction * std::f64::consts::PI.sqrt())
+}
+
+fn erf(x: f64) -> f64 {
+    if x.is_nan() || x.abs() > 2.0 {
+        return if x.is_nan() { x } else { x.signum() * (1.0 - erfc_tail(x.abs())) };
+    }
+    let (mut term, mut sum) = (x, x);
+    for k in 1..60 {
+        term *= 2.0 * x * x / (2.0 * f64::from(k) + 1.0);
+        sum += term;
+    }
+    sum * std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()
+}
+
+fn sigmoid(x: f64) -> f64 {
+    if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+}
+
+#[test]
+fn exponentials_and_logarithms() {
+    check_unary(FloatUnary::Exp, 2.0, f64::exp);
+    check_unary(FloatUnary::Expm1, 2.0, f64::exp_m1);
+    check_unary(FloatUnary::Log, 2.0, f64::ln);
+    check_unary(FloatUnary::Log1p, 2.0, f64::ln_1p);
+}
+
+#[test]
+fn activations() {
+    check_unary(FloatUnary::Tanh, 4.0, f64::tanh);
+    check_unary(FloatUnary::Sigmoid, 2.5, sigmoid);
+    check_unary(FloatUnary::Erf, 4.0, erf);
+    check_unary(FloatUnary::Gelu, 4.5, |x| if x == f64::NEG_INFINITY { 0.0 } else { x * normal(x) });
+    check_unary(FloatUnary::Silu, 4.0, |x| if x == f64::NEG_INFINITY { 0.0 } else { x * sigmoid(x) });
+    check_unary(FloatUnary::Softplus, 3.0, |x| x.max(0.0) + (-x.abs()).exp().ln_1p());
+}
+
+#[test]
+fn roots_are_rounded_correctly() {
+    check_unary(FloatUnary::Sqrt, 0.5, f64::sqrt);
+    check_unary(FloatUnary::Rsqrt, 1.5, |x| if x == 0.0 { f64::INFINITY.copysign(x) } else { 1.0 / x.sqrt() });
+    check_unary(FloatUnary::Reciprocal, 0.5, |x| 1.0 / x);
+}
+
+#[test]
+fn sine_and_cosine_at_every_angle() {
+    let mut x = everywhere();
+    x.extend(span(-100.0, 100.0, 60_000));
+    x.extend([TRIGONOMETRIC_LIMIT, -TRIGONOMETRIC_LIMIT, 1e10]);
+    check("sin", 1.0, &x, |x, y| map::sin(x, flat(&x.len()), y), f64::sin);
+    check("cos", 1.0, &x, |x, y| map::cos(x, flat(&x.len()), y), f64::cos);
+}
+
+#[test]
+fn powers() {
+    for exponent in [
+        -3.7f32,
+        -2.0,
+        -1.0,
+        -0.5,
+        0.0,
+        0.5,
+        1.0,
+        2.0,
+        3.0,
+        7.0,
+        10.3,
+        1e-3,
+        31.0,
+        1e10,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ] {
+        let power = |x: &[f32], y: &mut [f32]| {
+            let splat = Strided { shape: &[x.len()], strides: &[0], offset: 0 };
+            map::binary(Binary::Pow, x, flat(&x.len()), &[exponent], splat, y);
+        };
+        check(&format!("x^{exponent}"), 1.0, &everywhere(), power, |x| {
+            // Float32's idea of an even exponent differs for none of these.
+            x.powf(f64::from(exponent))
+        });
+    }
+    for base in [-2.0f32, -0.5, -0.0, 0.0, 0.3, 1.0, 1.000_1, 2.0, 17.0, f32::INFINITY, f32::NEG_INFINITY, -1.0] {
+        let power = |x: &[f32], y: &mut [f32]| {
+            let splat = Strided { shape: &[x.len()], strides: &[0], offset: 0 };
+            map::binary(Binary::Pow, &[base], splat, x, flat(&x.len()), y);
+        };
+        check(&format!("{base}^x"), 1.0, &everywhere(), power, |x| f64::from(base).powf(x));
+    }
+}
+
+#[test]
+fn gradients_of_activations_are_their_slopes() {
+    let x: Vec<f64> = span(-9.0, 9.0, 4001).map(f64::from).collect();
+    let layout = flat(&x.len()).shape[0];
+    let slope = |f: FloatUnary| {
+        let at = |h: f64| {
+            let moved: Vec<f64> = x.iter().map(|x| x + h).collect();
+            let mut y = vec![0.0; x.len()];
+            map::float_unary(f, &moved, flat(&layout), &mut y);
+            y
+        };
+        let (above, below) = (at(1e-5), at(-1e-5));
+        above.iter().zip(below).map(|(a, b)| (a - b) / 2e-5).collect::<Vec<f64>>()
+    };
+    let value = |f: FloatUnary| {
+        let mut y = vec![0.0; x.len()];
+        map::float_unary(f, &x, flat(&layout), &mut y);
+        y
+    };
+    let pairs = [
+        (FloatUnary::Tanh, FloatBinary::TanhGrad, true),
+        (FloatUnary::Sigmoid, FloatBinary::SigmoidGrad, true),
+        (FloatUnary::Gelu, FloatBinary::GeluGrad, false),
+        (FloatUnary::GeluTanh, FloatBinary::GeluTanhGrad, false),
+        (FloatUnary::Silu, FloatBinary::SiluGrad, false),
+        (FloatUnary::Softplus, FloatBinary::SoftplusGrad, false),
+    ];
+    for (f, gradient, from_result) in pairs {
+        let saved = if from_result { value(f) } else { x.clone() };
+        let incoming = vec![2.0; x.len()];
+        let mut y = vec![0.0; x.len()];
+        map::float_binary(gradient, &incoming, flat(&layout), &saved, flat(&layout), &mut y);
+        for ((x, y), slope) in x.iter().zip(&y).zip(slope(f)) {
+            assert!((y - 2.0 * slope).abs() < 1e-8, "{gradient:?} at {x}: {y} for {}", 2.0 * slope);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the float32 version of the same numbers")]
+        let narrow = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let mut y32 = vec![0f32; x.len()];
+        let (incoming, saved) = (narrow(&incoming), narrow(&saved));
+        map::float_binary(gradient, &incoming, flat(&layout), &saved, flat(&layout), &mut y32);
+        for ((x, y), y32) in x.iter().zip(&y).zip(&y32) {
+            assert!((f64::from(*y32) - y).abs() < 2e-6, "{gradient:?} at {x}: {y32} for {y}");
+        }
+    }
+}
+
+#[test]
+fn special_values() {
+    let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0];
+    let apply = |op| {
+        let mut y = [7f32; 4];
+        map::float_unary(op, &x, flat(&4), &mut y);
+        y.map(|y| if y.is_nan() { "nan".to_owned() } else { y.to_string() }).join(" ")
+    };
+    assert_eq!(apply(FloatUnary::Exp), "nan inf 0 1");
+    assert_eq!(apply(FloatUnary::Log), "nan inf nan -inf");
+    assert_eq!(apply(FloatUnary::Tanh), "nan 1 -1 -0");
+    assert_eq!(apply(FloatUnary::Sigmoid), "nan 1 0 0.5");
+    assert_eq!(apply(FloatUnary::Erf), "nan 1 -1 -0");
+    assert_eq!(apply(FloatUnary::Gelu), "nan inf -0 -0");
+    assert_eq!(apply(FloatUnary::GeluTanh), "nan inf -0 -0");
+    assert_eq!(apply(FloatUnary::Silu), "nan inf -0 -0");
+    assert_eq!(apply(FloatUnary::Softplus), "nan inf 0 0.6931472");
+    assert_eq!(apply(FloatUnary::Expm1), "nan inf -1 -0");
+    assert_eq!(apply(FloatUnary::Log1p), "nan inf nan -0");
+}
