@@ -72,6 +72,22 @@ impl Array {
         Ok(Self::from_buffer(allocate(op, dtype, shape)?, dtype, Layout::contiguous(shape)))
     }
 
+    /// Two new contiguous arrays that `fill` writes together; it must write every element of both.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn build_pair<A: Native, B: Native>(
+        op: &str,
+        a_shape: &[usize],
+        b_shape: &[usize],
+        fill: impl FnOnce(&mut [A], &mut [B]) -> Result<()>,
+    ) -> Result<(Self, Self)> {
+        let (mut a, mut b) = (allocate(op, A::DTYPE, a_shape)?, allocate(op, B::DTYPE, b_shape)?);
+        fill(a.as_mut_slice(), b.as_mut_slice())?;
+        let wrap = |buffer, dtype, shape| Self::from_buffer(buffer, dtype, Layout::contiguous(shape));
+        Ok((wrap(a, A::DTYPE, a_shape), wrap(b, B::DTYPE, b_shape)))
+    }
+
     /// Wraps a buffer whose elements `layout` describes.
     #[must_use]
     pub fn from_buffer(buffer: Buffer, dtype: DType, layout: Layout) -> Self {

@@ -1,0 +1,304 @@
+//! Cross entropy between logits and class labels or class probabilities.
+//!
+//! With labels it is one pass over the logits forward and one backward. With probabilities it is composed.
+
+use crate::array::Array;
+use crate::autograd::mode;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show};
+use crate::ops::arithmetic::scalar;
+use crate::ops::loss::{Reduction, rows_of_classes};
+use crate::ops::sample::{Domain, Params, Sample, input, real};
+use crate::ops::{self, add, cast, div, mul, neg, reshape, sub};
+use crate::with_float;
+use dlcore_kernels::cross_entropy::{CrossEntropy as Kernel, RowScale, first_bad_target, total_loss};
+use smallvec::smallvec;
+
+const NAME: &str = "cross_entropy";
+
+/// Cross entropy of rows of logits (N, C) with labels (N,), and class weights (C,) as an optional third input, which
+/// takes no gradient. Auxiliary outputs: what backward needs of each row, and what the mean divided by.
+#[derive(Clone, Debug)]
+pub struct CrossEntropy {
+    /// Rows with this label do not count.
+    pub ignore_index: i64,
+    /// How the losses of rows become the result.
+    pub reduction: Reduction,
+    /// Share of a label that is spread over all classes.
+    pub label_smoothing: f64,
+}
+
+impl CrossEntropy {
+    fn kernel<'a, T>(&self, labels: &'a Array, classes: usize, weight: Option<&'a Array>) -> Kernel<'a, T>
+    where
+        T: crate::array::Native,
+    {
+        Kernel {
+            targets: labels.elements(),
+            classes,
+            weight: weight.map(Array::elements),
+            ignore_index: self.ignore_index,
+            label_smoothing: self.label_smoothing,
+        }
+    }
+
+    /// The gradient of the logits as a composition that can be differentiated again:
+    /// `scale (softmax(x) sum(a) - a)` with the target shares `a`, which are constants.
+    fn composed(&self, context: &Context<'_>, grad: &Tensor) -> Result<Tensor> {
+        let x = context.input(0)?;
+        let (labels, weight) = inputs(context)?;
+        let shares = self.shares(x.array(), &labels, weight.as_ref())?;
+        let totals = ops::sum(&shares, &[1], true)?;
+        let scale = match self.reduction {
+            Reduction::None => reshape(grad, &[x.shape()[0], 1])?,
+            Reduction::Sum => grad.clone(),
+            Reduction::Mean => div(grad, &context.auxiliary(2)?)?,
+        };
+        mul(&scale, &sub(&mul(&ops::softmax(&x, 1)?, &totals)?, &shares)?)
+    }
+
+    /// What part of its loss each class has in each row.
+    fn shares(&self, x: &Array, labels: &Array, weight: Option<&Array>) -> Result<Tensor> {
+        let classes = x.shape()[1];
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 classes")]
+        let spread = self.label_smoothing / classes.max(1) as f64;
+        let weight: Option<Vec<f64>> = weight.map(|w| w.cast(NAME, DType::F64)).transpose()?.map(|w| w.elements().to_vec());
+        let weight = |class: usize| weight.as_ref().map_or(1.0, |weight| weight[class]);
+        let shares = Array::build(NAME, x.shape(), |out: &mut [f64]| {
+            for (row, &label) in out.chunks_exact_mut(classes.max(1)).zip(labels.elements::<i64>()) {
+                let counts = label != self.ignore_index;
+                row.iter_mut().enumerate().for_each(|(c, out)| *out = if counts { spread * weight(c) } else { 0.0 });
+                if let (true, Ok(class)) = (counts, usize::try_from(label)) {
+                    row[class] += (1.0 - self.label_smoothing) * weight(class);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(shares.cast(NAME, x.dtype())?.into())
+    }
+}
+
+/// Labels and weight as forward took them, contiguous.
+fn inputs(context: &Context<'_>) -> Result<(Array, Option<Array>)> {
+    let labels = context.input(1)?.array().contiguous(NAME)?;
+    let weight = if context.len() > 2 { Some(context.input(2)?.array().contiguous(NAME)?) } else { None };
+    Ok((labels, weight))
+}
+
+impl Operation for CrossEntropy {
+    const NAME: &'static str = NAME;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let &[rows, classes] = inputs[0].shape() else {
+            return Err(Error::shape(NAME, format_args!("expected rows of logits, got {}", Show(inputs[0].shape()))));
+        };
+        let labels = labels(NAME, &inputs[1].clone().into(), &inputs[0].clone().into(), &[rows], classes, self.ignore_index)?;
+        let weight = class_weight(NAME, inputs.get(2).map(|&w| Tensor::from(w.clone())).as_ref(), &inputs[0].clone().into())?;
+        let weight = weight.map(|w| w.array().contiguous(NAME)).transpose()?;
+        let x = inputs[0].contiguous(NAME)?;
+        with_float!(NAME, x.dtype(), T => {
+            let kernel: Kernel<'_, T> = self.kernel(&labels, classes, weight.as_ref());
+            let (losses, saved) = Array::build_pair(NAME, &[rows], &[rows, 2], |losses: &mut [T], saved: &mut [T]| {
+                kernel.forward(x.elements(), losses, saved);
+                Ok(())
+            })?;
+            let divisor = kernel.total_weight();
+            let total = |by: T| Array::from_slice(NAME, &[total_loss::<T>(losses.elements()) / by], &[]);
+            let result = match self.reduction {
+                Reduction::Sum => total(1.0)?,
+                Reduction::Mean => total(divisor)?,
+                Reduction::None => losses,
+            };
+            Ok(smallvec![result, saved, Array::from_slice(NAME, &[divisor], &[])?])
+        })
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let mut gradients: Gradients = smallvec![None; context.len()];
+        if mode::is_recording() {
+            gradients[0] = Some(self.composed(context, grad)?);
+            return Ok(gradients);
+        }
+        let x = context.input(0)?.array().contiguous(NAME)?;
+        let (labels, weight) = inputs(context)?;
+        let (saved, divisor) = (context.auxiliary(1)?, context.auxiliary(2)?);
+        let g = grad.array().contiguous(NAME)?;
+        let gx = with_float!(NAME, x.dtype(), T => Array::build(NAME, x.shape(), |out: &mut [T]| {
+            let scale = match self.reduction {
+                Reduction::None => RowScale::PerRow(g.elements()),
+                Reduction::Sum => RowScale::Uniform(g.elements::<T>()[0]),
+                Reduction::Mean => RowScale::Uniform(g.elements::<T>()[0] / divisor.array().elements::<T>()[0]),
+            };
+            let kernel: Kernel<'_, T> = self.kernel(&labels, x.shape()[1], weight.as_ref());
+            kernel.backward(x.elements(), saved.array().elements(), scale, out);
+            Ok(())
+        }))?;
+        gradients[0] = Some(gx.into());
+        Ok(gradients)
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS.outputs()
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |ignore_index, reduction, label_smoothing, rows: usize, weighted: bool| {
+            let mut inputs = vec![real(&[rows, 4]), input(Domain::Index(4), &[rows])];
+            if weighted {
+                inputs.push(input(Domain::Positive, &[4]));
+            }
+            Sample::new(Self { ignore_index, reduction, label_smoothing }, inputs)
+        };
+        vec![
+            of(-100, Reduction::Mean, 0.0, 3, false),
+            of(1, Reduction::Sum, 0.1, 5, false),
+            of(-100, Reduction::None, 0.2, 3, false),
+            of(-100, Reduction::None, 0.0, 0, false),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![
+            ("ignore_index", self.ignore_index.into()),
+            ("reduction", self.reduction.name().into()),
+            ("label_smoothing", self.label_smoothing.into()),
+        ]
+    }
+}
+
+/// Class labels as contiguous int64, one for each row, checked.
+pub(super) fn labels(
+    op: &str,
+    target: &Tensor,
+    x: &Tensor,
+    each: &[usize],
+    classes: usize,
+    ignore_index: i64,
+) -> Result<Array> {
+    let array = target.array();
+    if array.dtype().is_float() || array.dtype() == DType::Bool {
+        return Err(label_dtype(op, array, x));
+    }
+    if array.shape() != each {
+        return Err(Error::shape(
+            op,
+            format_args!(
+                "labels of shape {} for an input of shape {} (classes in dimension {}), expected {}",
+                Show(array.shape()),
+                Show(x.shape()),
+                usize::from(x.rank() > 1),
+                Show(each)
+            ),
+        ));
+    }
+    let labels = array.cast(op, DType::I64)?.contiguous(op)?;
+    let Some(position) = first_bad_target(labels.elements(), classes, ignore_index) else { return Ok(labels) };
+    let label = labels.elements::<i64>()[position];
+    let range = if classes == 0 { String::new() } else { format!(" (0 to {})", classes - 1) };
+    Err(Error::index(
+        op,
+        format_args!(
+            "target {label} at position {position} is out of range for {classes} classes{range}; labels may be off by one"
+        ),
+    ))
+}
+
+/// Why labels of this dtype are refused.
+fn label_dtype(op: &str, target: &Array, x: &Tensor) -> Error {
+    let nan = || -> Result<Option<usize>> {
+        let values = target.cast(op, DType::F64)?.contiguous(op)?;
+        Ok(values.elements::<f64>().iter().position(|value| value.is_nan()))
+    };
+    let found = match nan() {
+        Ok(Some(position)) => format!(" (the value at position {position} is NaN)"),
+        _ => String::new(),
+    };
+    let otherwise = if op == NAME {
+        format!("; class probabilities need the shape of the logits, {}", Show(x.shape()))
+    } else {
+        String::new()
+    };
+    Error::dtype(
+        op,
+        format_args!(
+            "class labels must be int64, got {}{found} of shape {}; convert them with .long(){otherwise}",
+            target.dtype(),
+            Show(target.shape())
+        ),
+    )
+}
+
+/// The weight of each class in the dtype of the rows it weighs, a constant.
+pub(super) fn class_weight(op: &str, weight: Option<&Tensor>, rows: &Tensor) -> Result<Option<Tensor>> {
+    let Some(weight) = weight else { return Ok(None) };
+    let classes = rows.shape()[1];
+    if weight.shape() != [classes] {
+        return Err(Error::shape(
+            op,
+            format_args!("weight of shape {} for {classes} classes, expected ({classes},)", Show(weight.shape())),
+        ));
+    }
+    Ok(Some(cast(&weight.detach(), rows.dtype())?))
+}
+
+/// Cross entropy of logits (C,), (N, C) or (N, C, d1, ..) with class labels (the shape without C), or with class
+/// probabilities (float, the shape of the logits).
+///
+/// `weight` weighs classes, labels equal to `ignore_index` do not count, `label_smoothing` spreads that share of each
+/// target evenly over all classes. The mean is over the weights of the labels; with probabilities, over the rows.
+///
+/// # Errors
+/// [`Error::Index`] for a label out of range, [`Error::DType`] for float labels, [`Error::Shape`] for shapes that do
+/// not fit, [`Error::Value`] for a smoothing outside 0 to 1.
+pub fn cross_entropy(
+    x: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore_index: i64,
+    reduction: Reduction,
+    label_smoothing: f64,
+) -> Result<Tensor> {
+    if !(0.0..=1.0).contains(&label_smoothing) {
+        return Err(Error::value(NAME, format_args!("label_smoothing must be between 0 and 1, got {label_smoothing}")));
+    }
+    let (rows, each) = rows_of_classes(NAME, x)?;
+    let weight = class_weight(NAME, weight, &rows)?;
+    if target.dtype().is_float() && target.shape() == x.shape() {
+        return with_probabilities(&rows, target, weight.as_ref(), &each, reduction, label_smoothing);
+    }
+    let labels = labels(NAME, target, x, &each, rows.shape()[1], ignore_index)?;
+    let labels = reshape(&labels.into(), &[rows.shape()[0]])?;
+    let op = CrossEntropy { ignore_index, reduction, label_smoothing };
+    let loss = match &weight {
+        Some(weight) => apply(op, &[&rows, &labels, weight])?,
+        None => apply(op, &[&rows, &labels])?,
+    };
+    if reduction == Reduction::None { reshape(&loss, &each) } else { Ok(loss) }
+}
+
+fn with_probabilities(
+    rows: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    each: &Dims,
+    reduction: Reduction,
+    label_smoothing: f64,
+) -> Result<Tensor> {
+    let (target, _) = rows_of_classes(NAME, target)?;
+    let mut shares = cast(&target, rows.dtype())?;
+    if label_smoothing > 0.0 {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 classes")]
+        let spread = label_smoothing / rows.shape()[1].max(1) as f64;
+        let constant = |value| scalar(Scalar::Float(value), rows.dtype());
+        shares = add(&mul(&shares, &constant(1.0 - label_smoothing)?)?, &constant(spread)?)?;
+    }
+    if let Some(weight) = weight {
+        shares = mul(&shares, weight)?;
+    }
+    let losses = neg(&ops::sum(&mul(&shares, &ops::log_softmax(rows, 1)?)?, &[1], false)?)?;
+    reduction.of(&reshape(&losses, each)?)
+}

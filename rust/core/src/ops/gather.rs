@@ -1,0 +1,204 @@
+//! `gather` and `scatter_add`: one index for each element, along one dimension. Each is the other's gradient.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply};
+use crate::autograd::tensor::Tensor;
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show, normalize_dim};
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::select_rows::checked;
+use crate::ops::{self, reshape};
+use crate::with_dtype;
+use dlcore_kernels::gather as kernel;
+use smallvec::smallvec;
+
+/// `out[..i..] = x[..index[..i..]..]` along `dim`, in the shape of the index.
+#[derive(Clone, Debug)]
+pub struct Gather {
+    /// Along which dimension.
+    pub dim: usize,
+}
+
+impl Operation for Gather {
+    const NAME: &'static str = "gather";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (x, index) = (inputs[0], inputs[1]);
+        check_shapes(Self::NAME, self.dim, x.shape(), index.shape())?;
+        let index = checked(Self::NAME, index, self.dim, x.shape()[self.dim])?;
+        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), index.shape(), |out: &mut [T]| {
+            kernel::gather((x.data(), x.strided()), self.dim, (index.data(), index.strided()), out);
+            Ok(())
+        }))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let scatter = ScatterAdd { dim: self.dim, shape: Dims::from_slice(context.shape(0)) };
+        Ok(smallvec![Some(apply(scatter, &[grad, &context.input(1)?])?), None])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(1)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, shape: &[usize], index: &[usize]| {
+            let limit = i64::try_from(shape[dim]).unwrap_or(1);
+            Sample::new(Self { dim }, [real(shape), input(Domain::Index(limit), index)])
+        };
+        vec![of(0, &[3, 4], &[5, 4]), of(1, &[3, 4], &[2, 2]), of(1, &[2, 3, 2], &[2, 4, 1]), of(0, &[3], &[0])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into())]
+    }
+}
+
+/// Zeros of `shape` with each element of `x` added where its index says.
+#[derive(Clone, Debug)]
+pub struct ScatterAdd {
+    /// Along which dimension.
+    pub dim: usize,
+    /// Extents of the result.
+    pub shape: Dims,
+}
+
+impl Operation for ScatterAdd {
+    const NAME: &'static str = "scatter_add";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (x, index) = (inputs[0], inputs[1]);
+        check_shapes(Self::NAME, self.dim, &self.shape, index.shape())?;
+        if x.shape() != index.shape() {
+            return Err(Error::shape(
+                Self::NAME,
+                format_args!("source {} and index {} must have one shape", Show(x.shape()), Show(index.shape())),
+            ));
+        }
+        let index = checked(Self::NAME, index, self.dim, self.shape[self.dim])?;
+        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &self.shape, |out: &mut [T]| {
+            out.fill(T::default());
+            let (from, at) = ((x.data::<T>(), x.strided()), (index.data(), index.strided()));
+            kernel::scatter_add(from, self.dim, at, (out, &self.shape));
+            Ok(())
+        }))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(smallvec![Some(apply(Gather { dim: self.dim }, &[grad, &context.input(1)?])?), None])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(1)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, shape: &[usize], index: &[usize]| {
+            let limit = i64::try_from(shape[dim]).unwrap_or(1);
+            let op = Self { dim, shape: Dims::from_slice(shape) };
+            Sample::new(op, [real(index), input(Domain::Index(limit), index)])
+        };
+        vec![of(0, &[3, 4], &[5, 4]), of(1, &[3, 4], &[2, 2]), of(0, &[3], &[0])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into()), ("shape", self.shape.as_slice().into())]
+    }
+}
+
+/// The index must have the rank of what it indexes and exceed it nowhere but along `dim`.
+fn check_shapes(op: &str, dim: usize, shape: &[usize], index: &[usize]) -> Result<()> {
+    let fits = index.len() == shape.len() && (0..shape.len()).all(|d| d == dim || index[d] <= shape[d]);
+    if fits && dim < shape.len() {
+        return Ok(());
+    }
+    Err(Error::shape(
+        op,
+        format_args!(
+            "index of shape {} for a tensor of shape {}: expected {} dimensions, none larger than the tensor's except \
+             dimension {dim}",
+            Show(index),
+            Show(shape),
+            shape.len()
+        ),
+    ))
+}
+
+/// A scalar counts as one dimension of one element.
+fn at_least_1d(x: &Tensor) -> Result<Tensor> {
+    if x.rank() == 0 { reshape(x, &[1]) } else { Ok(x.clone()) }
+}
+
+/// The elements of `x` that `index` names along `dim`.
+///
+/// # Errors
+/// [`Error::Index`] for an index or a dimension out of range, [`Error::Shape`] for shapes that do not fit.
+pub fn gather(x: &Tensor, dim: isize, index: &Tensor) -> Result<Tensor> {
+    let dim = normalize_dim(Gather::NAME, dim, x.rank())?;
+    let picked = apply(Gather { dim }, &[&at_least_1d(x)?, &at_least_1d(index)?])?;
+    reshape(&picked, index.shape())
+}
+
+/// `x` with the elements of `source` added where `index` names along `dim`. The source may be larger than the index:
+/// the part that has an index counts.
+///
+/// # Errors
+/// As [`gather`].
+pub fn scatter_add(x: &Tensor, dim: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    let dim = normalize_dim(ScatterAdd::NAME, dim, x.rank())?;
+    let (wide, index) = (at_least_1d(x)?, at_least_1d(index)?);
+    let mut source = at_least_1d(source)?;
+    if source.rank() == index.rank() {
+        for d in 0..index.rank() {
+            if source.shape()[d] > index.shape()[d] {
+                source = ops::shape::slice(&source, d, 0, 1, index.shape()[d])?;
+            }
+        }
+    }
+    if source.dtype() != x.dtype() {
+        return Err(Error::dtype(
+            ScatterAdd::NAME,
+            format_args!("the source is {}, the tensor {}; convert one of them", source.dtype(), x.dtype()),
+        ));
+    }
+    let scattered = apply(ScatterAdd { dim, shape: wide.array().dims() }, &[&source, &index])?;
+    ops::add(x, &reshape(&scattered, x.shape())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::engine::{Options, backward};
+
+    #[test]
+    fn gathers_and_scatters_known_values() {
+        let x = Tensor::leaf(Array::from_slice("test", &[1f32, 2., 3., 4., 5., 6.], &[2, 3]).unwrap()).unwrap();
+        let index: Tensor = Array::from_slice("test", &[2i64, 2, 0, 1], &[2, 2]).unwrap().into();
+        let y = gather(&x, -1, &index).unwrap();
+        assert_eq!(y.array().elements::<f32>(), [3., 3., 4., 5.]);
+        let seed = Array::from_slice("test", &[1f32, 10., 100., 1000.], &[2, 2]).unwrap().into();
+        backward(&[y], &[Some(seed)], Options::default()).unwrap();
+        assert_eq!(x.grad().unwrap().array().elements::<f32>(), [0., 0., 11., 100., 1000., 0.]);
+        let zeros = Array::zeros("test", &[2, 3], crate::DType::F32).unwrap().into();
+        let sums = scatter_add(&zeros, 1, &index, &x.detach()).unwrap();
+        assert_eq!(sums.array().elements::<f32>(), [0., 0., 3., 4., 5., 0.]);
+    }
+
+    #[test]
+    fn bad_indices_and_shapes_are_errors() {
+        let x: Tensor = Array::zeros("test", &[2, 3], crate::DType::F32).unwrap().into();
+        let index = |values: &[i64], shape: &[usize]| Tensor::from(Array::from_slice("test", values, shape).unwrap());
+        let error = gather(&x, 1, &index(&[0, 3], &[2, 1])).err().unwrap();
+        assert_eq!(
+            error,
+            Error::Index("gather: index 3 at position 1 is out of range for dimension 1 of size 3".into())
+        );
+        assert!(gather(&x, 1, &index(&[0, 0, 0], &[3, 1])).is_err());
+        assert!(gather(&x, 1, &index(&[0], &[1])).is_err());
+        assert!(gather(&x, 1, &x).is_err());
+        assert!(scatter_add(&x, 0, &index(&[-1], &[1, 1]), &x).is_err());
+    }
+}

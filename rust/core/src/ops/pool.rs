@@ -1,0 +1,368 @@
+//! Pooling over the last two dimensions.
+//!
+//! A maximum remembers where it stood, so its gradient is a scatter to those places, and that gradient's own a gather.
+//! An average and its gradient are linear and each other's adjoint.
+
+use crate::array::Array;
+use crate::autograd::mode;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, apply_all, one};
+use crate::autograd::tensor::Tensor;
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show};
+use crate::ops::gather::ScatterAdd;
+use crate::ops::reshape;
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::with_float;
+use dlcore_kernels::pool::{self, Divisor, Window};
+use smallvec::smallvec;
+
+/// Kernel, stride, padding and dilation of a pooling window, each as (height, width).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pooling {
+    /// Extent of a window.
+    pub kernel: [usize; 2],
+    /// From one window to the next.
+    pub stride: [usize; 2],
+    /// Rows and columns added on each side.
+    pub padding: [usize; 2],
+    /// From one element of a window to the next.
+    pub dilation: [usize; 2],
+    /// Whether a last window may hang over the end.
+    pub ceil_mode: bool,
+}
+
+impl Pooling {
+    /// Windows of `kernel` that neither overlap nor leave gaps.
+    #[must_use]
+    pub fn tiles(kernel: [usize; 2]) -> Self {
+        Self { kernel, stride: kernel, padding: [0, 0], dilation: [1, 1], ceil_mode: false }
+    }
+
+    fn window(&self) -> Window {
+        let pair = |[height, width]: [usize; 2]| (height, width);
+        Window {
+            kernel: pair(self.kernel),
+            stride: pair(self.stride),
+            padding: pair(self.padding),
+            dilation: pair(self.dilation),
+            ceil_mode: self.ceil_mode,
+        }
+    }
+
+    /// Number of planes, extents of a plane and of its result.
+    fn planes(&self, op: &str, shape: &[usize]) -> Result<Planes> {
+        let (lead, &[height, width]) = shape.split_at(shape.len().saturating_sub(2)) else {
+            return Err(Error::shape(op, rank_message(shape)));
+        };
+        if !(3..=4).contains(&shape.len()) {
+            return Err(Error::shape(op, rank_message(shape)));
+        }
+        if self.kernel.contains(&0) || self.stride.contains(&0) || self.dilation.contains(&0) {
+            return Err(Error::value(op, "kernel_size, stride and dilation must be at least 1"));
+        }
+        if (0..2).any(|d| self.padding[d] > self.kernel[d] / 2) {
+            return Err(Error::value(
+                op,
+                format_args!(
+                    "padding {} must be at most half of kernel_size {}",
+                    Show(&self.padding),
+                    Show(&self.kernel)
+                ),
+            ));
+        }
+        let output = self.window().output((height, width)).ok_or_else(|| {
+            Error::shape(
+                op,
+                format_args!(
+                    "a window of {} with dilation {} does not fit into {height} x {width} with padding {}",
+                    Show(&self.kernel),
+                    Show(&self.dilation),
+                    Show(&self.padding)
+                ),
+            )
+        })?;
+        let mut shape = Dims::from_slice(lead);
+        shape.extend([output.0, output.1]);
+        Ok(Planes { count: lead.iter().product(), input: (height, width), output, shape })
+    }
+
+    fn params(&self) -> Params {
+        vec![
+            ("kernel_size", self.kernel.as_slice().into()),
+            ("stride", self.stride.as_slice().into()),
+            ("padding", self.padding.as_slice().into()),
+            ("dilation", self.dilation.as_slice().into()),
+            ("ceil_mode", self.ceil_mode.into()),
+        ]
+    }
+}
+
+fn rank_message(shape: &[usize]) -> String {
+    format!("expected (channels, height, width) or (batch, channels, height, width), got shape {}", Show(shape))
+}
+
+/// What is pooled.
+struct Planes {
+    count: usize,
+    input: (usize, usize),
+    output: (usize, usize),
+    /// Of the result.
+    shape: Dims,
+}
+
+impl Planes {
+    fn lengths(&self) -> (usize, usize) {
+        (self.input.0 * self.input.1, self.output.0 * self.output.1)
+    }
+}
+
+/// Largest element of each window; the auxiliary output says where in its plane it stood.
+#[derive(Clone, Debug)]
+pub struct MaxPool2d {
+    /// The windows.
+    pub pooling: Pooling,
+}
+
+impl Operation for MaxPool2d {
+    const NAME: &'static str = "max_pool2d";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let planes = self.pooling.planes(Self::NAME, inputs[0].shape())?;
+        let x = inputs[0].contiguous(Self::NAME)?;
+        let (y, indices) = with_float!(Self::NAME, x.dtype(), T => {
+            Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [T], indices: &mut [i64]| {
+                if !y.is_empty() {
+                    let window = self.pooling.window();
+                    pool::max_pool2d(x.elements(), planes.count, planes.input, &window, y, Some(indices));
+                }
+                Ok(())
+            })
+        })?;
+        Ok(smallvec![y, indices])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let indices = context.auxiliary(1)?;
+        let planes = self.pooling.planes(Self::NAME, context.shape(0))?;
+        let (from, to) = planes.lengths();
+        if mode::is_recording() {
+            let flat = |t: &Tensor| reshape(t, &[planes.count, to]);
+            let scatter = ScatterAdd { dim: 1, shape: smallvec![planes.count, from] };
+            return Ok(one(reshape(&apply(scatter, &[&flat(grad)?, &flat(&indices)?])?, context.shape(0))?));
+        }
+        let (g, indices) = (grad.array().contiguous(Self::NAME)?, indices.array());
+        let gx = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, context.shape(0), |gx: &mut [T]| {
+            pool::max_pool2d_backward(g.elements(), indices.elements(), planes.count, (from, to), gx);
+            Ok(())
+        }))?;
+        Ok(one(gx.into()))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::OUTPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |pooling, shape: &[usize]| Sample::new(Self { pooling }, [input(Domain::Distinct, shape)]);
+        let overlapping = Pooling { stride: [1, 2], padding: [1, 1], ..Pooling::tiles([3, 2]) };
+        let dilated = Pooling { dilation: [2, 1], ceil_mode: true, ..Pooling::tiles([2, 2]) };
+        vec![
+            of(Pooling::tiles([2, 2]), &[1, 2, 4, 4]),
+            of(overlapping, &[2, 4, 5]),
+            of(dilated, &[1, 1, 5, 5]),
+            of(Pooling::tiles([2, 2]), &[0, 1, 2, 2]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        self.pooling.params()
+    }
+}
+
+/// Average of each window.
+#[derive(Clone, Debug)]
+pub struct AvgPool2d {
+    /// The windows; dilation 1.
+    pub pooling: Pooling,
+    /// What a sum is divided by.
+    pub divisor: Divisor,
+}
+
+impl AvgPool2d {
+    fn params_with(&self) -> Params {
+        let mut params = self.pooling.params();
+        params.retain(|(name, _)| *name != "dilation");
+        params.push(("count_include_pad", (self.divisor != Divisor::WithoutPadding).into()));
+        let fixed = if let Divisor::Fixed(divisor) = self.divisor { Some(divisor) } else { None };
+        params.push(("divisor_override", fixed.into()));
+        params
+    }
+}
+
+impl Operation for AvgPool2d {
+    const NAME: &'static str = "avg_pool2d";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let planes = self.pooling.planes(Self::NAME, inputs[0].shape())?;
+        let x = inputs[0].contiguous(Self::NAME)?;
+        let y = with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &planes.shape, |y: &mut [T]| {
+            if !y.is_empty() {
+                let window = self.pooling.window();
+                pool::avg_pool2d(x.elements(), planes.count, planes.input, &window, self.divisor, y);
+            }
+            Ok(())
+        }))?;
+        Ok(single(y))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let spread = AvgPool2dGrad { pool: self.clone(), shape: Dims::from_slice(context.shape(0)) };
+        Ok(one(apply(spread, &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |pooling, divisor, shape: &[usize]| Sample::new(Self { pooling, divisor }, [real(shape)]);
+        let padded = Pooling { stride: [2, 1], padding: [1, 0], ceil_mode: true, ..Pooling::tiles([3, 2]) };
+        vec![
+            of(Pooling::tiles([2, 2]), Divisor::WithPadding, &[1, 2, 4, 4]),
+            of(padded, Divisor::WithPadding, &[1, 4, 5]),
+            of(padded, Divisor::WithoutPadding, &[1, 1, 4, 3]),
+            of(Pooling::tiles([1, 2]), Divisor::Fixed(3), &[1, 2, 4]),
+            of(Pooling::tiles([2, 2]), Divisor::WithPadding, &[0, 1, 2, 2]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        self.params_with()
+    }
+}
+
+/// Spreads each element over the window whose average it would be: the gradient of [`AvgPool2d`].
+#[derive(Clone, Debug)]
+pub struct AvgPool2dGrad {
+    /// The forward operation.
+    pub pool: AvgPool2d,
+    /// Extents of the result.
+    pub shape: Dims,
+}
+
+impl Operation for AvgPool2dGrad {
+    const NAME: &'static str = "avg_pool2d_grad";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let AvgPool2d { pooling, divisor } = &self.pool;
+        let planes = pooling.planes(Self::NAME, &self.shape)?;
+        if inputs[0].shape() != planes.shape.as_slice() {
+            return Err(Error::shape(
+                Self::NAME,
+                format_args!("expected the gradient of {}, got {}", Show(&planes.shape), Show(inputs[0].shape())),
+            ));
+        }
+        let g = inputs[0].contiguous(Self::NAME)?;
+        let gx = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, &self.shape, |gx: &mut [T]| {
+            if !gx.is_empty() {
+                pool::avg_pool2d_backward(g.elements(), planes.count, planes.input, &pooling.window(), *divisor, gx);
+            }
+            Ok(())
+        }))?;
+        Ok(single(gx))
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(apply(self.pool.clone(), &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let pooling = Pooling { stride: [2, 1], padding: [1, 0], ..Pooling::tiles([3, 2]) };
+        let pool = AvgPool2d { pooling, divisor: Divisor::WithPadding };
+        vec![Sample::new(Self { pool, shape: smallvec![1, 2, 4, 3] }, [real(&[1, 2, 2, 2])])]
+    }
+
+    fn params(&self) -> Params {
+        let mut params = self.pool.params_with();
+        params.push(("shape", self.shape.as_slice().into()));
+        params
+    }
+}
+
+/// The largest element of each window of (batch,) channels, height, width; and where in its plane each stood.
+///
+/// # Errors
+/// [`Error::Shape`] for other ranks and windows that do not fit, [`Error::Value`] for impossible windows.
+pub fn max_pool2d(x: &Tensor, pooling: Pooling) -> Result<(Tensor, Tensor)> {
+    let mut outputs = apply_all(MaxPool2d { pooling }, &[x])?;
+    let values = outputs.swap_remove(0);
+    Ok((values, outputs.swap_remove(0)))
+}
+
+/// The average of each window; padding counts as zeros, or with `Divisor::WithoutPadding` not at all.
+///
+/// # Errors
+/// As [`max_pool2d`].
+pub fn avg_pool2d(x: &Tensor, pooling: Pooling, divisor: Divisor) -> Result<Tensor> {
+    if pooling.dilation != [1, 1] {
+        return Err(Error::value(AvgPool2d::NAME, "an average has no dilation"));
+    }
+    if divisor == Divisor::Fixed(0) {
+        return Err(Error::value(AvgPool2d::NAME, "divisor_override must not be zero"));
+    }
+    apply(AvgPool2d { pooling, divisor }, &[x])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::engine::{Options, backward};
+
+    fn image() -> Tensor {
+        let values = [1f32, 5., 2., 0., 3., 4., 8., 7., 9., 6., 1., 1., 2., 2., 3., 0.];
+        Tensor::leaf(Array::from_slice("test", &values, &[1, 1, 4, 4]).unwrap()).unwrap()
+    }
+
+    fn ones(shape: &[usize]) -> Tensor {
+        Array::full("test", shape, crate::Scalar::Float(1.0), crate::DType::F32).unwrap().into()
+    }
+
+    #[test]
+    fn maxima_and_where_their_gradient_goes() {
+        let x = image();
+        let (y, at) = max_pool2d(&x, Pooling::tiles([2, 2])).unwrap();
+        assert_eq!(y.array().elements::<f32>(), [5., 8., 9., 3.]);
+        assert_eq!(at.array().elements::<i64>(), [1, 6, 8, 14]);
+        backward(&[y], &[Some(ones(&[1, 1, 2, 2]))], Options::default()).unwrap();
+        let gradient = x.grad().unwrap();
+        let hit: Vec<usize> = (0..16).filter(|&i| gradient.array().elements::<f32>()[i] != 0.0).collect();
+        assert_eq!(hit, [1, 6, 8, 14]);
+    }
+
+    #[test]
+    fn averages() {
+        let x = image();
+        let y = avg_pool2d(&x, Pooling::tiles([2, 2]), Divisor::WithPadding).unwrap();
+        assert_eq!(y.array().elements::<f32>(), [3.25, 4.25, 4.75, 1.25]);
+        backward(&[y], &[Some(ones(&[1, 1, 2, 2]))], Options::default()).unwrap();
+        assert!(x.grad().unwrap().array().elements::<f32>().iter().all(|&g| (g - 0.25).abs() < 1e-7));
+        let padded = Pooling { padding: [1, 1], stride: [4, 4], ..Pooling::tiles([2, 2]) };
+        let y = avg_pool2d(&x, padded, Divisor::WithoutPadding).unwrap();
+        assert_eq!(y.array().elements::<f32>(), [1., 0., 2., 0.]);
+    }
+
+    #[test]
+    fn impossible_windows_are_errors() {
+        let x = image();
+        assert!(max_pool2d(&x, Pooling::tiles([5, 1])).is_err());
+        assert!(max_pool2d(&x, Pooling::tiles([0, 1])).is_err());
+        assert!(max_pool2d(&x, Pooling { padding: [2, 0], ..Pooling::tiles([2, 2]) }).is_err());
+        assert!(max_pool2d(&reshape(&x, &[4, 4]).unwrap(), Pooling::tiles([2, 2])).is_err());
+        assert!(avg_pool2d(&x, Pooling { dilation: [2, 1], ..Pooling::tiles([2, 2]) }, Divisor::WithPadding).is_err());
+    }
+}

@@ -1,0 +1,303 @@
+//! Picking and placing slices along one dimension by an index tensor: what embeddings and every form of advanced
+//! indexing come down to. Each operation's gradient is another one of these.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show};
+use crate::ops::arithmetic::scalar;
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::{self, reshape};
+use crate::with_dtype;
+use dlcore_kernels::gather;
+use smallvec::smallvec;
+
+/// The indices of `ids` as contiguous int64, each checked to be in `0..extent`.
+pub(super) fn checked(op: &str, ids: &Array, dim: usize, extent: usize) -> Result<Array> {
+    if matches!(ids.dtype(), DType::Bool | DType::F32 | DType::F64) {
+        return Err(Error::dtype(
+            op,
+            format_args!("indices must be integers, got {}; convert them with .long()", ids.dtype()),
+        ));
+    }
+    let ids = ids.cast(op, DType::I64)?.contiguous(op)?;
+    match gather::first_bad_index(ids.elements(), extent) {
+        Some(bad) => Err(out_of_range(op, bad, dim, extent)),
+        None => Ok(ids),
+    }
+}
+
+/// An index that is out of range, as an error.
+pub(super) fn out_of_range(op: &str, bad: gather::BadIndex, dim: usize, extent: usize) -> Error {
+    let gather::BadIndex { position, value } = bad;
+    Error::index(
+        op,
+        format_args!("index {value} at position {position} is out of range for dimension {dim} of size {extent}"),
+    )
+}
+
+/// `shape` with dimension `dim` replaced by the dimensions of `ids`.
+fn replaced(shape: &[usize], dim: usize, ids: &[usize]) -> Dims {
+    shape[..dim].iter().chain(ids).chain(&shape[dim + 1..]).copied().collect()
+}
+
+/// Elements of one slice.
+fn inner(shape: &[usize], dim: usize) -> usize {
+    shape[dim + 1..].iter().product()
+}
+
+fn check_dim(op: &str, dim: usize, shape: &[usize]) -> Result<()> {
+    if dim < shape.len() {
+        return Ok(());
+    }
+    Err(Error::shape(op, format_args!("shape {} has no dimension {dim}", Show(shape))))
+}
+
+/// Slices `ids` of `x` along `dim`, in the shape of `ids`.
+#[derive(Clone, Debug)]
+pub struct IndexSelect {
+    /// Along which dimension.
+    pub dim: usize,
+    /// The slice that takes no gradient: an embedding's padding.
+    pub frozen: Option<usize>,
+}
+
+impl Operation for IndexSelect {
+    const NAME: &'static str = "index_select";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0];
+        check_dim(Self::NAME, self.dim, x.shape())?;
+        let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
+        let ids = checked(Self::NAME, inputs[1], self.dim, extent)?;
+        let x = x.contiguous(Self::NAME)?;
+        let shape = replaced(x.shape(), self.dim, ids.shape());
+        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
+            if !out.is_empty() {
+                gather::index_select(x.elements(), extent, inner, ids.elements(), out);
+            }
+            Ok(())
+        }))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let Self { dim, frozen } = *self;
+        let add = IndexAdd { dim, extent: context.shape(0)[dim], frozen };
+        Ok(smallvec![Some(apply(add, &[grad, &context.input(1)?])?), None])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(1)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, frozen, shape: &[usize], ids: &[usize]| {
+            let limit = i64::try_from(shape[dim]).unwrap_or(1);
+            Sample::new(Self { dim, frozen }, [real(shape), input(Domain::Index(limit), ids)])
+        };
+        vec![
+            of(0, None, &[4, 3], &[5]),
+            of(1, None, &[2, 3, 2], &[2, 2]),
+            of(0, None, &[3], &[]),
+            of(0, None, &[3, 2], &[0]),
+            of(0, None, &[3, 0], &[2]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into()), ("frozen", self.frozen.into())]
+    }
+}
+
+/// Zeros with `extent` slices along `dim`, to which the slices of `x` are added at `ids`: the adjoint of
+/// [`IndexSelect`].
+#[derive(Clone, Debug)]
+pub struct IndexAdd {
+    /// Along which dimension; the dimensions of the indices stand there in `x`.
+    pub dim: usize,
+    /// Number of slices of the result.
+    pub extent: usize,
+    /// The slice that stays zero.
+    pub frozen: Option<usize>,
+}
+
+impl Operation for IndexAdd {
+    const NAME: &'static str = "index_add";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let Self { dim, extent, frozen } = *self;
+        let ids = checked(Self::NAME, inputs[1], dim, extent)?;
+        let x = inputs[0].contiguous(Self::NAME)?;
+        let after = dim + ids.rank();
+        if x.shape().get(dim..after) != Some(ids.shape()) {
+            return Err(Error::shape(
+                Self::NAME,
+                format_args!("shape {} does not hold the indices' shape {} at dimension {dim}", Show(x.shape()), Show(ids.shape())),
+            ));
+        }
+        let inner = x.shape()[after..].iter().product();
+        let shape: Dims = x.shape()[..dim].iter().chain(&[extent]).chain(&x.shape()[after..]).copied().collect();
+        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
+            out.fill(T::default());
+            if x.numel() > 0 {
+                gather::index_add(x.elements(), extent, inner, ids.elements(), out);
+            }
+            Ok(())
+        }))?;
+        if let Some(frozen) = frozen.filter(|&slice| slice < extent) {
+            let slice = out.view(out.layout().slice(dim, frozen, 1, 1));
+            slice.write(Self::NAME, &Array::zeros(Self::NAME, &[], out.dtype())?)?;
+        }
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let ids = context.input(1)?;
+        let picked = apply(IndexSelect { dim: self.dim, frozen: self.frozen }, &[grad, &ids])?;
+        let Some(frozen) = self.frozen else { return Ok(smallvec![Some(picked), None]) };
+        let frozen = scalar(Scalar::Int(i64::try_from(frozen).unwrap_or(-1)), ids.dtype())?;
+        let frozen = ops::eq(&ids, &frozen)?;
+        let kept = ops::where_(&aligned(&frozen, self.dim, picked.rank())?, &scalar(Scalar::Float(0.0), picked.dtype())?, &picked)?;
+        Ok(smallvec![Some(kept), None])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(1)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, extent: usize, frozen, shape: &[usize], ids: &[usize]| {
+            let limit = i64::try_from(extent).unwrap_or(1);
+            Sample::new(Self { dim, extent, frozen }, [real(shape), input(Domain::Index(limit), ids)])
+        };
+        vec![
+            of(0, 3, None, &[4, 2], &[4]),
+            of(1, 4, None, &[2, 2, 3], &[2, 3]),
+            of(0, 3, Some(2), &[5], &[5]),
+            of(0, 3, None, &[0, 2], &[0]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into()), ("extent", self.extent.into()), ("frozen", self.frozen.into())]
+    }
+}
+
+/// `per_index`, a value for each index, as it broadcasts against slices picked along `dim` (`rank` dimensions in all).
+fn aligned(per_index: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
+    let mut shape = per_index.array().dims();
+    shape.resize(rank - dim, 1);
+    reshape(per_index, &shape)
+}
+
+/// `x` with the slices of `values` written, or added, at `ids` along `dim`. Of several writes to one place the last
+/// counts, and it alone takes a gradient.
+#[derive(Clone, Debug)]
+pub struct IndexPut {
+    /// Along which dimension; the dimensions of the indices stand there in the values.
+    pub dim: usize,
+    /// Add instead of replacing.
+    pub accumulate: bool,
+}
+
+impl Operation for IndexPut {
+    const NAME: &'static str = "index_put";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (x, values) = (inputs[0], inputs[2]);
+        check_dim(Self::NAME, self.dim, x.shape())?;
+        let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
+        let ids = checked(Self::NAME, inputs[1], self.dim, extent)?;
+        let values = values
+            .cast(Self::NAME, x.dtype())?
+            .expand(Self::NAME, &replaced(x.shape(), self.dim, ids.shape()))?
+            .contiguous(Self::NAME)?;
+        let x = x.contiguous(Self::NAME)?;
+        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
+            out.copy_from_slice(x.elements());
+            if values.numel() == 0 {
+                return Ok(());
+            }
+            if self.accumulate {
+                gather::index_add(values.elements(), extent, inner, ids.elements(), out);
+            } else {
+                place(values.elements(), extent, inner, ids.elements(), out);
+            }
+            Ok(())
+        }))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let ids = context.input(1)?;
+        let x = if self.accumulate || !context.needs(0) {
+            grad.clone()
+        } else {
+            apply(self.clone(), &[grad, &ids, &scalar(Scalar::Float(0.0), grad.dtype())?])?
+        };
+        let values = if context.needs(2) {
+            let picked = apply(IndexSelect { dim: self.dim, frozen: None }, &[grad, &ids])?;
+            let last = last_writes(ids.array(), context.shape(0)[self.dim])?;
+            let taken = if self.accumulate || last.iter().all(|&last| last == 1) {
+                picked
+            } else {
+                let last = Array::from_slice(Self::NAME, &last, ids.shape())?.cast(Self::NAME, picked.dtype())?;
+                ops::mul(&picked, &aligned(&last.into(), self.dim, picked.rank())?)?
+            };
+            Some(ops::cast(&ops::sum_to(&taken, context.shape(2))?, context.dtype(2))?)
+        } else {
+            None
+        };
+        Ok(smallvec![context.needs(0).then_some(x), None, values])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(1)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, accumulate, shape: &[usize], ids: &[usize], values: &[usize]| {
+            let limit = i64::try_from(shape[dim]).unwrap_or(1);
+            Sample::new(Self { dim, accumulate }, [real(shape), input(Domain::Index(limit), ids), real(values)])
+        };
+        vec![
+            of(0, false, &[4, 2], &[6], &[6, 2]),
+            of(0, true, &[4, 2], &[6], &[6, 2]),
+            of(1, false, &[2, 3], &[2], &[]),
+            of(0, true, &[3], &[2, 2], &[2]),
+            of(0, false, &[3], &[0], &[0]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into()), ("accumulate", self.accumulate.into())]
+    }
+}
+
+/// Copies slices to where `ids` say, in order.
+fn place<T: Copy>(values: &[T], extent: usize, inner: usize, ids: &[i64], out: &mut [T]) {
+    for (out, values) in out.chunks_exact_mut(extent * inner).zip(values.chunks_exact(ids.len() * inner)) {
+        for (&id, value) in ids.iter().zip(values.chunks_exact(inner)) {
+            let start = usize::try_from(id).unwrap_or(0) * inner;
+            out[start..start + inner].copy_from_slice(value);
+        }
+    }
+}
+
+/// 1 for each index that no later one repeats, otherwise 0.
+fn last_writes(ids: &Array, extent: usize) -> Result<Vec<u8>> {
+    let ids = checked(IndexPut::NAME, ids, 0, extent)?;
+    let mut seen = vec![false; extent];
+    let mut last: Vec<u8> = ids
+        .elements::<i64>()
+        .iter()
+        .rev()
+        .map(|&id| u8::from(!std::mem::replace(&mut seen[usize::try_from(id).unwrap_or(0)], true)))
+        .collect();
+    last.reverse();
+    Ok(last)
+}
