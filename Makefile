@@ -83,7 +83,7 @@ $(venv)/.tools: pyproject.toml
 	touch $@
 
 dist/.wheel: $(venv)/.tools $(package)
-	rm -f dist/*.whl
+	rm -f dist/*.whl $@
 	$(bin)/maturin build --release --interpreter $(bin)/python --out dist
 	touch $@
 
