@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
 use crate::ops::norm::{check_parameter, composed, with_parameters};
-use crate::ops::sample::{Params, Sample, input, real, single};
-use crate::ops::{self, Domain, add, mul, reshape, sub, sum_to};
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::{self, add, mul, reshape, sub, sum_to};
 use crate::with_float;
-use dlcore_kernels::norm::batch::{self, Affine, Saved, Shape};
+use dlcore_kernels::norm::batch::{self, Affine, Saved, Shape, Statistics};
 use smallvec::smallvec;
 
 /// Batch, channels and plane of (N, C) or (N, C, ..).
@@ -35,7 +35,7 @@ fn per_channel(channels: usize, rank: usize) -> Dims {
 }
 
 /// Normalises by the statistics of the batch, times weight and plus bias if there are a second and third input.
-/// Auxiliary output: (2, C), the mean and reciprocal deviation of each channel.
+/// Auxiliary output: (3, C), the mean, variance and reciprocal deviation of each channel.
 #[derive(Clone, Debug)]
 pub struct BatchNorm {
     /// Added to the variance.
@@ -54,11 +54,13 @@ impl Operation for BatchNorm {
         let x = inputs[0].contiguous(Self::NAME)?;
         let parameters = inputs[1..].iter().map(|p| p.contiguous(Self::NAME)).collect::<Result<Vec<_>>>()?;
         let (y, saved) = with_float!(Self::NAME, x.dtype(), T => {
-            Array::build_pair(Self::NAME, x.shape(), &[2, shape.channels], |y: &mut [T], saved: &mut [T]| {
-                let (mean, rstd) = saved.split_at_mut(shape.channels);
+            Array::build_pair(Self::NAME, x.shape(), &[3, shape.channels], |y: &mut [T], saved: &mut [T]| {
+                let (mean, rest) = saved.split_at_mut(shape.channels);
+                let (variance, rstd) = rest.split_at_mut(shape.channels);
                 let parameter = |i: usize| parameters.get(i).map(Array::elements);
                 let affine = Affine { weight: parameter(0), bias: parameter(1) };
-                batch::forward(shape, x.elements(), affine, self.eps, y, mean, rstd);
+                let mut saved = Statistics { mean, variance, rstd };
+                batch::forward(shape, x.elements(), affine, self.eps, y, &mut saved);
                 Ok(())
             })
         })?;
@@ -80,7 +82,8 @@ impl Operation for BatchNorm {
         let weight = weight.as_ref().map(contiguous).transpose()?;
         let (gx, parameters) = with_float!(Self::NAME, x.dtype(), T => {
             Array::build_pair(Self::NAME, x.shape(), &[2, shape.channels], |gx: &mut [T], parameters: &mut [T]| {
-                let (mean, rstd) = saved.array().elements().split_at(shape.channels);
+                let saved = saved.array().elements();
+                let (mean, rstd) = (&saved[..shape.channels], &saved[2 * shape.channels..]);
                 let (gweight, gbias) = parameters.split_at_mut(shape.channels);
                 let weight = weight.as_ref().map(Array::elements);
                 let saved = Saved { g: g.elements(), x: x.elements(), mean, rstd, weight, training: true };
@@ -88,7 +91,8 @@ impl Operation for BatchNorm {
                 Ok(())
             })
         })?;
-        let row = |which| parameters.view(parameters.layout().slice(0, which, 1, 1)).reshape(Self::NAME, &[shape.channels]);
+        let row =
+            |which| parameters.view(parameters.layout().slice(0, which, 1, 1)).reshape(Self::NAME, &[shape.channels]);
         let mut gradients: Gradients = smallvec![Some(gx.into())];
         for i in 1..context.len() {
             gradients.push(if context.needs(i) { Some(row(i - 1)?.into()) } else { None });
@@ -211,8 +215,9 @@ pub fn batch_norm(
         }
     }
     if !options.training {
-        let (mean, variance) = running
-            .ok_or_else(|| Error::value(NAME, "evaluation needs running_mean and running_var; pass them or training=True"))?;
+        let (mean, variance) = running.ok_or_else(|| {
+            Error::value(NAME, "evaluation needs running_mean and running_var; pass them or training=True")
+        })?;
         return evaluate(x, mean, variance, weight, bias, options.eps);
     }
     if shape.per_channel() <= 1 && shape.channels > 0 {
@@ -252,9 +257,9 @@ fn move_running(saved: &Array, shape: Shape, options: BatchNormOptions, mean: &A
         Array::build_pair(NAME, &each, &each, |new_mean: &mut [T], new_variance: &mut [T]| {
             new_mean.copy_from_slice(old_mean.elements());
             new_variance.copy_from_slice(old_variance.elements());
-            let (mean, rstd) = saved.elements::<T>().split_at(shape.channels);
-            let BatchNormOptions { momentum, eps, .. } = options;
-            batch::update_running(momentum, eps, shape.per_channel(), mean, rstd, new_mean, new_variance);
+            let (mean, rest) = saved.elements::<T>().split_at(shape.channels);
+            let variance = &rest[..shape.channels];
+            batch::update_running(options.momentum, shape.per_channel(), mean, variance, new_mean, new_variance);
             Ok(())
         })
     })?;

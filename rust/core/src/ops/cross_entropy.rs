@@ -66,7 +66,8 @@ impl CrossEntropy {
         let classes = x.shape()[1];
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 classes")]
         let spread = self.label_smoothing / classes.max(1) as f64;
-        let weight: Option<Vec<f64>> = weight.map(|w| w.cast(NAME, DType::F64)).transpose()?.map(|w| w.elements().to_vec());
+        let weight: Option<Vec<f64>> =
+            weight.map(|w| w.cast(NAME, DType::F64)).transpose()?.map(|w| w.elements().to_vec());
         let weight = |class: usize| weight.as_ref().map_or(1.0, |weight| weight[class]);
         let shares = Array::build(NAME, x.shape(), |out: &mut [f64]| {
             for (row, &label) in out.chunks_exact_mut(classes.max(1)).zip(labels.elements::<i64>()) {
@@ -96,8 +97,10 @@ impl Operation for CrossEntropy {
         let &[rows, classes] = inputs[0].shape() else {
             return Err(Error::shape(NAME, format_args!("expected rows of logits, got {}", Show(inputs[0].shape()))));
         };
-        let labels = labels(NAME, &inputs[1].clone().into(), &inputs[0].clone().into(), &[rows], classes, self.ignore_index)?;
-        let weight = class_weight(NAME, inputs.get(2).map(|&w| Tensor::from(w.clone())).as_ref(), &inputs[0].clone().into())?;
+        let labels =
+            labels(NAME, &inputs[1].clone().into(), &inputs[0].clone().into(), &[rows], classes, self.ignore_index)?;
+        let weight =
+            class_weight(NAME, inputs.get(2).map(|&w| Tensor::from(w.clone())).as_ref(), &inputs[0].clone().into())?;
         let weight = weight.map(|w| w.array().contiguous(NAME)).transpose()?;
         let x = inputs[0].contiguous(NAME)?;
         with_float!(NAME, x.dtype(), T => {

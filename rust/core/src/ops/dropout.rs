@@ -34,8 +34,8 @@ pub fn dropout(x: &Tensor, p: f64, training: bool) -> Result<Tensor> {
 mod tests {
     use super::*;
     use crate::array::Array;
-    use crate::dtype::{DType, Scalar};
     use crate::autograd::engine::{Options, backward};
+    use crate::dtype::{DType, Scalar};
 
     #[test]
     fn keeps_about_the_share_it_should_and_scales_it() {

@@ -15,7 +15,6 @@ use crate::ops::select_rows::{IndexPut, IndexSelect, checked, out_of_range};
 use crate::ops::shape::Permute;
 use crate::ops::{broadcast_to, cast, reshape};
 use dlcore_kernels::gather;
-use smallvec::smallvec;
 
 const NAME: &str = "index";
 
@@ -92,7 +91,10 @@ impl Resolved {
 }
 
 fn too_many(shape: &[usize]) -> Error {
-    Error::index(NAME, format_args!("too many indices for a tensor of {} dimensions, shape {}", shape.len(), Show(shape)))
+    Error::index(
+        NAME,
+        format_args!("too many indices for a tensor of {} dimensions, shape {}", shape.len(), Show(shape)),
+    )
 }
 
 fn check_mask(mask: &Array, shape: &[usize], dim: usize) -> Result<()> {
@@ -151,10 +153,8 @@ fn merged(shape: &[usize], axes: &[Axis]) -> Result<Array> {
     for axis in axes {
         together = broadcast_shapes("index (index tensors)", &together, axis.ids.shape())?;
     }
-    let spread = axes
-        .iter()
-        .map(|axis| axis.ids.expand(NAME, &together)?.contiguous(NAME))
-        .collect::<Result<Vec<_>>>()?;
+    let spread =
+        axes.iter().map(|axis| axis.ids.expand(NAME, &together)?.contiguous(NAME)).collect::<Result<Vec<_>>>()?;
     Array::build(NAME, &together, |out: &mut [i64]| {
         out.fill(0);
         for (axis, ids) in axes.iter().zip(&spread) {
@@ -221,7 +221,8 @@ pub fn embedding(ids: &Tensor, weight: &Tensor, padding_idx: Option<isize>) -> R
     let frozen = padding_idx
         .map(|row| {
             let from_start = if row < 0 { row + rows.cast_signed() } else { row };
-            let row_error = || Error::value(NAME, format_args!("padding_idx {row} is out of range for {rows} embeddings"));
+            let row_error =
+                || Error::value(NAME, format_args!("padding_idx {row} is out of range for {rows} embeddings"));
             usize::try_from(from_start).ok().filter(|&row| row < rows).ok_or_else(row_error)
         })
         .transpose()?;
@@ -236,7 +237,10 @@ pub fn embedding(ids: &Tensor, weight: &Tensor, padding_idx: Option<isize>) -> R
 pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     const NAME: &str = "masked_select";
     if mask.dtype() != DType::Bool {
-        return Err(Error::dtype(NAME, format_args!("the mask must be bool, got {}; compare first (x > 0)", mask.dtype())));
+        return Err(Error::dtype(
+            NAME,
+            format_args!("the mask must be bool, got {}; compare first (x > 0)", mask.dtype()),
+        ));
     }
     let shape = broadcast_shapes(NAME, x.shape(), mask.shape())?;
     let flat = |t: &Tensor| reshape(&broadcast_to(t, &shape)?, &[shape.iter().product()]);

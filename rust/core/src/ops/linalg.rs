@@ -247,11 +247,8 @@ impl Operation for Linear {
         let [outputs, features] = *context.shape(1) else { unreachable!("forward checked the weight") };
         let rows = context.shape(0)[..context.shape(0).len() - 1].iter().product();
         let grad = reshape(grad, &[rows, outputs])?;
-        let x = if context.needs(0) {
-            Some(reshape(&matmul(&grad, &context.input(1)?)?, context.shape(0))?)
-        } else {
-            None
-        };
+        let x =
+            if context.needs(0) { Some(reshape(&matmul(&grad, &context.input(1)?)?, context.shape(0))?) } else { None };
         let w = if context.needs(1) {
             let x = reshape(&context.input(0)?, &[rows, features])?;
             Some(matmul(&transpose(&grad, 0, 1)?, &x)?)
@@ -277,7 +274,13 @@ impl Operation for Linear {
             }
             Sample::new(Self, inputs)
         };
-        vec![of(&[3, 4], 2, true), of(&[4], 3, true), of(&[2, 2, 3], 2, false), of(&[0, 3], 2, true), of(&[2, 0], 2, true)]
+        vec![
+            of(&[3, 4], 2, true),
+            of(&[4], 3, true),
+            of(&[2, 2, 3], 2, false),
+            of(&[0, 3], 2, true),
+            of(&[2, 0], 2, true),
+        ]
     }
 }
 
@@ -367,7 +370,8 @@ mod tests {
     fn operands_may_be_strided() {
         let a = Array::from_slice("test", &[1., 2., 3., 4., 5., 6.], &[2, 3]).unwrap();
         let reversed = Tensor::from(a.view(a.layout().slice(1, 2, -1, 3)));
-        let row = Tensor::from(a.view(Layout { shape: Dims::from_slice(&[3, 3]), strides: smallvec![0, 1], offset: 3 }));
+        let row =
+            Tensor::from(a.view(Layout { shape: Dims::from_slice(&[3, 3]), strides: smallvec![0, 1], offset: 3 }));
         assert_eq!(values(&matmul(&reversed, &row).unwrap()), [24., 30., 36., 60., 75., 90.]);
         let transposed = transpose(&Tensor::from(a), 0, 1).unwrap();
         assert_eq!(values(&matmul(&reversed, &transposed).unwrap()), [10., 28., 28., 73.]);

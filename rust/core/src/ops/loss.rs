@@ -34,9 +34,10 @@ impl Reduction {
     /// # Errors
     /// [`Error::Value`] for any other name.
     pub fn parse(op: &str, name: &str) -> Result<Self> {
-        [Self::None, Self::Mean, Self::Sum].into_iter().find(|reduction| reduction.name() == name).ok_or_else(|| {
-            Error::value(op, format_args!("reduction must be 'none', 'mean' or 'sum', got '{name}'"))
-        })
+        [Self::None, Self::Mean, Self::Sum]
+            .into_iter()
+            .find(|reduction| reduction.name() == name)
+            .ok_or_else(|| Error::value(op, format_args!("reduction must be 'none', 'mean' or 'sum', got '{name}'")))
     }
 
     /// Reduces the `losses` of single elements.
@@ -190,7 +191,11 @@ pub fn nll_loss(
         }
         None => ops::cast(&counts, rows.dtype())?,
     };
-    let picked = if classes == 0 { broadcast_to(&constant(0.0, &rows)?, share.shape())? } else { ops::gather(&rows, 1, &inside)? };
+    let picked = if classes == 0 {
+        broadcast_to(&constant(0.0, &rows)?, share.shape())?
+    } else {
+        ops::gather(&rows, 1, &inside)?
+    };
     // An ignored row may hold minus infinity, which times zero is NaN.
     let picked = ops::where_(&counts, &picked, &constant(0.0, &rows)?)?;
     let losses = reshape(&neg(&mul(&picked, &share)?)?, &each)?;

@@ -4,26 +4,51 @@
 //! `registry!` below. Bindings, Python names and test references follow from there; a test names what is missing.
 
 pub mod arithmetic;
+pub mod batch_norm;
 pub mod cast;
 pub mod compare;
+pub mod conv;
 pub mod copy;
+pub mod cross_entropy;
+pub mod dropout;
 pub mod extremum;
+pub mod gather;
+pub mod index;
 pub mod join;
+pub mod linalg;
+pub mod loss;
+pub mod norm;
+pub mod pool;
 pub mod reduce;
 pub mod sample;
 pub mod select;
+pub mod select_rows;
 pub mod shape;
+pub mod softmax;
 pub mod unary;
 
 pub use arithmetic::{accumulate_into, add, div, floor_divide, maximum, minimum, mul, neg, pow, remainder, sub};
+pub use batch_norm::{BatchNormOptions, batch_norm};
 pub use cast::cast;
+pub use compare::{
+    eq, ge, gt, isclose, isfinite, isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, ne,
+};
+pub use conv::{Convolution, conv2d};
 pub use copy::copy;
-pub use compare::{eq, ge, gt, isclose, isfinite, isinf, isnan, le, logical_and, logical_not, logical_or, logical_xor, lt, ne};
+pub use cross_entropy::cross_entropy;
+pub use dropout::dropout;
 pub use extremum::{amax, amin, argmax, argmin, max_dim, min_dim};
+pub use gather::{gather, scatter_add};
+pub use index::{embedding, index, index_put, index_select, masked_select, nonzero, one_hot};
 pub use join::{cat, cumsum, flip, repeat, stack, tril, triu};
+pub use linalg::{linear, matmul};
+pub use loss::{Reduction, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss, nll_loss, smooth_l1_loss};
+pub use norm::{group_norm, layer_norm};
+pub use pool::{Pooling, avg_pool2d, max_pool2d};
 pub use reduce::{all_of, any_of, logsumexp, mean, prod, std, sum, var};
 pub use select::{clamp, masked_fill, where_};
 pub use shape::{broadcast_to, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
+pub use softmax::{log_softmax, softmax};
 pub use unary::{
     abs, ceil, cos, erf, exp, expm1, floor, gelu, log, log1p, logsigmoid, reciprocal, relu, round, rsqrt, sigmoid,
     sign, silu, sin, softplus, sqrt, square, tanh, trunc,
@@ -54,11 +79,17 @@ registry! {
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, join::Cumsum,
+        linalg::MatMul, linalg::Linear,
+        conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
+        pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad,
+        softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy,
+        norm::LayerNorm, batch_norm::BatchNorm, batch_norm::BatchNormInference,
+        select_rows::IndexSelect, select_rows::IndexAdd, select_rows::IndexPut, gather::Gather, gather::ScatterAdd,
         shape::Reshape, shape::Permute, shape::Expand, shape::Slice, shape::SliceScatter;
     discrete:
         compare::Eq, compare::Ne, compare::Lt, compare::Le, compare::Gt, compare::Ge,
         compare::LogicalAnd, compare::LogicalOr, compare::LogicalXor, compare::LogicalNot,
         compare::IsNan, compare::IsInf, compare::IsFinite,
         reduce::All, reduce::Any, extremum::ArgMax, extremum::ArgMin,
-        arithmetic::FloorDivide;
+        arithmetic::FloorDivide, index::Nonzero, index::OneHot;
 }

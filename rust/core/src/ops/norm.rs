@@ -32,7 +32,8 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Extents of a row.
     fn row<'a>(&self, shape: &'a [usize]) -> Result<&'a [usize]> {
-        let misfit = || Error::shape(Self::NAME, format_args!("{} has no {} trailing dimensions", Show(shape), self.dims));
+        let misfit =
+            || Error::shape(Self::NAME, format_args!("{} has no {} trailing dimensions", Show(shape), self.dims));
         Ok(&shape[shape.len().checked_sub(self.dims).ok_or_else(misfit)?..])
     }
 }

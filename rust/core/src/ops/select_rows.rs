@@ -136,7 +136,11 @@ impl Operation for IndexAdd {
         if x.shape().get(dim..after) != Some(ids.shape()) {
             return Err(Error::shape(
                 Self::NAME,
-                format_args!("shape {} does not hold the indices' shape {} at dimension {dim}", Show(x.shape()), Show(ids.shape())),
+                format_args!(
+                    "shape {} does not hold the indices' shape {} at dimension {dim}",
+                    Show(x.shape()),
+                    Show(ids.shape())
+                ),
             ));
         }
         let inner = x.shape()[after..].iter().product();
@@ -161,7 +165,11 @@ impl Operation for IndexAdd {
         let Some(frozen) = self.frozen else { return Ok(smallvec![Some(picked), None]) };
         let frozen = scalar(Scalar::Int(i64::try_from(frozen).unwrap_or(-1)), ids.dtype())?;
         let frozen = ops::eq(&ids, &frozen)?;
-        let kept = ops::where_(&aligned(&frozen, self.dim, picked.rank())?, &scalar(Scalar::Float(0.0), picked.dtype())?, &picked)?;
+        let kept = ops::where_(
+            &aligned(&frozen, self.dim, picked.rank())?,
+            &scalar(Scalar::Float(0.0), picked.dtype())?,
+            &picked,
+        )?;
         Ok(smallvec![Some(kept), None])
     }
 
