@@ -14,6 +14,7 @@ pub mod error;
 pub mod interrupt;
 pub mod layout;
 pub mod ops;
+pub mod optim;
 pub mod random;
 pub mod storage;
 

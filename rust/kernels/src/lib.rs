@@ -19,6 +19,7 @@ pub mod cross_entropy;
 pub mod element;
 pub mod gather;
 pub mod gemm;
+pub mod inplace;
 pub mod isa;
 mod lanes;
 pub mod layout;

@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn operands_may_be_strided() {
-        let a = Array::from_slice("test", &[1., 2., 3., 4., 5., 6.], &[2, 3]).unwrap();
+        let a = Array::from_slice("test", &[1f32, 2., 3., 4., 5., 6.], &[2, 3]).unwrap();
         let reversed = Tensor::from(a.view(a.layout().slice(1, 2, -1, 3)));
         let row =
             Tensor::from(a.view(Layout { shape: Dims::from_slice(&[3, 3]), strides: smallvec![0, 1], offset: 3 }));

@@ -14,7 +14,8 @@ use crate::ops::gather::ScatterAdd;
 use crate::ops::reshape;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::with_float;
-use dlcore_kernels::pool::{self, Divisor, Window};
+pub use dlcore_kernels::pool::Divisor;
+use dlcore_kernels::pool::{self, Window};
 use smallvec::smallvec;
 
 /// Kernel, stride, padding and dilation of a pooling window, each as (height, width).

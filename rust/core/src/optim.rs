@@ -1,0 +1,344 @@
+//! Optimiser steps over lists of parameters, in place and unrecorded: one pass of one fused kernel for each dtype.
+//!
+//! Parameters, gradients and state may have any strides: what is not contiguous is stepped on a copy that is written
+//! back. Every write counts a version, so that a backward that still needs the old parameters says so.
+
+use crate::array::{Array, Native};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::Show;
+use dlcore_kernels::element::Float;
+use dlcore_kernels::inplace::{self, Window};
+use dlcore_kernels::optim::{self as kernel, Item};
+
+pub use dlcore_kernels::optim::{Adam, Sgd};
+
+/// A parameter that SGD steps.
+#[derive(Clone)]
+pub struct SgdItem {
+    /// The parameter.
+    pub param: Tensor,
+    /// Its gradient.
+    pub grad: Tensor,
+    /// Where its momentum is kept, if any; and whether that holds nothing yet.
+    pub velocity: Option<(Tensor, bool)>,
+}
+
+/// A parameter that Adam steps.
+#[derive(Clone)]
+pub struct AdamItem {
+    /// The parameter.
+    pub param: Tensor,
+    /// Its gradient.
+    pub grad: Tensor,
+    /// Running averages of the gradient and of its square.
+    pub moments: [Tensor; 2],
+    /// The largest second moment so far, for AMSGrad.
+    pub largest: Option<Tensor>,
+    /// Steps taken, this one included.
+    pub step: u64,
+}
+
+/// What one step reads, and what it reads and writes: the parameter and its state.
+struct Step<const K: usize> {
+    grad: Array,
+    state: [Array; K],
+}
+
+/// Steps every parameter of `items`. The settings' own `first` does not count; each velocity says it for itself.
+///
+/// # Errors
+/// [`Error::Shape`] and [`Error::DType`] where gradient or state do not match their parameter, [`Error::Value`] for
+/// read-only memory and for memory that two of the tensors share.
+pub fn sgd_step(items: &[SgdItem], with: &Sgd) -> Result<()> {
+    const NAME: &str = "SGD.step";
+    let first = |item: &SgdItem| item.velocity.as_ref().map(|(_, first)| *first);
+    for group in items.chunk_by(|a, b| first(a) == first(b)) {
+        let with = Sgd { first: first(&group[0]) == Some(true), ..*with };
+        if first(&group[0]).is_some() {
+            let step = |item: &SgdItem| {
+                let (velocity, _) = item.velocity.as_ref()?;
+                Some(Step { grad: array(&item.grad), state: [array(&item.param), array(velocity)] })
+            };
+            let steps = group.iter().filter_map(step).collect();
+            run(NAME, steps, |list| kernel::sgd_momentum(list, &with), |list| kernel::sgd_momentum(list, &with))?;
+        } else {
+            let step = |item: &SgdItem| Step { grad: array(&item.grad), state: [array(&item.param)] };
+            let steps = group.iter().map(step).collect();
+            run(NAME, steps, |list| kernel::sgd(list, &with), |list| kernel::sgd(list, &with))?;
+        }
+    }
+    Ok(())
+}
+
+/// Steps every parameter of `items`. The settings' own `step` does not count; each item has its own.
+///
+/// # Errors
+/// As [`sgd_step`].
+pub fn adam_step(items: &[AdamItem], with: &Adam) -> Result<()> {
+    const NAME: &str = "Adam.step";
+    let kind = |item: &AdamItem| (item.step, item.largest.is_some());
+    for group in items.chunk_by(|a, b| kind(a) == kind(b)) {
+        let with = Adam { step: group[0].step, ..*with };
+        let state = |item: &AdamItem| [array(&item.param), array(&item.moments[0]), array(&item.moments[1])];
+        if group[0].largest.is_some() {
+            let step = |item: &AdamItem| {
+                let ([param, mean, square], largest) = (state(item), item.largest.as_ref()?);
+                Some(Step { grad: array(&item.grad), state: [param, mean, square, array(largest)] })
+            };
+            let steps = group.iter().filter_map(step).collect();
+            run(NAME, steps, |list| kernel::adam_amsgrad(list, &with), |list| kernel::adam_amsgrad(list, &with))?;
+        } else {
+            let step = |item: &AdamItem| Step { grad: array(&item.grad), state: state(item) };
+            let steps = group.iter().map(step).collect();
+            run(NAME, steps, |list| kernel::adam(list, &with), |list| kernel::adam(list, &with))?;
+        }
+    }
+    Ok(())
+}
+
+fn array(tensor: &Tensor) -> Array {
+    tensor.array().clone()
+}
+
+/// Runs the kernel, one for each dtype, over `steps`.
+fn run<const K: usize>(
+    op: &'static str,
+    steps: Vec<Step<K>>,
+    single: impl FnOnce(&mut [Item<'_, f32, K>]),
+    double: impl FnOnce(&mut [Item<'_, f64, K>]),
+) -> Result<()> {
+    for step in &steps {
+        check(op, step)?;
+    }
+    let (singles, doubles): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.state[0].dtype() == DType::F32);
+    run_list(op, &singles, single)?;
+    run_list(op, &doubles, double)
+}
+
+fn check<const K: usize>(op: &str, step: &Step<K>) -> Result<()> {
+    let param = &step.state[0];
+    if !param.dtype().is_float() {
+        return Err(Error::dtype(op, format_args!("parameters must be float32 or float64, got {}", param.dtype())));
+    }
+    for (array, what) in step.state[1..].iter().map(|state| (state, "state")).chain([(&step.grad, "gradient")]) {
+        if array.shape() != param.shape() {
+            return Err(Error::shape(
+                op,
+                format_args!("{what} of shape {} for a parameter of {}", Show(array.shape()), Show(param.shape())),
+            ));
+        }
+        if array.dtype() != param.dtype() {
+            return Err(Error::dtype(
+                op,
+                format_args!("{what} of dtype {} for a parameter of {}", array.dtype(), param.dtype()),
+            ));
+        }
+    }
+    match step.state.iter().find(|array| array.storage().is_read_only()) {
+        Some(_) => Err(Error::value(op, "a parameter's memory is read-only (lent by its owner); clone() it first")),
+        None => Ok(()),
+    }
+}
+
+/// Runs the kernel over `steps`, which have one dtype.
+fn run_list<T: Native + Float, const K: usize>(
+    op: &'static str,
+    steps: &[Step<K>],
+    kernel: impl FnOnce(&mut [Item<'_, T, K>]),
+) -> Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let grads = steps.iter().map(|step| step.grad.contiguous(op)).collect::<Result<Vec<_>>>()?;
+    let states =
+        steps.iter().flat_map(|step| &step.state).map(|array| array.contiguous(op)).collect::<Result<Vec<_>>>()?;
+    let writes: Vec<_> = states.iter().map(window).collect();
+    let reads: Vec<_> = grads.iter().map(window).collect();
+    let step = |writes: Vec<&mut [T]>, reads: Vec<&[T]>| {
+        let mut writes = writes.into_iter();
+        let mut state = || std::array::from_fn(|_| writes.next().unwrap_or_default());
+        let mut items: Vec<_> = reads.into_iter().map(|grad| Item { grad, state: state() }).collect();
+        kernel(&mut items);
+    };
+    inplace::update(&writes, &reads, step).map_err(|_| shared(op))?;
+    for (target, stepped) in steps.iter().flat_map(|step| &step.state).zip(&states) {
+        if target.shares_storage(stepped) {
+            target.storage().written_by(op);
+        } else {
+            target.write(op, stepped)?;
+        }
+    }
+    Ok(())
+}
+
+fn shared(op: &str) -> Error {
+    Error::value(op, "two of the parameters, gradients and states share memory; list each parameter once")
+}
+
+/// The elements of a contiguous array.
+fn window(array: &Array) -> Window<'_> {
+    let start = array.layout().offset;
+    Window { buffer: array.storage().buffer(), range: start..start + array.numel() }
+}
+
+/// Forgets the gradients of `params`; without `set_to_none` it keeps their memory and fills it with zeros.
+///
+/// # Errors
+/// [`Error::Value`] for a gradient in read-only memory.
+pub fn zero_grad(params: &[Tensor], set_to_none: bool) -> Result<()> {
+    for param in params {
+        if set_to_none {
+            param.set_grad(None);
+        } else if let Some(grad) = param.grad() {
+            let zero = Array::zeros("zero_grad", &[], grad.dtype())?;
+            grad.array().write("zero_grad", &zero)?;
+            param.set_grad(Some(grad.detach()));
+        }
+    }
+    Ok(())
+}
+
+/// Scales the gradients of `params` together so that their norm is at most `max_norm`; the norm before. The norm is
+/// the `p`-norm of all elements, the largest magnitude for infinite `p`.
+///
+/// # Errors
+/// [`Error::Value`] for a `p` that is not positive, and as [`sgd_step`] for memory that cannot be written.
+pub fn clip_grad_norm(params: &[Tensor], max_norm: f64, p: f64) -> Result<f64> {
+    const NAME: &str = "clip_grad_norm_";
+    if p.is_nan() || p <= 0.0 {
+        return Err(Error::value(NAME, format_args!("the norm's order must be positive, got {p}")));
+    }
+    let grads: Vec<Tensor> = params.iter().filter_map(Tensor::grad).collect();
+    let norms = [norm_of::<f32>(&grads, p)?, norm_of::<f64>(&grads, p)?];
+    let norm = match norms {
+        [a, b] if a.is_nan() || b.is_nan() => f64::NAN,
+        [a, 0.0] => a,
+        [0.0, b] => b,
+        [a, b] if p.is_infinite() => a.max(b),
+        [a, b] => (a.powf(p) + b.powf(p)).powf(p.recip()),
+    };
+    let factor = max_norm / (norm + 1e-6);
+    if factor < 1.0 || factor.is_nan() {
+        for grad in &grads {
+            let scale = Array::full(NAME, &[], Scalar::Float(factor), grad.dtype())?;
+            grad.array().write(NAME, crate::ops::mul(&grad.detach(), &scale.into())?.array())?;
+        }
+    }
+    Ok(norm)
+}
+
+/// The norm of the gradients of dtype `T`.
+fn norm_of<T: Native + Float>(grads: &[Tensor], p: f64) -> Result<f64> {
+    let of_type = grads.iter().filter(|grad| grad.dtype() == T::DTYPE);
+    let arrays = of_type.map(|grad| grad.array().contiguous("clip_grad_norm_")).collect::<Result<Vec<_>>>()?;
+    Ok(kernel::total_norm(&arrays.iter().map(Array::elements::<T>).collect::<Vec<_>>(), p))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SGD: Sgd = Sgd {
+        lr: 0.5,
+        momentum: 0.0,
+        dampening: 0.0,
+        weight_decay: 0.0,
+        nesterov: false,
+        maximize: false,
+        first: false,
+    };
+
+    fn tensor<T: Native>(values: &[T]) -> Tensor {
+        Array::from_slice("test", values, &[values.len()]).unwrap().into()
+    }
+
+    #[test]
+    fn sgd_steps_both_dtypes_and_counts_versions() {
+        let (a, b) = (tensor(&[1f32, 2.]), tensor(&[1f64, 1., 1.]));
+        let item = |param: &Tensor, grad: Tensor| SgdItem { param: param.clone(), grad, velocity: None };
+        sgd_step(&[item(&a, tensor(&[2f32, -2.])), item(&b, tensor(&[1f64, 2., 3.]))], &SGD).unwrap();
+        assert_eq!(a.array().elements::<f32>(), [0., 3.]);
+        assert_eq!(b.array().elements::<f64>(), [0.5, 0., -0.5]);
+        assert_eq!((a.array().storage().version(), a.array().storage().last_writer()), (1, "SGD.step"));
+    }
+
+    #[test]
+    fn momentum_starts_as_the_gradient() {
+        let (param, velocity) = (tensor(&[1f32]), tensor(&[f32::NAN]));
+        let with = Sgd { momentum: 0.5, ..SGD };
+        for (first, expected) in [(true, [0.5, 1.0]), (false, [-0.25, 1.5])] {
+            let velocity = Some((velocity.clone(), first));
+            sgd_step(&[SgdItem { param: param.clone(), grad: tensor(&[1f32]), velocity }], &with).unwrap();
+            assert_eq!(param.array().elements::<f32>(), [expected[0]]);
+        }
+        assert_eq!(velocity.array().elements::<f32>(), [1.5]);
+    }
+
+    #[test]
+    fn strided_parameters_are_stepped_in_their_memory() {
+        let whole = Array::from_slice("test", &[1f32, 2., 3., 4.], &[4]).unwrap();
+        let odd = Tensor::from(whole.view(whole.layout().slice(0, 3, -2, 2)));
+        let ones = Array::full("test", &[], Scalar::Float(1.0), DType::F32).unwrap().expand("test", &[2]).unwrap();
+        sgd_step(&[SgdItem { param: odd, grad: ones.into(), velocity: None }], &SGD).unwrap();
+        assert_eq!(whole.elements::<f32>(), [1., 1.5, 3., 3.5]);
+    }
+
+    #[test]
+    fn adam_moves_by_the_learning_rate_at_first() {
+        let with = Adam {
+            lr: 0.1,
+            betas: (0.9, 0.999),
+            eps: 0.0,
+            weight_decay: 0.0,
+            decoupled: false,
+            maximize: false,
+            step: 0,
+        };
+        for amsgrad in [false, true] {
+            let param = tensor(&[1f64, 1.]);
+            let item = AdamItem {
+                param: param.clone(),
+                grad: tensor(&[3f64, -0.01]),
+                moments: [tensor(&[0f64, 0.]), tensor(&[0f64, 0.])],
+                largest: amsgrad.then(|| tensor(&[0f64, 0.])),
+                step: 1,
+            };
+            adam_step(&[item], &with).unwrap();
+            for (found, expected) in param.array().elements::<f64>().iter().zip([0.9, 1.1]) {
+                assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_match_is_an_error() {
+        let item = |param: &Tensor, grad: &Tensor| SgdItem { param: param.clone(), grad: grad.clone(), velocity: None };
+        let (a, b) = (tensor(&[1f32, 2.]), tensor(&[1f32]));
+        assert!(sgd_step(&[item(&a, &b)], &SGD).is_err());
+        assert!(sgd_step(&[item(&a, &tensor(&[1f64, 2.]))], &SGD).is_err());
+        assert!(sgd_step(&[item(&a, &a)], &SGD).is_err());
+        assert!(sgd_step(&[item(&b, &tensor(&[1f32])), item(&b, &tensor(&[1f32]))], &SGD).is_err());
+        assert!(sgd_step(&[item(&tensor(&[1i64]), &tensor(&[1i64]))], &SGD).is_err());
+    }
+
+    #[test]
+    fn clipping_and_zeroing() {
+        let leaf = |values: &[f32], grad: Tensor| {
+            let leaf = Tensor::leaf(array(&tensor(values))).unwrap();
+            leaf.set_grad(Some(grad));
+            leaf
+        };
+        let params: Vec<Tensor> = vec![leaf(&[0.], tensor(&[3f32])), leaf(&[0., 0.], tensor(&[0f32, 4.]))];
+        assert!((clip_grad_norm(&params, 10.0, 2.0).unwrap() - 5.0).abs() < 1e-12);
+        assert_eq!(params[0].grad().unwrap().array().elements::<f32>(), [3.]);
+        assert!((clip_grad_norm(&params, 1.0, 2.0).unwrap() - 5.0).abs() < 1e-12);
+        assert!((params[1].grad().unwrap().array().elements::<f32>()[1] - 0.8).abs() < 1e-5);
+        assert!(clip_grad_norm(&params, 1.0, 0.0).is_err());
+        zero_grad(&params, false).unwrap();
+        assert_eq!(params[1].grad().unwrap().array().elements::<f32>(), [0., 0.]);
+        zero_grad(&params, true).unwrap();
+        assert!(params[0].grad().is_none());
+    }
+}
