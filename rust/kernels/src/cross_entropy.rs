@@ -4,11 +4,12 @@
 //! With `p = softmax(x)`, target `t`, `C` classes, weights `w` and smoothing `e`, the loss of a row is
 //! `-sum_c a_c ln(p_c)` with `a_c = (1 - e) w_t [c = t] + e / C w_c`, and its gradient `p_c sum(a) - a_c`.
 
+use crate::abreast::{Block, ROWS, SHORT};
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
 use crate::parallel::{Disjoint, for_ranges};
-use crate::softmax::{log_sum_exp, row_grain};
+use crate::softmax::{row_grain, statistics};
 
 /// What forward and backward share. Targets must have passed [`first_bad_target`].
 #[derive(Clone, Copy, Debug)]
@@ -137,21 +138,21 @@ impl<T: Float> Kernel for Forward<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { with, first, logits, losses, saved } = self;
+        let classes = with.classes;
+        let saved = saved.as_chunks_mut::<2>().0;
+        let logits = &logits[first * classes..][..saved.len() * classes];
+        statistics::<T, S>(logits, classes, saved);
         let smoothing = T::from_f64(with.label_smoothing);
-        for (index, (loss, saved)) in losses.iter_mut().zip(saved.as_chunks_mut::<2>().0).enumerate() {
-            let row = first + index;
-            let x = &logits[row * with.classes..][..with.classes];
-            let largest = lanes::largest(x);
-            let rest = log_sum_exp::<T, S>(x, largest);
-            *saved = [largest, rest];
-            let Some(target) = with.class(with.targets[row]) else {
+        for (row, (loss, &mut [largest, rest])) in losses.iter_mut().zip(saved).enumerate() {
+            let Some(target) = with.class(with.targets[first + row]) else {
                 *loss = T::ZERO;
                 continue;
             };
+            let x = &logits[row * classes..][..classes];
             *loss = (rest - (x[target] - largest)) * with.weight(target);
             if with.label_smoothing != 0.0 {
                 let all = match with.weight {
-                    Some(weight) => lanes::sum_pair(x, weight, |x, w| ((rest - (x - largest)) * w, T::ZERO)).0,
+                    Some(weight) => lanes::sums(x, weight, |x, w| [(rest - (x - largest)) * w])[0],
                     None => lanes::sum(x, |x| rest - (x - largest)),
                 };
                 let all = T::from_f64(all / with.class_count());
@@ -179,23 +180,27 @@ impl<T: Float> Kernel for Backward<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { with, first, logits, saved, scale, spread, spread_total, grad } = self;
+        let classes = with.classes;
+        let rows = grad.len() / classes;
+        let saved = &saved.as_chunks::<2>().0[first..][..rows];
+        let logits = &logits[first * classes..][..grad.len()];
         let kept = T::ONE - T::from_f64(with.label_smoothing);
-        for (index, grad) in grad.chunks_exact_mut(with.classes).enumerate() {
-            let row = first + index;
-            let Some(target) = with.class(with.targets[row]) else {
+        let factors = |row: usize| {
+            let target = with.class(with.targets[first + row])?;
+            let scale = match scale {
+                RowScale::Uniform(scale) => scale,
+                RowScale::PerRow(scales) => scales[first + row],
+            };
+            let share = kept * with.weight(target);
+            Some((target, scale, share, scale * (share + spread_total)))
+        };
+        let total = |row: usize| factors(row).map_or(T::ZERO, |(_, _, _, total)| total);
+        probabilities::<T, S>(logits, classes, saved, total, grad);
+        for (row, grad) in grad.chunks_exact_mut(classes).enumerate() {
+            let Some((target, scale, share, _)) = factors(row) else {
                 grad.fill(T::ZERO);
                 continue;
             };
-            let scale = match scale {
-                RowScale::Uniform(scale) => scale,
-                RowScale::PerRow(scales) => scales[row],
-            };
-            let (largest, rest) = (saved[2 * row], saved[2 * row + 1]);
-            let share = kept * with.weight(target);
-            let total = scale * (share + spread_total);
-            for (grad, &x) in grad.iter_mut().zip(&logits[row * with.classes..]) {
-                *grad = (x - largest - rest).exp::<S>() * total;
-            }
             if with.label_smoothing != 0.0 {
                 let spread = scale * spread;
                 match with.weight {
@@ -205,5 +210,33 @@ impl<T: Float> Kernel for Backward<'_, T> {
             }
             grad[target] -= scale * share;
         }
+    }
+}
+
+/// The softmax of each row, from its statistics, times `total` of that row.
+#[inline(always)]
+fn probabilities<T: Float, S: Simd>(x: &[T], cols: usize, saved: &[[T; 2]], total: impl Fn(usize) -> T, out: &mut [T]) {
+    if cols > SHORT {
+        let rows = x.chunks_exact(cols).zip(out.chunks_exact_mut(cols));
+        for (row, ((x, out), &[largest, rest])) in rows.zip(saved).enumerate() {
+            let total = total(row);
+            lanes::map(x, x, out, |x, _| (x - largest - rest).exp::<S>() * total);
+        }
+        return;
+    }
+    let mut block = Block::new();
+    let groups = x.chunks(ROWS * cols).zip(out.chunks_mut(ROWS * cols)).zip(saved.chunks(ROWS));
+    for (group, ((x, out), saved)) in groups.enumerate() {
+        let (mut largest, mut rest, mut totals) = ([T::ZERO; ROWS], [T::ZERO; ROWS], [T::ZERO; ROWS]);
+        for (lane, saved) in saved.iter().enumerate() {
+            [largest[lane], rest[lane]] = *saved;
+            totals[lane] = total(group * ROWS + lane);
+        }
+        for column in block.load(x, cols) {
+            for lane in 0..ROWS {
+                column[lane] = (column[lane] - largest[lane] - rest[lane]).exp::<S>() * totals[lane];
+            }
+        }
+        block.store(out, cols);
     }
 }

@@ -311,10 +311,19 @@ pub fn nonzero(mask: &[u8]) -> Vec<i64> {
     for_ranges(mask.len(), GRAIN, 2 * MOVE_NS, |range| {
         let task = range.start / GRAIN;
         // SAFETY: the pieces follow one another.
-        let out = unsafe { slots.slice(starts[task]..starts[task] + counts[task]) };
-        let found = range.filter(|&at| mask[at] != 0);
-        for (out, at) in out.iter_mut().zip(found) {
-            *out = at.cast_signed() as i64;
+        let mut out = unsafe { slots.slice(starts[task]..starts[task] + counts[task]) };
+        let mut at = range.start.cast_signed() as i64;
+        for mask in mask[range].chunks(64) {
+            // Every position is written, and the next one over it unless it counts: no branch to predict.
+            let (mut found, mut count) = ([0; 64], 0);
+            for &mask in mask {
+                found[count % 64] = at;
+                count += usize::from(mask != 0);
+                at += 1;
+            }
+            let (head, tail) = out.split_at_mut(count);
+            head.copy_from_slice(&found[..count]);
+            out = tail;
         }
     });
     out

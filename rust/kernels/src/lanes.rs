@@ -1,57 +1,97 @@
-//! Sums and maxima over a contiguous row, in an order fixed by its length.
+//! Sums, maxima and maps over a contiguous row, in an order fixed by its length.
 //!
 //! A row is taken in blocks of 2048 elements. A block adds into 64 lanes (four accumulators of sixteen, enough to hide
 //! the latency of an addition), the lanes add pairwise, and the blocks add in float64: fast, and as exact as the
-//! element type allows for rows of any length.
+//! element type allows for rows of any length. The last elements of a row fill a vector of their own, so that no row
+//! ends in scalar code.
 
 use crate::element::Float;
 
+/// Elements that end a row side by side.
+pub(crate) const NARROW: usize = 16;
 const LANES: usize = 64;
 const BLOCK: usize = 2048;
+
+/// Sums of up to `K` functions of the elements of one row or several.
+pub(crate) struct Sums<T, const K: usize> {
+    lanes: [[T; LANES]; K],
+    pending: usize,
+    totals: [f64; K],
+}
+
+impl<T: Float, const K: usize> Sums<T, K> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self { lanes: [[T::ZERO; LANES]; K], pending: 0, totals: [0.0; K] }
+    }
+
+    /// Adds the results of `f` for each pair of elements of `a` and `b`.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, a: &[T], b: &[T], f: impl Fn(T, T) -> [T; K]) {
+        for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+            if self.pending + a.len() > BLOCK {
+                self.flush();
+            }
+            self.pending += a.len();
+            let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+            for (a, b) in a.iter().zip(b) {
+                for lane in 0..LANES {
+                    let results = f(a[lane], b[lane]);
+                    for (lanes, result) in self.lanes.iter_mut().zip(results) {
+                        lanes[lane] += result;
+                    }
+                }
+            }
+            let ((a, a_rest), (b, b_rest)) = (a_rest.as_chunks::<NARROW>(), b_rest.as_chunks::<NARROW>());
+            for (a, b) in a.iter().zip(b) {
+                self.add_narrow(a, b, NARROW, &f);
+            }
+            if !a_rest.is_empty() {
+                self.add_narrow(&padded(a_rest), &padded(b_rest), a_rest.len(), &f);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_narrow(&mut self, a: &[T; NARROW], b: &[T; NARROW], len: usize, f: &impl Fn(T, T) -> [T; K]) {
+        for lane in 0..NARROW {
+            let results = f(a[lane], b[lane]);
+            for (lanes, result) in self.lanes.iter_mut().zip(results) {
+                lanes[lane] += if lane < len { result } else { T::ZERO };
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn flush(&mut self) {
+        for (lanes, total) in self.lanes.iter_mut().zip(&mut self.totals) {
+            *total += pairwise(lanes, |x, y| x + y).to_f64();
+        }
+        *self = Self { totals: self.totals, ..Self::new() };
+    }
+
+    #[inline(always)]
+    pub(crate) fn finish(mut self) -> [f64; K] {
+        self.flush();
+        self.totals
+    }
+}
 
 /// The sum of `f` over the elements of `a`.
 #[inline(always)]
 pub(crate) fn sum<T: Float>(a: &[T], f: impl Fn(T) -> T) -> f64 {
-    let mut total = 0.0;
-    for block in a.chunks(BLOCK) {
-        let mut lanes = [T::ZERO; LANES];
-        let (chunks, rest) = block.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                lanes[lane] += f(chunk[lane]);
-            }
-        }
-        for (lane, &x) in lanes.iter_mut().zip(rest) {
-            *lane += f(x);
-        }
-        total += pairwise(&mut lanes, |x, y| x + y).to_f64();
-    }
-    total
+    let mut sums = Sums::new();
+    sums.add(a, a, |x, _| [f(x)]);
+    let [sum] = sums.finish();
+    sum
 }
 
-/// The sums of both results of `f` over the elements of `a` and `b` together.
+/// The sums of the results of `f` over the elements of `a` and `b` together.
 #[inline(always)]
-pub(crate) fn sum_pair<T: Float>(a: &[T], b: &[T], f: impl Fn(T, T) -> (T, T)) -> (f64, f64) {
-    let mut totals = (0.0, 0.0);
-    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
-        let (mut left, mut right) = ([T::ZERO; LANES], [T::ZERO; LANES]);
-        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        for (a, b) in a.iter().zip(b) {
-            for lane in 0..LANES {
-                let results = f(a[lane], b[lane]);
-                left[lane] += results.0;
-                right[lane] += results.1;
-            }
-        }
-        for (lane, (&a, &b)) in a_rest.iter().zip(b_rest).enumerate() {
-            let results = f(a, b);
-            left[lane] += results.0;
-            right[lane] += results.1;
-        }
-        totals.0 += pairwise(&mut left, |x, y| x + y).to_f64();
-        totals.1 += pairwise(&mut right, |x, y| x + y).to_f64();
-    }
-    totals
+pub(crate) fn sums<T: Float, const K: usize>(a: &[T], b: &[T], f: impl Fn(T, T) -> [T; K]) -> [f64; K] {
+    let mut sums = Sums::new();
+    sums.add(a, b, f);
+    sums.finish()
 }
 
 /// The largest element, leaving NaN out; minus infinity for an empty row.
@@ -69,6 +109,36 @@ pub(crate) fn largest<T: Float>(a: &[T]) -> T {
         *lane = most(*lane, x);
     }
     pairwise(&mut lanes, most)
+}
+
+/// `out = f(a, b)`, element by element.
+#[inline(always)]
+pub(crate) fn map<T: Float>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<NARROW>(), b.as_chunks::<NARROW>());
+    let (out, out_rest) = out.as_chunks_mut::<NARROW>();
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        for lane in 0..NARROW {
+            out[lane] = f(a[lane], b[lane]);
+        }
+    }
+    if !out_rest.is_empty() {
+        let (a, b) = (padded(a_rest), padded(b_rest));
+        let mut whole = [T::ZERO; NARROW];
+        for lane in 0..NARROW {
+            whole[lane] = f(a[lane], b[lane]);
+        }
+        out_rest.copy_from_slice(&whole[..out_rest.len()]);
+    }
+}
+
+/// The last elements of a row, and zeros.
+#[inline(always)]
+fn padded<T: Float>(rest: &[T]) -> [T; NARROW] {
+    let mut whole = [T::ZERO; NARROW];
+    for (whole, &x) in whole.iter_mut().zip(rest) {
+        *whole = x;
+    }
+    whole
 }
 
 /// Folds the upper half of the lanes into the lower until one is left.

@@ -12,6 +12,7 @@
     reason = "a kernel body must be inlined into the function that has the target features"
 )]
 
+mod abreast;
 mod cgroup;
 pub mod conv;
 pub mod copy;

@@ -11,8 +11,9 @@ use crate::parallel::{Disjoint, SERIAL_BELOW_NS, for_each};
 
 /// Elements of one task.
 const PIECE: usize = 1 << 14;
-/// Elements gathered side by side, so that the rule runs on registers.
-const CHUNK: usize = 64;
+/// Elements gathered side by side, so that the rule runs on registers; at the end of a parameter, fewer.
+const WIDE: usize = 64;
+const NARROW: usize = 16;
 
 /// One parameter with what its step reads and writes, all of one length: `state[0]` is the parameter itself.
 #[derive(Debug)]
@@ -270,26 +271,35 @@ impl<T: Float, R: Rule<T, K>, const K: usize> Kernel for Walk<'_, '_, T, R, K> {
         for item in self.list {
             let len = item.grad.len();
             let mut start = 0;
+            while len - start >= WIDE {
+                chunk::<WIDE, _, _, _>(self.rule, item, start, WIDE);
+                start += WIDE;
+            }
             while start < len {
-                let count = (len - start).min(CHUNK);
-                chunk(self.rule, item, start, count);
+                let count = (len - start).min(NARROW);
+                chunk::<NARROW, _, _, _>(self.rule, item, start, count);
                 start += count;
             }
         }
     }
 }
 
-/// Steps `count` elements, at most [`CHUNK`], through arrays that alias nothing.
+/// Steps `count` elements, at most `N`, through arrays that alias nothing.
 #[inline(always)]
-fn chunk<T: Float, R: Rule<T, K>, const K: usize>(rule: R, item: &mut Item<'_, T, K>, start: usize, count: usize) {
+fn chunk<const N: usize, T: Float, R: Rule<T, K>, const K: usize>(
+    rule: R,
+    item: &mut Item<'_, T, K>,
+    start: usize,
+    count: usize,
+) {
     let range = start..start + count;
-    let mut grad = [T::ZERO; CHUNK];
-    let mut state = [[T::ZERO; CHUNK]; K];
+    let mut grad = [T::ZERO; N];
+    let mut state = [[T::ZERO; N]; K];
     grad[..count].copy_from_slice(&item.grad[range.clone()]);
     for (values, source) in state.iter_mut().zip(&item.state) {
         values[..count].copy_from_slice(&source[range.clone()]);
     }
-    for lane in 0..CHUNK {
+    for lane in 0..N {
         let new = rule.step(grad[lane], std::array::from_fn(|k| state[k][lane]));
         for (values, new) in state.iter_mut().zip(new) {
             values[lane] = new;

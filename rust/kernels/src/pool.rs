@@ -3,6 +3,8 @@
 //!
 //! A task owns whole planes, forward and backward: windows that overlap add to one plane in one order.
 
+use std::ops::Range;
+
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::{Disjoint, for_ranges};
@@ -117,6 +119,13 @@ impl Span {
     }
 }
 
+/// One column of the window as it meets a row of the input: the windows where it lies inside, and its position in the
+/// first of them. In the next it lies one stride further.
+struct Tap {
+    windows: Range<usize>,
+    start: usize,
+}
+
 impl Geometry {
     fn in_len(&self) -> usize {
         self.input.0 * self.input.1
@@ -138,15 +147,29 @@ impl Geometry {
         Span::new(index, self.input.1, kernel.1, stride.1, padding.1, dilation.1)
     }
 
+    /// Each column of the window.
+    #[inline(always)]
+    fn taps(&self) -> impl Iterator<Item = Tap> {
+        let Window { kernel: (_, kernel), stride: (_, stride), padding: (_, padding), dilation: (_, dilation), .. } =
+            self.window;
+        let (width, out_width) = (self.input.1, self.output.1);
+        (0..kernel).map(move |index| {
+            let shift = index * dilation;
+            let first = padding.saturating_sub(shift).div_ceil(stride);
+            let end = (width + padding).saturating_sub(shift).div_ceil(stride).min(out_width);
+            Tap { windows: first.min(end)..end, start: (first * stride + shift).saturating_sub(padding) }
+        })
+    }
+
     /// Runs `body` on ranges of planes.
-    fn for_planes(&self, planes: usize, body: impl Fn(std::ops::Range<usize>) + Sync) {
+    fn for_planes(&self, planes: usize, body: impl Fn(Range<usize>) + Sync) {
         let visits = self.out_len() * self.window.kernel.0 * self.window.kernel.1 + self.in_len();
         for_ranges(planes, (GRAIN / visits.max(1)).max(1), visits.saturating_mul(NS_PER_1024), body);
     }
 }
 
 /// The planes `range` of planes of `len` elements.
-fn flat(range: &std::ops::Range<usize>, len: usize) -> std::ops::Range<usize> {
+fn flat(range: &Range<usize>, len: usize) -> Range<usize> {
     range.start * len..range.end * len
 }
 
@@ -213,24 +236,44 @@ impl<T: Float, I: Copy, F: Fn(isize) -> I> Kernel for Max<'_, T, I, F> {
                     continue;
                 }
                 let rows = geometry.rows(row);
-                for (col, (y, out)) in y.iter_mut().zip(indices).enumerate() {
+                for (col, (y, out)) in y.iter_mut().zip(&mut *indices).enumerate() {
                     let cols = geometry.cols(col);
                     // A window that lies in the padding alone has no position.
-                    let (mut best, mut best_at) = (T::LOWEST, -1);
-                    if rows.count > 0 && cols.count > 0 {
-                        best_at = (rows.first * width + cols.first).cast_signed();
+                    let empty = rows.count == 0 || cols.count == 0;
+                    let first = if empty { -1 } else { (rows.first * width + cols.first).cast_signed() };
+                    (*y, *out) = (T::LOWEST, index(first));
+                }
+                for row in rows.positions() {
+                    let line = &x[row * width..][..width];
+                    for Tap { windows, start } in geometry.taps() {
+                        let results = y[windows.clone()].iter_mut().zip(&mut indices[windows]);
+                        strided(line, start, geometry.window.stride.1, results, |at, x, (y, out)| {
+                            let wins = x > *y || x.is_nan();
+                            *y = if wins { x } else { *y };
+                            *out = if wins { index((row * width + at).cast_signed()) } else { *out };
+                        });
                     }
-                    for row in rows.positions() {
-                        for at in cols.positions().map(|col| row * width + col) {
-                            if x[at] > best || x[at].is_nan() {
-                                (best, best_at) = (x[at], at.cast_signed());
-                            }
-                        }
-                    }
-                    (*y, *out) = (best, index(best_at));
                 }
             }
         }
+    }
+}
+
+/// Runs `body` on elements of `line` one stride apart, each with its position and its result.
+#[inline(always)]
+fn strided<T: Float, R>(
+    line: &[T],
+    start: usize,
+    stride: usize,
+    results: impl ExactSizeIterator<Item = R>,
+    mut body: impl FnMut(usize, T, R),
+) {
+    let Some(last) = results.len().checked_sub(1) else { return };
+    assert!(start + last * stride < line.len());
+    for (index, result) in results.enumerate() {
+        let at = start + index * stride;
+        // SAFETY: at most the last position, which was checked.
+        body(at, unsafe { *line.get_unchecked(at) }, result);
     }
 }
 
@@ -282,25 +325,36 @@ pub fn max_pool2d_backward<T: Float>(
 }
 
 impl Geometry {
-    /// One over what the average of a window divides by.
-    #[inline(always)]
-    fn reciprocal<T: Float>(&self, divisor: Divisor, (row, col): (usize, usize), (rows, cols): (Span, Span)) -> T {
+    /// What averages divide by is a product: the factor of a row of windows.
+    #[expect(clippy::cast_precision_loss, reason = "windows have fewer than 2^53 elements")]
+    fn row_size(&self, divisor: Divisor, row: usize) -> f64 {
         let Window { kernel, stride, padding, .. } = self.window;
-        // The part of a window that lies in the padded input: it may hang over that in ceil mode.
-        let padded = |index: usize, input: usize, kernel: usize, stride: usize, padding: usize| {
-            kernel.min((input + 2 * padding).saturating_sub(index * stride))
-        };
-        #[expect(clippy::cast_precision_loss, reason = "windows have fewer than 2^53 elements")]
-        let size = match divisor {
-            Divisor::WithPadding => {
-                (padded(row, self.input.0, kernel.0, stride.0, padding.0)
-                    * padded(col, self.input.1, kernel.1, stride.1, padding.1)) as f64
-            }
-            Divisor::WithoutPadding => (rows.count * cols.count) as f64,
+        match divisor {
+            Divisor::WithPadding => padded_size(row, self.input.0, kernel.0, stride.0, padding.0) as f64,
+            Divisor::WithoutPadding => self.rows(row).count.max(1) as f64,
             Divisor::Fixed(size) => size as f64,
-        };
-        T::from_f64(1.0 / size)
+        }
     }
+
+    /// The factor of a column of windows.
+    #[expect(clippy::cast_precision_loss, reason = "windows have fewer than 2^53 elements")]
+    fn col_size(&self, divisor: Divisor, col: usize) -> f64 {
+        let Window { kernel, stride, padding, .. } = self.window;
+        match divisor {
+            Divisor::WithPadding => padded_size(col, self.input.1, kernel.1, stride.1, padding.1) as f64,
+            Divisor::WithoutPadding => self.cols(col).count.max(1) as f64,
+            Divisor::Fixed(_) => 1.0,
+        }
+    }
+
+    fn col_sizes<T: Float>(&self, divisor: Divisor) -> Vec<T> {
+        (0..self.output.1).map(|col| T::from_f64(self.col_size(divisor, col))).collect()
+    }
+}
+
+/// The part of a window that lies in the padded input: in ceil mode it may hang over that.
+fn padded_size(index: usize, input: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    kernel.min((input + 2 * padding).saturating_sub(index * stride))
 }
 
 /// The average of each window; 0 for a window without elements.
@@ -342,6 +396,7 @@ impl<T: Float> Kernel for Average<'_, T> {
             return;
         }
         let (width, out_width) = (geometry.input.1, geometry.output.1);
+        let col_sizes = geometry.col_sizes::<T>(divisor);
         let halving = geometry.window.is_halving() && !matches!(divisor, Divisor::Fixed(_));
         let planes = x.chunks_exact(geometry.in_len()).zip(y.chunks_exact_mut(geometry.out_len()));
         for (x, y) in planes {
@@ -354,17 +409,16 @@ impl<T: Float> Kernel for Average<'_, T> {
                     }
                     continue;
                 }
-                let rows = geometry.rows(row);
-                for (col, y) in y.iter_mut().enumerate() {
-                    let cols = geometry.cols(col);
-                    let mut sum = T::ZERO;
-                    for row in rows.positions() {
-                        for &x in &x[row * width + cols.first..][..cols.count] {
-                            sum += x;
-                        }
+                y.fill(T::ZERO);
+                for row in geometry.rows(row).positions() {
+                    let line = &x[row * width..][..width];
+                    for Tap { windows, start } in geometry.taps() {
+                        strided(line, start, geometry.window.stride.1, y[windows].iter_mut(), |_, x, y| *y += x);
                     }
-                    let empty = rows.count == 0 || cols.count == 0;
-                    *y = if empty { T::ZERO } else { sum * geometry.reciprocal(divisor, (row, col), (rows, cols)) };
+                }
+                let row_size = T::from_f64(geometry.row_size(divisor, row));
+                for (y, &col_size) in y.iter_mut().zip(&col_sizes) {
+                    *y = *y / (row_size * col_size);
                 }
             }
         }
@@ -411,14 +465,19 @@ impl<T: Float> Kernel for AverageBackward<'_, T> {
             return;
         }
         let width = geometry.input.1;
+        let col_sizes = geometry.col_sizes::<T>(divisor);
+        let mut shares = col_sizes.clone();
         for (g, gx) in g.chunks_exact(geometry.out_len()).zip(gx.chunks_exact_mut(geometry.in_len())) {
             for (row, g) in g.chunks_exact(geometry.output.1).enumerate() {
-                let rows = geometry.rows(row);
-                for (col, &g) in g.iter().enumerate() {
-                    let cols = geometry.cols(col);
-                    let share = g * geometry.reciprocal(divisor, (row, col), (rows, cols));
-                    for row in rows.positions() {
-                        for gx in &mut gx[row * width + cols.first..][..cols.count] {
+                let row_size = T::from_f64(geometry.row_size(divisor, row));
+                for ((share, &g), &col_size) in shares.iter_mut().zip(g).zip(&col_sizes) {
+                    *share = g / (row_size * col_size);
+                }
+                for row in geometry.rows(row).positions() {
+                    let line = &mut gx[row * width..][..width];
+                    for Tap { windows, start } in geometry.taps() {
+                        let places = line[start.min(width)..].iter_mut().step_by(geometry.window.stride.1);
+                        for (gx, &share) in places.zip(&shares[windows]) {
                             *gx += share;
                         }
                     }

@@ -2,7 +2,9 @@
 //!
 //! Every kernel here takes contiguous rows of `cols` elements and reads a row from cache after its first touch. A row
 //! whose largest element is infinite gives NaN, as in `PyTorch`; only the log-sum-exp of such a row is that infinity.
+//! Short rows are taken sixteen abreast.
 
+use crate::abreast::{self, Block, Lane, ROWS, SHORT};
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
@@ -98,13 +100,53 @@ impl<T: Float> Kernel for LogSumExp<'_, T> {
 
 /// `ln(sum(exp(x - shift)))`.
 #[inline(always)]
-pub(crate) fn log_sum_exp<T: Float, S: Simd>(x: &[T], shift: T) -> T {
+fn log_sum_exp<T: Float, S: Simd>(x: &[T], shift: T) -> T {
     T::from_f64(lanes::sum(x, |x| (x - shift).exp::<S>())).log::<S>()
 }
 
-/// One row of two operands to one row of results.
+/// For each row of `x`, its largest element and its log-sum-exp above that.
+#[inline(always)]
+pub(crate) fn statistics<T: Float, S: Simd>(x: &[T], cols: usize, out: &mut [[T; 2]]) {
+    if cols == 0 || cols > SHORT {
+        for (row, out) in out.iter_mut().enumerate() {
+            let x = &x[row * cols..][..cols];
+            let largest = lanes::largest(x);
+            *out = [largest, log_sum_exp::<T, S>(x, largest)];
+        }
+        return;
+    }
+    let mut block = Block::new();
+    for (x, out) in x.chunks(ROWS * cols).zip(out.chunks_mut(ROWS)) {
+        let columns = block.load(x, cols);
+        let (largest, rest) = abreast_statistics::<T, S>(columns);
+        for (lane, out) in out.iter_mut().enumerate() {
+            *out = [largest[lane], rest[lane]];
+        }
+    }
+}
+
+#[inline(always)]
+fn abreast_statistics<T: Float, S: Simd>(columns: &[Lane<T>]) -> (Lane<T>, Lane<T>) {
+    let largest = abreast::largest(columns);
+    let mut rest = [T::ZERO; ROWS];
+    for column in columns {
+        for lane in 0..ROWS {
+            rest[lane] += (column[lane] - largest[lane]).exp::<S>();
+        }
+    }
+    for rest in &mut rest {
+        *rest = rest.log::<S>();
+    }
+    (largest, rest)
+}
+
+/// A function of a row, and of a second operand's row where `BINARY`.
 trait Row: Copy + Sync {
+    const BINARY: bool;
+    /// One row.
     fn row<T: Float, S: Simd>(self, a: &[T], b: &[T], out: &mut [T]);
+    /// Sixteen short rows, column by column, in place of `a`.
+    fn abreast<T: Float, S: Simd>(self, a: &mut [Lane<T>], b: &[Lane<T>]);
 }
 
 fn for_rows<T: Float>(a: &[T], b: &[T], cols: usize, out: &mut [T], row: impl Row) {
@@ -133,8 +175,18 @@ impl<T: Float, R: Row> Kernel for Rows<'_, T, R> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { a, b, cols, out, row } = self;
-        for ((a, b), out) in a.chunks_exact(cols).zip(b.chunks_exact(cols)).zip(out.chunks_exact_mut(cols)) {
-            row.row::<T, S>(a, b, out);
+        if cols > SHORT {
+            for ((a, b), out) in a.chunks_exact(cols).zip(b.chunks_exact(cols)).zip(out.chunks_exact_mut(cols)) {
+                row.row::<T, S>(a, b, out);
+            }
+            return;
+        }
+        let (mut first, mut second) = (Block::new(), Block::new());
+        let group = ROWS * cols;
+        for ((a, b), out) in a.chunks(group).zip(b.chunks(group)).zip(out.chunks_mut(group)) {
+            let columns = second.load(if R::BINARY { b } else { &[] }, cols);
+            row.abreast::<T, S>(first.load(a, cols), columns);
+            first.store(out, cols);
         }
     }
 }
@@ -143,15 +195,32 @@ impl<T: Float, R: Row> Kernel for Rows<'_, T, R> {
 struct Softmax;
 
 impl Row for Softmax {
+    const BINARY: bool = false;
+
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
         let largest = lanes::largest(x);
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = (x - largest).exp::<S>();
-        }
+        lanes::map(x, x, y, |x, _| (x - largest).exp::<S>());
         let scale = T::from_f64(1.0 / lanes::sum(y, |y| y));
         for y in y {
             *y *= scale;
+        }
+    }
+
+    #[inline(always)]
+    fn abreast<T: Float, S: Simd>(self, x: &mut [Lane<T>], _: &[Lane<T>]) {
+        let largest = abreast::largest(x);
+        for column in x.iter_mut() {
+            for lane in 0..ROWS {
+                column[lane] = (column[lane] - largest[lane]).exp::<S>();
+            }
+        }
+        let total = abreast::fold(x, T::ZERO, |x, y| x + y);
+        let scale = total.map(|total| T::ONE / total);
+        for column in x {
+            for lane in 0..ROWS {
+                column[lane] *= scale[lane];
+            }
         }
     }
 }
@@ -160,6 +229,8 @@ impl Row for Softmax {
 struct LogSoftmax;
 
 impl Row for LogSoftmax {
+    const BINARY: bool = false;
+
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
         let largest = lanes::largest(x);
@@ -168,18 +239,45 @@ impl Row for LogSoftmax {
             *y = x - largest - rest;
         }
     }
+
+    #[inline(always)]
+    fn abreast<T: Float, S: Simd>(self, x: &mut [Lane<T>], _: &[Lane<T>]) {
+        let (largest, rest) = abreast_statistics::<T, S>(x);
+        for column in x {
+            for lane in 0..ROWS {
+                column[lane] = column[lane] - largest[lane] - rest[lane];
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
 struct SoftmaxBackward;
 
 impl Row for SoftmaxBackward {
+    const BINARY: bool = true;
+
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
-        let (dot, _) = lanes::sum_pair(g, y, |g, y| (g * y, T::ZERO));
+        let [dot] = lanes::sums(g, y, |g, y| [g * y]);
         let dot = T::from_f64(dot);
         for (gx, (&g, &y)) in gx.iter_mut().zip(g.iter().zip(y)) {
             *gx = y * (g - dot);
+        }
+    }
+
+    #[inline(always)]
+    fn abreast<T: Float, S: Simd>(self, g: &mut [Lane<T>], y: &[Lane<T>]) {
+        let mut dot = [T::ZERO; ROWS];
+        for (g, y) in g.iter().zip(y) {
+            for lane in 0..ROWS {
+                dot[lane] = g[lane].fma::<S>(y[lane], dot[lane]);
+            }
+        }
+        for (g, y) in g.iter_mut().zip(y) {
+            for lane in 0..ROWS {
+                g[lane] = y[lane] * (g[lane] - dot[lane]);
+            }
         }
     }
 }
@@ -188,11 +286,21 @@ impl Row for SoftmaxBackward {
 struct LogSoftmaxBackward;
 
 impl Row for LogSoftmaxBackward {
+    const BINARY: bool = true;
+
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
         let total = T::from_f64(lanes::sum(g, |g| g));
-        for (gx, (&g, &y)) in gx.iter_mut().zip(g.iter().zip(y)) {
-            *gx = g - y.exp::<S>() * total;
+        lanes::map(g, y, gx, |g, y| g - y.exp::<S>() * total);
+    }
+
+    #[inline(always)]
+    fn abreast<T: Float, S: Simd>(self, g: &mut [Lane<T>], y: &[Lane<T>]) {
+        let total = abreast::fold(g, T::ZERO, |x, y| x + y);
+        for (g, y) in g.iter_mut().zip(y) {
+            for lane in 0..ROWS {
+                g[lane] -= y[lane].exp::<S>() * total[lane];
+            }
         }
     }
 }

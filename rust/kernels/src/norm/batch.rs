@@ -309,7 +309,7 @@ impl Moments {
         let size = count(x.len());
         let center = T::from_f64(lanes::sum(x, |x| x) / size);
         // `center` is rounded: the sum of deviations from it corrects both moments.
-        let (rest, squares) = lanes::sum_pair(x, x, |x, _| (x - center, (x - center) * (x - center)));
+        let [rest, squares] = lanes::sums(x, x, |x, _| [x - center, (x - center) * (x - center)]);
         Self { count: size, mean: center.to_f64() + rest / size, squares: squares - rest * rest / size }
     }
 
@@ -429,13 +429,12 @@ impl<T: Float> Kernel for Backward<'_, T> {
         }
         for (index, channel) in channels.enumerate() {
             let center = mean[channel];
-            let (mut sum, mut dot) = (0.0, 0.0);
+            let mut sums = lanes::Sums::new();
             for sample in 0..shape.batch {
                 let at = shape.plane_at(sample, channel);
-                let (plane_sum, plane_dot) = lanes::sum_pair(&g[at.clone()], &x[at], |g, x| (g, g * (x - center)));
-                sum += plane_sum;
-                dot += plane_dot;
+                sums.add(&g[at.clone()], &x[at], |g, x| [g, g * (x - center)]);
             }
+            let [sum, dot] = sums.finish();
             let [average, slope, scale] = self.finish(index, sum, dot);
             for sample in 0..shape.batch {
                 let at = shape.plane_at(sample, channel);

@@ -175,7 +175,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 }
                 None => gx.copy_from_slice(g),
             }
-            let (sum, dot) = lanes::sum_pair(gx, x, |h, x| (h, h * (x - mean)));
+            let [sum, dot] = lanes::sums(gx, x, |h, x| [h, h * (x - mean)]);
             let average = T::from_f64(sum / count(cols));
             let slope = T::from_f64(dot / count(cols)) * rstd * rstd;
             for (gx, &x) in gx.iter_mut().zip(x) {
