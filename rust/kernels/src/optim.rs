@@ -163,8 +163,8 @@ struct AdamRule<T> {
 impl<T: Float> AdamRule<T> {
     fn new(with: &Adam) -> Self {
         let (beta1, beta2) = with.betas;
-        #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 steps both corrections are 1")]
-        let steps = with.step as f64;
+        // Beyond 2^31 steps both corrections are 1.
+        let steps = i32::try_from(with.step).unwrap_or(i32::MAX);
         Self {
             sign: if with.maximize { -T::ONE } else { T::ONE },
             kept: T::from_f64(if with.decoupled { 1.0 - with.lr * with.weight_decay } else { 1.0 }),
@@ -172,8 +172,8 @@ impl<T: Float> AdamRule<T> {
             first_fresh: T::from_f64(1.0 - beta1),
             second_kept: T::from_f64(beta2),
             second_fresh: T::from_f64(1.0 - beta2),
-            second_scale: T::from_f64(1.0 / (1.0 - beta2.powf(steps)).sqrt()),
-            minus_step_size: T::from_f64(-with.lr / (1.0 - beta1.powf(steps))),
+            second_scale: T::from_f64(1.0 / (1.0 - beta2.powi(steps)).sqrt()),
+            minus_step_size: T::from_f64(-with.lr / (1.0 - beta1.powi(steps))),
             eps: T::from_f64(with.eps),
         }
     }

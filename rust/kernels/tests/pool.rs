@@ -173,6 +173,16 @@ fn average_matches_plain_loops() {
 }
 
 #[test]
+fn a_stride_beyond_the_input_costs_nothing() {
+    let w = window((2, 2), (1 << 40, 1 << 40), (0, 0));
+    let (mut y, mut index) = ([0.0], [0]);
+    max_pool2d(&[1.0f32, 2.0, 4.0, 3.0, 9.0, 9.0], 1, (2, 3), &w, &mut y, Some(&mut index));
+    assert_eq!((y, index), ([9.0], [4]));
+    avg_pool2d(&[1.0f32, 2.0, 4.0, 3.0, 9.0, 9.0], 1, (2, 3), &w, Divisor::WithPadding, &mut y);
+    assert_eq!(y, [3.75]);
+}
+
+#[test]
 fn output_sizes_are_those_of_pytorch() {
     assert_eq!(output_size(8, 2, 2, 0, 1, false), Some(4));
     assert_eq!(output_size(7, 2, 2, 0, 1, false), Some(3));

@@ -1,0 +1,192 @@
+//! Average pooling.
+
+use crate::element::Float;
+use crate::isa::{Kernel, Simd, dispatch};
+use crate::parallel::Disjoint;
+
+use super::{Geometry, Margined, Window, flat, strided};
+
+/// What an average divides by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Divisor {
+    /// The window's extent, padding included.
+    WithPadding,
+    /// The elements of the input in the window.
+    WithoutPadding,
+    /// A given number.
+    Fixed(i64),
+}
+
+impl Geometry {
+    /// What averages divide by is a product: the factor of a row of windows.
+    #[expect(clippy::cast_precision_loss, reason = "windows have fewer than 2^53 elements")]
+    fn row_size(&self, divisor: Divisor, row: usize) -> f64 {
+        let Window { kernel, stride, padding, .. } = self.window;
+        match divisor {
+            Divisor::WithPadding => padded_size(row, self.input.0, kernel.0, stride.0, padding.0) as f64,
+            Divisor::WithoutPadding => self.rows(row).count.max(1) as f64,
+            Divisor::Fixed(size) => size as f64,
+        }
+    }
+
+    /// The factor of a column of windows.
+    #[expect(clippy::cast_precision_loss, reason = "windows have fewer than 2^53 elements")]
+    fn col_size(&self, divisor: Divisor, col: usize) -> f64 {
+        let Window { kernel, stride, padding, .. } = self.window;
+        match divisor {
+            Divisor::WithPadding => padded_size(col, self.input.1, kernel.1, stride.1, padding.1) as f64,
+            Divisor::WithoutPadding => self.cols(col).count.max(1) as f64,
+            Divisor::Fixed(_) => 1.0,
+        }
+    }
+
+    fn col_sizes<T: Float>(&self, divisor: Divisor) -> Vec<T> {
+        (0..self.output.1).map(|col| T::from_f64(self.col_size(divisor, col))).collect()
+    }
+}
+
+/// The part of a window that lies in the padded input: in ceil mode it may hang over that.
+fn padded_size(index: usize, input: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    kernel.min((input + 2 * padding).saturating_sub(index * stride))
+}
+
+/// The average of each window; 0 for a window without elements.
+///
+/// # Panics
+/// If no window fits (see [`Window::output`]) or lengths do not match the shapes.
+pub fn avg_pool2d<T: Float>(
+    x: &[T],
+    planes: usize,
+    input: (usize, usize),
+    window: &Window,
+    divisor: Divisor,
+    y: &mut [T],
+) {
+    let geometry = window.geometry(input);
+    let (in_len, out_len) = (geometry.in_len(), geometry.out_len());
+    assert!(x.len() == planes * in_len && y.len() == planes * out_len, "lengths do not match the shapes");
+    let y = Disjoint::new(y);
+    geometry.for_planes(planes, |range| {
+        // SAFETY: ranges of planes are disjoint.
+        let y = unsafe { y.slice(flat(&range, out_len)) };
+        dispatch(Average { geometry, divisor, x: &x[flat(&range, in_len)], y });
+    });
+}
+
+struct Average<'a, T> {
+    geometry: Geometry,
+    divisor: Divisor,
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Average<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { geometry, divisor, x, y } = self;
+        let (width, out_width, stride) = (geometry.input.1, geometry.output.1, geometry.window.stride.1);
+        let halving = geometry.is_halving() && !matches!(divisor, Divisor::Fixed(_));
+        let quarter = T::from_f64(0.25);
+        let mut plane = Margined::new(&geometry, T::ZERO);
+        let col_sizes = geometry.col_sizes::<T>(divisor);
+        let mut sums = vec![T::ZERO; geometry.lanes()];
+        for (x, y) in x.chunks_exact(geometry.in_len()).zip(y.chunks_exact_mut(geometry.out_len())) {
+            if halving {
+                for (row, y) in y.chunks_exact_mut(out_width).enumerate() {
+                    let (upper, lower) = x[2 * row * width..][..2 * width].split_at(width);
+                    let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+                    for (y, (upper, lower)) in y.iter_mut().zip(pairs) {
+                        *y = (upper[0] + upper[1] + lower[0] + lower[1]) * quarter;
+                    }
+                }
+                continue;
+            }
+            plane.load(x, width);
+            for (row, y) in y.chunks_exact_mut(out_width).enumerate() {
+                sums.fill(T::ZERO);
+                for row in geometry.rows(row).positions() {
+                    for tap in geometry.taps() {
+                        let run = &plane.rows[row * plane.width + tap..][..sums.len() * stride];
+                        strided(run, stride, sums.iter_mut(), |x, sum| *sum += x);
+                    }
+                }
+                let row_size = T::from_f64(geometry.row_size(divisor, row));
+                for ((y, &sum), &col_size) in y.iter_mut().zip(&sums).zip(&col_sizes) {
+                    *y = sum / (row_size * col_size);
+                }
+            }
+        }
+    }
+}
+
+/// Gradient of [`avg_pool2d`].
+///
+/// # Panics
+/// If no window fits or lengths do not match the shapes.
+pub fn avg_pool2d_backward<T: Float>(
+    g: &[T],
+    planes: usize,
+    input: (usize, usize),
+    window: &Window,
+    divisor: Divisor,
+    gx: &mut [T],
+) {
+    let geometry = window.geometry(input);
+    let (in_len, out_len) = (geometry.in_len(), geometry.out_len());
+    assert!(gx.len() == planes * in_len && g.len() == planes * out_len, "lengths do not match the shapes");
+    let gx = Disjoint::new(gx);
+    geometry.for_planes(planes, |range| {
+        // SAFETY: ranges of planes are disjoint.
+        let gx = unsafe { gx.slice(flat(&range, in_len)) };
+        dispatch(AverageBackward { geometry, divisor, g: &g[flat(&range, out_len)], gx });
+    });
+}
+
+struct AverageBackward<'a, T> {
+    geometry: Geometry,
+    divisor: Divisor,
+    g: &'a [T],
+    gx: &'a mut [T],
+}
+
+impl<T: Float> Kernel for AverageBackward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { geometry, divisor, g, gx } = self;
+        let (width, stride) = (geometry.input.1, geometry.window.stride.1);
+        let mut plane = Margined::new(&geometry, T::ZERO);
+        let col_sizes = geometry.col_sizes::<T>(divisor);
+        let mut shares = vec![T::ZERO; geometry.lanes()];
+        for (g, gx) in g.chunks_exact(geometry.out_len()).zip(gx.chunks_exact_mut(geometry.in_len())) {
+            plane.rows.fill(T::ZERO);
+            for (row, g) in g.chunks_exact(geometry.output.1).enumerate() {
+                let row_size = T::from_f64(geometry.row_size(divisor, row));
+                for ((share, &g), &col_size) in shares.iter_mut().zip(g).zip(&col_sizes) {
+                    *share = g / (row_size * col_size);
+                }
+                for row in geometry.rows(row).positions() {
+                    for tap in geometry.taps() {
+                        let run = &mut plane.rows[row * plane.width + tap..][..shares.len() * stride];
+                        spread(run, stride, &shares);
+                    }
+                }
+            }
+            for (gx, row) in gx.chunks_exact_mut(width).zip(plane.rows.chunks_exact(plane.width)) {
+                gx[..plane.used].copy_from_slice(&row[plane.left..][..plane.used]);
+                gx[plane.used..].fill(T::ZERO);
+            }
+        }
+    }
+}
+
+/// Adds each share to its element of `run`, as [`strided`] reads them.
+#[inline(always)]
+fn spread<T: Float>(run: &mut [T], stride: usize, shares: &[T]) {
+    match stride {
+        1 => run.iter_mut().zip(shares).for_each(|(x, &share)| *x += share),
+        2 => run.as_chunks_mut::<2>().0.iter_mut().zip(shares).for_each(|(x, &share)| x[0] += share),
+        _ => run.chunks_exact_mut(stride).zip(shares).for_each(|(x, &share)| x[0] += share),
+    }
+}
