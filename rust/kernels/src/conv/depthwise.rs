@@ -2,8 +2,6 @@
 //!
 //! A task owns a plane of the result. Each element sums over its taps in a fixed order.
 
-use std::ops::Range;
-
 use super::{Conv2d, Images};
 use crate::gemm::GemmFloat;
 use crate::isa::{Kernel, Simd, dispatch};
@@ -55,12 +53,6 @@ impl Conv2d {
         self.c_out / self.c_in
     }
 
-    /// Input row or column under tap `tap` of window `at`; may lie outside.
-    #[inline(always)]
-    fn under(&self, d: usize, at: usize, tap: usize) -> isize {
-        (at * self.stride[d] + tap * self.dilation[d]).cast_signed() - self.padding[d].cast_signed()
-    }
-
     /// The rows `(oy, i, iy)` of output, kernel and input that meet.
     #[inline(always)]
     fn rows(&self, oy: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -68,15 +60,6 @@ impl Conv2d {
             .map(move |i| (i, self.under(0, oy, i)))
             .filter(|&(_, iy)| iy >= 0 && iy < self.h.cast_signed())
             .map(|(i, iy)| (i, iy.unsigned_abs()))
-    }
-
-    /// The output columns that see the image through kernel column `j`.
-    #[inline(always)]
-    fn columns(&self, j: usize, ow: usize) -> Range<usize> {
-        let (shift, stride) = (j * self.dilation[1], self.stride[1]);
-        let first = self.padding[1].saturating_sub(shift).div_ceil(stride);
-        let end = (self.w + self.padding[1]).saturating_sub(shift).div_ceil(stride);
-        first.min(ow)..end.min(ow).max(first.min(ow))
     }
 }
 

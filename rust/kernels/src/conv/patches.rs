@@ -1,7 +1,8 @@
-//! Images as operands of a product: panel sources that read patches, pixels and weights where they lie.
+//! Images as operands of a product: panel sources that read patches and pixels where they lie.
 
 use std::ops::Range;
 
+use super::Images;
 use crate::gemm::{GemmFloat, Microkernels, PanelSource, Segment, Tap, View};
 
 /// Where windows stand: one for each pixel of `size` in each image, counted row by row.
@@ -21,11 +22,29 @@ pub(super) struct Grid {
     pub strides: [isize; 2],
 }
 
+impl Grid {
+    /// Windows of one pixel over images of `size`.
+    pub fn pixels<T>(images: &Images<'_, T>, [height, width]: [usize; 2]) -> Self {
+        let [image, _, row, column] = images.strides;
+        // Rows that follow each other are one long row: longer runs.
+        let joined = row == width.cast_signed() * column;
+        let size = if joined { [1, height * width] } else { [height, width] };
+        let extent = size.map(usize::cast_signed);
+        Self { size, image, extent, corner: [0, 0], step: [1, 1], strides: [row, column] }
+    }
+}
+
 /// The elements of a window, channel after channel.
 #[derive(Default)]
 pub(super) struct TapList(pub Vec<Tap>);
 
 impl TapList {
+    /// One tap for each of `count` channels.
+    pub fn channels<T>(count: usize, images: &Images<'_, T>) -> Self {
+        let tap = |c: usize| Tap { dy: 0, dx: 0, offset: c.cast_signed() * images.strides[1] };
+        Self((0..count).map(tap).collect())
+    }
+
     pub fn push(&mut self, [dy, dx]: [isize; 2], channel: isize, [row, column]: [isize; 2]) {
         self.0.push(Tap { dy, dx, offset: channel + dy * row + dx * column });
     }
@@ -37,6 +56,8 @@ pub(super) struct Patches<'a, T> {
     pub src: *const T,
     pub grid: Grid,
     pub taps: &'a TapList,
+    /// The window that is column zero.
+    pub first: usize,
 }
 
 // SAFETY: a shared view of a slice that outlives the product.
@@ -77,7 +98,7 @@ impl<T: GemmFloat> PanelSource<T> for Patches<'_, T> {
         panel: *mut T,
     ) {
         let mut segments = [Segment::default(); 32];
-        let pieces = self.segments(outer.start, outer.len(), &mut segments);
+        let pieces = self.segments(self.first + outer.start, outer.len(), &mut segments);
         // SAFETY: by the contract of `pack`; windows are read only inside the image.
         unsafe { (kernels.gather)(self.src, &self.view(), &segments[..pieces], &self.taps.0[k], panel, width) }
     }
@@ -157,33 +178,6 @@ impl<T: GemmFloat> PanelSource<T> for Pixels<T> {
                 }
             }
             at += count;
-        }
-    }
-}
-
-/// Weights with input channels as rows: element `(o, k)` is at `o * outer_stride + places[k]`.
-pub(super) struct Taps<'a, T> {
-    pub start: *const T,
-    pub outer_stride: usize,
-    pub places: &'a [usize],
-}
-
-// SAFETY: a shared view of a slice that outlives the product.
-unsafe impl<T: Sync> Sync for Taps<'_, T> {}
-
-impl<T: GemmFloat> PanelSource<T> for Taps<'_, T> {
-    unsafe fn pack(&self, _: &Microkernels<T>, outer: Range<usize>, k: Range<usize>, width: usize, panel: *mut T) {
-        for (step, place) in self.places[k].iter().enumerate() {
-            for o in 0..width {
-                // SAFETY: by the contract of `pack`.
-                unsafe {
-                    *panel.add(step * width + o) = if o < outer.len() {
-                        *self.start.add((outer.start + o) * self.outer_stride + place)
-                    } else {
-                        T::ZERO
-                    };
-                }
-            }
         }
     }
 }

@@ -1,8 +1,16 @@
 //! Forward and both gradients against plain loops in float64, over the options and their combinations.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    clippy::many_single_char_names,
+    reason = "formulas over small numbers, and bits that must be equal"
+)]
+
 use super::{Conv2d, Images};
 use crate::element::{Element, Float};
 use crate::gemm::GemmFloat;
+use crate::parallel::set_num_threads;
 
 const BASE: Conv2d = Conv2d {
     n: 2,
@@ -132,7 +140,7 @@ fn options_and_their_combinations() {
         for padding in [[0, 0], [1, 1], [2, 0], [0, 3]] {
             for dilation in [[1, 1], [2, 1], [1, 3]] {
                 for [kh, kw] in [[3, 3], [1, 1], [2, 3], [1, 2]] {
-                    let c = Conv2d { stride, padding, dilation, kh, kw, ..BASE };
+                    let c = Conv2d { kh, kw, stride, padding, dilation, ..BASE };
                     all_passes::<f32>(&c);
                     all_passes::<f64>(&Conv2d { c_in: 4, c_out: 6, groups: 2, ..c });
                     all_passes::<f32>(&Conv2d { c_in: 4, c_out: 4, groups: 4, ..c });
@@ -162,6 +170,7 @@ fn empty_and_smallest() {
     all_passes::<f32>(&Conv2d { c_in: 0, ..BASE });
     all_passes::<f32>(&Conv2d { n: 1, c_in: 1, c_out: 1, h: 1, w: 1, kh: 1, kw: 1, ..BASE });
     all_passes::<f32>(&Conv2d { h: 1, w: 1, padding: [1, 1], ..BASE });
+    all_passes::<f32>(&Conv2d { h: 0, padding: [2, 0], ..BASE });
     all_passes::<f32>(&Conv2d { h: 1, w: 1, padding: [3, 3], stride: [5, 5], ..BASE });
 }
 
@@ -180,12 +189,10 @@ fn same_bits_at_any_thread_count() {
             (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]));
         let run = |threads: usize| {
             let (mut y, mut gx, mut gw) = (vec![0.0; gy.len()], vec![0.0; x.len()], vec![0.0; w.len()]);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-            pool.install(|| {
-                c.forward(images, &w, None, &mut y);
-                c.grad_input(gradients, &w, &mut gx);
-                c.grad_weight(gradients, images, &mut gw);
-            });
+            set_num_threads(threads);
+            c.forward(images, &w, None, &mut y);
+            c.grad_input(gradients, &w, &mut gx);
+            c.grad_weight(gradients, images, &mut gw);
             [y, gx, gw]
         };
         let one = run(1);

@@ -84,7 +84,7 @@ impl<T: GemmFloat> Product<'_, T> {
             return;
         }
         let kernels = T::microkernels(isa());
-        let plan = self.plan(kernels);
+        let plan = self.plan(kernels, serial);
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
         let cost = if serial { 0 } else { work / WORK_PER_NS };
         let (a_buffer, b_buffer);
@@ -132,7 +132,7 @@ impl<T: GemmFloat> Product<'_, T> {
         });
     }
 
-    fn plan(&self, kernels: &Microkernels<T>) -> Plan {
+    fn plan(&self, kernels: &Microkernels<T>, serial: bool) -> Plan {
         let row_panels = self.m.div_ceil(kernels.rows);
         let rows = self.m.div_ceil(row_panels);
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
@@ -154,6 +154,12 @@ impl<T: GemmFloat> Product<'_, T> {
         let grid = grid(task_rows, task_cols);
         let slices =
             if self.c.is_rows() && !self.stream_b { (wanted / (grid.0 * grid.1)).min(blocks / 2).max(1) } else { 1 };
+        if serial && slices == 1 {
+            // Larger tasks pack less; unlike slices, they do not show in the bits.
+            let (task_rows, task_cols) = (self.m.min((TASK_ROWS / rows).max(1) * rows), self.n);
+            let grid = (self.m.div_ceil(task_rows), 1);
+            return Plan { rows, task_rows, task_cols, grid, blocks, slices };
+        }
         Plan { rows, task_rows, task_cols, grid, blocks, slices }
     }
 
@@ -280,7 +286,7 @@ impl<T: GemmFloat> Task<'_, T> {
             for col in cols.clone().step_by(width) {
                 let count = (cols.end - col).min(width);
                 let (b, b_step, b_padded) = match self.b {
-                    Panels::InPlace(b) => (at(b, col, k.start), b.k_stride, false),
+                    Panels::InPlace(b) => (at(&b, col, k.start), b.k_stride, false),
                     Panels::Shared(start) => {
                         let n_padded = p.n.next_multiple_of(width);
                         (start.add(n_padded * k.start + col * k.len()), width.cast_signed(), true)
@@ -293,7 +299,7 @@ impl<T: GemmFloat> Task<'_, T> {
                 for row in rows.clone().step_by(plan.rows) {
                     let height = (rows.end - row).min(plan.rows);
                     let (a, a_row, a_step) = match self.a {
-                        Panels::InPlace(a) => (at(a, row, k.start), a.outer_stride, a.k_stride),
+                        Panels::InPlace(a) => (at(&a, row, k.start), a.outer_stride, a.k_stride),
                         Panels::Shared(start) => (start.add(p.m * k.start + row * k.len()), 1, height.cast_signed()),
                         Panels::Own => {
                             (a_scratch.add((row - rows.start) * k.len()).cast_const(), 1, height.cast_signed())
@@ -329,6 +335,6 @@ impl<T: GemmFloat> Task<'_, T> {
 }
 
 /// Address of an element of an operand in place.
-fn at<T>(m: InPlace<T>, outer: usize, k: usize) -> *const T {
+fn at<T>(m: &InPlace<T>, outer: usize, k: usize) -> *const T {
     m.start.wrapping_offset(outer.cast_signed() * m.outer_stride).wrapping_offset(k.cast_signed() * m.k_stride)
 }

@@ -19,13 +19,13 @@ pub fn integer<T: Element>(mut problem: Gemm<'_, T>) {
     for_each(m, m.saturating_mul(n).saturating_mul(problem.k), |row| {
         // SAFETY: each task has its own row; rows do not overlap.
         let c = unsafe { c.slice(row * stride..row * stride + n) };
-        dispatch(Row { problem: &problem, row, c });
+        dispatch(Row { problem: &problem, index: row, c });
     });
 }
 
 struct Row<'a, T> {
     problem: &'a Gemm<'a, T>,
-    row: usize,
+    index: usize,
     c: &'a mut [T],
 }
 
@@ -39,7 +39,7 @@ impl<T: Element> Kernel for Row<'_, T> {
         }
         let at = |offset: usize, moved: isize| offset.wrapping_add_signed(moved);
         for step in 0..k.cast_signed() {
-            let x = a.data[at(a.offset, self.row.cast_signed() * a.row_stride + step * a.col_stride)];
+            let x = a.data[at(a.offset, self.index.cast_signed() * a.row_stride + step * a.col_stride)];
             let start = at(b.offset, step * b.row_stride);
             if b.col_stride == 1 {
                 for (c, &y) in self.c.iter_mut().zip(&b.data[start..]) {

@@ -45,6 +45,9 @@ pub(crate) trait Vector: Copy {
     unsafe fn fma(self, b: Self, c: Self) -> Self;
     /// Zero where below zero; NaN and negative zero stay.
     unsafe fn relu(self) -> Self;
+    /// Asks for a cache line that is needed later; any address will do.
+    #[inline(always)]
+    fn prefetch(_: *const Self::Elem) {}
     /// Combines registers whose set lanes are disjoint.
     unsafe fn or(self, other: Self) -> Self;
 
@@ -114,6 +117,9 @@ pub(crate) struct Microkernels<T: 'static> {
     pub gather: GatherFn<T>,
 }
 
+/// Sums of this length hide the wait for the lines of C.
+const PREFETCH_FROM: usize = 32;
+
 /// The body of every microkernel.
 ///
 /// # Safety
@@ -125,6 +131,13 @@ pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECS: usize, const
     unsafe {
         let last = V::mask(first_lanes(t.cols - (VECS - 1) * V::LANES));
         let full = t.cols == VECS * V::LANES;
+        if t.k >= PREFETCH_FROM {
+            for_rows!(r in ROWS {
+                for v in 0..VECS {
+                    V::prefetch(t.c.wrapping_add(r * t.c_row + v * V::LANES));
+                }
+            });
+        }
         let mut acc = [[V::zero(); VECS]; ROWS];
         let (mut a, mut b) = (t.a, t.b);
         let (a_row, a_step) = if DIRECT { (t.a_row, t.a_step) } else { (1, ROWS.cast_signed()) };
@@ -141,8 +154,8 @@ pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECS: usize, const
         if full && t.bias_row.is_null() && t.bias_col.is_null() && !t.relu {
             for_rows!(r in ROWS {
                 let c = t.c.add(r * t.c_row);
-                for v in 0..VECS {
-                    let (c, sum) = (c.add(v * V::LANES), acc[r][v]);
+                for (v, &sum) in acc[r].iter().enumerate() {
+                    let c = c.add(v * V::LANES);
                     if t.accumulate { V::load(c).add(sum).store(c) } else { sum.store(c) }
                 }
             });

@@ -1,6 +1,7 @@
 //! Microkernels for AVX2 with FMA: tiles of 6 rows by two registers keep 12 sums, two elements of B and one of A in
 //! the 16 registers. Also the register transposes that every x86 table uses.
 
+#[allow(clippy::wildcard_imports, reason = "a macro body names dozens of intrinsics")]
 use std::arch::x86_64::*;
 
 use super::microkernel::{Microkernels, Tile, TileFn, Vector, first_lanes, tile};
@@ -58,6 +59,10 @@ macro_rules! avx2 {
             #[inline(always)]
             unsafe fn relu(self) -> Self {
                 unsafe { Self($and_not($less::<_CMP_LT_OQ>(self.0, $zero()), self.0)) }
+            }
+            #[inline(always)]
+            fn prefetch(at: *const $elem) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
             }
             #[inline(always)]
             unsafe fn or(self, other: Self) -> Self {

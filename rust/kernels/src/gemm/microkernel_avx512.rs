@@ -1,6 +1,7 @@
 //! Microkernels for AVX-512: tiles of 14 rows by two registers keep 28 sums, two elements of B and one of A in the 32
 //! registers.
 
+#[allow(clippy::wildcard_imports, reason = "a macro body names dozens of intrinsics")]
 use std::arch::x86_64::*;
 
 use super::microkernel::{Microkernels, Tile, TileFn, Vector, tile};
@@ -60,6 +61,10 @@ macro_rules! avx512 {
             #[inline(always)]
             unsafe fn relu(self) -> Self {
                 unsafe { Self($blend($less::<_CMP_LT_OQ>(self.0, $zero()), self.0, $zero())) }
+            }
+            #[inline(always)]
+            fn prefetch(at: *const $elem) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
             }
             #[inline(always)]
             unsafe fn or(self, other: Self) -> Self {

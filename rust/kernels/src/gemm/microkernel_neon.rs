@@ -1,6 +1,7 @@
 //! Microkernels for NEON: tiles of 8 rows by two registers. Rows multiply by one lane of a register that holds four
 //! rows of A, which NEON does without a broadcast.
 
+#[allow(clippy::wildcard_imports, reason = "a macro body names dozens of intrinsics")]
 use std::arch::aarch64::*;
 
 use super::microkernel::{Microkernels, Tile, TileFn, Vector, tile};

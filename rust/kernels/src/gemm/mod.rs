@@ -8,6 +8,8 @@
 //! Bits: an element of C is summed over k in blocks, each one chain of fused multiply-adds, whatever the tile, the
 //! ISA, the route and the number of threads. Matrix times vector along contiguous k sums in 64 fixed lanes instead.
 
+#![allow(clippy::many_single_char_names, reason = "a, b, c, m, n, k are the names that everybody knows")]
+
 mod driver;
 mod epilogue;
 mod gemv;
@@ -34,6 +36,7 @@ pub(crate) use driver::Product;
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};
 pub(crate) use panel::{Segment, Tap, View};
+pub(crate) use scratch::with_scratch;
 pub(crate) use target::Target;
 
 use crate::element::{Element, Float};
@@ -166,6 +169,7 @@ impl<'a, T: Element> Gemm<'a, T> {
 ///
 /// # Panics
 /// If a matrix does not fit its slice, or the bias C.
+#[allow(clippy::needless_pass_by_value, reason = "C is borrowed mutably for this one product")]
 pub fn gemm<T: GemmFloat>(problem: Gemm<'_, T>) {
     problem.check();
     problem.epilogue.check(problem.m, problem.n);
@@ -186,8 +190,8 @@ pub fn batched<T: GemmFloat>(shape: &[usize], a_strides: &[isize], b_strides: &[
     if count == 0 || m == 0 || n == 0 {
         return;
     }
-    check_batch(shape, a_strides, a, m, k);
-    check_batch(shape, b_strides, b, k, n);
+    check_batch(shape, a_strides, &a, m, k);
+    check_batch(shape, b_strides, &b, k, n);
     assert!(m <= 1 || c_row_stride >= n, "rows of C overlap");
     let c_stride = m * c_row_stride;
     assert!(c.len() >= (count - 1) * c_stride + (m - 1) * c_row_stride + n, "C is larger than its slice");
@@ -224,7 +228,7 @@ pub(crate) fn share_out(count: usize, work: usize, one: impl Fn(usize, bool) + S
     }
 }
 
-fn check_batch<T>(shape: &[usize], strides: &[isize], matrix: Matrix<'_, T>, rows: usize, cols: usize) {
+fn check_batch<T>(shape: &[usize], strides: &[isize], matrix: &Matrix<'_, T>, rows: usize, cols: usize) {
     let shape: Vec<usize> = shape.iter().copied().chain([rows, cols]).collect();
     let strides: Vec<isize> = strides.iter().copied().chain([matrix.row_stride, matrix.col_stride]).collect();
     Strided { shape: &shape, strides: &strides, offset: matrix.offset }.check(matrix.data.len());
@@ -238,7 +242,7 @@ unsafe fn run<T: GemmFloat>(problem: &Gemm<'_, T>, a: Matrix<'_, T>, b: Matrix<'
     let &Gemm { m, n, k, accumulate, epilogue, .. } = problem;
     // SAFETY: passed on.
     unsafe {
-        if (m == 1 || n == 1) && gemv::run(problem, a, b, c.start, serial) {
+        if (m == 1 || n == 1) && gemv::run(problem, a, b, c.at(0, 0), serial) {
             return;
         }
         let a = Strided2(a.in_place(a.row_stride, a.col_stride));

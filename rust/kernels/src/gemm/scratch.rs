@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Runs `body` with at least `len` elements of unspecified contents, aligned to a cache line.
-pub(super) fn with_scratch<T: Pod, R>(len: usize, body: impl FnOnce(*mut T) -> R) -> R {
+pub(crate) fn with_scratch<T: Pod, R>(len: usize, body: impl FnOnce(*mut T) -> R) -> R {
     let bytes = len * size_of::<T>();
     // Taken out while in use, so that a nested call gets memory of its own.
     let buffer = match SCRATCH.take() {

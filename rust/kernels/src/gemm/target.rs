@@ -6,17 +6,14 @@
 use super::GemmFloat;
 use super::microkernel::{Tile, TileFn};
 
-/// Element `(row, col)` is at `row * row_stride` plus the place of `col`. Columns count through `images` pictures of
-/// `height` by `width` pixels; a matrix is one picture of one endless row.
+/// Element `(row, col)` is at `row * row_stride` plus the place of `col`. Columns count through images of `pixels`
+/// neighbours each; a matrix is one endless image.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<T> {
-    pub start: *mut T,
-    pub row_stride: usize,
-    pub height: usize,
-    pub width: usize,
-    pub image_stride: usize,
-    pub y_stride: usize,
-    pub x_stride: usize,
+    start: *mut T,
+    row_stride: usize,
+    pixels: usize,
+    image_stride: usize,
 }
 
 // SAFETY: tasks write disjoint elements (the contract of `Product::run`).
@@ -30,15 +27,12 @@ const TILE: usize = 14 * 32;
 impl<T: GemmFloat> Target<T> {
     /// A row-major matrix that starts `offset` elements after `start`.
     pub fn rows(start: *mut T, offset: usize, row_stride: usize) -> Self {
-        let start = start.wrapping_add(offset);
-        Self { start, row_stride, height: 1, width: usize::MAX, image_stride: 0, y_stride: 0, x_stride: 1 }
+        Self { start: start.wrapping_add(offset), row_stride, pixels: usize::MAX, image_stride: 0 }
     }
 
-    /// Images of `size` (height, width): `row_stride` from channel to channel, `strides` from image to image, pixel row
-    /// to pixel row, pixel to pixel.
-    pub fn images(start: *mut T, row_stride: usize, size: [usize; 2], strides: [usize; 3]) -> Self {
-        let ([height, width], [image_stride, y_stride, x_stride]) = (size, strides);
-        Self { start, row_stride, height, width, image_stride, y_stride, x_stride }
+    /// Images of channels of `pixels` adjacent elements; rows are the channels.
+    pub fn images(start: *mut T, pixels: usize, image_stride: usize) -> Self {
+        Self { start, row_stride: pixels, pixels, image_stride }
     }
 
     /// The target `offset` elements further on.
@@ -48,7 +42,7 @@ impl<T: GemmFloat> Target<T> {
 
     /// Whether C is a plain matrix.
     pub fn is_rows(&self) -> bool {
-        self.width == usize::MAX
+        self.pixels == usize::MAX
     }
 
     /// Address of an element.
@@ -63,14 +57,8 @@ impl<T: GemmFloat> Target<T> {
         if self.is_rows() {
             return (col, usize::MAX);
         }
-        let (y, x) = (col / self.width, col % self.width);
-        let (image, y) = (y / self.height, y % self.height);
-        let run = match (self.x_stride == 1, self.y_stride == self.width) {
-            (true, true) => (self.height - y) * self.width - x,
-            (true, false) => self.width - x,
-            _ => 1,
-        };
-        (image * self.image_stride + y * self.y_stride + x * self.x_stride, run)
+        let (image, pixel) = (col / self.pixels, col % self.pixels);
+        (image * self.image_stride + pixel, self.pixels - pixel)
     }
 
     /// Runs `kernel` on `tile` (whose `c` is not set yet) for the columns from `col` on.

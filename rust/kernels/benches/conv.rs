@@ -1,0 +1,64 @@
+//! Speed of convolutions, printed as microseconds and GFLOP/s of each pass: the best of many runs.
+#![allow(clippy::cast_precision_loss, reason = "counts of operations")]
+
+use std::time::Instant;
+
+use dlcore_kernels::conv::{Conv2d, Images};
+
+const DIGITS: Conv2d = Conv2d {
+    n: 64,
+    c_in: 1,
+    h: 8,
+    w: 8,
+    c_out: 16,
+    kh: 3,
+    kw: 3,
+    stride: [1, 1],
+    padding: [1, 1],
+    dilation: [1, 1],
+    groups: 1,
+};
+
+fn main() {
+    let lenet = Conv2d { h: 28, w: 28, c_out: 32, kh: 5, kw: 5, padding: [0, 0], ..DIGITS };
+    let residual = Conv2d { n: 4, c_in: 64, h: 56, w: 56, c_out: 64, ..DIGITS };
+    println!("{:>16} {:>24} {:>24} {:>24}", "", "forward", "gradient of input", "gradient of weight");
+    report("digits 1", &DIGITS);
+    report("digits 2", &Conv2d { c_in: 16, c_out: 32, ..DIGITS });
+    report("lenet 1", &lenet);
+    report("lenet 2", &Conv2d { c_in: 32, h: 12, w: 12, c_out: 64, ..lenet });
+    report("3x3", &residual);
+    report("3x3 stride 2", &Conv2d { c_out: 128, stride: [2, 2], ..residual });
+    report("1x1", &Conv2d { c_out: 256, kh: 1, kw: 1, padding: [0, 0], ..residual });
+    report("depthwise", &Conv2d { groups: 64, ..residual });
+}
+
+fn report(label: &str, conv: &Conv2d) {
+    let (oh, ow) = conv.out_size();
+    let numbers = |len: usize| -> Vec<f32> { (0..13u8).cycle().take(len).map(|i| f32::from(i) - 6.0).collect() };
+    let x = numbers(conv.n * conv.c_in * conv.h * conv.w);
+    let w = numbers(conv.c_out * conv.c_in / conv.groups * conv.kh * conv.kw);
+    let gy = numbers(conv.n * conv.c_out * oh * ow);
+    let (mut y, mut gx, mut gw) = (gy.clone(), x.clone(), w.clone());
+    let images = Images::contiguous(&x, [conv.c_in, conv.h, conv.w]);
+    let gradient = Images::contiguous(&gy, [conv.c_out, oh, ow]);
+    let flops = 2.0 * (gy.len() * conv.c_in / conv.groups * conv.kh * conv.kw) as f64;
+    let forward = best(|| conv.forward(images, &w, None, &mut y));
+    let grad_input = best(|| conv.grad_input(gradient, &w, &mut gx));
+    let grad_weight = best(|| conv.grad_weight(gradient, images, &mut gw));
+    print!("{label:>16}");
+    for seconds in [forward, grad_input, grad_weight] {
+        print!(" {:>9.1} us {:>6.1} GF/s", seconds * 1e6, flops / seconds / 1e9);
+    }
+    println!();
+}
+
+fn best(mut run: impl FnMut()) -> f64 {
+    let (mut best, started) = (f64::INFINITY, Instant::now());
+    while started.elapsed().as_millis() < 100 {
+        let now = Instant::now();
+        run();
+        best = best.min(now.elapsed().as_secs_f64());
+    }
+    best
+}
