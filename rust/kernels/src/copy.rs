@@ -180,6 +180,13 @@ pub(crate) fn row_offset(loops: &Coalesced<1>, mut row: usize) -> isize {
     at
 }
 
+/// Whether a large window's order is so far from memory's that it is better copied by tiles than gathered.
+pub(crate) fn is_scattered(loops: &Coalesced<1>) -> bool {
+    let [step] = loops.inner_strides();
+    let lines = loops.strides(0).iter().any(|stride| stride.unsigned_abs() == 1);
+    step.unsigned_abs() >= 8 && lines && loops.rows() * loops.inner() >= 1 << 13
+}
+
 /// Copies the elements from number `start` on of a window into `dst`, all of it, and returns it.
 pub(crate) fn gather<'a, T: Pod>(
     data: &[T],
@@ -306,15 +313,25 @@ unsafe fn transpose<T: Pod>(ends: Shared<T>, loops: &Coalesced<2>, lines: usize)
             index /= loops.shape()[dim];
             at = [at[0] + i * loops.strides(0)[dim], at[1] + i * loops.strides(1)[dim]];
         }
-        let tall = TILE.min(height - top).cast_signed();
+        let tall = TILE.min(height - top);
         for left in (0..width).step_by(TILE) {
-            let wide = TILE.min(width - left).cast_signed();
+            let wide = TILE.min(width - left);
             let by = left.cast_signed();
             let (d, s) = ends.at([at[0] + by * to, at[1] + by * from]);
+            // Through a tile of our own: source lines of one stride would push each other out of the cache.
+            let mut tile = [MaybeUninit::<T>::uninit(); TILE * TILE];
+            for x in 0..wide {
+                for y in 0..tall {
+                    let at = x.cast_signed() * from + y.cast_signed() * from_line;
+                    // SAFETY: the caller's contract.
+                    tile[y * TILE + x].write(unsafe { *s.offset(at) });
+                }
+            }
             for y in 0..tall {
                 for x in 0..wide {
-                    // SAFETY: the caller's contract.
-                    unsafe { *d.offset(y * to_line + x * to) = *s.offset(y * from_line + x * from) }
+                    let at = x.cast_signed() * to + y.cast_signed() * to_line;
+                    // SAFETY: the caller's contract; this element of the tile was written above.
+                    unsafe { *d.offset(at) = tile[y * TILE + x].assume_init() }
                 }
             }
         }

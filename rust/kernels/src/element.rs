@@ -76,14 +76,14 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     #[inline(always)]
     #[must_use]
     fn maximum(self, other: Self) -> Self {
-        if self > other || self.is_nan() { self } else { other }
+        if (self > other) | self.is_nan() { self } else { other }
     }
 
     /// The smaller value; NaN if either is.
     #[inline(always)]
     #[must_use]
     fn minimum(self, other: Self) -> Self {
-        if self < other || self.is_nan() { self } else { other }
+        if (self < other) | self.is_nan() { self } else { other }
     }
 }
 
@@ -379,7 +379,7 @@ macro_rules! float {
             #[inline(always)]
             fn sign(self) -> Self {
                 let unit = <$t>::copysign(1.0, self);
-                if self == 0.0 || self.is_nan() { self } else { unit }
+                if (self == 0.0) | self.is_nan() { self } else { unit }
             }
             #[inline(always)]
             fn is_nan(self) -> bool {

@@ -4,6 +4,15 @@
 //! Errors are bounded by the tests below, in units in the last place over the whole range, special values included.
 //! The float64 counterparts, where speed matters less, are the platform's (see [`crate::element::Float`]).
 
+#![allow(
+    clippy::excessive_precision,
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::many_single_char_names,
+    reason = "published coefficients; exact special values; conversions that round on purpose; mathematical names"
+)]
+
 use crate::isa::{Isa, Simd};
 
 /// The platform's functions that Rust's library does not have yet.
@@ -344,12 +353,12 @@ pub fn cos<S: Simd>(x: f32) -> f32 {
 #[inline(always)]
 fn log2_wide<S: Simd>(x: f32) -> f64 {
     const SQRT_HALF: i64 = 0x3fe6_a09e_0000_0000;
+    const SCALE: f64 = 2.0 * std::f64::consts::LOG2_E;
     let bits = f64::from(x).to_bits().cast_signed().wrapping_sub(SQRT_HALF);
     let exponent = f64::from((bits >> 52) as i32);
     let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF).cast_unsigned());
     let s = (m - 1.0) / (m + 1.0);
     // 2 / ln(2) * atanh(s): the series, whose terms shrink by 34 each.
-    const SCALE: f64 = 2.0 * std::f64::consts::LOG2_E;
     let series = [SCALE / 15.0, SCALE / 13.0, SCALE / 11.0, SCALE / 9.0, SCALE / 7.0, SCALE / 5.0, SCALE / 3.0, SCALE];
     S::fma64(poly64::<S, 8>(s * s, series), s, exponent)
 }

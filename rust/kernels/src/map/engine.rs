@@ -1,7 +1,8 @@
 //! The loops under every map: pieces of the operands in, one contiguous output out.
 //!
 //! A map is a [`Function1`], [`Function2`] or [`Function3`], a value whose `call` inlines into the loop, so that each
-//! function has its own vectorised loops and nothing is decided per element. Tasks are ranges of the output.
+//! function has its own vectorised loops and nothing is decided per element. The loops know slices and single values
+//! only; operands that are neither are gathered piece by piece. Tasks are ranges of the output.
 
 use super::source::{CHUNK, Piece, Scratch, Source};
 use crate::isa::{Kernel, Simd, dispatch};
@@ -56,42 +57,66 @@ fn over<R: Pod>(dst: &mut [R], cost: usize, task: impl Fn(usize, &mut [R]) + Syn
     });
 }
 
+/// Runs `task(start, piece of dst)` over the pieces of `dst` that end where `stop(start)` says, or earlier.
+#[inline(always)]
+fn by_pieces<R>(start: usize, dst: &mut [R], stop: impl Fn(usize) -> usize, mut task: impl FnMut(usize, &mut [R])) {
+    let (mut at, mut rest) = (start, dst);
+    while !rest.is_empty() {
+        let len = rest.len().min(CHUNK).min(stop(at) - at);
+        let (piece, after) = rest.split_at_mut(len);
+        task(at, piece);
+        at += len;
+        rest = after;
+    }
+}
+
 /// `dst[i] = f(a[i])`.
 pub(super) fn map1<A: Pod, R: Pod, F: Function1<A, R>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
     assert_eq!(la.numel(), dst.len(), "operand and output differ in size");
+    if let Some(a) = Piece::whole(a, la) {
+        return over(dst, F::COST, |start, dst| {
+            let a = a.part(start, dst.len());
+            dispatch(Loop1 { f, a, dst });
+        });
+    }
     let a = Source::new(a, la);
-    over(dst, F::COST, |start, dst| dispatch(Map1 { f, a: &a, start, dst }));
+    over(dst, F::COST, |start, dst| {
+        let mut scratch = Scratch::new();
+        by_pieces(
+            start,
+            dst,
+            |at| a.stop(at),
+            |at, dst| {
+                let a = a.piece(at, dst.len(), &mut scratch);
+                dispatch(Loop1 { f, a, dst });
+            },
+        );
+    });
 }
 
-struct Map1<'a, F, A, R> {
+struct Loop1<'a, F, A, R> {
     f: F,
-    a: &'a Source<'a, A>,
-    start: usize,
+    a: Piece<'a, A>,
     dst: &'a mut [R],
 }
 
-impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Map1<'_, F, A, R> {
+impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { f, a, start, dst } = self;
-        if let Source::Splat(x) = *a {
-            let mut one = [f.call::<S>(x)];
-            f.mend(&[x], &mut one);
-            return dst.fill(one[0]);
-        }
-        let mut scratch = Scratch::new();
-        let end = start + dst.len();
-        let mut at = start;
-        while at < end {
-            let next = end.min(at + CHUNK).min(a.stop(at));
-            let a = a.slice(at..next, &mut scratch);
-            let dst = &mut dst[at - start..next - start];
-            for (d, &x) in dst.iter_mut().zip(a) {
-                *d = f.call::<S>(x);
+        let Self { f, a, dst } = self;
+        match a {
+            Piece::Slice(a) => {
+                for (d, &x) in dst.iter_mut().zip(a) {
+                    *d = f.call::<S>(x);
+                }
+                f.mend(a, dst);
             }
-            f.mend(a, dst);
-            at = next;
+            Piece::Splat(x) => {
+                let mut value = [f.call::<S>(x)];
+                f.mend(&[x], &mut value);
+                dst.fill(value[0]);
+            }
         }
     }
 }
@@ -106,48 +131,56 @@ pub(super) fn map2<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>>(
     dst: &mut [R],
 ) {
     assert!(la.numel() == dst.len() && lb.numel() == dst.len(), "operands and output differ in size");
+    if let (Some(a), Some(b)) = (Piece::whole(a, la), Piece::whole(b, lb)) {
+        return over(dst, F::COST, |start, dst| {
+            let (a, b) = (a.part(start, dst.len()), b.part(start, dst.len()));
+            dispatch(Loop2 { f, a, b, dst });
+        });
+    }
     let (a, b) = (Source::new(a, la), Source::new(b, lb));
-    over(dst, F::COST, |start, dst| dispatch(Map2 { f, a: &a, b: &b, start, dst }));
+    over(dst, F::COST, |start, dst| {
+        let (mut scratch_a, mut scratch_b) = (Scratch::new(), Scratch::new());
+        by_pieces(
+            start,
+            dst,
+            |at| a.stop(at).min(b.stop(at)),
+            |at, dst| {
+                let (a, b) = (a.piece(at, dst.len(), &mut scratch_a), b.piece(at, dst.len(), &mut scratch_b));
+                dispatch(Loop2 { f, a, b, dst });
+            },
+        );
+    });
 }
 
-struct Map2<'a, F, A, B, R> {
+struct Loop2<'a, F, A, B, R> {
     f: F,
-    a: &'a Source<'a, A>,
-    b: &'a Source<'a, B>,
-    start: usize,
+    a: Piece<'a, A>,
+    b: Piece<'a, B>,
     dst: &'a mut [R],
 }
 
-impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Map2<'_, F, A, B, R> {
+impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, F, A, B, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { f, a, b, start, dst } = self;
-        let (mut scratch_a, mut scratch_b) = (Scratch::new(), Scratch::new());
-        let end = start + dst.len();
-        let mut at = start;
-        while at < end {
-            let next = end.min(at + CHUNK).min(a.stop(at)).min(b.stop(at));
-            let dst = &mut dst[at - start..next - start];
-            match (a.piece(at..next, &mut scratch_a), b.piece(at..next, &mut scratch_b)) {
-                (Piece::Slice(a), Piece::Slice(b)) => {
-                    for ((d, &x), &y) in dst.iter_mut().zip(a).zip(b) {
-                        *d = f.call::<S>(x, y);
-                    }
+        let Self { f, a, b, dst } = self;
+        match (a, b) {
+            (Piece::Slice(a), Piece::Slice(b)) => {
+                for ((d, &x), &y) in dst.iter_mut().zip(a).zip(b) {
+                    *d = f.call::<S>(x, y);
                 }
-                (Piece::Slice(a), Piece::Splat(y)) => {
-                    for (d, &x) in dst.iter_mut().zip(a) {
-                        *d = f.call::<S>(x, y);
-                    }
-                }
-                (Piece::Splat(x), Piece::Slice(b)) => {
-                    for (d, &y) in dst.iter_mut().zip(b) {
-                        *d = f.call::<S>(x, y);
-                    }
-                }
-                (Piece::Splat(x), Piece::Splat(y)) => dst.fill(f.call::<S>(x, y)),
             }
-            at = next;
+            (Piece::Slice(a), Piece::Splat(y)) => {
+                for (d, &x) in dst.iter_mut().zip(a) {
+                    *d = f.call::<S>(x, y);
+                }
+            }
+            (Piece::Splat(x), Piece::Slice(b)) => {
+                for (d, &y) in dst.iter_mut().zip(b) {
+                    *d = f.call::<S>(x, y);
+                }
+            }
+            (Piece::Splat(x), Piece::Splat(y)) => dst.fill(f.call::<S>(x, y)),
         }
     }
 }
@@ -155,14 +188,30 @@ impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Map2<'_, F, A, B,
 /// `dst[i] = f(dst[i], b[i])`.
 pub(super) fn update<A: Pod, B: Pod, F: Function2<A, B, A>>(f: F, dst: &mut [A], b: &[B], lb: Strided) {
     assert_eq!(lb.numel(), dst.len(), "operand and output differ in size");
+    if let Some(b) = Piece::whole(b, lb) {
+        return over(dst, F::COST, |start, dst| {
+            let b = b.part(start, dst.len());
+            dispatch(Update { f, b, dst });
+        });
+    }
     let b = Source::new(b, lb);
-    over(dst, F::COST, |start, dst| dispatch(Update { f, b: &b, start, dst }));
+    over(dst, F::COST, |start, dst| {
+        let mut scratch = Scratch::new();
+        by_pieces(
+            start,
+            dst,
+            |at| b.stop(at),
+            |at, dst| {
+                let b = b.piece(at, dst.len(), &mut scratch);
+                dispatch(Update { f, b, dst });
+            },
+        );
+    });
 }
 
 struct Update<'a, F, A, B> {
     f: F,
-    b: &'a Source<'a, B>,
-    start: usize,
+    b: Piece<'a, B>,
     dst: &'a mut [A],
 }
 
@@ -170,26 +219,18 @@ impl<A: Pod, B: Pod, F: Function2<A, B, A>> Kernel for Update<'_, F, A, B> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { f, b, start, dst } = self;
-        let mut scratch = Scratch::new();
-        let end = start + dst.len();
-        let mut at = start;
-        while at < end {
-            let next = end.min(at + CHUNK).min(b.stop(at));
-            let dst = &mut dst[at - start..next - start];
-            match b.piece(at..next, &mut scratch) {
-                Piece::Slice(b) => {
-                    for (d, &y) in dst.iter_mut().zip(b) {
-                        *d = f.call::<S>(*d, y);
-                    }
-                }
-                Piece::Splat(y) => {
-                    for d in dst {
-                        *d = f.call::<S>(*d, y);
-                    }
+        let Self { f, b, dst } = self;
+        match b {
+            Piece::Slice(b) => {
+                for (d, &y) in dst.iter_mut().zip(b) {
+                    *d = f.call::<S>(*d, y);
                 }
             }
-            at = next;
+            Piece::Splat(y) => {
+                for d in dst {
+                    *d = f.call::<S>(*d, y);
+                }
+            }
         }
     }
 }
@@ -205,35 +246,67 @@ pub(super) fn map3<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>>(
     let len = dst.len();
     assert!(la.numel() == len && lb.numel() == len && lc.numel() == len, "operands and output differ in size");
     let (a, b, c) = (Source::new(a, la), Source::new(b, lb), Source::new(c, lc));
-    over(dst, F::COST, |start, dst| dispatch(Map3 { f, a: &a, b: &b, c: &c, start, dst }));
+    over(dst, F::COST, |start, dst| {
+        let (mut scratch_a, mut scratch_b, mut scratch_c) = (Scratch::new(), Scratch::new(), Scratch::new());
+        by_pieces(
+            start,
+            dst,
+            |at| a.stop(at).min(b.stop(at)).min(c.stop(at)),
+            |at, dst| {
+                let len = dst.len();
+                let a = a.piece(at, len, &mut scratch_a);
+                let b = b.piece(at, len, &mut scratch_b);
+                let c = c.piece(at, len, &mut scratch_c);
+                dispatch(Loop3 { f, a, b, c, dst });
+            },
+        );
+    });
 }
 
-struct Map3<'a, F, A, B, C, R> {
+struct Loop3<'a, F, A, B, C, R> {
     f: F,
-    a: &'a Source<'a, A>,
-    b: &'a Source<'a, B>,
-    c: &'a Source<'a, C>,
-    start: usize,
+    a: Piece<'a, A>,
+    b: Piece<'a, B>,
+    c: Piece<'a, C>,
     dst: &'a mut [R],
 }
 
-impl<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>> Kernel for Map3<'_, F, A, B, C, R> {
+impl<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>> Kernel for Loop3<'_, F, A, B, C, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { f, a, b, c, start, dst } = self;
-        let (mut scratch_a, mut scratch_b, mut scratch_c) = (Scratch::new(), Scratch::new(), Scratch::new());
-        let end = start + dst.len();
-        let mut at = start;
-        while at < end {
-            let next = end.min(at + CHUNK).min(a.stop(at)).min(b.stop(at)).min(c.stop(at));
-            let a = a.slice(at..next, &mut scratch_a);
-            let b = b.slice(at..next, &mut scratch_b);
-            let c = c.slice(at..next, &mut scratch_c);
-            for (((d, &x), &y), &z) in dst[at - start..next - start].iter_mut().zip(a).zip(b).zip(c) {
-                *d = f.call::<S>(x, y, z);
+        let Self { f, a, b, c, dst } = self;
+        let a = match a {
+            Piece::Slice(a) => a,
+            Piece::Splat(x) => {
+                // One condition for all is rare enough to go element by element.
+                for (i, d) in dst.iter_mut().enumerate() {
+                    *d = f.call::<S>(x, b.at(i), c.at(i));
+                }
+                return;
             }
-            at = next;
+        };
+        match (b, c) {
+            (Piece::Slice(b), Piece::Slice(c)) => {
+                for (((d, &x), &y), &z) in dst.iter_mut().zip(a).zip(b).zip(c) {
+                    *d = f.call::<S>(x, y, z);
+                }
+            }
+            (Piece::Slice(b), Piece::Splat(z)) => {
+                for ((d, &x), &y) in dst.iter_mut().zip(a).zip(b) {
+                    *d = f.call::<S>(x, y, z);
+                }
+            }
+            (Piece::Splat(y), Piece::Slice(c)) => {
+                for ((d, &x), &z) in dst.iter_mut().zip(a).zip(c) {
+                    *d = f.call::<S>(x, y, z);
+                }
+            }
+            (Piece::Splat(y), Piece::Splat(z)) => {
+                for (d, &x) in dst.iter_mut().zip(a) {
+                    *d = f.call::<S>(x, y, z);
+                }
+            }
         }
     }
 }

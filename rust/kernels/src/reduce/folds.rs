@@ -37,6 +37,14 @@ pub(super) trait Monoid<T>: Copy + Sync {
 /// Independent accumulators of a leaf: four vectors of 16 lanes hide the latency of an addition.
 const LANES: usize = 64;
 
+/// Joins the second `WIDTH` lanes to the first.
+#[inline(always)]
+fn halve<T, F: Monoid<T>, const WIDTH: usize>(fold: F, lanes: &mut [F::Out; LANES]) {
+    for i in 0..WIDTH {
+        lanes[i] = fold.join(lanes[i], lanes[i + WIDTH]);
+    }
+}
+
 /// Folds a leaf by lanes, then the lanes as a tree.
 #[inline(always)]
 fn by_lanes<T: Pod, F: Monoid<T>>(fold: F, elements: &[T]) -> F::Out {
@@ -53,14 +61,12 @@ fn by_lanes<T: Pod, F: Monoid<T>>(fold: F, elements: &[T]) -> F::Out {
     for (lane, &x) in lanes.iter_mut().zip(rest) {
         *lane = fold.step(*lane, x);
     }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        let (left, right) = lanes.split_at_mut(width);
-        for (l, &r) in left.iter_mut().zip(&*right) {
-            *l = fold.join(*l, r);
-        }
-    }
+    halve::<T, F, 32>(fold, &mut lanes);
+    halve::<T, F, 16>(fold, &mut lanes);
+    halve::<T, F, 8>(fold, &mut lanes);
+    halve::<T, F, 4>(fold, &mut lanes);
+    halve::<T, F, 2>(fold, &mut lanes);
+    halve::<T, F, 1>(fold, &mut lanes);
     lanes[0]
 }
 
@@ -112,8 +118,8 @@ macro_rules! monoid {
 }
 monoid!(Sum, T::ZERO, |x, y| x.wrapping_add(y));
 monoid!(Product, T::ONE, |x, y| x.wrapping_mul(y));
-monoid!(Max, T::LOWEST, |x, y| if y > x || y.is_nan() { y } else { x });
-monoid!(Min, T::HIGHEST, |x, y| if y < x || y.is_nan() { y } else { x });
+monoid!(Max, T::LOWEST, |x, y| if (y > x) | y.is_nan() { y } else { x });
+monoid!(Min, T::HIGHEST, |x, y| if (y < x) | y.is_nan() { y } else { x });
 
 /// Sum in int64.
 #[derive(Clone, Copy)]

@@ -45,17 +45,27 @@ impl Split<'_> {
         self.reduced.iter().product()
     }
 
+    /// Whether the elements of an output are few and contiguous.
+    fn is_short_slice(&self) -> bool {
+        let elements = Strided { shape: self.reduced, strides: self.reduced_strides, offset: 0 };
+        self.count() <= rows::LEAF && elements.is_contiguous()
+    }
+
     fn check(&self, src: usize, dst: usize, may_be_empty: bool) {
         assert_eq!(self.outputs(), dst, "kept dimensions and output differ in size");
         assert!(may_be_empty || self.count() > 0 || dst == 0, "nothing to reduce");
         assert!(self.kept.len() + self.reduced.len() <= MAX_RANK, "at most {MAX_RANK} dimensions are supported");
-        let (mut shape, mut strides) = ([1; MAX_RANK], [0; MAX_RANK]);
-        let rank = self.kept.len();
-        shape[..rank].copy_from_slice(self.kept);
-        strides[..rank].copy_from_slice(self.kept_strides);
-        shape[rank..rank + self.reduced.len()].copy_from_slice(self.reduced);
-        strides[rank..rank + self.reduced.len()].copy_from_slice(self.reduced_strides);
-        Strided { shape: &shape, strides: &strides, offset: self.offset }.check(src);
+        if dst == 0 || self.count() == 0 {
+            return;
+        }
+        let kept = self.kept.iter().zip(self.kept_strides);
+        let (mut low, mut high) = (self.offset.cast_signed(), self.offset.cast_signed());
+        for (&extent, &stride) in kept.chain(self.reduced.iter().zip(self.reduced_strides)) {
+            let reach = (extent.cast_signed() - 1).checked_mul(stride).expect("window beyond the address space");
+            let bound = if reach < 0 { &mut low } else { &mut high };
+            *bound = bound.checked_add(reach).expect("window beyond the address space");
+        }
+        assert!(low >= 0 && high < src.cast_signed(), "window {low}..={high} outside a slice of {src}");
     }
 }
 
@@ -149,6 +159,9 @@ pub fn logsumexp<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
 
 /// Chooses the walk for a fold that can go either way.
 fn fold_monoid<T: Element, F: Monoid<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
+    if dst.len() == 1 && split.is_short_slice() {
+        return reduce_rows(ByLanes(fold), src, split, dst);
+    }
     let kept = coalesce(split.kept, [split.kept_strides], Order::Index);
     let reduced = coalesce(split.reduced, [split.reduced_strides], Order::Index);
     let along_outputs = kept.inner_strides() == [1] && kept.inner() > 1 && reduced.inner_strides() != [1];

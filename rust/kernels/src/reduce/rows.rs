@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use super::folds::Fold;
 use super::{Cascade, Split};
-use crate::copy::{gather, row_offset};
+use crate::copy::{copy, gather, is_scattered, row_offset};
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::layout::{Coalesced, Order, coalesce};
-use crate::memory::Pod;
+use crate::layout::{Coalesced, Order, Strided, coalesce};
+use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_each};
 
 /// Elements of a leaf, at most.
-const LEAF: usize = 1024;
+pub(super) const LEAF: usize = 1024;
 /// Inner loops at least this long are leaves where they lie; shorter ones are gathered.
 const LONG_ROW: usize = 128;
 /// Leaves a task, where one output has many: a power of two, so that tasks are whole subtrees.
@@ -20,9 +20,16 @@ const LEAVES: usize = 32;
 
 /// Folds the elements of each output.
 pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
-    let rows = Rows::new(fold, src, split);
     let outputs = dst.len();
     let count = split.count();
+    if outputs == 1 && split.is_short_slice() && count > 0 {
+        let elements = &src[split.offset..split.offset + count];
+        return dst.fill(dispatch(Slice { fold, elements }));
+    }
+    let rows = Rows::new(fold, src, split);
+    if outputs > 1 && count > 1 && is_scattered(&rows.reduced) {
+        return reduce_copied(fold, src, split, dst);
+    }
     let cost = (count.saturating_mul(outputs) / 1024).saturating_mul(F::COST) + outputs * 20;
     if rows.leaves >= 2 * LEAVES {
         // Long outputs: each is cut into tasks.
@@ -46,6 +53,33 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
         let dst = unsafe { shared.slice(outputs.clone()) };
         dispatch(Outputs { rows: &rows, outputs, dst });
     });
+}
+
+/// Reduces a copy, in which each output's elements lie together.
+fn reduce_copied<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
+    let shape = [split.kept, split.reduced].concat();
+    let strides = [split.kept_strides, split.reduced_strides].concat();
+    let count = split.count();
+    let mut copied = Buffer::uninit(dst.len() * count * size_of::<T>());
+    copy(src, Strided { shape: &shape, strides: &strides, offset: split.offset }, copied.as_mut_slice());
+    let (kept, reduced) = ([dst.len()], [count]);
+    let kept_strides = [count.cast_signed()];
+    let split = Split { kept: &kept, kept_strides: &kept_strides, reduced: &reduced, reduced_strides: &[1], offset: 0 };
+    reduce_rows(fold, copied.as_slice(), split, dst);
+}
+
+/// All elements of one output.
+struct Slice<'a, T, F> {
+    fold: F,
+    elements: &'a [T],
+}
+
+impl<T: Pod, F: Fold<T>> Kernel for Slice<'_, T, F> {
+    type Output = F::Out;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> F::Out {
+        self.fold.finish::<S>(self.fold.leaf::<S>(self.elements, 0))
+    }
 }
 
 struct Rows<'a, T, F> {
