@@ -34,7 +34,7 @@ pub struct AdamItem {
     pub grad: Tensor,
     /// Running averages of the gradient and of its square.
     pub moments: [Tensor; 2],
-    /// The largest second moment so far, for AMSGrad.
+    /// The largest second moment so far, for `AMSGrad`.
     pub largest: Option<Tensor>,
     /// Steps taken, this one included.
     pub step: u64,

@@ -231,15 +231,8 @@ pub fn batch_norm(
         return with_parameters(op, x, weight, bias, &per_channel(shape.channels, x.rank()));
     };
     let one = scalar(Scalar::Float(1.0), x.dtype().to_float())?;
-    let ones;
-    let weight = match weight {
-        Some(weight) => weight,
-        None => {
-            ones = ops::broadcast_to(&one, &[shape.channels])?;
-            &ones
-        }
-    };
-    let inputs = [Some(x), Some(weight), bias];
+    let weight = weight.cloned().map_or_else(|| ops::broadcast_to(&one, &[shape.channels]), Ok)?;
+    let inputs = [Some(x), Some(&weight), bias];
     let inputs: Vec<&Tensor> = inputs.into_iter().flatten().collect();
     let outputs = apply_all(op, &inputs)?;
     move_running(outputs[1].array(), shape, options, mean.array(), variance.array())?;

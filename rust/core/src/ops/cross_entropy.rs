@@ -83,11 +83,14 @@ impl CrossEntropy {
     }
 }
 
-/// Labels and weight as forward took them, contiguous.
+/// Labels and weight as the kernels take them.
 fn inputs(context: &Context<'_>) -> Result<(Array, Option<Array>)> {
-    let labels = context.input(1)?.array().contiguous(NAME)?;
-    let weight = if context.len() > 2 { Some(context.input(2)?.array().contiguous(NAME)?) } else { None };
-    Ok((labels, weight))
+    let labels = context.input(1)?.array().cast(NAME, DType::I64)?.contiguous(NAME)?;
+    if context.len() == 2 {
+        return Ok((labels, None));
+    }
+    let weight = context.input(2)?.array().cast(NAME, context.dtype(0))?.contiguous(NAME)?;
+    Ok((labels, Some(weight)))
 }
 
 impl Operation for CrossEntropy {
@@ -304,4 +307,120 @@ fn with_probabilities(
     }
     let losses = neg(&ops::sum(&mul(&shares, &ops::log_softmax(rows, 1)?)?, &[1], false)?)?;
     reduction.of(&reshape(&losses, each)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autograd::engine::{Options, backward, grad};
+
+    const MEAN: Reduction = Reduction::Mean;
+
+    fn tensor(values: &[f64], shape: &[usize]) -> Tensor {
+        Array::from_slice("test", values, shape).unwrap().into()
+    }
+
+    fn labels(values: &[i64], shape: &[usize]) -> Tensor {
+        Array::from_slice("test", values, shape).unwrap().into()
+    }
+
+    fn close(x: &Tensor, expected: &[f64]) {
+        let found = x.array().contiguous("test").unwrap();
+        assert_eq!(found.numel(), expected.len());
+        for (found, expected) in found.elements::<f64>().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+    }
+
+    /// Logits of the probabilities 1/4, 3/4 and 4/5, 1/5.
+    fn logits() -> Tensor {
+        tensor(&[1f64.ln(), 3f64.ln(), 4f64.ln(), 1f64.ln()], &[2, 2])
+    }
+
+    #[test]
+    fn labels_of_every_shape() {
+        let (a, b) = (-(0.75f64.ln()), -(0.8f64.ln()));
+        let of = |x: &Tensor, t: &Tensor, reduction| cross_entropy(x, t, None, -100, reduction, 0.0).unwrap();
+        let (x, t) = (logits(), labels(&[1, 0], &[2]));
+        close(&of(&x, &t, Reduction::None), &[a, b]);
+        close(&of(&x, &t, MEAN), &[f64::midpoint(a, b)]);
+        close(&of(&x, &t, Reduction::Sum), &[a + b]);
+        close(&of(&reshape(&ops::slice(&x, 0, 0, 1, 1).unwrap(), &[2]).unwrap(), &labels(&[1], &[]), MEAN), &[a]);
+        // Classes in dimension 1 of (1, 2, 2): the rows are columns here.
+        let image = reshape(&ops::transpose(&x, 0, 1).unwrap(), &[1, 2, 2]).unwrap();
+        close(&of(&image, &labels(&[1, 0], &[1, 2]), Reduction::None), &[a, b]);
+    }
+
+    #[test]
+    fn weights_ignored_labels_and_smoothing() {
+        let (x, target) = (logits(), labels(&[1, 0], &[2]));
+        let (a, b) = (-(0.75f64.ln()), -(0.8f64.ln()));
+        let weight = tensor(&[3., 1.], &[2]);
+        close(&cross_entropy(&x, &target, Some(&weight), -100, MEAN, 0.0).unwrap(), &[(a + 3.0 * b) / 4.0]);
+        close(&cross_entropy(&x, &target, None, 0, MEAN, 0.0).unwrap(), &[a]);
+        let smooth = 0.5 * a + 0.25 * (a - 0.25f64.ln());
+        close(&cross_entropy(&x, &target, None, 0, Reduction::Sum, 0.5).unwrap(), &[smooth]);
+        assert!(
+            cross_entropy(&x, &labels(&[-1, -1], &[2]), None, -1, MEAN, 0.0)
+                .unwrap()
+                .array()
+                .item()
+                .unwrap()
+                .to_f64()
+                .is_nan()
+        );
+        close(
+            &crate::ops::nll_loss(&ops::log_softmax(&x, 1).unwrap(), &target, Some(&weight), -100, MEAN).unwrap(),
+            &[(a + 3.0 * b) / 4.0],
+        );
+        close(&crate::ops::nll_loss(&ops::log_softmax(&x, 1).unwrap(), &target, None, 0, MEAN).unwrap(), &[a]);
+    }
+
+    #[test]
+    fn probabilities_that_are_certain_are_labels() {
+        let certain = tensor(&[0., 1., 1., 0.], &[2, 2]);
+        let w = tensor(&[3., 1.], &[2]);
+        for smoothing in [0.0, 0.3] {
+            let [by_label, by_probability] = [&labels(&[1, 0], &[2]), &certain]
+                .map(|t| cross_entropy(&logits(), t, Some(&w), -100, Reduction::None, smoothing).unwrap());
+            close(&by_label, by_probability.array().elements());
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_probability_minus_target_and_can_be_differentiated() {
+        let x = Tensor::leaf(logits().array().clone()).unwrap();
+        let loss = cross_entropy(&x, &labels(&[1, 0], &[2]), None, -100, Reduction::Sum, 0.0).unwrap();
+        backward(&[loss], &[None], Options::default()).unwrap();
+        close(&x.grad().unwrap(), &[0.25, -0.25, -0.2, 0.2]);
+        let w = tensor(&[3., 1.], &[2]);
+        let loss = cross_entropy(&x, &labels(&[1, 0], &[2]), Some(&w), 1, MEAN, 0.2).unwrap();
+        let with = |create_graph| {
+            let options = Options { create_graph, retain_graph: true };
+            grad(std::slice::from_ref(&loss), &[None], std::slice::from_ref(&x), options)
+                .unwrap()
+                .swap_remove(0)
+                .unwrap()
+        };
+        let fused = with(false);
+        close(&with(true), fused.array().elements());
+        assert!(with(true).requires_grad());
+    }
+
+    #[test]
+    fn messages_say_what_is_wrong_with_labels() {
+        let x: Tensor = Array::zeros("test", &[4, 10], DType::F32).unwrap().into();
+        let text = |t: &Tensor| cross_entropy(&x, t, None, -100, MEAN, 0.0).err().unwrap();
+        assert_eq!(
+            text(&labels(&[0, 1, 9, 10], &[4])),
+            Error::Index(
+                "cross_entropy: target 10 at position 3 is out of range for 10 classes (0 to 9); labels may be off by one"
+                    .into()
+            )
+        );
+        assert!(matches!(text(&tensor(&[0.; 4], &[4])), Error::DType(text) if text.contains(".long()")));
+        assert!(text(&tensor(&[0., f64::NAN, 0., 0.], &[4])).to_string().contains("position 1 is NaN"));
+        assert!(matches!(text(&labels(&[0; 3], &[3])), Error::Shape(_)));
+        assert!(matches!(cross_entropy(&x, &labels(&[0; 4], &[4]), None, -100, MEAN, 1.5), Err(Error::Value(_))));
+    }
 }

@@ -46,7 +46,7 @@ mod tests {
         let kept = found.iter().filter(|&&v| v != 0.0).count();
         assert!((7_300..7_700).contains(&kept), "{kept}");
         let seed = Array::full(NAME, &[10_000], Scalar::Float(1.0), DType::F32).unwrap();
-        backward(&[y.clone()], &[Some(seed.into())], Options::default()).unwrap();
+        backward(std::slice::from_ref(&y), &[Some(seed.into())], Options::default()).unwrap();
         assert_eq!(x.grad().unwrap().array().elements::<f32>(), found);
     }
 

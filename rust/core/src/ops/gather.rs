@@ -7,7 +7,7 @@ use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::select_rows::checked;
+use crate::ops::select_rows::{addable, checked};
 use crate::ops::{self, reshape};
 use crate::with_dtype;
 use dlcore_kernels::gather as kernel;
@@ -70,6 +70,7 @@ impl Operation for ScatterAdd {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, index) = (inputs[0], inputs[1]);
+        addable(Self::NAME, x)?;
         check_shapes(Self::NAME, self.dim, &self.shape, index.shape())?;
         if x.shape() != index.shape() {
             return Err(Error::shape(

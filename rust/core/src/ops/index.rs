@@ -325,15 +325,13 @@ impl Discrete for OneHot {
 /// # Errors
 /// [`Error::Index`] for an id out of range, [`Error::Value`] where there is no id to tell the number of classes from.
 pub fn one_hot(ids: &Tensor, classes: Option<usize>) -> Result<Tensor> {
-    let classes = match classes {
-        Some(classes) => classes,
-        None => {
-            let ids = checked(OneHot::NAME, ids.array(), ids.rank(), usize::MAX >> 1)?;
-            let largest = ids.elements::<i64>().iter().max().ok_or_else(|| {
-                Error::value(OneHot::NAME, "no ids to tell the number of classes from; pass num_classes")
-            })?;
-            usize::try_from(*largest).unwrap_or(0) + 1
-        }
+    let classes = if let Some(classes) = classes {
+        classes
+    } else {
+        let ids = checked(OneHot::NAME, ids.array(), ids.rank(), usize::MAX >> 1)?;
+        let none = || Error::value(OneHot::NAME, "no ids to tell the number of classes from; pass num_classes");
+        let largest = ids.elements::<i64>().iter().max().ok_or_else(none)?;
+        usize::try_from(*largest).unwrap_or(0) + 1
     };
     Ok(apply_discrete(OneHot { classes }, &[ids])?.swap_remove(0))
 }
@@ -348,16 +346,16 @@ mod tests {
         Array::from_slice("test", &values, shape).unwrap().into()
     }
 
-    fn ids(values: &[i64], shape: &[usize]) -> Option<Tensor> {
-        Some(Array::from_slice("test", values, shape).unwrap().into())
+    fn ids(values: &[i64], shape: &[usize]) -> Tensor {
+        Array::from_slice("test", values, shape).unwrap().into()
     }
 
-    fn mask(values: &[u8], shape: &[usize]) -> Option<Tensor> {
+    fn mask(values: &[u8], shape: &[usize]) -> Tensor {
         let array = Array::build_as("test", DType::Bool, shape, |out: &mut [u8]| {
             out.copy_from_slice(values);
             Ok(())
         });
-        Some(array.unwrap().into())
+        array.unwrap().into()
     }
 
     fn values(x: &Tensor) -> Vec<f32> {
@@ -367,40 +365,40 @@ mod tests {
     #[test]
     fn integers_of_every_kind() {
         let x = count(&[3, 4]);
-        assert_eq!(values(&index(&x, &[ids(&[-1, 0], &[2])]).unwrap()), [8., 9., 10., 11., 0., 1., 2., 3.]);
-        assert_eq!(values(&index(&x, &[None, ids(&[1, 1], &[2])]).unwrap()), [1., 1., 5., 5., 9., 9.]);
-        assert_eq!(values(&index(&x, &[ids(&[0, 2], &[2]), ids(&[3], &[])]).unwrap()), [3., 11.]);
-        let y = index(&x, &[ids(&[0, 2], &[2, 1]), ids(&[1, -1, 0], &[3])]).unwrap();
+        assert_eq!(values(&index(&x, &[Some(ids(&[-1, 0], &[2]))]).unwrap()), [8., 9., 10., 11., 0., 1., 2., 3.]);
+        assert_eq!(values(&index(&x, &[None, Some(ids(&[1, 1], &[2]))]).unwrap()), [1., 1., 5., 5., 9., 9.]);
+        assert_eq!(values(&index(&x, &[Some(ids(&[0, 2], &[2])), Some(ids(&[3], &[]))]).unwrap()), [3., 11.]);
+        let y = index(&x, &[Some(ids(&[0, 2], &[2, 1])), Some(ids(&[1, -1, 0], &[3]))]).unwrap();
         assert_eq!((y.shape(), values(&y)), (&[2, 3][..], vec![1., 3., 0., 9., 11., 8.]));
     }
 
     #[test]
     fn indices_apart_put_their_dimensions_in_front() {
         let x = count(&[2, 3, 4]);
-        let y = index(&x, &[ids(&[0, 1], &[2]), None, ids(&[2, 3], &[2])]).unwrap();
+        let y = index(&x, &[Some(ids(&[0, 1], &[2])), None, Some(ids(&[2, 3], &[2]))]).unwrap();
         assert_eq!((y.shape(), values(&y)), (&[2, 3][..], vec![2., 6., 10., 15., 19., 23.]));
-        let y = index(&x, &[None, ids(&[0, 2], &[2]), ids(&[2, 3], &[2])]).unwrap();
+        let y = index(&x, &[None, Some(ids(&[0, 2], &[2])), Some(ids(&[2, 3], &[2]))]).unwrap();
         assert_eq!((y.shape(), values(&y)), (&[2, 2][..], vec![2., 11., 14., 23.]));
     }
 
     #[test]
     fn masks() {
         let x = count(&[2, 3]);
-        assert_eq!(values(&index(&x, &[mask(&[0, 1], &[2])]).unwrap()), [3., 4., 5.]);
-        let some = mask(&[1, 0, 0, 0, 1, 1], &[2, 3]);
-        assert_eq!(values(&index(&x, &[some.clone()]).unwrap()), [0., 4., 5.]);
-        assert_eq!(values(&masked_select(&x, &mask(&[0, 0, 1], &[3]).unwrap()).unwrap()), [2., 5.]);
+        assert_eq!(values(&index(&x, &[Some(mask(&[0, 1], &[2]))]).unwrap()), [3., 4., 5.]);
+        let some = Some(mask(&[1, 0, 0, 0, 1, 1], &[2, 3]));
+        assert_eq!(values(&index(&x, std::slice::from_ref(&some)).unwrap()), [0., 4., 5.]);
+        assert_eq!(values(&masked_select(&x, &mask(&[0, 0, 1], &[3])).unwrap()), [2., 5.]);
         let at = nonzero(some.as_ref().unwrap()).unwrap();
         assert_eq!((at.shape(), at.array().elements::<i64>()), (&[3, 2][..], &[0, 0, 1, 1, 1, 2][..]));
-        assert_eq!(index(&x, &[mask(&[0, 0], &[2])]).unwrap().shape(), [0, 3]);
-        assert!(index(&x, &[mask(&[0, 0, 1], &[3])]).is_err());
+        assert_eq!(index(&x, &[Some(mask(&[0, 0], &[2]))]).unwrap().shape(), [0, 3]);
+        assert!(index(&x, &[Some(mask(&[0, 0, 1], &[3]))]).is_err());
     }
 
     #[test]
     fn puts_and_their_gradients() {
         let x = Tensor::leaf(count(&[2, 3]).array().clone()).unwrap();
         let v = Tensor::leaf(Array::from_slice("test", &[10f32, 20., 30.], &[3]).unwrap()).unwrap();
-        let at = [None, ids(&[0, 2, 0], &[3])];
+        let at = [None, Some(ids(&[0, 2, 0], &[3]))];
         let y = index_put(&x, &at, &v, false).unwrap();
         assert_eq!(values(&y), [30., 1., 20., 30., 4., 20.]);
         let ones = Array::full("test", &[2, 3], crate::Scalar::Float(1.0), DType::F32).unwrap();
@@ -409,26 +407,26 @@ mod tests {
         assert_eq!(values(&v.grad().unwrap()), [0., 2., 2.]);
         let y = index_put(&x, &at, &v, true).unwrap();
         assert_eq!(values(&y), [40., 1., 22., 43., 4., 25.]);
-        let y = index_put(&x, &[ids(&[1], &[1]), None], &v, true).unwrap();
+        let y = index_put(&x, &[Some(ids(&[1], &[1])), None], &v, true).unwrap();
         assert_eq!(values(&y), [0., 1., 2., 13., 24., 35.]);
         let z = count(&[2, 2, 3]);
-        let y = index_put(&z, &[ids(&[1], &[1]), None, ids(&[0], &[1])], &v.detach(), false);
+        let y = index_put(&z, &[Some(ids(&[1], &[1])), None, Some(ids(&[0], &[1]))], &v.detach(), false);
         assert!(y.is_err(), "three values for two places");
         let one = Array::from_slice("test", &[-1f32], &[1]).unwrap().into();
-        let y = index_put(&z, &[ids(&[1], &[1]), None, ids(&[0], &[1])], &one, false).unwrap();
+        let y = index_put(&z, &[Some(ids(&[1], &[1])), None, Some(ids(&[0], &[1]))], &one, false).unwrap();
         assert_eq!(values(&y), [0., 1., 2., 3., 4., 5., -1., 7., 8., -1., 10., 11.]);
     }
 
     #[test]
     fn an_embedding_freezes_its_padding() {
         let w = Tensor::leaf(count(&[3, 2]).array().clone()).unwrap();
-        let y = embedding(&ids(&[2, 0, 2, 1], &[2, 2]).unwrap(), &w, Some(-1)).unwrap();
+        let y = embedding(&ids(&[2, 0, 2, 1], &[2, 2]), &w, Some(-1)).unwrap();
         assert_eq!((y.shape(), values(&y)), (&[2, 2, 2][..], vec![4., 5., 0., 1., 4., 5., 2., 3.]));
         let ones = Array::full("test", &[2, 2, 2], crate::Scalar::Float(1.0), DType::F32).unwrap();
         backward(&[y], &[Some(ones.into())], Options::default()).unwrap();
         assert_eq!(values(&w.grad().unwrap()), [1., 1., 1., 1., 0., 0.]);
-        assert!(embedding(&ids(&[3], &[1]).unwrap(), &w, None).is_err());
-        assert!(embedding(&ids(&[0], &[1]).unwrap(), &w, Some(3)).is_err());
+        assert!(embedding(&ids(&[3], &[1]), &w, None).is_err());
+        assert!(embedding(&ids(&[0], &[1]), &w, Some(3)).is_err());
     }
 
     #[test]
@@ -436,14 +434,14 @@ mod tests {
         let x = count(&[2, 3]);
         let text = |result: Result<Tensor>| result.err().unwrap().to_string();
         assert_eq!(
-            text(index(&x, &[None, ids(&[1, 3], &[2])])),
+            text(index(&x, &[None, Some(ids(&[1, 3], &[2]))])),
             "index: index 3 at position 1 is out of range for dimension 1 of size 3"
         );
-        assert!(text(index(&x, &[ids(&[0], &[1]), None, ids(&[0], &[1])])).contains("too many indices"));
+        assert!(text(index(&x, &[Some(ids(&[0], &[1])), None, Some(ids(&[0], &[1]))])).contains("too many indices"));
         assert!(text(index(&x, &[Some(x.clone())])).contains(".long()"));
-        assert!(one_hot(&ids(&[1, 4], &[2]).unwrap(), Some(4)).is_err());
-        assert!(one_hot(&ids(&[], &[0]).unwrap(), None).is_err());
-        let hot = one_hot(&ids(&[1, 0], &[2]).unwrap(), None).unwrap();
+        assert!(one_hot(&ids(&[1, 4], &[2]), Some(4)).is_err());
+        assert!(one_hot(&ids(&[], &[0]), None).is_err());
+        let hot = one_hot(&ids(&[1, 0], &[2]), None).unwrap();
         assert_eq!(hot.array().elements::<i64>(), [0, 1, 1, 0]);
     }
 }

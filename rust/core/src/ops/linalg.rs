@@ -116,24 +116,25 @@ struct Stack {
 }
 
 impl Stack {
-    fn new(a: &Array, b: &Array) -> Result<Self> {
-        let ((a_batch, a_matrix), (b_batch, b_matrix)) =
-            (a.shape().split_at(a.rank() - 2), b.shape().split_at(b.rank() - 2));
-        let batch = broadcast_shapes("matmul (batch dimensions)", a_batch, b_batch)?;
-        let extents = [a_matrix[0], a_matrix[1], b_matrix[1]];
+    fn new(left: &Array, right: &Array) -> Result<Self> {
+        let (left_batch, left_matrix) = left.shape().split_at(left.rank() - 2);
+        let (right_batch, right_matrix) = right.shape().split_at(right.rank() - 2);
+        let batch = broadcast_shapes("matmul (batch dimensions)", left_batch, right_batch)?;
+        let extents = [left_matrix[0], left_matrix[1], right_matrix[1]];
         let [m, k, n] = extents;
         let with = |tail: [usize; 2]| -> Dims { batch.iter().copied().chain(tail).collect() };
         let shape = with([m, n]);
         let rows = batch.iter().product::<usize>() * m;
-        if b.rank() == 2
-            && let Some(layout) = a.layout().reshape(&[rows, k])
+        if right.rank() == 2
+            && let Some(layout) = left.layout().reshape(&[rows, k])
         {
             // All rows against one matrix are one product.
-            let (a, b) = (a.view(layout), b.clone());
-            return Ok(Self { a, b, batch: Dims::new(), extents: [rows, k, n], shape });
+            let extents = [rows, k, n];
+            return Ok(Self { a: left.view(layout), b: right.clone(), batch: Dims::new(), extents, shape });
         }
-        let (a, b) = (a.expand(MatMul::NAME, &with([m, k]))?, b.expand(MatMul::NAME, &with([k, n]))?);
-        Ok(Self { a, b, batch, extents, shape })
+        let left = left.expand(MatMul::NAME, &with([m, k]))?;
+        let right = right.expand(MatMul::NAME, &with([k, n]))?;
+        Ok(Self { a: left, b: right, batch, extents, shape })
     }
 
     /// How the operands move from one product to the next.

@@ -204,3 +204,45 @@ pub fn nll_loss(
         other => other.of(&losses),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+
+    fn tensor(values: &[f64]) -> Tensor {
+        Array::from_slice("test", values, &[values.len()]).unwrap().into()
+    }
+
+    fn close(x: &Tensor, expected: &[f64]) {
+        for (found, expected) in x.array().elements::<f64>().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn distances() {
+        let (x, t) = (tensor(&[1., 2., 5.]), tensor(&[1., 4., 1.]));
+        close(&mse_loss(&x, &t, Reduction::None).unwrap(), &[0., 4., 16.]);
+        close(&mse_loss(&x, &t, Reduction::Mean).unwrap(), &[20. / 3.]);
+        close(&l1_loss(&x, &t, Reduction::Sum).unwrap(), &[6.]);
+        close(&huber_loss(&x, &t, 3.0, Reduction::None).unwrap(), &[0., 2., 7.5]);
+        close(&smooth_l1_loss(&x, &t, 3.0, Reduction::None).unwrap(), &[0., 2. / 3., 2.5]);
+        close(&smooth_l1_loss(&x, &t, 0.0, Reduction::None).unwrap(), &[0., 2., 4.]);
+        assert!(mse_loss(&x, &tensor(&[1., 2.]), Reduction::Mean).is_err());
+        assert!(huber_loss(&x, &t, 0.0, Reduction::Mean).is_err());
+    }
+
+    #[test]
+    fn binary_cross_entropy_of_any_logit() {
+        let (x, t) = (tensor(&[3f64.ln(), -1000., 1000.]), tensor(&[1., 0., 0.]));
+        let first = -(0.75f64.ln());
+        let (weight, three) = (tensor(&[2., 1., 0.5]), tensor(&[3.]));
+        let loss =
+            |weight, pos_weight| binary_cross_entropy_with_logits(&x, &t, weight, pos_weight, Reduction::None).unwrap();
+        close(&loss(None, None), &[first, 0., 1000.]);
+        close(&loss(Some(&weight), None), &[2. * first, 0., 500.]);
+        close(&loss(None, Some(&three)), &[3. * first, 0., 1000.]);
+        assert!(binary_cross_entropy_with_logits(&x, &tensor(&[1.]), None, None, Reduction::Mean).is_err());
+    }
+}

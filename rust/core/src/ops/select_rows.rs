@@ -30,6 +30,14 @@ pub(super) fn checked(op: &str, ids: &Array, dim: usize, extent: usize) -> Resul
     }
 }
 
+/// Refuses bool, whose sums would not be truth values.
+pub(super) fn addable(op: &str, x: &Array) -> Result<()> {
+    if x.dtype() == DType::Bool {
+        return Err(Error::dtype(op, "bool tensors have no sum; convert with .int()"));
+    }
+    Ok(())
+}
+
 /// An index that is out of range, as an error.
 pub(super) fn out_of_range(op: &str, bad: gather::BadIndex, dim: usize, extent: usize) -> Error {
     let gather::BadIndex { position, value } = bad;
@@ -130,6 +138,7 @@ impl Operation for IndexAdd {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let Self { dim, extent, frozen } = *self;
+        addable(Self::NAME, inputs[0])?;
         let ids = checked(Self::NAME, inputs[1], dim, extent)?;
         let x = inputs[0].contiguous(Self::NAME)?;
         let after = dim + ids.rank();
@@ -218,6 +227,9 @@ impl Operation for IndexPut {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, values) = (inputs[0], inputs[2]);
         check_dim(Self::NAME, self.dim, x.shape())?;
+        if self.accumulate {
+            addable(Self::NAME, x)?;
+        }
         let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
         let ids = checked(Self::NAME, inputs[1], self.dim, extent)?;
         let values = values
