@@ -195,7 +195,8 @@ impl Layout {
     #[must_use]
     pub fn slice(&self, dim: usize, start: usize, step: isize, count: usize) -> Self {
         let mut out = self.clone();
-        if count > 0 {
+        // Of nothing, the offset stays where it is: in the storage.
+        if count > 0 && !self.shape.contains(&0) {
             out.offset = (out.offset.cast_signed() + start.cast_signed() * self.strides[dim]).unsigned_abs();
         }
         out.shape[dim] = count;

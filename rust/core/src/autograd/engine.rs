@@ -111,8 +111,8 @@ fn walk(
     let _recording = mode::Scope::new(options.create_graph);
     let mut walk = Walk { turns: BinaryHeap::new(), pending: Map::default(), wanted, options };
     for (i, output) in outputs.iter().enumerate() {
-        let seed = seed(output, seeds.get(i).and_then(Option::as_ref))?;
         let edge = output.edge().ok_or_else(|| nothing_recorded(output))?;
+        let seed = seed(output, seeds.get(i).and_then(Option::as_ref))?;
         walk.deliver(edge, seed)?;
     }
     while let Some(Turn(node)) = walk.turns.pop() {
@@ -181,7 +181,7 @@ impl Walk {
 fn accumulate(leaf: &Leaf, gradient: Tensor, recorded: bool) -> Result<()> {
     let mut slot = leaf.lock();
     *slot = Some(match slot.take() {
-        None => own(gradient, recorded)?,
+        None => own(gradient)?,
         Some(earlier) if recorded || earlier.requires_grad() => ops::add(&earlier, &gradient)?,
         Some(earlier) => {
             // In place: whoever holds `.grad` sees the sum, and no new buffer is touched.
@@ -192,13 +192,9 @@ fn accumulate(leaf: &Leaf, gradient: Tensor, recorded: bool) -> Result<()> {
     Ok(())
 }
 
-/// A leaf keeps a gradient of its own: a view (of a broadcast sum, of another gradient) is copied first.
-fn own(gradient: Tensor, recorded: bool) -> Result<Tensor> {
-    let array = gradient.array();
-    if recorded || (array.layout().is_contiguous() && gradient.is_unshared()) {
-        return Ok(gradient);
-    }
-    Ok(Tensor::from(array.copy("backward")?))
+/// A leaf keeps a gradient of its own: what others hold or view (a broadcast sum, another gradient) is copied first.
+fn own(gradient: Tensor) -> Result<Tensor> {
+    if gradient.array().layout().is_contiguous() && gradient.is_unshared() { Ok(gradient) } else { ops::copy(&gradient) }
 }
 
 fn seed(output: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {

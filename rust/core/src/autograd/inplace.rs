@@ -3,6 +3,7 @@
 use crate::autograd::mode;
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::error::{Error, Result};
+use crate::ops;
 
 /// Writes `value` (broadcast, cast) into the memory of `target` on behalf of operation `op`.
 ///
@@ -30,6 +31,8 @@ pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Optio
             "recorded in-place write to memory that other tensors view; write out of place (x = x + y), or clone() first",
         ));
     }
+    // The graph must see a value of the target's own shape and dtype.
+    let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
     target.array().write(op, value.array())?;
     Ok(Some(Tensor::new(target.array().clone(), value.tracking().clone())))
 }

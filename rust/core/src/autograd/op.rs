@@ -283,8 +283,12 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
     let outputs = op.forward(&arrays)?;
     note_view(&outputs, &arrays);
     let needs = needs(inputs);
-    if needs.0 == 0 || !outputs[0].dtype().is_float() || !mode::is_recording() {
+    if !mode::is_recording() {
         return Ok(outputs.into_iter().map(Tensor::from).collect());
+    }
+    if needs.0 == 0 || !outputs[0].dtype().is_float() {
+        let tracking = cut::<O>(needs, inputs);
+        return Ok(outputs.into_iter().map(|array| Tensor::new(array, tracking.clone())).collect());
     }
     let saves = op.saves(needs);
     let saved_inputs = inputs
@@ -328,6 +332,15 @@ pub fn apply_discrete<O: Discrete>(op: O, inputs: &[&Tensor]) -> Result<SmallVec
 fn needs(inputs: &[&Tensor]) -> Needs {
     // Beyond 31 inputs (cat, stack) the last bit stands for all of the rest.
     Needs(inputs.iter().enumerate().fold(0, |bits, (i, t)| bits | u32::from(t.requires_grad()) << i.min(31)))
+}
+
+/// What an unrecorded output remembers: the operation, here or before, at which a gradient ends.
+fn cut<O: Operation>(needs: Needs, inputs: &[&Tensor]) -> Tracking {
+    if needs.0 != 0 {
+        return Tracking::Cut(O::NAME);
+    }
+    let earlier = inputs.iter().find(|t| matches!(t.tracking(), Tracking::Cut(_)));
+    earlier.map_or(Tracking::None, |t| t.tracking().clone())
 }
 
 fn note_view(outputs: &[Array], inputs: &[&Array]) {

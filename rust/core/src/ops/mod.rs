@@ -47,7 +47,7 @@ pub use norm::{group_norm, layer_norm};
 pub use pool::{Pooling, avg_pool2d, max_pool2d};
 pub use reduce::{all_of, any_of, logsumexp, mean, prod, std, sum, var};
 pub use select::{clamp, masked_fill, where_};
-pub use shape::{broadcast_to, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
+pub use shape::{broadcast_to, contiguous, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
 pub use softmax::{log_softmax, softmax};
 pub use unary::{
     abs, ceil, cos, erf, exp, expm1, floor, gelu, log, log1p, logsigmoid, reciprocal, relu, round, rsqrt, sigmoid,
