@@ -194,7 +194,11 @@ fn accumulate(leaf: &Leaf, gradient: Tensor, recorded: bool) -> Result<()> {
 
 /// A leaf keeps a gradient of its own: what others hold or view (a broadcast sum, another gradient) is copied first.
 fn own(gradient: Tensor) -> Result<Tensor> {
-    if gradient.array().layout().is_contiguous() && gradient.is_unshared() { Ok(gradient) } else { ops::copy(&gradient) }
+    if gradient.array().layout().is_contiguous() && gradient.is_unshared() {
+        Ok(gradient)
+    } else {
+        ops::copy(&gradient)
+    }
 }
 
 fn seed(output: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {

@@ -23,6 +23,11 @@ impl Operation for Where {
     const NAME: &'static str = "where";
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        if inputs[0].dtype() != DType::Bool {
+            let got = inputs[0].dtype();
+            let what = format_args!("expected a bool condition, got {got}; compare it (x != 0)");
+            return Err(Error::dtype(Self::NAME, what));
+        }
         let shape = broadcast_shapes(Self::NAME, inputs[1].shape(), inputs[2].shape())?;
         let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), &shape)?;
         let condition = inputs[0].expand(Self::NAME, &shape)?;
@@ -136,13 +141,6 @@ impl Operation for Clamp {
 /// # Errors
 /// [`Error::DType`] for a condition that is not bool, [`Error::Shape`] where the shapes do not broadcast.
 pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if condition.dtype() != DType::Bool {
-        let got = condition.dtype();
-        return Err(Error::dtype(
-            Where::NAME,
-            format_args!("expected a bool condition, got {got}; compare it (x != 0)"),
-        ));
-    }
     let dtype = a.dtype().promote(b.dtype());
     apply(Where, &[condition, &cast(a, dtype)?, &cast(b, dtype)?])
 }

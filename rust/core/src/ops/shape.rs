@@ -192,44 +192,12 @@ impl Operation for SliceScatter {
     }
 }
 
-/// A copy in memory of its own.
-#[derive(Clone, Debug)]
-pub struct Copy;
-
-impl Operation for Copy {
-    const NAME: &'static str = "clone";
-
-    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        Ok(single(inputs[0].copy(Self::NAME)?))
-    }
-
-    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        Ok(one(grad.clone()))
-    }
-
-    fn saves(&self, _: Needs) -> Saves {
-        Saves::NOTHING
-    }
-
-    fn samples() -> Vec<Sample<Self>> {
-        [&[2, 3][..], &[], &[0]].map(|shape| Sample::new(Self, [real(shape)])).into()
-    }
-}
-
-/// A contiguous copy of `x`.
-///
-/// # Errors
-/// Only for lack of memory.
-pub fn copy(x: &Tensor) -> Result<Tensor> {
-    apply(Copy, &[x])
-}
-
 /// `x` without gaps: itself where it is contiguous, otherwise a copy.
 ///
 /// # Errors
 /// Only for lack of memory.
 pub fn contiguous(x: &Tensor) -> Result<Tensor> {
-    if x.array().layout().is_contiguous() { Ok(x.clone()) } else { copy(x) }
+    if x.array().layout().is_contiguous() { Ok(x.clone()) } else { ops::copy(x) }
 }
 
 /// `x` with extents `shape`.
