@@ -250,16 +250,15 @@ fn conversions_carry_gradients_back_in_the_leafs_dtype() {
 #[test]
 fn threads_differentiate_independently() {
     let weights = leaf(&[1.0, 2.0, 3.0]);
-    let run = |k: usize| {
-        let x = leaf(&[k as f64; 3]);
+    let run = |k: u8| {
+        let x = leaf(&[f64::from(k); 3]);
         let y = total(&ops::mul(&ops::mul(&x, &x).unwrap(), &weights.detach()).unwrap());
         backward(&y, Options::default()).unwrap();
         gradient(&x)
     };
     std::thread::scope(|scope| {
         let handles: Vec<_> = (0..8).map(|k| scope.spawn(move || run(k))).collect();
-        for (k, handle) in handles.into_iter().enumerate() {
-            let k = k as f64;
+        for (k, handle) in (0..8).map(f64::from).zip(handles) {
             assert_eq!(handle.join().unwrap(), [2.0 * k, 4.0 * k, 6.0 * k]);
         }
     });

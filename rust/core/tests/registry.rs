@@ -1,6 +1,13 @@
 //! What every operation in the registry must do, on its own examples: gradients that agree with central differences
 //! in float64, first and second; the same values for any strides; an answer or an error, never a panic, for any dtype.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small numbers, made for tests"
+)]
+
 use dlcore_core::autograd::engine::{self, Options};
 use dlcore_core::ops::registry;
 use dlcore_core::ops::sample::{Domain, Example, Input};
