@@ -15,6 +15,9 @@ use crate::with_float;
 use dlcore_kernels::conv::{Conv2d as Shape, Images};
 use smallvec::smallvec;
 
+/// Above any extent that fits memory, and far from the end of the integers that steps and extents are multiplied in.
+const LIMIT: usize = 1 << 40;
+
 /// How the window of a convolution moves. Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Convolution {
@@ -49,8 +52,12 @@ impl Convolution {
             ));
         };
         let Self { stride, padding, dilation, groups } = *self;
-        if groups == 0 || stride.contains(&0) || dilation.contains(&0) {
-            return Err(Error::value(op, "stride, dilation and groups must be at least 1"));
+        let possible = |steps: [usize; 2]| steps.iter().all(|step| (1..LIMIT).contains(step));
+        if groups == 0 || !possible(stride) || !possible(dilation) {
+            return Err(Error::value(
+                op,
+                format_args!("stride, dilation and groups must be at least 1 (and below {LIMIT})"),
+            ));
         }
         if Some(c_in) != group_in.checked_mul(groups) {
             return Err(Error::shape(op, channels_message(x, w, groups)));
@@ -64,7 +71,7 @@ impl Convolution {
         for (extent, kernel, d) in [(h, kh, 0), (width, kw, 1)] {
             let padded = padding[d].checked_mul(2).and_then(|p| p.checked_add(extent));
             let reach = kernel.checked_sub(1).and_then(|k| k.checked_mul(dilation[d])).and_then(|r| r.checked_add(1));
-            if !matches!((padded, reach), (Some(padded), Some(reach)) if reach <= padded && padded < 1 << 40) {
+            if !matches!((padded, reach), (Some(padded), Some(reach)) if reach <= padded && padded < LIMIT) {
                 return Err(Error::shape(
                     op,
                     format_args!(
@@ -401,7 +408,10 @@ mod tests {
         assert!(text(&[1, 1, 2, 8], &[1, 1, 3, 3], plain).contains("does not fit into the input 2 x 8"));
         assert!(text(&[1, 2, 4, 4], &[3, 1, 3, 3], Convolution { groups: 2, ..plain }).contains("2 groups"));
         assert!(text(&[4, 4], &[3, 1, 3, 3], plain).contains("got (4, 4)"));
-        text(&[1, 1, 4, 4], &[1, 1, 3, 3], Convolution { stride: [0, 1], ..plain });
+        for stride in [[0, 1], [1, usize::MAX]] {
+            assert!(text(&[1, 1, 4, 4], &[1, 1, 3, 3], Convolution { stride, ..plain }).contains("at least 1"));
+        }
+        text(&[1, 1, 4, 4], &[1, 1, 3, 3], Convolution { padding: [usize::MAX, 0], ..plain });
         text(&[1, 1, 4, 4], &[1, 1, 0, 3], plain);
     }
 }
