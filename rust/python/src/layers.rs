@@ -5,9 +5,10 @@ use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::normalize_dim;
 use dlcore_core::ops::loss::Reduction;
-use dlcore_core::ops::pool::{Divisor, Pooling};
+use dlcore_core::ops::pool::Pooling;
 use dlcore_core::ops::{self, BatchNormOptions, conv::Convolution};
 use dlcore_core::{Error, Result, Tensor};
+use dlcore_kernels::pool::Divisor;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 

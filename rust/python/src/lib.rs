@@ -14,6 +14,7 @@ mod exchange;
 mod functional;
 mod index;
 mod layers;
+mod optim;
 mod reductions;
 mod registry;
 mod shaping;
@@ -34,6 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     shaping::register(module)?;
     layers::register(module)?;
     creation::register(module)?;
+    optim::register(module)?;
     exchange::register(module)?;
     registry::register(module)?;
     system::register(module)

@@ -382,7 +382,6 @@ macro_rules! methods {
 
 methods! {
     transpose(dim0: isize, dim1: isize) -> Out, "See ``dlcore.transpose``.", no;
-    flatten(start_dim: isize = 0, end_dim: isize = (-1)) -> Out, "See ``dlcore.flatten``.", py;
     squeeze(dim: Option<Ints> = None) -> Out, "See ``dlcore.squeeze``.", no;
     unsqueeze(dim: isize) -> Out, "See ``dlcore.unsqueeze``.", no;
     chunk(chunks: usize, dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.chunk``.", py;
@@ -405,6 +404,12 @@ impl PyTensor {
     #[pyo3(signature = (*shape))]
     fn reshape(&self, py: Python<'_>, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
         reshape(py, Arg(self.get()), Ints::from_args(shape)?)
+    }
+
+    /// See ``dlcore.flatten``.
+    #[pyo3(signature = (start_dim = 0, end_dim = -1))]
+    fn flatten(&self, py: Python<'_>, start_dim: isize, end_dim: isize) -> PyResult<Self> {
+        flatten(py, Arg(self.get()), start_dim, end_dim)
     }
 
     /// The same memory under another shape; an error where that needs a copy.
