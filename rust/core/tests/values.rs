@@ -1,6 +1,6 @@
 //! Known values where they are easy to get wrong: NaN, infinities, empty sets, integers, ties, messages.
 
-#![allow(clippy::cast_precision_loss, reason = "small numbers, made for tests")]
+#![allow(clippy::cast_precision_loss, clippy::float_cmp, reason = "numbers made for tests, exact in float64")]
 
 use dlcore_core::autograd::engine::{Options, backward};
 use dlcore_core::creation::{arange, eye, from_values, full, linspace};
