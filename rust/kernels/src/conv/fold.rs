@@ -81,7 +81,7 @@ impl<T: GemmFloat> Part<'_, T> {
             }
         }
         let (oh, ow) = self.conv.out_size();
-        let (m, k) = (self.channels.len() * self.conv.kh * self.conv.kw, gradient.taps.0.len());
+        let (m, k) = (self.channels.len() * self.conv.kh * self.conv.kw, gradient.taps.all.len());
         let at_once = (COLUMNS.min(PRODUCT / m) / ow).max(1);
         let end = self.images.end * oh;
         with_scratch(m * at_once * ow, |product: *mut T| {

@@ -217,7 +217,7 @@ impl Conv2d {
             }
         };
         let [dy, dx] = self.dilation.map(usize::cast_signed);
-        let mut taps = TapList::default();
+        let mut taps = TapList { all: Vec::with_capacity(self.taps()), period: (self.kh * self.kw).max(1) };
         for c in 0..(self.c_in / self.groups).cast_signed() {
             for i in 0..self.kh.cast_signed() {
                 for j in 0..self.kw.cast_signed() {

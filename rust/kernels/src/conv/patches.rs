@@ -35,18 +35,21 @@ impl Grid {
 }
 
 /// The elements of a window, channel after channel.
-#[derive(Default)]
-pub(super) struct TapList(pub Vec<Tap>);
+pub(super) struct TapList {
+    pub all: Vec<Tap>,
+    /// Taps of one channel.
+    pub period: usize,
+}
 
 impl TapList {
     /// One tap for each of `count` channels.
     pub fn channels<T>(count: usize, images: &Images<'_, T>) -> Self {
         let tap = |c: usize| Tap { dy: 0, dx: 0, offset: c.cast_signed() * images.strides[1] };
-        Self((0..count).map(tap).collect())
+        Self { all: (0..count).map(tap).collect(), period: 1 }
     }
 
     pub fn push(&mut self, [dy, dx]: [isize; 2], channel: isize, [row, column]: [isize; 2]) {
-        self.0.push(Tap { dy, dx, offset: channel + dy * row + dx * column });
+        self.all.push(Tap { dy, dx, offset: channel + dy * row + dx * column });
     }
 }
 
@@ -66,7 +69,7 @@ unsafe impl<T: Sync> Sync for Patches<'_, T> {}
 impl<T: GemmFloat> Patches<'_, T> {
     fn view(&self) -> View {
         let Grid { extent: [height, width], step: [_, x_step], strides: [_, column], .. } = self.grid;
-        View { height, width, x_step, step: x_step * column }
+        View { height, width, x_step, step: x_step * column, period: self.taps.period }
     }
 
     /// Cuts up to 32 windows from number `first` on into pieces of rows.
@@ -100,7 +103,7 @@ impl<T: GemmFloat> PanelSource<T> for Patches<'_, T> {
         let mut segments = [Segment::default(); 32];
         let pieces = self.segments(self.first + outer.start, outer.len(), &mut segments);
         // SAFETY: by the contract of `pack`; windows are read only inside the image.
-        unsafe { (kernels.gather)(self.src, &self.view(), &segments[..pieces], &self.taps.0[k], panel, width) }
+        unsafe { (kernels.gather)(self.src, &self.view(), &segments[..pieces], &self.taps.all[k], panel, width) }
     }
 }
 
@@ -117,7 +120,7 @@ impl<T: GemmFloat> PanelSource<T> for Unfolded<'_, T> {
         panel: *mut T,
     ) {
         let (view, mut segments) = (self.0.view(), [Segment::default(); 32]);
-        let (taps, columns) = (&self.0.taps.0[outer], kernels.cols);
+        let (taps, columns) = (&self.0.taps.all[outer], kernels.cols);
         let mut block = [T::ZERO; 32 * 32];
         for first in k.clone().step_by(columns) {
             let count = (k.end - first).min(columns);

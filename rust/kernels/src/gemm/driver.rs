@@ -88,7 +88,7 @@ impl<T: GemmFloat> Product<'_, T> {
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
         let cost = if serial { 0 } else { work / WORK_PER_NS };
         let (a_buffer, b_buffer);
-        let mut a = self.a_panels(&plan);
+        let mut a = self.a_panels();
         let mut b = self.b_panels(kernels);
         let n_padded = self.n.next_multiple_of(kernels.cols);
         if matches!(a, Panels::Own) && plan.grid.1 > 1 && self.m * self.k <= SHARED_LIMIT {
@@ -169,7 +169,7 @@ impl<T: GemmFloat> Product<'_, T> {
         (index * len).min(self.k)..((index + 1) * len).min(self.k)
     }
 
-    fn a_panels(&self, _plan: &Plan) -> Panels<T> {
+    fn a_panels(&self) -> Panels<T> {
         match self.a.in_place() {
             Some(a) if self.n <= 64 || self.m * self.k <= 4096 => Panels::InPlace(a),
             _ => Panels::Own,

@@ -200,4 +200,6 @@ macro_rules! tile_table {
         [$([Self::tile::<$rows, 1, $direct> as TileFn<_>, Self::tile::<$rows, 2, $direct>]),*]
     };
 }
+#[cfg(target_arch = "aarch64")]
+pub(crate) use for_rows;
 pub(crate) use tile_table;

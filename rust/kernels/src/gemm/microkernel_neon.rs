@@ -4,7 +4,7 @@
 #[allow(clippy::wildcard_imports, reason = "a macro body names dozens of intrinsics")]
 use std::arch::aarch64::*;
 
-use super::microkernel::{Microkernels, Tile, TileFn, Vector, tile};
+use super::microkernel::{Microkernels, Tile, TileFn, Vector, for_rows, tile};
 use super::panel::{Segment, Tap, View, copy, gather, transpose};
 
 macro_rules! neon {
@@ -16,6 +16,7 @@ macro_rules! neon {
 
         // SAFETY of every block: NEON is part of the target's baseline; the memory is valid by the contract of `Vector`.
         #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
+        #[allow(unused_unsafe, reason = "intrinsics without pointers are safe where NEON is the baseline")]
         impl Vector for $vector {
             type Elem = $elem;
             type Mask = u32;
@@ -86,22 +87,24 @@ macro_rules! neon {
             ) {
                 let whole = if step == 1 { ROWS - ROWS % $lanes } else { 0 };
                 unsafe {
-                    for first in (0..whole).step_by($lanes) {
-                        let $a = $load(a.add(first));
-                        for (v, b) in b.iter().enumerate() {
-                            let $b = b.0;
-                            $({
-                                let $acc = acc[first + $lane][v].0;
-                                acc[first + $lane][v] = Self($fma_lane);
-                            })*
+                    let mut rows = Self::zero().0;
+                    for_rows!(r in ROWS {
+                        if r < whole {
+                            if r % $lanes == 0 {
+                                rows = $load(a.add(r));
+                            }
+                            let $a = rows;
+                            for v in 0..VECS {
+                                let ($acc, $b) = (acc[r][v].0, b[v].0);
+                                acc[r][v] = Self(match r % $lanes { $($lane => $fma_lane,)* _ => $acc });
+                            }
+                        } else {
+                            let x = Self::splat(*a.offset(r.cast_signed() * step));
+                            for v in 0..VECS {
+                                acc[r][v] = x.fma(b[v], acc[r][v]);
+                            }
                         }
-                    }
-                    for (row, sums) in acc.iter_mut().enumerate().skip(whole) {
-                        let x = Self::splat(*a.offset(row.cast_signed() * step));
-                        for (sum, b) in sums.iter_mut().zip(b) {
-                            *sum = x.fma(b, *sum);
-                        }
-                    }
+                    });
                 }
             }
         }

@@ -26,6 +26,8 @@ pub(crate) struct View {
     pub x_step: isize,
     /// The same in elements of memory.
     pub step: isize,
+    /// Taps of one channel; those of the next are at the same places of the window.
+    pub period: usize,
 }
 
 /// Neighbouring panel columns that belong to one output row.
@@ -132,24 +134,34 @@ pub(crate) unsafe fn gather<V: Vector>(
         // SAFETY: passed on.
         return unsafe { gather_apart(src, view, segments, taps, panel, width) };
     }
+    // As many as a register has lanes, at most.
+    // SAFETY: the features are on.
+    let mut pieces = [(0, unsafe { V::mask(0) }); 16];
     for column in (0..width).step_by(V::LANES) {
         let meets = |s: &&Segment| s.start < column + V::LANES && s.start + s.len > column;
         let first = segments.iter().position(|s| meets(&s)).unwrap_or(segments.len());
         let count = segments[first..].iter().take_while(meets).count();
         let segments = &segments[first..first + count];
-        let mut to = panel.wrapping_add(column);
-        for tap in taps {
+        for (first, tap) in taps.iter().enumerate().take(view.period) {
             // SAFETY: by contract; a lane's bit is set only where the window is inside the image.
             unsafe {
                 let mut x = V::zero();
-                for segment in segments {
-                    let bits = (inside(view, segment, tap) >> column) & first_lanes(V::LANES);
-                    let lane0 = segment.offset + tap.offset + column.cast_signed() - segment.start.cast_signed();
-                    x = x.or(V::load_masked(src.wrapping_offset(lane0), V::mask(bits)));
+                for (piece, segment) in pieces.iter_mut().zip(segments) {
+                    let lane0 = segment.offset + column.cast_signed() - segment.start.cast_signed();
+                    let mask = V::mask((inside(view, segment, tap) >> column) & first_lanes(V::LANES));
+                    x = x.or(V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask));
+                    *piece = (lane0, mask);
                 }
-                x.store(to);
+                x.store(panel.add(first * width + column));
+                // What lies inside is the same in every channel.
+                for (row, tap) in taps.iter().enumerate().skip(first + view.period).step_by(view.period) {
+                    let mut x = V::zero();
+                    for &(lane0, mask) in &pieces[..segments.len()] {
+                        x = x.or(V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask));
+                    }
+                    x.store(panel.add(row * width + column));
+                }
             }
-            to = to.wrapping_add(width);
         }
     }
 }
