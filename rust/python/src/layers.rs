@@ -140,7 +140,8 @@ fn max_pool2d<'py>(
     ceil_mode: bool,
     return_indices: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let pooling = pooling("max_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), dilation.as_ref(), ceil_mode)?;
+    let pooling =
+        pooling("max_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), dilation.as_ref(), ceil_mode)?;
     let (values, indices) = enter(py, input.0.numel(), || ops::max_pool2d(&input.0, pooling))?;
     let values = Bound::new(py, PyTensor::from(values))?.into_any();
     if !return_indices {
@@ -187,10 +188,7 @@ fn gelu(py: Python<'_>, input: Arg, approximate: &str) -> Out {
         "none" => false,
         "tanh" => true,
         other => {
-            return Err(to_py(Error::value(
-                "gelu",
-                format_args!("approximate is \"none\" or \"tanh\", not {other:?}"),
-            )));
+            return Err(to_py(Error::value("gelu", format_args!("approximate is \"none\" or \"tanh\", not {other:?}"))));
         }
     };
     run(py, input.0.numel(), || ops::gelu(&input.0, tanh_form))
@@ -281,7 +279,9 @@ fn layer_norm(
     eps: f64,
 ) -> Out {
     let shape = normalized_shape.sizes("layer_norm")?;
-    run(py, input.0.numel(), || ops::layer_norm(&input.0, &shape, option(weight.as_ref()), option(bias.as_ref()), eps))
+    run(py, input.0.numel(), || {
+        ops::layer_norm(&input.0, &shape, option(weight.as_ref()), option(bias.as_ref()), eps)
+    })
 }
 
 /// Channels in ``num_groups`` groups, each with its positions to mean 0 and variance 1, then times ``weight`` plus
@@ -291,7 +291,14 @@ fn layer_norm(
 /// tensor([[-1.0000,  1.0000]])
 #[pyfunction]
 #[pyo3(signature = (input, num_groups, weight = None, bias = None, eps = 1e-5))]
-fn group_norm(py: Python<'_>, input: Arg, num_groups: usize, weight: Option<Arg>, bias: Option<Arg>, eps: f64) -> Out {
+fn group_norm(
+    py: Python<'_>,
+    input: Arg,
+    num_groups: usize,
+    weight: Option<Arg>,
+    bias: Option<Arg>,
+    eps: f64,
+) -> Out {
     run(py, input.0.numel(), || {
         ops::group_norm(&input.0, num_groups, option(weight.as_ref()), option(bias.as_ref()), eps)
     })
@@ -390,7 +397,14 @@ fn cross_entropy(
 /// tensor(1.)
 #[pyfunction]
 #[pyo3(signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean"))]
-fn nll_loss(py: Python<'_>, input: Arg, target: Arg, weight: Option<Arg>, ignore_index: i64, reduction: &str) -> Out {
+fn nll_loss(
+    py: Python<'_>,
+    input: Arg,
+    target: Arg,
+    weight: Option<Arg>,
+    ignore_index: i64,
+    reduction: &str,
+) -> Out {
     let reduction = self::reduction("nll_loss", reduction)?;
     run(py, input.0.numel(), || ops::nll_loss(&input.0, &target.0, option(weight.as_ref()), ignore_index, reduction))
 }
