@@ -150,7 +150,7 @@ from dlcore._core import (
 from dlcore.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 
 if TYPE_CHECKING:
-    from dlcore import data, datasets, io, nn, optim
+    from dlcore import data, datasets, io, nn, optim, train
     from dlcore.io import load, save
 
 __all__ = [
@@ -288,6 +288,7 @@ __all__ = [
     "sum",
     "tanh",
     "tensor",
+    "train",
     "transpose",
     "tril",
     "triu",
@@ -301,7 +302,7 @@ __all__ = [
     "zeros_like",
 ]
 
-_PACKAGES = frozenset({"data", "datasets", "io", "nn", "optim"})
+_PACKAGES = frozenset({"data", "datasets", "io", "nn", "optim", "train"})
 
 
 def __getattr__(name: str) -> Any:

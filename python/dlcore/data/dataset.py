@@ -54,9 +54,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
             raise ValueError("TensorDataset: give at least one tensor")
         shapes = [tuple(tensor.shape) for tensor in tensors]
         if any(not shape or shape[0] != shapes[0][0] for shape in shapes):
-            raise ValueError(
-                f"TensorDataset: first dimensions must agree, got shapes {', '.join(map(str, shapes))}"
-            )
+            raise ValueError(f"TensorDataset: first dimensions must agree, got shapes {', '.join(map(str, shapes))}")
         self.tensors = tensors
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
@@ -128,9 +126,7 @@ def random_split(
     if sum(counts) != size or any(
         count != length and length > 1 for count, length in zip(counts, lengths, strict=True)
     ):
-        raise ValueError(
-            f"random_split: lengths {list(lengths)} do not sum to 1 or to the {size} samples there are"
-        )
+        raise ValueError(f"random_split: lengths {list(lengths)} do not sum to 1 or to the {size} samples there are")
     order, parts = _core.randperm(size, generator=generator).tolist(), []
     for count in counts:
         parts.append(Subset(dataset, order[:count]))

@@ -88,9 +88,7 @@ def _read(stream: BinaryIO, limit: int) -> Tensor:
     dtype = np.dtype(_TYPES[magic[2]])
     needed = math.prod(shape) * dtype.itemsize
     if needed > limit:
-        raise _FormatError(
-            f"truncated: shape {shape} needs {needed} bytes, which a file of this size cannot hold"
-        )
+        raise _FormatError(f"truncated: shape {shape} needs {needed} bytes, which a file of this size cannot hold")
     data = bytearray()
     while len(data) <= needed and (chunk := stream.read(min(_CHUNK, needed + 1 - len(data)))):
         data += chunk
@@ -171,9 +169,7 @@ def _read_pair(folder: Path, name: str, expected: str) -> tuple[Tensor, Tensor] 
         return None
     images_path, labels_path = paths
     if images_path is None or labels_path is None:
-        raise FileNotFoundError(
-            f"{folder} holds {images_path or labels_path} without its other half; {expected}"
-        )
+        raise FileNotFoundError(f"{folder} holds {images_path or labels_path} without its other half; {expected}")
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dim() != 3 or labels.dim() != 1 or images.dtype != _core.uint8 or labels.dtype != _core.uint8:
         raise ValueError(

@@ -21,9 +21,7 @@ __all__ = ["load", "save"]
 _STRUCTURE = "dlcore.structure"
 
 
-def save(
-    obj: Module | Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[str, str] | None = None
-) -> None:
+def save(obj: Module | Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
     """Save a model's state, a state dict or a checkpoint. The file appears whole or not at all.
 
     Args:
@@ -112,9 +110,7 @@ def _encode(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
         return items if isinstance(value, list) else {"tuple": items}
     if value is None or isinstance(value, str | int | float):
         return value
-    raise TypeError(
-        f"save: {place} is of type {type(value).__name__}; tensors, numbers, strings and None can be saved"
-    )
+    raise TypeError(f"save: {place} is of type {type(value).__name__}; tensors, numbers, strings and None can be saved")
 
 
 def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -37,9 +37,7 @@ _DTYPES = {
 _SIZES = {"F64": 8, "F32": 4, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1, "F16": 2, "BF16": 2}
 
 
-def write(
-    tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Mapping[str, str] | None = None
-) -> None:
+def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors by name. The file appears whole: after a crash there is the old one or the new one.
 
     Args:
@@ -140,11 +138,7 @@ def read(path: str | PathLike[str]) -> dict[str, Tensor]:
                 array[:] = array.view(array.dtype.newbyteorder("<"))
             else:
                 half = np.frombuffer(file.read(entry.end - entry.begin), "<u2").astype("=u2")
-                wide = (
-                    (half.astype("u4") << 16).view("f4")
-                    if entry.kind == "BF16"
-                    else half.view("f2").astype("f4")
-                )
+                wide = (half.astype("u4") << 16).view("f4") if entry.kind == "BF16" else half.view("f2").astype("f4")
                 tensor = _core.from_numpy(wide.reshape(entry.shape))
             tensors[name] = tensor
     return tensors
@@ -193,9 +187,7 @@ def _parse_header(file: BinaryIO, size: int) -> _Header:
     if not text.startswith(b"{"):
         raise _FormatError("the header does not begin with '{'")
     try:
-        header = json.loads(
-            text.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
-        )
+        header = json.loads(text.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise _FormatError(f"the header is not JSON: {error}") from None
     metadata = header.pop("__metadata__", {})
@@ -205,11 +197,7 @@ def _parse_header(file: BinaryIO, size: int) -> _Header:
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.begin != end:
-            trouble = (
-                "overlaps the one before"
-                if entry.begin < end
-                else f"leaves a gap of {entry.begin - end} bytes"
-            )
+            trouble = "overlaps the one before" if entry.begin < end else f"leaves a gap of {entry.begin - end} bytes"
             raise _FormatError(f"tensor {name!r} {trouble}")
         end = entry.end
     if end != size - 8 - length:
@@ -225,9 +213,7 @@ def _entry(name: str, fields: object) -> _Entry:
     if not isinstance(kind, str) or kind not in _SIZES:
         raise _FormatError(f"tensor {name!r} has dtype {kind!r}; known: {', '.join(_SIZES)}")
     if not _sizes(shape) or not _sizes(offsets) or len(offsets) != 2:
-        raise _FormatError(
-            f"tensor {name!r}: shape and data_offsets must be lists of whole numbers below 2**63"
-        )
+        raise _FormatError(f"tensor {name!r}: shape and data_offsets must be lists of whole numbers below 2**63")
     begin, end = offsets
     needed = math.prod(shape) * _SIZES[kind]
     if end - begin != needed:

@@ -112,9 +112,7 @@ class Sequential(_Numbered):
         else:
             for number, module in enumerate(args):
                 if not isinstance(module, Module):
-                    raise TypeError(
-                        f"Sequential: argument {number} must be a Module, got {type(module).__name__}"
-                    )
+                    raise TypeError(f"Sequential: argument {number} must be a Module, got {type(module).__name__}")
                 self.register_module(str(number), module)
 
     def forward(self, input: Any) -> Any:

@@ -105,9 +105,7 @@ class Conv2d(Module):
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
-        parts = [
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        ]
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
         if self.padding not in ((0, 0), "valid"):
             parts.append(f"padding={self.padding}")
         if self.dilation != (1, 1):

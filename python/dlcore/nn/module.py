@@ -78,11 +78,7 @@ class Module:
             if not isinstance(value, kind):
                 raise TypeError(
                     f"cannot assign {type(value).__name__} to the {kind.__name__} {type(self).__name__}.{name}: "
-                    + (
-                        f"wrap it in nn.Parameter, or use {name}.copy_(...)"
-                        if kind is Parameter
-                        else "use del first"
-                    )
+                    + (f"wrap it in nn.Parameter, or use {name}.copy_(...)" if kind is Parameter else "use del first")
                 )
         object.__setattr__(self, name, value)
 
@@ -388,9 +384,7 @@ class Module:
     def __repr__(self) -> str:
         extra = self.extra_repr()
         children = [
-            f"({name}): {_indent(repr(child))}"
-            for name, child in self.__dict__.items()
-            if isinstance(child, Module)
+            f"({name}): {_indent(repr(child))}" for name, child in self.__dict__.items() if isinstance(child, Module)
         ]
         if not children:
             return f"{self._get_name()}({_indent(extra)})"

@@ -44,11 +44,7 @@ class _BatchNorm(Module):
 
     def reset_running_stats(self) -> None:
         """Forget what was tracked."""
-        if (
-            self.running_mean is not None
-            and self.running_var is not None
-            and self.num_batches_tracked is not None
-        ):
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
@@ -65,9 +61,7 @@ class _BatchNorm(Module):
         if input.dim() not in self._ranks:
             expected = " or ".join(map(str, self._ranks))
             shape = tuple(input.shape)
-            raise _core.ShapeError(
-                f"{type(self).__name__}: expected {expected} dimensions, got {len(shape)}: {shape}"
-            )
+            raise _core.ShapeError(f"{type(self).__name__}: expected {expected} dimensions, got {len(shape)}: {shape}")
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
@@ -171,9 +165,7 @@ class LayerNorm(Module):
         dtype: _core.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = (
-            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        )
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         size, affine = self.normalized_shape, elementwise_affine
         self.weight = Parameter(_core.ones(size, dtype=dtype, device=device)) if affine else None

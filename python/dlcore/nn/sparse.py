@@ -61,9 +61,7 @@ class Embedding(Module):
                 self.weight[self.padding_idx].zero_()
 
     @classmethod
-    def from_pretrained(
-        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
-    ) -> Embedding:
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
         """A layer over an existing table, (rows, size), whose memory it shares.
 
         Example:
@@ -73,9 +71,7 @@ class Embedding(Module):
             [[0.0, 0.0, 1.0]]
         """
         if embeddings.dim() != 2:
-            raise ValueError(
-                f"Embedding: expected a table of two dimensions, got shape {tuple(embeddings.shape)}"
-            )
+            raise ValueError(f"Embedding: expected a table of two dimensions, got shape {tuple(embeddings.shape)}")
         layer = cls(embeddings.shape[0], 0, padding_idx)
         layer.embedding_dim = embeddings.shape[1]
         layer.weight = Parameter(embeddings, requires_grad=not freeze)

@@ -38,9 +38,7 @@ class LRScheduler:
             if last_epoch == -1:
                 group["initial_lr"] = group["lr"]
             elif "initial_lr" not in group:
-                raise KeyError(
-                    f"group {number} has no 'initial_lr', which resuming at step {last_epoch} needs"
-                )
+                raise KeyError(f"group {number} has no 'initial_lr', which resuming at step {last_epoch} needs")
         self.optimizer = optimizer
         self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
@@ -120,9 +118,7 @@ class StepLR(LRScheduler):
         [0.5]
     """
 
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         if step_size < 1:
             raise ValueError(f"StepLR: step_size must be at least 1, got {step_size}")
         self.step_size, self.gamma = step_size, gamma
@@ -226,9 +222,7 @@ class OneCycleLR(LRScheduler):
         if not 0 <= pct_start <= 1:
             raise ValueError(f"OneCycleLR: pct_start must be in 0..1, got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(
-                f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', got {anneal_strategy!r}"
-            )
+            raise ValueError(f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', got {anneal_strategy!r}")
         groups = optimizer.param_groups
         peaks = [max_lr] * len(groups) if isinstance(max_lr, (int, float)) else list(max_lr)
         if len(peaks) != len(groups):
@@ -254,7 +248,7 @@ class OneCycleLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         """A point on the cycle."""
-        if self.last_epoch >= self.total_steps:
+        if self.last_epoch > self.total_steps:  # the loop's last call goes one step beyond the cycle
             raise ValueError(f"OneCycleLR: step {self.last_epoch} of a cycle of {self.total_steps} steps")
         start, begin = 0.0, 0
         for end, target in self.phases:

@@ -33,9 +33,7 @@ class Optimizer:
         TypeError: parameters that are not tensors.
     """
 
-    def __init__(
-        self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]
-    ) -> None:
+    def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes a list of tensors or of groups; put the tensor in a list")
         self.defaults = defaults
@@ -64,9 +62,7 @@ class Optimizer:
             if not isinstance(param, Tensor):
                 raise TypeError(f"an optimizer trains tensors, got {type(param).__name__}")
             if not param.is_leaf:
-                raise ValueError(
-                    "cannot optimize a tensor that is the result of an operation; use its detach()"
-                )
+                raise ValueError("cannot optimize a tensor that is the result of an operation; use its detach()")
         ids = {id(param) for param in params}
         if len(ids) < len(params):
             raise ValueError("a parameter is twice in one group")
@@ -117,10 +113,7 @@ class Optimizer:
             shared, not copied.
         """
         numbers = {id(param): number for number, param in enumerate(self._params())}
-        groups = [
-            {**group, "params": [numbers[id(param)] for param in group["params"]]}
-            for group in self.param_groups
-        ]
+        groups = [{**group, "params": [numbers[id(param)] for param in group["params"]]} for group in self.param_groups]
         return {
             "state": {numbers[id(param)]: dict(state) for param, state in self.state.items()},
             "param_groups": groups,
@@ -135,9 +128,7 @@ class Optimizer:
         groups = state_dict["param_groups"]
         sizes, needed = ([len(group["params"]) for group in g] for g in (groups, self.param_groups))
         if sizes != needed:
-            raise ValueError(
-                f"load_state_dict: groups of {sizes} parameters given, groups of {needed} needed"
-            )
+            raise ValueError(f"load_state_dict: groups of {sizes} parameters given, groups of {needed} needed")
         by_number = dict(zip((n for group in groups for n in group["params"]), self._params(), strict=True))
         self.state.clear()
         for number, state in state_dict["state"].items():

@@ -58,9 +58,7 @@ class SGD(Optimizer):
     ) -> None:
         at_least_zero("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError(
-                f"SGD: nesterov needs momentum > 0 and dampening = 0, got {momentum} and {dampening}"
-            )
+            raise ValueError(f"SGD: nesterov needs momentum > 0 and dampening = 0, got {momentum} and {dampening}")
         super().__init__(
             params,
             {
@@ -78,9 +76,7 @@ class SGD(Optimizer):
     def _update(self, group: dict[str, Any]) -> None:
         params, momentum = group["params"], group["momentum"]
         state = self.state
-        before = (
-            [state[param].get("momentum_buffer") for param in params] if momentum else [None] * len(params)
-        )
+        before = [state[param].get("momentum_buffer") for param in params] if momentum else [None] * len(params)
         after = sgd_step(
             params,
             before,
