@@ -118,8 +118,7 @@ def demo(folder: Path | None, epochs: int | None, seed: int, out: Path, plot: bo
     begin = time.perf_counter()
     train_set, test_set = split_digits() if folder is None else idx_folder(folder)
     dlcore.manual_seed(seed)
-    images, labels = train_set.tensors
-    height, width = images.shape[2:]
+    height, width = train_set.tensors[0].shape[2:]
     classes = 1 + max(int(part.tensors[1].max().item()) for part in (train_set, test_set))
     model: nn.Module = DigitNet() if folder is None else LeNet(height, width, classes)
     epochs = epochs or (14 if folder is None else 5)

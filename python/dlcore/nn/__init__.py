@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlcore.nn import functional, init, utils
-from dlcore.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from dlcore.nn.activation import GELU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from dlcore.nn.containers import ModuleDict, ModuleList, Sequential
 from dlcore.nn.conv import Conv2d
 from dlcore.nn.dropout import Dropout
@@ -30,7 +30,6 @@ __all__ = [
     "Identity",
     "L1Loss",
     "LayerNorm",
-    "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",

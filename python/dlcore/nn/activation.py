@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dlcore._core import Tensor, gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
+from dlcore._core import Tensor, gelu, log_softmax, relu, sigmoid, silu, softmax, tanh
 from dlcore.nn.module import Module
 
-__all__ = ["GELU", "LeakyReLU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = ["GELU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
 
 
 class ReLU(Module):
@@ -29,29 +29,6 @@ class ReLU(Module):
     def extra_repr(self) -> str:
         """What differs from the default."""
         return "inplace=True" if self.inplace else ""
-
-
-class LeakyReLU(Module):
-    """The input where positive, otherwise negative_slope times it.
-
-    Example:
-        >>> import dlcore
-        >>> from dlcore import nn
-        >>> nn.LeakyReLU(0.5)(dlcore.tensor([-1.0, 2.0])).tolist()
-        [-0.5, 2.0]
-    """
-
-    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
-        super().__init__()
-        self.negative_slope, self.inplace = negative_slope, inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Any shape, kept."""
-        return leaky_relu(input, self.negative_slope)
-
-    def extra_repr(self) -> str:
-        """The slope."""
-        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
 
 
 class GELU(Module):

@@ -325,13 +325,7 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros."""
-        parameters = list(self.parameters())
-        if set_to_none:
-            zero_grad(parameters)
-        else:
-            for parameter in parameters:
-                if parameter.grad is not None:
-                    parameter.grad.detach_().zero_()
+        zero_grad(list(self.parameters()), set_to_none)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Convert floating-point parameters and buffers to a dtype; the device can only be ``"cpu"``.

@@ -73,12 +73,7 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros."""
         for group in self.param_groups:
-            if set_to_none:
-                zero_grad(group["params"])
-            else:
-                for param in group["params"]:
-                    if param.grad is not None:
-                        param.grad.detach_().zero_()
+            zero_grad(group["params"], set_to_none)
 
     @overload
     def step(self, closure: None = None) -> None: ...

@@ -42,12 +42,12 @@ def side_by_side(pictures: Sequence[Sequence[str]], captions: Sequence[str], gap
 
 
 def confusion_table(counts: Sequence[Sequence[int]]) -> str:
-    """A confusion matrix as text; zeros are dots, so that mistakes stand out.
+    r"""A confusion matrix as text; zeros are dots, so that mistakes stand out.
 
     Example:
         >>> from dlcore.train.figures import confusion_table
         >>> print(confusion_table([[8, 1], [0, 9]]))
-        true \\ predicted
+        true \ predicted
              0 1
            0 8 1
            1 . 9

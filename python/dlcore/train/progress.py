@@ -1,4 +1,4 @@
-"""A progress bar that knows whether anyone is looking: it moves on a terminal, and writes one line per epoch elsewhere."""
+"""A progress bar: it moves on a terminal, and writes one line per epoch where nobody looks."""
 
 from __future__ import annotations
 

@@ -16,19 +16,18 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> Tensor:
-    """Scale all gradients by one factor so that their common Euclidean norm is at most `max_norm`.
+    """Scale all gradients by one factor so that their common norm is at most `max_norm`.
 
     Args:
         parameters: a tensor or tensors; those without a gradient are skipped.
         max_norm: the limit.
-        norm_type: only 2.
+        norm_type: p of the p-norm; ``math.inf`` for the largest magnitude.
         error_if_nonfinite: raise where the norm is NaN or infinite; the gradients are of no use then.
 
     Returns:
         The norm before scaling, 0-d.
 
     Raises:
-        ValueError: another norm.
         GradientError: a norm that is not finite, when asked for.
 
     Example:
@@ -41,10 +40,8 @@ def clip_grad_norm_(
         >>> [round(g, 4) for g in w.grad.tolist()]
         [0.6, 0.8]
     """
-    if norm_type != 2:
-        raise ValueError(f"clip_grad_norm_: only norm_type=2 is supported, got {norm_type}")
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    norm = clip_grad_norm(parameters, max_norm)
+    norm = clip_grad_norm(parameters, max_norm, norm_type)
     if error_if_nonfinite and not math.isfinite(norm.item()):
         raise GradientError(f"clip_grad_norm_: the norm of the gradients is {norm.item()}")
     return norm
