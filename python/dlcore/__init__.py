@@ -9,8 +9,6 @@ Importing this costs milliseconds: numpy and the parts that are packages of thei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from dlcore import autograd
 from dlcore._core import (
     DTypeError,
@@ -149,7 +147,10 @@ from dlcore._core import (
 )
 from dlcore.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 
+TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this import
 if TYPE_CHECKING:
+    from typing import Any
+
     from dlcore import data, datasets, io, nn, optim, train
     from dlcore.io import load, save
 

@@ -1,41 +1,45 @@
 """Switching the recording of gradients off and on, and gradients without ``.grad``.
 
 The engine is in Rust; here are only Python's ways in. The switches keep to two calls of the core and no
-``contextlib``, because small models enter them in every step.
+``contextlib``, because small models enter them in every step. `typing` stays out of `import dlcore`, of which it would be the larger part.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from dlcore import _core
 from dlcore._core import Tensor, is_grad_enabled
 
 __all__ = ["enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, ParamSpec, TypeVar, overload
+
+    _P = ParamSpec("_P")
+    _R = TypeVar("_R")
+
 _switch = _core._set_grad_enabled
 
 _SUSPENDS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR of `inspect`
 
 
-class _Recorded(Generic[_P, _R]):
+class _Recorded:
     """A function that runs with recording switched off or on."""
 
-    def __init__(self, function: Callable[_P, _R], mode: bool) -> None:
+    def __init__(self, function: Callable[..., Any], mode: bool) -> None:
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & _SUSPENDS:
             raise TypeError(
                 f"{function.__qualname__} is a generator or coroutine, whose body runs after the decorator "
                 "is done: use `with` inside it"
             )
+        from functools import update_wrapper
+
         update_wrapper(self, function)
         self._function, self._mode = function, mode
 
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         previous = _switch(self._mode)
         try:
             return self._function(*args, **kwargs)
@@ -74,11 +78,14 @@ class no_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
 
     __slots__ = ()
 
-    @overload
-    def __new__(cls) -> no_grad: ...
-    @overload
-    def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
-    def __new__(cls, function: Callable[_P, _R] | None = None) -> no_grad | Callable[_P, _R]:
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(cls) -> no_grad: ...
+        @overload
+        def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A switch, or `function` with recording switched."""
         return object.__new__(cls) if function is None else _Recorded(function, mode=False)
 
@@ -104,11 +111,14 @@ class enable_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
 
     __slots__ = ()
 
-    @overload
-    def __new__(cls) -> enable_grad: ...
-    @overload
-    def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
-    def __new__(cls, function: Callable[_P, _R] | None = None) -> enable_grad | Callable[_P, _R]:
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(cls) -> enable_grad: ...
+        @overload
+        def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A switch, or `function` with recording switched."""
         return object.__new__(cls) if function is None else _Recorded(function, mode=True)
 

@@ -57,7 +57,7 @@ def fit(
         >>> from dlcore import data, nn, optim, train
         >>> dlcore.manual_seed(0)
         >>> x = dlcore.randn(64, 2)
-        >>> loader = data.DataLoader(data.TensorDataset(x, (x[:, 0] > x[:, 1]).long()), batch_size=16)
+        >>> loader = data.DataLoader(data.TensorDataset(x, (x[:, 0] > x[:, 1]).to(dlcore.int64)), batch_size=16)
         >>> model = nn.Linear(2, 2)
         >>> steps = list(train.fit(model, loader, optim.SGD(model.parameters(), lr=1.0), epochs=5))
         >>> len(steps), steps[-1].loss < steps[0].loss
