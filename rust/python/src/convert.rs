@@ -111,7 +111,10 @@ pub fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
         return Ok(Some(Scalar::Float(object.extract()?)));
     }
     // numpy's scalars are 0-d: they have `item`; anything with a length is not a number.
-    if object.hasattr("shape")? && object.getattr("shape")?.len().is_ok_and(|rank| rank == 0) && object.hasattr("item")? {
+    if object.hasattr("shape")?
+        && object.getattr("shape")?.len().is_ok_and(|rank| rank == 0)
+        && object.hasattr("item")?
+    {
         let item = object.call_method0("item")?;
         return if item.is(object) { Ok(None) } else { scalar(&item) };
     }
@@ -129,7 +132,9 @@ impl<'py> FromPyObject<'_, 'py> for Number {
         if let Ok(tensor) = object.cast::<PyTensor>() {
             return Ok(Self(tensor.get().get().array().item().map_err(to_py)?));
         }
-        scalar(&object)?.map(Self).ok_or_else(|| PyTypeError::new_err(format!("expected a number, got {}", kind(&object))))
+        scalar(&object)?
+            .map(Self)
+            .ok_or_else(|| PyTypeError::new_err(format!("expected a number, got {}", kind(&object))))
     }
 }
 
@@ -148,15 +153,16 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
         if let Ok(value) = object.extract::<isize>() {
             return Ok(Self(SmallVec::from_slice(&[value])));
         }
-        let sequence = object
-            .cast::<PySequence>()
-            .map_err(|_| PyTypeError::new_err(format!("expected an int or a sequence of ints, got {}", kind(&object))))?;
+        let sequence = object.cast::<PySequence>().map_err(|_| {
+            PyTypeError::new_err(format!("expected an int or a sequence of ints, got {}", kind(&object)))
+        })?;
         let mut out = SmallVec::new();
         for item in sequence.try_iter()? {
             let item = item?;
-            out.push(item.extract().map_err(|_| {
-                PyTypeError::new_err(format!("expected a sequence of ints, found {}", kind(&item)))
-            })?);
+            out.push(
+                item.extract()
+                    .map_err(|_| PyTypeError::new_err(format!("expected a sequence of ints, found {}", kind(&item))))?,
+            );
         }
         Ok(Self(out))
     }
@@ -176,7 +182,8 @@ impl Ints {
         self.0
             .iter()
             .map(|&n| {
-                usize::try_from(n).map_err(|_| PyValueError::new_err(format!("{op}: sizes must not be negative, got {n}")))
+                usize::try_from(n)
+                    .map_err(|_| PyValueError::new_err(format!("{op}: sizes must not be negative, got {n}")))
             })
             .collect()
     }

@@ -88,7 +88,10 @@ fn from_nested(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         }
         first = first.get_item(0)?;
     }
-    let array_like = first.hasattr("__array__")? && !first.hasattr("dtype").is_ok_and(|has| has && first.getattr("shape").and_then(|s| s.len()).is_ok_and(|n| n == 0));
+    let array_like = first.hasattr("__array__")?
+        && !first
+            .hasattr("dtype")
+            .is_ok_and(|has| has && first.getattr("shape").and_then(|s| s.len()).is_ok_and(|n| n == 0));
     if found.values.is_empty() && array_like && !found.shape.contains(&0) {
         return stack_arrays(data);
     }
@@ -119,7 +122,10 @@ impl Nested {
                 self.values.push(value);
                 return Ok(());
             }
-            return Err(DTypeError::new_err(format!("tensor: expected numbers in the list, found {}", data.get_type().name()?)));
+            return Err(DTypeError::new_err(format!(
+                "tensor: expected numbers in the list, found {}",
+                data.get_type().name()?
+            )));
         }
         let want = self.shape.get(depth).copied();
         let have = if list { Some(data.len()?) } else { None };
@@ -127,7 +133,8 @@ impl Nested {
             let show = |n: Option<usize>| n.map_or_else(|| "a number".to_owned(), |n| format!("a list of {n}"));
             return Err(PyValueError::new_err(format!(
                 "tensor: the nested lists are ragged: at depth {depth} expected {}, found {}",
-                show(want), show(have)
+                show(want),
+                show(have)
             )));
         }
         for item in data.try_iter()? {

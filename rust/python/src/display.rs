@@ -67,7 +67,9 @@ impl Shown {
         let shape = picked.shape().to_vec();
         let flat = picked.array().contiguous("repr")?;
         let mut texts = match flat.dtype() {
-            DType::Bool => flat.elements::<u8>().iter().map(|&x| if x != 0 { "True" } else { "False" }.into()).collect(),
+            DType::Bool => {
+                flat.elements::<u8>().iter().map(|&x| if x != 0 { "True" } else { "False" }.into()).collect()
+            }
             DType::U8 => flat.elements::<u8>().iter().map(ToString::to_string).collect(),
             DType::I32 => flat.elements::<i32>().iter().map(ToString::to_string).collect(),
             DType::I64 => flat.elements::<i64>().iter().map(ToString::to_string).collect(),
@@ -86,7 +88,8 @@ fn floats(values: &[f64]) -> Vec<String> {
     let finite = || values.iter().map(|x| x.abs()).filter(|x| x.is_finite() && *x > 0.0);
     let (low, high) = finite().fold((f64::INFINITY, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
     let whole = values.iter().all(|x| !x.is_finite() || x.fract() == 0.0);
-    let exponent = high > 1e8 || (!whole && (low < 1e-4 || high / low > 1000.0) && high > 0.0 && (low < 1e-4 || high >= 1e5));
+    let exponent =
+        high > 1e8 || (!whole && (low < 1e-4 || high / low > 1000.0) && high > 0.0 && (low < 1e-4 || high >= 1e5));
     let form = |x: f64| {
         if x.is_nan() {
             "nan".into()

@@ -9,7 +9,12 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-create_exception!(dlcore, ShapeError, PyValueError, "Shapes that do not fit; the message names them and the operation.");
+create_exception!(
+    dlcore,
+    ShapeError,
+    PyValueError,
+    "Shapes that do not fit; the message names them and the operation."
+);
 create_exception!(dlcore, DTypeError, PyTypeError, "A dtype that an operation does not take.");
 create_exception!(dlcore, GradientError, PyRuntimeError, "A gradient that cannot be computed.");
 
@@ -71,9 +76,7 @@ pub fn to_py(error: Error) -> PyErr {
         Error::Index(text) => PyIndexError::new_err(text),
         Error::Value(text) => PyValueError::new_err(text),
         Error::Memory(text) => PyMemoryError::new_err(text),
-        Error::Interrupted => {
-            PENDING.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err("interrupted"))
-        }
+        Error::Interrupted => PENDING.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err("interrupted")),
     }
 }
 

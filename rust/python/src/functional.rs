@@ -378,7 +378,10 @@ operators! {
 fn truths(op: &str, a: &Tensor, b: &Tensor, logic: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
     match [a, b].into_iter().find(|t| t.dtype() != DType::Bool) {
         None => logic(a, b),
-        Some(t) => Err(Error::dtype(op, format_args!("expected bool tensors, got {}; compare first, as in (x > 0) & (x < 1)", t.dtype()))),
+        Some(t) => Err(Error::dtype(
+            op,
+            format_args!("expected bool tensors, got {}; compare first, as in (x > 0) & (x < 1)", t.dtype()),
+        )),
     }
 }
 

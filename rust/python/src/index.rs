@@ -106,9 +106,13 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
             Item::Int(at) => {
                 let extent = view.shape()[dim];
                 let from_end = if *at < 0 { at.checked_add_unsigned(extent) } else { Some(*at) };
-                let start = from_end.and_then(|at| usize::try_from(at).ok()).filter(|&at| at < extent).ok_or_else(|| {
-                    Error::index("index", format_args!("index {at} is out of range for dimension {dim} of size {extent}"))
-                })?;
+                let start =
+                    from_end.and_then(|at| usize::try_from(at).ok()).filter(|&at| at < extent).ok_or_else(|| {
+                        Error::index(
+                            "index",
+                            format_args!("index {at} is out of range for dimension {dim} of size {extent}"),
+                        )
+                    })?;
                 let one = ops::slice(&view, dim, start, 1, 1)?;
                 let mut shape = Dims::from_slice(one.shape());
                 shape.remove(dim);
@@ -189,7 +193,8 @@ impl PyTensor {
                 let positions = positions(x.shape())?;
                 let (view, advanced) = resolve(&positions, &items)?;
                 let at = if advanced.is_empty() { view } else { ops::index(&view, &advanced)? };
-                let values = ops::reshape(&ops::broadcast_to(&squeezed(&value, at.rank())?, at.shape())?, &[at.numel()])?;
+                let values =
+                    ops::reshape(&ops::broadcast_to(&squeezed(&value, at.rank())?, at.shape())?, &[at.numel()])?;
                 let flat = ops::reshape(&x, &[x.numel()])?;
                 let written = ops::index_put(&flat, &[Some(ops::reshape(&at, &[at.numel()])?)], &values, false)?;
                 ops::reshape(&written, x.shape())
@@ -246,5 +251,9 @@ fn positions(shape: &[usize]) -> Result<Tensor> {
 /// `value` without leading dimensions of extent 1 beyond `rank`, which assignment ignores.
 fn squeezed(value: &Tensor, rank: usize) -> Result<Tensor> {
     let extra = value.rank().saturating_sub(rank);
-    if value.shape()[..extra].iter().all(|&n| n == 1) { ops::reshape(value, &value.shape()[extra..].to_vec()) } else { Ok(value.clone()) }
+    if value.shape()[..extra].iter().all(|&n| n == 1) {
+        ops::reshape(value, &value.shape()[extra..].to_vec())
+    } else {
+        Ok(value.clone())
+    }
 }

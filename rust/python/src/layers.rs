@@ -140,8 +140,7 @@ fn max_pool2d<'py>(
     ceil_mode: bool,
     return_indices: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let pooling =
-        pooling("max_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), dilation.as_ref(), ceil_mode)?;
+    let pooling = pooling("max_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), dilation.as_ref(), ceil_mode)?;
     let (values, indices) = enter(py, input.0.numel(), || ops::max_pool2d(&input.0, pooling))?;
     let values = Bound::new(py, PyTensor::from(values))?.into_any();
     if !return_indices {
@@ -188,10 +187,23 @@ fn gelu(py: Python<'_>, input: Arg, approximate: &str) -> Out {
         "none" => false,
         "tanh" => true,
         other => {
-            return Err(to_py(Error::value("gelu", format_args!("approximate is \"none\" or \"tanh\", not {other:?}"))));
+            return Err(to_py(Error::value(
+                "gelu",
+                format_args!("approximate is \"none\" or \"tanh\", not {other:?}"),
+            )));
         }
     };
     run(py, input.0.numel(), || ops::gelu(&input.0, tanh_form))
+}
+
+/// Each element above zero as it is, below zero times ``negative_slope``.
+///
+/// >>> dlcore.nn.functional.leaky_relu(dlcore.tensor([-1.0, 2.0]), 0.5)
+/// tensor([-0.5000,  2.0000])
+#[pyfunction]
+#[pyo3(signature = (input, negative_slope = 0.01))]
+fn leaky_relu(py: Python<'_>, input: Arg, negative_slope: f64) -> Out {
+    run(py, input.0.numel(), || ops::leaky_relu(&input.0, negative_slope))
 }
 
 macro_rules! along {
@@ -279,9 +291,7 @@ fn layer_norm(
     eps: f64,
 ) -> Out {
     let shape = normalized_shape.sizes("layer_norm")?;
-    run(py, input.0.numel(), || {
-        ops::layer_norm(&input.0, &shape, option(weight.as_ref()), option(bias.as_ref()), eps)
-    })
+    run(py, input.0.numel(), || ops::layer_norm(&input.0, &shape, option(weight.as_ref()), option(bias.as_ref()), eps))
 }
 
 /// Channels in ``num_groups`` groups, each with its positions to mean 0 and variance 1, then times ``weight`` plus
@@ -291,14 +301,7 @@ fn layer_norm(
 /// tensor([[-1.0000,  1.0000]])
 #[pyfunction]
 #[pyo3(signature = (input, num_groups, weight = None, bias = None, eps = 1e-5))]
-fn group_norm(
-    py: Python<'_>,
-    input: Arg,
-    num_groups: usize,
-    weight: Option<Arg>,
-    bias: Option<Arg>,
-    eps: f64,
-) -> Out {
+fn group_norm(py: Python<'_>, input: Arg, num_groups: usize, weight: Option<Arg>, bias: Option<Arg>, eps: f64) -> Out {
     run(py, input.0.numel(), || {
         ops::group_norm(&input.0, num_groups, option(weight.as_ref()), option(bias.as_ref()), eps)
     })
@@ -397,14 +400,7 @@ fn cross_entropy(
 /// tensor(1.)
 #[pyfunction]
 #[pyo3(signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean"))]
-fn nll_loss(
-    py: Python<'_>,
-    input: Arg,
-    target: Arg,
-    weight: Option<Arg>,
-    ignore_index: i64,
-    reduction: &str,
-) -> Out {
+fn nll_loss(py: Python<'_>, input: Arg, target: Arg, weight: Option<Arg>, ignore_index: i64, reduction: &str) -> Out {
     let reduction = self::reduction("nll_loss", reduction)?;
     run(py, input.0.numel(), || ops::nll_loss(&input.0, &target.0, option(weight.as_ref()), ignore_index, reduction))
 }
@@ -484,7 +480,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(linear conv2d max_pool2d avg_pool2d gelu softmax log_softmax softplus logsigmoid dropout layer_norm group_norm
+    add!(linear conv2d max_pool2d avg_pool2d gelu leaky_relu softmax log_softmax softplus logsigmoid dropout layer_norm group_norm
          batch_norm embedding one_hot cross_entropy nll_loss mse_loss l1_loss huber_loss smooth_l1_loss
          binary_cross_entropy_with_logits);
     Ok(())

@@ -59,7 +59,9 @@ fn expand_to(x: &Tensor, sizes: &Ints) -> Result<Tensor> {
         .map(|(i, &n)| match usize::try_from(n) {
             Ok(n) => Ok(n),
             Err(_) if n == -1 && i >= lead => Ok(x.shape()[i - lead]),
-            Err(_) => Err(Error::shape("expand", format_args!("size {n} for dimension {i}: only existing ones may be -1"))),
+            Err(_) => {
+                Err(Error::shape("expand", format_args!("size {n} for dimension {i}: only existing ones may be -1")))
+            }
         })
         .collect::<Result<Dims>>()?;
     ops::broadcast_to(x, &shape)
@@ -196,7 +198,10 @@ fn split<'py>(
     };
     let total: usize = lengths.iter().sum();
     if total != extent {
-        return Err(to_py(Error::value("split", format_args!("pieces of {total} entries for a dimension of size {extent}"))));
+        return Err(to_py(Error::value(
+            "split",
+            format_args!("pieces of {total} entries for a dimension of size {extent}"),
+        )));
     }
     PyTuple::new(py, pieces(&tensor.0, &lengths, dim)?)
 }
@@ -245,9 +250,14 @@ fn narrow(input: Arg, dim: isize, start: isize, length: usize) -> Out {
     let at = dim_of("narrow", &x, dim)?;
     let extent = x.shape()[at];
     let from = if start < 0 { start.checked_add_unsigned(extent) } else { Some(start) };
-    let from = from.and_then(|from| usize::try_from(from).ok()).filter(|from| from.checked_add(length).is_some_and(|end| end <= extent));
+    let from = from
+        .and_then(|from| usize::try_from(from).ok())
+        .filter(|from| from.checked_add(length).is_some_and(|end| end <= extent));
     let from = from.ok_or_else(|| {
-        to_py(Error::index("narrow", format_args!("{length} entries from {start} leave dimension {at} of size {extent}")))
+        to_py(Error::index(
+            "narrow",
+            format_args!("{length} entries from {start} leave dimension {at} of size {extent}"),
+        ))
     })?;
     view(|| ops::slice(&x, at, from, 1, length))
 }
@@ -291,7 +301,8 @@ fn triu(py: Python<'_>, input: Arg, diagonal: i64) -> Out {
 #[pyo3(name = "where")]
 fn where_(py: Python<'_>, condition: Arg, input: Operand, other: Operand) -> Out {
     let (a, b) = Operand::pair(input, other)?;
-    enter(py, condition.0.numel().max(a.numel()).max(b.numel()), || ops::where_(&condition.0, &a, &b)).map(PyTensor::from)
+    enter(py, condition.0.numel().max(a.numel()).max(b.numel()), || ops::where_(&condition.0, &a, &b))
+        .map(PyTensor::from)
 }
 
 /// Each element held between ``min`` and ``max``; either may be missing.
@@ -340,7 +351,8 @@ fn gather(py: Python<'_>, input: Arg, dim: isize, index: Arg) -> Out {
 /// tensor([2., 0., 1.])
 #[pyfunction]
 fn scatter_add(py: Python<'_>, input: Arg, dim: isize, index: Arg, src: Arg) -> Out {
-    enter(py, input.0.numel().max(src.0.numel()), || ops::scatter_add(&input.0, dim, &index.0, &src.0)).map(PyTensor::from)
+    enter(py, input.0.numel().max(src.0.numel()), || ops::scatter_add(&input.0, dim, &index.0, &src.0))
+        .map(PyTensor::from)
 }
 
 /// The entries that ``index`` (int64, one dimension) names along ``dim``.
@@ -418,7 +430,10 @@ impl PyTensor {
         let (x, shape) = (self.get(), Ints::from_args(shape)?);
         let out = guarded(|| ops::shape::reshape_inferred(&x, &shape.0))?;
         if x.numel() > 0 && !out.array().shares_storage(x.array()) {
-            return Err(to_py(Error::value("view", "the layout needs a copy for this shape; use reshape() or contiguous()")));
+            return Err(to_py(Error::value(
+                "view",
+                "the layout needs a copy for this shape; use reshape() or contiguous()",
+            )));
         }
         Ok(out.into())
     }
@@ -466,7 +481,10 @@ impl PyTensor {
         match x.rank() {
             0 | 1 => Ok(x.into()),
             2 => view(|| ops::transpose(&x, 0, 1)),
-            rank => Err(to_py(Error::shape("t", format_args!("expects at most 2 dimensions, got {rank}; use mT or transpose")))),
+            rank => Err(to_py(Error::shape(
+                "t",
+                format_args!("expects at most 2 dimensions, got {rank}; use mT or transpose"),
+            ))),
         }
     }
 

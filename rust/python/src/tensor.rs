@@ -2,8 +2,8 @@
 //! `operators`, everything that is also a function is in `functional` and `reductions`, indexing in `index`.
 
 use crate::convert::{Arg, DTypeArg, Ints, PyDType};
-use crate::enter::{enter, guarded, to_py};
 use crate::display;
+use crate::enter::{enter, guarded, to_py};
 use dlcore_core::autograd::engine::{self, Options};
 use dlcore_core::autograd::inplace::assign;
 use dlcore_core::autograd::mode;
@@ -213,7 +213,10 @@ impl PyTensor {
                 "grad",
                 format_args!(
                     "a {} gradient of shape {:?} for a {} tensor of shape {:?}",
-                    grad.dtype(), grad.shape(), tensor.dtype(), tensor.shape()
+                    grad.dtype(),
+                    grad.shape(),
+                    tensor.dtype(),
+                    tensor.shape()
                 ),
             )));
         }
@@ -392,10 +395,7 @@ impl PyTensor {
         if tensor.numel() != 1 {
             return Err(to_py(Error::value(
                 "bool",
-                format_args!(
-                    "a tensor of {} elements is neither true nor false; use .any() or .all()",
-                    tensor.numel()
-                ),
+                format_args!("a tensor of {} elements is neither true nor false; use .any() or .all()", tensor.numel()),
             )));
         }
         Ok(tensor.array().item().map_err(to_py)?.to_f64() != 0.0)
@@ -430,7 +430,10 @@ impl PyTensor {
         }
         let tensor = slf.get().get();
         if !tensor.is_leaf() {
-            return Err(to_py(Error::gradient("deepcopy", "only leaves can be copied deeply; detach() the result first")));
+            return Err(to_py(Error::gradient(
+                "deepcopy",
+                "only leaves can be copied deeply; detach() the result first",
+            )));
         }
         let copy = enter(py, tensor.numel(), || tensor.array().copy("deepcopy"))?;
         let copy = rebuild(py, &slf.get_type(), copy, tensor.requires_grad())?;
@@ -451,7 +454,13 @@ impl PyTensor {
         let size = array.dtype().size();
         let start = array.layout().offset * size;
         let bytes = &array.storage().buffer().as_slice::<u8>()[start..start + array.numel() * size];
-        let state = (slf.get_type(), pyo3::types::PyBytes::new(py, bytes), PyDType(array.dtype()), array.shape().to_vec(), tensor.requires_grad());
+        let state = (
+            slf.get_type(),
+            pyo3::types::PyBytes::new(py, bytes),
+            PyDType(array.dtype()),
+            array.shape().to_vec(),
+            tensor.requires_grad(),
+        );
         Ok((py.import("dlcore._core")?.getattr("_unpickle")?, state.into_pyobject(py)?))
     }
 }
@@ -550,9 +559,10 @@ fn autograd_grad(
     let seeds = match grad_outputs {
         None => vec![None; outputs.len()],
         Some(value) if value.extract::<Arg>().is_ok() => vec![Some(value.extract::<Arg>()?.0)],
-        Some(value) => {
-            value.try_iter()?.map(|item| Ok(item?.extract::<Option<Arg>>()?.map(|arg| arg.0))).collect::<PyResult<_>>()?
-        }
+        Some(value) => value
+            .try_iter()?
+            .map(|item| Ok(item?.extract::<Option<Arg>>()?.map(|arg| arg.0)))
+            .collect::<PyResult<_>>()?,
     };
     let options = Options { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
     let found = enter(py, usize::MAX, move || {

@@ -50,8 +50,8 @@ pub use select::{clamp, masked_fill, where_};
 pub use shape::{broadcast_to, contiguous, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
 pub use softmax::{log_softmax, softmax};
 pub use unary::{
-    abs, ceil, cos, erf, exp, expm1, floor, gelu, log, log1p, logsigmoid, reciprocal, relu, round, rsqrt, sigmoid,
-    sign, silu, sin, softplus, sqrt, square, tanh, trunc,
+    abs, ceil, cos, erf, exp, expm1, floor, gelu, leaky_relu, log, log1p, logsigmoid, reciprocal, relu, round, rsqrt,
+    sigmoid, sign, silu, sin, softplus, sqrt, square, tanh, trunc,
 };
 
 use sample::{Entry, differentiable, discrete};

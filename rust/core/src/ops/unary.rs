@@ -280,6 +280,15 @@ fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor> {
     add(&s, &mul(&mul(x, &slope)?, &sub(&s, &square(&s)?)?)?)
 }
 
+/// `x` above zero, `slope * x` elsewhere.
+///
+/// # Errors
+/// [`Error::DType`](crate::Error::DType) for bool.
+pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
+    let zero = scalar(Scalar::Float(0.0), x.dtype())?;
+    where_(&le(x, &zero)?, &scale(x, slope)?, x)
+}
+
 /// Gaussian error linear unit of `x`; approximated by tanh if `tanh_form`.
 ///
 /// # Errors

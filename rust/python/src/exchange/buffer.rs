@@ -45,7 +45,9 @@ impl PyTensor {
         unsafe { (*view).obj = ptr::null_mut() };
         let tensor = slf.get().get();
         if tensor.requires_grad() {
-            return Err(PyBufferError::new_err("a tensor that requires a gradient does not lend its memory; detach() it"));
+            return Err(PyBufferError::new_err(
+                "a tensor that requires a gradient does not lend its memory; detach() it",
+            ));
         }
         let array = tensor.array();
         let layout = array.layout();
@@ -76,7 +78,11 @@ impl PyTensor {
             } else {
                 ptr::null_mut()
             };
-            (*view).shape = if flags & ffi::PyBUF_ND == ffi::PyBUF_ND { exported.shape.as_ptr().cast_mut() } else { ptr::null_mut() };
+            (*view).shape = if flags & ffi::PyBUF_ND == ffi::PyBUF_ND {
+                exported.shape.as_ptr().cast_mut()
+            } else {
+                ptr::null_mut()
+            };
             (*view).strides = if wants_strides { exported.strides.as_ptr().cast_mut() } else { ptr::null_mut() };
             (*view).suboffsets = ptr::null_mut();
             (*view).internal = Box::into_raw(exported).cast();
@@ -142,7 +148,9 @@ pub fn from_buffer<'py>(op: &str, object: &Bound<'py, PyAny>, writable: bool) ->
     let flags = ffi::PyBUF_FORMAT | ffi::PyBUF_STRIDES;
     // Asked for writing first, so that in-place operations reach the owner; an owner that refuses lends to read only.
     // SAFETY: `view` is a valid Py_buffer to fill.
-    let mut status = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, flags | if writable { ffi::PyBUF_WRITABLE } else { 0 }) };
+    let mut status = unsafe {
+        ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, flags | if writable { ffi::PyBUF_WRITABLE } else { 0 })
+    };
     let read_only = status != 0 || !writable;
     if status != 0 {
         let _ = PyErr::take(py);
@@ -182,13 +190,13 @@ impl Lent {
         let itemsize = usize::try_from(view.itemsize).unwrap_or(0).max(1);
         let dtype = self.dtype(op, itemsize)?;
         // SAFETY: the owner filled `shape` and `strides` with `ndim` entries each, as the flags asked.
-        let (shape, byte_strides) = unsafe {
-            (entries(view.shape, rank), entries(view.strides, rank))
-        };
+        let (shape, byte_strides) = unsafe { (entries(view.shape, rank), entries(view.strides, rank)) };
         let shape: Dims = shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
         let whole = byte_strides.iter().all(|&stride| stride % itemsize.cast_signed() == 0);
         if !whole || (view.buf as usize) % itemsize != 0 {
-            return Err(PyValueError::new_err(format!("{op}: the memory is not aligned to its elements; copy it first")));
+            return Err(PyValueError::new_err(format!(
+                "{op}: the memory is not aligned to its elements; copy it first"
+            )));
         }
         let strides: Strides = byte_strides.iter().map(|&stride| stride / itemsize.cast_signed()).collect();
         let window = Window::of(&shape, &strides);
@@ -223,7 +231,9 @@ impl Lent {
             let what = match code {
                 "O" => "an object array; convert its elements to one number type first".to_owned(),
                 "e" => "float16; convert it with .astype('float32')".to_owned(),
-                _ if code.ends_with('s') || code.ends_with('w') => "an array of strings; map them to numbers first".to_owned(),
+                _ if code.ends_with('s') || code.ends_with('w') => {
+                    "an array of strings; map them to numbers first".to_owned()
+                }
                 _ => format!("elements of format {format:?} ({itemsize} bytes), which dlcore has no dtype for"),
             };
             to_py(Error::dtype(op, format_args!("got {what}")))
@@ -252,10 +262,9 @@ unsafe fn entries<'a>(start: *const ffi::Py_ssize_t, len: usize) -> &'a [ffi::Py
 fn from_numpy(ndarray: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
     match from_buffer("from_numpy", ndarray, true)? {
         Some(tensor) => Ok(tensor.into()),
-        None => Err(PyTypeError::new_err(format!(
-            "from_numpy: expected a numpy array, got {}",
-            ndarray.get_type().name()?
-        ))),
+        None => {
+            Err(PyTypeError::new_err(format!("from_numpy: expected a numpy array, got {}", ndarray.get_type().name()?)))
+        }
     }
 }
 
@@ -269,24 +278,30 @@ fn from_numpy(ndarray: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
 #[pyo3(signature = (buffer, *, dtype, count = -1, offset = 0))]
 fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: DTypeArg, count: isize, offset: usize) -> PyResult<PyTensor> {
     let op = "frombuffer";
-    let bytes = buffer.py().import("builtins")?.getattr("memoryview")?.call1((buffer,))?.call_method1("cast", ("B",))?;
+    let bytes =
+        buffer.py().import("builtins")?.getattr("memoryview")?.call1((buffer,))?.call_method1("cast", ("B",))?;
     let tensor = from_buffer(op, &bytes, true)?.ok_or_else(|| PyTypeError::new_err("frombuffer: no buffer"))?;
     let (array, size) = (tensor.array(), dtype.0.size());
     let available = array.numel().checked_sub(offset).ok_or_else(|| {
-        PyValueError::new_err(format!("frombuffer: offset {offset} is beyond the {} bytes of the buffer", array.numel()))
+        PyValueError::new_err(format!(
+            "frombuffer: offset {offset} is beyond the {} bytes of the buffer",
+            array.numel()
+        ))
     })?;
     let count = match usize::try_from(count) {
         Ok(count) => count,
         Err(_) if available % size == 0 => available / size,
         Err(_) => {
             return Err(PyValueError::new_err(format!(
-                "frombuffer: {available} bytes are no whole number of {} elements", dtype.0
+                "frombuffer: {available} bytes are no whole number of {} elements",
+                dtype.0
             )));
         }
     };
     if count.checked_mul(size).is_none_or(|bytes| bytes > available) {
         return Err(PyValueError::new_err(format!(
-            "frombuffer: {count} elements of {} do not fit into {available} bytes", dtype.0
+            "frombuffer: {count} elements of {} do not fit into {available} bytes",
+            dtype.0
         )));
     }
     let start = array.storage().buffer().as_ptr() as usize + array.layout().offset + offset;

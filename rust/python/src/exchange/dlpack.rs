@@ -84,7 +84,17 @@ fn type_of(dtype: DType) -> DLDataType {
         DType::I32 | DType::I64 => INT,
         DType::F32 | DType::F64 => FLOAT,
     };
-    DLDataType { code, bits: if dtype.size() == 8 { 64 } else if dtype.size() == 4 { 32 } else { 8 }, lanes: 1 }
+    DLDataType {
+        code,
+        bits: if dtype.size() == 8 {
+            64
+        } else if dtype.size() == 4 {
+            32
+        } else {
+            8
+        },
+        lanes: 1,
+    }
 }
 
 /// What an exported structure holds: the tensor, and the arrays that it points to.
@@ -155,7 +165,8 @@ fn export(py: Python<'_>, tensor: Tensor, versioned: bool, copied: bool) -> PyRe
     let (pointer, name): (*mut c_void, &CStr) = if versioned {
         let flags = if read_only { FLAG_READ_ONLY } else { 0 } | if copied { FLAG_COPIED } else { 0 };
         let version = DLPackVersion { major: 1, minor: 1 };
-        let managed = DLManagedTensorVersioned { version, manager_ctx, deleter: Some(delete_versioned), flags, dl_tensor };
+        let managed =
+            DLManagedTensorVersioned { version, manager_ctx, deleter: Some(delete_versioned), flags, dl_tensor };
         (Box::into_raw(Box::new(managed)).cast(), VERSIONED)
     } else {
         let managed = DLManagedTensor { dl_tensor, manager_ctx, deleter: Some(delete_legacy) };
@@ -253,7 +264,8 @@ fn consume(capsule: &Bound<'_, PyAny>) -> PyResult<Managed> {
             let managed = ffi::PyCapsule_GetPointer(pointer, VERSIONED.as_ptr()).cast::<DLManagedTensorVersioned>();
             if (*managed).version.major > 1 {
                 return Err(PyBufferError::new_err(format!(
-                    "from_dlpack: DLPack version {} is newer than this library", (*managed).version.major
+                    "from_dlpack: DLPack version {} is newer than this library",
+                    (*managed).version.major
                 )));
             }
             ffi::PyCapsule_SetName(pointer, VERSIONED_USED.as_ptr());
