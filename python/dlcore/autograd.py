@@ -1,7 +1,8 @@
 """Switching the recording of gradients off and on, and gradients without ``.grad``.
 
 The engine is in Rust; here are only Python's ways in. The switches keep to two calls of the core and no
-``contextlib``, because small models enter them in every step. `typing` stays out of `import dlcore`, of which it would be the larger part.
+``contextlib``, because small models enter them in every step. Nothing here loads `typing`, which would be the larger
+part of ``import dlcore``.
 """
 
 from __future__ import annotations
