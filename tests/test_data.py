@@ -1,0 +1,185 @@
+"""Loading: every sample once, the same order for any number of workers, errors and early ends without a hang."""
+
+import itertools
+import threading
+import time
+from collections import namedtuple
+
+import dlcore
+import numpy as np
+import pytest
+from dlcore.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    TensorDataset,
+    default_collate,
+    random_split,
+)
+
+
+class Squares(Dataset):
+    def __init__(self, size, delay=0.0):
+        self.size, self.delay = size, delay
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, index):
+        if index == 13:
+            raise LookupError("sample 13 is broken")
+        time.sleep(self.delay * (index % 3))
+        return dlcore.tensor([float(index)]), index * index
+
+
+def tensors(size=10):
+    return TensorDataset(dlcore.arange(size).reshape(size, 1) * dlcore.ones(1, 3), dlcore.arange(size))
+
+
+def order(loader):
+    return [batch[1].tolist() for batch in loader]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_order_and_sizes(workers):
+    loader = DataLoader(tensors(), batch_size=4, num_workers=workers)
+    assert order(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert len(loader) == 3
+    assert order(DataLoader(tensors(), batch_size=4, drop_last=True, num_workers=workers))[-1] == [4, 5, 6, 7]
+    images, labels = next(iter(loader))
+    assert images.shape == (4, 3)
+    assert labels.dtype == dlcore.int64
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 5])
+def test_shuffling_depends_on_the_seed_alone(workers):
+    loader = DataLoader(tensors(50), batch_size=7, shuffle=True, num_workers=workers, seed=3)
+    first, second = order(loader), order(loader)
+    assert first != second
+    for epoch in (first, second):
+        assert sorted(itertools.chain(*epoch)) == list(range(50))
+    again = DataLoader(tensors(50), batch_size=7, shuffle=True, generator=dlcore.Generator(3))
+    assert [order(again), order(again)] == [first, second]
+
+
+def test_without_a_seed_manual_seed_decides():
+    loader = DataLoader(tensors(50), batch_size=50, shuffle=True)
+    epochs = []
+    for _ in range(2):
+        dlcore.manual_seed(5)
+        epochs.append(order(loader))
+    assert epochs[0] == epochs[1] != order(loader)
+
+
+def test_slow_samples_do_not_overtake():
+    loader = DataLoader(Squares(12, delay=0.002), batch_size=1, num_workers=4)
+    assert [labels.item() for _, labels in loader] == [n * n for n in range(12)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_errors_of_samples_reach_the_caller(workers):
+    loader = DataLoader(Squares(20), batch_size=2, num_workers=workers)
+    batches = iter(loader)
+    assert [next(batches)[1].tolist()[0] for _ in range(6)] == [0, 4, 16, 36, 64, 100]
+    with pytest.raises(LookupError, match="sample 13 is broken"):
+        next(batches)
+
+
+def test_an_early_end_leaves_no_threads():
+    loader = DataLoader(Squares(12, delay=0.005), num_workers=3)
+    for _ in loader:
+        break
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("dlcore-loader") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_prefetching_is_bounded():
+    class Counting(Squares):
+        asked = 0
+
+        def __getitem__(self, index):
+            self.asked += 1
+            return super().__getitem__(index % 10)
+
+    dataset = Counting(1_000)
+    batches = iter(DataLoader(dataset, num_workers=2, prefetch_factor=3))
+    next(batches)
+    time.sleep(0.1)
+    assert dataset.asked <= 8
+    batches.close()
+
+
+def test_batches_of_tensor_datasets_do_not_alias_them():
+    dataset = tensors()
+    for images, _ in DataLoader(dataset, batch_size=4):
+        images.zero_()
+    assert dataset.tensors[0].sum().item() == 3 * 45
+
+
+def test_subsets_read_through():
+    subset = Subset(Subset(tensors(), [9, 7, 5, 3]), [3, 0])
+    assert [subset[number][1].item() for number in range(len(subset))] == [3, 9]
+    assert order(DataLoader(subset, batch_size=5)) == [[3, 9]]
+    assert order(DataLoader(Subset(Squares(9), [2, 4]), batch_size=2)) == [[4, 16]]
+
+
+def test_random_split():
+    parts = random_split(tensors(11), [0.5, 0.3, 0.2], dlcore.Generator(1))
+    assert [len(part) for part in parts] == [6, 3, 2]
+    assert sorted(itertools.chain(*(part.indices for part in parts))) == list(range(11))
+    assert [p.indices for p in random_split(tensors(11), [0.5, 0.3, 0.2], dlcore.Generator(1))] == [
+        p.indices for p in parts
+    ]
+    assert [len(part) for part in random_split(tensors(3), [1, 2])] == [1, 2]
+    for lengths in ([4, 4], [0.5, 0.1], [-1, 11], []):
+        with pytest.raises(ValueError, match="random_split"):
+            random_split(tensors(), lengths)
+
+
+def test_any_sequence_is_a_dataset():
+    assert [batch.tolist() for batch in DataLoader([1, 2, 3], batch_size=2)] == [[1, 2], [3]]
+    assert list(DataLoader(["a", "b"], batch_size=2)) == [["a", "b"]]
+    assert list(DataLoader([], batch_size=2)) == []
+    assert list(DataLoader([3, 1], batch_size=2, collate_fn=sorted)) == [[1, 3]]
+
+
+def test_samplers():
+    assert order(DataLoader(tensors(), batch_size=2, sampler=[4, 2, 0])) == [[4, 2], [0]]
+    assert len(BatchSampler(SequentialSampler(range(7)), 3, drop_last=True)) == 2
+    assert sorted(RandomSampler(range(7))) == list(range(7))
+
+
+def test_collate():
+    point = namedtuple("point", "x y")
+    batch = default_collate([{"p": point(1, 2.5), "s": "a", "b": True}, {"p": point(3, 4.5), "s": "b", "b": False}])
+    assert batch["p"].x.tolist() == [1, 3]
+    assert batch["p"].y.dtype == dlcore.float64
+    assert batch["s"] == ["a", "b"]
+    assert batch["b"].dtype == dlcore.bool
+    arrays = default_collate([np.ones((2, 3), np.float32)] * 4)
+    assert arrays.shape == (4, 2, 3)
+    with pytest.raises(ValueError, match=r"samples of one length, got lengths \[1, 2\]"):
+        default_collate([[1], [1, 2]])
+    with pytest.raises(dlcore.ShapeError):
+        default_collate([dlcore.zeros(2), dlcore.zeros(3)])
+
+
+def test_what_a_loader_refuses():
+    for settings, message in [
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size"),
+        ({"num_workers": -1}, "num_workers"),
+        ({"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor"),
+        ({"shuffle": True, "sampler": [1]}, "shuffle must be False"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            DataLoader(tensors(), **settings)
+    with pytest.raises(ValueError, match=r"first dimensions must agree, got shapes \(2,\), \(3,\)"):
+        TensorDataset(dlcore.zeros(2), dlcore.zeros(3))
+    with pytest.raises(ValueError, match="at least one tensor"):
+        TensorDataset()

@@ -1,0 +1,283 @@
+"""Optimizers against formulas in float64, schedules against known rates, resuming against a run without a break."""
+
+import math
+
+import dlcore
+import numpy as np
+import pytest
+from dlcore import nn, optim
+from dlcore.optim import lr_scheduler
+
+STEPS = 7
+SHAPES = [(5, 3), (7,), (), (2, 3, 4), (0, 3)]
+
+
+def gradients(seed):
+    random = np.random.default_rng(seed)
+    return [[random.standard_normal(shape) * (1 + step) for shape in SHAPES] for step in range(STEPS)]
+
+
+def start():
+    random = np.random.default_rng(99)
+    return [random.standard_normal(shape) for shape in SHAPES]
+
+
+def run(make, dtype):
+    """Parameters after some steps with given gradients."""
+    params = [nn.Parameter(dlcore.tensor(value.tolist(), dtype=dtype).reshape(value.shape)) for value in start()]
+    optimizer = make(params)
+    for step in gradients(1):
+        optimizer.zero_grad()
+        total = dlcore.zeros((), dtype=dtype)
+        for param, gradient in zip(params, step, strict=True):
+            total = total + (param * dlcore.tensor(gradient.tolist(), dtype=dtype).reshape(gradient.shape)).sum()
+        total.backward()
+        optimizer.step()
+    return [param.detach().numpy() for param in params]
+
+
+def sgd(w, g, state, t, lr=1e-3, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
+    g = (-g if maximize else g) + weight_decay * w
+    if momentum:
+        state["v"] = g if t == 1 else momentum * state["v"] + (1 - dampening) * g
+        g = g + momentum * state["v"] if nesterov else state["v"]
+    return w - lr * g
+
+
+def adam(
+    w,
+    g,
+    state,
+    t,
+    lr=1e-3,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0.0,
+    amsgrad=False,
+    maximize=False,
+    decoupled=False,
+):
+    g = -g if maximize else g
+    if decoupled:
+        w = w * (1 - lr * weight_decay)
+    else:
+        g = g + weight_decay * w
+    state["m"] = betas[0] * state.get("m", 0) + (1 - betas[0]) * g
+    state["s"] = betas[1] * state.get("s", 0) + (1 - betas[1]) * g * g
+    state["top"] = np.maximum(state.get("top", 0), state["s"]) if amsgrad else state["s"]
+    root = np.sqrt(state["top"] / (1 - betas[1] ** t))
+    return w - lr * (state["m"] / (1 - betas[0] ** t)) / (root + eps)
+
+
+def adamw(w, g, state, t, weight_decay=1e-2, **settings):
+    return adam(w, g, state, t, weight_decay=weight_decay, decoupled=True, **settings)
+
+
+CASES = [
+    (optim.SGD, sgd, {"lr": 0.1}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "dampening": 0.5, "weight_decay": 0.1}),
+    (optim.SGD, sgd, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "maximize": True}),
+    (optim.Adam, adam, {"lr": 0.1}),
+    (optim.Adam, adam, {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-3, "weight_decay": 0.1}),
+    (optim.Adam, adam, {"lr": 0.1, "amsgrad": True, "maximize": True}),
+    (optim.AdamW, adamw, {"lr": 0.1}),
+    (optim.AdamW, adamw, {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True}),
+]
+
+
+@pytest.mark.parametrize(("kind", "formula", "settings"), CASES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_steps_follow_the_formula(kind, formula, settings, dtype):
+    found = run(lambda params: kind(params, **settings), getattr(dlcore, dtype))
+    expected, states = start(), [{} for _ in SHAPES]
+    for t, step in enumerate(gradients(1), 1):
+        expected = [formula(w, g, state, t, **settings) for w, g, state in zip(expected, step, states, strict=True)]
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12 if dtype == "float64" else 2e-5, atol=1e-6)
+
+
+def quadratic(param):
+    return ((param - 3) ** 2).sum()
+
+
+@pytest.mark.parametrize(("kind", "_formula", "settings"), CASES)
+def test_a_loaded_state_goes_on_as_if_nothing_had_happened(kind, _formula, settings):
+    def steps(param, optimizer, count):
+        for _ in range(count):
+            optimizer.zero_grad()
+            quadratic(param).backward()
+            optimizer.step()
+
+    whole = nn.Parameter(dlcore.ones(4))
+    optimizer = kind([whole], **settings)
+    steps(whole, optimizer, 3)
+    half = nn.Parameter(whole.detach().clone())
+    resumed = kind([half], lr=77.0)
+    resumed.load_state_dict(optimizer.state_dict())
+    steps(whole, optimizer, 3)
+    steps(half, resumed, 3)
+    assert dlcore.equal(whole, half)
+
+
+def test_layout_of_the_state_dict_is_pytorchs():
+    params = [nn.Parameter(dlcore.ones(2)), nn.Parameter(dlcore.ones(3))]
+    optimizer = optim.Adam([{"params": params[:1]}, {"params": params[1:], "lr": 0.5}], lr=0.25)
+    sum(quadratic(param) for param in params).backward()
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert [group["params"] for group in state["param_groups"]] == [[0], [1]]
+    assert [group["lr"] for group in state["param_groups"]] == [0.25, 0.5]
+    assert sorted(state["state"][1]) == ["exp_avg", "exp_avg_sq", "step"]
+    assert state["state"][1]["step"] == 1
+    momentum = optim.SGD(params, lr=0.1, momentum=0.5)
+    momentum.step()
+    assert list(momentum.state_dict()["state"][0]) == ["momentum_buffer"]
+
+
+def test_parameters_without_gradient_wait():
+    used, unused = nn.Parameter(dlcore.ones(1)), nn.Parameter(dlcore.ones(1))
+    for kind in (optim.Adam, lambda p: optim.SGD(p, momentum=0.9)):
+        optimizer = kind([used, unused])
+        quadratic(used).backward()
+        optimizer.step()
+        assert unused.item() == 1
+        assert unused not in [param for param, state in optimizer.state.items() if state and param is unused]
+        optimizer.zero_grad()
+    adam_optimizer = optim.Adam([used, unused], lr=0.1)
+    for loss in (quadratic(used), quadratic(used) + quadratic(unused)):
+        adam_optimizer.zero_grad()
+        loss.backward()
+        adam_optimizer.step()
+    steps = [state["step"] for state in adam_optimizer.state_dict()["state"].values()]
+    assert steps == [2, 1]
+    assert unused.item() == pytest.approx(1.1)
+
+
+def test_zero_grad_and_closure():
+    param = nn.Parameter(dlcore.ones(1))
+    optimizer = optim.SGD([param], lr=0.5)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = quadratic(param)
+        loss.backward()
+        return loss
+
+    with dlcore.no_grad():
+        assert optimizer.step(closure).item() == 4
+    assert param.item() == 3
+    optimizer.zero_grad(set_to_none=False)
+    assert param.grad.tolist() == [0]
+    optimizer.zero_grad()
+    assert param.grad is None
+
+
+def test_groups_that_cannot_be():
+    param = nn.Parameter(dlcore.ones(1))
+    for params, error, message in [
+        ([], ValueError, "empty parameter list"),
+        (param, TypeError, "put the tensor in a list"),
+        ([3], TypeError, "trains tensors, got int"),
+        ([param, param], ValueError, "twice in one group"),
+        ([{"params": [param]}, {"params": param}], ValueError, "in more than one group"),
+        ([param * 2], ValueError, "result of an operation"),
+        ([{"params": {param}}], TypeError, "not a set"),
+    ]:
+        with pytest.raises(error, match=message):
+            optim.SGD(params)
+    for kind, settings, message in [
+        (optim.SGD, {"lr": -1}, "SGD: lr must be at least 0, got -1"),
+        (optim.SGD, {"lr": math.nan}, "got nan"),
+        (optim.SGD, {"nesterov": True}, "nesterov needs momentum"),
+        (optim.Adam, {"betas": (1.0, 0.9)}, r"Adam: beta1 must be in \[0, 1\), got 1.0"),
+        (optim.AdamW, {"weight_decay": -1}, "AdamW: weight_decay"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            kind([param], **settings)
+    optimizer = optim.SGD([param])
+    with pytest.raises(ValueError, match=r"groups of \[2\] parameters given, groups of \[1\] needed"):
+        optimizer.load_state_dict(optim.SGD([nn.Parameter(dlcore.ones(1)) for _ in range(2)]).state_dict())
+
+
+def rates(make, steps, lr=1.0):
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=lr, momentum=0.9)
+    scheduler = make(optimizer)
+    found = [optimizer.param_groups[0]["lr"]]
+    for _ in range(steps):
+        optimizer.step()
+        scheduler.step()
+        assert scheduler.get_last_lr() == [optimizer.param_groups[0]["lr"]]
+        found.append(optimizer.param_groups[0]["lr"])
+    return found
+
+
+def test_known_rates():
+    assert rates(lambda o: lr_scheduler.StepLR(o, 2, 0.5), 5) == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert rates(lambda o: lr_scheduler.LambdaLR(o, lambda n: 1 / (n + 1)), 3, 2.0) == [2, 1, 2 / 3, 0.5]
+    cosine = rates(lambda o: lr_scheduler.CosineAnnealingLR(o, 4, 0.2), 8)
+    assert cosine == pytest.approx([1, 0.8828427, 0.6, 0.3171573, 0.2, 0.3171573, 0.6, 0.8828427, 1])
+    # as PyTorch 2.13 gives them
+    one = rates(lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=10), 9)
+    assert one == pytest.approx(
+        [0.04, 0.52, 1, 0.9504846, 0.8117456, 0.6112620, 0.3887420, 0.1882584, 0.0495194, 4e-6], rel=1e-5
+    )
+    three = rates(
+        lambda o: lr_scheduler.OneCycleLR(
+            o, 1.0, epochs=2, steps_per_epoch=5, anneal_strategy="linear", three_phase=True
+        ),
+        9,
+    )
+    assert three == pytest.approx(
+        [0.04, 0.52, 1, 0.52, 0.04, 0.0320008, 0.0240016, 0.0160024, 0.0080032, 4e-6], rel=1e-5
+    )
+
+
+def test_one_cycle_moves_momentum_the_other_way():
+    for kind, momentum in ((optim.SGD, "momentum"), (optim.Adam, "betas")):
+        settings = {"momentum": 0.9} if kind is optim.SGD else {}
+        optimizer = kind([nn.Parameter(dlcore.ones(1))], lr=1, **settings)
+        scheduler = lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=10)
+        found = []
+        for _ in range(10):
+            value = optimizer.param_groups[0][momentum]
+            found.append(value[0] if kind is optim.Adam else value)
+            optimizer.step()
+            scheduler.step()
+        assert found[0] == pytest.approx(0.95)
+        assert min(found) == found[2] == pytest.approx(0.85)
+        assert found[-1] == pytest.approx(0.95)
+        with pytest.raises(ValueError, match="step 11 of a cycle of 10"):
+            scheduler.step()
+
+
+def test_schedules_resume():
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
+    scheduler = lr_scheduler.StepLR(optimizer, 2, 0.5)
+    for _ in range(3):
+        scheduler.step()
+    twin_optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
+    twin = lr_scheduler.StepLR(twin_optimizer, 9)
+    twin_optimizer.load_state_dict(optimizer.state_dict())
+    twin.load_state_dict(scheduler.state_dict())
+    scheduler.step()
+    twin.step()
+    assert twin.get_last_lr() == scheduler.get_last_lr() == [0.25]
+    with pytest.raises(KeyError, match="initial_lr"):
+        lr_scheduler.StepLR(optim.SGD([nn.Parameter(dlcore.ones(1))]), 2, last_epoch=3)
+
+
+def test_schedules_that_cannot_be():
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
+    for make, message in [
+        (lambda: lr_scheduler.StepLR(optimizer, 0), "step_size"),
+        (lambda: lr_scheduler.CosineAnnealingLR(optimizer, 0), "T_max"),
+        (lambda: lr_scheduler.OneCycleLR(optimizer, 1.0), "total_steps"),
+        (lambda: lr_scheduler.OneCycleLR(optimizer, 1.0, 10, pct_start=2), "pct_start"),
+        (lambda: lr_scheduler.OneCycleLR(optimizer, 1.0, 10, anneal_strategy="cubic"), "anneal_strategy"),
+        (lambda: lr_scheduler.LambdaLR(optimizer, [abs, abs]), "2 functions for 1 groups"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make()
+    with pytest.raises(TypeError, match="takes an Optimizer"):
+        lr_scheduler.StepLR(nn.Linear(1, 1), 1)
