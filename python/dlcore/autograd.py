@@ -15,7 +15,7 @@ __all__ = ["enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, ParamSpec, TypeVar, overload
+    from typing import Any, ParamSpec, TypeVar
 
     _P = ParamSpec("_P")
     _R = TypeVar("_R")
@@ -79,13 +79,6 @@ class no_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
 
     __slots__ = ()
 
-    if TYPE_CHECKING:
-
-        @overload
-        def __new__(cls) -> no_grad: ...
-        @overload
-        def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
-
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A switch, or `function` with recording switched."""
         return object.__new__(cls) if function is None else _Recorded(function, mode=False)
@@ -111,13 +104,6 @@ class enable_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
     """
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __new__(cls) -> enable_grad: ...
-        @overload
-        def __new__(cls, function: Callable[_P, _R]) -> Callable[_P, _R]: ...
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A switch, or `function` with recording switched."""

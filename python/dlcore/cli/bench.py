@@ -98,8 +98,9 @@ def _cases() -> Iterator[_Case]:
 
 
 def _softmax(rows: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
-    powers = np.exp(rows - rows.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    powers: np.ndarray[Any, Any] = np.exp(rows - rows.max(1, keepdims=True))
+    powers /= powers.sum(1, keepdims=True)
+    return powers
 
 
 def _convolution(

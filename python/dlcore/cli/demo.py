@@ -37,6 +37,7 @@ class DigitNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(1, 32, 3, padding=1)
         self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(0.25)
         self.fc1 = nn.Linear(64 * 4 * 4, 64)
         self.fc2 = nn.Linear(64, 10)
@@ -44,9 +45,10 @@ class DigitNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, 1, 8, 8) to logits (N, 10)."""
         x = nn.functional.relu(self.conv1(x))
-        x = nn.functional.max_pool2d(nn.functional.relu(self.conv2(x)), 2)
+        x = self.pool(nn.functional.relu(self.conv2(x)))
         x = nn.functional.relu(self.fc1(self.dropout(x.flatten(1))))
-        return self.fc2(x)
+        logits: Tensor = self.fc2(x)
+        return logits
 
 
 class LeNet(nn.Module):
@@ -74,16 +76,18 @@ class LeNet(nn.Module):
         rows, columns = (((size - 4) // 2 - 4) // 2 for size in (height, width))
         self.conv1 = nn.Conv2d(1, 32, 5)
         self.conv2 = nn.Conv2d(32, 64, 5)
+        self.pool = nn.MaxPool2d(2)
         self.fc1 = nn.Linear(64 * rows * columns, 128)
         self.dropout = nn.Dropout(0.25)
         self.fc2 = nn.Linear(128, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, 1, height, width) to logits (N, classes)."""
-        x = nn.functional.max_pool2d(nn.functional.relu(self.conv1(x)), 2)
-        x = nn.functional.max_pool2d(nn.functional.relu(self.conv2(x)), 2)
+        x = self.pool(nn.functional.relu(self.conv1(x)))
+        x = self.pool(nn.functional.relu(self.conv2(x)))
         x = self.dropout(nn.functional.relu(self.fc1(x.flatten(1))))
-        return self.fc2(x)
+        logits: Tensor = self.fc2(x)
+        return logits
 
 
 def split_digits() -> Split:

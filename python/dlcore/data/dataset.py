@@ -86,8 +86,10 @@ class Subset(Dataset[_Sample_co]):
 
 def gather(dataset: Dataset[Any], indices: Sequence[int]) -> list[Tensor] | None:
     """The samples as one batch, by one index operation per tensor, or None where there are no tensors."""
+    # exactly these classes: a subclass may have its own idea of a sample
     while type(dataset) is Subset:
-        dataset, indices = dataset.dataset, [dataset.indices[index] for index in indices]
+        subset = dataset
+        dataset, indices = subset.dataset, [subset.indices[index] for index in indices]
     if type(dataset) is not TensorDataset:
         return None
     index = _core.tensor(indices, dtype=_core.int64)

@@ -43,7 +43,7 @@ def save(obj: Module | Mapping[str, Any], path: str | PathLike[str], metadata: M
         >>> loaded["weight"].tolist(), loaded["epoch"]
         ([1.0, 1.0], 3)
     """
-    state = obj.state_dict() if isinstance(obj, Module) else obj
+    state: Mapping[Any, Any] = obj.state_dict() if isinstance(obj, Module) else obj
     if not isinstance(state, Mapping):
         raise TypeError(f"save: expected a module or a dict, got {type(obj).__name__}")
     metadata = dict(metadata or {})

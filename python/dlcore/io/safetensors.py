@@ -57,18 +57,9 @@ def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Ma
         [1.0, 1.0]
     """
     path = Path(path)
-    header: dict[str, Any] = {}
-    if metadata:
-        for key, text in metadata.items():
-            if not isinstance(key, str) or not isinstance(text, str):
-                raise TypeError(f"metadata must be strings by name, got {key!r}: {type(text).__name__}")
-        header["__metadata__"] = dict(metadata)
+    _check(tensors, metadata or {})
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     names = {dtype: name for name, dtype in _DTYPES.items()}
-    for name, tensor in tensors.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise TypeError(f"expected tensors by name, got {name!r}: {type(tensor).__name__}")
-        if name == "__metadata__":
-            raise ValueError("a tensor cannot be named __metadata__, which the format keeps for itself")
     # wide elements first, so that each tensor starts at a multiple of its element size
     order = sorted(tensors, key=lambda name: (-_SIZES[names[tensors[name].dtype]], name))
     end = 0
@@ -96,6 +87,17 @@ def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Ma
             draft.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _check(tensors: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> None:
+    for key, text in metadata.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"metadata must be strings by name, got {key!r}: {type(text).__name__}")
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise TypeError(f"expected tensors by name, got {name!r}: {type(tensor).__name__}")
+        if name == "__metadata__":
+            raise ValueError("a tensor cannot be named __metadata__, which the format keeps for itself")
 
 
 def _little_endian(tensor: Tensor) -> np.ndarray[Any, Any]:

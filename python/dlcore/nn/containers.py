@@ -107,8 +107,8 @@ class Sequential(_Numbered):
     def __init__(self, *args: Module | Mapping[str, Module]) -> None:
         super().__init__()
         if len(args) == 1 and isinstance(args[0], Mapping):
-            for name, module in args[0].items():
-                self.register_module(name, module)
+            for name, named in args[0].items():
+                self.register_module(name, named)
         else:
             for number, module in enumerate(args):
                 if not isinstance(module, Module):

@@ -35,5 +35,5 @@ class Parameter(Tensor):
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        return memo.setdefault(id(self), type(self)(self.data.clone(), self.requires_grad))
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Parameter:
+        return type(self)(self.data.clone(), self.requires_grad)
