@@ -9,7 +9,7 @@ from dlcore.nn.conv import Conv2d
 from dlcore.nn.dropout import Dropout
 from dlcore.nn.flatten import Flatten
 from dlcore.nn.linear import Identity, Linear
-from dlcore.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
+from dlcore.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from dlcore.nn.module import Module
 from dlcore.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from dlcore.nn.parameter import Parameter
@@ -27,6 +27,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "HuberLoss",
     "Identity",
     "L1Loss",
     "LayerNorm",
@@ -43,6 +44,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Tanh",
     "functional",

@@ -9,13 +9,15 @@ from dlcore._core import (
     Tensor,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    huber_loss,
     l1_loss,
     mse_loss,
     nll_loss,
+    smooth_l1_loss,
 )
 from dlcore.nn.module import Module
 
-__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
+__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
 
 
 class _Loss(Module):
@@ -125,6 +127,48 @@ class L1Loss(_Loss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two tensors of one shape."""
         return l1_loss(input, target, reduction=self.reduction)
+
+
+class HuberLoss(_Loss):
+    """Half the square of the difference up to `delta`, and linear beyond (Huber, 1964).
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.HuberLoss(reduction="none")(dlcore.tensor([1.0, 4.0]), dlcore.zeros(2)).tolist()
+        [0.5, 3.5]
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not delta > 0:
+            raise ValueError(f"HuberLoss: delta must be positive, got {delta}")
+        self.delta = delta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two tensors of one shape."""
+        return huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class SmoothL1Loss(_Loss):
+    """`HuberLoss` divided by its threshold, here `beta`; `L1Loss` where that is 0 (Girshick, 2015).
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.SmoothL1Loss(reduction="none", beta=2.0)(dlcore.tensor([1.0, 4.0]), dlcore.zeros(2)).tolist()
+        [0.25, 3.0]
+    """
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not beta >= 0:
+            raise ValueError(f"SmoothL1Loss: beta must be at least 0, got {beta}")
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two tensors of one shape."""
+        return smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
 class BCEWithLogitsLoss(_Loss):

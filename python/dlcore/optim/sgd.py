@@ -76,7 +76,7 @@ class SGD(Optimizer):
     def _update(self, group: dict[str, Any]) -> None:
         params, momentum = group["params"], group["momentum"]
         state = self.state
-        before = [state[param].get("momentum_buffer") for param in params] if momentum else [None] * len(params)
+        before = [state[param].get("momentum_buffer") for param in params] if momentum else []
         after = sgd_step(
             params,
             before,
