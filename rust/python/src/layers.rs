@@ -363,7 +363,7 @@ fn embedding(py: Python<'_>, input: Arg, weight: Arg, padding_idx: Option<isize>
 /// tensor([[1, 0, 0],
 ///         [0, 0, 1]])
 #[pyfunction]
-#[pyo3(signature = (tensor, num_classes = -1))]
+#[pyo3(signature = (tensor, num_classes = -1), text_signature = "(tensor, num_classes=-1)")]
 fn one_hot(py: Python<'_>, tensor: Arg, num_classes: isize) -> Out {
     run(py, tensor.0.numel(), || ops::one_hot(&tensor.0, usize::try_from(num_classes).ok()))
 }
@@ -378,7 +378,10 @@ fn one_hot(py: Python<'_>, tensor: Arg, num_classes: isize) -> Out {
 /// >>> dlcore.nn.functional.cross_entropy(dlcore.zeros(1, 2), dlcore.tensor([1]))
 /// tensor(0.6931)
 #[pyfunction]
-#[pyo3(signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean", label_smoothing = 0.0))]
+#[pyo3(
+    signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean", label_smoothing = 0.0),
+    text_signature = "(input, target, weight=None, *, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
+)]
 fn cross_entropy(
     py: Python<'_>,
     input: Arg,
@@ -399,7 +402,10 @@ fn cross_entropy(
 /// >>> dlcore.nn.functional.nll_loss(dlcore.tensor([[-0.5, -1.0]]), dlcore.tensor([1]))
 /// tensor(1.)
 #[pyfunction]
-#[pyo3(signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean"))]
+#[pyo3(
+    signature = (input, target, weight = None, *, ignore_index = -100, reduction = "mean"),
+    text_signature = "(input, target, weight=None, *, ignore_index=-100, reduction='mean')",
+)]
 fn nll_loss(py: Python<'_>, input: Arg, target: Arg, weight: Option<Arg>, ignore_index: i64, reduction: &str) -> Out {
     let reduction = self::reduction("nll_loss", reduction)?;
     run(py, input.0.numel(), || ops::nll_loss(&input.0, &target.0, option(weight.as_ref()), ignore_index, reduction))

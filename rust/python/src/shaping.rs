@@ -120,7 +120,7 @@ fn transpose(input: Arg, dim0: isize, dim1: isize) -> Out {
 /// >>> dlcore.flatten(dlcore.zeros(2, 3, 4), 1).shape
 /// (2, 12)
 #[pyfunction]
-#[pyo3(signature = (input, start_dim = 0, end_dim = -1))]
+#[pyo3(signature = (input, start_dim = 0, end_dim = -1), text_signature = "(input, start_dim=0, end_dim=-1)")]
 fn flatten(py: Python<'_>, input: Arg, start_dim: isize, end_dim: isize) -> Out {
     enter(py, input.0.numel(), || flatten_dims(&input.0, start_dim, end_dim)).map(PyTensor::from)
 }
@@ -419,7 +419,7 @@ impl PyTensor {
     }
 
     /// See ``dlcore.flatten``.
-    #[pyo3(signature = (start_dim = 0, end_dim = -1))]
+    #[pyo3(signature = (start_dim = 0, end_dim = -1), text_signature = "($self, start_dim=0, end_dim=-1)")]
     fn flatten(&self, py: Python<'_>, start_dim: isize, end_dim: isize) -> PyResult<Self> {
         flatten(py, Arg(self.get()), start_dim, end_dim)
     }
