@@ -1,5 +1,7 @@
 //! Maps, copies and reductions over random windows (strided, negative, broadcast, empty) against plain loops.
 
+#![allow(clippy::float_cmp, reason = "exact numbers")]
+
 use std::collections::HashSet;
 
 use dlcore_kernels::copy;

@@ -258,6 +258,7 @@ impl PyDType {
         format!("dlcore.{}", self.0.name())
     }
 
+    #[allow(clippy::type_complexity, reason = "what pickle wants: a function and its arguments")]
     fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (Py<PyAny>, &'static str))> {
         let getattr = py.import("builtins")?.getattr("getattr")?.unbind();
         Ok((getattr, (py.import("dlcore._core")?.into_any().unbind(), self.0.name())))

@@ -77,7 +77,9 @@ impl Shown {
         };
         let width = texts.iter().map(String::len).max().unwrap_or(0);
         if array.rank() > 0 {
-            texts.iter_mut().for_each(|text| text.insert_str(0, &" ".repeat(width - text.len())));
+            for text in &mut texts {
+                text.insert_str(0, &" ".repeat(width - text.len()));
+            }
         }
         Ok(Self { shape, cut, texts })
     }

@@ -78,10 +78,9 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
 /// The view that the basic entries select, and the index tensors by the dimension of that view (one entry each).
 fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> {
     let consumed = |item: &Item| match item {
-        Item::Int(_) | Item::Slice { .. } => 1,
         Item::NewAxis | Item::Ellipsis => 0,
         Item::Tensor(t) if t.dtype() == DType::Bool => t.rank(),
-        Item::Tensor(_) => 1,
+        Item::Int(_) | Item::Slice { .. } | Item::Tensor(_) => 1,
     };
     let used: usize = items.iter().map(consumed).sum();
     if items.iter().filter(|item| matches!(item, Item::Ellipsis)).count() > 1 {
@@ -151,6 +150,7 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
 }
 
 /// First element and count of `start:stop:step` over `extent` elements, as Python reads a slice.
+#[allow(clippy::similar_names, reason = "the names of a slice's parts")]
 fn span(start: Option<isize>, stop: Option<isize>, step: isize, extent: usize) -> (usize, usize) {
     let n = extent.cast_signed();
     let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
@@ -252,7 +252,7 @@ fn positions(shape: &[usize]) -> Result<Tensor> {
 fn squeezed(value: &Tensor, rank: usize) -> Result<Tensor> {
     let extra = value.rank().saturating_sub(rank);
     if value.shape()[..extra].iter().all(|&n| n == 1) {
-        ops::reshape(value, &value.shape()[extra..].to_vec())
+        ops::reshape(value, &value.shape()[extra..])
     } else {
         Ok(value.clone())
     }

@@ -6,6 +6,16 @@
 //! [`index`] `x[...]`, [`display`] `repr`, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
+#![allow(
+    clippy::doc_markdown,
+    clippy::elidable_lifetime_names,
+    clippy::needless_pass_by_value,
+    clippy::too_many_arguments,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "Python shows: docstrings in its markup, `'py` by name, arguments extracted into values, its long lists of \
+              keywords, methods that take `&self` of the smallest class"
+)]
+
 mod convert;
 mod creation;
 mod display;

@@ -51,7 +51,7 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
         let outputs = task * grain..((task + 1) * grain).min(outputs);
         // SAFETY: the tasks' outputs are disjoint.
         let dst = unsafe { shared.slice(outputs.clone()) };
-        dispatch(Outputs { rows: &rows, outputs, dst });
+        dispatch(Outputs { rows: &rows, range: outputs, dst });
     });
 }
 
@@ -168,7 +168,7 @@ impl<T: Pod, F: Fold<T>> Kernel for Part<'_, T, F> {
 /// Several whole outputs.
 struct Outputs<'a, T, F: Fold<T>> {
     rows: &'a Rows<'a, T, F>,
-    outputs: Range<usize>,
+    range: Range<usize>,
     dst: &'a mut [F::Out],
 }
 
@@ -177,7 +177,7 @@ impl<T: Pod, F: Fold<T>> Kernel for Outputs<'_, T, F> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let mut scratch = [MaybeUninit::uninit(); LEAF];
-        for (d, output) in self.dst.iter_mut().zip(self.outputs) {
+        for (d, output) in self.dst.iter_mut().zip(self.range) {
             let part = self.rows.part::<S>(output, 0..self.rows.leaves, &mut scratch);
             *d = self.rows.fold.finish::<S>(part);
         }

@@ -193,7 +193,7 @@ impl Lent {
         let (shape, byte_strides) = unsafe { (entries(view.shape, rank), entries(view.strides, rank)) };
         let shape: Dims = shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
         let whole = byte_strides.iter().all(|&stride| stride % itemsize.cast_signed() == 0);
-        if !whole || (view.buf as usize) % itemsize != 0 {
+        if !whole || !(view.buf as usize).is_multiple_of(itemsize) {
             return Err(PyValueError::new_err(format!(
                 "{op}: the memory is not aligned to its elements; copy it first"
             )));
@@ -275,7 +275,7 @@ fn from_numpy(ndarray: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
 /// >>> dlcore.frombuffer(bytearray(b"\x01\x02"), dtype=dlcore.uint8)
 /// tensor([1, 2], dtype=dlcore.uint8)
 #[pyfunction]
-#[pyo3(signature = (buffer, *, dtype, count = -1, offset = 0))]
+#[pyo3(signature = (buffer, *, dtype, count = -1, offset = 0), text_signature = "(buffer, *, dtype, count=-1, offset=0)")]
 fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: DTypeArg, count: isize, offset: usize) -> PyResult<PyTensor> {
     let op = "frombuffer";
     let bytes =
@@ -305,7 +305,7 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: DTypeArg, count: isize, offset: 
         )));
     }
     let start = array.storage().buffer().as_ptr() as usize + array.layout().offset + offset;
-    if start % size != 0 {
+    if !start.is_multiple_of(size) {
         return Err(PyValueError::new_err(format!("frombuffer: offset {offset} is not aligned to {}", dtype.0)));
     }
     let storage = array.storage().clone();

@@ -105,12 +105,12 @@ struct Held {
 }
 
 impl Held {
-    fn new(tensor: Tensor) -> Box<Self> {
+    fn new(tensor: Tensor) -> Self {
         let widen = |n: isize| i64::try_from(n).unwrap_or(i64::MAX);
         let layout = tensor.array().layout();
         let shape = layout.shape.iter().map(|&n| widen(n.cast_signed())).collect();
         let strides = layout.strides.iter().map(|&n| widen(n)).collect();
-        Box::new(Self { tensor, shape, strides })
+        Self { tensor, shape, strides }
     }
 
     fn describe(&self) -> DLTensor {
@@ -159,7 +159,7 @@ unsafe extern "C" fn drop_capsule(capsule: *mut ffi::PyObject) {
 
 fn export(py: Python<'_>, tensor: Tensor, versioned: bool, copied: bool) -> PyResult<Bound<'_, PyAny>> {
     let read_only = tensor.array().storage().is_read_only();
-    let held = Held::new(tensor);
+    let held = Box::new(Held::new(tensor));
     let dl_tensor = held.describe();
     let manager_ctx = Box::into_raw(held).cast();
     let (pointer, name): (*mut c_void, &CStr) = if versioned {
@@ -315,7 +315,7 @@ fn adopt(managed: Managed) -> PyResult<Tensor> {
     };
     let start = described.data.cast::<u8>().wrapping_add(usize::try_from(described.byte_offset).unwrap_or(0));
     let size = dtype.size();
-    if start as usize % size != 0 {
+    if !(start as usize).is_multiple_of(size) {
         return Err(to_py(Error::value(op, "the memory is not aligned to its elements; copy it first")));
     }
     let window = Window::of(&shape, &strides);
