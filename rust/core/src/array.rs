@@ -61,7 +61,7 @@ impl Array {
         debug_assert_eq!(dtype.size(), size_of::<T>());
         let mut buffer = allocate(op, dtype, shape)?;
         fill(buffer.as_mut_slice())?;
-        Ok(Self::from_buffer(buffer, dtype, Layout::contiguous(shape)))
+        Ok(Self::fresh(buffer, dtype, shape))
     }
 
     /// A new array of unspecified elements, for a caller that writes every one of them.
@@ -69,7 +69,7 @@ impl Array {
     /// # Errors
     /// As [`Array::build`].
     pub fn uninit(op: &str, shape: &[usize], dtype: DType) -> Result<Self> {
-        Ok(Self::from_buffer(allocate(op, dtype, shape)?, dtype, Layout::contiguous(shape)))
+        Ok(Self::fresh(allocate(op, dtype, shape)?, dtype, shape))
     }
 
     /// Two new contiguous arrays that `fill` writes together; it must write every element of both.
@@ -84,8 +84,13 @@ impl Array {
     ) -> Result<(Self, Self)> {
         let (mut a, mut b) = (allocate(op, A::DTYPE, a_shape)?, allocate(op, B::DTYPE, b_shape)?);
         fill(a.as_mut_slice(), b.as_mut_slice())?;
-        let wrap = |buffer, dtype, shape| Self::from_buffer(buffer, dtype, Layout::contiguous(shape));
-        Ok((wrap(a, A::DTYPE, a_shape), wrap(b, B::DTYPE, b_shape)))
+        Ok((Self::fresh(a, A::DTYPE, a_shape), Self::fresh(b, B::DTYPE, b_shape)))
+    }
+
+    /// Wraps a buffer allocated for `shape`.
+    fn fresh(buffer: Buffer, dtype: DType, shape: &[usize]) -> Self {
+        debug_assert_eq!(buffer.len(), shape.iter().product::<usize>() * dtype.size());
+        Self { storage: Arc::new(Storage::new(buffer, false)), layout: Layout::contiguous(shape), dtype }
     }
 
     /// Wraps a buffer whose elements `layout` describes.
@@ -124,7 +129,7 @@ impl Array {
             fill(&mut buffer, value, dtype);
             buffer
         };
-        Ok(Self::from_buffer(buffer, dtype, Layout::contiguous(shape)))
+        Ok(Self::fresh(buffer, dtype, shape))
     }
 
     /// A new array of zeros.

@@ -5,10 +5,10 @@ use dlcore_kernels::layout::Strided;
 use smallvec::SmallVec;
 use std::fmt;
 
-/// Extents of dimensions; up to six without an allocation.
-pub type Dims = SmallVec<[usize; 6]>;
+/// Extents of dimensions; up to four, a batch of images, without an allocation.
+pub type Dims = SmallVec<[usize; 4]>;
 /// Steps of dimensions, in elements.
-pub type Strides = SmallVec<[isize; 6]>;
+pub type Strides = SmallVec<[isize; 4]>;
 
 /// The most dimensions that a tensor may have.
 pub const MAX_RANK: usize = 16;
@@ -63,13 +63,14 @@ pub fn numel(op: &str, shape: &[usize]) -> Result<usize> {
 /// Row-major strides of `shape`.
 #[must_use]
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
-    let mut strides: Strides = SmallVec::from_elem(1, shape.len());
+    let mut strides = [1isize; MAX_RANK];
+    let strides = &mut strides[..shape.len()];
     let mut step = 1isize;
     for (stride, &extent) in strides.iter_mut().zip(shape).rev() {
         *stride = step;
         step *= extent.max(1).cast_signed();
     }
-    strides
+    Strides::from_slice(strides)
 }
 
 /// The shape that `a` and `b` broadcast to.

@@ -475,6 +475,19 @@ impl PyTensor {
         split(py, Arg(self.get()), split_size, dim)
     }
 
+    /// See ``dlcore.clamp``, in place.
+    #[pyo3(signature = (min = None, max = None))]
+    fn clamp_<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        min: Option<Number>,
+        max: Option<Number>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let value = clamp(py, Arg(slf.get().get()), min, max)?.get();
+        slf.get().write("clamp_", &value)?;
+        Ok(slf)
+    }
+
     /// A matrix with rows and columns exchanged, as a view; fewer dimensions are returned as they are.
     fn t(&self) -> PyResult<Self> {
         let x = self.get();

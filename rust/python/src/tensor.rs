@@ -465,6 +465,29 @@ impl PyTensor {
     }
 }
 
+macro_rules! conversions {
+    ($($name:ident, $text:literal, $dtype:expr, $doc:literal;)*) => {
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $doc]
+                #[pyo3(name = $text)]
+                fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
+                    Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg($dtype)), None, false)
+                }
+            )*
+        }
+    };
+}
+
+conversions! {
+    as_float32, "float", DType::F32, "As float32; itself where it is so.";
+    as_float64, "double", DType::F64, "As float64; itself where it is so.";
+    as_int64, "long", DType::I64, "As int64, floats without their fraction; itself where it is so.";
+    as_int32, "int", DType::I32, "As int32, floats without their fraction; itself where it is so.";
+    as_bool, "bool", DType::Bool, "As bool, true where not zero; itself where it is so.";
+}
+
 /// A tensor of the Python class `class` over `array`.
 fn rebuild<'py>(
     py: Python<'py>,

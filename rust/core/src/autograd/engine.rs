@@ -9,8 +9,7 @@ use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::layout::Show;
 use crate::ops;
-use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// How `backward` and `grad` walk.
@@ -41,7 +40,7 @@ pub fn grad(
     inputs: &[Tensor],
     options: Options,
 ) -> Result<Vec<Option<Tensor>>> {
-    let mut wanted = Wanted { index: Map::default(), found: vec![None; inputs.len()] };
+    let mut wanted = Wanted { index: HashMap::new(), found: vec![None; inputs.len()] };
     let mut first = Vec::with_capacity(inputs.len());
     for (i, input) in inputs.iter().enumerate() {
         let edge = input.edge().ok_or_else(|| {
@@ -58,46 +57,8 @@ pub fn grad(
 
 /// Inputs whose gradients are asked for, by the key of their edge.
 struct Wanted {
-    index: Map<usize>,
+    index: HashMap<usize, usize>,
     found: Vec<Option<Tensor>>,
-}
-
-type Map<V> = HashMap<usize, V, BuildHasherDefault<AddressHasher>>;
-
-/// Addresses are already well spread; multiplying moves the entropy to the high bits that the table uses.
-#[derive(Default)]
-struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are addresses");
-    }
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (address as u64 >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
-/// A node that waits for its turn; the latest recorded goes first.
-struct Turn(Arc<Node>);
-
-impl PartialEq for Turn {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.sequence() == other.0.sequence()
-    }
-}
-impl Eq for Turn {}
-impl PartialOrd for Turn {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Turn {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.sequence().cmp(&other.0.sequence())
-    }
 }
 
 /// Walks in descending order of recording: an operation is recorded after its inputs' operations, so when a node's
@@ -109,30 +70,28 @@ fn walk(
     wanted: Option<Wanted>,
 ) -> Result<Option<Vec<Option<Tensor>>>> {
     let _recording = mode::Scope::new(options.create_graph);
-    let mut walk = Walk { turns: BinaryHeap::new(), pending: Map::default(), wanted, options };
+    let mut walk = Walk { pending: BTreeMap::new(), wanted, options };
     for (i, output) in outputs.iter().enumerate() {
         let edge = output.edge().ok_or_else(|| nothing_recorded(output))?;
         let seed = seed(output, seeds.get(i).and_then(Option::as_ref))?;
         walk.deliver(edge, seed)?;
     }
-    while let Some(Turn(node)) = walk.turns.pop() {
+    while let Some((_, (node, grad))) = walk.pending.pop_last() {
         interrupt::check()?;
-        walk.step(&node)?;
+        walk.step(&node, grad)?;
     }
     Ok(walk.wanted.map(|wanted| wanted.found))
 }
 
 struct Walk {
-    turns: BinaryHeap<Turn>,
-    /// Gradients of nodes whose turn has not come.
-    pending: Map<Tensor>,
+    /// Nodes whose turn has not come, by the order of their recording, with their gradients so far.
+    pending: BTreeMap<u64, (Arc<Node>, Tensor)>,
     wanted: Option<Wanted>,
     options: Options,
 }
 
 impl Walk {
-    fn step(&mut self, node: &Arc<Node>) -> Result<()> {
-        let Some(grad) = self.pending.remove(&(Arc::as_ptr(node) as usize)) else { return Ok(()) };
+    fn step(&mut self, node: &Arc<Node>, grad: Tensor) -> Result<()> {
         let gradients = {
             let mut saved = node.saved();
             let Some(body) = saved.as_ref() else { return Err(freed(node)) };
@@ -165,13 +124,11 @@ impl Walk {
             Edge::Leaf(leaf) if self.wanted.is_none() => accumulate(&leaf, gradient, self.options.create_graph),
             Edge::Leaf(_) => Ok(()),
             Edge::Node(node) => {
-                let sum = if let Some(earlier) = self.pending.remove(&key) {
-                    ops::add(&earlier, &gradient)?
-                } else {
-                    self.turns.push(Turn(node));
-                    gradient
+                let sum = match self.pending.remove(&node.sequence()) {
+                    Some((_, earlier)) => ops::add(&earlier, &gradient)?,
+                    None => gradient,
                 };
-                self.pending.insert(key, sum);
+                self.pending.insert(node.sequence(), (node, sum));
                 Ok(())
             }
         }
@@ -180,15 +137,13 @@ impl Walk {
 
 fn accumulate(leaf: &Leaf, gradient: Tensor, recorded: bool) -> Result<()> {
     let mut slot = leaf.lock();
-    *slot = Some(match slot.take() {
+    let sum = match slot.as_ref() {
         None => own(gradient)?,
-        Some(earlier) if recorded || earlier.requires_grad() => ops::add(&earlier, &gradient)?,
-        Some(earlier) => {
-            // In place: whoever holds `.grad` sees the sum, and no new buffer is touched.
-            ops::accumulate_into(earlier.array(), gradient.array())?;
-            earlier
-        }
-    });
+        Some(earlier) if recorded || earlier.requires_grad() => ops::add(earlier, &gradient)?,
+        // In place: whoever holds `.grad` sees the sum, and no new buffer is touched.
+        Some(earlier) => return ops::accumulate_into(earlier.array(), gradient.array()),
+    };
+    *slot = Some(sum);
     Ok(())
 }
 

@@ -15,9 +15,11 @@ use smallvec::smallvec;
 
 /// Runs the map `op` over `a` and `b`, broadcast. Both have one dtype.
 pub(crate) fn binary(name: &str, op: Binary, a: &Array, b: &Array) -> Result<Outputs> {
-    let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-    let (a, b) = (a.expand(name, &shape)?, b.expand(name, &shape)?);
-    let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), &shape, |out: &mut [T]| {
+    if a.shape() != b.shape() {
+        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
+        return binary(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
+    }
+    let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), a.shape(), |out: &mut [T]| {
         map::binary(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
         Ok(())
     }))?;
