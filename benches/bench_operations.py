@@ -1,0 +1,85 @@
+"""Single operations, dlcore against numpy: products, convolution, elementwise functions, rows, call overhead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+import dlcore
+import dlcore.nn.functional as F
+
+
+def normal(rng: np.random.Generator, *shape: int) -> Any:
+    """Normal float32 numbers as a numpy array and, over the same memory, a tensor."""
+    array = rng.standard_normal(shape, dtype=np.float32)
+    return array, dlcore.from_numpy(array)
+
+
+@pytest.mark.parametrize("n", [32, 128, 512, 1000, 2048])
+@pytest.mark.benchmark(group="matmul n x n")
+def test_matmul(n: int, rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = f"matmul {n}x{n}x{n}"
+    (a, ta), (b, tb) = normal(rng, n, n), normal(rng, n, n)
+    race(numpy=lambda: a @ b, dlcore=lambda: ta @ tb, atol=1e-3)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(64, 784, 128), (1024, 784, 128), (1, 4096, 4096)])
+def test_matmul_oblong(
+    m: int, k: int, n: int, rng: np.random.Generator, race: Callable[..., None], benchmark: Any
+) -> None:
+    benchmark.group = f"matmul {m}x{k}x{n}"
+    (a, ta), (b, tb) = normal(rng, m, k), normal(rng, k, n)
+    race(numpy=lambda: a @ b, dlcore=lambda: ta @ tb, atol=1e-3)
+
+
+@pytest.mark.parametrize(("n", "c", "size", "o", "k"), [(64, 1, 28, 32, 5), (64, 32, 12, 64, 5), (8, 64, 56, 64, 3)])
+def test_conv2d(
+    n: int, c: int, size: int, o: int, k: int, rng: np.random.Generator, race: Callable[..., None], benchmark: Any
+) -> None:
+    benchmark.group = f"conv2d {n}x{c}x{size}x{size}, {o} of {k}x{k}"
+    (x, tx), (w, tw) = normal(rng, n, c, size, size), normal(rng, o, c, k, k)
+
+    def by_numpy() -> Any:
+        # numpy's fastest way: the windows as rows of one matrix product.
+        windows = sliding_window_view(x, (k, k), axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)
+        rows = np.ascontiguousarray(windows).reshape(-1, c * k * k) @ w.reshape(o, -1).T
+        return rows.reshape(n, windows.shape[1], windows.shape[2], o).transpose(0, 3, 1, 2)
+
+    race(numpy=by_numpy, dlcore=lambda: F.conv2d(tx, tw), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [1_000, 1_000_000])
+@pytest.mark.parametrize("name", ["add", "exp", "tanh", "sum"])
+def test_elementwise(name: str, n: int, rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = f"{name} of {n:,} elements"
+    (a, ta), (b, tb) = normal(rng, n), normal(rng, n)
+    contenders: dict[str, tuple[Any, Any]] = {
+        "add": (lambda: a + b, lambda: ta + tb),
+        "exp": (lambda: np.exp(a), lambda: dlcore.exp(ta)),
+        "tanh": (lambda: np.tanh(a), lambda: dlcore.tanh(ta)),
+        "sum": (lambda: a.sum(), lambda: ta.sum()),
+    }
+    by_numpy, by_dlcore = contenders[name]
+    race(numpy=by_numpy, dlcore=by_dlcore, atol=1e-2 if name == "sum" else 1e-5)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(64, 10), (4096, 1024)])
+def test_softmax(rows: int, columns: int, rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = f"softmax {rows}x{columns}"
+    x, tx = normal(rng, rows, columns)
+
+    def by_numpy() -> Any:
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    race(numpy=by_numpy, dlcore=lambda: F.softmax(tx, 1))
+
+
+def test_call_overhead(rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = "add of two 1-element arrays"
+    (a, ta), (b, tb) = normal(rng, 1), normal(rng, 1)
+    race(numpy=lambda: a + b, dlcore=lambda: ta + tb)
