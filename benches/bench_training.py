@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 import dlcore
 import dlcore.nn.functional as F
+import numpy as np
 from dlcore import nn, optim
 
 
@@ -58,7 +58,7 @@ class MLP(nn.Module):
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
 
     def forward(self, x: dlcore.Tensor) -> dlcore.Tensor:
         for layer in self.layers[:-1]:

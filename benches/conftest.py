@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import dlcore
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-import dlcore
 
 
 @pytest.fixture
