@@ -174,6 +174,9 @@ impl Operation for Cumsum {
     }
 
     fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        if grad.rank() == 0 {
+            return Ok(one(grad.clone()));
+        }
         let flip = Flip { dims: Dims::from_slice(&[self.dim]) };
         let sums = apply(self.clone(), &[&apply(flip.clone(), &[grad])?])?;
         Ok(one(apply(flip, &[&sums])?))
@@ -185,7 +188,7 @@ impl Operation for Cumsum {
 
     fn samples() -> Vec<Sample<Self>> {
         let of = |dim, shape: &[usize]| Sample::new(Self { dim }, [real(shape)]);
-        vec![of(0, &[5]), of(1, &[2, 3, 4]), of(0, &[3, 0])]
+        vec![of(0, &[5]), of(1, &[2, 3, 4]), of(0, &[3, 0]), of(0, &[])]
     }
 
     fn params(&self) -> Params {

@@ -237,7 +237,11 @@ pub fn reshape_inferred(x: &Tensor, shape: &[isize]) -> Result<Tensor> {
 pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
     let order = dims.iter().map(|&d| normalize_dim("permute", d, x.rank())).collect::<Result<Dims>>()?;
     let mut seen: SmallVec<[bool; 6]> = SmallVec::from_elem(false, x.rank());
-    order.iter().for_each(|&d| seen[d.min(x.rank().saturating_sub(1))] = true);
+    for &dim in &order {
+        if let Some(seen) = seen.get_mut(dim) {
+            *seen = true;
+        }
+    }
     if order.len() != x.rank() || seen.contains(&false) {
         return Err(Error::value(
             "permute",

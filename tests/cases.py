@@ -1,0 +1,124 @@
+"""The registry's examples with numbers in them: what every generated test runs on.
+
+A case is one example of one operation. Its inputs are numpy arrays, the same in every process, in any dtype, at the
+example's own size or grown until kernels leave their short paths.
+"""
+
+import math
+import zlib
+from dataclasses import dataclass
+
+import dlcore
+import numpy as np
+from dlcore import _core
+
+OPERATIONS = {operation.name: operation for operation in _core.operations()}
+DIFFERENTIABLE = [name for name, operation in OPERATIONS.items() if operation.differentiable]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One example of one operation, with the extents of its inputs perhaps changed."""
+
+    name: str
+    number: int
+    example: _core.Example
+    inputs: tuple
+
+    def __str__(self):
+        shapes = ", ".join(str(tuple(shape)) for shape, *_ in self.inputs)
+        return f"{self.name} of {shapes} with {self.example.params}"
+
+    def arrays(self, dtype):
+        """Numbers for the inputs: real ones in `dtype`, indices in int64, truth values in bool."""
+        seed = zlib.crc32(f"{self.name} {self.number}".encode())
+        rng = np.random.default_rng(seed)
+        return [_fill(rng, shape, domain, bound, np.dtype(dtype)) for shape, domain, bound in self.inputs]
+
+    def run(self, arrays):
+        """All outputs on tensors, or on arrays as constants."""
+        return self.example.run([x if isinstance(x, dlcore.Tensor) else dlcore.from_numpy(x) for x in arrays])
+
+    def with_extents(self, change):
+        """The case with every extent `n` of every input replaced by `change(n)`."""
+        inputs = tuple(([change(n) for n in shape], domain, bound) for shape, domain, bound in self.inputs)
+        return Case(self.name, self.number, self.example, inputs)
+
+    def without_dimensions(self):
+        """The case with all inputs of one element and no dimensions."""
+        return Case(self.name, self.number, self.example, tuple(([], *rest) for _, *rest in self.inputs))
+
+    def grown(self, elements):
+        """All extents but 0 and 1 times one factor, up to `elements` an input; None where that cannot be run."""
+        size, rank = max((math.prod(shape), sum(n > 1 for n in shape)) for shape, *_ in self.inputs)
+        factor = int((elements / max(size, 1)) ** (1 / rank)) if rank else 1
+        if size == 0 or factor < 2:
+            return None
+        case = self.with_extents(lambda n: n * factor if n > 1 else n)
+        try:
+            case.run(case.arrays(np.float64))
+        except (ValueError, IndexError):  # a parameter, such as a shape, fits the example's own size alone
+            return None
+        return case
+
+
+def _fill(rng, shape, domain, bound, dtype):
+    """An array of values that `domain` allows. As in Rust's tests of the registry."""
+    count = math.prod(shape)
+    if domain == "index":
+        values = rng.integers(0, bound, count)
+    elif domain == "bool":
+        values = rng.random(count) < 0.5
+    elif dtype.kind == "f":
+        x, sign = rng.random(count), rng.choice([-1.0, 1.0], count)
+        values = {
+            "real": 4 * x - 2,
+            "positive": 0.1 + 2 * x,
+            "unit": 0.05 + 0.4 * x,
+            "away_from_zero": sign * (0.1 + 2 * x),
+            "distinct": rng.permutation(np.arange(count) * 0.03 - 0.5 + 0.01 * x),
+        }[domain].astype(dtype)
+    else:
+        low = {"positive": 1, "unit": 0, "away_from_zero": 1}.get(domain, -3 if dtype.kind == "i" else 0)
+        values = rng.permutation(count) % 128 if domain == "distinct" else rng.integers(low, 4, count)
+        if domain == "away_from_zero" and dtype.kind == "i":
+            values = values * rng.choice([-1, 1], count)
+        values = values.astype(dtype)
+    return values.reshape(shape)
+
+
+def cases(name):
+    """All examples of an operation."""
+    examples = OPERATIONS[name].examples()
+    return [Case(name, i, example, tuple(example.inputs)) for i, example in enumerate(examples)]
+
+
+def weights(output, seed=7):
+    """Numbers of an output's shape and dtype: what turns it into a scalar."""
+    rng = np.random.default_rng(seed)
+    dtype = str(output.dtype).removeprefix("dlcore.")
+    return dlcore.from_numpy(rng.uniform(-2, 2, output.shape).astype(dtype))
+
+
+def leaves(arrays):
+    """The arrays as tensors of which the floats require a gradient, and those that do."""
+    tensors = [dlcore.from_numpy(x) for x in arrays]
+    wanted = [t.requires_grad_() for t in tensors if t.dtype in (dlcore.float32, dlcore.float64)]
+    return tensors, wanted
+
+
+def gradients(case, arrays, create_graph=False):
+    """Gradients of the weighted first output by the float inputs, and those inputs; None where nothing is recorded."""
+    tensors, wanted = leaves(arrays)
+    output = case.run(tensors)[0]
+    if not output.requires_grad:
+        return None
+    found = dlcore.autograd.grad(output, wanted, weights(output), create_graph=create_graph, allow_unused=True)
+    return [dlcore.zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)], wanted
+
+
+def results(case, arrays):
+    """Outputs and gradients of a case as arrays: everything that must not depend on threads or strides."""
+    outputs = case.run(arrays)
+    found = gradients(case, arrays)
+    return [t.numpy() for t in outputs + (found[0] if found else [])]

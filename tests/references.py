@@ -1,0 +1,345 @@
+"""What every operation of the registry means, in numpy: ``REFERENCES[name](*arrays, **parameters)``.
+
+Written to be read, not to be fast, and from the definitions, not from the Rust. An operation with several outputs has
+a reference that returns a tuple of as many leading ones as have a meaning of their own.
+"""
+
+import math
+
+import numpy as np
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def _softplus(x):
+    return np.logaddexp(0, x)
+
+
+def _gelu(x, approximate):
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+
+
+def _pow(x, y):
+    exact = np.power(x.astype(np.float64), y.astype(np.float64))
+    return exact if np.result_type(x, y).kind == "f" else np.trunc(exact).astype(np.result_type(x, y))
+
+
+def _clamp(x, min, max):
+    x = x if min is None else np.maximum(x, np.array(min, x.dtype))
+    return x if max is None else np.minimum(x, np.array(max, x.dtype))
+
+
+def _to(x, dtype):
+    """Towards zero and, where the target cannot hold the value, to its nearest end."""
+    if np.dtype(dtype).kind not in "iu" or x.dtype.kind != "f":
+        return x.astype(dtype)
+    ends = np.iinfo(dtype)
+    return np.trunc(x).clip(ends.min, ends.max).astype(dtype)
+
+
+def _logsumexp(x, dim, keepdim=False):
+    top = x.max(axis=dim, keepdims=True, initial=-math.inf)
+    out = np.log(np.exp(x - top).sum(axis=dim, keepdims=True)) + top
+    return out if keepdim else out.sum(axis=dim)
+
+
+def _softmax(x, dim):
+    shifted = np.exp(x - x.max(axis=dim, keepdims=True, initial=-math.inf))
+    return shifted / shifted.sum(axis=dim, keepdims=True)
+
+
+def _log_softmax(x, dim):
+    return x - _logsumexp(x, dim, keepdim=True) if x.size else x
+
+
+def _cross_entropy(x, labels, weight=None, *, ignore_index, reduction, label_smoothing):
+    weight = np.ones(x.shape[1]) if weight is None else weight
+    counts = labels != ignore_index
+    target = np.where(counts, labels, 0)
+    shares = label_smoothing / max(x.shape[1], 1) * np.ones_like(x)
+    shares[np.arange(len(target)), target] += 1 - label_smoothing
+    losses = np.where(counts, -(shares * weight * _log_softmax(x, 1)).sum(1), 0)
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.sum() / weight[target][counts].sum()
+
+
+def _normalised(x, axes, eps):
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+
+
+def _layer_norm(x, weight=1, bias=0, *, dims, eps):
+    return _normalised(x, tuple(range(-dims, 0)), eps) * weight + bias
+
+
+def _per_channel(parameter, x):
+    return np.reshape(parameter, (-1,) + (1,) * (x.ndim - 2))
+
+
+def _batch_norm(x, weight=1, bias=0, *, eps):
+    axes = (0, *range(2, x.ndim))
+    variance = x.var(axes)
+    statistics = np.stack([x.mean(axes), variance, 1 / np.sqrt(variance + eps)])
+    return _normalised(x, axes, eps) * _per_channel(weight, x) + _per_channel(bias, x), statistics
+
+
+def _batch_norm_inference(x, mean, deviation, weight, bias):
+    mean, deviation, weight, bias = (_per_channel(p, x) for p in (mean, deviation, weight, bias))
+    return (x - mean) * deviation * weight + bias
+
+
+# --- windows: convolution and pooling -------------------------------------------------------------------------------
+
+
+def _places(size, kernel, stride, padding, dilation=1, ceil_mode=False):
+    """Which rows of the padded input each output row reads: (outputs, kernel)."""
+    slack = size + 2 * padding - dilation * (kernel - 1) - 1
+    outputs = (-(-slack // stride) if ceil_mode else slack // stride) + 1
+    if ceil_mode and (outputs - 1) * stride >= size + padding:
+        outputs -= 1  # a window must not begin in the padding behind
+    return np.arange(outputs)[:, None] * stride + dilation * np.arange(kernel)
+
+
+class _Windows:
+    """The windows of the last two dimensions, as an index into the padded input."""
+
+    def __init__(self, size, kernel, stride, padding, dilation=(1, 1), ceil_mode=False):
+        self.size, self.padding = size, padding
+        self.rows, self.columns = (
+            _places(*extents, ceil_mode) for extents in zip(size, kernel, stride, padding, dilation, strict=True)
+        )
+        self.index = (..., self.rows[:, None, :, None], self.columns[None, :, None, :])
+        ends = [places.max(initial=-1) + 1 for places in (self.rows, self.columns)]
+        self.behind = [max(end - s - p, p) for end, s, p in zip(ends, size, padding, strict=True)]
+
+    def of(self, x, fill):
+        """(.., height, width) as (.., output height, output width, kernel height, kernel width)."""
+        around = [(0, 0)] * (x.ndim - 2) + list(zip(self.padding, self.behind, strict=True))
+        return np.pad(x, around, constant_values=fill)[self.index]
+
+    def back(self, windows):
+        """The adjoint of `of`: each element of each window is added to where it came from."""
+        padded = [s + p + b for s, p, b in zip(self.size, self.padding, self.behind, strict=True)]
+        out = np.zeros((*windows.shape[:-4], *padded), windows.dtype)
+        np.add.at(out, self.index, windows)
+        (top, left), (height, width) = self.padding, self.size
+        return out[..., top : top + height, left : left + width]
+
+    def counts(self, include_padding):
+        """How many elements of each window count for an average."""
+        first, last = (0, 2) if include_padding else (1, 1)
+        inside = [
+            ((places >= first * p) & (places < s + last * p)).sum(1)
+            for places, s, p in zip((self.rows, self.columns), self.size, self.padding, strict=True)
+        ]
+        return np.outer(*inside)
+
+
+def _grouped(w, groups):
+    return w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+
+
+def _channels(x, groups):
+    return x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
+
+
+def _conv2d(x, w, bias=None, *, groups, **window):
+    windows = _channels(_Windows(x.shape[2:], w.shape[2:], **window).of(x, 0), groups)
+    out = np.einsum("ngchwij,gocij->ngohw", windows, _grouped(w, groups))
+    out = out.reshape(out.shape[0], -1 if out.size else w.shape[0], *out.shape[3:])
+    return out if bias is None else out + bias[:, None, None]
+
+
+def _conv2d_grad_input(g, w, *, groups, size, **window):
+    parts = np.einsum("ngohw,gocij->ngchwij", _channels(g, groups), _grouped(w, groups))
+    parts = parts.reshape(g.shape[0], groups * w.shape[1], *parts.shape[3:])
+    return _Windows(size, w.shape[2:], **window).back(parts)
+
+
+def _conv2d_grad_weight(g, x, *, groups, kernel, **window):
+    windows = _channels(_Windows(x.shape[2:], kernel, **window).of(x, 0), groups)
+    out = np.einsum("ngohw,ngchwij->gocij", _channels(g, groups), windows)
+    return out.reshape(g.shape[1], x.shape[1] // groups, *kernel)
+
+
+def _max_pool2d(x, kernel_size, **window):
+    pick = _Windows(x.shape[-2:], kernel_size, **window)
+    windows = pick.of(x, -math.inf)
+    windows = windows.reshape(*windows.shape[:-2], math.prod(kernel_size))
+    places = pick.of(np.arange(math.prod(x.shape[-2:])).reshape(x.shape[-2:]), -1).reshape(windows.shape[-3:])
+    first = windows.argmax(-1)
+    places = np.broadcast_to(places, windows.shape)
+    return windows.max(-1), np.take_along_axis(places, first[..., None], -1)[..., 0]
+
+
+def _divisors(windows, count_include_pad, divisor_override):
+    return divisor_override or windows.counts(count_include_pad)
+
+
+def _avg_pool2d(x, kernel_size, count_include_pad, divisor_override, **window):
+    windows = _Windows(x.shape[-2:], kernel_size, **window)
+    return windows.of(x, 0).sum((-2, -1)) / _divisors(windows, count_include_pad, divisor_override)
+
+
+def _avg_pool2d_grad(g, kernel_size, count_include_pad, divisor_override, shape, **window):
+    windows = _Windows(shape[-2:], kernel_size, **window)
+    each = (g / _divisors(windows, count_include_pad, divisor_override))[..., None, None]
+    return windows.back(np.broadcast_to(each, (*g.shape, *kernel_size)))
+
+
+# --- picking and placing --------------------------------------------------------------------------------------------
+
+
+def _along(dim, index):
+    return (slice(None),) * dim + (index,)
+
+
+def _index_add(x, ids, dim, extent, frozen):
+    rest = x.shape[dim + ids.ndim :]
+    out = np.zeros((*x.shape[:dim], extent, *rest), x.dtype)
+    np.add.at(out, _along(dim, ids.ravel()), x.reshape(*x.shape[:dim], ids.size, *rest))
+    if frozen is not None:
+        out[_along(dim, frozen)] = 0
+    return out
+
+
+def _index_put(x, ids, values, dim, accumulate):
+    out, key = x.copy(), _along(dim, ids)
+    values = np.broadcast_to(values, out[key].shape)
+    if accumulate:
+        np.add.at(out, key, values)
+    else:
+        out[key] = values
+    return out
+
+
+def _pointwise(ids, dim):
+    """The index with which `x[index]` is a gather along `dim`."""
+    index = list(np.indices(ids.shape))
+    index[dim] = ids
+    return tuple(index)
+
+
+def _scatter_add(x, ids, dim, shape):
+    out = np.zeros(shape, x.dtype)
+    np.add.at(out, _pointwise(ids, dim), x[tuple(slice(n) for n in ids.shape)])
+    return out
+
+
+def _steps(dim, start, step, count):
+    return _along(dim, start + step * np.arange(count))
+
+
+def _slice_scatter(x, shape, **where):
+    out = np.zeros(shape, x.dtype)
+    out[_steps(**where)] = x
+    return out
+
+
+REFERENCES = {
+    # arithmetic
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.true_divide,
+    "neg": np.negative,
+    "pow": _pow,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "remainder": np.mod,
+    "floor_divide": np.floor_divide,
+    "to": _to,
+    "clone": np.copy,
+    # one element at a time
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": lambda x: 1 / x,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "logsigmoid": lambda x: -_softplus(-x),
+    "softplus": _softplus,
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu": _gelu,
+    "silu": lambda x: x * _sigmoid(x),
+    "erf": _erf,
+    "abs": np.abs,
+    "square": np.square,
+    "sign": np.sign,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.round,
+    "trunc": np.trunc,
+    "clamp": _clamp,
+    "where": np.where,
+    # comparisons and truth
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
+    "logical_not": np.logical_not,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "isfinite": np.isfinite,
+    # reductions
+    "sum": lambda x, dim, keepdim: np.sum(x, axis=dim, keepdims=keepdim),
+    "mean": lambda x, dim, keepdim: np.mean(x, axis=dim, keepdims=keepdim),
+    "prod": lambda x, dim, keepdim: np.prod(x, axis=dim, keepdims=keepdim),
+    "logsumexp": _logsumexp,
+    "amax": lambda x, dim, keepdim: np.max(x, axis=dim, keepdims=keepdim),
+    "amin": lambda x, dim, keepdim: np.min(x, axis=dim, keepdims=keepdim),
+    "max": lambda x, dim, keepdim: (np.max(x, dim, keepdims=keepdim), np.argmax(x, dim, keepdims=keepdim)),
+    "min": lambda x, dim, keepdim: (np.min(x, dim, keepdims=keepdim), np.argmin(x, dim, keepdims=keepdim)),
+    "argmax": lambda x, dim, keepdim: np.argmax(x, axis=dim, keepdims=keepdim),
+    "argmin": lambda x, dim, keepdim: np.argmin(x, axis=dim, keepdims=keepdim),
+    "all": lambda x, dim, keepdim: np.all(x, axis=dim, keepdims=keepdim),
+    "any": lambda x, dim, keepdim: np.any(x, axis=dim, keepdims=keepdim),
+    "cumsum": lambda x, dim: np.cumsum(x, axis=dim),
+    # shapes
+    "cat": lambda *parts, dim: np.concatenate(parts, axis=dim),
+    "flip": lambda x, dims: np.flip(x, axis=dims),
+    "reshape": lambda x, shape: x.reshape(shape),
+    "permute": lambda x, dims: np.transpose(x, axes=dims),
+    "expand": np.broadcast_to,
+    "slice": lambda x, **where: x[_steps(**where)],
+    "slice_scatter": _slice_scatter,
+    # layers
+    "matmul": np.matmul,
+    "linear": lambda x, weight, bias=0: x @ weight.T + bias,
+    "conv2d": _conv2d,
+    "conv2d_grad_input": _conv2d_grad_input,
+    "conv2d_grad_weight": _conv2d_grad_weight,
+    "max_pool2d": _max_pool2d,
+    "avg_pool2d": _avg_pool2d,
+    "avg_pool2d_grad": _avg_pool2d_grad,
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "cross_entropy": _cross_entropy,
+    "layer_norm": _layer_norm,
+    "batch_norm": _batch_norm,
+    "batch_norm_inference": _batch_norm_inference,
+    # indices
+    "index_select": lambda x, ids, dim, frozen: np.take(x, ids, axis=dim),  # noqa: ARG005 - concerns gradients
+    "index_add": _index_add,
+    "index_put": _index_put,
+    "gather": lambda x, ids, dim: x[_pointwise(ids, dim)],
+    "scatter_add": _scatter_add,
+    "nonzero": np.argwhere,
+    "one_hot": lambda ids, num_classes: np.eye(num_classes, dtype=np.int64)[ids],
+}

@@ -1,0 +1,232 @@
+"""What every operation of the registry must do, generated from its examples.
+
+Values against numpy, gradients and second derivatives against central differences, all dtypes, any strides, no
+elements, no dimensions. An operation that is added to the registry is tested here as soon as it has a reference.
+"""
+
+import contextlib
+import re
+import warnings
+
+import dlcore
+import numpy as np
+import pytest
+from cases import DIFFERENTIABLE, OPERATIONS, cases, gradients, leaves, results, weights
+from references import REFERENCES
+
+EVERY = pytest.mark.parametrize("name", OPERATIONS)
+
+# What takes floats only, and what takes integers but not bool. All else must give the right values for them.
+FLOATS_ONLY = {
+    "mean", "linear", "conv2d", "conv2d_grad_input", "conv2d_grad_weight", "max_pool2d", "avg_pool2d",
+    "avg_pool2d_grad", "cross_entropy",
+}  # fmt: skip
+NUMBERS_ONLY = FLOATS_ONLY | {"sub", "neg", "matmul", "index_add", "index_put", "scatter_add"}
+
+
+KINDS = {"f": "float", "i": "integer", "u": "integer", "b": "bool"}
+STEP = 1e-5  # balances truncation against rounding of central differences in float64
+
+
+def assert_close(got, expected, what):
+    """Equal up to rounding: some units in the last place, of the element or of the largest one."""
+    assert got.shape == expected.shape, what
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=1) if expected.dtype.kind == "f" else 0
+    tolerance = 64 * np.finfo(got.dtype).eps if got.dtype.kind == "f" else 0
+    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale, err_msg=str(what))
+
+
+def assert_values(case, arrays):
+    """A case's outputs are those of its reference.
+
+    What comes out as floats the reference computes in float64; truth values in arithmetic are 0 and 1.
+    """
+    outputs = [output.numpy() for output in case.run(arrays)]
+    floats = outputs[0].dtype.kind == "f"
+    arrays = [
+        x if domain in ("index", "bool") else x.astype(np.float64 if floats or x.dtype.kind == "f" else np.int64)
+        for x, (_, domain, _) in zip(arrays, case.inputs, strict=True)
+    ]
+    expected = REFERENCES[case.name](*arrays, **case.example.params)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    for output, reference in zip(outputs, map(np.asarray, expected), strict=False):
+        assert output.dtype == bool or KINDS[output.dtype.kind] == KINDS[reference.dtype.kind], case
+        exact = reference if output.dtype.kind == "f" else reference.astype(output.dtype)
+        assert_close(output, exact, case)
+
+
+def test_every_operation_has_a_reference_and_every_reference_an_operation():
+    assert set(REFERENCES) == set(OPERATIONS)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values(name, dtype):
+    for case in cases(name):
+        assert_values(case, case.arrays(dtype))
+        if grown := case.grown(3000):
+            assert_values(grown, grown.arrays(dtype))
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "bool"])
+def test_integers_and_truth_values(name, dtype):
+    for case in cases(name):
+        arrays = case.arrays(dtype)
+        refused = name in (NUMBERS_ONLY if dtype == "bool" else FLOATS_ONLY)
+        if not refused or not case.example.params.get("accumulate", True):
+            assert_values(case, arrays)
+        else:
+            with pytest.raises(dlcore.DTypeError, match=f"^{name}: "):
+                case.run(arrays)
+
+
+def differences(case, arrays, value):
+    """Central differences of `value(arrays)` over every element of every float input."""
+    slopes = []
+    for x in arrays:
+        if x.dtype.kind != "f":
+            continue
+        slope = np.empty_like(x)
+        for i in np.ndindex(x.shape):
+            at = x[i]
+            x[i] = at + STEP
+            above = value(case, arrays)
+            x[i] = at - STEP
+            below = value(case, arrays)
+            x[i] = at
+            slope[i] = (above - below) / (2 * STEP)
+        slopes.append(slope)
+    return slopes
+
+
+def weighted(case, arrays):
+    """The weighted sum of the first output, whose gradient `gradients` takes."""
+    output = case.run(arrays)[0]
+    return (output.numpy() * weights(output).numpy()).sum()
+
+
+def along(case, arrays):
+    """The derivative along a direction: what second derivatives are the gradient of."""
+    found, _ = gradients(case, arrays)
+    return sum((g.numpy() * weights(g, seed=i).numpy()).sum() for i, g in enumerate(found))
+
+
+def assert_slopes(got, expected, case):
+    for g, e in zip(got, expected, strict=True):
+        np.testing.assert_allclose(g.numpy(), e, rtol=1e-6, atol=1e-6, err_msg=str(case))
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_agree_with_central_differences(name):
+    recorded = 0
+    for case in cases(name):
+        arrays = case.arrays("float64")
+        if found := case.run(arrays)[0].dtype == dlcore.float64 and gradients(case, arrays):
+            recorded += 1
+            assert_slopes(found[0], differences(case, arrays, weighted), case)
+    assert recorded, f"{name} counts as differentiable, yet records nothing"
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_second_derivatives_agree_with_central_differences(name):
+    for case in cases(name):
+        arrays = case.arrays("float64")
+        if not (found := gradients(case, arrays, create_graph=True)):
+            continue
+        first, inputs = found
+        curved = [g for g in first if g.requires_grad]
+        directions = [weights(g, seed=i) for i, g in enumerate(first) if g.requires_grad]
+        second = dlcore.autograd.grad(curved, inputs, directions, allow_unused=True) if curved else [None] * len(inputs)
+        second = [dlcore.zeros_like(x) if g is None else g for g, x in zip(second, inputs, strict=True)]
+        assert_slopes(second, differences(case, arrays, along), case)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - set(DIFFERENTIABLE)))
+def test_the_gradient_of_what_has_none_is_refused_by_name(name):
+    for case in cases(name):
+        tensors, wanted = leaves(case.arrays("float64"))
+        output = case.run(tensors)[0]
+        assert not output.requires_grad
+        if wanted:
+            with pytest.raises(dlcore.GradientError, match=rf"\b{name}\b"):
+                dlcore.autograd.grad(output, wanted, dlcore.ones_like(output))
+
+
+# --- shapes and strides ---------------------------------------------------------------------------------------------
+
+
+def transposed(x):
+    """Columns instead of rows in memory."""
+    return np.asfortranarray(x)
+
+
+def stepped(x):
+    """Every third element of a row in memory, or of the only dimension."""
+    wide = np.full((*x.shape[:-1], 3 * x.shape[-1]), 9, x.dtype)
+    wide[..., 1::3] = x
+    return wide[..., 1::3]
+
+
+def backwards(x):
+    """From the last element in memory to the first, in every dimension."""
+    return np.flip(np.flip(x).copy())
+
+
+def skewed(x):
+    """A window inside something larger, the outer dimensions backwards and with steps."""
+    around = np.full([2 * n + 3 for n in x.shape], 9, x.dtype)
+    window = around[tuple(slice(2 * n, 0, -2) for n in x.shape)]
+    window[...] = x
+    return window
+
+
+@EVERY
+@pytest.mark.parametrize("layout", [transposed, stepped, backwards, skewed])
+def test_values_and_gradients_do_not_depend_on_strides(name, layout):
+    for example in cases(name):
+        for case in filter(None, [example, example.grown(3000)]):
+            for dtype in ["float32", "int32"] if name not in FLOATS_ONLY else ["float32"]:
+                arrays = case.arrays(dtype)
+                strided = [layout(x) if x.ndim else x for x in arrays]
+                for got, expected in zip(results(case, strided), results(case, arrays), strict=True):
+                    assert_close(got, expected, case)
+
+
+@EVERY
+def test_inputs_that_repeat_elements(name):
+    """Strides of zero: each input is one row, seen several times."""
+    for case in cases(name):
+        arrays = [np.broadcast_to(x[:1], x.shape) if x.ndim else x for x in case.arrays("float64")]
+        for got, expected in zip(results(case, arrays), results(case, list(map(np.copy, arrays))), strict=True):
+            assert_close(got, expected, case)
+
+
+def refusal(case, arrays):
+    """The error of a user's making that a case raises; None where it has results."""
+    try:
+        results(case, arrays)
+    except (ValueError, TypeError, IndexError) as error:
+        return error
+    return None
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_no_elements_and_no_dimensions(name, dtype):
+    """Each extent of an example set to zero in turn, and all dimensions gone: an error of ours, or numpy's answer."""
+    for example in cases(name):
+        if "count" in example.example.params:  # a slice, whose bounds indexing puts inside the extents before
+            continue
+        extents = {n for shape, *_ in example.inputs for n in shape}
+        variants = [example.with_extents(lambda n, gone=gone: 0 if n == gone else n) for gone in extents]
+        if not example.example.params.keys() & {"dim", "dims"}:  # which functions check before they apply it
+            variants.append(example.without_dimensions())
+        for case in variants:
+            arrays = case.arrays(dtype)
+            if error := refusal(case, arrays):
+                assert re.match(r"[a-z_0-9]+( \([a-z ]+\))?: ", str(error)), f"{case}: {error}"
+                continue
+            # numpy warns of a mean of nothing, and refuses a maximum of nothing even where none is asked for.
+            with warnings.catch_warnings(action="ignore"), contextlib.suppress(ValueError):
+                assert_values(case, arrays)
