@@ -22,7 +22,7 @@ def info(measure: bool) -> None:
     rows = {
         "dlcore": dlcore.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
-        "instructions": f"{_core.isa()}: {_core.isa_reason()}",
+        "instructions": _core.isa_reason(),
         "threads": f"{dlcore.get_num_threads()}: {_core.threads_reason()}",
     }
     for name, value in dlcore.memory_stats().items():

@@ -338,6 +338,7 @@ fn eye(n: usize, m: Option<usize>, dtype: Option<DTypeArg>, requires_grad: bool)
 /// A source of random numbers: ``Generator(seed)``. The same seed gives the same numbers for any number of threads
 /// and on every instruction set (Philox4x32-10, Salmon et al. 2011).
 ///
+/// >>> import dlcore
 /// >>> a = dlcore.rand(2, generator=dlcore.Generator(7))
 /// >>> b = dlcore.rand(2, generator=dlcore.Generator(7))
 /// >>> dlcore.equal(a, b)

@@ -278,38 +278,56 @@ pub fn apply_all<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Te
     run(op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
 }
 
+// Loops that push, not iterators that collect: this is the path of every small operation, and they compile to less.
 fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    let arrays: SmallVec<[&Array; 4]> = inputs.iter().map(|t| t.array()).collect();
+    let mut arrays: SmallVec<[&Array; 4]> = SmallVec::new();
+    for input in inputs {
+        arrays.push(input.array());
+    }
     let outputs = op.forward(&arrays)?;
     note_view(&outputs, &arrays);
-    let needs = needs(inputs);
-    if !mode::is_recording() {
-        return Ok(outputs.into_iter().map(Tensor::from).collect());
+    let tracking = track(op, inputs, &outputs);
+    let mut tensors = SmallVec::new();
+    for array in outputs {
+        // The first output is the differentiable one; what an unrecorded operation cuts off, it cuts off in all.
+        let tracking = if tensors.is_empty() || !matches!(tracking, Tracking::Node(_)) {
+            tracking.clone()
+        } else {
+            Tracking::None
+        };
+        tensors.push(Tensor::new(array, tracking));
     }
+    Ok(tensors)
+}
+
+/// The place in the graph of what `op` made of `inputs`: recorded where a gradient is wanted.
+fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Tracking {
+    if !mode::is_recording() {
+        return Tracking::None;
+    }
+    let needs = needs(inputs);
     if needs.0 == 0 || !outputs[0].dtype().is_float() {
-        let tracking = cut::<O>(needs, inputs);
-        return Ok(outputs.into_iter().map(|array| Tensor::new(array, tracking.clone())).collect());
+        return cut::<O>(needs, inputs);
     }
     let saves = op.saves(needs);
-    let saved_inputs = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, t)| SavedInput {
-            shape: t.array().dims(),
-            dtype: t.dtype(),
-            value: saves.has(i).then(|| ((*t).clone(), t.array().storage().version())),
-        })
-        .collect();
-    let saved_outputs = if saves.outputs {
-        outputs.iter().map(|array| SavedArray { array: array.clone(), version: array.storage().version() }).collect()
-    } else {
-        SmallVec::new()
-    };
-    let edges: Edges = inputs.iter().map(|t| t.edge()).collect();
+    let mut edges = Edges::new();
+    let mut saved_inputs = SmallVec::new();
+    for (i, &input) in inputs.iter().enumerate() {
+        edges.push(input.edge());
+        saved_inputs.push(SavedInput {
+            shape: input.array().dims(),
+            dtype: input.dtype(),
+            value: if saves.has(i) { Some((input.clone(), input.array().storage().version())) } else { None },
+        });
+    }
+    let mut saved_outputs = SmallVec::new();
+    if saves.outputs {
+        for array in outputs {
+            saved_outputs.push(SavedArray { array: array.clone(), version: array.storage().version() });
+        }
+    }
     let recorded = Recorded { op, needs, inputs: saved_inputs, outputs: saved_outputs };
-    let node = Node::new(O::NAME, edges, Box::new(recorded));
-    let mut tracking = Some(Tracking::Node(node));
-    Ok(outputs.into_iter().map(|array| Tensor::new(array, tracking.take().unwrap_or(Tracking::None))).collect())
+    Tracking::Node(Node::new(O::NAME, edges, Box::new(recorded)))
 }
 
 /// Runs an operation that has no gradient; all outputs.

@@ -103,6 +103,7 @@ impl PyTensor {
     ///
     /// Raises GradientError for a tensor that requires a gradient: writes to the array would go unseen.
     ///
+    /// >>> import dlcore
     /// >>> dlcore.tensor([1.0, 2.0]).numpy()
     /// array([1., 2.], dtype=float32)
     #[pyo3(signature = (*, force = false))]
