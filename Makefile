@@ -48,12 +48,13 @@ test-rust: $(venv)/.tools
 test-python: $(venv)/.with-dev
 	$(bin)/python -m pytest ./tests --pyargs dlcore
 
-lint: lint-rust lint-python ## formatting, clippy, licences of dependencies, ruff, types, stubs
+lint: lint-rust lint-python ## formatting, clippy, links in the docs, licences of dependencies, ruff, types, stubs
 
 lint-rust: $(venv)/.tools $(cargo_deny)
 	cargo fmt --all --check
 	$(cargo_deny) --locked check licenses bans sources
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --package dlcore-kernels --package dlcore-core --no-deps --locked
 
 lint-python: $(venv)/.with-dev
 	$(bin)/ruff format --check

@@ -1,6 +1,6 @@
 //! Tensors, automatic differentiation and the operations, on top of the kernels and below Python.
 //!
-//! Floors, lowest first: [`dtype`], [`layout`], [`storage`] and [`array`] know no gradient; [`autograd`] knows no
+//! Floors, lowest first: [`dtype`], [`layout`], [`storage`] and [`mod@array`] know no gradient; [`autograd`] knows no
 //! particular operation; [`ops`] is the one list of operations, forward and backward side by side. No module here
 //! contains `unsafe`, and nothing here knows Python.
 

@@ -1,5 +1,5 @@
 //! Losses. What is a few maps and a reduction is composed of them; cross entropy with class labels has a file of its
-//! own ([`super::cross_entropy`]).
+//! own ([`mod@super::cross_entropy`]).
 
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};

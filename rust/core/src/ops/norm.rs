@@ -1,5 +1,5 @@
 //! Normalisation over trailing dimensions (layer norm, Ba et al. 2016), over groups of channels (group norm, Wu and He
-//! 2018), and its parameters. Batch norm has a file of its own ([`super::batch_norm`]).
+//! 2018), and its parameters. Batch norm has a file of its own ([`mod@super::batch_norm`]).
 //!
 //! Forward saves mean and reciprocal deviation of each row. The gradient is one fused pass, or, where it is itself
 //! differentiated, the composition in [`composed`].

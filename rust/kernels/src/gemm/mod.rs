@@ -1,6 +1,6 @@
 //! Matrix products: one packed core for every shape, every stride and every ISA.
 //!
-//! `C = A B`, with a fused epilogue (bias, activation). [`gemm`] and [`batched`] multiply floats, [`integer`] the rest.
+//! `C = A B`, with a fused epilogue (bias, activation). [`gemm`] and [`batched`] multiply floats, [`integer()`] the rest.
 //! Float products run on one core ([`driver`]) that takes panels from sources ([`pack`]) and hands them to
 //! hand-vectorised microkernels; products with a vector have a route of their own ([`gemv`]). Convolution brings its
 //! own panel sources to the same core.
