@@ -1,8 +1,8 @@
 //! Shared memory of arrays: a buffer, how often it was written, and who wrote last.
 
 use dlcore_kernels::memory::Buffer;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 /// A buffer that views share. Every in-place write counts a version, so that a gradient that needs the old values
 /// notices; values saved for backward remember the version that they were saved at.
@@ -10,7 +10,7 @@ pub struct Storage {
     buffer: Buffer,
     version: AtomicU64,
     last_writer: Mutex<&'static str>,
-    viewed: AtomicBool,
+    views: AtomicUsize,
     read_only: bool,
 }
 
@@ -18,13 +18,7 @@ impl Storage {
     /// Wraps `buffer`; `read_only` refuses in-place writes (memory lent by an immutable owner).
     #[must_use]
     pub fn new(buffer: Buffer, read_only: bool) -> Self {
-        Self {
-            buffer,
-            version: AtomicU64::new(0),
-            last_writer: Mutex::new(""),
-            viewed: AtomicBool::new(false),
-            read_only,
-        }
+        Self { buffer, version: AtomicU64::new(0), last_writer: Mutex::new(""), views: AtomicUsize::new(0), read_only }
     }
 
     /// The memory.
@@ -51,20 +45,33 @@ impl Storage {
         *self.last_writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether an operation ever returned a view of this storage.
+    /// Whether a tensor is alive that an operation made as a view of this storage.
     #[must_use]
     pub fn is_viewed(&self) -> bool {
-        self.viewed.load(Relaxed)
-    }
-
-    /// Notes that an operation returned a view.
-    pub fn mark_viewed(&self) {
-        self.viewed.store(true, Relaxed);
+        self.views.load(Relaxed) > 0
     }
 
     /// Whether in-place writes are refused.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
+    }
+}
+
+/// Held by a tensor that an operation made as a view: while it lives, its storage counts as viewed.
+pub struct View(Arc<Storage>);
+
+impl View {
+    /// Counts one view of `storage`.
+    #[must_use]
+    pub fn of(storage: &Arc<Storage>) -> Self {
+        storage.views.fetch_add(1, Relaxed);
+        Self(storage.clone())
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.0.views.fetch_sub(1, Relaxed);
     }
 }

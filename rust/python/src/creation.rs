@@ -236,8 +236,9 @@ macro_rules! filled {
 
         #[doc = $like_doc]
         #[pyfunction]
-        #[pyo3(signature = (input, *, dtype = None, requires_grad = false))]
-        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+        #[pyo3(signature = (input, *, dtype = None, device = None, requires_grad = false))]
+        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
+    on_cpu(device)?;
             let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
             let made = enter(py, input.0.numel(), || Ok(Array::full($text, input.0.shape(), $value, dtype)?.into()))?;
             finish(made, requires_grad)
@@ -272,8 +273,16 @@ filled! {
 /// >>> dlcore.full((2,), 1.5)
 /// tensor([1.5000, 1.5000])
 #[pyfunction]
-#[pyo3(signature = (size, fill_value, *, dtype = None, requires_grad = false))]
-fn full(py: Python<'_>, size: Ints, fill_value: Number, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+#[pyo3(signature = (size, fill_value, *, dtype = None, device = None, requires_grad = false))]
+fn full(
+    py: Python<'_>,
+    size: Ints,
+    fill_value: Number,
+    dtype: Option<DTypeArg>,
+    device: Option<&str>,
+    requires_grad: bool,
+) -> Out {
+    on_cpu(device)?;
     let shape = size.sizes("full")?;
     let made = enter(py, usize::MAX, || creation::full(&shape, fill_value.0, dtype.map(|dtype| dtype.0)))?;
     finish(made, requires_grad)
@@ -284,8 +293,16 @@ fn full(py: Python<'_>, size: Ints, fill_value: Number, dtype: Option<DTypeArg>,
 /// >>> dlcore.full_like(dlcore.zeros(2), 3)
 /// tensor([3., 3.])
 #[pyfunction]
-#[pyo3(signature = (input, fill_value, *, dtype = None, requires_grad = false))]
-fn full_like(py: Python<'_>, input: Arg, fill_value: Number, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+#[pyo3(signature = (input, fill_value, *, dtype = None, device = None, requires_grad = false))]
+fn full_like(
+    py: Python<'_>,
+    input: Arg,
+    fill_value: Number,
+    dtype: Option<DTypeArg>,
+    device: Option<&str>,
+    requires_grad: bool,
+) -> Out {
+    on_cpu(device)?;
     let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
     let made = enter(py, input.0.numel(), || creation::full(input.0.shape(), fill_value.0, Some(dtype)))?;
     finish(made, requires_grad)
@@ -296,15 +313,17 @@ fn full_like(py: Python<'_>, input: Arg, fill_value: Number, dtype: Option<DType
 /// >>> dlcore.arange(3)
 /// tensor([0, 1, 2])
 #[pyfunction]
-#[pyo3(signature = (start, end = None, step = None, *, dtype = None, requires_grad = false))]
+#[pyo3(signature = (start, end = None, step = None, *, dtype = None, device = None, requires_grad = false))]
 fn arange(
     py: Python<'_>,
     start: Number,
     end: Option<Number>,
     step: Option<Number>,
     dtype: Option<DTypeArg>,
+    device: Option<&str>,
     requires_grad: bool,
 ) -> Out {
+    on_cpu(device)?;
     let (start, end) = match end {
         Some(end) => (start.0, end.0),
         None => (Scalar::Int(0), start.0),
@@ -318,8 +337,16 @@ fn arange(
 /// >>> dlcore.linspace(0, 1, 5)
 /// tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
 #[pyfunction]
-#[pyo3(signature = (start, end, steps, *, dtype = None, requires_grad = false))]
-fn linspace(start: Number, end: Number, steps: usize, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+#[pyo3(signature = (start, end, steps, *, dtype = None, device = None, requires_grad = false))]
+fn linspace(
+    start: Number,
+    end: Number,
+    steps: usize,
+    dtype: Option<DTypeArg>,
+    device: Option<&str>,
+    requires_grad: bool,
+) -> Out {
+    on_cpu(device)?;
     let made = guarded(|| creation::linspace(start.0.to_f64(), end.0.to_f64(), steps, float_or(dtype)))?;
     finish(made, requires_grad)
 }
@@ -330,8 +357,9 @@ fn linspace(start: Number, end: Number, steps: usize, dtype: Option<DTypeArg>, r
 /// tensor([[1., 0.],
 ///         [0., 1.]])
 #[pyfunction]
-#[pyo3(signature = (n, m = None, *, dtype = None, requires_grad = false))]
-fn eye(n: usize, m: Option<usize>, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+#[pyo3(signature = (n, m = None, *, dtype = None, device = None, requires_grad = false))]
+fn eye(n: usize, m: Option<usize>, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
+    on_cpu(device)?;
     finish(guarded(|| creation::eye(n, m.unwrap_or(n), float_or(dtype)))?, requires_grad)
 }
 
@@ -385,11 +413,12 @@ macro_rules! drawn {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal => $draw:expr;)*) => { $(
         $(#[$doc])*
         #[pyfunction]
-        #[pyo3(signature = (*size, generator = None, dtype = None, requires_grad = false))]
+        #[pyo3(signature = (*size, generator = None, dtype = None, device = None, requires_grad = false))]
         fn $name(
-            py: Python<'_>, size: &Bound<'_, PyTuple>, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>,
+            py: Python<'_>, size: &Bound<'_, PyTuple>, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<&str>,
             requires_grad: bool,
         ) -> Out {
+    on_cpu(device)?;
             let shape = self::size($text, size)?;
             let made = with_generator(generator, |generator| {
                 enter(py, usize::MAX, || $draw(generator, &shape, float_or(dtype)))
@@ -399,8 +428,9 @@ macro_rules! drawn {
 
         #[doc = $like_doc]
         #[pyfunction]
-        #[pyo3(signature = (input, *, dtype = None, requires_grad = false))]
-        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, requires_grad: bool) -> Out {
+        #[pyo3(signature = (input, *, dtype = None, device = None, requires_grad = false))]
+        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
+    on_cpu(device)?;
             let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
             let made = enter(py, usize::MAX, || $draw(random::default_generator(), input.0.shape(), dtype))?;
             finish(made, requires_grad)
@@ -426,7 +456,7 @@ drawn! {
 /// >>> dlcore.randint(0, 10, (2, 3)).dtype
 /// dlcore.int64
 #[pyfunction]
-#[pyo3(signature = (low, high = None, size = None, *, generator = None, dtype = None))]
+#[pyo3(signature = (low, high = None, size = None, *, generator = None, dtype = None, device = None))]
 fn randint(
     py: Python<'_>,
     low: i64,
@@ -434,7 +464,9 @@ fn randint(
     size: Option<Ints>,
     generator: Option<&Bound<'_, PyGenerator>>,
     dtype: Option<DTypeArg>,
+    device: Option<&str>,
 ) -> Out {
+    on_cpu(device)?;
     // randint(high, size) and randint(low, high, size): the second argument decides.
     let (low, high, size) = match (high, size) {
         (Some(high), Some(size)) => (low, high.extract()?, size),
@@ -508,15 +540,27 @@ impl PyTensor {
     }
 
     /// A tensor of zeros in this dtype.
-    #[pyo3(signature = (*size, dtype = None))]
-    fn new_zeros(&self, py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>) -> PyResult<Self> {
-        zeros(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), None, false)
+    #[pyo3(signature = (*size, dtype = None, device = None))]
+    fn new_zeros(
+        &self,
+        py: Python<'_>,
+        size: &Bound<'_, PyTuple>,
+        dtype: Option<DTypeArg>,
+        device: Option<&str>,
+    ) -> PyResult<Self> {
+        zeros(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), device, false)
     }
 
     /// A tensor of ones in this dtype.
-    #[pyo3(signature = (*size, dtype = None))]
-    fn new_ones(&self, py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>) -> PyResult<Self> {
-        ones(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), None, false)
+    #[pyo3(signature = (*size, dtype = None, device = None))]
+    fn new_ones(
+        &self,
+        py: Python<'_>,
+        size: &Bound<'_, PyTuple>,
+        dtype: Option<DTypeArg>,
+        device: Option<&str>,
+    ) -> PyResult<Self> {
+        ones(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), device, false)
     }
 }
 

@@ -294,15 +294,17 @@ impl PyTensor {
 
     /// Converts to a dtype, or to the dtype of another tensor; itself where nothing changes.
     /// ``device`` may be named ``"cpu"``: there is no other.
-    #[pyo3(signature = (*args, dtype = None, device = None, copy = false))]
+    #[pyo3(signature = (*args, dtype = None, device = None, non_blocking = false, copy = false))]
     fn to<'py>(
         slf: Bound<'py, Self>,
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
         dtype: Option<DTypeArg>,
         device: Option<&str>,
+        non_blocking: bool,
         copy: bool,
     ) -> PyResult<Bound<'py, Self>> {
+        let _ = non_blocking; // there is no other device to wait for
         let mut dtype = dtype.map(|d| d.0);
         let check = |name: &str| {
             if name == "cpu" || name.starts_with("cpu:") {
@@ -313,7 +315,11 @@ impl PyTensor {
             )))
         };
         device.map(check).transpose()?;
+        let copy = copy || args.iter().nth(3).is_some_and(|arg| arg.is_truthy().unwrap_or(false));
         for arg in args.iter() {
+            if arg.is_instance_of::<PyBool>() {
+                continue; // non_blocking and copy, by position: copies here are never asynchronous.
+            }
             if let Ok(tensor) = arg.cast::<Self>() {
                 dtype = Some(tensor.get().get().dtype());
             } else if let Ok(name) = arg.extract::<&str>() {
@@ -361,13 +367,13 @@ impl PyTensor {
     fn type_<'py>(slf: Bound<'py, Self>, py: Python<'py>, dtype: Option<DTypeArg>) -> PyResult<Bound<'py, PyAny>> {
         match dtype {
             None => Ok(slf.get().dtype().into_pyobject(py)?.into_any()),
-            dtype => Ok(Self::to(slf, py, &PyTuple::empty(py), dtype, None, false)?.into_any()),
+            dtype => Ok(Self::to(slf, py, &PyTuple::empty(py), dtype, None, false, false)?.into_any()),
         }
     }
 
     /// In the dtype of ``other``.
     fn type_as<'py>(slf: Bound<'py, Self>, py: Python<'py>, other: Arg) -> PyResult<Bound<'py, Self>> {
-        Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg(other.0.dtype())), None, false)
+        Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg(other.0.dtype())), None, false, false)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -473,7 +479,7 @@ macro_rules! conversions {
                 #[doc = $doc]
                 #[pyo3(name = $text)]
                 fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
-                    Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg($dtype)), None, false)
+                    Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg($dtype)), None, false, false)
                 }
             )*
         }

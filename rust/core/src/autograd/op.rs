@@ -285,7 +285,7 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
         arrays.push(input.array());
     }
     let outputs = op.forward(&arrays)?;
-    note_view(&outputs, &arrays);
+    let is_view = is_view(&outputs, &arrays);
     let tracking = track(op, inputs, &outputs);
     let mut tensors = SmallVec::new();
     for array in outputs {
@@ -295,7 +295,7 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
         } else {
             Tracking::None
         };
-        tensors.push(Tensor::new(array, tracking));
+        tensors.push(if is_view { Tensor::view(array, tracking) } else { Tensor::new(array, tracking) });
     }
     Ok(tensors)
 }
@@ -361,12 +361,8 @@ fn cut<O: Operation>(needs: Needs, inputs: &[&Tensor]) -> Tracking {
     earlier.map_or(Tracking::None, |t| t.tracking().clone())
 }
 
-fn note_view(outputs: &[Array], inputs: &[&Array]) {
-    if let (Some(output), Some(input)) = (outputs.first(), inputs.first())
-        && output.shares_storage(input)
-    {
-        input.storage().mark_viewed();
-    }
+fn is_view(outputs: &[Array], inputs: &[&Array]) -> bool {
+    matches!((outputs.first(), inputs.first()), (Some(output), Some(input)) if output.shares_storage(input))
 }
 
 fn promote(rule: Promotion, inputs: &[&Tensor]) -> Result<Option<SmallVec<[Tensor; 4]>>> {

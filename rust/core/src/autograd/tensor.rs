@@ -4,6 +4,7 @@ use crate::array::Array;
 use crate::autograd::node::{Edge, Leaf, Node};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::storage::View;
 use std::sync::Arc;
 
 /// An array and its place in the graph. Immutable and cheap to clone; what changes (elements, a leaf's gradient) lies
@@ -14,6 +15,8 @@ pub struct Tensor(Arc<Inner>);
 struct Inner {
     array: Array,
     tracking: Tracking,
+    #[expect(dead_code, reason = "held for its drop")]
+    view: Option<View>,
 }
 
 /// How a tensor takes part in differentiation.
@@ -39,7 +42,14 @@ impl Tensor {
     /// A tensor over `array` with the given place in the graph.
     #[must_use]
     pub fn new(array: Array, tracking: Tracking) -> Self {
-        Self(Arc::new(Inner { array, tracking }))
+        Self(Arc::new(Inner { array, tracking, view: None }))
+    }
+
+    /// As [`Tensor::new`] for an array that an operation made as a view of one of its inputs.
+    #[must_use]
+    pub fn view(array: Array, tracking: Tracking) -> Self {
+        let view = Some(View::of(array.storage()));
+        Self(Arc::new(Inner { array, tracking, view }))
     }
 
     /// A leaf over `array` that collects a gradient.

@@ -220,7 +220,11 @@ pub fn batch_norm(
         })?;
         return evaluate(x, mean, variance, weight, bias, options.eps);
     }
-    if shape.per_channel() <= 1 && shape.channels > 0 {
+    if x.numel() == 0 {
+        // Nothing to learn from: the running statistics stay as they are.
+        return ops::copy(x);
+    }
+    if shape.per_channel() == 1 {
         return Err(Error::value(
             NAME,
             format_args!("expected more than 1 value per channel when training, got input size {}", Show(x.shape())),
