@@ -49,8 +49,9 @@ class Case:
         return Case(self.name, self.number, self.example, tuple(([], *rest) for _, *rest in self.inputs))
 
     def grown(self, elements):
-        """All extents but 0 and 1 times one factor, up to `elements` an input; None where that cannot be run."""
-        size, rank = max((math.prod(shape), sum(n > 1 for n in shape)) for shape, *_ in self.inputs)
+        """All extents but 0 and 1 times one factor, up to `elements` an array; None where that cannot be run."""
+        shapes = [shape for shape, *_ in self.inputs] + [y.shape for y in self.run(self.arrays(np.float64))]
+        size, rank = max((math.prod(shape), sum(n > 1 for n in shape)) for shape in shapes)
         factor = int((elements / max(size, 1)) ** (1 / rank)) if rank else 1
         if size == 0 or factor < 2:
             return None
