@@ -140,6 +140,19 @@ def idx_folder(path: str | PathLike[str]) -> Split:
         FileNotFoundError: no such folder, or not a whole pair of files in it; the message lists what is
             expected.
         ValueError: a broken file, or images and labels that do not belong together.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> from dlcore import datasets
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     folder = pathlib.Path(name)
+        ...     images = bytes([0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2]) + bytes(10)
+        ...     _ = (folder / "train-images-idx3-ubyte").write_bytes(images)
+        ...     labels = bytes([0, 0, 8, 1, 0, 0, 0, 5, 7, 2, 1, 0, 4])
+        ...     _ = (folder / "train-labels-idx1-ubyte").write_bytes(labels)
+        ...     train, test = datasets.idx_folder(folder)
+        >>> len(train), len(test), train[0][0].shape
+        (4, 1, (1, 1, 2))
     """
     path = Path(path)
     expected = "expected {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz, one pair or both"

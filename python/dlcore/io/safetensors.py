@@ -122,6 +122,13 @@ def read(path: str | PathLike[str]) -> dict[str, Tensor]:
         FileNotFoundError: no such file.
         ValueError: the file breaks a rule of the format, which the message names, or has a dtype that dlcore
             does not.
+
+    Example:
+        >>> import tempfile, dlcore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dlcore.io.write({"w": dlcore.ones(2), "b": dlcore.zeros(1)}, f"{folder}/w.safetensors")
+        ...     sorted(dlcore.io.read(f"{folder}/w.safetensors"))
+        ['b', 'w']
     """
     import numpy as np
 
@@ -147,7 +154,15 @@ def read(path: str | PathLike[str]) -> dict[str, Tensor]:
 
 
 def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
-    """The strings that a file holds beside its tensors; errors as `read`."""
+    """The strings that a file holds beside its tensors; errors as `read`.
+
+    Example:
+        >>> import tempfile, dlcore
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     dlcore.io.write({"w": dlcore.ones(2)}, f"{folder}/w.safetensors", {"origin": "a test"})
+        ...     dlcore.io.read_metadata(f"{folder}/w.safetensors")
+        {'origin': 'a test'}
+    """
     path = Path(path)
     with path.open("rb") as file:
         return _read_header(file, path).metadata

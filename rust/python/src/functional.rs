@@ -104,9 +104,9 @@ unary! {
     relu, "See ``dlcore.relu``." => ops::relu;
     /// ``x * sigmoid(x)`` of each element (Elfwing et al. 2017).
     ///
-    /// >>> dlcore.silu(dlcore.tensor([0.0, 1.0]))
+    /// >>> dlcore.nn.functional.silu(dlcore.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.7311])
-    silu, "See ``dlcore.silu``." => ops::silu;
+    silu, "See ``dlcore.nn.functional.silu``." => ops::silu;
     /// Absolute value of each element.
     ///
     /// >>> dlcore.abs(dlcore.tensor([-1.5, 2.0]))

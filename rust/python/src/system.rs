@@ -50,6 +50,11 @@ fn threads_reason() -> String {
 }
 
 /// Counters of the memory that tensors use, in bytes.
+///
+/// >>> before = dlcore.memory_stats()["live_bytes"]
+/// >>> x = dlcore.zeros(1000)
+/// >>> dlcore.memory_stats()["live_bytes"] - before >= 4000
+/// True
 #[pyfunction]
 fn memory_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let stats = memory::stats();
@@ -64,12 +69,20 @@ fn memory_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// Returns memory that is kept for reuse to the system.
+///
+/// >>> dlcore.empty_cache()
+/// >>> dlcore.memory_stats()["cached_bytes"]
+/// 0
 #[pyfunction]
 fn empty_cache() {
     memory::empty_cache();
 }
 
 /// Keeps at most this many bytes for reuse; zero turns the cache off.
+///
+/// >>> limit = dlcore.memory_stats()["cache_limit"]
+/// >>> dlcore.set_memory_cache_limit(0)
+/// >>> dlcore.set_memory_cache_limit(limit)
 #[pyfunction]
 fn set_memory_cache_limit(bytes: usize) {
     memory::set_cache_limit(bytes);

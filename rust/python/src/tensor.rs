@@ -608,6 +608,10 @@ fn autograd_grad(
 }
 
 /// Whether operations are recorded on this thread.
+///
+/// >>> with dlcore.no_grad():
+/// ...     dlcore.is_grad_enabled()
+/// False
 #[pyfunction]
 fn is_grad_enabled() -> bool {
     mode::is_recording()
