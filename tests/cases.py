@@ -16,7 +16,7 @@ OPERATIONS = {operation.name: operation for operation in _core.operations()}
 DIFFERENTIABLE = [name for name, operation in OPERATIONS.items() if operation.differentiable]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """One example of one operation, with the extents of its inputs perhaps changed."""
 
@@ -25,7 +25,7 @@ class Case:
     example: _core.Example
     inputs: tuple
 
-    def __str__(self):
+    def __repr__(self):
         shapes = ", ".join(str(tuple(shape)) for shape, *_ in self.inputs)
         return f"{self.name} of {shapes} with {self.example.params}"
 

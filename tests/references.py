@@ -310,7 +310,7 @@ REFERENCES = {
     "argmin": lambda x, dim, keepdim: np.argmin(x, axis=dim, keepdims=keepdim),
     "all": lambda x, dim, keepdim: np.all(x, axis=dim, keepdims=keepdim),
     "any": lambda x, dim, keepdim: np.any(x, axis=dim, keepdims=keepdim),
-    "cumsum": lambda x, dim: np.cumsum(x, axis=dim),
+    "cumsum": lambda x, dim: np.cumsum(x, axis=dim).reshape(x.shape),
     # shapes
     "cat": lambda *parts, dim: np.concatenate(parts, axis=dim),
     "flip": lambda x, dims: np.flip(x, axis=dims),
