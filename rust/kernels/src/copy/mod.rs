@@ -3,17 +3,19 @@
 //! A copy walks both windows along the destination's memory. Where the source runs along another dimension (a
 //! transpose) it goes by tiles, so that each cache line is used whole on both sides.
 
+mod transpose;
+
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
 use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
-use crate::parallel::{Disjoint, for_each, for_ranges};
+use crate::parallel::{Disjoint, for_ranges};
+
+use transpose::transpose;
 
 /// Elements a task.
 const GRAIN: usize = 1 << 15;
-/// Edge of a tile of a transposed copy, in elements.
-const TILE: usize = 16;
 /// Estimated cost of 1024 elements, in nanoseconds: within rows, element by element.
 const ROW_COST: usize = 100;
 const STRIDED_COST: usize = 700;
@@ -290,50 +292,4 @@ unsafe fn copy_loops<T: Pod>(src: *const T, dst: *mut T, loops: &Coalesced<2>) {
     } else {
         for_ranges(rows, grain, (inner * cost).max(20 * 1024), |rows| loops.walk(rows).for_each(|at| row(at, inner)));
     }
-}
-
-/// Copies along `loops` by tiles of loop `lines`, along which the source lies, and the inner one.
-///
-/// # Safety
-/// As for [`copy_loops`].
-unsafe fn transpose<T: Pod>(ends: Shared<T>, loops: &Coalesced<2>, lines: usize) {
-    let (height, width) = (loops.shape()[lines], loops.inner());
-    let [to, from] = loops.inner_strides();
-    let (to_line, from_line) = (loops.strides(0)[lines], loops.strides(1)[lines]);
-    let last = loops.shape().len() - 1;
-    let others = (0..last).filter(|&dim| dim != lines);
-    let outer: usize = others.clone().map(|dim| loops.shape()[dim]).product();
-    let bands = height.div_ceil(TILE);
-    let cost = (TILE.min(height) * width * STRIDED_COST / 2 / 1024 * outer).saturating_mul(bands);
-    for_each(outer * bands, cost, |task| {
-        let (mut index, top) = (task / bands, task % bands * TILE);
-        let mut at = [top.cast_signed() * to_line, top.cast_signed() * from_line];
-        for dim in others.clone().rev() {
-            let i = (index % loops.shape()[dim]).cast_signed();
-            index /= loops.shape()[dim];
-            at = [at[0] + i * loops.strides(0)[dim], at[1] + i * loops.strides(1)[dim]];
-        }
-        let tall = TILE.min(height - top);
-        for left in (0..width).step_by(TILE) {
-            let wide = TILE.min(width - left);
-            let by = left.cast_signed();
-            let (d, s) = ends.at([at[0] + by * to, at[1] + by * from]);
-            // Through a tile of our own: source lines of one stride would push each other out of the cache.
-            let mut tile = [MaybeUninit::<T>::uninit(); TILE * TILE];
-            for x in 0..wide {
-                for y in 0..tall {
-                    let at = x.cast_signed() * from + y.cast_signed() * from_line;
-                    // SAFETY: the caller's contract.
-                    tile[y * TILE + x].write(unsafe { *s.offset(at) });
-                }
-            }
-            for y in 0..tall {
-                for x in 0..wide {
-                    let at = x.cast_signed() * to + y.cast_signed() * to_line;
-                    // SAFETY: the caller's contract; this element of the tile was written above.
-                    unsafe { *d.offset(at) = tile[y * TILE + x].assume_init() }
-                }
-            }
-        }
-    });
 }
