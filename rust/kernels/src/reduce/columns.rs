@@ -89,12 +89,16 @@ impl<T: Pod, F: Monoid<T>> Kernel for Block<'_, T, F> {
             let mut sums = [fold.identity(); WIDTH];
             let height = LEAF.min(rows.end - leaf);
             if dst.len() == WIDTH {
+                // An array of their own: one that is also indexed by a variable would not stay in registers.
+                let mut whole = [fold.identity(); WIDTH];
                 for _ in 0..height {
                     let at = starts.next();
-                    for (sum, &x) in sums.iter_mut().zip(&src[at..at + WIDTH]) {
+                    let row = src[at..at + WIDTH].as_chunks::<WIDTH>().0;
+                    for (sum, &x) in whole.iter_mut().zip(&row[0]) {
                         *sum = fold.step(*sum, x);
                     }
                 }
+                sums = whole;
             } else {
                 for _ in 0..height {
                     let at = starts.next();

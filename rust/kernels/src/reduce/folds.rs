@@ -51,13 +51,15 @@ fn by_lanes<T: Pod, F: Monoid<T>>(fold: F, elements: &[T]) -> F::Out {
     if elements.len() < 16 {
         return elements.iter().fold(fold.identity(), |sum, &x| fold.step(sum, x));
     }
-    let mut lanes = [fold.identity(); LANES];
+    // Two arrays: one that is also indexed by a variable would not stay in registers.
+    let mut sums = [fold.identity(); LANES];
     let (blocks, rest) = elements.as_chunks::<LANES>();
     for block in blocks {
-        for (lane, &x) in lanes.iter_mut().zip(block) {
-            *lane = fold.step(*lane, x);
+        for (sum, &x) in sums.iter_mut().zip(block) {
+            *sum = fold.step(*sum, x);
         }
     }
+    let mut lanes = sums;
     for (lane, &x) in lanes.iter_mut().zip(rest) {
         *lane = fold.step(*lane, x);
     }
@@ -160,6 +162,14 @@ impl<T: Element, const ALL: bool> Monoid<T> for Truth<ALL> {
     }
 }
 
+/// Position of the first element that is `wanted`, block by block; zero if there is none.
+#[inline(always)]
+fn position<T: Pod>(elements: &[T], wanted: impl Fn(T) -> bool) -> usize {
+    let (blocks, _) = elements.as_chunks::<LANES>();
+    let before = blocks.iter().take_while(|block| !block.iter().fold(false, |any, &x| any | wanted(x))).count() * LANES;
+    elements[before..].iter().position(|&x| wanted(x)).map_or(0, |found| before + found)
+}
+
 /// Position of the first extreme element. A leaf's extreme comes first, by lanes; only where it beats what stands is
 /// the leaf searched for its position, which is rare.
 #[derive(Clone, Copy)]
@@ -175,8 +185,7 @@ impl<T: Element, F: Monoid<T, Out = T>> Fold<T> for Arg<F> {
     #[inline(always)]
     fn leaf<S: Simd>(self, elements: &[T], first: usize) -> (T, usize) {
         let extreme = by_lanes(self.0, elements);
-        let found = elements.iter().position(|&x| x == extreme || x.is_nan());
-        (extreme, first + found.unwrap_or(0))
+        (extreme, first + position(elements, |x| (x == extreme) | x.is_nan()))
     }
     #[inline(always)]
     fn combine<S: Simd>(self, left: (T, usize), right: (T, usize)) -> (T, usize) {
