@@ -72,14 +72,13 @@ fn by_pieces<R>(start: usize, dst: &mut [R], stop: impl Fn(usize) -> usize, mut 
 
 /// `dst[i] = f(a[i])`.
 pub(super) fn map1<A: Pod, R: Pod, F: Function1<A, R>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
-    assert_eq!(la.numel(), dst.len(), "operand and output differ in size");
-    if let Some(a) = Piece::whole(a, la) {
+    if let Some(a) = Piece::whole(a, la, dst.len()) {
         return over(dst, F::COST, |start, dst| {
             let a = a.part(start, dst.len());
             dispatch(Loop1 { f, a, dst });
         });
     }
-    let a = Source::new(a, la);
+    let a = Source::new(a, la, dst.len());
     over(dst, F::COST, |start, dst| {
         let mut scratch = Scratch::new();
         by_pieces(
@@ -130,14 +129,13 @@ pub(super) fn map2<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>>(
     lb: Strided,
     dst: &mut [R],
 ) {
-    assert!(la.numel() == dst.len() && lb.numel() == dst.len(), "operands and output differ in size");
-    if let (Some(a), Some(b)) = (Piece::whole(a, la), Piece::whole(b, lb)) {
+    if let (Some(a), Some(b)) = (Piece::whole(a, la, dst.len()), Piece::whole(b, lb, dst.len())) {
         return over(dst, F::COST, |start, dst| {
             let (a, b) = (a.part(start, dst.len()), b.part(start, dst.len()));
             dispatch(Loop2 { f, a, b, dst });
         });
     }
-    let (a, b) = (Source::new(a, la), Source::new(b, lb));
+    let (a, b) = (Source::new(a, la, dst.len()), Source::new(b, lb, dst.len()));
     over(dst, F::COST, |start, dst| {
         let (mut scratch_a, mut scratch_b) = (Scratch::new(), Scratch::new());
         by_pieces(
@@ -187,14 +185,13 @@ impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, F, A, B
 
 /// `dst[i] = f(dst[i], b[i])`.
 pub(super) fn update<A: Pod, B: Pod, F: Function2<A, B, A>>(f: F, dst: &mut [A], b: &[B], lb: Strided) {
-    assert_eq!(lb.numel(), dst.len(), "operand and output differ in size");
-    if let Some(b) = Piece::whole(b, lb) {
+    if let Some(b) = Piece::whole(b, lb, dst.len()) {
         return over(dst, F::COST, |start, dst| {
             let b = b.part(start, dst.len());
             dispatch(Update { f, b, dst });
         });
     }
-    let b = Source::new(b, lb);
+    let b = Source::new(b, lb, dst.len());
     over(dst, F::COST, |start, dst| {
         let mut scratch = Scratch::new();
         by_pieces(
@@ -244,8 +241,7 @@ pub(super) fn map3<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>>(
     dst: &mut [R],
 ) {
     let len = dst.len();
-    assert!(la.numel() == len && lb.numel() == len && lc.numel() == len, "operands and output differ in size");
-    let (a, b, c) = (Source::new(a, la), Source::new(b, lb), Source::new(c, lc));
+    let (a, b, c) = (Source::new(a, la, len), Source::new(b, lb, len), Source::new(c, lc, len));
     over(dst, F::COST, |start, dst| {
         let (mut scratch_a, mut scratch_b, mut scratch_c) = (Scratch::new(), Scratch::new(), Scratch::new());
         by_pieces(

@@ -19,15 +19,26 @@ pub(super) enum Piece<'a, T> {
 }
 
 impl<'a, T: Pod> Piece<'a, T> {
-    /// The operand that `layout` shows of `data`, where it is contiguous or one value: by far the most frequent case.
-    #[inline]
-    pub(super) fn whole(data: &'a [T], layout: Strided) -> Option<Self> {
-        layout.check(data.len());
-        if layout.is_contiguous() {
-            let len = layout.numel();
-            return Some(Self::Slice(if len == 0 { &[] } else { &data[layout.offset..layout.offset + len] }));
+    /// The operand of `len` elements that `layout` shows of `data`, where it is contiguous or one value: by far the
+    /// most frequent case. Otherwise nothing is known yet, not even that the window fits.
+    #[inline(always)]
+    pub(super) fn whole(data: &'a [T], layout: Strided, len: usize) -> Option<Self> {
+        let (mut count, mut slice, mut splat) = (1usize, true, true);
+        for (&extent, &stride) in layout.shape.iter().zip(layout.strides).rev() {
+            if extent != 1 {
+                slice &= stride == count.cast_signed();
+                splat &= stride == 0;
+                count = count.checked_mul(extent)?;
+            }
         }
-        layout.strides.iter().all(|&stride| stride == 0).then(|| Self::Splat(data[layout.offset]))
+        let same_rank = layout.shape.len() == layout.strides.len();
+        if !same_rank || count != len || len == 0 || !(slice || splat) {
+            return None;
+        }
+        if slice {
+            return data.get(layout.offset..)?.get(..len).map(Self::Slice);
+        }
+        data.get(layout.offset).copied().map(Self::Splat)
     }
 
     /// `len` elements from `start` on.
@@ -71,10 +82,18 @@ impl<T: Pod> Scratch<T> {
 }
 
 impl<'a, T: Pod> Source<'a, T> {
-    /// The operand that `layout` shows of `data`.
-    pub(super) fn new(data: &'a [T], layout: Strided) -> Self {
-        if let Some(piece) = Piece::whole(data, layout) {
+    /// The operand of `len` elements that `layout` shows of `data`.
+    ///
+    /// # Panics
+    /// If the window has another size or leaves the slice.
+    pub(super) fn new(data: &'a [T], layout: Strided, len: usize) -> Self {
+        if let Some(piece) = Piece::whole(data, layout, len) {
             return Self::Whole(piece);
+        }
+        assert_eq!(layout.numel(), len, "operand and output differ in size");
+        layout.check(data.len());
+        if len == 0 {
+            return Self::Whole(Piece::Slice(&[]));
         }
         let loops = coalesce(layout.shape, [layout.strides], Order::Index);
         if is_scattered(&loops) {
