@@ -205,14 +205,38 @@ impl<T: GemmFloat> Product<'_, T> {
         for_each(tasks, cost.min(outer * self.k / 4), |t| {
             let (block, first) = (t % blocks, t / blocks * group);
             let k = block * len..((block + 1) * len).min(self.k);
-            for p in first..(first + group).min(panels) {
-                let range = p * width..((p + 1) * width).min(outer);
-                let width = if pad { width } else { range.len() };
-                let at = outer_padded * k.start + range.start * k.len();
-                // SAFETY: each panel has its own place in the buffer; the ranges are inside the operand.
-                unsafe { source.pack(kernels, range, k.clone(), width, start.get().add(at)) }
-            }
+            let range = first * width..((first + group) * width).min(outer);
+            let at = outer_padded * k.start + range.start * k.len();
+            // SAFETY: each panel has its own place in the buffer; the ranges are inside the operand.
+            unsafe { pack_panels(kernels, source, range, k, width, pad, start.get().add(at)) }
         });
+    }
+}
+
+/// Packs the panels of `outer`, each `width` wide (the last narrower, unless padded), one after the other.
+///
+/// # Safety
+/// As for [`PanelSource::pack`].
+unsafe fn pack_panels<T: GemmFloat>(
+    kernels: &Microkernels<T>,
+    source: &dyn PanelSource<T>,
+    outer: Range<usize>,
+    k: Range<usize>,
+    width: usize,
+    pad: bool,
+    to: *mut T,
+) {
+    // Rows that follow the panels in memory, far apart: a few steps of all panels at a time use their lines whole.
+    let is_far = |m: InPlace<T>| m.outer_stride == 1 && m.k_stride.unsigned_abs() * size_of::<T>() >= 1024;
+    let steps = if source.in_place().is_some_and(is_far) { 8 } else { k.len().max(1) };
+    for step in k.clone().step_by(steps) {
+        for first in outer.clone().step_by(width) {
+            let range = first..(first + width).min(outer.end);
+            let width = if pad { width } else { range.len() };
+            let at = (first - outer.start) * k.len() + (step - k.start) * width;
+            // SAFETY: the contract: the ranges are inside the operand, the places inside the panels.
+            unsafe { source.pack(kernels, range, step..(step + steps).min(k.end), width, to.add(at)) }
+        }
     }
 }
 
@@ -277,11 +301,7 @@ impl<T: GemmFloat> Task<'_, T> {
         // SAFETY: all ranges are inside the operands, packed panels lie where `pack_all` and the lines here put them.
         unsafe {
             if matches!(self.a, Panels::Own) {
-                for first in rows.clone().step_by(plan.rows) {
-                    let range = first..(first + plan.rows).min(rows.end);
-                    let to = a_scratch.add((first - rows.start) * k.len());
-                    p.a.pack(kernels, range.clone(), k.clone(), range.len(), to);
-                }
+                pack_panels(kernels, p.a, rows.clone(), k.clone(), plan.rows, false, a_scratch);
             }
             for col in cols.clone().step_by(width) {
                 let count = (cols.end - col).min(width);

@@ -8,8 +8,10 @@ use super::{Gemm, GemmFloat, Matrix};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::for_each;
 
-/// Sums that run side by side.
+/// Sums that run side by side: of one dot product, and of columns (their sums stay in the first-level cache, and long
+/// runs of a row are what the hardware foresees).
 const LANES: usize = 64;
+const WIDE: usize = 512;
 /// Blocks of k are as in the packed core, so that both give the same bits.
 const K_BLOCK: usize = super::driver::K_BLOCK;
 
@@ -45,7 +47,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
         y: c,
         y_stride,
     };
-    let grain = (16_384 / problem.k).clamp(1, 16) * LANES;
+    let grain = if dot { (16_384 / problem.k).clamp(1, 16) * LANES } else { WIDE };
     let cost = if serial { 0 } else { len * problem.k / 10 };
     for_each(len.div_ceil(grain), cost, |task| {
         let range = task * grain..((task + 1) * grain).min(len);
@@ -108,14 +110,16 @@ impl<T: GemmFloat> Kernel for Dots<'_, T> {
 /// The dot product in 64 lanes, folded in halves.
 #[inline(always)]
 fn dot<T: GemmFloat, S: Simd>(x: &[T], y: &[T]) -> T {
-    let mut sums = [T::ZERO; LANES];
+    // Two arrays: one that is also indexed by a variable would not stay in registers.
+    let mut chains = [T::ZERO; LANES];
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();
     let (y_blocks, y_rest) = y.as_chunks::<LANES>();
     for (x, y) in x_blocks.iter().zip(y_blocks) {
         for l in 0..LANES {
-            sums[l] = x[l].fma::<S>(y[l], sums[l]);
+            chains[l] = x[l].fma::<S>(y[l], chains[l]);
         }
     }
+    let mut sums = chains;
     for (l, (&x, &y)) in x_rest.iter().zip(y_rest).enumerate() {
         sums[l] = x.fma::<S>(y, sums[l]);
     }
@@ -141,38 +145,45 @@ impl<T: GemmFloat> Kernel for Columns<'_, T> {
     fn run<S: Simd>(self) {
         let (job, k) = (self.job, self.job.problem.k);
         let block = k.div_ceil(k.div_ceil(K_BLOCK));
-        let mut j = self.range.start;
-        while j < self.range.end {
-            let count = (self.range.end - j).min(LANES);
-            let mut total = [T::ZERO; LANES];
+        for left in self.range.clone().step_by(WIDE) {
+            let count = (self.range.end - left).min(WIDE);
+            let row = |step: usize| {
+                let from = left.cast_signed() + step.cast_signed() * job.k_stride;
+                // SAFETY: `count` adjacent elements of row `step` exist from column `left` on.
+                unsafe { std::slice::from_raw_parts(job.matrix.wrapping_offset(from), count) }
+            };
+            // SAFETY: element `step` of the vector exists.
+            let x = |step: usize| unsafe { *job.x.wrapping_offset(step.cast_signed() * job.x_stride) };
+            let mut total = [T::ZERO; WIDE];
             for first in (0..k).step_by(block) {
-                let mut sums = [T::ZERO; LANES];
-                for step in first..(first + block).min(k) {
-                    // SAFETY: element `step` of the vector and `count` adjacent elements of M exist.
-                    let (x, column) = unsafe {
-                        let step = step.cast_signed();
-                        let from = job.matrix.offset(j.cast_signed() + step * job.k_stride);
-                        (*job.x.offset(step * job.x_stride), std::slice::from_raw_parts(from, count))
-                    };
-                    if let Ok(column) = <&[T; LANES]>::try_from(column) {
-                        for l in 0..LANES {
-                            sums[l] = x.fma::<S>(column[l], sums[l]);
+                let end = (first + block).min(k);
+                let mut sums = [T::ZERO; WIDE];
+                let sums = &mut sums[..count];
+                let fours = first + (end - first) / 4 * 4;
+                for step in (first..fours).step_by(4) {
+                    let x: [T; 4] = std::array::from_fn(|i| x(step + i));
+                    let rows: [&[T]; 4] = std::array::from_fn(|i| &row(step + i)[..count]);
+                    for l in 0..count {
+                        let mut sum = sums[l];
+                        for i in 0..4 {
+                            sum = x[i].fma::<S>(rows[i][l], sum);
                         }
-                    } else {
-                        for (sum, &m) in sums.iter_mut().zip(column) {
-                            *sum = x.fma::<S>(m, *sum);
-                        }
+                        sums[l] = sum;
                     }
                 }
-                for l in 0..LANES {
-                    total[l] = if first == 0 { sums[l] } else { total[l] + sums[l] };
+                for step in fours..end {
+                    for (sum, &m) in sums.iter_mut().zip(row(step)) {
+                        *sum = x(step).fma::<S>(m, *sum);
+                    }
+                }
+                for (total, &sum) in total.iter_mut().zip(sums.iter()) {
+                    *total = if first == 0 { sum } else { *total + sum };
                 }
             }
             for (l, &sum) in total.iter().enumerate().take(count) {
-                // SAFETY: `j + l` is in the range of this task.
-                unsafe { job.finish(j + l, sum) }
+                // SAFETY: `left + l` is in the range of this task.
+                unsafe { job.finish(left + l, sum) }
             }
-            j += count;
         }
     }
 }
