@@ -137,9 +137,7 @@ impl<T: GemmFloat> Kernel for Fold<'_, T> {
                         let to = &mut plane[iy.unsigned_abs() * conv.w + ix..];
                         let from = &row[columns.clone()];
                         if conv.stride[1] == 1 {
-                            for (to, &x) in to.iter_mut().zip(from) {
-                                *to += x;
-                            }
+                            add_row(to, from);
                         } else {
                             for (to, &x) in to.iter_mut().step_by(conv.stride[1]).zip(from) {
                                 *to += x;
@@ -150,4 +148,27 @@ impl<T: GemmFloat> Kernel for Fold<'_, T> {
             }
         }
     }
+}
+
+/// `to[i] += from[i]`, in vectors as long as the rest of the row allows: rows of images are often short.
+#[inline(always)]
+fn add_row<T: GemmFloat>(to: &mut [T], from: &[T]) {
+    let to = &mut to[..from.len()];
+    let (to, from) = add_chunks::<T, 16>(to, from);
+    let (to, from) = add_chunks::<T, 8>(to, from);
+    let (to, from) = add_chunks::<T, 4>(to, from);
+    add_chunks::<T, 1>(to, from);
+}
+
+/// Adds chunks of `LEN` elements; returns what is left.
+#[inline(always)]
+fn add_chunks<'a, T: GemmFloat, const LEN: usize>(to: &'a mut [T], from: &'a [T]) -> (&'a mut [T], &'a [T]) {
+    let (to, to_rest) = to.as_chunks_mut::<LEN>();
+    let (from, from_rest) = from.as_chunks::<LEN>();
+    for (to, from) in to.iter_mut().zip(from) {
+        for lane in 0..LEN {
+            to[lane] += from[lane];
+        }
+    }
+    (to_rest, from_rest)
 }

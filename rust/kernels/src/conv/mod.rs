@@ -217,7 +217,12 @@ impl Conv2d {
             }
         };
         let [dy, dx] = self.dilation.map(usize::cast_signed);
-        let mut taps = TapList { all: Vec::with_capacity(self.taps()), period: (self.kh * self.kw).max(1) };
+        let reach = [self.kh, self.kw].map(|k| k.saturating_sub(1).cast_signed());
+        let mut taps = TapList {
+            all: Vec::with_capacity(self.taps()),
+            period: (self.kh * self.kw).max(1),
+            reach: [reach[0] * dy, reach[1] * dx],
+        };
         for c in 0..(self.c_in / self.groups).cast_signed() {
             for i in 0..self.kh.cast_signed() {
                 for j in 0..self.kw.cast_signed() {

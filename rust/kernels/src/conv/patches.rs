@@ -39,13 +39,15 @@ pub(super) struct TapList {
     pub all: Vec<Tap>,
     /// Taps of one channel.
     pub period: usize,
+    /// Rows and columns from the first to the last tap of the window.
+    pub reach: [isize; 2],
 }
 
 impl TapList {
     /// One tap for each of `count` channels.
     pub fn channels<T>(count: usize, images: &Images<'_, T>) -> Self {
         let tap = |c: usize| Tap { dy: 0, dx: 0, offset: c.cast_signed() * images.strides[1] };
-        Self { all: (0..count).map(tap).collect(), period: 1 }
+        Self { all: (0..count).map(tap).collect(), period: 1, reach: [0, 0] }
     }
 
     pub fn push(&mut self, [dy, dx]: [isize; 2], channel: isize, [row, column]: [isize; 2]) {
@@ -69,7 +71,8 @@ unsafe impl<T: Sync> Sync for Patches<'_, T> {}
 impl<T: GemmFloat> Patches<'_, T> {
     fn view(&self) -> View {
         let Grid { extent: [height, width], step: [_, x_step], strides: [_, column], .. } = self.grid;
-        View { height, width, x_step, step: x_step * column, period: self.taps.period }
+        let TapList { period, reach, .. } = *self.taps;
+        View { height, width, x_step, step: x_step * column, period, reach }
     }
 
     /// Cuts up to 32 windows from number `first` on into pieces of rows.

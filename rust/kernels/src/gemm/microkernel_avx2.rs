@@ -194,9 +194,21 @@ pub(super) unsafe fn transpose_f32(
         for step in (0..whole).step_by(8) {
             for column in (0..width).step_by(8) {
                 let rows = outer.saturating_sub(column).min(8);
+                let row =
+                    |o: usize| _mm256_loadu_ps(src.offset((column + o).cast_signed() * stride + step.cast_signed()));
                 let mut r = [_mm256_setzero_ps(); 8];
-                for (o, row) in r.iter_mut().enumerate().take(rows) {
-                    *row = _mm256_loadu_ps(src.offset((column + o).cast_signed() * stride + step.cast_signed()));
+                // Every load spelled out: a loop of variable length would keep the rows out of registers.
+                if rows == 8 {
+                    r = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+                } else {
+                    macro_rules! load {
+                        ($($o:literal)*) => {
+                            $(if $o < rows {
+                                r[$o] = row($o);
+                            })*
+                        };
+                    }
+                    load!(0 1 2 3 4 5 6);
                 }
                 transpose_8x8(&mut r);
                 let to = panel.add(step * width + column);
@@ -253,10 +265,15 @@ pub(super) unsafe fn transpose_f64(
         for step in (0..whole).step_by(4) {
             for column in (0..width).step_by(4) {
                 let rows = outer.saturating_sub(column).min(4);
-                let mut r = [_mm256_setzero_pd(); 4];
-                for (o, row) in r.iter_mut().enumerate().take(rows) {
-                    *row = _mm256_loadu_pd(src.offset((column + o).cast_signed() * stride + step.cast_signed()));
-                }
+                let row =
+                    |o: usize| _mm256_loadu_pd(src.offset((column + o).cast_signed() * stride + step.cast_signed()));
+                let zero = _mm256_setzero_pd();
+                let r: [__m256d; 4] = [
+                    if rows > 0 { row(0) } else { zero },
+                    if rows > 1 { row(1) } else { zero },
+                    if rows > 2 { row(2) } else { zero },
+                    if rows > 3 { row(3) } else { zero },
+                ];
                 let (a, b) = (_mm256_unpacklo_pd(r[0], r[1]), _mm256_unpackhi_pd(r[0], r[1]));
                 let (c, d) = (_mm256_unpacklo_pd(r[2], r[3]), _mm256_unpackhi_pd(r[2], r[3]));
                 let out = [

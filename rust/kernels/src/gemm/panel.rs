@@ -28,6 +28,8 @@ pub(crate) struct View {
     pub step: isize,
     /// Taps of one channel; those of the next are at the same places of the window.
     pub period: usize,
+    /// Rows and columns from the first to the last tap of the window.
+    pub reach: [isize; 2],
 }
 
 /// Neighbouring panel columns that belong to one output row.
@@ -41,6 +43,14 @@ pub(crate) struct Segment {
     pub x: isize,
     /// Where that element is (or would be) in memory.
     pub offset: isize,
+}
+
+impl Segment {
+    /// The panel column after the last.
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.start + self.len
+    }
 }
 
 /// One element of the window.
@@ -138,10 +148,45 @@ pub(crate) unsafe fn gather<V: Vector>(
     // SAFETY: the features are on.
     let mut pieces = [(0, unsafe { V::mask(0) }); 16];
     for column in (0..width).step_by(V::LANES) {
-        let meets = |s: &&Segment| s.start < column + V::LANES && s.start + s.len > column;
+        let meets = |s: &&Segment| s.start < column + V::LANES && s.end() > column;
         let first = segments.iter().position(|s| meets(&s)).unwrap_or(segments.len());
         let count = segments[first..].iter().take_while(meets).count();
         let segments = &segments[first..first + count];
+        if segments.iter().all(|segment| lies_inside(view, segment)) {
+            for (piece, segment) in pieces.iter_mut().zip(segments) {
+                let lanes = (first_lanes(segment.len) << segment.start >> column) & first_lanes(V::LANES);
+                let lane0 = segment.offset + column.cast_signed() - segment.start.cast_signed();
+                // SAFETY: the features are on.
+                *piece = (lane0, unsafe { V::mask(lanes) });
+            }
+            // SAFETY: by contract; all taps of these windows are inside the image.
+            unsafe {
+                match &pieces[..count] {
+                    &[(lane0, _)] if segments[0].start <= column && segments[0].end() >= column + V::LANES => {
+                        for (row, tap) in taps.iter().enumerate() {
+                            V::load(src.wrapping_offset(lane0 + tap.offset)).store(panel.add(row * width + column));
+                        }
+                    }
+                    &[(lane0, mask), (lane1, mask1)] => {
+                        for (row, tap) in taps.iter().enumerate() {
+                            let x = V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask);
+                            let x = x.or(V::load_masked(src.wrapping_offset(lane1 + tap.offset), mask1));
+                            x.store(panel.add(row * width + column));
+                        }
+                    }
+                    pieces => {
+                        for (row, tap) in taps.iter().enumerate() {
+                            let mut x = V::zero();
+                            for &(lane0, mask) in pieces {
+                                x = x.or(V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask));
+                            }
+                            x.store(panel.add(row * width + column));
+                        }
+                    }
+                }
+            }
+            continue;
+        }
         for (first, tap) in taps.iter().enumerate().take(view.period) {
             // SAFETY: by contract; a lane's bit is set only where the window is inside the image.
             unsafe {
@@ -202,6 +247,16 @@ unsafe fn gather_apart<T: GemmFloat>(
             }
         }
     }
+}
+
+/// Whether all taps of all windows of `segment` lie inside the image (unit steps).
+#[inline(always)]
+fn lies_inside(view: &View, segment: &Segment) -> bool {
+    let [down, right] = view.reach;
+    segment.y >= 0
+        && segment.x >= 0
+        && segment.y + down < view.height
+        && segment.x + segment.len.cast_signed() + right <= view.width
 }
 
 /// The panel columns of `segment` whose `tap` lies inside the image, as bits (unit steps).
