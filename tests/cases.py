@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import dlcore
 import numpy as np
+from derivatives import gradients
 from dlcore import _core
 
 OPERATIONS = {operation.name: operation for operation in _core.operations()}
@@ -94,32 +95,16 @@ def cases(name):
     return [Case(name, i, example, tuple(example.inputs)) for i, example in enumerate(examples)]
 
 
-def weights(output, seed=7):
-    """Numbers of an output's shape and dtype: what turns it into a scalar."""
-    rng = np.random.default_rng(seed)
-    dtype = str(output.dtype).removeprefix("dlcore.")
-    return dlcore.from_numpy(rng.uniform(-2, 2, output.shape).astype(dtype))
-
-
-def leaves(arrays):
-    """The arrays as tensors of which the floats require a gradient, and those that do."""
-    tensors = [dlcore.from_numpy(x) for x in arrays]
-    wanted = [t.requires_grad_() for t in tensors if t.dtype in (dlcore.float32, dlcore.float64)]
-    return tensors, wanted
-
-
-def gradients(case, arrays, create_graph=False):
-    """Gradients of the weighted first output by the float inputs, and those inputs; None where nothing is recorded."""
-    tensors, wanted = leaves(arrays)
-    output = case.run(tensors)[0]
-    if not output.requires_grad:
-        return None
-    found = dlcore.autograd.grad(output, wanted, weights(output), create_graph=create_graph, allow_unused=True)
-    return [dlcore.zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)], wanted
-
-
 def results(case, arrays):
     """Outputs and gradients of a case as arrays: everything that must not depend on threads or strides."""
     outputs = case.run(arrays)
     found = gradients(case, arrays)
     return [t.numpy() for t in outputs + (found[0] if found else [])]
+
+
+def assert_close(got, expected, what):
+    """Equal up to rounding: some units in the last place, of the element or of the largest one."""
+    assert got.shape == expected.shape, what
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=1) if expected.dtype.kind == "f" else 0
+    tolerance = 64 * np.finfo(got.dtype).eps if got.dtype.kind == "f" else 0
+    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale, err_msg=str(what))

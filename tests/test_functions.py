@@ -1,0 +1,159 @@
+"""Functions that are made of operations: values against numpy in both precisions, gradients against differences."""
+
+import dlcore
+import dlcore.nn.functional as F
+import numpy as np
+import pytest
+from cases import assert_close
+from derivatives import assert_gradients, assert_second_derivatives
+
+
+class Function:
+    """A function of arrays of the shapes given, and what it means in numpy."""
+
+    def __init__(self, function, reference, *shapes, positive=False):
+        self.function, self.reference, self.shapes, self.positive = function, reference, shapes, positive
+
+    def arrays(self, dtype):
+        rng = np.random.default_rng(1)
+        draw = rng.random if self.positive else rng.standard_normal
+        return [draw(shape).astype(dtype) for shape in self.shapes]
+
+    def run(self, inputs):
+        return [self.function(*(x if isinstance(x, dlcore.Tensor) else dlcore.from_numpy(x) for x in inputs))]
+
+
+LABELS = np.array([2, 0, 3, 1, 2])
+KEPT = LABELS != 3
+WEIGHT = np.array([1, 2, 0.5, 3])
+MEAN = np.array([0.1, -0.2, 0.3, 0])
+MASK = np.array([[True, False, True, False], [False, True, True, False], [True, True, False, False]])
+ROWS = np.array([[1, 0, 3], [3, 3, 1]])
+
+
+def constant(values, like):
+    return dlcore.tensor(values, dtype=like.dtype)
+
+
+def log_softmax(x, axis=1):
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+
+
+def huber(x, y, delta=1.0):
+    d = np.abs(x - y)
+    return np.where(d < delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+
+
+def binary_cross_entropy(x, y, positive=1.0):
+    return positive * y * np.logaddexp(0, -x) + (1 - y) * np.logaddexp(0, x)
+
+
+def group_norm(x, groups, weight, bias):
+    parts = x.reshape(x.shape[0], groups, -1)
+    parts = (parts - parts.mean(2, keepdims=True)) / np.sqrt(parts.var(2, keepdims=True) + 1e-5)
+    return parts.reshape(x.shape) * weight[:, None, None] + bias[:, None, None]
+
+
+FUNCTIONS = {
+    "mse_loss": Function(F.mse_loss, lambda x, y: ((x - y) ** 2).mean(), (3, 5), (3, 5)),
+    "mse_loss, sum": Function(
+        lambda x, y: F.mse_loss(x, y, reduction="sum"), lambda x, y: ((x - y) ** 2).sum(), (7,), (7,)
+    ),
+    "mse_loss, none": Function(
+        lambda x, y: F.mse_loss(x, y, reduction="none"), lambda x, y: (x - y) ** 2, (2, 3), (2, 3)
+    ),
+    "l1_loss": Function(F.l1_loss, lambda x, y: np.abs(x - y).mean(), (3, 5), (3, 5)),
+    "huber_loss": Function(
+        lambda x, y: F.huber_loss(x, y, delta=0.7), lambda x, y: huber(x, y, 0.7).mean(), (3, 7), (3, 7)
+    ),
+    "smooth_l1_loss": Function(
+        lambda x, y: F.smooth_l1_loss(x, y, beta=0.7), lambda x, y: huber(x, y, 0.7).mean() / 0.7, (3, 7), (3, 7)
+    ),
+    "nll_loss": Function(
+        lambda x: F.nll_loss(x, dlcore.tensor(LABELS)), lambda x: -x[np.arange(5), LABELS].mean(), (5, 4)
+    ),
+    "nll_loss, weighted": Function(
+        lambda x: F.nll_loss(x, dlcore.tensor(LABELS), constant(WEIGHT, x), ignore_index=3),
+        lambda x: -(x[np.arange(5), LABELS] * WEIGHT[LABELS])[KEPT].sum() / WEIGHT[LABELS][KEPT].sum(),
+        (5, 4),
+    ),
+    "cross_entropy with class weights": Function(
+        lambda x: F.cross_entropy(x, dlcore.tensor(LABELS), constant(WEIGHT, x)),
+        lambda x: -(log_softmax(x)[np.arange(5), LABELS] * WEIGHT[LABELS]).sum() / WEIGHT[LABELS].sum(),
+        (5, 4),
+    ),
+    "cross_entropy of probabilities": Function(
+        F.cross_entropy, lambda x, p: -(p * log_softmax(x)).sum(1).mean(), (5, 4), (5, 4), positive=True
+    ),
+    "cross_entropy of an image": Function(
+        lambda x: F.cross_entropy(x, dlcore.tensor([[0, 1, 2], [2, 2, 0]])),
+        lambda x: -np.take_along_axis(log_softmax(x), np.array([[[0, 1, 2]], [[2, 2, 0]]]), 1).mean(),
+        (2, 3, 3),
+    ),
+    "binary_cross_entropy_with_logits": Function(
+        F.binary_cross_entropy_with_logits, lambda x, y: binary_cross_entropy(x, y).mean(), (3, 5), (3, 5)
+    ),
+    "binary_cross_entropy_with_logits, pos_weight": Function(
+        lambda x, y: F.binary_cross_entropy_with_logits(x, y, pos_weight=dlcore.tensor(3.0, dtype=x.dtype)),
+        lambda x, y: binary_cross_entropy(x, y, 3).mean(),
+        (3, 5), (3, 5),
+    ),
+    "group_norm": Function(
+        lambda x, w, b: F.group_norm(x, 2, w, b), lambda x, w, b: group_norm(x, 2, w, b), (2, 4, 3, 2), (4,), (4,)
+    ),
+    "batch_norm in evaluation": Function(
+        lambda x, w, b: F.batch_norm(x, constant(MEAN, x), constant(WEIGHT, x), w, b),
+        lambda x, w, b: (x - MEAN) / np.sqrt(WEIGHT + 1e-5) * w + b,
+        (3, 4), (4,), (4,),
+    ),
+    "embedding": Function(lambda w: F.embedding(dlcore.tensor(ROWS), w), lambda w: w[ROWS], (5, 3)),
+    "leaky_relu": Function(lambda x: F.leaky_relu(x, 0.1), lambda x: np.where(x > 0, x, 0.1 * x), (3, 7)),
+    "var": Function(lambda x: dlcore.var(x, 1), lambda x: x.var(1, ddof=1), (3, 7)),
+    "var of all": Function(lambda x: x.var(correction=0), lambda x: x.var(), (3, 7)),
+    "std": Function(lambda x: dlcore.std(x, (0, 2)), lambda x: x.std((0, 2), ddof=1), (2, 3, 4)),
+    "tril": Function(lambda x: dlcore.tril(x, -1), lambda x: np.tril(x, -1), (2, 4, 5)),
+    "triu": Function(lambda x: dlcore.triu(x, 1), lambda x: np.triu(x, 1), (4, 3)),
+    "stack": Function(lambda x, y: dlcore.stack([x, y], 1), lambda x, y: np.stack([x, y], 1), (3, 2), (3, 2)),
+    "split": Function(lambda x: dlcore.split(x, [1, 3], 1)[1], lambda x: x[:, 1:], (2, 4)),
+    "chunk": Function(lambda x: dlcore.chunk(x, 2)[1], lambda x: x[2:], (3, 2)),
+    "unbind": Function(lambda x: dlcore.unbind(x, 1)[1], lambda x: x[:, 1], (3, 2)),
+    "flatten": Function(lambda x: dlcore.flatten(x, 1), lambda x: x.reshape(2, 12), (2, 3, 4)),
+    "repeat": Function(lambda x: x.repeat(2, 1, 3), lambda x: np.tile(x, (2, 1, 3)), (2, 3)),
+    "masked_fill": Function(
+        lambda x: x.masked_fill(dlcore.tensor(MASK), 5.0), lambda x: np.where(MASK, 5, x), (3, 4)
+    ),
+    "masked_select": Function(lambda x: dlcore.masked_select(x, dlcore.tensor(MASK)), lambda x: x[MASK], (3, 4)),
+    "vector times vector": Function(lambda x, y: x @ y, lambda x, y: x @ y, (7,), (7,)),
+    "vector times matrices": Function(lambda x, y: x @ y, lambda x, y: x @ y, (3,), (2, 3, 4)),
+    "matrices times vector": Function(lambda x, y: x @ y, lambda x, y: x @ y, (2, 4, 3), (3,)),
+    "index by int, slice, None": Function(lambda x: x[1, ..., None, ::2], lambda x: x[1, ..., None, ::2], (2, 3, 5)),
+    "index backwards": Function(lambda x: x[::-1, -1:0:-2], lambda x: x[::-1, -1:0:-2], (3, 5)),
+    "index by a tensor": Function(lambda x: x[:, dlcore.tensor(ROWS)], lambda x: x[:, ROWS], (2, 4)),
+    "index by two tensors": Function(
+        lambda x: x[dlcore.tensor(ROWS), dlcore.tensor(ROWS[:1])], lambda x: x[ROWS, ROWS[:1]], (4, 4)
+    ),
+    "index by a mask": Function(lambda x: x[dlcore.tensor(MASK)], lambda x: x[MASK], (3, 4)),
+    "numbers on the left": Function(lambda x: 2 - 3 / x + 2**x, lambda x: 2 - 3 / x + 2**x, (3, 4), positive=True),
+}  # fmt: skip
+
+EVERY = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values(name, dtype):
+    function = FUNCTIONS[name]
+    arrays = function.arrays(dtype)
+    output = function.run(arrays)[0].numpy()
+    assert output.dtype == dtype
+    assert_close(output, np.asarray(function.reference(*(x.astype("float64") for x in arrays))), name)
+
+
+@EVERY
+def test_gradients(name):
+    assert assert_gradients(FUNCTIONS[name], FUNCTIONS[name].arrays("float64"))
+
+
+@EVERY
+def test_second_derivatives(name):
+    assert_second_derivatives(FUNCTIONS[name], FUNCTIONS[name].arrays("float64"))
