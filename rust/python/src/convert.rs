@@ -153,6 +153,9 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
         if let Ok(value) = object.extract::<isize>() {
             return Ok(Self(SmallVec::from_slice(&[value])));
         }
+        if object.is_instance_of::<PyInt>() {
+            return Err(PyOverflowError::new_err(format!("{} is too large", *object)));
+        }
         let sequence = object.cast::<PySequence>().map_err(|_| {
             PyTypeError::new_err(format!("expected an int or a sequence of ints, got {}", kind(&object)))
         })?;

@@ -7,7 +7,7 @@ use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, MAX_RANK};
 use dlcore_core::random::{self, Generator};
 use dlcore_core::{Array, DType, Scalar, Tensor, creation, ops};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 use std::sync::Arc;
@@ -26,6 +26,11 @@ fn float_or(dtype: Option<DTypeArg>) -> DType {
 /// `*size`: separate ints or one sequence.
 fn size(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     Ints::from_args(args)?.sizes(op)
+}
+
+/// The argument `name`, how many there shall be.
+fn count(op: &str, name: &str, n: isize) -> PyResult<usize> {
+    usize::try_from(n).map_err(|_| PyValueError::new_err(format!("{op}: {name} must not be negative, got {n}")))
 }
 
 /// A tensor of its own from Python data: numbers, nested lists, anything with the buffer protocol, `__array__`.
@@ -51,7 +56,7 @@ pub fn from_data(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
             return Ok(tensor);
         }
     }
-    if data.hasattr("__len__")? && data.hasattr("__getitem__")? {
+    if data.hasattr("__len__")? && data.hasattr("__getitem__")? && !data.hasattr("keys")? {
         let list = PyList::empty(data.py());
         for item in data.try_iter()? {
             list.append(item?)?;
@@ -216,7 +221,7 @@ fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<&s
 fn on_cpu(device: Option<&str>) -> PyResult<()> {
     match device {
         None | Some("cpu") => Ok(()),
-        Some(name) => Err(PyValueError::new_err(format!("dlcore computes on the CPU: there is no device {name:?}"))),
+        Some(name) => Err(PyRuntimeError::new_err(format!("dlcore computes on the CPU: there is no device {name:?}"))),
     }
 }
 
@@ -341,12 +346,13 @@ fn arange(
 fn linspace(
     start: Number,
     end: Number,
-    steps: usize,
+    steps: isize,
     dtype: Option<DTypeArg>,
     device: Option<&str>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
+    let steps = count("linspace", "steps", steps)?;
     let made = guarded(|| creation::linspace(start.0.to_f64(), end.0.to_f64(), steps, float_or(dtype)))?;
     finish(made, requires_grad)
 }
@@ -358,8 +364,9 @@ fn linspace(
 ///         [0., 1.]])
 #[pyfunction]
 #[pyo3(signature = (n, m = None, *, dtype = None, device = None, requires_grad = false))]
-fn eye(n: usize, m: Option<usize>, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
+fn eye(n: isize, m: Option<isize>, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
     on_cpu(device)?;
+    let (n, m) = (count("eye", "n", n)?, m.map(|m| count("eye", "m", m)).transpose()?);
     finish(guarded(|| creation::eye(n, m.unwrap_or(n), float_or(dtype)))?, requires_grad)
 }
 
@@ -487,7 +494,8 @@ fn randint(
 /// [0, 1, 2, 3]
 #[pyfunction]
 #[pyo3(signature = (n, *, generator = None))]
-fn randperm(py: Python<'_>, n: usize, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
+fn randperm(py: Python<'_>, n: isize, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
+    let n = count("randperm", "n", n)?;
     with_generator(generator, |generator| enter(py, n, || random::randperm(generator, n)).map(PyTensor::from))
 }
 

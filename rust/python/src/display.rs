@@ -36,8 +36,12 @@ pub fn repr(tensor: &Tensor) -> Result<String> {
     let shown = Shown::of(array, summarise)?;
     let mut text = String::from("tensor(");
     let indent = text.len();
-    let mut at = 0;
-    write_dimension(&mut text, &shown, 0, &mut at, indent);
+    if array.numel() == 0 {
+        // However many rows of nothing there are.
+        text.push_str("[]");
+    } else {
+        write_dimension(&mut text, &shown, 0, &mut 0, indent);
+    }
     text.push_str(&suffix);
     text.push(')');
     Ok(text)

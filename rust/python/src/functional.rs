@@ -512,7 +512,9 @@ impl PyTensor {
 
     /// Writes zero into every element.
     fn zero_<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        Self::fill_(slf, Number(Scalar::Int(0)))
+        let zero = crate::convert::scalar_tensor(Scalar::Int(0), slf.get().get().dtype())?;
+        slf.get().write("zero_", &zero)?;
+        Ok(slf)
     }
 }
 

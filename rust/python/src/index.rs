@@ -5,9 +5,10 @@ use crate::enter::{enter, guarded, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, Show};
 use dlcore_core::{Array, DType, Error, Result, Tensor, ops};
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyTuple};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One entry of an index.
 enum Item {
@@ -59,7 +60,11 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
         return Ok(Item::Tensor(crate::creation::from_data(item)?));
     }
     if item.is_instance_of::<PyInt>() {
-        return Ok(Item::Int(item.extract()?));
+        // No dimension is so large that an int beyond the machine's would be inside.
+        return item
+            .extract()
+            .map(Item::Int)
+            .map_err(|_| PyIndexError::new_err(format!("index: {item} is out of range")));
     }
     if item.is_instance_of::<PyList>() || item.hasattr("__array__")? {
         let tensor = crate::creation::from_data(item)?;
@@ -211,26 +216,41 @@ impl PyTensor {
         })
     }
 
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let tensor = slf.get().get();
-        let Some(&extent) = tensor.shape().first() else {
-            return Err(pyo3::exceptions::PyTypeError::new_err("a 0-d tensor has nothing to iterate over"));
-        };
-        let shape = Dims::from_slice(&tensor.shape()[1..]);
-        let rows = (0..extent)
-            .map(|i| {
-                let row = guarded(|| ops::reshape(&ops::slice(&tensor, 0, i, 1, 1)?, &shape))?;
-                Bound::new(py, Self::from(row))
-            })
-            .collect::<PyResult<Vec<_>>>()?;
-        Ok(PyList::new(py, rows)?.try_iter()?.into_any())
+    fn __iter__(&self) -> PyResult<Rows> {
+        let tensor = self.get();
+        if tensor.rank() == 0 {
+            return Err(PyTypeError::new_err("a 0-d tensor has nothing to iterate over"));
+        }
+        Ok(Rows { tensor, next: AtomicUsize::new(0) })
     }
 
     fn __contains__(&self, py: Python<'_>, value: Operand) -> PyResult<bool> {
         let x = self.get();
         let value = value.against(&x)?;
         enter(py, x.numel(), || ops::reduce::any(ops::eq(&x, &value)?.array()))
+    }
+}
+
+/// The entries along the first dimension, one after another.
+#[pyclass(frozen, name = "Rows", module = "dlcore._core")]
+struct Rows {
+    tensor: Tensor,
+    next: AtomicUsize,
+}
+
+#[pymethods]
+impl Rows {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self) -> PyResult<Option<PyTensor>> {
+        let (at, shape) = (self.next.fetch_add(1, Relaxed), self.tensor.shape());
+        if at >= shape[0] {
+            self.next.store(shape[0], Relaxed);
+            return Ok(None);
+        }
+        guarded(|| ops::reshape(&ops::slice(&self.tensor, 0, at, 1, 1)?, &shape[1..])).map(|row| Some(row.into()))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::enter::{enter, guarded, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, normalize_dim};
 use dlcore_core::{Error, Result, Tensor, ops};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -67,17 +68,24 @@ fn expand_to(x: &Tensor, sizes: &Ints) -> Result<Tensor> {
     ops::broadcast_to(x, &shape)
 }
 
-/// Pieces of `x` along `dim` with the given lengths.
-fn pieces(x: &Tensor, lengths: &[usize], dim: usize) -> PyResult<Vec<PyTensor>> {
-    let mut start = 0;
-    lengths
-        .iter()
-        .map(|&length| {
-            let piece = guarded(|| ops::slice(x, dim, start, 1, length))?;
-            start += length;
-            Ok(piece.into())
-        })
-        .collect()
+/// `count` tensors. There may be more of them (of nothing, or all of the same memory) than handles fit into memory.
+fn many(op: &str, count: usize, tensor: impl FnMut(usize) -> Out) -> PyResult<Vec<PyTensor>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(count)
+        .map_err(|_| PyMemoryError::new_err(format!("{op}: no memory for a tuple of {count} tensors")))?;
+    for one in (0..count).map(tensor) {
+        all.push(one?);
+    }
+    Ok(all)
+}
+
+/// Pieces of `x` along `dim` with `size` entries each; the last may be shorter, and of nothing there is one.
+fn even_pieces(op: &str, x: &Tensor, size: usize, dim: usize) -> PyResult<Vec<PyTensor>> {
+    let extent = x.shape()[dim];
+    many(op, extent.div_ceil(size.max(1)).max(1), |i| {
+        let start = i * size;
+        view(|| ops::slice(x, dim, start, 1, size.min(extent - start)))
+    })
 }
 
 fn dim_of(op: &str, x: &Tensor, dim: isize) -> PyResult<usize> {
@@ -193,17 +201,22 @@ fn split<'py>(
     let extent = tensor.0.shape()[dim];
     let lengths = match split_size_or_sections.extract::<usize>() {
         Ok(0) if extent > 0 => return Err(to_py(Error::value("split", "the size of a piece must not be zero"))),
-        Ok(size) => (0..extent.max(1)).step_by(size.max(1)).map(|start| size.min(extent - start)).collect(),
-        Err(_) => split_size_or_sections.extract::<Ints>()?.sizes("split")?.into_vec(),
+        Ok(size) => return PyTuple::new(py, even_pieces("split", &tensor.0, size, dim)?),
+        Err(_) => split_size_or_sections.extract::<Ints>()?.sizes("split")?,
     };
-    let total: usize = lengths.iter().sum();
-    if total != extent {
+    if lengths.iter().try_fold(0usize, |sum, &length| sum.checked_add(length)) != Some(extent) {
         return Err(to_py(Error::value(
             "split",
-            format_args!("pieces of {total} entries for a dimension of size {extent}"),
+            format_args!("sections {lengths:?} do not add up to dimension {dim} of size {extent}"),
         )));
     }
-    PyTuple::new(py, pieces(&tensor.0, &lengths, dim)?)
+    let mut start = 0;
+    let sections = many("split", lengths.len(), |i| {
+        let section = view(|| ops::slice(&tensor.0, dim, start, 1, lengths[i]));
+        start += lengths[i];
+        section
+    })?;
+    PyTuple::new(py, sections)
 }
 
 /// At most ``chunks`` pieces along ``dim``, as equal as can be.
@@ -217,10 +230,8 @@ fn chunk(py: Python<'_>, input: Arg, chunks: usize, dim: isize) -> PyResult<Boun
     if chunks == 0 {
         return Err(to_py(Error::value("chunk", "there must be at least one chunk")));
     }
-    let extent = input.0.shape()[at];
-    let size = extent.div_ceil(chunks).max(1);
-    let lengths: Vec<usize> = (0..extent.max(1)).step_by(size).map(|start| size.min(extent - start)).collect();
-    PyTuple::new(py, pieces(&input.0, &lengths, at)?)
+    let size = input.0.shape()[at].div_ceil(chunks);
+    PyTuple::new(py, even_pieces("chunk", &input.0, size, at)?)
 }
 
 /// The entries along ``dim``, without that dimension.
@@ -234,10 +245,8 @@ fn unbind(py: Python<'_>, input: Arg, dim: isize) -> PyResult<Bound<'_, PyTuple>
     let at = dim_of("unbind", &x, dim)?;
     let mut shape = Dims::from_slice(x.shape());
     shape.remove(at);
-    let entries = (0..x.shape()[at])
-        .map(|i| view(|| ops::reshape(&ops::slice(&x, at, i, 1, 1)?, &shape)))
-        .collect::<PyResult<Vec<_>>>()?;
-    PyTuple::new(py, entries)
+    let entry = |i| view(|| ops::reshape(&ops::slice(&x, at, i, 1, 1)?, &shape));
+    PyTuple::new(py, many("unbind", x.shape()[at], entry)?)
 }
 
 /// ``length`` entries of dimension ``dim`` from ``start``, as a view.

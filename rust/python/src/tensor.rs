@@ -9,6 +9,7 @@ use dlcore_core::autograd::inplace::assign;
 use dlcore_core::autograd::mode;
 use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::error::Error;
+use dlcore_core::layout::Show;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
 use dlcore_kernels::memory::Buffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -212,11 +213,11 @@ impl PyTensor {
             return Err(to_py(Error::shape(
                 "grad",
                 format_args!(
-                    "a {} gradient of shape {:?} for a {} tensor of shape {:?}",
+                    "a {} gradient of shape {} for a {} tensor of shape {}",
                     grad.dtype(),
-                    grad.shape(),
+                    Show(grad.shape()),
                     tensor.dtype(),
-                    tensor.shape()
+                    Show(tensor.shape())
                 ),
             )));
         }
@@ -311,7 +312,7 @@ impl PyTensor {
                 return Ok(());
             }
             Err(PyRuntimeError::new_err(format!(
-                "dlcore computes on the CPU: there is no device {name:?}; leave out .to({name:?})"
+                "dlcore computes on the CPU: {name:?} is neither a dtype nor a device here; leave out .to({name:?})"
             )))
         };
         device.map(check).transpose()?;

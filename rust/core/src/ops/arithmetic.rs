@@ -29,7 +29,11 @@ pub(crate) fn binary(name: &str, op: Binary, a: &Array, b: &Array) -> Result<Out
 /// Refuses bool, for which subtraction has no agreed meaning.
 fn no_bool(name: &str, a: &Array) -> Result<()> {
     if a.dtype() == DType::Bool {
-        return Err(Error::dtype(name, "bool tensors have no subtraction; use logical_xor, or convert with .int()"));
+        let instead = if name == Neg::NAME { "logical_not" } else { "logical_xor" };
+        return Err(Error::dtype(
+            name,
+            format_args!("bool tensors have no subtraction; use {instead}, or convert with .int()"),
+        ));
     }
     Ok(())
 }
@@ -207,6 +211,16 @@ impl Operation for Pow {
     const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        if !inputs[1].dtype().is_float() {
+            let exponent = Tensor::from(inputs[1].clone());
+            let negative = ops::lt(&exponent, &scalar(Scalar::Int(0), exponent.dtype())?)?;
+            if ops::reduce::any(negative.array())? {
+                return Err(Error::value(
+                    Self::NAME,
+                    "integers to negative powers are no integers; convert with .float() first",
+                ));
+            }
+        }
         binary(Self::NAME, Binary::Pow, inputs[0], inputs[1])
     }
 

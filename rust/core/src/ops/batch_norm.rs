@@ -210,8 +210,12 @@ pub fn batch_norm(
     let given = running.map_or([None, None], |(mean, var)| [Some(mean), Some(var)]);
     let names = ["weight", "bias", "running_mean", "running_var"];
     for (parameter, name) in [weight, bias, given[0], given[1]].into_iter().zip(names) {
-        if let Some(parameter) = parameter {
-            check_parameter(NAME, name, parameter.shape(), &[shape.channels])?;
+        if let Some(parameter) = parameter.filter(|parameter| parameter.shape() != [shape.channels]) {
+            let (x, of, channels) = (Show(x.shape()), Show(parameter.shape()), shape.channels);
+            return Err(Error::shape(
+                NAME,
+                format_args!("input {x} has {channels} channels, but {name} has shape {of}"),
+            ));
         }
     }
     if !options.training {

@@ -328,9 +328,10 @@ pub fn one_hot(ids: &Tensor, classes: Option<usize>) -> Result<Tensor> {
     let classes = if let Some(classes) = classes {
         classes
     } else {
-        let ids = checked(OneHot::NAME, ids.array(), ids.rank(), usize::MAX >> 1)?;
+        let ids = cast(ids, DType::I64)?.array().contiguous(OneHot::NAME)?;
         let none = || Error::value(OneHot::NAME, "no ids to tell the number of classes from; pass num_classes");
         let largest = ids.elements::<i64>().iter().max().ok_or_else(none)?;
+        // Negative ids are refused where all are checked.
         usize::try_from(*largest).unwrap_or(0) + 1
     };
     Ok(apply_discrete(OneHot { classes }, &[ids])?.swap_remove(0))

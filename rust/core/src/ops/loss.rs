@@ -4,6 +4,7 @@
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
+use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
 use crate::ops::{self, add, broadcast_to, div, mul, neg, reshape, sub};
 
@@ -57,7 +58,8 @@ fn constant(value: f64, like: &Tensor) -> Result<Tensor> {
 }
 
 /// The difference of prediction and target, as a float.
-fn residual(x: &Tensor, target: &Tensor) -> Result<Tensor> {
+fn residual(name: &str, x: &Tensor, target: &Tensor) -> Result<Tensor> {
+    broadcast_shapes(name, x.shape(), target.shape())?;
     let float = x.dtype().promote(target.dtype()).to_float();
     sub(&ops::cast(x, float)?, &ops::cast(target, float)?)
 }
@@ -67,7 +69,7 @@ fn residual(x: &Tensor, target: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] for shapes that do not broadcast.
 pub fn mse_loss(x: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    let difference = residual(x, target)?;
+    let difference = residual("mse_loss", x, target)?;
     reduction.of(&mul(&difference, &difference)?)
 }
 
@@ -76,7 +78,7 @@ pub fn mse_loss(x: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Ten
 /// # Errors
 /// As [`mse_loss`].
 pub fn l1_loss(x: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
-    reduction.of(&ops::abs(&residual(x, target)?)?)
+    reduction.of(&ops::abs(&residual("l1_loss", x, target)?)?)
 }
 
 /// `(x - target)^2 / 2` where that is below `delta` away, beyond it `delta (|x - target| - delta / 2)`.
@@ -87,7 +89,7 @@ pub fn huber_loss(x: &Tensor, target: &Tensor, delta: f64, reduction: Reduction)
     if delta.is_nan() || delta <= 0.0 {
         return Err(Error::value("huber_loss", format_args!("delta must be positive, got {delta}")));
     }
-    let difference = residual(x, target)?;
+    let difference = residual("huber_loss", x, target)?;
     let size = ops::abs(&difference)?;
     let near = mul(&mul(&difference, &difference)?, &constant(0.5, &size)?)?;
     let far = mul(&sub(&size, &constant(delta / 2.0, &size)?)?, &constant(delta, &size)?)?;

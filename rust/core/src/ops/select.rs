@@ -162,5 +162,11 @@ pub fn clamp(x: &Tensor, lo: Option<Scalar>, hi: Option<Scalar>) -> Result<Tenso
 /// # Errors
 /// [`Error::DType`] for a mask that is not bool, [`Error::Shape`] where the shapes do not broadcast.
 pub fn masked_fill(x: &Tensor, mask: &Tensor, value: &Tensor) -> Result<Tensor> {
+    if mask.dtype() != DType::Bool {
+        return Err(Error::dtype(
+            "masked_fill",
+            format_args!("expected a bool mask, got {}; compare it (mask != 0)", mask.dtype()),
+        ));
+    }
     where_(mask, &cast(value, x.dtype())?, x)
 }

@@ -286,11 +286,20 @@ pub fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     reshape(&ops::sum(x, &dims, false)?, shape)
 }
 
-/// Elements `start, start + step, ..` of dimension `dim`, `count` of them; they must exist.
+/// Elements `start, start + step, ..` of dimension `dim`, `count` of them.
 ///
 /// # Errors
-/// Only for lack of memory.
+/// [`Error::Index`] for elements that do not exist.
 pub fn slice(x: &Tensor, dim: usize, start: usize, step: isize, count: usize) -> Result<Tensor> {
+    let extent = x.shape()[dim];
+    let last = i128::try_from(count).unwrap_or(i128::MAX).saturating_sub(1).saturating_mul(step as i128);
+    let inside = |at: i128| usize::try_from(at).is_ok_and(|at| at < extent);
+    if count > 0 && !(start < extent && inside(last.saturating_add(start as i128))) {
+        return Err(Error::index(
+            Slice::NAME,
+            format_args!("{count} entries from {start} by {step} leave dimension {dim} of size {extent}"),
+        ));
+    }
     apply(Slice { dim, start, step, count }, &[x])
 }
 

@@ -159,7 +159,13 @@ pub fn from_buffer<'py>(op: &str, object: &Bound<'py, PyAny>, writable: bool) ->
         status = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, flags) };
     }
     if status != 0 {
-        return Err(PyErr::fetch(py));
+        let refusal = PyErr::fetch(py);
+        return Err(match object.getattr("dtype") {
+            Ok(dtype) if refusal.is_instance_of::<PyValueError>(py) => {
+                to_py(Error::dtype(op, format_args!("got an array of {dtype}, which dlcore has no dtype for")))
+            }
+            _ => refusal,
+        });
     }
     let lent = Lent(view);
     let read_only = read_only || lent.0.readonly != 0;
@@ -230,12 +236,21 @@ impl Lent {
         };
         found.ok_or_else(|| {
             let what = match code {
-                "O" => "an object array; convert its elements to one number type first".to_owned(),
-                "e" => "float16; convert it with .astype('float32')".to_owned(),
-                _ if code.ends_with('s') || code.ends_with('w') => {
-                    "an array of strings; map them to numbers first".to_owned()
+                "O" => "an object array; convert its elements to one number type first",
+                "e" => "float16; convert it with .astype('float32')",
+                "g" => "long double; convert it with .astype('float64')",
+                "b" => "int8; convert it with .astype('int32')",
+                "h" => "int16; convert it with .astype('int32')",
+                "H" => "uint16; convert it with .astype('int32')",
+                "I" => "uint32; convert it with .astype('int64')",
+                "L" | "Q" => "uint64; convert it with .astype('int64')",
+                _ if code.starts_with('Z') => "complex numbers; take their .real and .imag",
+                _ if code.starts_with('T') => "a structured array; take one of its fields",
+                _ if code.ends_with('s') || code.ends_with('w') => "an array of strings; map them to numbers first",
+                _ if code.starts_with(['<', '>', '!']) => {
+                    "elements in the other byte order; convert with .astype(array.dtype.newbyteorder('='))"
                 }
-                _ => format!("elements of format {format:?} ({itemsize} bytes), which dlcore has no dtype for"),
+                _ => &format!("elements of format {format:?} ({itemsize} bytes), which dlcore has no dtype for"),
             };
             to_py(Error::dtype(op, format_args!("got {what}")))
         })

@@ -276,7 +276,15 @@ fn consume(capsule: &Bound<'_, PyAny>) -> PyResult<Managed> {
             Ok(Managed::Legacy(managed))
         } else {
             let _ = PyErr::take(capsule.py());
-            Err(PyTypeError::new_err("from_dlpack: not a DLPack capsule, or one that was consumed already"))
+            // SAFETY: as above; the name of a capsule is a static string.
+            let used = ffi::PyCapsule_IsValid(pointer, VERSIONED_USED.as_ptr()) == 1
+                || ffi::PyCapsule_IsValid(pointer, LEGACY_USED.as_ptr()) == 1;
+            Err(if used {
+                PyBufferError::new_err("from_dlpack: the capsule was consumed already; ask for another")
+            } else {
+                let kind = capsule.get_type().name()?;
+                PyTypeError::new_err(format!("from_dlpack: expected an object with __dlpack__, got {kind}"))
+            })
         }
     }
 }
