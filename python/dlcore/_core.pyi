@@ -33,6 +33,7 @@ class GradientError(RuntimeError): ...
 
 @final
 class dtype:
+    def __new__(cls, dtype: _DTypeLike) -> dtype: ...
     @property
     def is_floating_point(self) -> builtins.bool: ...
     @property
@@ -65,6 +66,7 @@ class _ValuesIndices(NamedTuple):
 
 @disjoint_base
 class Tensor:
+    __array_priority__: builtins.float
     def __new__(cls, data: Tensor, requires_grad: builtins.bool = False) -> Self: ...
 
     # attributes

@@ -6,7 +6,7 @@ use dlcore_core::layout::Dims;
 use dlcore_core::{Array, DType, Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple, PyType};
 use smallvec::SmallVec;
 
 /// A tensor argument.
@@ -245,6 +245,11 @@ pub struct PyDType(pub DType);
 
 #[pymethods]
 impl PyDType {
+    #[new]
+    fn new(dtype: DTypeArg) -> Self {
+        Self(dtype.0)
+    }
+
     /// Whether this is a floating-point type.
     #[getter]
     fn is_floating_point(&self) -> bool {
@@ -262,9 +267,8 @@ impl PyDType {
     }
 
     #[allow(clippy::type_complexity, reason = "what pickle wants: a function and its arguments")]
-    fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (Py<PyAny>, &'static str))> {
-        let getattr = py.import("builtins")?.getattr("getattr")?.unbind();
-        Ok((getattr, (py.import("dlcore._core")?.into_any().unbind(), self.0.name())))
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (&'static str,)) {
+        (py.get_type::<Self>(), (self.0.name(),))
     }
 }
 

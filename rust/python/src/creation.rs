@@ -38,7 +38,10 @@ pub fn from_data(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     if let Ok(tensor) = data.cast::<PyTensor>() {
         return Ok(tensor.get().get().detach());
     }
-    if let Some(value) = scalar(data)? {
+    // Numbers have no dtype to keep; what can be written into is an array, and has one even where it is 0-d.
+    if !data.hasattr("__setitem__")?
+        && let Some(value) = scalar(data)?
+    {
         return creation::full(&[], value, None).map_err(to_py);
     }
     if data.is_instance_of::<PyString>() {

@@ -105,6 +105,8 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
         *dim += n;
         advanced.extend(std::iter::repeat_n(None, n));
     };
+    // The dimension of `x` that the next entry is for; `dim` is where it lies in the view.
+    let mut own = 0;
     for item in items {
         match item {
             Item::Int(at) => {
@@ -114,7 +116,7 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
                     from_end.and_then(|at| usize::try_from(at).ok()).filter(|&at| at < extent).ok_or_else(|| {
                         Error::index(
                             "index",
-                            format_args!("index {at} is out of range for dimension {dim} of size {extent}"),
+                            format_args!("index {at} is out of range for dimension {own} of size {extent}"),
                         )
                     })?;
                 let one = ops::slice(&view, dim, start, 1, 1)?;
@@ -135,7 +137,10 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
                 view = ops::reshape(&view, &shape)?;
                 skip(&mut dim, &mut advanced, 1);
             }
-            Item::Ellipsis => skip(&mut dim, &mut advanced, rest),
+            Item::Ellipsis => {
+                skip(&mut dim, &mut advanced, rest);
+                own += rest;
+            }
             Item::Tensor(index) => {
                 // A mask stands for as many dimensions as it has; a 0-d one for a new dimension of 0 or 1 entries.
                 let places = consumed(item).max(1);
@@ -150,6 +155,7 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
                 dim += places;
             }
         }
+        own += consumed(item);
     }
     Ok((view, if advanced.iter().any(Option::is_some) { advanced } else { Vec::new() }))
 }

@@ -118,6 +118,13 @@ impl PyTensor {
         py.import("numpy")?.call_method1("asarray", (PyTensor::from(tensor.detach()),))
     }
 
+    /// Tells numpy's operators to leave `array * tensor` and `np.float64(2) * tensor` to the tensor: what takes part in
+    /// differentiation must not silently become an array.
+    #[classattr]
+    fn __array_priority__() -> f64 {
+        1000.0
+    }
+
     #[pyo3(signature = (dtype = None, copy = None))]
     fn __array__<'py>(
         slf: &Bound<'py, Self>,

@@ -1,0 +1,258 @@
+"""Memory shared with others: numpy, ``memoryview``, ``array.array``, DLPack, torch. No copies, no dangling memory."""
+
+import array
+import gc
+import weakref
+
+import dlcore
+import numpy as np
+import pytest
+from dlcore import DTypeError, GradientError
+
+DTYPES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
+VIEWS = {
+    "whole": lambda a: a,
+    "transposed": lambda a: a.T,
+    "backwards": lambda a: a[::-1, ::-2],
+    "column": lambda a: a[:, 1],
+    "element": lambda a: a[1, 2, ...],
+    "nothing": lambda a: a[:, 3:3],
+    "repeated": lambda a: np.broadcast_to(a[0], (3, *a[0].shape)),
+}
+
+
+def numbers(dtype, shape=(3, 4)):
+    return (np.arange(np.prod(shape)) % (2 if dtype == "bool" else 100)).astype(dtype).reshape(shape)
+
+
+@pytest.fixture(params=["buffer", "dlpack"])
+def borrow(request):
+    """How a tensor borrows an array."""
+    return {"buffer": dlcore.from_numpy, "dlpack": dlcore.from_dlpack}[request.param]
+
+
+@pytest.fixture(params=["buffer", "dlpack"])
+def lend(request):
+    """How an array borrows a tensor."""
+    return {"buffer": np.asarray, "dlpack": np.from_dlpack}[request.param]
+
+
+def borrow_read_only(borrow, source):
+    try:
+        return borrow(source)
+    except BufferError:
+        pytest.skip("numpy lends read-only memory by DLPack since 2.1")
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_borrowed_arrays_are_not_copied(borrow, dtype, view):
+    source = view(numbers(dtype))
+    tensor = borrow_read_only(borrow, source)
+    assert (tensor.shape, str(tensor.dtype)) == (source.shape, f"dlcore.{dtype}")
+    assert tensor.tolist() == source.tolist()
+    if source.size:
+        assert tensor.data_ptr() == source.ctypes.data
+        assert tensor.stride() == tuple(step // source.itemsize for step in source.strides)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda t: t,
+        lambda t: t.T,
+        lambda t: t[::-1, ::-2],
+        lambda t: t[1, 2],
+        lambda t: t[:, 3:3],
+        lambda t: t[0].expand(3, 4),
+    ],
+    ids=["whole", "transposed", "backwards", "element", "nothing", "repeated"],
+)
+def test_lent_tensors_are_not_copied(lend, dtype, view):
+    tensor = view(dlcore.tensor(numbers(dtype)))
+    got = lend(tensor)
+    assert (got.shape, got.dtype) == (tensor.shape, np.dtype(dtype))
+    assert got.tolist() == tensor.tolist()
+    if got.size:
+        assert got.ctypes.data == tensor.data_ptr()
+
+
+def test_writes_are_seen_by_both_sides(borrow, lend):
+    source = np.zeros((2, 3), dtype=np.float32)
+    tensor = borrow(source)
+    source[0, 1] = 5
+    tensor[1] = 7.0
+    assert tensor.tolist() == source.tolist() == [[0, 5, 0], [7, 7, 7]]
+    back = lend(tensor)
+    tensor.mul_(2.0)
+    assert back.tolist() == source.tolist() == [[0, 10, 0], [14, 14, 14]]
+    assert back.ctypes.data == source.ctypes.data
+
+
+def test_the_borrower_keeps_the_memory_alive(borrow):
+    source = np.full(100_000, 3.0)
+    owner = weakref.ref(source)
+    tensor = borrow(source)[::2]
+    del source
+    gc.collect()
+    assert owner() is not None
+    assert tensor.sum().item() == 150_000
+    del tensor
+    gc.collect()
+    assert owner() is None
+
+
+def test_the_lender_may_go_first(lend):
+    before = dlcore.memory_stats()["live_bytes"]
+    tensor = dlcore.full((100_000,), 3.0)
+    got = lend(tensor)
+    del tensor
+    junk = [dlcore.zeros(100_000) for _ in range(3)]
+    assert (got == 3.0).all()
+    del got, junk
+    gc.collect()
+    assert dlcore.memory_stats()["live_bytes"] == before
+
+
+@pytest.mark.parametrize("version", [None, (1, 0), (1, 1)])
+def test_a_capsule_that_nobody_consumes_gives_its_memory_back(version):
+    before = dlcore.memory_stats()["live_bytes"]
+    for _ in range(10):
+        dlcore.ones(1000).__dlpack__(max_version=version)
+    gc.collect()
+    assert dlcore.memory_stats()["live_bytes"] == before
+
+
+@pytest.mark.parametrize("version", [None, (1, 0)])
+def test_a_capsule_is_consumed_once(version):
+    capsule = dlcore.ones(3).__dlpack__(max_version=version)
+    assert dlcore.from_dlpack(capsule).tolist() == [1, 1, 1]
+    with pytest.raises(BufferError, match="consumed already"):
+        dlcore.from_dlpack(capsule)
+
+
+def test_a_dlpack_copy_is_a_copy():
+    tensor = dlcore.ones(3)
+    copy = dlcore.from_dlpack(tensor, copy=True)
+    copy.zero_()
+    assert tensor.tolist() == [1, 1, 1]
+    assert dlcore.from_dlpack(tensor).data_ptr() == tensor.data_ptr()
+    assert tensor.__dlpack_device__() == (1, 0)
+
+
+def test_read_only_memory_is_never_written(borrow):
+    source = np.arange(3.0)
+    source.flags.writeable = False
+    tensor = borrow_read_only(borrow, source)
+    assert (tensor + 1).tolist() == [1, 2, 3]
+    for write in (tensor.zero_, lambda: tensor.add_(1), lambda: tensor[1:].fill_(0), lambda: tensor.__setitem__(0, 5)):
+        with pytest.raises(ValueError, match="read-only"):
+            write()
+    assert not np.asarray(tensor).flags.writeable
+    assert memoryview(tensor).readonly
+    assert dlcore.from_numpy(np.asarray(tensor)).tolist() == [0, 1, 2]
+
+
+def test_bytes_are_read_only_and_bytearrays_are_not():
+    constant = dlcore.frombuffer(b"\1\2\3\4", dtype=dlcore.uint8)
+    with pytest.raises(ValueError, match="read-only"):
+        constant.zero_()
+    storage = bytearray(8)
+    dlcore.frombuffer(storage, dtype=dlcore.int32)[1] = -1
+    assert storage == b"\0\0\0\0\xff\xff\xff\xff"
+    assert dlcore.frombuffer(storage, dtype=dlcore.uint8, count=2, offset=3).tolist() == [0, 255]
+
+
+def test_other_owners_of_buffers():
+    numbers = array.array("d", [1.0, 2.0, 3.0])
+    tensor = dlcore.as_tensor(numbers)
+    tensor[0] = 9.0
+    assert numbers[0] == 9.0
+    assert dlcore.tensor(memoryview(b"\1\2")).tolist() == [1, 2]
+    with pytest.raises(BufferError):
+        numbers.append(4.0)  # would move the memory away under the tensor
+
+
+def test_memoryview_of_a_tensor():
+    view = memoryview(dlcore.tensor([[1, 2], [3, 4]], dtype=dlcore.int32).T)
+    assert (view.shape, view.strides, view.format, view.itemsize) == ((2, 2), (4, 8), "i", 4)
+    assert view.tolist() == [[1, 3], [2, 4]]
+    with pytest.raises(BufferError, match="contiguous"):
+        hash_of_contiguous(dlcore.zeros(2, 3).T)
+
+
+def hash_of_contiguous(tensor):
+    import hashlib
+
+    return hashlib.sha256(tensor)
+
+
+def test_what_requires_a_gradient_is_not_lent():
+    x = dlcore.zeros(3, requires_grad=True)
+    with pytest.raises(GradientError, match=r"detach\(\)\.numpy\(\)"):
+        x.numpy()
+    with pytest.raises(GradientError, match="detach"):
+        np.asarray(x)
+    for lend in (memoryview, np.from_dlpack):
+        with pytest.raises(BufferError, match="detach"):
+            lend(x)
+    assert x.numpy(force=True).ctypes.data == x.detach().numpy().ctypes.data == x.data_ptr()
+
+
+def test_array_protocol_converts_and_copies_when_asked():
+    tensor = dlcore.ones(3)
+    assert np.asarray(tensor).ctypes.data == tensor.data_ptr()
+    assert np.array(tensor).ctypes.data != tensor.data_ptr()
+    assert np.asarray(tensor, dtype=np.int8).dtype == np.int8
+    assert np.add(tensor, np.ones(3, dtype=np.float32)).tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match="copy"):
+        tensor.__array__(np.float64, copy=False)
+
+
+UNSUITABLE = {
+    "object": (np.array([None]), "object array"),
+    "string": (np.array(["a"]), "strings"),
+    "bytes": (np.array([b"ab"]), "strings"),
+    "float16": (np.zeros(2, "f2"), "float16"),
+    "complex": (np.zeros(2, "c8"), "complex"),
+    "int8": (np.zeros(2, "i1"), "int8"),
+    "uint16": (np.zeros(2, "u2"), "uint16"),
+    "uint64": (np.zeros(2, "u8"), "uint64"),
+    "big-endian": (np.zeros(2, ">f4"), "byte order"),
+    "structured": (np.zeros(2, [("a", "f4")]), "structured"),
+    "dates": (np.zeros(2, "M8[s]"), "datetime64"),
+}
+
+
+@pytest.mark.parametrize("make", [dlcore.from_numpy, dlcore.tensor, dlcore.as_tensor])
+@pytest.mark.parametrize(("source", "what"), UNSUITABLE.values(), ids=UNSUITABLE)
+def test_arrays_that_no_dtype_fits(make, source, what):
+    with pytest.raises(DTypeError, match=what):
+        make(source)
+
+
+def test_unaligned_memory_is_refused():
+    storage = np.zeros(9, dtype=np.uint8)
+    unaligned = storage[1:].view(np.float32)
+    with pytest.raises(ValueError, match="aligned"):
+        dlcore.from_numpy(unaligned)
+    with pytest.raises(ValueError, match="aligned"):
+        dlcore.frombuffer(storage, dtype=dlcore.float32, count=1, offset=1)
+
+
+def test_torch_and_dlcore_share_memory():
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64):
+        source = torch.zeros(3, 4, dtype=dtype).T
+        tensor = dlcore.from_dlpack(source)
+        assert (tensor.data_ptr(), tensor.stride()) == (source.data_ptr(), source.stride())
+        tensor[1, 2] = 1
+        assert source[1, 2] == 1
+        back = torch.from_dlpack(tensor)
+        assert (back.data_ptr(), back.dtype) == (source.data_ptr(), dtype)
+        back[0, 0] = 1
+        assert tensor[0, 0].item() == 1
+    lone = torch.from_dlpack(dlcore.ones(1000))
+    gc.collect()
+    assert lone.sum() == 1000
