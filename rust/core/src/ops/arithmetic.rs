@@ -211,16 +211,6 @@ impl Operation for Pow {
     const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        if !inputs[1].dtype().is_float() {
-            let exponent = Tensor::from(inputs[1].clone());
-            let negative = ops::lt(&exponent, &scalar(Scalar::Int(0), exponent.dtype())?)?;
-            if ops::reduce::any(negative.array())? {
-                return Err(Error::value(
-                    Self::NAME,
-                    "integers to negative powers are no integers; convert with .float() first",
-                ));
-            }
-        }
         binary(Self::NAME, Binary::Pow, inputs[0], inputs[1])
     }
 
@@ -405,8 +395,6 @@ functions! {
     mul = Mul;
     /// `a / b`.
     div = Div;
-    /// `a ** b`.
-    pow = Pow;
     /// The larger of each pair.
     maximum = Maximum;
     /// The smaller of each pair.
@@ -438,4 +426,18 @@ pub fn neg(x: &Tensor) -> Result<Tensor> {
 pub fn accumulate_into(sum: &Array, gradient: &Array) -> Result<()> {
     let total = binary("add", Binary::Add, sum, &gradient.cast("add", sum.dtype())?)?;
     sum.write("backward", &total[0])
+}
+
+/// `a ** b`. Of integers to a tensor of negative powers, the rounded values; one negative power for all is refused.
+///
+/// # Errors
+/// Shapes that do not broadcast; [`Error::Value`] for integers to one negative power.
+pub fn pow(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if b.rank() == 0 && !a.dtype().is_float() && !b.dtype().is_float() && b.array().item()?.to_f64() < 0.0 {
+        return Err(Error::value(
+            Pow::NAME,
+            "integers to negative powers are no integers; convert with .float() first",
+        ));
+    }
+    apply(Pow, &[a, b])
 }
