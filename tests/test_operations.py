@@ -96,6 +96,51 @@ def test_the_gradient_of_what_has_none_is_refused_by_name(name):
                 dlcore.autograd.grad(output, wanted, dlcore.ones_like(output))
 
 
+# --- values that are not ordinary numbers ---------------------------------------------------------------------------
+
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-8, 1e38, -1e38, 88.8, -104.0, 710.0, -750.0, 0.5, -1.5]
+
+
+def elementwise(inputs):
+    """Operations without parameters whose inputs all have the shape of the output."""
+    for name in OPERATIONS.keys() - {"nonzero"}:
+        first = cases(name)[0]
+        if len(first.inputs) == inputs and not first.example.params and len({str(x[0]) for x in first.inputs}) == 1:
+            yield name
+
+
+@pytest.mark.parametrize("name", sorted([*elementwise(1), *elementwise(2)]))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_special_values(name, dtype):
+    """Infinities, NaN, subnormal numbers, overflow: as numpy. Repeated, so that vector loops see each of them."""
+    case = cases(name)[0]
+    x, y = (grid.ravel() for grid in np.meshgrid(np.array(SPECIAL, dtype), np.array(SPECIAL, dtype)))
+    arrays = [x.copy(), y.copy()][: len(case.inputs)]
+    with np.errstate(all="ignore"):
+        exact = np.asarray(REFERENCES[name](*(a.astype("float64") for a in arrays)))
+        got = case.run(arrays)[0].numpy()
+        if name == "silu":  # the limit, where numpy and PyTorch have -inf * 0
+            exact[np.isneginf(x)] = 0
+        np.testing.assert_allclose(got, exact.astype(got.dtype), rtol=1e-5, atol=1e-42)
+
+
+@EVERY
+def test_nan_is_where_the_reference_has_it(name):
+    """One NaN at a time in each input: nothing loses it and nothing spreads it."""
+    for case in cases(name):
+        if "conv2d" in name and any(case.example.params["padding"]):
+            continue  # what a weight does with padding is 0 times NaN, or nothing
+        for i, (_, domain, _) in enumerate(case.inputs):
+            arrays = case.arrays("float32")
+            if domain in ("index", "bool") or not arrays[i].size or case.example.params.get("dtype", "float")[0] != "f":
+                continue
+            for place in {0, arrays[i].size // 2, arrays[i].size - 1}:
+                spoilt = [x.copy() for x in arrays]
+                spoilt[i].flat[place] = np.nan
+                with np.errstate(invalid="ignore"):
+                    assert_values(case, spoilt)
+
+
 # --- shapes and strides ---------------------------------------------------------------------------------------------
 
 
