@@ -86,8 +86,8 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
         // SAFETY: `isa()` returns Avx2 only after CPUID reported these features.
         Isa::Avx2 => unsafe { run_avx2(kernel) },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => kernel.run::<Neon>(),
-        _ => kernel.run::<Portable>(),
+        Isa::Neon => run_baseline::<Neon, K>(kernel),
+        _ => run_baseline::<Portable, K>(kernel),
     }
 }
 
@@ -101,6 +101,12 @@ unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx2,fma,bmi2")]
 unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx2>()
+}
+
+/// Needs no feature, so it could be inlined; apart, it is compiled once and not in every copy of `dispatch`.
+#[inline(never)]
+fn run_baseline<S: Simd, K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<S>()
 }
 
 /// An ISA and why it was chosen.

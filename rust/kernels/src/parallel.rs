@@ -20,13 +20,19 @@ pub const SERIAL_BELOW_NS: usize = 10_000;
 /// Runs `body(task)` for every task in `0..tasks`, in parallel when `cost_ns`, the estimated serial time of the whole
 /// region in nanoseconds, makes a hand-off worth it. Tasks must write disjoint data. A panic in a task comes out here,
 /// once every thread has left the region.
+#[inline]
 pub fn for_each(tasks: usize, cost_ns: usize, body: impl Fn(usize) + Sync) {
+    for_each_dyn(tasks, cost_ns, &body);
+}
+
+/// Not generic, so that the many bodies of kernels are compiled once each.
+fn for_each_dyn(tasks: usize, cost_ns: usize, body: &(dyn Fn(usize) + Sync)) {
     if tasks <= 1 || cost_ns < SERIAL_BELOW_NS || region::inside() {
         return (0..tasks).for_each(body);
     }
     match num_threads() {
         1 => (0..tasks).for_each(body),
-        threads => region::run(&pool::current(threads), tasks, &body),
+        threads => region::run(&pool::current(threads), tasks, body),
     }
 }
 

@@ -135,18 +135,19 @@ impl<'a, T: Pod, F: Fold<T>> Rows<'a, T, F> {
     #[inline(always)]
     fn part<S: Simd>(&self, output: usize, leaves: Range<usize>, scratch: &mut [MaybeUninit<T>; LEAF]) -> F::Part {
         let start = self.start(output);
-        match leaves.len() {
-            0 => self.fold.empty(),
-            1 => self.leaf::<S>(start, leaves.start, scratch),
-            _ => {
-                let mut cascade = Cascade::new();
-                for leaf in leaves {
-                    let part = self.leaf::<S>(start, leaf, scratch);
-                    cascade.push(part, |left, right| self.fold.combine::<S>(left, right));
-                }
-                cascade.finish(|left, right| self.fold.combine::<S>(left, right)).unwrap_or(self.fold.empty())
+        let only = leaves.len() == 1;
+        // Made when a second leaf needs it; the call of `leaf` stands once because it inlines to much code.
+        let mut cascade = None;
+        for leaf in leaves {
+            let part = self.leaf::<S>(start, leaf, scratch);
+            if only {
+                return part;
             }
+            let cascade = cascade.get_or_insert_with(Cascade::new);
+            cascade.push(part, |left, right| self.fold.combine::<S>(left, right));
         }
+        let root = cascade.and_then(|cascade| cascade.finish(|left, right| self.fold.combine::<S>(left, right)));
+        root.unwrap_or(self.fold.empty())
     }
 }
 
