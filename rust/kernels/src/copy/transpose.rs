@@ -107,10 +107,10 @@ unsafe fn fill<T: Pod, S: Simd>(block: &mut Block<T>, src: *const T, steps: Step
     unsafe {
         let unit = steps.from_line == 1;
         let done = if unit { squares::<T, S>(src, steps.from, tall, wide, block) } else { [0; 2] };
-        for x in 0..wide {
-            for y in if x < done[1] { done[0] } else { 0 }..tall {
+        for (y, row) in block[..tall].iter_mut().enumerate() {
+            for (x, element) in row[..wide].iter_mut().enumerate().skip(if y < done[0] { done[1] } else { 0 }) {
                 let at = x.cast_signed() * steps.from + y.cast_signed() * steps.from_line;
-                block[y][x].write(*src.wrapping_offset(at));
+                element.write(*src.wrapping_offset(at));
             }
         }
     }

@@ -12,6 +12,8 @@ use crate::parallel::for_each;
 /// runs of a row are what the hardware foresees).
 const LANES: usize = 64;
 const WIDE: usize = 512;
+/// Rows that add to the sums of some columns while those are in registers.
+const STEPS: usize = 16;
 /// Blocks of k are as in the packed core, so that both give the same bits.
 const K_BLOCK: usize = super::driver::K_BLOCK;
 
@@ -158,22 +160,25 @@ impl<T: GemmFloat> Kernel for Columns<'_, T> {
             for first in (0..k).step_by(block) {
                 let end = (first + block).min(k);
                 let mut sums = [T::ZERO; WIDE];
-                let sums = &mut sums[..count];
-                let fours = first + (end - first) / 4 * 4;
-                for step in (first..fours).step_by(4) {
-                    let x: [T; 4] = std::array::from_fn(|i| x(step + i));
-                    let rows: [&[T]; 4] = std::array::from_fn(|i| &row(step + i)[..count]);
-                    for l in 0..count {
-                        let mut sum = sums[l];
-                        for i in 0..4 {
-                            sum = x[i].fma::<S>(rows[i][l], sum);
+                for from in (first..end).step_by(STEPS) {
+                    let steps = from..(from + STEPS).min(end);
+                    for (lane, sums) in (0..).step_by(LANES).zip(sums[..count].chunks_mut(LANES)) {
+                        if let Ok(sums) = <&mut [T; LANES]>::try_from(&mut *sums) {
+                            let mut chains = *sums;
+                            for step in steps.clone() {
+                                let (x, row) = (x(step), &row(step)[lane..][..LANES]);
+                                for l in 0..LANES {
+                                    chains[l] = x.fma::<S>(row[l], chains[l]);
+                                }
+                            }
+                            *sums = chains;
+                        } else {
+                            for step in steps.clone() {
+                                for (sum, &m) in sums.iter_mut().zip(&row(step)[lane..]) {
+                                    *sum = x(step).fma::<S>(m, *sum);
+                                }
+                            }
                         }
-                        sums[l] = sum;
-                    }
-                }
-                for step in fours..end {
-                    for (sum, &m) in sums.iter_mut().zip(row(step)) {
-                        *sum = x(step).fma::<S>(m, *sum);
                     }
                 }
                 for (total, &sum) in total.iter_mut().zip(sums.iter()) {

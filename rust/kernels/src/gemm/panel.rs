@@ -155,30 +155,30 @@ pub(crate) unsafe fn gather<V: Vector>(
         if segments.iter().all(|segment| lies_inside(view, segment)) {
             for (piece, segment) in pieces.iter_mut().zip(segments) {
                 let lanes = (first_lanes(segment.len) << segment.start >> column) & first_lanes(V::LANES);
-                let lane0 = segment.offset + column.cast_signed() - segment.start.cast_signed();
+                let at = segment.offset + column.cast_signed() - segment.start.cast_signed();
                 // SAFETY: the features are on.
-                *piece = (lane0, unsafe { V::mask(lanes) });
+                *piece = (at, unsafe { V::mask(lanes) });
             }
             // SAFETY: by contract; all taps of these windows are inside the image.
             unsafe {
                 match &pieces[..count] {
-                    &[(lane0, _)] if segments[0].start <= column && segments[0].end() >= column + V::LANES => {
+                    &[(at, _)] if segments[0].start <= column && segments[0].end() >= column + V::LANES => {
                         for (row, tap) in taps.iter().enumerate() {
-                            V::load(src.wrapping_offset(lane0 + tap.offset)).store(panel.add(row * width + column));
+                            V::load(src.wrapping_offset(at + tap.offset)).store(panel.add(row * width + column));
                         }
                     }
-                    &[(lane0, mask), (lane1, mask1)] => {
+                    &[(left, left_mask), (right, right_mask)] => {
                         for (row, tap) in taps.iter().enumerate() {
-                            let x = V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask);
-                            let x = x.or(V::load_masked(src.wrapping_offset(lane1 + tap.offset), mask1));
+                            let x = V::load_masked(src.wrapping_offset(left + tap.offset), left_mask);
+                            let x = x.or(V::load_masked(src.wrapping_offset(right + tap.offset), right_mask));
                             x.store(panel.add(row * width + column));
                         }
                     }
                     pieces => {
                         for (row, tap) in taps.iter().enumerate() {
                             let mut x = V::zero();
-                            for &(lane0, mask) in pieces {
-                                x = x.or(V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask));
+                            for &(at, mask) in pieces {
+                                x = x.or(V::load_masked(src.wrapping_offset(at + tap.offset), mask));
                             }
                             x.store(panel.add(row * width + column));
                         }
