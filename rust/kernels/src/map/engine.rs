@@ -5,7 +5,7 @@
 //! only; operands that are neither are gathered piece by piece. Tasks are ranges of the output.
 
 use super::source::{CHUNK, Piece, Scratch, Source};
-use crate::isa::{Kernel, Simd, dispatch};
+use crate::isa::{Kernel, Portable, Simd, dispatch};
 use crate::layout::Strided;
 use crate::memory::Pod;
 use crate::parallel::{Disjoint, for_ranges};
@@ -14,6 +14,8 @@ use crate::parallel::{Disjoint, for_ranges};
 pub(super) trait Function1<A, R>: Copy + Sync {
     /// Estimated cost of 1024 elements, in nanoseconds.
     const COST: usize;
+    /// Whether `call` gives the same bits on every ISA, so that one element needs no dispatch.
+    const PLAIN: bool = false;
     /// Must be `#[inline(always)]`.
     fn call<S: Simd>(self, a: A) -> R;
     /// Overwrites results for arguments that `call` does not cover.
@@ -25,6 +27,8 @@ pub(super) trait Function1<A, R>: Copy + Sync {
 pub(super) trait Function2<A, B, R>: Copy + Sync {
     /// Estimated cost of 1024 elements, in nanoseconds.
     const COST: usize;
+    /// As for [`Function1`].
+    const PLAIN: bool = false;
     /// Must be `#[inline(always)]`.
     fn call<S: Simd>(self, a: A, b: B) -> R;
 }
@@ -73,6 +77,10 @@ fn by_pieces<R>(start: usize, dst: &mut [R], stop: impl Fn(usize) -> usize, mut 
 /// `dst[i] = f(a[i])`.
 pub(super) fn map1<A: Pod, R: Pod, F: Function1<A, R>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
     if let Some(a) = Piece::whole(a, la, dst.len()) {
+        if let (true, [d]) = (F::PLAIN, &mut *dst) {
+            *d = f.call::<Portable>(a.at(0));
+            return;
+        }
         return over(dst, F::COST, |start, dst| {
             let a = a.part(start, dst.len());
             dispatch(Loop1 { f, a, dst });
@@ -130,6 +138,10 @@ pub(super) fn map2<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>>(
     dst: &mut [R],
 ) {
     if let (Some(a), Some(b)) = (Piece::whole(a, la, dst.len()), Piece::whole(b, lb, dst.len())) {
+        if let (true, [d]) = (F::PLAIN, &mut *dst) {
+            *d = f.call::<Portable>(a.at(0), b.at(0));
+            return;
+        }
         return over(dst, F::COST, |start, dst| {
             let (a, b) = (a.part(start, dst.len()), b.part(start, dst.len()));
             dispatch(Loop2 { f, a, b, dst });

@@ -32,6 +32,7 @@ macro_rules! unary {
                     struct Op;
                     impl<$T: $Bound> Function1<$T, $R> for Op {
                         const COST: usize = $cost;
+                        const PLAIN: bool = $cost == CHEAP;
                         #[inline(always)]
                         fn call<$S: Simd>(self, $x: $T) -> $R {
                             $body
@@ -68,6 +69,7 @@ macro_rules! binary {
                     struct Op;
                     impl<$T: $Bound> Function2<$T, $T, $R> for Op {
                         const COST: usize = $cost;
+                        const PLAIN: bool = $cost == CHEAP;
                         #[inline(always)]
                         fn call<$S: Simd>(self, $x: $T, $y: $T) -> $R {
                             $body
@@ -80,7 +82,8 @@ macro_rules! binary {
     };
 }
 
-/// Cost of 1024 elements, in nanoseconds: of plain arithmetic, of a polynomial, of a call into the C library.
+/// Cost of 1024 elements, in nanoseconds: of plain arithmetic (the same on every ISA), of a polynomial, of a call into
+/// the C library.
 const CHEAP: usize = 100;
 const POLYNOMIAL: usize = 500;
 const CALL: usize = 10_000;
