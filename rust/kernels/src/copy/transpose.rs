@@ -188,7 +188,7 @@ unsafe fn squares<T: Pod, S: Simd>(
         }
         return [tall, wide];
     }
-    let _ = (src, from, tall, wide, block, Isa::Avx2);
+    let _ = (src, from, tall, wide, block, S::ISA, Isa::Avx2);
     [0; 2]
 }
 

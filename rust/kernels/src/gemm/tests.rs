@@ -8,7 +8,6 @@
 )]
 
 use super::*;
-use crate::isa::isa;
 use crate::parallel::set_num_threads;
 
 /// Numbers in -1..1 that repeat from run to run.
@@ -296,7 +295,7 @@ fn every_tile<T: GemmFloat>() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn same_bits_on_every_fma_isa() {
-    if isa() == Isa::Avx512 {
+    if crate::isa::isa() == Isa::Avx512 {
         every_tile::<f32>();
         every_tile::<f64>();
     }
