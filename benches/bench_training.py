@@ -21,7 +21,7 @@ class NumpyMLP:
         self.second = [np.zeros_like(p) for p in self.params]
         self.step_count = 0
 
-    def step(self, x: Any, y: Any, lr: float) -> float:
+    def step(self, x: Any, y: Any, lr: float, update: Callable[[list[Any], float], None]) -> float:
         """One step on a batch; the loss before it."""
         layers = list(zip(self.params[::2], self.params[1::2], strict=True))
         inputs = [x]
@@ -40,8 +40,13 @@ class NumpyMLP:
             grads[:0] = [grad.T @ inputs[i], grad.sum(axis=0)]
             if i:
                 grad = (grad @ layers[i][0]) * (inputs[i] > 0)
-        self.adam(grads, lr)
+        update(grads, lr)
         return float(loss)
+
+    def sgd(self, grads: list[Any], lr: float) -> None:
+        """The plain step, in place."""
+        for param, grad in zip(self.params, grads, strict=True):
+            param -= lr * grad
 
     def adam(self, grads: list[Any], lr: float) -> None:
         """Kingma and Ba's update, in place."""
@@ -66,10 +71,12 @@ class MLP(nn.Module):
         return self.layers[-1](x)
 
 
-def contest(sizes: tuple[int, ...], batch: int, rng: np.random.Generator) -> dict[str, Callable[[], float]]:
+def contest(
+    sizes: tuple[int, ...], batch: int, rng: np.random.Generator, optimizer_name: str
+) -> dict[str, Callable[[], float]]:
     """A step of each library from equal weights on equal data."""
     model = MLP(*sizes)
-    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = getattr(optim, optimizer_name)(model.parameters(), lr=1e-3)
     by_hand = NumpyMLP(
         [layer.weight.detach().numpy() for layer in model.layers],
         [layer.bias.detach().numpy() for layer in model.layers],
@@ -85,14 +92,15 @@ def contest(sizes: tuple[int, ...], batch: int, rng: np.random.Generator) -> dic
         optimizer.step()
         return float(loss.item())
 
-    return {"numpy": lambda: by_hand.step(x, y, 1e-3), "dlcore": step}
+    update = by_hand.adam if optimizer_name == "Adam" else by_hand.sgd
+    return {"numpy": lambda: by_hand.step(x, y, 1e-3, update), "dlcore": step}
 
 
 def test_mlp(rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
     benchmark.group = "training step 784-128-64-10, batch 64, Adam"
-    race(**contest((784, 128, 64, 10), 64, rng))
+    race(**contest((784, 128, 64, 10), 64, rng, "Adam"))
 
 
 def test_tiny(rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
-    benchmark.group = "training step 4-8-2, batch 1, Adam"
-    race(**contest((4, 8, 2), 1, rng))
+    benchmark.group = "training step 4-8-2, batch 1, SGD"
+    race(**contest((4, 8, 2), 1, rng, "SGD"))

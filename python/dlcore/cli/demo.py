@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def demo(folder: Path | None, epochs: int | None, seed: int, out: Path, plot: bo
         ValueError: broken IDX files, or images that are too small.
     """
     begin = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)  # before the training: a folder that cannot be made is known at once
     train_set, test_set = split_digits() if folder is None else idx_folder(folder)
     dlcore.manual_seed(seed)
     height, width = train_set.tensors[0].shape[2:]
@@ -147,7 +149,6 @@ def demo(folder: Path | None, epochs: int | None, seed: int, out: Path, plot: bo
     print(f"\ntest accuracy {result.accuracy:.2%}, loss {result.loss:.4f}\n")
     print(confusion_table(confusion_matrix(predicted, result.labels, classes)), "\n")
 
-    out.mkdir(parents=True, exist_ok=True)
     weights = out / "weights.safetensors"
     save(model, weights, {"model": type(model).__name__, "test_accuracy": f"{result.accuracy:.4f}"})
     fresh: nn.Module = DigitNet() if folder is None else LeNet(height, width, classes)
@@ -181,4 +182,10 @@ def _show(images: Tensor, logits: Tensor, labels: Tensor) -> str:
         chance = math.exp(nn.functional.log_softmax(logits[number], 0).max().item())
         verdict = "" if guesses[number] == truths[number] else f", is {truths[number]}"
         captions.append(f"{guesses[number]} ({chance:.0%}){verdict}")
-    return side_by_side([text_picture(images[number, 0]) for number in order], captions)
+    pictures = [text_picture(images[number, 0]) for number in order]
+    room = shutil.get_terminal_size().columns // max(len(pictures[0][0]), max(map(len, captions)) + 3)
+    per_row = max(1, room)
+    return "\n\n".join(
+        side_by_side(pictures[start : start + per_row], captions[start : start + per_row])
+        for start in range(0, len(pictures), per_row)
+    )

@@ -2,7 +2,8 @@
 
 Workers are threads: the core lets go of the interpreter while it computes, so they overlap with training and
 share its memory. Each batch is a task of its own and batches come out in the order of their tasks, so that
-what a loader gives does not depend on the number of workers.
+what a loader gives does not depend on the number of workers, as long as the data set does not draw random
+numbers from the default generator itself.
 """
 
 from __future__ import annotations

@@ -88,7 +88,13 @@ impl Scalar {
     pub fn dtype_with(self, dtype: DType) -> DType {
         match self {
             Self::Bool(_) => dtype,
-            Self::Int(_) => dtype.max(if dtype == DType::Bool { DType::I64 } else { dtype }),
+            // An int that the tensor's dtype cannot hold makes it int64: wrapping it would be silently wrong.
+            Self::Int(value) => match dtype {
+                DType::Bool => DType::I64,
+                DType::U8 if u8::try_from(value).is_err() => DType::I64,
+                DType::I32 if i32::try_from(value).is_err() => DType::I64,
+                other => other,
+            },
             Self::Float(_) => dtype.to_float(),
         }
     }

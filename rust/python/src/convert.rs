@@ -116,7 +116,9 @@ pub fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
         && object.hasattr("item")?
     {
         let item = object.call_method0("item")?;
-        return if item.is(object) { Ok(None) } else { scalar(&item) };
+        // Python's own numbers only: whatever else `item` returns may go on like this for ever.
+        let is_number = item.is_instance_of::<PyFloat>() || item.is_instance_of::<PyInt>();
+        return if is_number { scalar(&item) } else { Ok(None) };
     }
     Ok(None)
 }

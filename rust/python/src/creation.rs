@@ -101,16 +101,19 @@ fn from_nested(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
             .hasattr("dtype")
             .is_ok_and(|has| has && first.getattr("shape").and_then(|s| s.len()).is_ok_and(|n| n == 0));
     if found.values.is_empty() && array_like && !found.shape.contains(&0) {
-        return stack_arrays(data);
+        return stack_arrays(data, 0);
     }
     found.collect(data, 0)?;
     found.finish()
 }
 
 /// Lists of arrays or tensors with dimensions: joined along new leading ones.
-fn stack_arrays(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+fn stack_arrays(data: &Bound<'_, PyAny>, depth: usize) -> PyResult<Tensor> {
+    if depth > MAX_RANK {
+        return Err(PyValueError::new_err(format!("tensor: lists nested deeper than {MAX_RANK} levels")));
+    }
     if data.is_instance_of::<PyList>() || data.is_instance_of::<PyTuple>() {
-        let parts = data.try_iter()?.map(|item| stack_arrays(&item?)).collect::<PyResult<Vec<_>>>()?;
+        let parts = data.try_iter()?.map(|item| stack_arrays(&item?, depth + 1)).collect::<PyResult<Vec<_>>>()?;
         return guarded(|| ops::stack(&parts.iter().collect::<Vec<_>>(), 0));
     }
     from_data(data)

@@ -98,7 +98,8 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
         ));
     }
     let rest = x.rank() - used;
-    let mut view = x.clone();
+    // `x[:]` is a view too, though nothing is left out.
+    let mut view = x.alias();
     let mut advanced: Vec<Option<Tensor>> = Vec::new();
     let mut dim = 0;
     let skip = |dim: &mut usize, advanced: &mut Vec<Option<Tensor>>, n: usize| {

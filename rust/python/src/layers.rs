@@ -3,14 +3,16 @@
 use crate::convert::{Arg, Ints};
 use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
-use dlcore_core::layout::normalize_dim;
+use dlcore_core::layout::{Show, normalize_dim};
 use dlcore_core::ops::loss::Reduction;
 use dlcore_core::ops::pool::Pooling;
 use dlcore_core::ops::{self, BatchNormOptions, conv::Convolution};
 use dlcore_core::{Error, Result, Tensor};
 use dlcore_kernels::pool::Divisor;
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
+use std::ffi::CString;
 
 type Out = PyResult<PyTensor>;
 
@@ -411,6 +413,19 @@ fn nll_loss(py: Python<'_>, input: Arg, target: Arg, weight: Option<Arg>, ignore
     run(py, input.0.numel(), || ops::nll_loss(&input.0, &target.0, option(weight.as_ref()), ignore_index, reduction))
 }
 
+/// Warns where a loss compares tensors of two shapes: a forgotten squeeze, usually, and then every pair is compared.
+fn warn_of_broadcast(py: Python<'_>, op: &str, input: &Tensor, target: &Tensor) -> PyResult<()> {
+    if input.shape() == target.shape() {
+        return Ok(());
+    }
+    let text = format!(
+        "{op}: input {} and target {} differ in shape and are broadcast; reshape one of them",
+        Show(input.shape()),
+        Show(target.shape())
+    );
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 1)
+}
+
 /// Mean squared error.
 ///
 /// >>> dlcore.nn.functional.mse_loss(dlcore.tensor([1.0, 3.0]), dlcore.tensor([1.0, 1.0]))
@@ -419,6 +434,7 @@ fn nll_loss(py: Python<'_>, input: Arg, target: Arg, weight: Option<Arg>, ignore
 #[pyo3(signature = (input, target, *, reduction = "mean"))]
 fn mse_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
     let reduction = self::reduction("mse_loss", reduction)?;
+    warn_of_broadcast(py, "mse_loss", &input.0, &target.0)?;
     run(py, input.0.numel(), || ops::mse_loss(&input.0, &target.0, reduction))
 }
 
@@ -430,6 +446,7 @@ fn mse_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
 #[pyo3(signature = (input, target, *, reduction = "mean"))]
 fn l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
     let reduction = self::reduction("l1_loss", reduction)?;
+    warn_of_broadcast(py, "l1_loss", &input.0, &target.0)?;
     run(py, input.0.numel(), || ops::l1_loss(&input.0, &target.0, reduction))
 }
 
@@ -441,6 +458,7 @@ fn l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
 #[pyo3(signature = (input, target, *, reduction = "mean", delta = 1.0))]
 fn huber_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, delta: f64) -> Out {
     let reduction = self::reduction("huber_loss", reduction)?;
+    warn_of_broadcast(py, "huber_loss", &input.0, &target.0)?;
     run(py, input.0.numel(), || ops::huber_loss(&input.0, &target.0, delta, reduction))
 }
 
@@ -452,6 +470,7 @@ fn huber_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, delta: f
 #[pyo3(signature = (input, target, *, reduction = "mean", beta = 1.0))]
 fn smooth_l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, beta: f64) -> Out {
     let reduction = self::reduction("smooth_l1_loss", reduction)?;
+    warn_of_broadcast(py, "smooth_l1_loss", &input.0, &target.0)?;
     run(py, input.0.numel(), || ops::smooth_l1_loss(&input.0, &target.0, beta, reduction))
 }
 

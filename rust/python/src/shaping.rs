@@ -501,7 +501,7 @@ impl PyTensor {
     fn t(&self) -> PyResult<Self> {
         let x = self.get();
         match x.rank() {
-            0 | 1 => Ok(x.into()),
+            0 | 1 => Ok(x.alias().into()),
             2 => view(|| ops::transpose(&x, 0, 1)),
             rank => Err(to_py(Error::shape(
                 "t",

@@ -1,5 +1,5 @@
 //! The `Tensor` class: its handle, attributes, autograd methods and conversions to Python values. Operators are in
-//! `operators`, everything that is also a function is in `functional` and `reductions`, indexing in `index`.
+//! `functional`, other functions that are methods too in `reductions` and `shaping`, indexing in `index`.
 
 use crate::convert::{Arg, DTypeArg, Ints, PyDType};
 use crate::display;
@@ -49,7 +49,9 @@ impl PyTensor {
 
     /// Makes this handle stand for another tensor.
     pub fn set(&self, tensor: Tensor) {
-        *self.tensor.lock().unwrap_or_else(PoisonError::into_inner) = tensor;
+        // The earlier one drops after the lock: its owner may run Python code.
+        let earlier = std::mem::replace(&mut *self.tensor.lock().unwrap_or_else(PoisonError::into_inner), tensor);
+        drop(earlier);
     }
 
     /// Writes `value` in place on behalf of `op`, recorded where it must be.
@@ -237,6 +239,22 @@ impl PyTensor {
     #[setter]
     fn set_data(&self, value: Arg) -> PyResult<()> {
         let (tensor, value) = (self.get(), value.0.detach());
+        if tensor.node().is_some() {
+            return Err(to_py(Error::gradient(
+                "data",
+                "only a leaf takes new data; this is the result of an operation",
+            )));
+        }
+        if tensor.grad().is_some() && value.shape() != tensor.shape() {
+            return Err(to_py(Error::shape(
+                "data",
+                format_args!(
+                    "{} for a tensor with a gradient of shape {}; set grad to None first",
+                    Show(value.shape()),
+                    Show(tensor.shape())
+                ),
+            )));
+        }
         let now = match tensor.tracking() {
             Tracking::Leaf(_) => Tensor::new(value.array().clone(), tensor.tracking().clone()),
             _ => value,
@@ -252,6 +270,8 @@ impl PyTensor {
     ///
     /// ``gradient`` is required unless the tensor has one element; it has this tensor's shape and dtype. ``retain_graph``
     /// keeps what was saved for a second walk; ``create_graph`` records the walk itself, for higher derivatives.
+    /// A gradient recorded so refers to its leaf and the leaf to it: set ``grad`` to None when done, or use
+    /// ``dlcore.autograd.grad``, which keeps no such ring.
     #[pyo3(signature = (gradient = None, retain_graph = None, create_graph = false))]
     fn backward(
         &self,

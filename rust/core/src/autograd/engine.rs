@@ -96,7 +96,7 @@ impl Walk {
             let mut saved = node.saved();
             let Some(body) = saved.as_ref() else { return Err(freed(node)) };
             let gradients = body.backward(node, &grad)?;
-            if !self.options.retain_graph && !self.options.create_graph {
+            if !self.options.retain_graph && !self.options.create_graph && body.keeps_values() {
                 *saved = None;
             }
             gradients
@@ -143,7 +143,10 @@ fn accumulate(leaf: &Leaf, gradient: Tensor, recorded: bool) -> Result<()> {
         // In place: whoever holds `.grad` sees the sum, and no new buffer is touched.
         Some(earlier) => return ops::accumulate_into(earlier.array(), gradient.array()),
     };
-    *slot = Some(sum);
+    let earlier = slot.replace(sum);
+    // What this was may be lent by Python and ask for the interpreter when it drops: never under the lock.
+    drop(slot);
+    drop(earlier);
     Ok(())
 }
 

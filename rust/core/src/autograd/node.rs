@@ -16,6 +16,9 @@ pub trait Backward: Send {
     /// # Errors
     /// What the operations inside return, and a gradient error where saved values were overwritten.
     fn backward(&self, node: &Arc<Node>, grad: &Tensor) -> Result<Gradients>;
+
+    /// Whether anything is kept that a walk should free.
+    fn keeps_values(&self) -> bool;
 }
 
 /// A recorded operation.
@@ -64,7 +67,9 @@ impl Leaf {
 
     /// Replaces the accumulated gradient.
     pub fn set_grad(&self, grad: Option<Tensor>) {
-        *self.lock() = grad;
+        // The earlier one drops after the lock: it may be lent by Python and ask for the interpreter.
+        let earlier = std::mem::replace(&mut *self.lock(), grad);
+        drop(earlier);
     }
 
     /// The accumulated gradient, locked for an update.

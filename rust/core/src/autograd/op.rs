@@ -257,6 +257,10 @@ impl<O: Operation> Backward for Recorded<O> {
         let context = Context { node, name: O::NAME, needs: self.needs, inputs: &self.inputs, outputs: &self.outputs };
         self.op.backward(&context, grad)
     }
+
+    fn keeps_values(&self) -> bool {
+        !self.outputs.is_empty() || self.inputs.iter().any(|input| input.value.is_some())
+    }
 }
 
 /// Runs `op` and records it where a gradient is wanted; the differentiable output alone.

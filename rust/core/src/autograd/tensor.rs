@@ -152,6 +152,13 @@ impl Tensor {
         }
     }
 
+    /// The same tensor as a view of itself: what an operation returns that has nothing to do. Both know of the other, so
+    /// that a recorded in-place write to either is refused.
+    #[must_use]
+    pub fn alias(&self) -> Self {
+        Self::view(self.array().clone(), self.tracking().clone())
+    }
+
     /// Whether this is the only handle to the tensor and the tensor the only owner of its memory, so that nobody would
     /// notice a write.
     #[must_use]

@@ -219,10 +219,16 @@ fn label_dtype(op: &str, target: &Array, x: &Tensor) -> Error {
         let values = target.cast(op, DType::F64)?.contiguous(op)?;
         Ok(values.elements::<f64>().iter().position(|value| value.is_nan()))
     };
-    let found = match nan() {
-        Ok(Some(position)) => format!(" (the value at position {position} is NaN)"),
-        _ => String::new(),
-    };
+    if let Ok(Some(position)) = nan() {
+        // No advice to convert: NaN has no integer, and the conversion would hide it.
+        return Error::dtype(
+            op,
+            format_args!(
+                "class labels must be int64, got {}, and the value at position {position} is NaN",
+                target.dtype()
+            ),
+        );
+    }
     let otherwise = if op == NAME {
         format!("; class probabilities need the shape of the logits, {}", Show(x.shape()))
     } else {
@@ -231,7 +237,7 @@ fn label_dtype(op: &str, target: &Array, x: &Tensor) -> Error {
     Error::dtype(
         op,
         format_args!(
-            "class labels must be int64, got {}{found} of shape {}; convert them with .long(){otherwise}",
+            "class labels must be int64, got {} of shape {}; convert them with .long(){otherwise}",
             target.dtype(),
             Show(target.shape())
         ),

@@ -21,7 +21,7 @@ pub fn dropout(x: &Tensor, p: f64, training: bool) -> Result<Tensor> {
         return Err(Error::dtype(NAME, format_args!("expected float32 or float64, got {}", x.dtype())));
     }
     if !training || p == 0.0 {
-        return Ok(x.clone());
+        return Ok(x.alias());
     }
     let keep = 1.0 - p;
     let kept = random::mask(random::default_generator(), keep, x.shape())?;

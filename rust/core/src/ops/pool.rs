@@ -18,6 +18,9 @@ pub use dlcore_kernels::pool::Divisor;
 use dlcore_kernels::pool::{self, Window};
 use smallvec::smallvec;
 
+/// The largest extent of a window: beyond it the arithmetic of margins could overflow.
+const LARGEST: usize = 1 << 20;
+
 /// Kernel, stride, padding and dilation of a pooling window, each as (height, width).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pooling {
@@ -61,6 +64,13 @@ impl Pooling {
         }
         if self.kernel.contains(&0) || self.stride.contains(&0) || self.dilation.contains(&0) {
             return Err(Error::value(op, "kernel_size, stride and dilation must be at least 1"));
+        }
+        let largest = self.kernel.iter().chain(&self.stride).chain(&self.dilation).max().copied().unwrap_or(0);
+        if largest > LARGEST {
+            return Err(Error::value(
+                op,
+                format_args!("kernel_size, stride and dilation must be at most {LARGEST}, got {largest}"),
+            ));
         }
         if (0..2).any(|d| self.padding[d] > self.kernel[d] / 2) {
             return Err(Error::value(

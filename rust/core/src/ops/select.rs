@@ -82,7 +82,8 @@ impl Clamp {
 /// A bound as an element.
 fn element<T: Element>(bound: Scalar) -> T {
     match bound {
-        Scalar::Int(value) => T::cast_from(value),
+        // Floats convert by saturating, which is what a bound outside the dtype means; large int64 must stay exact.
+        Scalar::Int(value) if T::cast_from(value).to_i64() == value => T::cast_from(value),
         other => T::from_f64(other.to_f64()),
     }
 }

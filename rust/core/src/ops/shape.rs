@@ -205,7 +205,7 @@ pub fn contiguous(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where the element counts differ.
 pub fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.shape() == shape { Ok(x.clone()) } else { apply(Reshape { shape: Dims::from_slice(shape) }, &[x]) }
+    if x.shape() == shape { Ok(x.alias()) } else { apply(Reshape { shape: Dims::from_slice(shape) }, &[x]) }
 }
 
 /// `x` with extents `shape`, of which one may be -1: what is left over.
@@ -258,7 +258,7 @@ pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
 pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
     let (a, b) = (normalize_dim("transpose", a, x.rank())?, normalize_dim("transpose", b, x.rank())?);
     if x.rank() == 0 {
-        return Ok(x.clone());
+        return Ok(x.alias());
     }
     let mut dims: Dims = (0..x.rank()).collect();
     dims.swap(a, b);
@@ -270,7 +270,7 @@ pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where it does not broadcast.
 pub fn broadcast_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.shape() == shape { Ok(x.clone()) } else { apply(Expand { shape: Dims::from_slice(shape) }, &[x]) }
+    if x.shape() == shape { Ok(x.alias()) } else { apply(Expand { shape: Dims::from_slice(shape) }, &[x]) }
 }
 
 /// Sums `x` over the dimensions that `shape` was broadcast along: the gradient of broadcasting.

@@ -55,6 +55,15 @@ impl PyTensor {
         if read_only && flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
             return Err(PyBufferError::new_err("the tensor's memory is read-only"));
         }
+        let asks = |flag: c_int| flags & flag == flag;
+        let reversed = layout.permute(&(0..layout.rank()).rev().collect::<Vec<_>>());
+        let (by_rows, by_columns) = (layout.is_contiguous(), reversed.is_contiguous());
+        if (asks(ffi::PyBUF_C_CONTIGUOUS) && !by_rows)
+            || (asks(ffi::PyBUF_F_CONTIGUOUS) && !by_columns)
+            || (asks(ffi::PyBUF_ANY_CONTIGUOUS) && !by_rows && !by_columns)
+        {
+            return Err(PyBufferError::new_err("the tensor is not contiguous as the consumer asks; use contiguous()"));
+        }
         let wants_strides = flags & ffi::PyBUF_STRIDES == ffi::PyBUF_STRIDES;
         if !layout.is_contiguous() && !wants_strides {
             return Err(PyBufferError::new_err("the tensor is not contiguous; use contiguous()"));
