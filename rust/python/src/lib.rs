@@ -7,6 +7,7 @@
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
 #![allow(
+    clippy::doc_link_with_quotes,
     clippy::doc_markdown,
     clippy::elidable_lifetime_names,
     clippy::needless_pass_by_value,
