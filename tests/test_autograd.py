@@ -216,3 +216,49 @@ def test_detached_tensors_share_memory_but_no_gradient():
     assert y.tolist() == [7, 7]
     (y.detach() * x).sum().backward()
     assert x.grad.tolist() == [7, 7]
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda x: x[:],
+        lambda x: x[...],
+        lambda x: x.view(2),
+        lambda x: x.reshape(2),
+        lambda x: x.flatten(),
+        lambda x: x.squeeze(),
+        lambda x: x.t(),
+        lambda x: x.expand(2),
+        lambda x: dlcore.nn.functional.dropout(x, training=False),
+    ],
+)
+def test_a_view_that_leaves_nothing_out_is_a_view(same):
+    w = dlcore.ones(2, requires_grad=True)
+    x = w * 1
+    y = same(x)
+    with pytest.raises(GradientError, match="other tensors view"):
+        y.mul_(10)
+    del y
+    x.mul_(10)
+    x.sum().backward()
+    assert w.grad.tolist() == [10, 10]
+
+
+def test_what_saved_nothing_can_be_walked_again():
+    a = dlcore.ones(2, requires_grad=True)
+    shared = a + 1
+    (shared + 1).sum().backward()
+    (shared + 2).sum().backward()
+    assert a.grad.tolist() == [2, 2]
+
+
+def test_data_of_a_leaf_and_of_a_result():
+    w = dlcore.ones(2, requires_grad=True)
+    w.data = dlcore.zeros(2)
+    assert w.requires_grad
+    assert w.tolist() == [0, 0]
+    w.sum().backward()
+    with pytest.raises(dlcore.ShapeError, match="set grad to None"):
+        w.data = dlcore.zeros(3)
+    with pytest.raises(GradientError, match="only a leaf"):
+        (w * 2).data = dlcore.zeros(2)

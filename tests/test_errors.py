@@ -143,7 +143,7 @@ GRADIENTS = [
     (lambda: leaf(2).backward(), "backward: only a one-element tensor starts a backward by itself, this one has shape (2,); reduce it (.sum(), .mean()) or pass gradient="),
     (lambda: leaf(2).argmax().backward(), "backward: argmax has no gradient: its output is not a smooth function of its input"),
     (lambda: (leaf(2) > 0).float().sum().backward(), "backward: gt has no gradient: its output is not a smooth function of its input"),
-    (backward_twice, "backward: the graph through sum was walked before and its saved values are freed; pass retain_graph=True to the first backward, or compute the loss again"),
+    (backward_twice, "backward: the graph through mul was walked before and its saved values are freed; pass retain_graph=True to the first backward, or compute the loss again"),
     (overwritten_input, "mul: the input of shape (3,) that backward needs was overwritten in place by add_ after it was used; write to a clone(), or compute out of place"),
     (overwritten_output, "exp: the output of shape (3,) that backward needs was overwritten in place by __setitem__ after it was used; write to a clone(), or compute out of place"),
     (overwritten_weight, "mul: the input of shape (3,) that backward needs was overwritten in place by mul_ after it was used; write to a clone(), or compute out of place"),

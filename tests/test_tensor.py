@@ -295,3 +295,29 @@ def test_conversions_of_dtype():
 def test_tensors_have_no_other_attributes():
     with pytest.raises(AttributeError):
         dlcore.zeros(1).anything = 1
+
+
+def test_an_int_beyond_the_dtype_is_not_wrapped():
+    small = dlcore.tensor([0, 1, 2], dtype=dlcore.uint8)
+    assert (small > -1).tolist() == [True] * 3
+    assert (small == 256).tolist() == [False] * 3
+    assert (small + 300).tolist() == [300, 301, 302]
+    assert small.clamp(-5, 10).tolist() == [0, 1, 2]
+    assert (dlcore.tensor([0], dtype=dlcore.int32) == 2**32).tolist() == [False]
+
+
+def test_lists_that_contain_themselves_end():
+    endless = [np.zeros(2)]
+    endless.append(endless)
+    with pytest.raises(ValueError, match="nested deeper"):
+        dlcore.tensor(endless)
+
+
+def test_a_loss_of_two_shapes_warns():
+    with pytest.warns(UserWarning, match="differ in shape and are broadcast"):
+        dlcore.nn.functional.mse_loss(dlcore.zeros(4, 1), dlcore.zeros(4))
+
+
+def test_pooling_windows_are_bounded():
+    with pytest.raises(ValueError, match="at most"):
+        dlcore.nn.functional.max_pool2d(dlcore.ones(1, 1, 4, 4), 2**40, padding=2**39)

@@ -434,8 +434,9 @@ fn warn_of_broadcast(py: Python<'_>, op: &str, input: &Tensor, target: &Tensor) 
 #[pyo3(signature = (input, target, *, reduction = "mean"))]
 fn mse_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
     let reduction = self::reduction("mse_loss", reduction)?;
+    let loss = run(py, input.0.numel(), || ops::mse_loss(&input.0, &target.0, reduction))?;
     warn_of_broadcast(py, "mse_loss", &input.0, &target.0)?;
-    run(py, input.0.numel(), || ops::mse_loss(&input.0, &target.0, reduction))
+    Ok(loss)
 }
 
 /// Mean absolute error.
@@ -446,8 +447,9 @@ fn mse_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
 #[pyo3(signature = (input, target, *, reduction = "mean"))]
 fn l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
     let reduction = self::reduction("l1_loss", reduction)?;
+    let loss = run(py, input.0.numel(), || ops::l1_loss(&input.0, &target.0, reduction))?;
     warn_of_broadcast(py, "l1_loss", &input.0, &target.0)?;
-    run(py, input.0.numel(), || ops::l1_loss(&input.0, &target.0, reduction))
+    Ok(loss)
 }
 
 /// Squared error below ``delta``, linear above (Huber 1964).
@@ -458,8 +460,9 @@ fn l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str) -> Out {
 #[pyo3(signature = (input, target, *, reduction = "mean", delta = 1.0))]
 fn huber_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, delta: f64) -> Out {
     let reduction = self::reduction("huber_loss", reduction)?;
+    let loss = run(py, input.0.numel(), || ops::huber_loss(&input.0, &target.0, delta, reduction))?;
     warn_of_broadcast(py, "huber_loss", &input.0, &target.0)?;
-    run(py, input.0.numel(), || ops::huber_loss(&input.0, &target.0, delta, reduction))
+    Ok(loss)
 }
 
 /// Squared error over ``beta`` below ``beta``, linear above.
@@ -470,8 +473,9 @@ fn huber_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, delta: f
 #[pyo3(signature = (input, target, *, reduction = "mean", beta = 1.0))]
 fn smooth_l1_loss(py: Python<'_>, input: Arg, target: Arg, reduction: &str, beta: f64) -> Out {
     let reduction = self::reduction("smooth_l1_loss", reduction)?;
+    let loss = run(py, input.0.numel(), || ops::smooth_l1_loss(&input.0, &target.0, beta, reduction))?;
     warn_of_broadcast(py, "smooth_l1_loss", &input.0, &target.0)?;
-    run(py, input.0.numel(), || ops::smooth_l1_loss(&input.0, &target.0, beta, reduction))
+    Ok(loss)
 }
 
 /// Binary cross entropy between logits and targets from 0 to 1, without overflow; ``pos_weight`` weighs positives.

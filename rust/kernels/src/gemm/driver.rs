@@ -24,6 +24,9 @@ const TASK_ROWS: usize = 252;
 const TASK_COLS: usize = 256;
 /// Work below which a task is not worth handing out, in multiply-adds.
 const TASK_WORK: usize = 400_000;
+/// Work below which one thread does it all, in multiply-adds: panels that one core packed reach another through the
+/// memory hierarchy, which costs more than the second core gives (128x128x128 took 40 us alone, 70 us shared).
+const SHARED_WORK: usize = 3_000_000;
 /// Tasks to cut the work into, if it suffices.
 const TASKS: usize = 16;
 /// Largest operand that is packed whole, in elements.
@@ -84,8 +87,9 @@ impl<T: GemmFloat> Product<'_, T> {
             return;
         }
         let kernels = T::microkernels(isa());
-        let plan = self.plan(kernels, serial);
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
+        let serial = serial || work < SHARED_WORK;
+        let plan = self.plan(kernels, serial);
         let cost = if serial { 0 } else { work / WORK_PER_NS };
         let (a_buffer, b_buffer);
         let mut a = self.a_panels();
