@@ -4,17 +4,20 @@
 //! copy. Gradients are products with transposed views.
 
 use crate::array::{Array, Native};
+use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, broadcast_shapes};
+use crate::ops::reduce::fold;
 use crate::ops::sample::{Sample, real, single};
 use crate::ops::{self, reshape, sum_to, transpose};
 use crate::with_float;
 use dlcore_kernels::element::Element;
 use dlcore_kernels::gemm::{self, Bias, Epilogue, Gemm, GemmFloat, Matrix};
+use dlcore_kernels::reduce::Reduction;
 use smallvec::smallvec;
 
 /// `a @ b` for matrices and stacks of them, whose leading dimensions broadcast.
@@ -247,6 +250,9 @@ impl Operation for Linear {
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let [outputs, features] = *context.shape(1) else { unreachable!("forward checked the weight") };
         let rows = context.shape(0)[..context.shape(0).len() - 1].iter().product();
+        if !mode::is_recording() {
+            return products(context, grad.array(), [rows, features, outputs]);
+        }
         let grad = reshape(grad, &[rows, outputs])?;
         let x =
             if context.needs(0) { Some(reshape(&matmul(&grad, &context.input(1)?)?, context.shape(0))?) } else { None };
@@ -283,6 +289,37 @@ impl Operation for Linear {
             of(&[2, 0], 2, true),
         ]
     }
+}
+
+/// The gradients of a linear layer straight from the kernels: for a small layer the detour through operations costs
+/// more than the products.
+fn products(context: &Context<'_>, grad: &Array, [rows, features, outputs]: [usize; 3]) -> Result<Gradients> {
+    let grad = grad.reshape(Linear::NAME, &[rows, outputs])?;
+    let product = |shape: &[usize], extents: [usize; 3], transposed: bool, other: &Array| -> Result<Option<Tensor>> {
+        let out = with_float!(Linear::NAME, grad.dtype(), T => Array::build(Linear::NAME, shape, |out: &mut [T]| {
+            let grad = if transposed { matrix(&grad).transposed() } else { matrix(&grad) };
+            gemm::gemm(Gemm::new(extents, grad, matrix(other), out));
+            Ok(())
+        }))?;
+        Ok(Some(out.into()))
+    };
+    let x = if context.needs(0) {
+        product(context.shape(0), [rows, outputs, features], false, context.input(1)?.array())?
+    } else {
+        None
+    };
+    let w = if context.needs(1) {
+        let x = context.input(0)?.array().reshape(Linear::NAME, &[rows, features])?;
+        product(context.shape(1), [outputs, rows, features], true, &x)?
+    } else {
+        None
+    };
+    let mut gradients: Gradients = smallvec![x, w];
+    if context.len() > 2 {
+        let bias = context.needs(2).then(|| fold(Linear::NAME, Reduction::Sum, &grad, &[0], false)).transpose()?;
+        gradients.push(bias.map(Tensor::from));
+    }
+    Ok(gradients)
 }
 
 /// Rows, features in and features out of a linear layer, checked.
