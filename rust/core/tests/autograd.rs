@@ -73,7 +73,7 @@ fn a_second_backward_needs_retain_graph() {
     assert_eq!(gradient(&x), [8.0, 12.0]);
     assert_eq!(
         message(backward(&y, Options::default())),
-        "backward: the graph through sum was walked before and its saved values are freed; \
+        "backward: the graph through mul was walked before and its saved values are freed; \
          pass retain_graph=True to the first backward, or compute the loss again"
     );
 }
