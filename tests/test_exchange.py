@@ -1,6 +1,7 @@
 """Memory shared with others: numpy, ``memoryview``, ``array.array``, DLPack, torch. No copies, no dangling memory."""
 
 import array
+import ctypes
 import gc
 import weakref
 
@@ -256,3 +257,49 @@ def test_torch_and_dlcore_share_memory():
     lone = torch.from_dlpack(dlcore.ones(1000))
     gc.collect()
     assert lone.sum() == 1000
+
+
+class _Capsule:
+    """A producer of legacy DLPack capsules with any shape and strides, over eight float32 numbers."""
+
+    def __init__(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+        class Described(ctypes.Structure):
+            _fields_ = (
+                ("data", ctypes.c_void_p),
+                ("device", ctypes.c_int32 * 2),
+                ("ndim", ctypes.c_int32),
+                ("code", ctypes.c_uint8),
+                ("bits", ctypes.c_uint8),
+                ("lanes", ctypes.c_uint16),
+                ("shape", ctypes.POINTER(ctypes.c_int64)),
+                ("strides", ctypes.POINTER(ctypes.c_int64)),
+                ("byte_offset", ctypes.c_uint64),
+                ("context", ctypes.c_void_p),
+                ("deleter", ctypes.c_void_p),
+            )
+
+        numbers = ctypes.c_int64 * len(shape)
+        self.data, self.shape, self.strides = (ctypes.c_float * 8)(*range(8)), numbers(*shape), numbers(*strides)
+        address = ctypes.addressof(self.data)
+        self.described = Described(
+            address, (ctypes.c_int32 * 2)(1, 0), len(shape), 2, 32, 1, self.shape, self.strides, 0, None, None
+        )
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __dlpack__(self, **_: object) -> object:
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        return new(ctypes.addressof(self.described), b"dltensor", None)
+
+
+def test_layouts_that_no_memory_holds_are_refused():
+    good = _Capsule((2, 4), (4, 1))
+    assert dlcore.from_dlpack(good).tolist() == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]
+    with pytest.raises(ValueError, match="negative extent"):
+        dlcore.from_dlpack(_Capsule((2, -4), (4, 1)))
+    with pytest.raises(ValueError, match="too many elements"):
+        dlcore.from_dlpack(_Capsule((2**40, 2**40), (1, 1)))
+    with pytest.raises(ValueError, match="beyond all memory"):
+        dlcore.from_dlpack(_Capsule((3, 4), (2**62, 1)))

@@ -843,14 +843,14 @@ def _unpickle(
 # optimizer steps
 def sgd_step(
     params: Iterable[Tensor],
-    momentum_buffers: Sequence[Tensor | None],
+    momentum_buffers: Sequence[Tensor | None] | None,
     lr: builtins.float,
     momentum: builtins.float,
     dampening: builtins.float,
     weight_decay: builtins.float,
     nesterov: builtins.bool,
     maximize: builtins.bool,
-) -> list[Tensor | None]: ...
+) -> list[Tensor | None] | None: ...
 def adam_step(
     params: Iterable[Tensor],
     exp_avgs: Iterable[Tensor],

@@ -76,7 +76,7 @@ class SGD(Optimizer):
     def _update(self, group: dict[str, Any]) -> None:
         params, momentum = group["params"], group["momentum"]
         state = self.state
-        before = [state[param].get("momentum_buffer") for param in params] if momentum else []
+        before = [state[param].get("momentum_buffer") for param in params] if momentum else None
         after = sgd_step(
             params,
             before,
@@ -87,7 +87,7 @@ class SGD(Optimizer):
             group["nesterov"],
             group["maximize"],
         )
-        if momentum:
+        if before is not None and after is not None:
             for param, old, new in zip(params, before, after, strict=True):
                 if old is None and new is not None:
                     state[param]["momentum_buffer"] = new

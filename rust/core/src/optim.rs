@@ -12,6 +12,8 @@ use dlcore_kernels::element::Float;
 use dlcore_kernels::inplace::{self, Window};
 use dlcore_kernels::optim::{self as kernel, Item};
 
+use std::borrow::Cow;
+
 pub use dlcore_kernels::optim::{Adam, Sgd};
 
 /// A parameter that SGD steps.
@@ -41,9 +43,9 @@ pub struct AdamItem {
 }
 
 /// What one step reads, and what it reads and writes: the parameter and its state.
-struct Step<const K: usize> {
-    grad: Array,
-    state: [Array; K],
+struct Step<'a, const K: usize> {
+    grad: &'a Array,
+    state: [&'a Array; K],
 }
 
 /// Steps every parameter of `items`. The settings' own `first` does not count; each velocity says it for itself.
@@ -51,20 +53,20 @@ struct Step<const K: usize> {
 /// # Errors
 /// [`Error::Shape`] and [`Error::DType`] where gradient or state do not match their parameter, [`Error::Value`] for
 /// read-only memory and for memory that two of the tensors share.
-pub fn sgd_step(items: &[SgdItem], with: &Sgd) -> Result<()> {
+pub fn sgd_step<'a>(items: &'a [SgdItem], with: &Sgd) -> Result<()> {
     const NAME: &str = "SGD.step";
     let first = |item: &SgdItem| item.velocity.as_ref().map(|(_, first)| *first);
     for group in items.chunk_by(|a, b| first(a) == first(b)) {
         let with = Sgd { first: first(&group[0]) == Some(true), ..*with };
         if first(&group[0]).is_some() {
-            let step = |item: &SgdItem| {
+            let step = |item: &'a SgdItem| {
                 let (velocity, _) = item.velocity.as_ref()?;
-                Some(Step { grad: array(&item.grad), state: [array(&item.param), array(velocity)] })
+                Some(Step { grad: item.grad.array(), state: [item.param.array(), velocity.array()] })
             };
             let steps = group.iter().filter_map(step).collect();
             run(NAME, steps, |list| kernel::sgd_momentum(list, &with), |list| kernel::sgd_momentum(list, &with))?;
         } else {
-            let step = |item: &SgdItem| Step { grad: array(&item.grad), state: [array(&item.param)] };
+            let step = |item: &'a SgdItem| Step { grad: item.grad.array(), state: [item.param.array()] };
             let steps = group.iter().map(step).collect();
             run(NAME, steps, |list| kernel::sgd(list, &with), |list| kernel::sgd(list, &with))?;
         }
@@ -76,21 +78,21 @@ pub fn sgd_step(items: &[SgdItem], with: &Sgd) -> Result<()> {
 ///
 /// # Errors
 /// As [`sgd_step`].
-pub fn adam_step(items: &[AdamItem], with: &Adam) -> Result<()> {
+pub fn adam_step<'a>(items: &'a [AdamItem], with: &Adam) -> Result<()> {
     const NAME: &str = "Adam.step";
     let kind = |item: &AdamItem| (item.step, item.largest.is_some());
     for group in items.chunk_by(|a, b| kind(a) == kind(b)) {
         let with = Adam { step: group[0].step, ..*with };
-        let state = |item: &AdamItem| [array(&item.param), array(&item.moments[0]), array(&item.moments[1])];
+        let state = |item: &'a AdamItem| [item.param.array(), item.moments[0].array(), item.moments[1].array()];
         if group[0].largest.is_some() {
-            let step = |item: &AdamItem| {
+            let step = |item: &'a AdamItem| {
                 let ([param, mean, square], largest) = (state(item), item.largest.as_ref()?);
-                Some(Step { grad: array(&item.grad), state: [param, mean, square, array(largest)] })
+                Some(Step { grad: item.grad.array(), state: [param, mean, square, largest.array()] })
             };
             let steps = group.iter().filter_map(step).collect();
             run(NAME, steps, |list| kernel::adam_amsgrad(list, &with), |list| kernel::adam_amsgrad(list, &with))?;
         } else {
-            let step = |item: &AdamItem| Step { grad: array(&item.grad), state: state(item) };
+            let step = |item: &'a AdamItem| Step { grad: item.grad.array(), state: state(item) };
             let steps = group.iter().map(step).collect();
             run(NAME, steps, |list| kernel::adam(list, &with), |list| kernel::adam(list, &with))?;
         }
@@ -98,31 +100,31 @@ pub fn adam_step(items: &[AdamItem], with: &Adam) -> Result<()> {
     Ok(())
 }
 
-fn array(tensor: &Tensor) -> Array {
-    tensor.array().clone()
-}
-
 /// Runs the kernel, one for each dtype, over `steps`.
 fn run<const K: usize>(
     op: &'static str,
-    steps: Vec<Step<K>>,
+    steps: Vec<Step<'_, K>>,
     single: impl FnOnce(&mut [Item<'_, f32, K>]),
     double: impl FnOnce(&mut [Item<'_, f64, K>]),
 ) -> Result<()> {
     for step in &steps {
         check(op, step)?;
     }
-    let (singles, doubles): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.state[0].dtype() == DType::F32);
+    let is_single = |step: &Step<'_, K>| step.state[0].dtype() == DType::F32;
+    if steps.iter().all(is_single) {
+        return run_list(op, &steps, single);
+    }
+    let (singles, doubles): (Vec<_>, Vec<_>) = steps.into_iter().partition(is_single);
     run_list(op, &singles, single)?;
     run_list(op, &doubles, double)
 }
 
-fn check<const K: usize>(op: &str, step: &Step<K>) -> Result<()> {
-    let param = &step.state[0];
+fn check<const K: usize>(op: &str, step: &Step<'_, K>) -> Result<()> {
+    let param = step.state[0];
     if !param.dtype().is_float() {
         return Err(Error::dtype(op, format_args!("parameters must be float32 or float64, got {}", param.dtype())));
     }
-    for (array, what) in step.state[1..].iter().map(|state| (state, "state")).chain([(&step.grad, "gradient")]) {
+    for (array, what) in step.state[1..].iter().map(|&state| (state, "state")).chain([(step.grad, "gradient")]) {
         if array.shape() != param.shape() {
             return Err(Error::shape(
                 op,
@@ -145,17 +147,21 @@ fn check<const K: usize>(op: &str, step: &Step<K>) -> Result<()> {
 /// Runs the kernel over `steps`, which have one dtype.
 fn run_list<T: Native + Float, const K: usize>(
     op: &'static str,
-    steps: &[Step<K>],
+    steps: &[Step<'_, K>],
     kernel: impl FnOnce(&mut [Item<'_, T, K>]),
 ) -> Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
-    let grads = steps.iter().map(|step| step.grad.contiguous(op)).collect::<Result<Vec<_>>>()?;
-    let states =
-        steps.iter().flat_map(|step| &step.state).map(|array| array.contiguous(op)).collect::<Result<Vec<_>>>()?;
-    let writes: Vec<_> = states.iter().map(window).collect();
-    let reads: Vec<_> = grads.iter().map(window).collect();
+    let (mut grads, mut states) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len() * K));
+    for step in steps {
+        grads.push(contiguous(op, step.grad)?);
+        for state in step.state {
+            states.push(contiguous(op, state)?);
+        }
+    }
+    let writes: Vec<_> = states.iter().map(|array| window(array)).collect();
+    let reads: Vec<_> = grads.iter().map(|array| window(array)).collect();
     let step = |writes: Vec<&mut [T]>, reads: Vec<&[T]>| {
         let mut writes = writes.into_iter();
         let mut state = || std::array::from_fn(|_| writes.next().unwrap_or_default());
@@ -163,14 +169,18 @@ fn run_list<T: Native + Float, const K: usize>(
         kernel(&mut items);
     };
     inplace::update(&writes, &reads, step).map_err(|_| shared(op))?;
-    for (target, stepped) in steps.iter().flat_map(|step| &step.state).zip(&states) {
-        if target.shares_storage(stepped) {
-            target.storage().written_by(op);
-        } else {
-            target.write(op, stepped)?;
+    for (target, stepped) in steps.iter().flat_map(|step| step.state).zip(&states) {
+        match stepped {
+            Cow::Borrowed(_) => target.storage().written_by(op),
+            Cow::Owned(stepped) => target.write(op, stepped)?,
         }
     }
     Ok(())
+}
+
+/// The array itself where its elements stand in order, else a copy.
+fn contiguous<'a>(op: &str, array: &'a Array) -> Result<Cow<'a, Array>> {
+    if array.layout().is_contiguous() { Ok(Cow::Borrowed(array)) } else { array.contiguous(op).map(Cow::Owned) }
 }
 
 fn shared(op: &str) -> Error {
@@ -326,7 +336,7 @@ mod tests {
     #[test]
     fn clipping_and_zeroing() {
         let leaf = |values: &[f32], grad: Tensor| {
-            let leaf = Tensor::leaf(array(&tensor(values))).unwrap();
+            let leaf = Tensor::leaf(tensor(values).array().clone()).unwrap();
             leaf.set_grad(Some(grad));
             leaf
         };

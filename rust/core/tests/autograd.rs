@@ -79,6 +79,27 @@ fn a_second_backward_needs_retain_graph() {
 }
 
 #[test]
+fn grad_walks_and_frees_only_what_leads_to_its_inputs() {
+    let (x, w) = (leaf(&[2.0, 3.0]), leaf(&[5.0, 7.0]));
+    let apart = ops::mul(&w, &w).unwrap();
+    let y = total(&ops::mul(&x, &ops::add(&apart, &x).unwrap()).unwrap());
+    let gradients = engine::grad(&[y], &[], std::slice::from_ref(&x), Options::default()).unwrap();
+    assert_eq!(values(gradients[0].as_ref().unwrap()), [29.0, 55.0]);
+    // The part that leads to `w` alone is still whole.
+    backward(&total(&apart), Options::default()).unwrap();
+    assert_eq!(gradient(&w), [10.0, 14.0]);
+    assert!(x.grad().is_none());
+}
+
+#[test]
+fn a_nan_takes_the_gradient_of_a_maximum() {
+    let (x, y) = (leaf(&[f64::NAN, 1.0, 2.0]), leaf(&[1.0, 1.0, 1.0]));
+    backward(&total(&ops::maximum(&x, &y).unwrap()), Options::default()).unwrap();
+    assert_eq!(gradient(&x), [1.0, 0.5, 1.0]);
+    assert_eq!(gradient(&y), [1.0, 0.5, 0.0]);
+}
+
+#[test]
 fn create_graph_gives_the_second_and_third_derivative_of_a_cube() {
     let x = leaf(&[2.0, -1.5]);
     let mut y = ops::pow(&x, &number(3.0)).unwrap();

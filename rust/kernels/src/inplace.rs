@@ -34,10 +34,9 @@ pub fn update<'a, T: Pod>(
     let written = writes.iter().map(|window| {
         // SAFETY: no other window of this call meets this one, and callers hold no slice of a shared buffer while they
         // have it updated: they hand over windows, not slices.
-        let whole = unsafe { window.buffer.as_shared_mut::<T>() };
-        &mut whole[window.range.clone()]
+        unsafe { window.buffer.shared_part_mut(window.range.clone()) }
     });
-    let read = reads.iter().map(|window| &window.buffer.as_slice::<T>()[window.range.clone()]);
+    let read = reads.iter().map(|window| window.buffer.part(window.range.clone()));
     body(written.collect(), read.collect());
     Ok(())
 }

@@ -14,6 +14,7 @@ mod tally;
 pub use cache::{OutOfMemory, Stats, empty_cache, set_cache_limit, stats, why};
 
 use std::any::Any;
+use std::ops::Range;
 
 use crate::parallel;
 
@@ -145,6 +146,17 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(start, len) }
     }
 
+    /// Some elements of the block: no claim on the others, which somebody may be writing.
+    ///
+    /// # Panics
+    /// If the range leaves the block, or the block is foreign memory that is not aligned for `T`.
+    #[must_use]
+    pub fn part<T: Pod>(&self, range: Range<usize>) -> &[T] {
+        let (start, len) = self.part_of(&range);
+        // SAFETY: in bounds and aligned; any bit pattern is a `T`.
+        unsafe { std::slice::from_raw_parts(start, len) }
+    }
+
     /// The block as elements of `T`, to fill before it is shared.
     ///
     /// # Panics
@@ -156,20 +168,26 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(start, len) }
     }
 
-    /// The block as elements of `T`, to write in place while others may hold views of it.
+    /// Some elements of the block, to write in place while others may hold views of it.
     ///
     /// # Safety
     /// No `&[T]` of the written elements may be in use on this thread while the result is written. Writes from several
     /// threads at once are the program's race, as in numpy.
     ///
     /// # Panics
-    /// If the block is foreign memory that is not aligned for `T`.
+    /// If the range leaves the block, or the block is foreign memory that is not aligned for `T`.
     #[must_use]
     #[allow(clippy::mut_from_ref, reason = "shared by design; see the contract")]
-    pub unsafe fn as_shared_mut<T: Pod>(&self) -> &mut [T] {
-        let (start, len) = self.elements();
+    pub unsafe fn shared_part_mut<T: Pod>(&self, range: Range<usize>) -> &mut [T] {
+        let (start, len) = self.part_of(&range);
         // SAFETY: in bounds and aligned; the caller keeps readers away.
         unsafe { std::slice::from_raw_parts_mut(start, len) }
+    }
+
+    fn part_of<T: Pod>(&self, range: &Range<usize>) -> (*mut T, usize) {
+        let (start, len) = self.elements::<T>();
+        assert!(range.start <= range.end && range.end <= len, "elements {range:?} of {len}");
+        (start.wrapping_add(range.start), range.len())
     }
 
     /// Where the elements start, aligned and not null even if there are none, and how many there are.

@@ -12,42 +12,48 @@ fn elements(params: &[Tensor]) -> usize {
     params.iter().map(Tensor::numel).sum()
 }
 
-/// One step of stochastic gradient descent over ``params`` by their gradients, in place. Returns the momentum buffers,
-/// made where they are missing and wanted.
+/// One step of stochastic gradient descent over ``params`` by their gradients, in place. With a momentum it returns
+/// the momentum buffers, made where they are missing.
 #[pyfunction]
 fn sgd_step(
     py: Python<'_>,
     params: &Bound<'_, PyAny>,
-    momentum_buffers: Vec<Option<Arg>>,
+    momentum_buffers: Option<Vec<Option<Arg>>>,
     lr: f64,
     momentum: f64,
     dampening: f64,
     weight_decay: f64,
     nesterov: bool,
     maximize: bool,
-) -> PyResult<Vec<Option<PyTensor>>> {
+) -> PyResult<Option<Vec<Option<PyTensor>>>> {
     let params = tensors(params)?;
     let with = Sgd { lr, momentum, dampening, weight_decay, nesterov, maximize, first: false };
-    let mut buffers: Vec<Option<Tensor>> = momentum_buffers.into_iter().map(|arg| arg.map(|arg| arg.0)).collect();
+    if momentum == 0.0 {
+        let item = |param: Tensor| Some(SgdItem { grad: param.grad()?, param, velocity: None });
+        enter(py, elements(&params), || {
+            optim::sgd_step(&params.into_iter().filter_map(item).collect::<Vec<_>>(), &with)
+        })?;
+        return Ok(None);
+    }
+    let given = momentum_buffers.unwrap_or_default();
+    let mut buffers: Vec<Option<Tensor>> = given.into_iter().map(|arg| arg.map(|arg| arg.0)).collect();
     buffers.resize(params.len(), None);
     enter(py, elements(&params), || {
         let mut items = Vec::with_capacity(params.len());
         for (param, buffer) in params.into_iter().zip(&mut buffers) {
             let Some(grad) = param.grad() else { continue };
-            let velocity = if momentum == 0.0 {
-                None
-            } else if let Some(buffer) = buffer {
-                Some((buffer.clone(), false))
+            let velocity = if let Some(buffer) = buffer {
+                (buffer.clone(), false)
             } else {
                 let fresh = Tensor::from(Array::zeros("SGD.step", param.shape(), param.dtype())?);
                 *buffer = Some(fresh.clone());
-                Some((fresh, true))
+                (fresh, true)
             };
-            items.push(SgdItem { param, grad, velocity });
+            items.push(SgdItem { param, grad, velocity: Some(velocity) });
         }
         optim::sgd_step(&items, &with)
     })?;
-    Ok(buffers.into_iter().map(|buffer| buffer.map(PyTensor::from)).collect())
+    Ok(Some(buffers.into_iter().map(|buffer| buffer.map(PyTensor::from)).collect()))
 }
 
 /// One step of Adam over ``params`` by their gradients, in place; ``decoupled`` decays the weights themselves (AdamW).

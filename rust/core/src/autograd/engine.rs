@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::layout::Show;
 use crate::ops;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How `backward` and `grad` walk.
@@ -40,7 +41,7 @@ pub fn grad(
     inputs: &[Tensor],
     options: Options,
 ) -> Result<Vec<Option<Tensor>>> {
-    let mut wanted = Wanted { index: HashMap::new(), found: vec![None; inputs.len()] };
+    let mut wanted = Wanted { index: HashMap::new(), leading: HashSet::new(), found: vec![None; inputs.len()] };
     let mut first = Vec::with_capacity(inputs.len());
     for (i, input) in inputs.iter().enumerate() {
         let edge = input.edge().ok_or_else(|| {
@@ -51,6 +52,7 @@ pub fn grad(
         })?;
         first.push(*wanted.index.entry(edge.key()).or_insert(i));
     }
+    wanted.mark(outputs);
     let wanted = walk(outputs, seeds, options, Some(wanted))?.unwrap_or_default();
     Ok(first.into_iter().map(|i| wanted.get(i).cloned().flatten()).collect())
 }
@@ -58,7 +60,40 @@ pub fn grad(
 /// Inputs whose gradients are asked for, by the key of their edge.
 struct Wanted {
     index: HashMap<usize, usize>,
+    /// The nodes, by their place in the order of recording, from which an input is reached. The others are neither
+    /// walked nor freed: their part of the graph may have a walk of its own to come.
+    leading: HashSet<u64>,
     found: Vec<Option<Tensor>>,
+}
+
+impl Wanted {
+    fn mark(&mut self, outputs: &[Tensor]) {
+        let mut reached = BTreeMap::new();
+        let mut ahead: Vec<Arc<Node>> = outputs.iter().filter_map(|output| node(output.edge()?)).collect();
+        while let Some(next) = ahead.pop() {
+            if let Entry::Vacant(place) = reached.entry(next.sequence()) {
+                ahead.extend(next.edges().iter().flatten().cloned().filter_map(node));
+                place.insert(next);
+            }
+        }
+        // In the order of recording a node comes after the nodes it leads to.
+        for (sequence, node) in reached {
+            let leads = node.edges().iter().flatten().any(|edge| {
+                self.index.contains_key(&edge.key())
+                    || matches!(edge, Edge::Node(next) if self.leading.contains(&next.sequence()))
+            });
+            if leads {
+                self.leading.insert(sequence);
+            }
+        }
+    }
+}
+
+fn node(edge: Edge) -> Option<Arc<Node>> {
+    match edge {
+        Edge::Node(node) => Some(node),
+        Edge::Leaf(_) => None,
+    }
 }
 
 /// Walks in descending order of recording: an operation is recorded after its inputs' operations, so when a node's
@@ -110,6 +145,11 @@ impl Walk {
         Ok(())
     }
 
+    /// Whether only certain inputs are asked for and `node` leads to none of them.
+    fn passes_by(&self, node: &Node) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| !wanted.leading.contains(&node.sequence()))
+    }
+
     fn deliver(&mut self, edge: Edge, gradient: Tensor) -> Result<()> {
         let key = edge.key();
         let slot = self.wanted.as_ref().and_then(|wanted| wanted.index.get(&key).copied());
@@ -123,6 +163,7 @@ impl Walk {
         match edge {
             Edge::Leaf(leaf) if self.wanted.is_none() => accumulate(&leaf, gradient, self.options.create_graph),
             Edge::Leaf(_) => Ok(()),
+            Edge::Node(node) if self.passes_by(&node) => Ok(()),
             Edge::Node(node) => {
                 let sum = match self.pending.remove(&node.sequence()) {
                     Some((_, earlier)) => ops::add(&earlier, &gradient)?,

@@ -246,7 +246,7 @@ impl Operation for Pow {
 }
 
 macro_rules! extremum {
-    ($(#[$doc:meta])* $name:ident, $text:literal, $kernel:expr, $first_wins:path) => {
+    ($(#[$doc:meta])* $name:ident, $text:literal, $kernel:expr, $loses:path) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name;
@@ -263,13 +263,13 @@ macro_rules! extremum {
                 let (a, b) = (context.input(0)?, context.input(1)?);
                 let half = mul(grad, &scalar(Scalar::Float(0.5), grad.dtype())?)?;
                 let zero = scalar(Scalar::Float(0.0), grad.dtype())?;
-                // Where both are equal each takes half, as in PyTorch.
-                let shared = ops::where_(&ops::eq(&a, &b)?, &half, &zero)?;
+                // As in PyTorch: where both are equal each takes half, and NaN, which loses to nothing, takes all.
+                let shared = ops::where_(&ops::eq(&a, &b)?, &half, grad)?;
                 let mut gradients = Gradients::new();
                 for (i, (this, other)) in [(&a, &b), (&b, &a)].into_iter().enumerate() {
                     gradients.push(if context.needs(i) {
-                        let all = ops::where_(&$first_wins(this, other)?, grad, &shared)?;
-                        Some(sum_to(&all, context.shape(i))?)
+                        let taken = ops::where_(&$loses(this, other)?, &zero, &shared)?;
+                        Some(sum_to(&taken, context.shape(i))?)
                     } else {
                         None
                     });
@@ -289,11 +289,11 @@ macro_rules! extremum {
 }
 extremum!(
     /// The larger of `a` and `b`, NaN if either is.
-    Maximum, "maximum", Binary::Maximum, ops::gt
+    Maximum, "maximum", Binary::Maximum, ops::lt
 );
 extremum!(
     /// The smaller of `a` and `b`, NaN if either is.
-    Minimum, "minimum", Binary::Minimum, ops::lt
+    Minimum, "minimum", Binary::Minimum, ops::gt
 );
 
 /// `a // b`, rounded down.

@@ -214,7 +214,8 @@ impl Lent {
         let dtype = self.dtype(op, itemsize)?;
         // SAFETY: the owner filled `shape` and `strides` with `ndim` entries each, as the flags asked.
         let (shape, byte_strides) = unsafe { (entries(view.shape, rank), entries(view.strides, rank)) };
-        let shape: Dims = shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
+        let bad = |_| PyValueError::new_err(format!("{op}: shape {shape:?} has a negative extent"));
+        let shape: Dims = shape.iter().map(|&n| usize::try_from(n).map_err(bad)).collect::<PyResult<_>>()?;
         let whole = byte_strides.iter().all(|&stride| stride % itemsize.cast_signed() == 0);
         if !whole || !(view.buf as usize).is_multiple_of(itemsize) {
             return Err(PyValueError::new_err(format!(
@@ -222,7 +223,7 @@ impl Lent {
             )));
         }
         let strides: Strides = byte_strides.iter().map(|&stride| stride / itemsize.cast_signed()).collect();
-        let window = Window::of(&shape, &strides);
+        let window = Window::of(op, &shape, &strides, itemsize)?;
         // SAFETY: the owner vouches for every element that the layout reaches; `low` is the lowest of them.
         let start = unsafe { view.buf.cast::<u8>().offset(window.low * itemsize.cast_signed()) };
         // SAFETY: `self`, the lent buffer, keeps the memory alive until the storage drops it; writes are refused by

@@ -4,7 +4,7 @@
 use super::Window;
 use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
-use dlcore_core::layout::{Dims, MAX_RANK, Strides, contiguous_strides};
+use dlcore_core::layout::{Dims, MAX_RANK, Strides, contiguous_strides, numel};
 use dlcore_core::storage::Storage;
 use dlcore_core::{Array, DType, Error, Layout, Tensor, ops};
 use dlcore_kernels::memory::Buffer;
@@ -315,9 +315,12 @@ fn adopt(managed: Managed) -> PyResult<Tensor> {
     }
     // SAFETY: `ndim` entries by the specification; `strides` may be null for row-major memory.
     let (shape, strides) = unsafe { (entries(described.shape, rank), entries(described.strides, rank)) };
-    let shape: Dims = shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).collect();
+    let bad = |_| to_py(Error::value(op, format_args!("shape {shape:?} has a negative extent")));
+    let shape: Dims = shape.iter().map(|&n| usize::try_from(n).map_err(bad)).collect::<PyResult<_>>()?;
+    numel(op, &shape).map_err(to_py)?;
     let strides: Strides = if strides.len() == rank {
-        strides.iter().map(|&n| isize::try_from(n).unwrap_or(0)).collect()
+        // One that does not fit is beyond all memory, which the window finds.
+        strides.iter().map(|&n| isize::try_from(n).unwrap_or(isize::MAX)).collect()
     } else {
         contiguous_strides(&shape)
     };
@@ -326,7 +329,7 @@ fn adopt(managed: Managed) -> PyResult<Tensor> {
     if !(start as usize).is_multiple_of(size) {
         return Err(to_py(Error::value(op, "the memory is not aligned to its elements; copy it first")));
     }
-    let window = Window::of(&shape, &strides);
+    let window = Window::of(op, &shape, &strides, size)?;
     let start = if window.len == 0 { ptr::null_mut() } else { start.wrapping_offset(window.low * size.cast_signed()) };
     // SAFETY: the producer vouches for every element that shape and strides reach, until its deleter is called.
     let buffer = unsafe { Buffer::foreign(start, window.len * size, Box::new(managed)) };

@@ -9,6 +9,9 @@
 pub mod buffer;
 mod dlpack;
 
+use crate::enter::to_py;
+use dlcore_core::Error;
+use dlcore_core::layout::{Show, numel};
 use pyo3::prelude::*;
 
 /// The elements that a layout reaches, relative to index zero: from `low` (at most 0), `len` of them.
@@ -18,16 +21,28 @@ struct Window {
 }
 
 impl Window {
-    fn of(shape: &[usize], strides: &[isize]) -> Self {
-        if shape.contains(&0) {
-            return Self { low: 0, len: 0 };
+    /// The window of a foreign layout, whose elements take `size` bytes each.
+    ///
+    /// # Errors
+    /// A shape or strides that no memory holds: the owner's description is wrong.
+    fn of(op: &str, shape: &[usize], strides: &[isize], size: usize) -> PyResult<Self> {
+        if numel(op, shape).map_err(to_py)? == 0 {
+            return Ok(Self { low: 0, len: 0 });
         }
-        let (mut low, mut high) = (0isize, 0isize);
-        for (&extent, &stride) in shape.iter().zip(strides) {
-            let reach = (extent.cast_signed() - 1) * stride;
-            if reach < 0 { low += reach } else { high += reach }
-        }
-        Self { low, len: (high - low + 1).unsigned_abs() }
+        let reach = shape.iter().zip(strides).try_fold((0isize, 0isize), |(low, high), (&extent, &stride)| {
+            let reach = (extent.cast_signed() - 1).checked_mul(stride)?;
+            Some(if reach < 0 { (low.checked_add(reach)?, high) } else { (low, high.checked_add(reach)?) })
+        });
+        reach
+            .and_then(|(low, high)| Some((low, high.checked_sub(low)?.checked_add(1)?)))
+            .filter(|(_, len)| len.checked_mul(size.cast_signed()).is_some())
+            .map(|(low, len)| Self { low, len: len.unsigned_abs() })
+            .ok_or_else(|| {
+                to_py(Error::value(
+                    op,
+                    format_args!("strides {strides:?} of shape {} reach beyond all memory", Show(shape)),
+                ))
+            })
     }
 }
 
