@@ -88,7 +88,7 @@ BELOW = {
     "cli": {"_core", "autograd", "nn", "optim", "data", "datasets", "io", "train", "dlcore"},
 }
 HEAVY = {"numpy", "typing", "asyncio", "unittest", "http", "multiprocessing", "inspect", "dataclasses", "logging", "re"}
-NUMPY = {"io/safetensors.py", "datasets/idx.py", "train/figures.py", "cli/bench.py"}
+NUMPY = {"io/safetensors.py", "datasets/idx.py", "train/figures.py", "cli/bench.py", "cli/peers.py"}
 
 
 def imports(path):
@@ -145,7 +145,7 @@ REACHED_THROUGH = {
 INTERNAL = {
     "Example", "Operation", "operations",  # for tests
     "adam_step", "sgd_step", "zero_grad", "clip_grad_norm", "autograd_grad",  # one call for many tensors
-    "isa", "isa_reason", "threads_reason",  # for `dlcore info`
+    "isa", "isa_reason", "threads_reason", "peak_flops", "read_bandwidth",  # for `dlcore info`
 }  # fmt: skip
 
 

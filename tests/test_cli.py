@@ -1,5 +1,6 @@
 """The command line, as a user meets it."""
 
+import json
 import re
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import dlcore
+import numpy as np
 import pytest
 from dlcore.cli import main
 
@@ -92,15 +94,30 @@ def test_info(capsys):
         assert expected in out
 
 
-def test_bench_lists_ratios(capsys, monkeypatch):
+def test_bench_lists_ratios(capsys, monkeypatch, tmp_path):
     from dlcore.cli import bench
 
     monkeypatch.setattr(bench, "_TURNS", 1)
     monkeypatch.setattr(bench, "_TURN", 0.0)
-    assert main(["bench"]) == 0
-    rows = capsys.readouterr().out.splitlines()
-    assert len(rows) == 11
-    assert all(re.search(r"\d\.\d\dx$", row) for row in rows[1:])
+    figures, picture = tmp_path / "bench.json", tmp_path / "bench.png"
+    monkeypatch.setattr(bench, "_cases", lambda cases=bench._cases: [c for c in cases() if c.values < 2_000_000])
+    assert main(["bench", "--peers", "--json", str(figures), "--plot", str(picture)]) == 0
+    rows = [row for row in capsys.readouterr().out.splitlines() if "is not installed" not in row]
+    assert rows[-1].startswith("limit: ")
+    assert all(re.search(r"\d\.\d\dx( +\d+%)?$", row) for row in rows[1:-1])
+    written = json.loads(figures.read_text())
+    assert [case["name"] for case in written["cases"]] == [re.split(r"  +", row)[0] for row in rows[1:-1]]
+    assert all(case["limit_seconds"] < 10 * case["seconds"]["dlcore"] for case in written["cases"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bench_times_nothing_that_differs():
+    from dlcore.cli import bench
+
+    ones = np.ones(3, np.float32)
+    bench._require_agreement("add", {"dlcore": ones, "numpy": ones + 1e-6, "torch": None})
+    with pytest.raises(ValueError, match="add: dlcore and numpy do not agree"):
+        bench._require_agreement("add", {"dlcore": ones, "numpy": ones + 0.01})
 
 
 def test_import_loads_neither_numpy_nor_what_is_not_asked_for():

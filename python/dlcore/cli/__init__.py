@@ -64,7 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     info = command("info", "version, instruction set, threads and memory, and why they are so", _info)
     info.add_argument("--measure", action="store_true", help="measure peak GFLOP/s and GB/s too")
 
-    command("bench", "dlcore against numpy on this machine", _bench)
+    bench = command("bench", "dlcore against numpy and the limit of this machine", _bench)
+    bench.add_argument("--peers", action="store_true", help="torch and JAX too, where they are installed")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios there (needs matplotlib)")
     return parser
 
 
@@ -80,10 +83,10 @@ def _info(arguments: argparse.Namespace) -> None:
     info(measure=arguments.measure)
 
 
-def _bench(_arguments: argparse.Namespace) -> None:
+def _bench(arguments: argparse.Namespace) -> None:
     from dlcore.cli.bench import bench
 
-    bench()
+    bench(arguments.peers, arguments.json, arguments.plot)
 
 
 def _whole(text: str) -> int:

@@ -29,7 +29,10 @@ def info(measure: bool) -> None:
         unit = "" if name in ("allocations", "cache_hits") else " bytes"
         rows[name.replace("_", " ").removesuffix(" bytes")] = f"{value:,}{unit}"
     if measure:
-        rows["matrix product"] = f"{_gflops():,.0f} GFLOP/s (1024x1024, float32)"
+        peak, product = _core.peak_flops() / 1e9, _gflops()
+        rows["peak"] = f"{peak:,.0f} GFLOP/s (float32 multiply-adds in registers)"
+        rows["matrix product"] = f"{product:,.0f} GFLOP/s (1024x1024, {product / peak:.0%} of the peak)"
+        rows["memory read"] = f"{_core.read_bandwidth(256 << 20) / 1e9:,.1f} GB/s (256 MiB)"
         rows["memory traffic"] = f"{_gigabytes():,.1f} GB/s (adding two float32 arrays of 64 MiB)"
     for name, text in rows.items():
         print(f"{name:<15}{text}")

@@ -33,4 +33,5 @@ pub mod parallel;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod roofline;
 pub mod softmax;

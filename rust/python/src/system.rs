@@ -1,6 +1,7 @@
 //! What this process uses of the machine: instruction set, threads, memory.
 
-use dlcore_kernels::{isa, memory, parallel};
+use crate::enter::enter;
+use dlcore_kernels::{isa, memory, parallel, roofline};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -49,6 +50,18 @@ fn threads_reason() -> String {
     parallel::why()
 }
 
+/// Float32 operations per second of which this machine is capable, measured now, on all threads (about 50 ms).
+#[pyfunction]
+fn peak_flops(py: Python<'_>) -> PyResult<f64> {
+    enter(py, usize::MAX, || Ok(roofline::flops()))
+}
+
+/// Bytes per second at which all threads read a working set of ``bytes``, measured now.
+#[pyfunction]
+fn read_bandwidth(py: Python<'_>, bytes: usize) -> PyResult<f64> {
+    enter(py, usize::MAX, || Ok(roofline::read_bandwidth(bytes)))
+}
+
 /// Counters of the memory that tensors use, in bytes.
 ///
 /// >>> before = dlcore.memory_stats()["live_bytes"]
@@ -93,6 +106,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(isa_name isa_reason get_num_threads set_num_threads threads_reason memory_stats empty_cache set_memory_cache_limit);
+    add!(isa_name isa_reason get_num_threads set_num_threads threads_reason peak_flops read_bandwidth memory_stats empty_cache set_memory_cache_limit);
     Ok(())
 }
