@@ -18,7 +18,7 @@ def normal(rng: np.random.Generator, *shape: int) -> Any:
     return array, dlcore.from_numpy(array)
 
 
-@pytest.mark.parametrize("n", [32, 128, 512, 1000, 2048])
+@pytest.mark.parametrize("n", [32, 64, 128, 256, 512, 1000, 1023, 2048])
 @pytest.mark.benchmark(group="matmul n x n")
 def test_matmul(n: int, rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
     benchmark.group = f"matmul {n}x{n}x{n}"
@@ -26,12 +26,32 @@ def test_matmul(n: int, rng: np.random.Generator, race: Callable[..., None], ben
     race(numpy=lambda: a @ b, dlcore=lambda: ta @ tb, atol=1e-3)
 
 
-@pytest.mark.parametrize(("m", "k", "n"), [(64, 784, 128), (1024, 784, 128), (1, 4096, 4096)])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(64, 784, 128), (1024, 784, 128), (1, 4096, 4096), (8, 4096, 4096), (127, 31, 301)]
+)
 def test_matmul_oblong(
     m: int, k: int, n: int, rng: np.random.Generator, race: Callable[..., None], benchmark: Any
 ) -> None:
     benchmark.group = f"matmul {m}x{k}x{n}"
     (a, ta), (b, tb) = normal(rng, m, k), normal(rng, k, n)
+    race(numpy=lambda: a @ b, dlcore=lambda: ta @ tb, atol=1e-3)
+
+
+@pytest.mark.parametrize("transposed", ["TN", "NT"])
+def test_matmul_transposed(
+    transposed: str, rng: np.random.Generator, race: Callable[..., None], benchmark: Any
+) -> None:
+    benchmark.group = f"matmul 1024x1024x1024 {transposed}"
+    (a, ta), (b, tb) = normal(rng, 1024, 1024), normal(rng, 1024, 1024)
+    if transposed == "TN":
+        race(numpy=lambda: a.T @ b, dlcore=lambda: ta.t() @ tb, atol=1e-3)
+    else:
+        race(numpy=lambda: a @ b.T, dlcore=lambda: ta @ tb.t(), atol=1e-3)
+
+
+def test_matmul_batched(rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = "matmul 96 x (128x64x128)"
+    (a, ta), (b, tb) = normal(rng, 96, 128, 64), normal(rng, 96, 64, 128)
     race(numpy=lambda: a @ b, dlcore=lambda: ta @ tb, atol=1e-3)
 
 
@@ -64,6 +84,27 @@ def test_elementwise(name: str, n: int, rng: np.random.Generator, race: Callable
     }
     by_numpy, by_dlcore = contenders[name]
     race(numpy=by_numpy, dlcore=by_dlcore, atol=1e-2 if name == "sum" else 1e-5)
+
+
+def test_multiply_and_add(rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = "a * b + c of 16,000,000 elements"
+    (a, ta), (b, tb), (c, tc) = (normal(rng, 16_000_000) for _ in range(3))
+    race(numpy=lambda: a * b + c, dlcore=lambda: ta * tb + tc)
+
+
+@pytest.mark.parametrize("name", ["sum over rows", "sum over columns", "transposed copy", "cumsum", "argmax"])
+def test_matrix_4096(name: str, rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = f"{name} of 4096x4096"
+    a, ta = normal(rng, 4096, 4096)
+    contenders: dict[str, tuple[Any, Any]] = {
+        "sum over rows": (lambda: a.sum(0), lambda: ta.sum(0)),
+        "sum over columns": (lambda: a.sum(1), lambda: ta.sum(1)),
+        "transposed copy": (lambda: np.ascontiguousarray(a.T), lambda: ta.t().contiguous()),
+        "cumsum": (lambda: a.cumsum(1), lambda: ta.cumsum(1)),
+        "argmax": (lambda: a.argmax(1), lambda: ta.argmax(1)),
+    }
+    by_numpy, by_dlcore = contenders[name]
+    race(numpy=by_numpy, dlcore=by_dlcore, rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(64, 10), (4096, 1024)])
