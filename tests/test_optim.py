@@ -233,6 +233,93 @@ def test_known_rates():
     )
 
 
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [  # the expected rates are those of PyTorch 2.13
+        (lambda o: lr_scheduler.MultiStepLR(o, [1, 3, 3], 0.5), [1.0, 0.5, 0.5, 0.125, 0.125, 0.125, 0.125, 0.125]),
+        (lambda o: lr_scheduler.ConstantLR(o, 0.25, 2), [0.25, 0.25, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        (lambda o: lr_scheduler.LinearLR(o, 0.2, 0.8, 3), [0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8, 0.8]),
+        (lambda o: lr_scheduler.ExponentialLR(o, 0.9), [1.0, 0.9, 0.81, 0.729, 0.6561, 0.59049, 0.531441, 0.4782969]),
+        (lambda o: lr_scheduler.PolynomialLR(o, 4, 2.0), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0, 0.0, 0.0]),
+        (
+            lambda o: lr_scheduler.MultiplicativeLR(o, lambda n: 1 / n),
+            [1.0, 1.0, 0.5, 0.1666667, 0.04166667, 0.008333333, 0.001388889, 0.0001984127],
+        ),
+        (
+            lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 2, 2, 0.1),
+            [1.0, 0.55, 1.0, 0.8681981, 0.55, 0.2318019, 1.0, 0.9657458],
+        ),
+        (
+            lambda o: lr_scheduler.CyclicLR(o, 0.1, 1.0, 2, 3, "triangular2"),
+            [0.1, 0.55, 1.0, 0.7, 0.4, 0.1, 0.325, 0.55],
+        ),
+        (
+            lambda o: lr_scheduler.CyclicLR(o, 0.1, 1.0, 2, mode="exp_range", gamma=0.9),
+            [0.1, 0.505, 0.829, 0.42805, 0.1, 0.3657205, 0.5782969, 0.3152336],
+        ),
+        (
+            lambda o: lr_scheduler.SequentialLR(
+                o,
+                [lr_scheduler.ConstantLR(o, 0.1, 9), lr_scheduler.ExponentialLR(o, 0.9), lr_scheduler.StepLR(o, 2)],
+                [2, 4],
+            ),
+            [0.1, 0.1, 1.0, 0.9, 1.0, 1.0, 0.1, 0.1],
+        ),
+        (
+            lambda o: lr_scheduler.ChainedScheduler(
+                [lr_scheduler.LinearLR(o, 0.5, total_iters=3), lr_scheduler.ExponentialLR(o, 0.9)]
+            ),
+            [0.5, 0.6, 0.675, 0.729, 0.6561, 0.59049, 0.531441, 0.4782969],
+        ),
+    ],
+)
+def test_rates_are_those_of_pytorch(make, expected):
+    def resumed(optimizer):
+        first = make(optimizer)
+        for _ in range(3):
+            first.step()
+        twin = make(optimizer)
+        twin.load_state_dict(first.state_dict())
+        return twin
+
+    assert rates(make, 7) == pytest.approx(expected)
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0, momentum=0.9)
+    scheduler = resumed(optimizer)
+    found = []
+    for _ in range(4):
+        scheduler.step()
+        found += scheduler.get_last_lr()
+    assert found == pytest.approx(expected[4:])
+
+
+def test_a_plateau_reduces_the_rate():
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, patience=1, factor=0.5, cooldown=1, min_lr=0.2)
+    found = []
+    for loss in (3.0, 2.0, 2.0, dlcore.tensor(1.99999), 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 1.0):
+        scheduler.step(loss)
+        found += scheduler.get_last_lr()
+    assert found == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2]
+    best = lr_scheduler.ReduceLROnPlateau(optimizer, "max", patience=0, threshold=0.1, threshold_mode="abs")
+    best.step(0.5)
+    best.step(0.61)
+    assert best.get_last_lr() == [0.2]
+    best.step(0.7)
+    assert best.get_last_lr() == pytest.approx([0.02])
+
+
+def test_names_of_parameters_are_kept():
+    model = nn.Linear(2, 3)
+    optimizer = optim.SGD(model.named_parameters(), lr=1.0)
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+    assert optimizer.param_groups[0]["params"] == [model.weight, model.bias]
+    assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
+    with pytest.raises(ValueError, match="either all parameter groups have names or none"):
+        optimizer.add_param_group({"params": [dlcore.zeros(1)]})
+    with pytest.raises(ValueError, match="either all parameters of a group have names or none"):
+        optim.SGD([("weight", model.weight), model.bias])
+
+
 def test_one_cycle_moves_momentum_the_other_way():
     for kind, momentum in ((optim.SGD, "momentum"), (optim.Adam, "betas")):
         settings = {"momentum": 0.9} if kind is optim.SGD else {}
@@ -273,6 +360,18 @@ def test_schedules_that_cannot_be():
         (lambda: lr_scheduler.StepLR(optimizer, 0), "step_size"),
         (lambda: lr_scheduler.CosineAnnealingLR(optimizer, 0), "T_max"),
         (lambda: lr_scheduler.OneCycleLR(optimizer, 1.0), "total_steps"),
+        (lambda: lr_scheduler.ConstantLR(optimizer, 1.5), "factor"),
+        (lambda: lr_scheduler.LinearLR(optimizer, 0.0), "start_factor"),
+        (lambda: lr_scheduler.LinearLR(optimizer, 0.5, 2.0), "end_factor"),
+        (lambda: lr_scheduler.PolynomialLR(optimizer, 0), "total_iters"),
+        (lambda: lr_scheduler.MultiplicativeLR(optimizer, [abs, abs]), "2 functions for 1 groups"),
+        (lambda: lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 0), "T_0"),
+        (lambda: lr_scheduler.CyclicLR(optimizer, 0.1, 1.0, mode="square"), "mode"),
+        (lambda: lr_scheduler.CyclicLR(optimizer, [0.1, 0.2], 1.0), "2 values of base_lr for 1 groups"),
+        (lambda: lr_scheduler.ReduceLROnPlateau(optimizer, factor=1.0), "factor"),
+        (lambda: lr_scheduler.ReduceLROnPlateau(optimizer, "least"), "mode"),
+        (lambda: lr_scheduler.SequentialLR(optimizer, [lr_scheduler.StepLR(optimizer, 1)], [1]), "1 milestones for 1"),
+        (lambda: lr_scheduler.ChainedScheduler([]), "at least one"),
         (lambda: lr_scheduler.OneCycleLR(optimizer, 1.0, 10, pct_start=2), "pct_start"),
         (lambda: lr_scheduler.OneCycleLR(optimizer, 1.0, 10, anneal_strategy="cubic"), "anneal_strategy"),
         (lambda: lr_scheduler.LambdaLR(optimizer, [abs, abs]), "2 functions for 1 groups"),

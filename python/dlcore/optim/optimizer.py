@@ -20,7 +20,8 @@ class Optimizer:
     """The base of every optimizer.
 
     Args:
-        params: tensors, or dictionaries with ``"params"`` and settings for these alone.
+        params: tensors, or dictionaries with ``"params"`` and settings for these alone. Pairs of a name and a tensor
+            (``model.named_parameters()``) do as well; the names are kept as the group's ``"param_names"``.
         defaults: the settings of groups that do not have their own.
 
     Attributes:
@@ -58,6 +59,13 @@ class Optimizer:
         if isinstance(params, set):
             raise TypeError("parameters must be in an order that stays: give a list, not a set")
         params = [params] if isinstance(params, Tensor) else list(params)
+        named = [isinstance(param, tuple) for param in params]
+        if any(named) != all(named):
+            raise ValueError("either all parameters of a group have names or none")
+        if self.param_groups and any(named) != ("param_names" in self.param_groups[0]):
+            raise ValueError("either all parameter groups have names or none")
+        names = {"param_names": [name for name, _ in params]} if any(named) else {}
+        params = [param for _, param in params] if names else params
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(f"an optimizer trains tensors, got {type(param).__name__}")
@@ -68,7 +76,7 @@ class Optimizer:
             raise ValueError("a parameter is twice in one group")
         if any(id(param) in ids for group in self.param_groups for param in group["params"]):
             raise ValueError("a parameter is in more than one group")
-        self.param_groups.append({**self.defaults, **param_group, "params": params})
+        self.param_groups.append({**self.defaults, **param_group, "params": params, **names})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros."""

@@ -1,0 +1,69 @@
+"""`LRScheduler`, what every schedule of the learning rate shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dlcore.optim.optimizer import Optimizer
+
+__all__ = ["LRScheduler"]
+
+
+class LRScheduler:
+    """The base of every schedule. Call `step` after the optimizer's.
+
+    Args:
+        optimizer: whose groups' ``"lr"`` is set, at once and by every `step`.
+        last_epoch: number of steps taken before, −1 for none.
+
+    Attributes:
+        base_lrs: the rate each group began with.
+        last_epoch: number of steps taken.
+
+    A rate that a group had when its first schedule was made stays its first rate (``"initial_lr"``), so that schedules
+    made one after the other for `SequentialLR` all begin from it.
+
+    Raises:
+        TypeError: not an optimizer.
+        KeyError: a resumed schedule for groups that never had one.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(self).__name__} takes an Optimizer, got {type(optimizer).__name__}")
+        for number, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise KeyError(f"group {number} has no 'initial_lr', which resuming at step {last_epoch} needs")
+        self.optimizer = optimizer
+        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
+        self.last_epoch = last_epoch
+        self.step()
+
+    def get_lr(self) -> list[float]:
+        """The rate of each group after `last_epoch` steps; every schedule defines it."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_lr()")
+
+    def get_last_lr(self) -> list[float]:
+        """The rate of each group that `step` set last."""
+        return self._last_lr
+
+    def step(self, epoch: int | None = None) -> None:
+        """Move on by one, or to the step of that number, and set the rates."""
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        self._set(self.get_lr())
+
+    def _set(self, rates: list[float]) -> None:
+        self._last_lr = rates
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
+            group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimizer and functions."""
+        return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave. The optimizer's rates come with the optimizer's own state."""
+        self.__dict__.update(state_dict)
