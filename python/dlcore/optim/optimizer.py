@@ -62,10 +62,11 @@ class Optimizer:
         named = [isinstance(param, tuple) for param in params]
         if any(named) != all(named):
             raise ValueError("either all parameters of a group have names or none")
-        if self.param_groups and any(named) != ("param_names" in self.param_groups[0]):
+        if any(named):
+            param_group = {**param_group, "param_names": [name for name, _ in params]}
+            params = [param for _, param in params]
+        if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
             raise ValueError("either all parameter groups have names or none")
-        names = {"param_names": [name for name, _ in params]} if any(named) else {}
-        params = [param for _, param in params] if names else params
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(f"an optimizer trains tensors, got {type(param).__name__}")
@@ -76,7 +77,7 @@ class Optimizer:
             raise ValueError("a parameter is twice in one group")
         if any(id(param) in ids for group in self.param_groups for param in group["params"]):
             raise ValueError("a parameter is in more than one group")
-        self.param_groups.append({**self.defaults, **param_group, "params": params, **names})
+        self.param_groups.append({**self.defaults, **param_group, "params": params})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros."""
