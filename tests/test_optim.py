@@ -191,6 +191,9 @@ def test_groups_that_cannot_be():
         (optim.SGD, {"lr": math.nan}, "got nan"),
         (optim.SGD, {"nesterov": True}, "nesterov needs momentum"),
         (optim.Adam, {"betas": (1.0, 0.9)}, r"Adam: beta1 must be in \[0, 1\), got 1.0"),
+        (optim.Adam, {"betas": (0.9, dlcore.tensor(0.99))}, "betas must be both numbers or both tensors"),
+        (optim.AdamW, {"foreach": True, "fused": True}, "AdamW: foreach=True goes neither with fused=True"),
+        (optim.Adam, {"lr": dlcore.tensor(0.1), "foreach": True}, "lr or betas that are tensors"),
         (optim.AdamW, {"weight_decay": -1}, "AdamW: weight_decay"),
     ]:
         with pytest.raises(ValueError, match=message):

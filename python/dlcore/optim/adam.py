@@ -60,6 +60,11 @@ class Adam(Optimizer):
         name = type(self).__name__
         at_least_zero(name, lr=lr, eps=eps, weight_decay=weight_decay)
         below_one(name, beta1=betas[0], beta2=betas[1])
+        tensors = [isinstance(beta, Tensor) for beta in betas]
+        if any(tensors) != all(tensors):
+            raise ValueError(f"{name}: betas must be both numbers or both tensors")
+        if foreach and (fused or tensors[0] or isinstance(lr, Tensor)):
+            raise ValueError(f"{name}: foreach=True goes neither with fused=True nor with lr or betas that are tensors")
         super().__init__(
             params,
             {
