@@ -26,11 +26,17 @@ const TASK_COLS: usize = 256;
 const TASK_WORK: usize = 400_000;
 /// Work below which one thread does it all, in multiply-adds: panels that one core packed reach another through the
 /// memory hierarchy, which costs more than the second core gives (128x128x128 took 40 us alone, 70 us shared).
-const SHARED_WORK: usize = 3_000_000;
+const SHARED_WORK: usize = 1_500_000;
+/// Work below which every task packs what it needs itself, whatever others pack.
+const PACK_SHARED: usize = 12_000_000;
+/// Work of such a task.
+const OWN_TASK_WORK: usize = 3_000_000;
 /// Tasks to cut the work into, if it suffices.
 const TASKS: usize = 16;
 /// Largest operand that is packed whole, in elements.
 const SHARED_LIMIT: usize = 1 << 25;
+/// Elements of an operand that a cache near the core holds.
+const CACHED: usize = 1 << 18;
 /// Estimated multiply-adds of one thread in a nanosecond.
 const WORK_PER_NS: usize = 100;
 
@@ -95,13 +101,14 @@ impl<T: GemmFloat> Product<'_, T> {
         let mut a = self.a_panels();
         let mut b = self.b_panels(kernels);
         let n_padded = self.n.next_multiple_of(kernels.cols);
-        if matches!(a, Panels::Own) && plan.grid.1 > 1 && self.m * self.k <= SHARED_LIMIT {
+        let share = work >= PACK_SHARED;
+        if share && matches!(a, Panels::Own) && plan.grid.1 > 1 && self.m * self.k <= SHARED_LIMIT {
             a_buffer = Buffer::uninit(self.m * self.k * size_of::<T>());
             let start = a_buffer.as_ptr().cast::<T>();
             self.pack_all(kernels, self.a, self.m, plan.rows, false, start, cost);
             a = Panels::Shared(start);
         }
-        if matches!(b, Panels::Own) && plan.grid.0 > 1 && !self.stream_b && n_padded * self.k <= SHARED_LIMIT {
+        if share && matches!(b, Panels::Own) && plan.grid.0 > 1 && !self.stream_b && n_padded * self.k <= SHARED_LIMIT {
             b_buffer = Buffer::uninit(n_padded * self.k * size_of::<T>());
             let start = b_buffer.as_ptr().cast::<T>();
             self.pack_all(kernels, self.b, self.n, kernels.cols, true, start, cost);
@@ -140,7 +147,8 @@ impl<T: GemmFloat> Product<'_, T> {
         let row_panels = self.m.div_ceil(kernels.rows);
         let rows = self.m.div_ceil(row_panels);
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let wanted = (work / TASK_WORK).clamp(1, TASKS);
+        let wanted =
+            if work < PACK_SHARED { (work / OWN_TASK_WORK).max(2) } else { (work / TASK_WORK).clamp(1, TASKS) };
         let mut task_rows = if self.stream_b { self.m } else { (TASK_ROWS / rows).max(1) * rows }.min(self.m);
         let mut task_cols = TASK_COLS.min(self.n);
         let grid = |rows: usize, cols: usize| (self.m.div_ceil(rows), self.n.div_ceil(cols));
@@ -182,9 +190,17 @@ impl<T: GemmFloat> Product<'_, T> {
 
     fn b_panels(&self, kernels: &Microkernels<T>) -> Panels<T> {
         match self.b.in_place() {
+            // One that is read from memory is packed all the same: columns of a few rows at a time are what the hardware
+            // does not foresee.
+            Some(b) if is_far(&b) && self.n * self.k > CACHED => Panels::Own,
             Some(b) if b.outer_stride == 1 && self.m <= 4 * kernels.rows => Panels::InPlace(b),
             _ => Panels::Own,
         }
+    }
+
+    /// Whether a task packs its part of B before it multiplies, not panel after panel.
+    fn packs_b_ahead(&self) -> bool {
+        !self.stream_b && self.b.in_place().is_some_and(|b| is_far(&b))
     }
 
     /// Packs a whole operand: block after block of k, each panel after panel. Panels of B are padded to full width.
@@ -230,9 +246,7 @@ unsafe fn pack_panels<T: GemmFloat>(
     pad: bool,
     to: *mut T,
 ) {
-    // Rows that follow the panels in memory, far apart: a few steps of all panels at a time use their lines whole.
-    let is_far = |m: InPlace<T>| m.outer_stride == 1 && m.k_stride.unsigned_abs() * size_of::<T>() >= 1024;
-    let steps = if source.in_place().is_some_and(is_far) { 8 } else { k.len().max(1) };
+    let steps = if source.in_place().is_some_and(|m| is_far(&m)) { 8 } else { k.len().max(1) };
     for step in k.clone().step_by(steps) {
         for first in outer.clone().step_by(width) {
             let range = first..(first + width).min(outer.end);
@@ -242,6 +256,11 @@ unsafe fn pack_panels<T: GemmFloat>(
             unsafe { source.pack(kernels, range, step..(step + steps).min(k.end), width, to.add(at)) }
         }
     }
+}
+
+/// Whether rows follow the panels in memory, far apart: a few steps of all panels at a time use their lines whole.
+fn is_far<T>(m: &InPlace<T>) -> bool {
+    m.outer_stride == 1 && m.k_stride.unsigned_abs() * size_of::<T>() >= 1024
 }
 
 /// A pointer that tasks share to write apart.
@@ -273,7 +292,8 @@ impl<T: GemmFloat> Task<'_, T> {
         let cols = j * plan.task_cols..((j + 1) * plan.task_cols).min(p.n);
         let k_len = p.k.div_ceil(plan.blocks);
         let a_len = if matches!(self.a, Panels::Own) { rows.len() * k_len } else { 0 };
-        let b_len = if matches!(self.b, Panels::Own) { self.kernels.cols * k_len } else { 0 };
+        let b_cols = if p.packs_b_ahead() { cols.len().next_multiple_of(self.kernels.cols) } else { self.kernels.cols };
+        let b_len = if matches!(self.b, Panels::Own) { b_cols * k_len } else { 0 };
         with_scratch(a_len + b_len + 16, |scratch: *mut T| {
             let b_scratch = scratch;
             let a_scratch = scratch.wrapping_add(b_len.next_multiple_of(16));
@@ -307,6 +327,10 @@ impl<T: GemmFloat> Task<'_, T> {
             if matches!(self.a, Panels::Own) {
                 pack_panels(kernels, p.a, rows.clone(), k.clone(), plan.rows, false, a_scratch);
             }
+            let ahead = matches!(self.b, Panels::Own) && p.packs_b_ahead();
+            if ahead {
+                pack_panels(kernels, p.b, cols.clone(), k.clone(), width, true, b_scratch);
+            }
             for col in cols.clone().step_by(width) {
                 let count = (cols.end - col).min(width);
                 let (b, b_step, b_padded) = match self.b {
@@ -314,6 +338,9 @@ impl<T: GemmFloat> Task<'_, T> {
                     Panels::Shared(start) => {
                         let n_padded = p.n.next_multiple_of(width);
                         (start.add(n_padded * k.start + col * k.len()), width.cast_signed(), true)
+                    }
+                    Panels::Own if ahead => {
+                        (b_scratch.add((col - cols.start) * k.len()).cast_const(), width.cast_signed(), true)
                     }
                     Panels::Own => {
                         p.b.pack(kernels, col..col + count, k.clone(), width, b_scratch);

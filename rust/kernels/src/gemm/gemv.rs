@@ -49,7 +49,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
         y: c,
         y_stride,
     };
-    let grain = if dot { (16_384 / problem.k).clamp(1, 16) * LANES } else { WIDE };
+    let grain = if dot { (1 << 16) / problem.k.clamp(1 << 6, 1 << 13) } else { WIDE };
     let cost = if serial { 0 } else { len * problem.k / 10 };
     for_each(len.div_ceil(grain), cost, |task| {
         let range = task * grain..((task + 1) * grain).min(len);
