@@ -24,13 +24,14 @@ const TASK_ROWS: usize = 252;
 const TASK_COLS: usize = 256;
 /// Work below which a task is not worth handing out, in multiply-adds.
 const TASK_WORK: usize = 400_000;
-/// Work below which one thread does it all, in multiply-adds: panels that one core packed reach another through the
-/// memory hierarchy, which costs more than the second core gives (128x128x128 took 40 us alone, 70 us shared).
-const SHARED_WORK: usize = 1_500_000;
-/// Work below which every task packs what it needs itself, whatever others pack.
-const PACK_SHARED: usize = 12_000_000;
+/// Work below which one thread does it all, in multiply-adds.
+const SHARED_WORK: usize = 1_000_000;
+/// Work below which every task packs what it needs itself, whatever others pack: panels that one core packed reach
+/// another through the memory hierarchy, which costs more than packing twice (128x128x128 takes 21 us so, 37 us on one
+/// thread, 70 us with shared panels).
+const PACK_SHARED: usize = 20_000_000;
 /// Work of such a task.
-const OWN_TASK_WORK: usize = 3_000_000;
+const OWN_TASK_WORK: usize = 4_500_000;
 /// Tasks to cut the work into, if it suffices.
 const TASKS: usize = 16;
 /// Largest operand that is packed whole, in elements.
