@@ -92,6 +92,9 @@ _LABELS = np.random.default_rng(5).integers(0, 1003, 129)
 LARGE = {
     "matmul of odd sizes": with_gradients(dlcore.matmul, noise(257, 129), noise(129, 511)),
     "matmul that is deep": with_gradients(dlcore.matmul, noise(17, 10_007), noise(10_007, 9)),
+    "matmul that is deep and narrow": with_gradients(dlcore.matmul, noise(8, 20_000), noise(20_000, 16)),
+    "matmul of few rows": with_gradients(dlcore.matmul, noise(5, 650), noise(650, 611)),
+    "matmul of two tasks": with_gradients(dlcore.matmul, noise(110, 110), noise(110, 110)),
     "matmul of a batch": with_gradients(dlcore.matmul, noise(7, 1, 33, 65), noise(5, 65, 31)),
     "matrix times vector": with_gradients(lambda a, x: a @ x, noise(513, 1025), noise(1025)),
     "vector times matrix": with_gradients(lambda x, a: x @ a, noise(1025), noise(1025, 513)),

@@ -32,6 +32,8 @@ const SHARED_WORK: usize = 1_000_000;
 const PACK_SHARED: usize = 20_000_000;
 /// Work of such a task.
 const OWN_TASK_WORK: usize = 4_500_000;
+/// Rows and columns of the tiles by which k is cut into slices.
+const SLICED_TILE: (usize, usize) = (16, 32);
 /// Tasks to cut the work into, if it suffices.
 const TASKS: usize = 16;
 /// Largest operand that is packed whole, in elements.
@@ -148,12 +150,16 @@ impl<T: GemmFloat> Product<'_, T> {
         let row_panels = self.m.div_ceil(kernels.rows);
         let rows = self.m.div_ceil(row_panels);
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let wanted =
-            if work < PACK_SHARED { (work / OWN_TASK_WORK).max(2) } else { (work / TASK_WORK).clamp(1, TASKS) };
+        let tasks = (work / TASK_WORK).clamp(1, TASKS);
+        let wanted = if work < PACK_SHARED { (work / OWN_TASK_WORK).max(2) } else { tasks };
+        let blocks = self.k.div_ceil(K_BLOCK).max(1);
+        // Slices show in the bits, so they are counted in tiles of one size, whatever the tiles of this ISA.
+        let tiles = self.m.div_ceil(SLICED_TILE.0) * self.n.div_ceil(SLICED_TILE.1);
+        let slices = if self.c.is_rows() && !self.stream_b { (tasks / tiles).min(blocks / 2).max(1) } else { 1 };
         let mut task_rows = if self.stream_b { self.m } else { (TASK_ROWS / rows).max(1) * rows }.min(self.m);
         let mut task_cols = TASK_COLS.min(self.n);
         let grid = |rows: usize, cols: usize| (self.m.div_ceil(rows), self.n.div_ceil(cols));
-        while { grid(task_rows, task_cols).0 * grid(task_rows, task_cols).1 } < wanted {
+        while { grid(task_rows, task_cols).0 * grid(task_rows, task_cols).1 * slices } < wanted {
             let halve_rows = !self.stream_b && task_rows > rows;
             if halve_rows && (task_rows >= task_cols || task_cols <= kernels.cols) {
                 task_rows = task_rows.div_ceil(2).next_multiple_of(rows);
@@ -163,10 +169,7 @@ impl<T: GemmFloat> Product<'_, T> {
                 break;
             }
         }
-        let blocks = self.k.div_ceil(K_BLOCK).max(1);
         let grid = grid(task_rows, task_cols);
-        let slices =
-            if self.c.is_rows() && !self.stream_b { (wanted / (grid.0 * grid.1)).min(blocks / 2).max(1) } else { 1 };
         if serial && slices == 1 {
             // Larger tasks pack less; unlike slices, they do not show in the bits.
             let (task_rows, task_cols) = (self.m.min((TASK_ROWS / rows).max(1) * rows), self.n);

@@ -111,6 +111,12 @@ fn every_layout_at_every_size() {
             product::<f32>(shape, kind / 6, kind % 6);
         }
     }
+    // Few rows by a matrix that no cache near the core holds; a square that two tasks share, each with its own panels.
+    for kind in [0, 2, 3, 1] {
+        product::<f32>([5, 650, 611], 0, kind);
+        product::<f32>([16, 330, 1000], 1, kind);
+        product::<f32>([110, 110, 110], kind, 0);
+    }
     product::<f32>([513, 650, 517], 0, 1);
     product::<f64>([200, 641, 260], 1, 0);
     product::<f64>([1, 400, 260], 1, 0);
@@ -205,13 +211,31 @@ fn at_threads(threads: usize, [m, k, n]: [usize; 3], b_kind: usize) -> Vec<u32> 
 
 #[test]
 fn same_bits_at_any_thread_count() {
-    for shape in [[130, 700, 131], [7, 9000, 9], [600, 64, 500], [1, 3000, 700], [64, 784, 128]] {
+    for shape in
+        [[130, 700, 131], [7, 9000, 9], [600, 64, 500], [1, 3000, 700], [64, 784, 128], [110; 3], [8, 650, 611]]
+    {
         for kind in 0..2 {
             let one = at_threads(1, shape, kind);
             for threads in [2, 3, 7] {
                 assert!(one == at_threads(threads, shape, kind), "{shape:?} with {threads} threads");
             }
         }
+    }
+}
+
+#[test]
+fn few_rows_have_the_bits_of_the_same_rows_among_many() {
+    let (k, n) = (650, 611);
+    let (a, b) = (numbers::<f32>(100 * k, 1), numbers::<f32>(k * n, 2));
+    let b = Matrix::contiguous(&b, n);
+    let rows = |m: usize| {
+        let mut c = vec![0.0; m * n];
+        gemm(Gemm::new([m, k, n], Matrix::contiguous(&a, k), b, &mut c));
+        c
+    };
+    let many = rows(100);
+    for m in [2, 5, 16, 57] {
+        assert!(rows(m).iter().zip(&many).all(|(x, y)| x.to_bits() == y.to_bits()), "{m} rows");
     }
 }
 
