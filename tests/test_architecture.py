@@ -11,7 +11,7 @@ from pathlib import Path
 import dlcore
 import pytest
 from cases import OPERATIONS
-from dlcore import _core, autograd, data, datasets, io, nn, optim, train
+from dlcore import _core, autograd, data, datasets, io, memory, nn, optim, train
 from dlcore.nn import functional, init, utils
 from dlcore.optim import lr_scheduler
 
@@ -20,7 +20,7 @@ RUST = ROOT / "rust"
 PACKAGE = ROOT / "python" / "dlcore"
 RUST_FILES = sorted(path.relative_to(RUST).as_posix() for path in RUST.glob("*/src/**/*.rs"))
 PYTHON_FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-PUBLIC = [dlcore, functional, nn, init, utils, optim, lr_scheduler, autograd, data, datasets, io, train]
+PUBLIC = [dlcore, functional, nn, init, utils, optim, lr_scheduler, autograd, memory, data, datasets, io, train]
 
 
 def code(path):
@@ -79,6 +79,7 @@ def test_classes_are_frozen(path):
 # Each part and the parts that it may import; the package itself stands for its functions.
 BELOW = {
     "autograd": {"_core"},
+    "memory": {"_core"},
     "nn": {"_core", "autograd"},
     "optim": {"_core", "autograd"},
     "data": {"_core"},
@@ -145,7 +146,9 @@ REACHED_THROUGH = {
 INTERNAL = {
     "Example", "Operation", "operations",  # for tests
     "adam_step", "sgd_step", "zero_grad", "clip_grad_norm", "autograd_grad",  # one call for many tensors
-    "isa", "isa_reason", "threads_reason", "peak_flops", "read_bandwidth",  # for `dlcore info`
+    "memory_stats", "memory_reset_peak", "memory_empty_cache", "memory_limit", "memory_set_limit",
+    "memory_set_cache_limit",  # under shorter names in `dlcore.memory`
+    "isa", "isa_reason", "threads_reason", "memory_reason", "peak_flops", "read_bandwidth",  # for `dlcore info`
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ LONG = 100_000
 
 def live_bytes():
     gc.collect()
-    return dlcore.memory_stats()["live_bytes"]
+    return dlcore.memory.stats()["live_bytes"]
 
 
 def long_chain():

@@ -105,7 +105,7 @@ def test_the_borrower_keeps_the_memory_alive(borrow):
 
 
 def test_the_lender_may_go_first(lend):
-    before = dlcore.memory_stats()["live_bytes"]
+    before = dlcore.memory.stats()["live_bytes"]
     tensor = dlcore.full((100_000,), 3.0)
     got = lend(tensor)
     del tensor
@@ -113,16 +113,16 @@ def test_the_lender_may_go_first(lend):
     assert (got == 3.0).all()
     del got, junk
     gc.collect()
-    assert dlcore.memory_stats()["live_bytes"] == before
+    assert dlcore.memory.stats()["live_bytes"] == before
 
 
 @pytest.mark.parametrize("version", [None, (1, 0), (1, 1)])
 def test_a_capsule_that_nobody_consumes_gives_its_memory_back(version):
-    before = dlcore.memory_stats()["live_bytes"]
+    before = dlcore.memory.stats()["live_bytes"]
     for _ in range(10):
         dlcore.ones(1000).__dlpack__(max_version=version)
     gc.collect()
-    assert dlcore.memory_stats()["live_bytes"] == before
+    assert dlcore.memory.stats()["live_bytes"] == before
 
 
 @pytest.mark.parametrize("version", [None, (1, 0)])

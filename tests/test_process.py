@@ -11,23 +11,14 @@ import subprocess
 import sys
 import textwrap
 import threading
-from pathlib import Path
 
 import dlcore
 import dlcore.nn.functional as F
 import pytest
 from dlcore import nn, optim
+from processes import resident_bytes, run
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
-
-
-def run(program, limit=60):
-    """What `program` prints in a process of its own, which must end well."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=limit, check=False
-    )
-    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 INTERRUPTED = """
@@ -175,10 +166,6 @@ def test_threads_may_share_parameters():
     assert set(w.grad.tolist()) == {6 * 50 * 2}
 
 
-def resident_bytes():
-    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def step_of_any_shape(chance):
     batch, width, size = chance.randint(1, 40), chance.choice([1, 3, 8, 17]), chance.randint(6, 24)
     model = nn.Sequential(
@@ -210,7 +197,7 @@ def test_memory_does_not_grow_over_steps_of_many_shapes():
 
 def live_bytes():
     gc.collect()
-    return dlcore.memory_stats()["live_bytes"]
+    return dlcore.memory.stats()["live_bytes"]
 
 
 def test_failed_operations_give_their_memory_back():
@@ -224,20 +211,6 @@ def test_failed_operations_give_their_memory_back():
             y.backward()
     del y
     assert live_bytes() == before
-
-
-def test_the_memory_cache_can_be_emptied_and_switched_off():
-    limit = dlcore.memory_stats()["cache_limit"]
-    try:
-        for _ in range(3):
-            dlcore.ones(1 << 20)
-        dlcore.empty_cache()
-        assert dlcore.memory_stats()["cached_bytes"] < 1 << 22
-        dlcore.set_memory_cache_limit(0)
-        dlcore.ones(1 << 20)
-        assert dlcore.memory_stats()["cached_bytes"] == 0
-    finally:
-        dlcore.set_memory_cache_limit(limit)
 
 
 def test_nothing_is_said_when_the_interpreter_ends():

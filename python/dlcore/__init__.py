@@ -9,7 +9,7 @@ Importing this costs milliseconds: numpy and the parts that are packages of thei
 
 from __future__ import annotations
 
-from dlcore import autograd
+from dlcore import autograd, memory
 from dlcore._core import (
     DTypeError,
     Generator,
@@ -41,7 +41,6 @@ from dlcore._core import (
     double,
     dtype,
     empty,
-    empty_cache,
     empty_like,
     eq,
     equal,
@@ -91,7 +90,6 @@ from dlcore._core import (
     max,
     maximum,
     mean,
-    memory_stats,
     min,
     minimum,
     mul,
@@ -117,7 +115,6 @@ from dlcore._core import (
     round,
     rsqrt,
     scatter_add,
-    set_memory_cache_limit,
     set_num_threads,
     sigmoid,
     sign,
@@ -188,7 +185,6 @@ __all__ = [
     "double",
     "dtype",
     "empty",
-    "empty_cache",
     "empty_like",
     "enable_grad",
     "eq",
@@ -242,7 +238,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
-    "memory_stats",
+    "memory",
     "min",
     "minimum",
     "mul",
@@ -273,7 +269,6 @@ __all__ = [
     "save",
     "scatter_add",
     "set_grad_enabled",
-    "set_memory_cache_limit",
     "set_num_threads",
     "sigmoid",
     "sign",

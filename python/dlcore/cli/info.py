@@ -25,9 +25,10 @@ def info(measure: bool) -> None:
         "instructions": _core.isa_reason(),
         "threads": f"{dlcore.get_num_threads()}: {_core.threads_reason()}",
     }
-    for name, value in dlcore.memory_stats().items():
+    for name, value in dlcore.memory.stats().items():
         unit = "" if name in ("allocations", "cache_hits") else " bytes"
         rows[name.replace("_", " ").removesuffix(" bytes")] = f"{value:,}{unit}"
+    rows["cache limit"] += f": {_core.memory_reason()}"
     if measure:
         peak, product = _core.peak_flops() / 1e9, _gflops()
         rows["peak"] = f"{peak:,.0f} GFLOP/s (float32 multiply-adds in registers)"

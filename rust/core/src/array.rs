@@ -6,7 +6,7 @@ use crate::layout::{Dims, Layout, Show, numel};
 use crate::storage::Storage;
 use crate::with_dtype;
 use dlcore_kernels::layout::Strided;
-use dlcore_kernels::memory::{Buffer, Pod};
+use dlcore_kernels::memory::{Buffer, OutOfMemory, Pod};
 use dlcore_kernels::{copy, map};
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ impl Array {
     /// As [`Array::build`].
     pub fn full(op: &str, shape: &[usize], value: Scalar, dtype: DType) -> Result<Self> {
         let buffer = if value.to_f64().to_bits() == 0 {
-            Buffer::try_zeroed(byte_len(op, dtype, shape)?).map_err(|_| out_of_memory(op, dtype, shape))?
+            Buffer::try_zeroed(byte_len(op, dtype, shape)?).map_err(|cause| out_of_memory(op, dtype, shape, cause))?
         } else {
             let mut buffer = allocate(op, dtype, shape)?;
             fill(&mut buffer, value, dtype);
@@ -338,12 +338,13 @@ fn byte_len(op: &str, dtype: DType, shape: &[usize]) -> Result<usize> {
 }
 
 fn allocate(op: &str, dtype: DType, shape: &[usize]) -> Result<Buffer> {
-    Buffer::try_uninit(byte_len(op, dtype, shape)?).map_err(|_| out_of_memory(op, dtype, shape))
+    Buffer::try_uninit(byte_len(op, dtype, shape)?).map_err(|cause| out_of_memory(op, dtype, shape, cause))
 }
 
-fn out_of_memory(op: &str, dtype: DType, shape: &[usize]) -> Error {
-    let bytes = shape.iter().product::<usize>() * dtype.size();
-    Error::Memory(format!("{op}: no memory for a {dtype} tensor of shape {} ({} MB)", Show(shape), bytes / 1_000_000))
+#[cold]
+fn out_of_memory(op: &str, dtype: DType, shape: &[usize], cause: OutOfMemory) -> Error {
+    let (shape, bytes, reason) = (Show(shape), cause.bytes, cause.reason());
+    Error::Memory(format!("{op}: no memory for a {dtype} tensor of shape {shape}, {bytes} bytes{reason}"))
 }
 
 #[allow(

@@ -5,7 +5,7 @@
 
 use crate::element::Element;
 use crate::layout::{Order, Strided, coalesce};
-use crate::memory::Pod;
+use crate::memory::{Pod, zeros};
 use crate::parallel::{Disjoint, for_each, for_ranges};
 
 /// Elements that one task moves, about.
@@ -306,7 +306,7 @@ pub fn nonzero(mask: &[u8]) -> Vec<i64> {
         slot[0] = mask[range].iter().filter(|&&m| m != 0).count();
     });
     let starts: Vec<usize> = counts.iter().scan(0, |sum, count| Some(std::mem::replace(sum, *sum + count))).collect();
-    let mut out = vec![0; counts.iter().sum()];
+    let mut out = zeros(counts.iter().sum());
     let slots = Disjoint::new(&mut out);
     for_ranges(mask.len(), GRAIN, 2 * MOVE_NS, |range| {
         let task = range.start / GRAIN;

@@ -2,19 +2,23 @@
 //!
 //! A training loop asks for the same sizes over and over. So freed blocks are kept by size class: small ones by each
 //! thread for itself, others in one shared cache bounded in bytes (`DLCORE_MEMORY_CACHE`, an eighth of memory unless
-//! told; 0 keeps nothing). Memory that cannot be had is an error that a program may handle, never an abort.
+//! told; 0 keeps nothing). Memory that cannot be had, because the machine has none or the program has set itself a limit
+//! ([`set_limit`]), is an error that a program may handle, never an abort.
 
 mod cache;
 mod classes;
 mod local;
+mod room;
 mod shared;
 mod system;
 mod tally;
 
-pub use cache::{OutOfMemory, Stats, empty_cache, set_cache_limit, stats, why};
+pub use cache::{Stats, empty_cache, reset_peak, set_cache_limit, stats, why};
+pub use room::{OutOfMemory, limit, set_limit};
 
 use std::any::Any;
 use std::ops::Range;
+use std::panic::resume_unwind;
 
 use crate::parallel;
 
@@ -34,6 +38,25 @@ macro_rules! pod { ($($t:ty),*) => { $(
     unsafe impl Pod for $t {}
 )* } }
 pod!(f32, f64, i64, i32, u8, u32, u64, u16, i16, i8);
+
+/// `len` zeros in a vector, for results whose length a kernel finds out.
+///
+/// # Panics
+/// With an [`OutOfMemory`] as payload if the memory cannot be had: a vector that grows by itself would abort.
+pub(crate) fn zeros<T: Pod + Default>(len: usize) -> Vec<T> {
+    let mut out = Vec::new();
+    if out.try_reserve_exact(len).is_err() {
+        unwind(OutOfMemory { bytes: len.saturating_mul(size_of::<T>()), available: None, limit: None });
+    }
+    out.resize(len, T::default());
+    out
+}
+
+/// No panic to report: whoever called the kernel tells the user.
+#[cold]
+fn unwind(error: OutOfMemory) -> ! {
+    resume_unwind(Box::new(error))
+}
 
 /// A block of memory. Shared after its construction: views alias it, so its elements may change while others read
 /// them, exactly as in numpy; its address and length never do.
@@ -90,23 +113,23 @@ impl Buffer {
         Self { start, bytes, owner: Owner::Cache }
     }
 
-    /// [`Self::try_uninit`] for sizes that the caller knows to be small.
+    /// [`Self::try_uninit`] for the working memory of a kernel, which has no way to return an error.
     ///
     /// # Panics
-    /// If the memory cannot be had.
+    /// With an [`OutOfMemory`] as payload if the memory cannot be had.
     #[must_use]
     #[inline]
     pub fn uninit(bytes: usize) -> Self {
-        Self::try_uninit(bytes).unwrap_or_else(|error| panic!("{error}"))
+        Self::try_uninit(bytes).unwrap_or_else(|error| unwind(error))
     }
 
-    /// [`Self::try_zeroed`] for sizes that the caller knows to be small.
+    /// [`Self::try_zeroed`] for the working memory of a kernel, which has no way to return an error.
     ///
     /// # Panics
-    /// If the memory cannot be had.
+    /// With an [`OutOfMemory`] as payload if the memory cannot be had.
     #[must_use]
     pub fn zeroed(bytes: usize) -> Self {
-        Self::try_zeroed(bytes).unwrap_or_else(|error| panic!("{error}"))
+        Self::try_zeroed(bytes).unwrap_or_else(|error| unwind(error))
     }
 
     /// Borrows memory that `keep` keeps alive (numpy's, torch's): no copy.

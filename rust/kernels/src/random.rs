@@ -9,7 +9,7 @@
 
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::memory::Pod;
+use crate::memory::{Pod, zeros};
 use crate::parallel::{Disjoint, for_ranges};
 
 /// Counters encrypted side by side.
@@ -409,7 +409,7 @@ impl Draw for Words {
 /// Fills `out` with a random order of `0..out.len()`: Fisher and Yates.
 #[expect(clippy::cast_possible_truncation, reason = "a position in a slice fits")]
 pub fn permutation(generator: &mut Generator, out: &mut [i64]) {
-    let mut words = vec![0; out.len()];
+    let mut words = zeros(out.len());
     fill(generator, Words, &mut words);
     for (index, out) in out.iter_mut().enumerate() {
         *out = index.cast_signed() as i64;

@@ -2,7 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dlcore_kernels::memory::{ALIGN, Buffer, Stats, empty_cache, set_cache_limit, stats, why};
+use dlcore_kernels::memory::{
+    ALIGN, Buffer, OutOfMemory, Stats, empty_cache, limit, reset_peak, set_cache_limit, set_limit, stats, why,
+};
 
 const LIMIT: usize = 64 << 20;
 
@@ -12,7 +14,8 @@ struct Turn(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'stati
 fn turn() -> Turn {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    set_cache_limit(LIMIT);
+    set_cache_limit(Some(LIMIT));
+    set_limit(None);
     empty_cache();
     Turn(turn)
 }
@@ -107,13 +110,13 @@ fn counters_add_up() {
 fn the_cache_stays_below_its_limit() {
     let _turn = turn();
     for limit in [LIMIT, 1 << 20, 10_000] {
-        set_cache_limit(limit);
+        set_cache_limit(Some(limit));
         drop(random_sizes().take(200).map(Buffer::uninit).collect::<Vec<_>>());
         let Stats { cached_bytes, cache_limit, .. } = stats();
         // Besides the shared cache, this thread keeps up to 1 MiB of small blocks.
         assert!(cached_bytes <= limit + (1 << 20) && cache_limit == limit, "{cached_bytes} of {limit}");
     }
-    set_cache_limit(0);
+    set_cache_limit(Some(0));
     drop(random_sizes().take(200).map(Buffer::uninit).collect::<Vec<_>>());
     assert_eq!(stats().cached_bytes, 0);
 }
@@ -150,6 +153,70 @@ fn what_cannot_be_had_is_an_error() {
         assert!(Buffer::try_zeroed(bytes).is_err());
     }
     assert_eq!(Buffer::uninit(16).len(), 16);
+}
+
+#[test]
+fn a_program_keeps_to_its_own_limit() {
+    let _turn = turn();
+    let before = stats().live_bytes;
+    set_limit(Some(before + (8 << 20)));
+    assert_eq!(limit(), Some(before + (8 << 20)));
+    let held = Buffer::uninit(4 << 20);
+    let refused = Buffer::try_uninit(5 << 20).err().expect("more than is left");
+    let left = OutOfMemory { bytes: 5 << 20, available: Some(4 << 20), limit: limit() };
+    assert_eq!(refused, left);
+    // What is kept for reuse is given up for a block of another size.
+    drop(held);
+    assert_eq!(stats().cached_bytes, 4 << 20);
+    let held = Buffer::uninit(5 << 20);
+    assert_eq!(stats().cached_bytes, 0);
+    // A lower limit takes nothing away, but keeps nothing either.
+    set_limit(Some(1));
+    assert!(Buffer::try_uninit(1).is_err());
+    drop(held);
+    set_limit(None);
+    assert_eq!((limit(), Buffer::uninit(9 << 20).len()), (None, 9 << 20));
+}
+
+#[test]
+fn eight_threads_keep_to_the_limit_but_for_a_block_each() {
+    let _turn = turn();
+    let most = stats().live_bytes + (16 << 20);
+    set_limit(Some(most));
+    reset_peak();
+    let refused: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let blocks: Vec<_> = (0..8).map(|_| Buffer::try_uninit(1 << 20)).collect();
+                    blocks.iter().filter(|block| block.is_err()).count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    set_limit(None);
+    let peak = stats().peak_bytes;
+    assert!(peak <= most + (8 << 20), "{peak} of {most}");
+    assert!(refused <= 64);
+}
+
+#[test]
+fn the_peak_is_counted_anew() {
+    let _turn = turn();
+    drop(Buffer::uninit(32 << 20));
+    assert!(stats().peak_bytes >= 32 << 20);
+    reset_peak();
+    assert_eq!(stats().peak_bytes, stats().live_bytes);
+    drop(Buffer::uninit(1 << 20));
+    assert_eq!(stats().peak_bytes, stats().live_bytes + (1 << 20));
+}
+
+#[test]
+fn a_kernel_without_working_memory_unwinds_with_the_reason() {
+    let _turn = turn();
+    let payload = std::panic::catch_unwind(|| Buffer::uninit(1 << 50)).err().expect("more than any machine has");
+    assert_eq!(payload.downcast::<OutOfMemory>().unwrap().bytes, 1 << 50);
 }
 
 #[cfg(target_os = "linux")]
@@ -211,8 +278,10 @@ fn a_block_may_outlive_its_threads_cache() {
 #[test]
 fn the_limit_explains_itself() {
     let _turn = turn();
-    set_cache_limit(12_345 << 10);
+    set_cache_limit(Some(12_345 << 10));
     assert_eq!(why(), "set_cache_limit(12.0 MiB)");
+    set_cache_limit(None);
+    assert!(!why().starts_with("set_cache_limit"), "{}", why());
 }
 
 #[test]

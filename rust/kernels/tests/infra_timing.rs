@@ -68,9 +68,9 @@ fn first_touch() {
         block.as_mut_slice::<u8>().fill(1);
         begin.elapsed().as_secs_f64()
     };
-    set_cache_limit(0);
+    set_cache_limit(Some(0));
     let fresh = (0..5).map(|_| fill(Buffer::uninit(bytes))).fold(f64::INFINITY, f64::min);
-    set_cache_limit(2 * bytes);
+    set_cache_limit(Some(2 * bytes));
     let kept = (0..5).map(|_| fill(Buffer::uninit(bytes))).fold(f64::INFINITY, f64::min);
     let speed = |seconds| f64::from(mebibytes) / 1024.0 / seconds;
     println!("filling {mebibytes} MiB: {:.1} GiB/s fresh, {:.1} GiB/s from the cache", speed(fresh), speed(kept));

@@ -2,9 +2,11 @@
 
 use dlcore_core::error::{Error, Result};
 use dlcore_core::interrupt;
+use dlcore_kernels::memory::OutOfMemory;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -33,10 +35,10 @@ pub fn guarded<R>(body: impl FnOnce() -> Result<R>) -> PyResult<R> {
     Guarded::run(body).into_py()
 }
 
-/// What came of guarded work: its result, or the text of a panic.
+/// What came of guarded work: its result, or what a panic carried.
 enum Guarded<R> {
     Done(Result<R>),
-    Panicked(String),
+    Panicked(Box<dyn Any + Send>),
 }
 
 impl<R> Guarded<R> {
@@ -44,13 +46,7 @@ impl<R> Guarded<R> {
     fn run(body: impl FnOnce() -> Result<R>) -> Self {
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(result) => Self::Done(result),
-            Err(payload) => Self::Panicked(
-                payload
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
-                    .unwrap_or_default(),
-            ),
+            Err(payload) => Self::Panicked(payload),
         }
     }
 
@@ -59,11 +55,19 @@ impl<R> Guarded<R> {
         match self {
             Self::Done(Ok(value)) => Ok(value),
             Self::Done(Err(error)) => Err(to_py(error)),
-            Self::Panicked(text) => {
-                Err(PyRuntimeError::new_err(format!("dlcore has a bug here, please report it: {text}")))
-            }
+            Self::Panicked(payload) => Err(panicked(&*payload)),
         }
     }
+}
+
+/// The Python exception for a panic: a kernel that had no working memory, or a bug.
+#[cold]
+fn panicked(payload: &(dyn Any + Send)) -> PyErr {
+    if let Some(cause) = payload.downcast_ref::<OutOfMemory>() {
+        return PyMemoryError::new_err(format!("no working memory: {cause}"));
+    }
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref().copied());
+    PyRuntimeError::new_err(format!("dlcore has a bug here, please report it: {}", text.unwrap_or_default()))
 }
 
 /// The Python exception for a core error.

@@ -62,12 +62,7 @@ fn read_bandwidth(py: Python<'_>, bytes: usize) -> PyResult<f64> {
     enter(py, usize::MAX, || Ok(roofline::read_bandwidth(bytes)))
 }
 
-/// Counters of the memory that tensors use, in bytes.
-///
-/// >>> before = dlcore.memory_stats()["live_bytes"]
-/// >>> x = dlcore.zeros(1000)
-/// >>> dlcore.memory_stats()["live_bytes"] - before >= 4000
-/// True
+/// See ``dlcore.memory.stats``.
 #[pyfunction]
 fn memory_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let stats = memory::stats();
@@ -81,24 +76,53 @@ fn memory_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(out)
 }
 
-/// Returns memory that is kept for reuse to the system.
-///
-/// >>> dlcore.empty_cache()
-/// >>> dlcore.memory_stats()["cached_bytes"]
-/// 0
+/// Why the cache has its limit, in one line.
 #[pyfunction]
-fn empty_cache() {
-    memory::empty_cache();
+fn memory_reason() -> String {
+    memory::why()
 }
 
-/// Keeps at most this many bytes for reuse; zero turns the cache off.
-///
-/// >>> limit = dlcore.memory_stats()["cache_limit"]
-/// >>> dlcore.set_memory_cache_limit(0)
-/// >>> dlcore.set_memory_cache_limit(limit)
+/// See ``dlcore.memory.reset_peak``.
 #[pyfunction]
-fn set_memory_cache_limit(bytes: usize) {
-    memory::set_cache_limit(bytes);
+fn memory_reset_peak() {
+    memory::reset_peak();
+}
+
+/// See ``dlcore.memory.empty_cache``.
+#[pyfunction]
+fn memory_empty_cache(py: Python<'_>) -> PyResult<()> {
+    enter(py, usize::MAX, || {
+        memory::empty_cache();
+        Ok(())
+    })
+}
+
+/// See ``dlcore.memory.get_limit``.
+#[pyfunction]
+fn memory_limit() -> Option<usize> {
+    memory::limit()
+}
+
+/// See ``dlcore.memory.set_limit``.
+#[pyfunction]
+#[pyo3(signature = (bytes))]
+fn memory_set_limit(bytes: Option<isize>) -> PyResult<()> {
+    memory::set_limit(size("set_limit", bytes)?);
+    Ok(())
+}
+
+/// See ``dlcore.memory.set_cache_limit``.
+#[pyfunction]
+#[pyo3(signature = (bytes))]
+fn memory_set_cache_limit(bytes: Option<isize>) -> PyResult<()> {
+    memory::set_cache_limit(size("set_cache_limit", bytes)?);
+    Ok(())
+}
+
+fn size(op: &str, bytes: Option<isize>) -> PyResult<Option<usize>> {
+    bytes.map(usize::try_from).transpose().map_err(|_| {
+        PyValueError::new_err(format!("{op}: a number of bytes is not negative; got {}", bytes.unwrap_or(0)))
+    })
 }
 
 /// Registers the functions of this file.
@@ -106,6 +130,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(isa_name isa_reason get_num_threads set_num_threads threads_reason peak_flops read_bandwidth memory_stats empty_cache set_memory_cache_limit);
+    add!(isa_name isa_reason get_num_threads set_num_threads threads_reason peak_flops read_bandwidth);
+    add!(memory_stats memory_reason memory_reset_peak memory_empty_cache memory_limit memory_set_limit memory_set_cache_limit);
     Ok(())
 }

@@ -553,7 +553,7 @@ pub fn from_bytes(op: &'static str, bytes: &[u8], dtype: DType, shape: &[usize])
         )));
     }
     guarded(|| {
-        let mut buffer = Buffer::try_uninit(bytes.len()).map_err(|_| Error::Memory(format!("{op}: no memory")))?;
+        let mut buffer = Buffer::try_uninit(bytes.len()).map_err(|cause| Error::Memory(format!("{op}: {cause}")))?;
         buffer.as_mut_slice::<u8>().copy_from_slice(bytes);
         Ok(Array::from_buffer(buffer, dtype, Layout::contiguous(shape)))
     })

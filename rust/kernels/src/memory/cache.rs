@@ -1,53 +1,12 @@
 //! Blocks handed out and taken back: from this thread's cache, from the shared one, or fresh from the system.
 
-use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::classes::{SMALL, class_bytes, class_of};
+use super::room::{self, Bytes, OutOfMemory};
 use super::system::{self, Block};
 use super::{local, shared, tally};
-
-/// A block could not be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutOfMemory {
-    /// Bytes asked for.
-    pub bytes: usize,
-    /// Bytes that could have been had, if known.
-    pub available: Option<usize>,
-}
-
-impl fmt::Display for OutOfMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot allocate {}", Bytes(self.bytes))?;
-        match self.available {
-            Some(available) => write!(f, ": {} of memory are available", Bytes(available)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for OutOfMemory {}
-
-/// A size for people.
-struct Bytes(usize);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shift, unit) = match self.0 {
-            0..0x400 => return write!(f, "{} bytes", self.0),
-            0x400..0x10_0000 => (10, "KiB"),
-            0x10_0000..0x4000_0000 => (20, "MiB"),
-            _ => (30, "GiB"),
-        };
-        let tenths = (self.0 >> (shift - 4)) * 10 / 16;
-        write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
-    }
-}
-
-/// Allocations from this size on ask the machine first: without asking, Linux would promise more memory than there is
-/// and kill the process when it writes there.
-const ASK_FIRST: usize = 256 << 20;
 
 /// A block for `bytes` bytes, which is not zero.
 #[inline]
@@ -63,13 +22,13 @@ pub(super) fn take(bytes: usize) -> Result<Block, OutOfMemory> {
 #[inline(never)]
 fn take_elsewhere(bytes: usize) -> Result<Block, OutOfMemory> {
     if bytes > isize::MAX.unsigned_abs() {
-        return Err(OutOfMemory { bytes, available: system::total() });
+        return Err(OutOfMemory { bytes, available: system::total(), limit: None });
     }
     let class = class_of(bytes);
     let kept = if bytes > SMALL { shared::take(class) } else { None };
     let block = match kept {
         Some(start) => Block { start, zero: false },
-        None => fresh(class_bytes(class)).map_err(|available| OutOfMemory { bytes, available })?,
+        None => fresh(class_bytes(class)).map_err(|refusal| OutOfMemory { bytes, ..refusal })?,
     };
     local::with(|local| local.tally.took(class_bytes(class), kept.is_some()));
     Ok(block)
@@ -105,18 +64,17 @@ unsafe fn give_elsewhere(start: *mut u8, bytes: usize) {
     }
 }
 
-/// A block that no cache had; what the caches hold is given up before the answer is no. The error is what there was.
+/// A block that no cache had; what the caches hold is given up before the answer is no.
 #[cold]
-fn fresh(bytes: usize) -> Result<Block, Option<usize>> {
-    let room = || system::total().map(|total| total.saturating_sub(tally::live()));
-    let now = || if bytes < ASK_FIRST { room() } else { room().into_iter().chain(system::available()).min() };
-    let attempt = || if now().is_some_and(|room| bytes > room) { None } else { system::fresh(bytes) };
-    attempt()
-        .or_else(|| {
-            empty_cache();
-            attempt()
-        })
-        .ok_or_else(now)
+fn fresh(bytes: usize) -> Result<Block, OutOfMemory> {
+    let attempt = || {
+        room::check(bytes)?;
+        system::fresh(bytes).ok_or_else(|| OutOfMemory { bytes, available: room::available(bytes), limit: None })
+    };
+    attempt().or_else(|_| {
+        empty_cache();
+        attempt()
+    })
 }
 
 /// What the allocator has done so far. Sizes are those of blocks, up to an eighth above what was asked for.
@@ -156,10 +114,18 @@ pub fn empty_cache() {
     shared::shrink(0);
 }
 
-/// The shared cache keeps at most `bytes` from now on; with 0 nothing is kept anywhere.
-pub fn set_cache_limit(bytes: usize) {
+/// Counts [`Stats::peak_bytes`] from what is in use now.
+pub fn reset_peak() {
+    local::with(|local| local.tally.report());
+    tally::reset_peak();
+}
+
+/// The shared cache keeps at most `bytes` from now on; with 0 nothing is kept anywhere. `None` is the limit that it
+/// started with.
+pub fn set_cache_limit(bytes: Option<usize>) {
     // The largest value stands for "not chosen yet".
-    LIMIT.store(bytes.min(UNSET - 1), Ordering::Relaxed);
+    let bytes = bytes.unwrap_or(automatic().0).min(UNSET - 1);
+    LIMIT.store(bytes, Ordering::Relaxed);
     if bytes == 0 {
         empty_cache();
     } else {
@@ -247,13 +213,5 @@ mod tests {
         }
         assert_eq!(choose(None, None), (1 << 30, "1.0 GiB, the default".to_owned()));
         assert_eq!(choose(Some(""), Some(8 << 30)), (1 << 30, "1.0 GiB, an eighth of memory".to_owned()));
-    }
-
-    #[test]
-    fn sizes_for_people() {
-        let shown = [0, 1023, 1024, 1536, 1 << 20, (1 << 30) - 1, 5 << 29, usize::MAX].map(|n| Bytes(n).to_string());
-        let expected =
-            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1023.9 MiB", "2.5 GiB", "17179869183.9 GiB"];
-        assert_eq!(shown, expected);
     }
 }

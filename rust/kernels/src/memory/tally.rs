@@ -92,6 +92,10 @@ pub(super) fn peak() -> usize {
     PEAK.load(Ordering::Relaxed)
 }
 
+pub(super) fn reset_peak() {
+    PEAK.store(live(), Ordering::Relaxed);
+}
+
 pub(super) fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
