@@ -95,11 +95,25 @@ def cases(name):
     return [Case(name, i, example, tuple(example.inputs)) for i, example in enumerate(examples)]
 
 
+HALVES = [dlcore.float16, dlcore.bfloat16]
+
+
+def halved(case, dtype):
+    """The inputs of a case as tensors, the real ones in a 16-bit dtype."""
+    tensors = [dlcore.from_numpy(x) for x in case.arrays("float32")]
+    return [t.to(dtype) if t.is_floating_point() else t for t in tensors]
+
+
+def numbers(tensor):
+    """The elements as an array; of bfloat16, which numpy lacks, in float32."""
+    return (tensor.float() if tensor.dtype == dlcore.bfloat16 else tensor).detach().numpy()
+
+
 def results(case, arrays):
     """Outputs and gradients of a case as arrays: everything that must not depend on threads or strides."""
     outputs = case.run(arrays)
     found = gradients(case, arrays)
-    return [t.numpy() for t in outputs + (found[0] if found else [])]
+    return [numbers(t) for t in outputs + (found[0] if found else [])]
 
 
 def assert_close(got, expected, what):

@@ -13,8 +13,7 @@ STEP = 1e-5  # balances truncation against rounding
 def weights(output, seed=7):
     """Numbers of an output's shape and dtype: what turns it into a scalar."""
     rng = np.random.default_rng(seed)
-    dtype = str(output.dtype).removeprefix("dlcore.")
-    return dlcore.from_numpy(rng.uniform(-2, 2, output.shape).astype(dtype))
+    return dlcore.from_numpy(rng.uniform(-2, 2, output.shape)).to(output.dtype)
 
 
 def leaves(arrays):
@@ -32,6 +31,14 @@ def gradients(case, arrays, create_graph=False):
         return None
     found = dlcore.autograd.grad(output, wanted, weights(output), create_graph=create_graph, allow_unused=True)
     return [dlcore.zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)], wanted
+
+
+def gradients_of(case, tensors):
+    """Gradients of the first output, all seeded with one, by the inputs that are floats."""
+    wanted = [t.requires_grad_() for t in tensors if t.is_floating_point()]
+    output = case.run(tensors)[0]
+    found = dlcore.autograd.grad(output, wanted, dlcore.ones_like(output), allow_unused=True)
+    return [dlcore.zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)]
 
 
 def differences(case, arrays, value):

@@ -22,7 +22,7 @@ NOT_CALLED = re.compile(  # no functions of tensors, or with effects on the proc
     "[A-Z].*Error|autograd|dtype|.et_num_threads|no_grad|enable_grad|set_grad_enabled|load|save|"
     "__(class|delattr|dir|getattribute|getstate|init|init_subclass|new|reduce_ex|setattr|sizeof|subclasshook)__"
 )
-DTYPES = ["float32", "float64", "int64", "int32", "uint8", "bool"]
+DTYPES = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool"]
 HUGE = [2**31, 2**40, 2**62, 2**63 - 1, -(2**63), 2**64, 10**15, 10**30]
 FLOATS = [0.0, 1.0, 0.5, -1.0, 1e-5, 1e300, -1e300, float("nan"), float("inf"), float("-inf"), 1e-320]
 
@@ -72,11 +72,11 @@ class Fuzz:
 
     def tensor(self, shape=None, dtypes=DTYPES):
         shape, dtype = self.shape() if shape is None else shape, self.chance.choice(dtypes)
-        if dtype.startswith("float"):
+        if "float" in dtype:
             values = self.numbers.standard_normal(shape)
         else:
             values = self.numbers.integers(0, 2 if dtype == "bool" else self.chance.choice([2, 4, 120]), shape)
-        x = dlcore.tensor(np.array(values, dtype=dtype))
+        x = dlcore.tensor(np.array(values)).to(dtype)
         for change in self.chance.sample([self.transposed, self.stepped, self.expanded, self.locked, lambda x: x], 1):
             x = change(x)
         if x.is_floating_point() and self.maybe(0.25):
@@ -94,6 +94,8 @@ class Fuzz:
         return x.expand(2, *x.shape) if self.maybe(0.3) else x
 
     def locked(self, x):
+        if x.dtype == dlcore.bfloat16:
+            return x
         array = x.numpy()
         array.flags.writeable = False
         return dlcore.from_numpy(array)

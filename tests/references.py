@@ -35,8 +35,19 @@ def _clamp(x, min, max):
     return x if max is None else np.minimum(x, np.array(max, x.dtype))
 
 
+def bfloat16(x):
+    """Float64 numbers rounded to eight significant bits, ties to even, in float32."""
+    _, exponent = np.frexp(x)
+    place = np.maximum(exponent - 8, -133).astype(np.int64)
+    with np.errstate(all="ignore"):
+        rounded = np.ldexp(np.round(np.ldexp(x, -place)), place)
+        return np.where(np.isfinite(x), rounded, x).astype(np.float32)
+
+
 def _to(x, dtype):
     """Towards zero and, where the target cannot hold the value, to its nearest end."""
+    if dtype == "bfloat16":
+        return bfloat16(x.astype(np.float64))
     if np.dtype(dtype).kind not in "iu" or x.dtype.kind != "f":
         return x.astype(dtype)
     ends = np.iinfo(dtype)

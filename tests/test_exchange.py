@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dlcore import DTypeError, GradientError
 
-DTYPES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
+DTYPES = ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"]
 VIEWS = {
     "whole": lambda a: a,
     "transposed": lambda a: a.T,
@@ -215,7 +215,6 @@ UNSUITABLE = {
     "object": (np.array([None]), "object array"),
     "string": (np.array(["a"]), "strings"),
     "bytes": (np.array([b"ab"]), "strings"),
-    "float16": (np.zeros(2, "f2"), "float16"),
     "complex": (np.zeros(2, "c8"), "complex"),
     "int8": (np.zeros(2, "i1"), "int8"),
     "uint16": (np.zeros(2, "u2"), "uint16"),
@@ -244,7 +243,16 @@ def test_unaligned_memory_is_refused():
 
 def test_torch_and_dlcore_share_memory():
     torch = pytest.importorskip("torch")
-    for dtype in (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64):
+    for dtype in (
+        torch.bool,
+        torch.uint8,
+        torch.int32,
+        torch.int64,
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+    ):
         source = torch.zeros(3, 4, dtype=dtype).T
         tensor = dlcore.from_dlpack(source)
         assert (tensor.data_ptr(), tensor.stride()) == (source.data_ptr(), source.stride())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from dlcore import io, nn, optim
 
-DTYPES = ["float32", "float64", "int32", "int64", "uint8", "bool"]
+DTYPES = ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "bool"]
 
 
 def raw(path, header, data=b"", length=None):
@@ -54,12 +54,16 @@ def test_other_readers_and_writers_agree(tmp_path):
         assert array.dtype == arrays[name].dtype
         np.testing.assert_array_equal(array, arrays[name])
     library.save_file({"h": np.float16([1.5, -0.25, np.inf])}, tmp_path / "g")
-    assert io.read(tmp_path / "g")["h"].tolist() == [1.5, -0.25, np.inf]
+    half = io.read(tmp_path / "g")["h"]
+    assert (half.dtype, half.tolist()) == (dlcore.float16, [1.5, -0.25, np.inf])
 
 
-def test_bfloat16_is_widened(tmp_path):
-    path = raw(tmp_path / "f", {"t": entry((2,), 0, 4, "BF16")}, bytes.fromhex("803f20c1"))
-    assert io.read(path)["t"].tolist() == [1.0, -10.0]
+def test_bfloat16_is_the_upper_half_of_float32(tmp_path):
+    header, data = {"t": entry((2,), 0, 4, "BF16")}, bytes.fromhex("803f20c1")
+    tensor = io.read(raw(tmp_path / "f", header, data))["t"]
+    assert (tensor.dtype, tensor.tolist()) == (dlcore.bfloat16, [1.0, -10.0])
+    io.write({"t": tensor}, tmp_path / "g")
+    assert (tmp_path / "g").read_bytes().endswith(data)
 
 
 def test_every_tensor_starts_at_a_multiple_of_its_element(tmp_path):

@@ -11,8 +11,8 @@ import warnings
 import dlcore
 import numpy as np
 import pytest
-from cases import DIFFERENTIABLE, OPERATIONS, assert_close, cases, results
-from derivatives import assert_gradients, assert_second_derivatives, leaves
+from cases import DIFFERENTIABLE, HALVES, OPERATIONS, assert_close, cases, halved, numbers, results
+from derivatives import assert_gradients, assert_second_derivatives, gradients_of, leaves
 from references import REFERENCES
 
 EVERY = pytest.mark.parametrize("name", OPERATIONS)
@@ -25,6 +25,7 @@ FLOATS_ONLY = {
 NUMBERS_ONLY = FLOATS_ONLY | {"sub", "neg", "matmul", "index_add", "index_put", "scatter_add"}
 
 
+EPS = {dlcore.float16: 2**-10, dlcore.bfloat16: 2**-7}
 KINDS = {"f": "float", "i": "integer", "u": "integer", "b": "bool"}
 
 
@@ -33,7 +34,7 @@ def assert_values(case, arrays):
 
     What comes out as floats the reference computes in float64; truth values in arithmetic are 0 and 1.
     """
-    outputs = [output.numpy() for output in case.run(arrays)]
+    outputs = [numbers(output) for output in case.run(arrays)]
     floats = outputs[0].dtype.kind == "f"
     arrays = [
         x if domain in ("index", "bool") else x.astype(np.float64 if floats or x.dtype.kind == "f" else np.int64)
@@ -71,6 +72,39 @@ def test_integers_and_truth_values(name, dtype):
         else:
             with pytest.raises(dlcore.DTypeError, match=f"^{name}: "):
                 case.run(arrays)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", HALVES)
+def test_halves_are_computed_in_float32_and_rounded_once(name, dtype):
+    for example in cases(name):
+        for case in filter(None, [example, example.grown(3000)]):
+            tensors = halved(case, dtype)
+            wide = case.run([t.float() if t.is_floating_point() else t for t in tensors])
+            for output, exact in zip(case.run(tensors), wide, strict=True):
+                if output.dtype == dlcore.float32 or not output.is_floating_point():  # statistics, indices, truth
+                    assert_close(numbers(output), numbers(exact), case)
+                elif "dtype" not in case.example.params:
+                    assert output.dtype == dtype, case
+                    np.testing.assert_array_equal(numbers(output), numbers(exact.to(dtype)), err_msg=str(case))
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+@pytest.mark.parametrize("dtype", HALVES)
+def test_gradients_of_halves(name, dtype):
+    """As those in float32 up to some roundings, in the dtype of what they are for."""
+    for case in cases(name):
+        tensors = halved(case, dtype)
+        wide = [t.float() if t.is_floating_point() else t for t in tensors]
+        if case.run(wide)[0].dtype != dlcore.float32 or case.run(tensors)[0].dtype != dtype:
+            continue
+        got, exact = gradients_of(case, tensors), gradients_of(case, wide)
+        for g, e in zip(got, exact, strict=True):
+            assert g.dtype == dtype, case
+            scale = np.abs(numbers(e)).max(initial=1)
+            np.testing.assert_allclose(
+                numbers(g), numbers(e), rtol=8 * EPS[dtype], atol=4 * EPS[dtype] * scale, err_msg=str(case)
+            )
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)

@@ -29,12 +29,14 @@ _MOST_HEADER = 100_000_000
 _DTYPES = {
     "F64": _core.float64,
     "F32": _core.float32,
+    "F16": _core.float16,
+    "BF16": _core.bfloat16,
     "I64": _core.int64,
     "I32": _core.int32,
     "U8": _core.uint8,
     "BOOL": _core.bool,
 }
-_SIZES = {"F64": 8, "F32": 4, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1, "F16": 2, "BF16": 2}
+_SIZES = {kind: dtype.itemsize for kind, dtype in _DTYPES.items()}
 
 
 def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
@@ -101,8 +103,14 @@ def _check(tensors: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> None:
 
 
 def _little_endian(tensor: Tensor) -> np.ndarray[Any, Any]:
-    array: np.ndarray[Any, Any] = tensor.detach().contiguous().numpy().reshape(-1)
+    array: np.ndarray[Any, Any] = _as_array(tensor.detach().contiguous())
     return array.astype(array.dtype.newbyteorder("<"), copy=False).view("u1")
+
+
+def _as_array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """The memory of a contiguous tensor, flat; of bfloat16, which numpy lacks, as float16."""
+    array: np.ndarray[Any, Any] = (tensor.view(_core.float16) if tensor.dtype == _core.bfloat16 else tensor).numpy()
+    return array.reshape(-1)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -116,7 +124,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Read all tensors of a file. Half precision (F16, BF16) is widened to float32, exactly.
+    """Read all tensors of a file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -130,26 +138,18 @@ def read(path: str | PathLike[str]) -> dict[str, Tensor]:
         ...     sorted(dlcore.io.read(f"{folder}/w.safetensors"))
         ['b', 'w']
     """
-    import numpy as np
-
     path = Path(path)
     tensors = {}
     with path.open("rb") as file:
         header = _read_header(file, path)
         for name, entry in header.entries.items():
             file.seek(header.start + entry.begin)
-            if entry.kind in _DTYPES:
-                tensor = _core.empty(entry.shape, dtype=_DTYPES[entry.kind])
-                array = tensor.numpy().reshape(-1)
-                file.readinto(array.view("u1").data)
-                if entry.kind == "BOOL" and (array.view("u1") > 1).any():
-                    raise ValueError(f"{path}: tensor {name!r} of BOOL holds bytes other than 0 and 1")
-                array[:] = array.view(array.dtype.newbyteorder("<"))
-            else:
-                half = np.frombuffer(file.read(entry.end - entry.begin), "<u2").astype("=u2")
-                wide = (half.astype("u4") << 16).view("f4") if entry.kind == "BF16" else half.view("f2").astype("f4")
-                tensor = _core.from_numpy(wide.reshape(entry.shape))
-            tensors[name] = tensor
+            tensors[name] = tensor = _core.empty(entry.shape, dtype=_DTYPES[entry.kind])
+            array = _as_array(tensor)
+            file.readinto(array.view("u1").data)
+            if entry.kind == "BOOL" and (array.view("u1") > 1).any():
+                raise ValueError(f"{path}: tensor {name!r} of BOOL holds bytes other than 0 and 1")
+            array[:] = array.view(array.dtype.newbyteorder("<"))
     return tensors
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 from dlcore import _core
-from dlcore._core import Tensor, float32, float64, zero_grad
+from dlcore._core import Tensor, bfloat16, float16, float32, float64, zero_grad
 from dlcore.nn.location import LOCATED, locate
 from dlcore.nn.parameter import Parameter
 
@@ -348,11 +348,11 @@ class Module:
         return self._convert(dtype) if names_dtype and dtype is not None else self
 
     def _convert(self, dtype: _core.dtype) -> Self:
-        if dtype not in (float32, float64):
-            raise TypeError(f"a module can be converted to float32 or float64, got {dtype}")
+        if not dtype.is_floating_point:
+            raise TypeError(f"a module can be converted to a float dtype, got {dtype}")
         for module in self.modules():
             for _, parameter in module._own_parameters():
-                if parameter.dtype in (float32, float64):
+                if parameter.is_floating_point():
                     gradient, trained = parameter.grad, parameter.requires_grad
                     parameter.requires_grad = False
                     parameter.data = parameter.data.to(dtype)
@@ -360,7 +360,7 @@ class Module:
                     if gradient is not None:
                         parameter.grad = gradient.to(dtype)
             for name, buffer in list(module._own_buffers()):
-                if buffer.dtype in (float32, float64):
+                if buffer.is_floating_point():
                     module.__dict__[name] = buffer.to(dtype)
         return self
 
@@ -371,6 +371,14 @@ class Module:
     def double(self) -> Self:
         """Convert floating-point parameters and buffers to float64."""
         return self._convert(float64)
+
+    def half(self) -> Self:
+        """Convert floating-point parameters and buffers to float16."""
+        return self._convert(float16)
+
+    def bfloat16(self) -> Self:
+        """Convert floating-point parameters and buffers to bfloat16."""
+        return self._convert(bfloat16)
 
     def cpu(self) -> Self:
         """Return the module itself: it is on the CPU."""

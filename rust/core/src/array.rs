@@ -4,7 +4,8 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, numel};
 use crate::storage::Storage;
-use crate::with_dtype;
+use crate::{with_bits, with_dtype};
+use dlcore_kernels::half::{Bf16, F16, Stored, round_to_odd};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::{Buffer, OutOfMemory, Pod};
 use dlcore_kernels::{copy, map};
@@ -32,6 +33,12 @@ impl Native for i32 {
 impl Native for i64 {
     const DTYPE: DType = DType::I64;
 }
+impl Native for F16 {
+    const DTYPE: DType = DType::F16;
+}
+impl Native for Bf16 {
+    const DTYPE: DType = DType::BF16;
+}
 impl Native for f32 {
     const DTYPE: DType = DType::F32;
 }
@@ -48,11 +55,11 @@ impl Array {
         Self::build_as(op, T::DTYPE, shape, fill)
     }
 
-    /// As [`Array::build`] for a dtype that `T` also stores: bool, stored as `u8`.
+    /// As [`Array::build`] for a dtype that `T` also holds: bool as `u8`, anything as its bits.
     ///
     /// # Errors
     /// As [`Array::build`].
-    pub fn build_as<T: Native>(
+    pub fn build_as<T: Pod>(
         op: &str,
         dtype: DType,
         shape: &[usize],
@@ -184,14 +191,14 @@ impl Array {
 
     /// The whole storage as elements of `T`, to be read through [`Array::strided`].
     #[must_use]
-    pub fn data<T: Native>(&self) -> &[T] {
+    pub fn data<T: Pod>(&self) -> &[T] {
         debug_assert_eq!(self.dtype.size(), size_of::<T>());
         self.storage.buffer().as_slice()
     }
 
     /// The elements in row-major order. The array must be contiguous.
     #[must_use]
-    pub fn elements<T: Native>(&self) -> &[T] {
+    pub fn elements<T: Pod>(&self) -> &[T] {
         debug_assert!(self.layout.is_contiguous());
         &self.data()[self.layout.offset..self.layout.offset + self.numel()]
     }
@@ -223,7 +230,7 @@ impl Array {
     /// # Errors
     /// As [`Array::build`].
     pub fn copy(&self, op: &str) -> Result<Self> {
-        with_dtype!(self.dtype, T => Self::build_as(op, self.dtype, self.shape(), |out: &mut [T]| {
+        with_bits!(self.dtype, T => Self::build_as(op, self.dtype, self.shape(), |out: &mut [T]| {
             copy::copy(self.data::<T>(), self.strided(), out);
             Ok(())
         }))
@@ -249,6 +256,18 @@ impl Array {
                 Ok(())
             })
         }))
+    }
+
+    /// The same memory read as elements of another dtype of the same size.
+    ///
+    /// # Errors
+    /// [`Error::DType`] for one of another size, and for bool, which not every byte is.
+    pub fn reinterpret(&self, op: &str, dtype: DType) -> Result<Self> {
+        if dtype.size() != self.dtype.size() || (dtype == DType::Bool && self.dtype != dtype) {
+            let what = format_args!("the bits of {} are not those of {dtype}; convert with to()", self.dtype);
+            return Err(Error::dtype(op, what));
+        }
+        Ok(Self { dtype, ..self.clone() })
     }
 
     /// Broadcast to `shape`, as a view.
@@ -294,7 +313,7 @@ impl Array {
             ));
         }
         let source = source.expand(op, self.shape())?.cast(op, self.dtype)?;
-        with_dtype!(self.dtype, T => {
+        with_bits!(self.dtype, T => {
             copy::copy_into(source.data::<T>(), source.strided(), self.storage.buffer(), self.strided());
         });
         self.storage.written_by(op);
@@ -321,6 +340,8 @@ impl Array {
             DType::U8 => Scalar::Int(self.data::<u8>()[at].into()),
             DType::I32 => Scalar::Int(self.data::<i32>()[at].into()),
             DType::I64 => Scalar::Int(self.data::<i64>()[at]),
+            DType::F16 => Scalar::Float(self.data::<F16>()[at].load().into()),
+            DType::BF16 => Scalar::Float(self.data::<Bf16>()[at].load().into()),
             DType::F32 => Scalar::Float(self.data::<f32>()[at].into()),
             DType::F64 => Scalar::Float(self.data::<f64>()[at]),
         })
@@ -363,6 +384,8 @@ fn fill(buffer: &mut Buffer, value: Scalar, dtype: DType) {
         DType::U8 => copy::fill(buffer.as_mut_slice(), int as u8),
         DType::I32 => copy::fill(buffer.as_mut_slice(), int as i32),
         DType::I64 => copy::fill(buffer.as_mut_slice(), int),
+        DType::F16 => copy::fill(buffer.as_mut_slice(), F16::store(round_to_odd(float))),
+        DType::BF16 => copy::fill(buffer.as_mut_slice(), Bf16::store(round_to_odd(float))),
         DType::F32 => copy::fill(buffer.as_mut_slice(), float as f32),
         DType::F64 => copy::fill(buffer.as_mut_slice(), float),
     }

@@ -5,7 +5,7 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Show, numel};
-use crate::with_dtype;
+use crate::with_element;
 use dlcore_kernels::copy;
 
 /// Every element `value`; of the value's own dtype unless another is asked for.
@@ -107,11 +107,13 @@ pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Result<Tens
     if dtype == DType::Bool {
         return Err(Error::dtype("linspace", "expected a dtype of numbers, got bool"));
     }
-    Ok(with_dtype!(dtype, T => Array::build_as("linspace", dtype, &[steps], |out: &mut [T]| {
+    // 16-bit floats from float64, so that they are rounded once.
+    let wide = if dtype.is_half() { DType::F64 } else { dtype };
+    let array = with_element!(wide, T => Array::build("linspace", &[steps], |out: &mut [T]| {
         copy::linspace(start, end, out);
         Ok(())
-    }))?
-    .into())
+    }))?;
+    Ok(array.cast("linspace", dtype)?.into())
 }
 
 /// The matrix of `rows` by `columns` with ones on its main diagonal.
@@ -119,9 +121,10 @@ pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Result<Tens
 /// # Errors
 /// As [`full`].
 pub fn eye(rows: usize, columns: usize, dtype: DType) -> Result<Tensor> {
-    Ok(with_dtype!(dtype, T => Array::build_as("eye", dtype, &[rows, columns], |out: &mut [T]| {
+    let wide = dtype.widened();
+    let array = with_element!(wide, T => Array::build_as("eye", wide, &[rows, columns], |out: &mut [T]| {
         copy::eye(columns, out);
         Ok(())
-    }))?
-    .into())
+    }))?;
+    Ok(array.cast("eye", dtype)?.into())
 }

@@ -1,7 +1,7 @@
 //! Optimiser steps over lists of parameters, in place and unrecorded: one pass of one fused kernel for each dtype.
 //!
 //! Parameters, gradients and state may have any strides: what is not contiguous is stepped on a copy that is written
-//! back. Every write counts a version, so that a backward that still needs the old parameters says so.
+//! back; 16-bit floats are stepped in float32. Every write counts a version, so that a backward that still needs the old parameters says so.
 
 use crate::array::{Array, Native};
 use crate::autograd::tensor::Tensor;
@@ -110,7 +110,7 @@ fn run<const K: usize>(
     for step in &steps {
         check(op, step)?;
     }
-    let is_single = |step: &Step<'_, K>| step.state[0].dtype() == DType::F32;
+    let is_single = |step: &Step<'_, K>| step.state[0].dtype() != DType::F64;
     if steps.iter().all(is_single) {
         return run_list(op, &steps, single);
     }
@@ -122,7 +122,7 @@ fn run<const K: usize>(
 fn check<const K: usize>(op: &str, step: &Step<'_, K>) -> Result<()> {
     let param = step.state[0];
     if !param.dtype().is_float() {
-        return Err(Error::dtype(op, format_args!("parameters must be float32 or float64, got {}", param.dtype())));
+        return Err(Error::dtype(op, format_args!("parameters must have a float dtype, got {}", param.dtype())));
     }
     for (array, what) in step.state[1..].iter().map(|&state| (state, "state")).chain([(step.grad, "gradient")]) {
         if array.shape() != param.shape() {
@@ -144,7 +144,7 @@ fn check<const K: usize>(op: &str, step: &Step<'_, K>) -> Result<()> {
     }
 }
 
-/// Runs the kernel over `steps`, which have one dtype.
+/// Runs the kernel over `steps`, which have one dtype, or are widened to it.
 fn run_list<T: Native + Float, const K: usize>(
     op: &'static str,
     steps: &[Step<'_, K>],
@@ -155,9 +155,9 @@ fn run_list<T: Native + Float, const K: usize>(
     }
     let (mut grads, mut states) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len() * K));
     for step in steps {
-        grads.push(contiguous(op, step.grad)?);
+        grads.push(contiguous::<T>(op, step.grad)?);
         for state in step.state {
-            states.push(contiguous(op, state)?);
+            states.push(contiguous::<T>(op, state)?);
         }
     }
     let writes: Vec<_> = states.iter().map(|array| window(array)).collect();
@@ -178,9 +178,12 @@ fn run_list<T: Native + Float, const K: usize>(
     Ok(())
 }
 
-/// The array itself where its elements stand in order, else a copy.
-fn contiguous<'a>(op: &str, array: &'a Array) -> Result<Cow<'a, Array>> {
-    if array.layout().is_contiguous() { Ok(Cow::Borrowed(array)) } else { array.contiguous(op).map(Cow::Owned) }
+/// The array itself where its elements are of type `T` and stand in order, else a copy.
+fn contiguous<'a, T: Native>(op: &str, array: &'a Array) -> Result<Cow<'a, Array>> {
+    if array.dtype() == T::DTYPE && array.layout().is_contiguous() {
+        return Ok(Cow::Borrowed(array));
+    }
+    array.cast(op, T::DTYPE)?.contiguous(op).map(Cow::Owned)
 }
 
 fn shared(op: &str) -> Error {
@@ -239,11 +242,11 @@ pub fn clip_grad_norm(params: &[Tensor], max_norm: f64, p: f64) -> Result<f64> {
     Ok(norm)
 }
 
-/// The norm of the gradients of dtype `T`.
+/// The norm of the gradients that are computed as `T`.
 fn norm_of<T: Native + Float>(grads: &[Tensor], p: f64) -> Result<f64> {
-    let of_type = grads.iter().filter(|grad| grad.dtype() == T::DTYPE);
-    let arrays = of_type.map(|grad| grad.array().contiguous("clip_grad_norm_")).collect::<Result<Vec<_>>>()?;
-    Ok(kernel::total_norm(&arrays.iter().map(Array::elements::<T>).collect::<Vec<_>>(), p))
+    let of_type = grads.iter().filter(|grad| grad.dtype().widened() == T::DTYPE);
+    let arrays = of_type.map(|grad| contiguous::<T>("clip_grad_norm_", grad.array())).collect::<Result<Vec<_>>>()?;
+    Ok(kernel::total_norm(&arrays.iter().map(|array| array.elements::<T>()).collect::<Vec<_>>(), p))
 }
 
 #[cfg(test)]

@@ -64,16 +64,16 @@ macro_rules! distributions {
         #[allow(clippy::cast_possible_truncation, trivial_numeric_casts, reason = "rounded to the dtype asked for")]
         pub fn $function(generator: &Generator, shape: &[usize], $a: f64, $b: f64, dtype: DType) -> Result<Tensor> {
             const NAME: &str = stringify!($function);
-            Ok(with_float!(NAME, dtype, T => Array::build(NAME, shape, |out: &mut [T]| {
+            let wide = with_float!(NAME, dtype.widened(), T => Array::build(NAME, shape, |out: &mut [T]| {
                 generator.draw(|stream| kernel::$function(stream, $a as T, $b as T, out));
                 Ok(())
-            }))?
-            .into())
+            }))?;
+            Ok(wide.cast(NAME, dtype)?.into())
         }
     )* };
 }
 distributions! {
-    /// Uniform on [`low`, `high`).
+    /// Uniform on [`low`, `high`), or up to `high` where the dtype rounds to it.
     uniform(low, high);
     /// Normal with the given mean and standard deviation.
     normal(mean, deviation);
@@ -84,7 +84,14 @@ distributions! {
 /// # Errors
 /// As [`uniform`].
 pub fn rand(generator: &Generator, shape: &[usize], dtype: DType) -> Result<Tensor> {
-    uniform(generator, shape, 0.0, 1.0, dtype)
+    let drawn = uniform(generator, shape, 0.0, 1.0, dtype.widened())?;
+    // The largest below 1, to which no rounding leads from below it.
+    let below = match dtype {
+        DType::F16 => 1.0 - 2f64.powi(-11),
+        DType::BF16 => 1.0 - 2f64.powi(-8),
+        _ => return Ok(drawn),
+    };
+    ops::cast(&ops::clamp(&drawn, None, Some(crate::Scalar::Float(below)))?, dtype)
 }
 
 /// Standard normal.
@@ -151,5 +158,6 @@ pub fn bernoulli(generator: &Generator, p: &Tensor) -> Result<Tensor> {
     if ops::reduce::any(ops::logical_not(&valid)?.array())? {
         return Err(Error::value("bernoulli", "expected probabilities from 0 to 1"));
     }
-    ops::cast(&ops::lt(&rand(generator, p.shape(), p.dtype())?, &p)?, p.dtype())
+    // Drawn finer than 16-bit floats are, whose steps would show in the probabilities.
+    ops::cast(&ops::lt(&rand(generator, p.shape(), p.dtype().widened())?, &p)?, p.dtype())
 }

@@ -20,6 +20,7 @@ pub mod cross_entropy;
 pub mod element;
 pub mod gather;
 pub mod gemm;
+pub mod half;
 pub mod inplace;
 pub mod isa;
 mod lanes;

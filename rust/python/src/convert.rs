@@ -290,6 +290,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add("float", module.getattr("float32")?)?;
     module.add("double", module.getattr("float64")?)?;
+    module.add("half", module.getattr("float16")?)?;
     module.add("long", module.getattr("int64")?)?;
     module.add("int", module.getattr("int32")?)
 }

@@ -77,7 +77,9 @@ impl Shown {
             DType::U8 => flat.elements::<u8>().iter().map(ToString::to_string).collect(),
             DType::I32 => flat.elements::<i32>().iter().map(ToString::to_string).collect(),
             DType::I64 => flat.elements::<i64>().iter().map(ToString::to_string).collect(),
-            DType::F32 | DType::F64 => floats(flat.cast("repr", DType::F64)?.elements::<f64>()),
+            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => {
+                floats(flat.cast("repr", DType::F64)?.elements::<f64>())
+            }
         };
         let width = texts.iter().map(String::len).max().unwrap_or(0);
         if array.rank() > 0 {

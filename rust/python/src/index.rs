@@ -47,7 +47,7 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
     if let Ok(tensor) = item.cast::<PyTensor>() {
         let tensor = tensor.get().get();
         return match tensor.dtype() {
-            DType::F32 | DType::F64 => Err(PyIndexError::new_err(format!(
+            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Err(PyIndexError::new_err(format!(
                 "index: tensors used as indices are int64, int32 or bool, got {}",
                 tensor.dtype()
             ))),

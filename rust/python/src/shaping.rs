@@ -1,8 +1,9 @@
 //! Functions that look at the same elements under another shape, pick among them or join them, and their methods.
 
-use crate::convert::{Arg, Ints, Number, Operand, tensors};
+use crate::convert::{Arg, Ints, Number, Operand, PyDType, tensors};
 use crate::enter::{enter, guarded, to_py};
 use crate::tensor::PyTensor;
+use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::layout::{Dims, normalize_dim};
 use dlcore_core::{Error, Result, Tensor, ops};
 use pyo3::exceptions::PyMemoryError;
@@ -436,6 +437,10 @@ impl PyTensor {
     /// The same memory under another shape; an error where that needs a copy.
     #[pyo3(signature = (*shape))]
     fn view(&self, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if let Ok((dtype,)) = shape.extract::<(PyRef<'_, PyDType>,)>() {
+            let array = self.get().array().reinterpret("view", dtype.0).map_err(to_py)?;
+            return Ok(Tensor::view(array, Tracking::None).into());
+        }
         let (x, shape) = (self.get(), Ints::from_args(shape)?);
         let out = guarded(|| ops::shape::reshape_inferred(&x, &shape.0))?;
         if x.numel() > 0 && !out.array().shares_storage(x.array()) {

@@ -11,6 +11,7 @@ use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::error::Error;
 use dlcore_core::layout::Show;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
+use dlcore_kernels::half::{Bf16, F16, Stored};
 use dlcore_kernels::memory::Buffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -509,6 +510,8 @@ macro_rules! conversions {
 
 conversions! {
     as_float32, "float", DType::F32, "As float32; itself where it is so.";
+    as_float16, "half", DType::F16, "As float16; itself where it is so.";
+    as_bfloat16, "bfloat16", DType::BF16, "As bfloat16; itself where it is so.";
     as_float64, "double", DType::F64, "As float64; itself where it is so.";
     as_int64, "long", DType::I64, "As int64, floats without their fraction; itself where it is so.";
     as_int32, "int", DType::I32, "As int32, floats without their fraction; itself where it is so.";
@@ -575,6 +578,8 @@ fn nested<'py>(py: Python<'py>, array: &Array, dim: usize, at: usize) -> PyResul
             DType::U8 => Scalar::Int(array.data::<u8>()[at].into()),
             DType::I32 => Scalar::Int(array.data::<i32>()[at].into()),
             DType::I64 => Scalar::Int(array.data::<i64>()[at]),
+            DType::F16 => Scalar::Float(array.data::<F16>()[at].load().into()),
+            DType::BF16 => Scalar::Float(array.data::<Bf16>()[at].load().into()),
             DType::F32 => Scalar::Float(array.data::<f32>()[at].into()),
             DType::F64 => Scalar::Float(array.data::<f64>()[at]),
         };

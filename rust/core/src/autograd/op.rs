@@ -7,7 +7,7 @@ use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::Dims;
-use crate::ops::cast::Cast;
+use crate::ops::cast::{Cast, cast};
 use crate::ops::sample::{Params, Sample};
 use smallvec::{SmallVec, smallvec};
 use std::fmt::Debug;
@@ -41,6 +41,11 @@ pub trait Operation: Clone + Debug + Send + Sync + Sized + 'static {
     /// Which inputs and outputs `backward` reads, given which inputs need a gradient.
     fn saves(&self, needs: Needs) -> Saves;
 
+    /// How bfloat16 and float16 come to `forward` and `backward`.
+    fn halves(&self) -> Halves {
+        Halves::Widened
+    }
+
     /// Small examples that tests generate everything from.
     fn samples() -> Vec<Sample<Self>>;
 
@@ -63,12 +68,43 @@ pub trait Discrete: Clone + Debug + Send + Sync + Sized + 'static {
     /// Whatever is wrong with the inputs; see [`Error`].
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
 
+    /// How bfloat16 and float16 come to `forward` and `backward`.
+    fn halves(&self) -> Halves {
+        Halves::Widened
+    }
+
     /// Small examples that tests generate everything from.
     fn samples() -> Vec<Sample<Self>>;
 
     /// The parameters by name, for the numpy reference of the tests.
     fn params(&self) -> Params {
         Vec::new()
+    }
+}
+
+/// How an operation takes bfloat16 and float16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halves {
+    /// As float32. The first output is rounded to the dtype of the first float input, gradients to that of theirs.
+    Widened,
+    /// As they are stored.
+    Stored,
+}
+
+impl Halves {
+    /// Runs `forward` on `inputs`, or on what they are widened to.
+    fn forward(self, inputs: &[&Array], forward: impl FnOnce(&[&Array]) -> Result<Outputs>) -> Result<Outputs> {
+        if self == Self::Stored || !inputs.iter().any(|x| x.dtype().is_half()) {
+            return forward(inputs);
+        }
+        let wide = inputs.iter().map(|x| x.cast(Cast::NAME, x.dtype().widened()));
+        let wide = wide.collect::<Result<SmallVec<[Array; 4]>>>()?;
+        let mut outputs = forward(&wide.iter().collect::<SmallVec<[&Array; 4]>>())?;
+        let dtype = inputs.iter().map(|x| x.dtype()).find(|dtype| dtype.is_float());
+        if let (DType::F32, Some(dtype)) = (outputs[0].dtype(), dtype) {
+            outputs[0] = outputs[0].cast(Cast::NAME, dtype)?;
+        }
+        Ok(outputs)
     }
 }
 
@@ -142,6 +178,7 @@ pub struct Context<'a> {
     node: &'a Arc<Node>,
     name: &'static str,
     needs: Needs,
+    halves: Halves,
     inputs: &'a [SavedInput],
     outputs: &'a [SavedArray],
 }
@@ -182,10 +219,16 @@ impl Context<'_> {
         &self.inputs[i].shape
     }
 
-    /// Dtype of input `i`.
+    /// Dtype of input `i`, as it came to `forward`.
     #[must_use]
     pub fn dtype(&self, i: usize) -> DType {
-        self.inputs[i].dtype
+        let dtype = self.inputs[i].dtype;
+        if self.halves == Halves::Widened { dtype.widened() } else { dtype }
+    }
+
+    /// `x` as it came to `forward`.
+    fn widen(&self, x: Tensor) -> Result<Tensor> {
+        if self.halves == Halves::Widened { cast(&x, x.dtype().widened()) } else { Ok(x) }
     }
 
     /// The saved input `i`, with its place in the graph.
@@ -199,7 +242,7 @@ impl Context<'_> {
         let (tensor, version) =
             self.inputs[i].value.as_ref().expect("`saves` asks for every input that backward reads");
         self.unchanged(tensor.array(), *version, "input")?;
-        Ok(tensor.clone())
+        self.widen(tensor.clone())
     }
 
     /// The saved differentiable output, as the output of this very operation.
@@ -212,7 +255,7 @@ impl Context<'_> {
     pub fn output(&self) -> Result<Tensor> {
         let saved = &self.outputs[0];
         self.unchanged(&saved.array, saved.version, "output")?;
-        Ok(Tensor::new(saved.array.clone(), Tracking::Node(self.node.clone())))
+        self.widen(Tensor::new(saved.array.clone(), Tracking::Node(self.node.clone())))
     }
 
     /// The saved auxiliary output `i` (1 is the first), a constant.
@@ -254,8 +297,18 @@ struct Recorded<O> {
 
 impl<O: Operation> Backward for Recorded<O> {
     fn backward(&self, node: &Arc<Node>, grad: &Tensor) -> Result<Gradients> {
-        let context = Context { node, name: O::NAME, needs: self.needs, inputs: &self.inputs, outputs: &self.outputs };
-        self.op.backward(&context, grad)
+        let (halves, inputs, outputs) = (self.op.halves(), &self.inputs, &self.outputs);
+        let context = Context { node, name: O::NAME, needs: self.needs, halves, inputs, outputs };
+        if halves == Halves::Stored || !inputs.iter().any(|input| input.dtype.is_half()) {
+            return self.op.backward(&context, grad);
+        }
+        let mut gradients = self.op.backward(&context, &context.widen(grad.clone())?)?;
+        for (gradient, input) in gradients.iter_mut().zip(inputs) {
+            if let Some(gradient) = gradient {
+                *gradient = cast(gradient, input.dtype)?;
+            }
+        }
+        Ok(gradients)
     }
 
     fn keeps_values(&self) -> bool {
@@ -288,7 +341,7 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
     for input in inputs {
         arrays.push(input.array());
     }
-    let outputs = op.forward(&arrays)?;
+    let outputs = op.halves().forward(&arrays, |arrays| op.forward(arrays))?;
     let is_view = is_view(&outputs, &arrays);
     let tracking = track(op, inputs, &outputs);
     let mut tensors = SmallVec::new();
@@ -345,7 +398,7 @@ pub fn apply_discrete<O: Discrete>(op: O, inputs: &[&Tensor]) -> Result<SmallVec
         Some(promoted) => promoted.iter().map(Tensor::array).collect(),
         None => inputs.iter().map(|t| t.array()).collect(),
     };
-    let outputs = op.forward(&arrays)?;
+    let outputs = op.halves().forward(&arrays, |arrays| op.forward(arrays))?;
     let cut = mode::is_recording() && inputs.iter().any(|t| t.requires_grad());
     let tracking = if cut { Tracking::Cut(O::NAME) } else { Tracking::None };
     Ok(outputs.into_iter().map(|array| Tensor::new(array, tracking.clone())).collect())

@@ -2,7 +2,9 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Discrete, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one};
+use crate::autograd::op::{
+    Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one,
+};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -51,6 +53,10 @@ impl Operation for Add {
     const NAME: &'static str = "add";
     const PROMOTION: Promotion = Promotion::Common;
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         // On truth values the sum is the union, as in numpy.
         let op = if inputs[0].dtype() == DType::Bool { Binary::Maximum } else { Binary::Add };
@@ -81,6 +87,10 @@ impl Operation for Sub {
     const NAME: &'static str = "sub";
     const PROMOTION: Promotion = Promotion::Common;
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_bool(Self::NAME, inputs[0])?;
         binary(Self::NAME, Binary::Sub, inputs[0], inputs[1])
@@ -109,6 +119,10 @@ pub struct Mul;
 impl Operation for Mul {
     const NAME: &'static str = "mul";
     const PROMOTION: Promotion = Promotion::Common;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         binary(Self::NAME, Binary::Mul, inputs[0], inputs[1])
@@ -140,6 +154,10 @@ pub struct Div;
 impl Operation for Div {
     const NAME: &'static str = "div";
     const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         binary(Self::NAME, Binary::Div, inputs[0], inputs[1])
@@ -175,6 +193,10 @@ pub struct Neg;
 impl Operation for Neg {
     const NAME: &'static str = "neg";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_bool(Self::NAME, inputs[0])?;
         unary(Self::NAME, Unary::Neg, inputs[0])
@@ -209,6 +231,10 @@ pub struct Pow;
 impl Operation for Pow {
     const NAME: &'static str = "pow";
     const PROMOTION: Promotion = Promotion::Common;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         binary(Self::NAME, Binary::Pow, inputs[0], inputs[1])
@@ -254,6 +280,10 @@ macro_rules! extremum {
         impl Operation for $name {
             const NAME: &'static str = $text;
             const PROMOTION: Promotion = Promotion::Common;
+
+            fn halves(&self) -> Halves {
+                Halves::Stored
+            }
 
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 binary(Self::NAME, $kernel, inputs[0], inputs[1])
@@ -304,6 +334,10 @@ impl Discrete for FloorDivide {
     const NAME: &'static str = "floor_divide";
     const PROMOTION: Promotion = Promotion::Common;
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_zero_divisor(Self::NAME, inputs[1])?;
         binary(Self::NAME, Binary::FloorDivide, inputs[0], inputs[1])
@@ -321,6 +355,10 @@ pub struct Remainder;
 impl Operation for Remainder {
     const NAME: &'static str = "remainder";
     const PROMOTION: Promotion = Promotion::Common;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_zero_divisor(Self::NAME, inputs[1])?;

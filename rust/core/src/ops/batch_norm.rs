@@ -12,6 +12,7 @@ use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
+use crate::ops::cast::widened;
 use crate::ops::norm::{check_parameter, composed, with_parameters};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{self, add, mul, reshape, sub, sum_to};
@@ -276,6 +277,9 @@ fn evaluate(
     bias: Option<&Tensor>,
     eps: f64,
 ) -> Result<Tensor> {
+    if x.dtype().is_half() {
+        return widened(x, |x| evaluate(x, mean, variance, weight, bias, eps));
+    }
     let dtype = x.dtype().to_float();
     let constant = |value: f64| ops::broadcast_to(&scalar(Scalar::Float(value), dtype)?, mean.shape());
     let or = |given: Option<&Tensor>, otherwise: f64| given.cloned().map_or_else(|| constant(otherwise), Ok);

@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -17,6 +17,10 @@ pub struct Cast {
 
 impl Operation for Cast {
     const NAME: &'static str = "to";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         Ok(single(inputs[0].cast(Self::NAME, self.dtype)?))
@@ -45,4 +49,12 @@ impl Operation for Cast {
 /// Only for lack of memory.
 pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     if x.dtype() == dtype { Ok(x.clone()) } else { apply(Cast { dtype }, &[x]) }
+}
+
+/// `f` of `x`, computed in float32 and rounded once where `x` is a 16-bit float.
+///
+/// # Errors
+/// What `f` returns.
+pub(super) fn widened(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    if x.dtype().is_half() { cast(&f(&cast(x, DType::F32)?)?, x.dtype()) } else { f(x) }
 }

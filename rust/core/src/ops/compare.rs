@@ -1,14 +1,14 @@
 //! Questions with the answer yes or no: comparisons, logic, and what kind of number an element is. No gradients.
 
 use crate::array::Array;
-use crate::autograd::op::{Discrete, Outputs, Promotion, apply_discrete};
+use crate::autograd::op::{Discrete, Halves, Outputs, Promotion, apply_discrete};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::Result;
 use crate::layout::broadcast_shapes;
 use crate::ops;
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, real, single};
-use crate::{with_dtype, with_float};
+use crate::{with_dtype, with_stored_float};
 use dlcore_kernels::map::{self, Compare, FloatTest};
 
 /// Compares `a` and `b`, broadcast. Both have one dtype.
@@ -30,6 +30,10 @@ macro_rules! comparisons {
         impl Discrete for $Op {
             const NAME: &'static str = $name;
             const PROMOTION: Promotion = Promotion::Common;
+
+            fn halves(&self) -> Halves {
+                Halves::Stored
+            }
 
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 Ok(single(compare(Self::NAME, Compare::$kernel, inputs[0], inputs[1])?))
@@ -78,6 +82,10 @@ pub struct LogicalNot;
 impl Discrete for LogicalNot {
     const NAME: &'static str = "logical_not";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let zero = Array::full(Self::NAME, &[], Scalar::Int(0), inputs[0].dtype())?;
         Ok(single(compare(Self::NAME, Compare::Eq, inputs[0], &zero)?))
@@ -98,10 +106,12 @@ fn kind(name: &str, test: FloatTest, x: &Array) -> Result<Outputs> {
         let finite = Scalar::Bool(test == FloatTest::IsFinite);
         return Ok(single(Array::full(name, x.shape(), finite, DType::Bool)?));
     }
-    Ok(single(with_float!(name, x.dtype(), T => Array::build_as(name, DType::Bool, x.shape(), |out: &mut [u8]| {
-        map::float_test(test, x.data::<T>(), x.strided(), out);
-        Ok(())
-    }))?))
+    Ok(single(
+        with_stored_float!(name, x.dtype(), T => Array::build_as(name, DType::Bool, x.shape(), |out: &mut [u8]| {
+            map::float_test(test, x.data::<T>(), x.strided(), out);
+            Ok(())
+        }))?,
+    ))
 }
 
 macro_rules! kinds {
@@ -112,6 +122,10 @@ macro_rules! kinds {
 
         impl Discrete for $Op {
             const NAME: &'static str = $name;
+
+            fn halves(&self) -> Halves {
+                Halves::Stored
+            }
 
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 kind(Self::NAME, FloatTest::$kernel, inputs[0])

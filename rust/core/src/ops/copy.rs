@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::error::Result;
 use crate::ops::sample::{Sample, real, single};
@@ -13,6 +13,10 @@ pub struct Copy;
 
 impl Operation for Copy {
     const NAME: &'static str = "clone";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         Ok(single(inputs[0].copy(Self::NAME)?))

@@ -13,7 +13,7 @@ use crate::ops::reduce::{Axes, cases, fold, kept_shape, over_dims, restore, sum}
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::reshape;
 use crate::ops::{cast, eq, where_};
-use crate::with_dtype;
+use crate::with_element;
 use dlcore_kernels::copy;
 use dlcore_kernels::reduce::{self, Reduction};
 use smallvec::smallvec;
@@ -39,7 +39,7 @@ fn along(dim: usize, rank: usize) -> Dims {
 fn positions(name: &str, op: Reduction, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
     not_empty(name, x, dims)?;
     let axes = Axes::new(name, x, dims, keepdim)?;
-    with_dtype!(x.dtype(), T => Array::build(name, &axes.shape, |out: &mut [i64]| {
+    with_element!(x.dtype(), T => Array::build(name, &axes.shape, |out: &mut [i64]| {
         match op {
             Reduction::Max => reduce::argmax(x.data::<T>(), axes.split(), out),
             _ => reduce::argmin(x.data::<T>(), axes.split(), out),

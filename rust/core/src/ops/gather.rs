@@ -2,14 +2,14 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::select_rows::{addable, checked};
 use crate::ops::{self, reshape};
-use crate::with_dtype;
+use crate::{with_bits, with_element};
 use dlcore_kernels::gather as kernel;
 use smallvec::smallvec;
 
@@ -23,12 +23,16 @@ pub struct Gather {
 impl Operation for Gather {
     const NAME: &'static str = "gather";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, index) = (inputs[0], inputs[1]);
         check_shapes(Self::NAME, self.dim, x.shape(), index.shape())?;
         let index = checked(Self::NAME, index, self.dim, x.shape()[self.dim])?;
-        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), index.shape(), |out: &mut [T]| {
-            kernel::gather((x.data(), x.strided()), self.dim, (index.data(), index.strided()), out);
+        let out = with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), index.shape(), |out: &mut [T]| {
+            kernel::gather((x.data::<T>(), x.strided()), self.dim, (index.data(), index.strided()), out);
             Ok(())
         }))?;
         Ok(single(out))
@@ -79,7 +83,7 @@ impl Operation for ScatterAdd {
             ));
         }
         let index = checked(Self::NAME, index, self.dim, self.shape[self.dim])?;
-        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &self.shape, |out: &mut [T]| {
+        let out = with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &self.shape, |out: &mut [T]| {
             out.fill(T::default());
             let (from, at) = ((x.data::<T>(), x.strided()), (index.data(), index.strided()));
             kernel::scatter_add(from, self.dim, at, (out, &self.shape));

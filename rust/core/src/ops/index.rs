@@ -5,7 +5,7 @@
 //! is picking or placing slices along one dimension ([`super::select_rows`]).
 
 use crate::array::Array;
-use crate::autograd::op::{Discrete, Operation, Outputs, apply, apply_discrete};
+use crate::autograd::op::{Discrete, Halves, Operation, Outputs, apply, apply_discrete};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -253,6 +253,10 @@ pub struct Nonzero;
 
 impl Discrete for Nonzero {
     const NAME: &'static str = "nonzero";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let mask = inputs[0].cast(Self::NAME, DType::Bool)?;

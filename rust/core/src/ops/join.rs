@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select::where_;
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::with_dtype;
+use crate::with_element;
 use dlcore_kernels::element::Element;
 
 /// The inputs one after another along a dimension.
@@ -57,6 +57,10 @@ impl Cat {
 impl Operation for Cat {
     const NAME: &'static str = "cat";
     const PROMOTION: Promotion = Promotion::Common;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let out = Array::uninit(Self::NAME, &self.shape(inputs)?, inputs[0].dtype())?;
@@ -117,6 +121,10 @@ fn reversed(x: &Array, dims: &[usize]) -> Array {
 impl Operation for Flip {
     const NAME: &'static str = "flip";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         Ok(single(reversed(inputs[0], &self.dims).copy(Self::NAME)?))
     }
@@ -167,7 +175,7 @@ impl Operation for Cumsum {
         let x = inputs[0].cast(Self::NAME, dtype)?.contiguous(Self::NAME)?;
         let rows = x.shape().get(self.dim).copied().unwrap_or(1);
         let inner = x.shape().iter().skip(self.dim + 1).product();
-        Ok(single(with_dtype!(dtype, T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
+        Ok(single(with_element!(dtype, T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
             running_sums(x.elements::<T>(), rows, inner, out);
             Ok(())
         }))?))

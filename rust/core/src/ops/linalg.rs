@@ -6,17 +6,19 @@
 use crate::array::{Array, Native};
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, broadcast_shapes};
+use crate::ops::arithmetic::binary;
 use crate::ops::reduce::fold;
 use crate::ops::sample::{Sample, real, single};
 use crate::ops::{self, reshape, sum_to, transpose};
 use crate::with_float;
 use dlcore_kernels::element::Element;
 use dlcore_kernels::gemm::{self, Bias, Epilogue, Gemm, GemmFloat, Matrix};
+use dlcore_kernels::map::Binary;
 use dlcore_kernels::reduce::Reduction;
 use smallvec::smallvec;
 
@@ -28,6 +30,10 @@ impl Operation for MatMul {
     const NAME: &'static str = "matmul";
     const PROMOTION: Promotion = Promotion::Common;
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (a, b) = (inputs[0], inputs[1]);
         if a.rank() < 2 || b.rank() < 2 {
@@ -38,6 +44,7 @@ impl Operation for MatMul {
         }
         check_inner(a.shape(), b.shape())?;
         Ok(single(match a.dtype() {
+            DType::F16 | DType::BF16 => half_product(Self::NAME, a, b, None)?,
             DType::F32 => floats::<f32>(a, b)?,
             DType::F64 => floats::<f64>(a, b)?,
             DType::I64 => integers::<i64>(a, b)?,
@@ -167,6 +174,18 @@ fn floats<T: Native + GemmFloat>(a: &Array, b: &Array) -> Result<Array> {
     })
 }
 
+/// `a @ b` of 16-bit floats, matrices or stacks of them, with `bias` added to each row: accumulated in float32 and
+/// rounded once.
+fn half_product(op: &str, a: &Array, b: &Array, bias: Option<&Array>) -> Result<Array> {
+    let wide = |x: &Array| x.cast(op, DType::F32);
+    let product = floats::<f32>(&wide(a)?, &wide(b)?)?;
+    let sum = match bias {
+        Some(bias) => binary(op, Binary::Add, &product, &wide(bias)?)?.swap_remove(0),
+        None => product,
+    };
+    sum.cast(op, a.dtype())
+}
+
 fn integers<T: Native + Element>(a: &Array, b: &Array) -> Result<Array> {
     let stack = Stack::new(a, b)?;
     let [m, _, n] = stack.extents;
@@ -228,6 +247,10 @@ impl Operation for Linear {
     const NAME: &'static str = "linear";
     const PROMOTION: Promotion = Promotion::Common;
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, w, b) = (inputs[0], inputs[1], inputs.get(2));
         let (rows, features, outputs) = linear_extents(x, w, b.copied())?;
@@ -236,6 +259,10 @@ impl Operation for Linear {
         shape.push(outputs);
         let x = x.reshape(Self::NAME, &[rows, features])?;
         let b = b.map(|b| b.contiguous(Self::NAME)).transpose()?;
+        if x.dtype().is_half() {
+            let w = w.view(w.layout().permute(&[1, 0]));
+            return Ok(single(half_product(Self::NAME, &x, &w, b.as_ref())?.reshape(Self::NAME, &shape)?));
+        }
         let out = with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
             let mut problem = Gemm::new([rows, features, outputs], matrix(&x), matrix(w).transposed(), out);
             if let Some(b) = &b {
@@ -296,6 +323,11 @@ impl Operation for Linear {
 fn products(context: &Context<'_>, grad: &Array, [rows, features, outputs]: [usize; 3]) -> Result<Gradients> {
     let grad = grad.reshape(Linear::NAME, &[rows, outputs])?;
     let product = |shape: &[usize], extents: [usize; 3], transposed: bool, other: &Array| -> Result<Option<Tensor>> {
+        if grad.dtype().is_half() {
+            let grad = if transposed { grad.view(grad.layout().permute(&[1, 0])) } else { grad.clone() };
+            let out = half_product(Linear::NAME, &grad, other, None)?.reshape(Linear::NAME, shape)?;
+            return Ok(Some(out.into()));
+        }
         let out = with_float!(Linear::NAME, grad.dtype(), T => Array::build(Linear::NAME, shape, |out: &mut [T]| {
             let grad = if transposed { matrix(&grad).transposed() } else { matrix(&grad) };
             gemm::gemm(Gemm::new(extents, grad, matrix(other), out));
@@ -316,8 +348,11 @@ fn products(context: &Context<'_>, grad: &Array, [rows, features, outputs]: [usi
     };
     let mut gradients: Gradients = smallvec![x, w];
     if context.len() > 2 {
-        let bias = context.needs(2).then(|| fold(Linear::NAME, Reduction::Sum, &grad, &[0], false)).transpose()?;
-        gradients.push(bias.map(Tensor::from));
+        let sum = |grad: &Array| -> Result<Tensor> {
+            let wide = grad.cast(Linear::NAME, grad.dtype().widened())?;
+            Ok(fold(Linear::NAME, Reduction::Sum, &wide, &[0], false)?.cast(Linear::NAME, grad.dtype())?.into())
+        };
+        gradients.push(context.needs(2).then(|| sum(&grad)).transpose()?);
     }
     Ok(gradients)
 }

@@ -13,6 +13,7 @@ use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
+use crate::ops::cast::widened;
 use crate::ops::sample::{Params, Sample, real};
 use crate::ops::{self, add, mul, reshape, sub, sum_to};
 use crate::with_float;
@@ -205,6 +206,9 @@ pub fn group_norm(
     eps: f64,
 ) -> Result<Tensor> {
     const NAME: &str = "group_norm";
+    if x.dtype().is_half() {
+        return widened(x, |x| group_norm(x, groups, weight, bias, eps));
+    }
     let &[batch, channels, ref rest @ ..] = x.shape() else {
         return Err(Error::shape(NAME, format_args!("expected (batch, channels, ..), got {}", Show(x.shape()))));
     };

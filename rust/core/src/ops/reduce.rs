@@ -11,10 +11,11 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Strides, distinct_dims};
 use crate::ops::arithmetic::{div, mul, scalar, scale, sub};
+use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{eq, exp, sqrt, square, where_};
-use crate::{with_dtype, with_float};
+use crate::{with_element, with_float};
 use dlcore_kernels::map::Compare;
 use dlcore_kernels::reduce::{self, Reduction, Split};
 
@@ -101,7 +102,7 @@ pub(crate) fn restore(y: &Tensor, shape: &[usize], dims: &[usize]) -> Result<Ten
 /// Runs `op` over `x`, keeping its dtype.
 pub(crate) fn fold(name: &str, op: Reduction, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
     let axes = Axes::new(name, x, dims, keepdim)?;
-    with_dtype!(x.dtype(), T => Array::build_as(name, x.dtype(), &axes.shape, |out: &mut [T]| {
+    with_element!(x.dtype(), T => Array::build_as(name, x.dtype(), &axes.shape, |out: &mut [T]| {
         reduce::reduce(op, x.data::<T>(), axes.split(), out);
         Ok(())
     }))
@@ -154,7 +155,7 @@ impl Operation for Sum {
             return Ok(single(fold(Self::NAME, Reduction::Sum, x, &self.dims, self.keepdim)?));
         }
         let axes = Axes::new(Self::NAME, x, &self.dims, self.keepdim)?;
-        Ok(single(with_dtype!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
+        Ok(single(with_element!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
             reduce::sum_i64(x.data::<T>(), axes.split(), out);
             Ok(())
         }))?))
@@ -185,7 +186,7 @@ fn only_floats(name: &str, dtype: DType) -> Result<()> {
     if dtype.is_float() {
         return Ok(());
     }
-    Err(Error::dtype(name, format_args!("expected float32 or float64, got {dtype}; convert it with .float()")))
+    Err(Error::dtype(name, format_args!("expected a float dtype, got {dtype}; convert it with .float()")))
 }
 
 impl Operation for Mean {
@@ -355,7 +356,7 @@ truths! {
 
 fn truth(name: &str, all: bool, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
     let axes = Axes::new(name, x, dims, keepdim)?;
-    with_dtype!(x.dtype(), T => Array::build_as(name, DType::Bool, &axes.shape, |out: &mut [u8]| {
+    with_element!(x.dtype(), T => Array::build_as(name, DType::Bool, &axes.shape, |out: &mut [u8]| {
         reduce::truth(all, x.data::<T>(), axes.split(), out);
         Ok(())
     }))
@@ -399,9 +400,11 @@ functions! {
 #[allow(clippy::cast_precision_loss, reason = "a count of elements in memory")]
 pub fn var(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
     only_floats("var", x.dtype())?;
-    let deviations = square(&sub(x, &mean(x, dims, true)?)?)?;
-    let degrees = (count(x.shape(), dims) as f64 - correction).max(0.0);
-    div(&sum(&deviations, dims, keepdim)?, &scalar(Scalar::Float(degrees), x.dtype())?)
+    widened(x, |x| {
+        let deviations = square(&sub(x, &mean(x, dims, true)?)?)?;
+        let degrees = (count(x.shape(), dims) as f64 - correction).max(0.0);
+        div(&sum(&deviations, dims, keepdim)?, &scalar(Scalar::Float(degrees), x.dtype())?)
+    })
 }
 
 /// The standard deviation over `dims`: the root of [`var`]. Its gradient is zero where it is zero itself.
@@ -410,9 +413,11 @@ pub fn var(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result
 /// As [`mean`].
 pub fn std(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
     only_floats("std", x.dtype())?;
-    let variance = var(x, dims, correction, keepdim)?;
-    let zero = scalar(Scalar::Float(0.0), x.dtype())?;
-    let flat = eq(&variance, &zero)?;
-    let positive = where_(&flat, &scalar(Scalar::Float(1.0), x.dtype())?, &variance)?;
-    where_(&flat, &zero, &sqrt(&positive)?)
+    widened(x, |x| {
+        let variance = var(x, dims, correction, keepdim)?;
+        let zero = scalar(Scalar::Float(0.0), x.dtype())?;
+        let flat = eq(&variance, &zero)?;
+        let positive = where_(&flat, &scalar(Scalar::Float(1.0), x.dtype())?, &variance)?;
+        where_(&flat, &zero, &sqrt(&positive)?)
+    })
 }

@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{cast, ge, le, logical_and, sum_to};
-use crate::with_dtype;
+use crate::{with_bits, with_dtype};
 use dlcore_kernels::element::Element;
 use dlcore_kernels::map;
 use smallvec::smallvec;
@@ -22,6 +22,10 @@ pub struct Where;
 impl Operation for Where {
     const NAME: &'static str = "where";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         if inputs[0].dtype() != DType::Bool {
             let got = inputs[0].dtype();
@@ -32,7 +36,7 @@ impl Operation for Where {
         let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), &shape)?;
         let condition = inputs[0].expand(Self::NAME, &shape)?;
         let (a, b) = (inputs[1].expand(Self::NAME, &shape)?, inputs[2].expand(Self::NAME, &shape)?);
-        Ok(single(with_dtype!(a.dtype(), T => Array::build_as(Self::NAME, a.dtype(), &shape, |out: &mut [T]| {
+        Ok(single(with_bits!(a.dtype(), T => Array::build_as(Self::NAME, a.dtype(), &shape, |out: &mut [T]| {
             let operand = |x| -> (&[T], _) { (Array::data(x), Array::strided(x)) };
             map::select((condition.data(), condition.strided()), operand(&a), operand(&b), out);
             Ok(())
@@ -90,6 +94,10 @@ fn element<T: Element>(bound: Scalar) -> T {
 
 impl Operation for Clamp {
     const NAME: &'static str = "clamp";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0];

@@ -3,7 +3,7 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -11,13 +11,13 @@ use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{self, reshape};
-use crate::with_dtype;
+use crate::{with_bits, with_element};
 use dlcore_kernels::gather;
 use smallvec::smallvec;
 
 /// The indices of `ids` as contiguous int64, each checked to be in `0..extent`.
 pub(super) fn checked(op: &str, ids: &Array, dim: usize, extent: usize) -> Result<Array> {
-    if matches!(ids.dtype(), DType::Bool | DType::F32 | DType::F64) {
+    if ids.dtype() == DType::Bool || ids.dtype().is_float() {
         return Err(Error::dtype(
             op,
             format_args!("indices must be integers, got {}; convert them with .long()", ids.dtype()),
@@ -76,6 +76,10 @@ pub struct IndexSelect {
 impl Operation for IndexSelect {
     const NAME: &'static str = "index_select";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0];
         check_dim(Self::NAME, self.dim, x.shape())?;
@@ -83,9 +87,9 @@ impl Operation for IndexSelect {
         let ids = checked(Self::NAME, inputs[1], self.dim, extent)?;
         let x = x.contiguous(Self::NAME)?;
         let shape = replaced(x.shape(), self.dim, ids.shape());
-        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
+        let out = with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
             if !out.is_empty() {
-                gather::index_select(x.elements(), extent, inner, ids.elements(), out);
+                gather::index_select(x.elements::<T>(), extent, inner, ids.elements(), out);
             }
             Ok(())
         }))?;
@@ -154,7 +158,7 @@ impl Operation for IndexAdd {
         }
         let inner = x.shape()[after..].iter().product();
         let shape: Dims = x.shape()[..dim].iter().chain(&[extent]).chain(&x.shape()[after..]).copied().collect();
-        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
+        let out = with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
             out.fill(T::default());
             if x.numel() > 0 {
                 gather::index_add(x.elements(), extent, inner, ids.elements(), out);
@@ -224,6 +228,10 @@ pub struct IndexPut {
 impl Operation for IndexPut {
     const NAME: &'static str = "index_put";
 
+    fn halves(&self) -> Halves {
+        if self.accumulate { Halves::Widened } else { Halves::Stored }
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, values) = (inputs[0], inputs[2]);
         check_dim(Self::NAME, self.dim, x.shape())?;
@@ -237,18 +245,23 @@ impl Operation for IndexPut {
             .expand(Self::NAME, &replaced(x.shape(), self.dim, ids.shape()))?
             .contiguous(Self::NAME)?;
         let x = x.contiguous(Self::NAME)?;
-        let out = with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
-            out.copy_from_slice(x.elements());
-            if values.numel() == 0 {
-                return Ok(());
-            }
-            if self.accumulate {
-                gather::index_add(values.elements(), extent, inner, ids.elements(), out);
-            } else {
-                place(values.elements(), extent, inner, ids.elements(), out);
-            }
-            Ok(())
-        }))?;
+        let out = if self.accumulate {
+            with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
+                out.copy_from_slice(x.elements());
+                if values.numel() > 0 {
+                    gather::index_add(values.elements(), extent, inner, ids.elements(), out);
+                }
+                Ok(())
+            }))?
+        } else {
+            with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
+                out.copy_from_slice(x.elements());
+                if values.numel() > 0 {
+                    place(values.elements(), extent, inner, ids.elements(), out);
+                }
+                Ok(())
+            }))?
+        };
         Ok(single(out))
     }
 

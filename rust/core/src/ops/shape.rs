@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
@@ -19,6 +19,10 @@ pub struct Reshape {
 
 impl Operation for Reshape {
     const NAME: &'static str = "reshape";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         Ok(single(inputs[0].reshape(Self::NAME, &self.shape)?))
@@ -51,6 +55,10 @@ pub struct Permute {
 
 impl Operation for Permute {
     const NAME: &'static str = "permute";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         Ok(single(inputs[0].view(inputs[0].layout().permute(&self.dims))))
@@ -87,6 +95,10 @@ pub struct Expand {
 
 impl Operation for Expand {
     const NAME: &'static str = "expand";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         Ok(single(inputs[0].expand(Self::NAME, &self.shape)?))
@@ -126,6 +138,10 @@ pub struct Slice {
 impl Operation for Slice {
     const NAME: &'static str = "slice";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         Ok(single(inputs[0].view(inputs[0].layout().slice(self.dim, self.start, self.step, self.count))))
     }
@@ -164,6 +180,10 @@ pub struct SliceScatter {
 
 impl Operation for SliceScatter {
     const NAME: &'static str = "slice_scatter";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let out = Array::zeros(Self::NAME, &self.shape, inputs[0].dtype())?;

@@ -6,20 +6,20 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::Scalar;
 use crate::error::Result;
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub, unary};
 use crate::ops::sample::{Domain, Sample, input, single};
 use crate::ops::{le, where_};
-use crate::with_float;
+use crate::with_stored_float;
 use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
 
 /// Runs a map of floats over `x`.
 pub(crate) fn float_unary(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
-    Ok(single(with_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
+    Ok(single(with_stored_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
         map::float_unary(op, x.data::<T>(), x.strided(), out);
         Ok(())
     }))?))
@@ -33,7 +33,7 @@ fn rounding(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
 macro_rules! trigonometric {
     ($($function:ident),*) => { $(
         pub fn $function(name: &str, x: &Array) -> Result<Outputs> {
-            Ok(single(with_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
+            Ok(single(with_stored_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
                 map::$function(x.data::<T>(), x.strided(), out);
                 Ok(())
             }))?))
@@ -42,7 +42,7 @@ macro_rules! trigonometric {
 }
 /// The kernels of sine and cosine: maps of their own, as large angles need care.
 mod angle {
-    use super::{Array, Outputs, Result, map, single, with_float};
+    use super::{Array, Outputs, Result, map, single, with_stored_float};
     trigonometric!(sin, cos);
 }
 
@@ -52,7 +52,7 @@ fn fused(op: FloatBinary, grad: &Tensor, saved: &Tensor, composed: impl FnOnce()
         return composed();
     }
     let (g, s) = (grad.array(), saved.array());
-    Ok(with_float!("backward", s.dtype(), T => Array::build("backward", s.shape(), |out: &mut [T]| {
+    Ok(with_stored_float!("backward", s.dtype(), T => Array::build("backward", s.shape(), |out: &mut [T]| {
         map::float_binary(op, g.data::<T>(), g.strided(), s.data::<T>(), s.strided(), out);
         Ok(())
     }))?
@@ -78,6 +78,10 @@ macro_rules! elementwise {
         impl Operation for $Op {
             const NAME: &'static str = $name;
             const PROMOTION: Promotion = Promotion::$promotion;
+
+            fn halves(&self) -> Halves {
+                Halves::Stored
+            }
 
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 let $x = inputs[0];
@@ -235,6 +239,10 @@ pub struct Gelu {
 impl Operation for Gelu {
     const NAME: &'static str = "gelu";
     const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         float_unary(Self::NAME, if self.tanh_form { FloatUnary::GeluTanh } else { FloatUnary::Gelu }, inputs[0])

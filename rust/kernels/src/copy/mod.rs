@@ -8,6 +8,7 @@ mod transpose;
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
+use crate::half::Stored;
 use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_ranges};
@@ -88,11 +89,11 @@ pub fn copy_slice<T: Pod>(src: &[T], dst: &mut [T]) {
 }
 
 /// Converts the window `layout` of `src` to another element type, as Rust's `as` does: floats truncate and saturate,
-/// integers wrap.
+/// integers wrap. 16-bit floats are rounded once (int64 beyond 2^53 by way of float64).
 ///
 /// # Panics
 /// If the window leaves `src` or differs from `dst` in size.
-pub fn cast<A: Element, R: Element>(src: &[A], layout: Strided, dst: &mut [R]) {
+pub fn cast<A: Stored, R: Stored>(src: &[A], layout: Strided, dst: &mut [R]) {
     crate::map::convert(src, layout, dst);
 }
 

@@ -2,9 +2,11 @@
 //!
 //! A map is a [`Function1`], [`Function2`] or [`Function3`], a value whose `call` inlines into the loop, so that each
 //! function has its own vectorised loops and nothing is decided per element. The loops know slices and single values
-//! only; operands that are neither are gathered piece by piece. Tasks are ranges of the output.
+//! only; operands that are neither are gathered piece by piece. Tasks are ranges of the output. 16-bit floats are
+//! widened and narrowed piece by piece, in the first-level cache, around the loops for float32.
 
 use super::source::{CHUNK, Piece, Scratch, Source};
+use crate::half::Stored;
 use crate::isa::{Kernel, Portable, Simd, dispatch};
 use crate::layout::Strided;
 use crate::memory::Pod;
@@ -61,12 +63,24 @@ fn over<R: Pod>(dst: &mut [R], cost: usize, task: impl Fn(usize, &mut [R]) + Syn
     });
 }
 
-/// Runs `task(start, piece of dst)` over the pieces of `dst` that end where `stop(start)` says, or earlier.
+/// Longest piece of operands that need no gathering: of such that need converting, what the room for it holds.
+const fn longest(narrow: bool) -> usize {
+    if narrow { CHUNK } else { usize::MAX }
+}
+
+/// Runs `task(start, piece of dst)` over the pieces of `dst`, `longest` at most, that end where `stop(start)` says, or
+/// earlier.
 #[inline(always)]
-fn by_pieces<R>(start: usize, dst: &mut [R], stop: impl Fn(usize) -> usize, mut task: impl FnMut(usize, &mut [R])) {
+fn by_pieces<R>(
+    start: usize,
+    dst: &mut [R],
+    longest: usize,
+    stop: impl Fn(usize) -> usize,
+    mut task: impl FnMut(usize, &mut [R]),
+) {
     let (mut at, mut rest) = (start, dst);
     while !rest.is_empty() {
-        let len = rest.len().min(CHUNK).min(stop(at) - at);
+        let len = rest.len().min(longest).min(stop(at) - at);
         let (piece, after) = rest.split_at_mut(len);
         task(at, piece);
         at += len;
@@ -75,29 +89,33 @@ fn by_pieces<R>(start: usize, dst: &mut [R], stop: impl Fn(usize) -> usize, mut 
 }
 
 /// `dst[i] = f(a[i])`.
-pub(super) fn map1<A: Pod, R: Pod, F: Function1<A, R>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
+pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
+    let run = |a: Piece<'_, A>, dst: &mut [R]| {
+        let (mut wide, mut room) = (Scratch::new(), Scratch::new());
+        let a = a.load(&mut wide);
+        R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop1 { f, a, dst }));
+    };
     if let Some(a) = Piece::whole(a, la, dst.len()) {
         if let (true, [d]) = (F::PLAIN, &mut *dst) {
-            *d = f.call::<Portable>(a.at(0));
+            *d = R::store(f.call::<Portable>(a.at(0).load()));
             return;
         }
         return over(dst, F::COST, |start, dst| {
-            let a = a.part(start, dst.len());
-            dispatch(Loop1 { f, a, dst });
+            by_pieces(
+                start,
+                dst,
+                longest(A::NARROW || R::NARROW),
+                |_| usize::MAX,
+                |at, dst| {
+                    run(a.part(at, dst.len()), dst);
+                },
+            );
         });
     }
     let a = Source::new(a, la, dst.len());
     over(dst, F::COST, |start, dst| {
         let mut scratch = Scratch::new();
-        by_pieces(
-            start,
-            dst,
-            |at| a.stop(at),
-            |at, dst| {
-                let a = a.piece(at, dst.len(), &mut scratch);
-                dispatch(Loop1 { f, a, dst });
-            },
-        );
+        by_pieces(start, dst, CHUNK, |at| a.stop(at), |at, dst| run(a.piece(at, dst.len(), &mut scratch), dst));
     });
 }
 
@@ -129,7 +147,7 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
 }
 
 /// `dst[i] = f(a[i], b[i])`.
-pub(super) fn map2<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>>(
+pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Value, R::Value>>(
     f: F,
     a: &[A],
     la: Strided,
@@ -137,14 +155,26 @@ pub(super) fn map2<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>>(
     lb: Strided,
     dst: &mut [R],
 ) {
+    let run = |a: Piece<'_, A>, b: Piece<'_, B>, dst: &mut [R]| {
+        let (mut wide_a, mut wide_b, mut room) = (Scratch::new(), Scratch::new(), Scratch::new());
+        let (a, b) = (a.load(&mut wide_a), b.load(&mut wide_b));
+        R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop2 { f, a, b, dst }));
+    };
     if let (Some(a), Some(b)) = (Piece::whole(a, la, dst.len()), Piece::whole(b, lb, dst.len())) {
         if let (true, [d]) = (F::PLAIN, &mut *dst) {
-            *d = f.call::<Portable>(a.at(0), b.at(0));
+            *d = R::store(f.call::<Portable>(a.at(0).load(), b.at(0).load()));
             return;
         }
         return over(dst, F::COST, |start, dst| {
-            let (a, b) = (a.part(start, dst.len()), b.part(start, dst.len()));
-            dispatch(Loop2 { f, a, b, dst });
+            by_pieces(
+                start,
+                dst,
+                longest(A::NARROW || B::NARROW || R::NARROW),
+                |_| usize::MAX,
+                |at, dst| {
+                    run(a.part(at, dst.len()), b.part(at, dst.len()), dst);
+                },
+            );
         });
     }
     let (a, b) = (Source::new(a, la, dst.len()), Source::new(b, lb, dst.len()));
@@ -153,10 +183,11 @@ pub(super) fn map2<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>>(
         by_pieces(
             start,
             dst,
+            CHUNK,
             |at| a.stop(at).min(b.stop(at)),
             |at, dst| {
                 let (a, b) = (a.piece(at, dst.len(), &mut scratch_a), b.piece(at, dst.len(), &mut scratch_b));
-                dispatch(Loop2 { f, a, b, dst });
+                run(a, b, dst);
             },
         );
     });
@@ -209,6 +240,7 @@ pub(super) fn update<A: Pod, B: Pod, F: Function2<A, B, A>>(f: F, dst: &mut [A],
         by_pieces(
             start,
             dst,
+            CHUNK,
             |at| b.stop(at),
             |at, dst| {
                 let b = b.piece(at, dst.len(), &mut scratch);
@@ -259,6 +291,7 @@ pub(super) fn map3<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>>(
         by_pieces(
             start,
             dst,
+            CHUNK,
             |at| a.stop(at).min(b.stop(at)).min(c.stop(at)),
             |at, dst| {
                 let len = dst.len();

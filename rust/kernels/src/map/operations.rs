@@ -4,14 +4,16 @@ use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
 
 use super::engine::{Function1, Function2, Function3, map1, map2, map3, update};
 use crate::element::{Element, Float};
+use crate::half::{Stored, round_to_odd};
 use crate::isa::Simd;
 use crate::layout::Strided;
+use crate::memory::Pod;
 
-/// Defines an enum of functions of one argument and the function that maps one of them. A line reads:
-/// name, cost of 1024 elements in nanoseconds, value for `x` with ISA `S`.
+/// Defines an enum of functions of one argument and the function that maps one of them over elements that are stored
+/// as `K`. A line reads: name, cost of 1024 elements in nanoseconds, value for `x` with ISA `S`.
 macro_rules! unary {
     (
-        $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty;
+        $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $T:ident, $S:ident|
         $($(#[$op_doc:meta])* $Op:ident[$cost:expr] = $body:expr;)*
     ) => {
@@ -25,7 +27,7 @@ macro_rules! unary {
         ///
         /// # Panics
         /// If the window leaves `src` or differs from `dst` in size.
-        pub fn $map<$T: $Bound>(op: $Enum, src: &[$T], layout: Strided, dst: &mut [$R]) {
+        pub fn $map<K: Stored<Value: $Bound>>(op: $Enum, src: &[K], layout: Strided, dst: &mut [$D]) {
             match op {
                 $($Enum::$Op => {
                     #[derive(Clone, Copy)]
@@ -48,7 +50,7 @@ macro_rules! unary {
 /// The same for functions of two arguments.
 macro_rules! binary {
     (
-        $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty;
+        $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $y:ident, $T:ident, $S:ident|
         $($(#[$op_doc:meta])* $Op:ident[$cost:expr] = $body:expr;)*
     ) => {
@@ -62,7 +64,7 @@ macro_rules! binary {
         ///
         /// # Panics
         /// If a window leaves its slice or differs from `dst` in size.
-        pub fn $map<$T: $Bound>(op: $Enum, a: &[$T], la: Strided, b: &[$T], lb: Strided, dst: &mut [$R]) {
+        pub fn $map<K: Stored<Value: $Bound>>(op: $Enum, a: &[K], la: Strided, b: &[K], lb: Strided, dst: &mut [$D]) {
             match op {
                 $($Enum::$Op => {
                     #[derive(Clone, Copy)]
@@ -90,7 +92,7 @@ const CALL: usize = 10_000;
 
 unary! {
     /// Functions that every element type has.
-    Unary, unary: Element => T;
+    Unary, unary: Element => T as K;
     |x, T, S|
     /// `-x`; integers wrap.
     Neg[CHEAP] = x.wrapping_neg();
@@ -108,7 +110,7 @@ unary! {
 
 unary! {
     /// Functions of floats.
-    FloatUnary, float_unary: Float => T;
+    FloatUnary, float_unary: Float => T as K;
     |x, T, S|
     /// e to the power x.
     Exp[POLYNOMIAL] = x.exp::<S>();
@@ -152,7 +154,7 @@ unary! {
 
 unary! {
     /// Questions about floats.
-    FloatTest, float_test: Float => u8;
+    FloatTest, float_test: Float => u8 as u8;
     |x, T, S|
     /// Whether x is not a number.
     IsNan[CHEAP] = u8::from(x.is_nan());
@@ -164,7 +166,7 @@ unary! {
 
 binary! {
     /// Arithmetic that every element type has. It never panics: integers wrap, and division by zero gives 0.
-    Binary, binary: Element => T;
+    Binary, binary: Element => T as K;
     |x, y, T, S|
     /// `x + y`.
     Add[CHEAP] = x.wrapping_add(y);
@@ -188,7 +190,7 @@ binary! {
 
 binary! {
     /// Functions of two floats. In the gradients x is the incoming gradient and y what the forward pass saved.
-    FloatBinary, float_binary: Float => T;
+    FloatBinary, float_binary: Float => T as K;
     |x, y, T, S|
     /// Angle of the point `(y, x)`.
     Atan2[CALL] = x.atan2(y);
@@ -210,7 +212,7 @@ binary! {
 
 binary! {
     /// Comparisons and logic.
-    Compare, compare: Element => u8;
+    Compare, compare: Element => u8 as u8;
     |x, y, T, S|
     /// `x == y`.
     Eq[CHEAP] = u8::from(x == y);
@@ -292,7 +294,7 @@ macro_rules! trigonometric {
         ///
         /// # Panics
         /// If the window leaves `src` or differs from `dst` in size.
-        pub fn $map<T: Float>(src: &[T], layout: Strided, dst: &mut [T]) {
+        pub fn $map<K: Stored<Value: Float>>(src: &[K], layout: Strided, dst: &mut [K]) {
             map1($Op, src, layout, dst);
         }
     };
@@ -310,9 +312,25 @@ impl<A: Element, R: Element> Function1<A, R> for Cast {
     }
 }
 
+/// The float32 from which a narrower float is rounded.
+#[derive(Clone, Copy)]
+struct Odd;
+impl<A: Element, R: Element> Function1<A, R> for Odd {
+    const COST: usize = CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: A) -> R {
+        R::cast_from(round_to_odd(x.to_f64()))
+    }
+}
+
 /// See [`crate::copy::cast`].
-pub(crate) fn convert<A: Element, R: Element>(src: &[A], layout: Strided, dst: &mut [R]) {
-    map1(Cast, src, layout, dst);
+pub(crate) fn convert<A: Stored, R: Stored>(src: &[A], layout: Strided, dst: &mut [R]) {
+    let exact = size_of::<A>() < 4 || A::Value::IS_FLOAT && size_of::<A>() == 4;
+    if R::NARROW && !exact {
+        map1(Odd, src, layout, dst);
+    } else {
+        map1(Cast, src, layout, dst);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -329,7 +347,7 @@ impl<A: Element> Function1<A, u8> for Truth {
 ///
 /// # Panics
 /// If the window leaves `src` or differs from `dst` in size.
-pub fn to_bool<T: Element>(src: &[T], layout: Strided, dst: &mut [u8]) {
+pub fn to_bool<K: Stored>(src: &[K], layout: Strided, dst: &mut [u8]) {
     map1(Truth, src, layout, dst);
 }
 
@@ -348,13 +366,13 @@ impl<T: Element> Function1<T, T> for Clamp<T> {
 ///
 /// # Panics
 /// If the window leaves `src` or differs from `dst` in size.
-pub fn clamp<T: Element>(low: Option<T>, high: Option<T>, src: &[T], layout: Strided, dst: &mut [T]) {
-    map1(Clamp(low.unwrap_or(T::LOWEST), high.unwrap_or(T::HIGHEST)), src, layout, dst);
+pub fn clamp<K: Stored>(low: Option<K::Value>, high: Option<K::Value>, src: &[K], layout: Strided, dst: &mut [K]) {
+    map1(Clamp(low.unwrap_or(K::Value::LOWEST), high.unwrap_or(K::Value::HIGHEST)), src, layout, dst);
 }
 
 #[derive(Clone, Copy)]
 struct Choose;
-impl<T: Element> Function3<u8, T, T, T> for Choose {
+impl<T: Pod> Function3<u8, T, T, T> for Choose {
     const COST: usize = 2 * CHEAP;
     #[inline(always)]
     fn call<S: Simd>(self, condition: u8, a: T, b: T) -> T {
@@ -366,7 +384,7 @@ impl<T: Element> Function3<u8, T, T, T> for Choose {
 ///
 /// # Panics
 /// If a window leaves its slice or differs from `dst` in size.
-pub fn select<T: Element>(condition: (&[u8], Strided), a: (&[T], Strided), b: (&[T], Strided), dst: &mut [T]) {
+pub fn select<T: Pod>(condition: (&[u8], Strided), a: (&[T], Strided), b: (&[T], Strided), dst: &mut [T]) {
     map3(Choose, condition, a, b, dst);
 }
 

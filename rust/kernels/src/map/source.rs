@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use crate::copy::{copy, gather, is_scattered, row_offset};
+use crate::half::Stored;
 use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
 
@@ -60,6 +61,20 @@ impl<'a, T: Pod> Piece<'a, T> {
     }
 }
 
+impl<'a, K: Stored> Piece<'a, K> {
+    /// The values, in `room` where they are stored otherwise.
+    #[inline(always)]
+    pub(super) fn load<'b>(self, room: &'b mut Scratch<K::Value>) -> Piece<'b, K::Value>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Slice(data) => Piece::Slice(K::load_slice(data, room.of(data.len()))),
+            Self::Splat(value) => Piece::Splat(value.load()),
+        }
+    }
+}
+
 /// An operand of any layout, in the row-major order of its window.
 #[expect(clippy::large_enum_variant, reason = "made once a call, on the stack; a box would cost more")]
 pub(super) enum Source<'a, T> {
@@ -71,13 +86,19 @@ pub(super) enum Source<'a, T> {
     Copied(Buffer),
 }
 
-/// Room for one gathered piece.
+/// Room for one gathered or converted piece.
 pub(super) struct Scratch<T>([MaybeUninit<T>; CHUNK]);
 
 impl<T: Pod> Scratch<T> {
     #[inline(always)]
     pub(super) fn new() -> Self {
         Self([MaybeUninit::uninit(); CHUNK])
+    }
+
+    /// Room for `len` elements, or all there is.
+    #[inline(always)]
+    pub(super) fn of(&mut self, len: usize) -> &mut [MaybeUninit<T>] {
+        &mut self.0[..len.min(CHUNK)]
     }
 }
 

@@ -22,15 +22,18 @@ struct Exported {
     strides: Vec<ffi::Py_ssize_t>,
 }
 
-fn format_of(dtype: DType) -> &'static CStr {
-    match dtype {
+/// What the protocol calls a dtype; it has no name for bfloat16.
+fn format_of(dtype: DType) -> Option<&'static CStr> {
+    Some(match dtype {
         DType::Bool => c"?",
         DType::U8 => c"B",
         DType::I32 => c"i",
         DType::I64 => c"q",
+        DType::F16 => c"e",
+        DType::BF16 => return None,
         DType::F32 => c"f",
         DType::F64 => c"d",
-    }
+    })
 }
 
 #[pymethods]
@@ -50,6 +53,11 @@ impl PyTensor {
             ));
         }
         let array = tensor.array();
+        let Some(format) = format_of(array.dtype()) else {
+            return Err(PyBufferError::new_err(
+                "the buffer protocol has no bfloat16; convert the tensor with .float()",
+            ));
+        };
         let layout = array.layout();
         let read_only = array.storage().is_read_only();
         if read_only && flags & ffi::PyBUF_WRITABLE == ffi::PyBUF_WRITABLE {
@@ -83,7 +91,7 @@ impl PyTensor {
             (*view).readonly = c_int::from(read_only);
             (*view).ndim = c_int::try_from(array.rank()).unwrap_or(0);
             (*view).format = if flags & ffi::PyBUF_FORMAT == ffi::PyBUF_FORMAT {
-                format_of(array.dtype()).as_ptr().cast_mut()
+                format.as_ptr().cast_mut()
             } else {
                 ptr::null_mut()
             };
@@ -110,7 +118,8 @@ impl PyTensor {
 
     /// The tensor as a numpy array over the same memory.
     ///
-    /// Raises GradientError for a tensor that requires a gradient: writes to the array would go unseen.
+    /// Raises GradientError for a tensor that requires a gradient: writes to the array would go unseen; DTypeError for
+    /// bfloat16, which numpy lacks.
     ///
     /// >>> import dlcore
     /// >>> dlcore.tensor([1.0, 2.0]).numpy()
@@ -123,6 +132,9 @@ impl PyTensor {
             return Err(GradientError::new_err(
                 "numpy: a tensor that requires a gradient does not lend its memory; use detach().numpy()",
             ));
+        }
+        if format_of(tensor.dtype()).is_none() {
+            return Err(to_py(Error::dtype("numpy", "numpy has no bfloat16; convert the tensor with .float() first")));
         }
         py.import("numpy")?.call_method1("asarray", (PyTensor::from(tensor.detach()),))
     }
@@ -247,6 +259,7 @@ impl Lent {
             ("B", 1) => Some(DType::U8),
             ("i" | "l", 4) => Some(DType::I32),
             ("q" | "l", 8) => Some(DType::I64),
+            ("e", 2) => Some(DType::F16),
             ("f", 4) => Some(DType::F32),
             ("d", 8) => Some(DType::F64),
             _ => None,
@@ -254,7 +267,6 @@ impl Lent {
         found.ok_or_else(|| {
             let what = match code {
                 "O" => "an object array; convert its elements to one number type first",
-                "e" => "float16; convert it with .astype('float32')",
                 "g" => "long double; convert it with .astype('float64')",
                 "b" => "int8; convert it with .astype('int32')",
                 "h" => "int16; convert it with .astype('int32')",

@@ -70,6 +70,7 @@ const FLAG_COPIED: u64 = 2;
 const INT: u8 = 0;
 const UINT: u8 = 1;
 const FLOAT: u8 = 2;
+const BFLOAT: u8 = 4;
 const BOOL: u8 = 6;
 
 const LEGACY: &CStr = c"dltensor";
@@ -82,16 +83,16 @@ fn type_of(dtype: DType) -> DLDataType {
         DType::Bool => BOOL,
         DType::U8 => UINT,
         DType::I32 | DType::I64 => INT,
-        DType::F32 | DType::F64 => FLOAT,
+        DType::BF16 => BFLOAT,
+        DType::F16 | DType::F32 | DType::F64 => FLOAT,
     };
     DLDataType {
         code,
-        bits: if dtype.size() == 8 {
-            64
-        } else if dtype.size() == 4 {
-            32
-        } else {
-            8
+        bits: match dtype.size() {
+            8 => 64,
+            4 => 32,
+            2 => 16,
+            _ => 8,
         },
         lanes: 1,
     }

@@ -1,0 +1,231 @@
+"""bfloat16 and float16: conversions to the bit, arithmetic that rounds once, and everything around them."""
+
+import pickle
+
+import dlcore
+import dlcore.nn.functional as F
+import numpy as np
+import pytest
+from cases import numbers
+from dlcore import nn, optim
+from references import bfloat16
+
+HALVES = [dlcore.float16, dlcore.bfloat16]
+EVERY = pytest.mark.parametrize("dtype", HALVES, ids=repr)
+
+
+def every_number(dtype):
+    """All 65536 of a dtype."""
+    return dlcore.from_numpy(np.arange(2**16, dtype=np.uint16).view(np.float16)).view(dtype)
+
+
+def bits(tensor):
+    return tensor.view(dlcore.float16).numpy().view(np.uint16)
+
+
+def samples():
+    """Float64 numbers of every magnitude, many of them halfway between two 16-bit floats."""
+    rng = np.random.default_rng(5)
+    with np.errstate(all="ignore"):
+        f16 = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(float)
+        bf16 = (np.arange(2**16, dtype=np.uint32) << 16).view(np.float32).astype(float)
+        middles = [(x[1:] + x[:-1]) / 2 for x in (f16, bf16)]
+        x = np.concatenate([f16, bf16, *middles, rng.standard_normal(1000) * 2.0 ** rng.integers(-150, 130, 1000)])
+        return np.concatenate([x, np.nextafter(x, np.inf), np.nextafter(x, -np.inf)])
+
+
+def test_conversion_to_float16_is_numpys():
+    x = samples()
+    with np.errstate(all="ignore"):
+        expected = x.astype(np.float16)
+        nan = np.isnan(expected)
+        got = dlcore.from_numpy(x).half().numpy()
+        assert np.isnan(got[nan]).all()
+        assert (got[~nan].view(np.uint16) == expected[~nan].view(np.uint16)).all()
+        x = x.astype(np.float32)
+        got, expected = dlcore.from_numpy(x).half().numpy(), x.astype(np.float16)
+        assert (got[~nan].view(np.uint16) == expected[~nan].view(np.uint16)).all()
+
+
+def test_conversion_to_bfloat16_rounds_to_even():
+    x = samples()
+    expected, nan = bfloat16(x).view(np.uint32) >> 16, np.isnan(x)
+    got = bits(dlcore.from_numpy(x).bfloat16())
+    assert np.isnan(numbers(dlcore.from_numpy(x[nan]).bfloat16())).all()
+    assert (got[~nan] == expected[~nan]).all()
+
+
+def test_conversion_from_halves_is_exact():
+    with np.errstate(invalid="ignore"):
+        f16, bf16 = every_number(dlcore.float16), every_number(dlcore.bfloat16)
+        np.testing.assert_array_equal(f16.float().numpy(), f16.numpy().astype(np.float32))
+        shifted = np.arange(2**16, dtype=np.uint32) << 16
+        assert (bf16.float().numpy().view(np.uint32) == shifted).all()
+        np.testing.assert_array_equal(bf16.double().numpy(), shifted.view(np.float32).astype(float))
+
+
+def test_conversion_between_integers_and_halves():
+    x = np.array([0, 1, -3, 257, 2049, 2051, 65519, 65520, 2**24 + 1, 2**31 - 1])
+    with np.errstate(over="ignore"):
+        assert dlcore.from_numpy(x).half().tolist() == x.astype(np.float16).tolist()
+    assert bits(dlcore.from_numpy(x).bfloat16()).tolist() == (bfloat16(x.astype(float)).view(np.uint32) >> 16).tolist()
+    assert dlcore.tensor([1.5, -2.5, 300.0], dtype=dlcore.bfloat16).long().tolist() == [1, -2, 300]
+    assert dlcore.tensor([0.0, -0.0, 1e-7], dtype=dlcore.float16).bool().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "maximum", "minimum", "eq", "lt", "ge"])
+def test_operations_that_round_once_are_exact(name):
+    rng = np.random.default_rng(3)
+    a, b = (rng.integers(0, 2**16, 20_000, dtype=np.uint16) for _ in range(2))
+    reference = {"sub": np.subtract, "mul": np.multiply, "div": np.divide, "eq": np.equal, "lt": np.less}.get(
+        name, getattr(np, {"ge": "greater_equal"}.get(name, name), None)
+    )
+    function = getattr(dlcore, name)
+    with np.errstate(all="ignore"):
+        x, y = a.view(np.float16), b.view(np.float16)
+        np.testing.assert_array_equal(numbers(function(dlcore.from_numpy(x), dlcore.from_numpy(y))), reference(x, y))
+        x, y = ((bits.astype(np.uint32) << 16).view(np.float32) for bits in (a, b))
+        got = function(dlcore.from_numpy(x).bfloat16(), dlcore.from_numpy(y).bfloat16())
+        exact = dlcore.from_numpy(reference(x, y))
+        np.testing.assert_array_equal(numbers(got), numbers(exact.bfloat16() if got.is_floating_point() else exact))
+
+
+@EVERY
+@pytest.mark.parametrize("size", [1, 2, 1023, 1024, 1025, 40_001])
+def test_pieces_of_every_length(dtype, size):
+    x = dlcore.linspace(-3, 3, size).to(dtype)
+    strided = dlcore.zeros(size, 3, dtype=dtype)
+    strided[:, 1] = x
+    for y in (x, strided[:, 1]):
+        np.testing.assert_array_equal(numbers(y * x), numbers((x.float() * x.float()).to(dtype)))
+        np.testing.assert_array_equal(numbers(y + x[:1]), numbers((x.float() + x[:1].float()).to(dtype)))
+        np.testing.assert_array_equal(numbers(y.exp()), numbers(x.float().exp().to(dtype)))
+
+
+@EVERY
+def test_sums_accumulate_in_float32(dtype):
+    x = dlcore.ones(3000, 7, dtype=dtype)
+    assert x.sum(0).tolist() == [numbers(dlcore.tensor(3000.0).to(dtype)).item()] * 7
+    assert x.mean().item() == 1
+    assert x.cumsum(0)[-1, 0].item() == numbers(dlcore.tensor(3000.0).to(dtype)).item()
+    assert x.var().item() == 0
+    assert (x.T @ x).tolist() == [[numbers(dlcore.tensor(3000.0).to(dtype)).item()] * 7] * 7
+
+
+@EVERY
+def test_moves_keep_every_bit(dtype):
+    x = every_number(dtype)
+    square = x.reshape(256, 256)
+    expected = bits(x).reshape(256, 256)
+    rows = dlcore.tensor([255, 0, 7])
+    assert (bits(square.T.contiguous()) == expected.T).all()
+    assert (bits(square[rows]) == expected[[255, 0, 7]]).all()
+    assert (bits(square[:, ::-3].contiguous()) == expected[:, ::-3]).all()
+    assert (bits(dlcore.cat([square, square], 1)) == np.concatenate([expected, expected], 1)).all()
+    assert (bits(dlcore.stack([square, square])) == np.stack([expected, expected])).all()
+    assert (bits(dlcore.where(square > 0, square, square)) == expected).all()
+    assert (bits(dlcore.gather(square, 0, rows.reshape(1, 3))) == expected[[[255, 0, 7]], [[0, 1, 2]]]).all()
+    assert (bits(dlcore.flip(square, (0,))) == expected[::-1]).all()
+    assert (bits(pickle.loads(pickle.dumps(square))) == expected).all()
+    target = dlcore.zeros(256, 256, dtype=dtype)
+    target[rows] = square[rows]
+    assert (bits(target[rows]) == expected[[255, 0, 7]]).all()
+
+
+@EVERY
+def test_creation_and_printing(dtype):
+    name = repr(dtype)
+    assert repr(dlcore.tensor([1.0, 2.5], dtype=dtype)) == f"tensor([1.0000, 2.5000], dtype={name})"
+    assert dlcore.tensor(0.1, dtype=dtype).item() == numbers(dlcore.tensor(0.1).to(dtype)).item()
+    assert dlcore.full((2,), 3, dtype=dtype).tolist() == [3, 3]
+    assert dlcore.arange(3, dtype=dtype).tolist() == [0, 1, 2]
+    assert dlcore.eye(2, dtype=dtype).tolist() == [[1, 0], [0, 1]]
+    assert dlcore.linspace(0, 1, 3, dtype=dtype).tolist() == [0, 0.5, 1]
+    assert dlcore.ones_like(dlcore.zeros(2, dtype=dtype)).dtype == dtype
+    assert dlcore.zeros(3, dtype=dtype).element_size() == 2
+    drawn = dlcore.rand(100_000, dtype=dtype)
+    assert 0 <= drawn.min().item() < drawn.max().item() < 1
+    assert abs(dlcore.randn(100_000, dtype=dtype).float().std().item() - 1) < 0.02
+    heads = dlcore.bernoulli(dlcore.full((100_000,), 0.25, dtype=dtype))
+    assert abs(heads.float().mean().item() - 0.25) < 0.01
+
+
+def test_what_numpy_can_hold_it_shares():
+    x = dlcore.ones(3, dtype=dlcore.float16)
+    x.numpy()[1] = 2
+    assert x.tolist() == [1, 2, 1]
+    assert memoryview(x).format == "e"
+    array = np.ones(2, np.float16)
+    dlcore.from_numpy(array)[0] = 7
+    assert array[0] == 7
+    y = dlcore.ones(2, dtype=dlcore.bfloat16)
+    for take in (y.numpy, lambda: np.asarray(y)):
+        with pytest.raises(TypeError, match=r"\.float\(\)"):
+            take()
+    with pytest.raises(BufferError, match="bfloat16"):
+        memoryview(y)
+    assert dlcore.from_dlpack(y).dtype == dlcore.bfloat16
+
+
+def test_views_as_another_dtype_of_the_same_size():
+    x = dlcore.tensor([1.0, -2.0], dtype=dlcore.bfloat16)
+    x.view(dlcore.float16).numpy().view(np.uint16)[0] = 0x4000
+    assert x.tolist() == [2, -2]
+    assert dlcore.ones(1).view(dlcore.int32).item() == 0x3F800000
+    for dtype in (dlcore.float64, dlcore.bool):
+        with pytest.raises(TypeError, match="view"):
+            x.view(dtype)
+    with pytest.raises(TypeError, match="view"):
+        dlcore.ones(1, dtype=dlcore.uint8).view(dlcore.bool)
+
+
+@EVERY
+def test_gradients_pass_through_casts(dtype):
+    x = dlcore.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x.to(dtype)
+    (y * y).sum().backward()
+    assert x.grad.dtype == dlcore.float32
+    assert x.grad.tolist() == [2, 4, 6]
+    leaf = y.detach().requires_grad_()
+    (leaf.float() ** 2).sum().backward()
+    leaf.exp().sum().backward()
+    assert leaf.grad.dtype == dtype
+    with pytest.raises(TypeError):
+        leaf.sum().backward(dlcore.ones(()))
+    again = dlcore.autograd.grad(leaf.tanh().sum(), leaf, create_graph=True)[0]
+    assert dlcore.autograd.grad(again.sum(), leaf)[0].dtype == dtype
+
+
+@EVERY
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.AdamW])
+def test_a_model_trains(dtype, optimizer):
+    # float16 cannot hold the squares of small gradients: Adam needs a larger eps than its default, as in PyTorch.
+    settings = {"lr": 0.2} if optimizer is optim.SGD else {"lr": 0.02, "eps": 1e-3}
+    dlcore.manual_seed(1)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 16),
+        nn.LayerNorm(16), nn.GELU(), nn.Dropout(0.1), nn.Linear(16, 3),
+    )  # fmt: skip
+    assert model.to(dtype) is model
+    assert {t.dtype for t in model.state_dict().values() if t.is_floating_point()} == {dtype}
+    x, y = dlcore.randn(24, 1, 8, 8).to(dtype), dlcore.randint(0, 3, (24,))
+    stepper = optimizer(model.parameters(), **settings)
+    losses = []
+    for _ in range(60):
+        stepper.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        assert all(p.grad.dtype == dtype for p in model.parameters())
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        stepper.step()
+        losses.append(loss.item())
+    assert loss.dtype == dtype
+    assert losses[-1] < losses[0] / 2
+    model.eval()
+    assert model(x).dtype == dtype
+
+
+def test_modules_convert_by_name():
+    assert nn.Linear(2, 2).half().weight.dtype == dlcore.float16
+    assert nn.Linear(2, 2).bfloat16().weight.dtype == dlcore.bfloat16
+    assert nn.Linear(2, 2).bfloat16().float().weight.dtype == dlcore.float32
