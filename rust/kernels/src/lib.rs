@@ -36,3 +36,4 @@ pub mod random;
 pub mod reduce;
 pub mod roofline;
 pub mod softmax;
+mod stream;

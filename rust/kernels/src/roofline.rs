@@ -7,7 +7,8 @@
 
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::memory::Buffer;
-use crate::parallel::{for_each, num_threads};
+use crate::parallel::{Disjoint, for_each, num_threads};
+use crate::stream;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -48,6 +49,28 @@ pub fn read_bandwidth(bytes: usize) -> f64 {
         });
     });
     (passes * buffer.len()) as f64 / seconds
+}
+
+/// Bytes per second, read and written together, of a copy that streams past the caches. `bytes` counts both sides.
+#[must_use]
+pub fn copy_bandwidth(bytes: usize) -> f64 {
+    let threads = num_threads();
+    let lines = (bytes / 2 / threads / LINE).max(LINE);
+    let (mut from, mut to) = (Buffer::zeroed(threads * lines * LINE), Buffer::zeroed(threads * lines * LINE));
+    from.as_mut_slice::<u8>().fill(1);
+    let from = from.as_slice::<u8>();
+    let to = Disjoint::new(to.as_mut_slice::<u8>());
+    let passes = (1_usize << 22).div_ceil(lines * threads * LINE);
+    let seconds = fastest(|| {
+        for_each(threads, LONG_NS, |task| {
+            let part = task * lines * LINE..(task + 1) * lines * LINE;
+            for _ in 0..passes {
+                // SAFETY: each task has a part of its own.
+                dispatch(Stream { from: &from[part.clone()], to: unsafe { to.slice(part.clone()) } });
+            }
+        });
+    });
+    (2 * passes * from.len()) as f64 / seconds
 }
 
 fn fastest(mut run: impl FnMut()) -> f64 {
@@ -108,6 +131,25 @@ impl Kernel for Read<'_> {
     }
 }
 
+/// A copy by whole lines; both sides start at one.
+struct Stream<'a> {
+    from: &'a [u8],
+    to: &'a mut [u8],
+}
+
+impl Kernel for Stream<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (to, from) in self.to.chunks_exact_mut(LINE).zip(self.from.chunks_exact(LINE)) {
+            // SAFETY: both are a line long, and buffers are aligned to lines.
+            unsafe { stream::store_line::<S>(to.as_mut_ptr(), from.as_ptr()) };
+        }
+        stream::fence();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +159,7 @@ mod tests {
         let (flops, read) = (flops(), read_bandwidth(1 << 20));
         assert!(flops > 1e7 && flops < 1e15, "{flops}");
         assert!(read > 1e7 && read < 1e15, "{read}");
+        let copied = copy_bandwidth(1 << 20);
+        assert!(copied > 1e7 && copied < 1e15, "{copied}");
     }
 }

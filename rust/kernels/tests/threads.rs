@@ -41,6 +41,10 @@ fn results() -> Vec<u32> {
         let mut sums = vec![0f32; split.outputs()];
         reduce::reduce(Reduction::Sum, &z, split, &mut sums);
         all.extend(&sums);
+        let mut positions = vec![0; split.outputs()];
+        reduce::argmax(&z, split, &mut positions);
+        copy::cast(&positions, Strided { shape: &[positions.len()], strides: &[1], offset: 0 }, &mut sums);
+        all.extend(&sums);
         reduce::logsumexp(&z, split, &mut sums);
         all.extend(&sums);
     }

@@ -1,10 +1,9 @@
 //! Copies whose source runs along another dimension than the destination.
 //!
-//! A task takes a part so small that the pages of all its lines and rows stay in the address cache, and walks it in
-//! blocks: a block is transposed into a buffer, square by
-//! square in registers, and leaves it in whole cache lines. Written square by square, the lines of a destination whose
-//! stride is a power of two would push each other out of the cache; and since no hardware foresees such strides, each
-//! block asks for the lines of the next.
+//! A task takes a strip of lines of the source, so few that it reads them side by side, and walks it in blocks: a block
+//! is transposed into a buffer, square by square in registers, and leaves it in whole cache lines, past the cache where
+//! the destination is large. Written square by square, the lines of a destination whose stride is a power of two would
+//! push each other out of the cache before they are whole.
 
 use std::mem::MaybeUninit;
 
@@ -13,11 +12,12 @@ use crate::isa::{Isa, Kernel, Simd, dispatch};
 use crate::layout::Coalesced;
 use crate::memory::Pod;
 use crate::parallel::for_each;
+use crate::stream::{self, STREAM_FROM};
 
-/// Edge of a block, in elements.
-const EDGE: usize = 32;
-/// Edge of a task.
-const PART: usize = 256;
+/// Edge of a block, in elements; lines that a task reads side by side.
+const EDGE: usize = 64;
+/// Elements of a task's lines.
+const LENGTH: usize = 1024;
 
 /// Copies along `loops` by blocks of loop `lines`, along which the source lies, and the inner one.
 ///
@@ -28,13 +28,15 @@ pub(super) unsafe fn transpose<T: Pod>(ends: Shared<T>, loops: &Coalesced<2>, li
     let last = loops.shape().len() - 1;
     let others = (0..last).filter(|&dim| dim != lines);
     let outer: usize = others.clone().map(|dim| loops.shape()[dim]).product();
-    let (bands, parts) = (height.div_ceil(PART), width.div_ceil(PART));
+    let strip = EDGE * (LENGTH / height).max(1);
+    let (bands, parts) = (height.div_ceil(LENGTH), width.div_ceil(strip));
     let cost = (height * width * STRIDED_COST / 4 / 1024).saturating_mul(outer);
     let [to, from] = loops.inner_strides();
     let steps = Steps { to, from, to_line: loops.strides(0)[lines], from_line: loops.strides(1)[lines] };
+    let streamed = outer * height * width * size_of::<T>() >= STREAM_FROM;
     for_each(outer * bands * parts, cost, |task| {
-        let (band, left) = (task / parts, task % parts * PART);
-        let (mut index, top) = (band / bands, band % bands * PART);
+        let (band, left) = (task / parts, task % parts * strip);
+        let (mut index, top) = (band / bands, band % bands * LENGTH);
         let (x, y) = (left.cast_signed(), top.cast_signed());
         let mut at = [y * steps.to_line + x * steps.to, y * steps.from_line + x * steps.from];
         for dim in others.clone().rev() {
@@ -43,7 +45,8 @@ pub(super) unsafe fn transpose<T: Pod>(ends: Shared<T>, loops: &Coalesced<2>, li
             at = [at[0] + i * loops.strides(0)[dim], at[1] + i * loops.strides(1)[dim]];
         }
         let (dst, src) = ends.at(at);
-        dispatch(Part { dst, src, steps, height: PART.min(height - top), width: PART.min(width - left) });
+        let (height, width) = (LENGTH.min(height - top), strip.min(width - left));
+        dispatch(Part { dst, src, steps, height, width, streamed });
     });
 }
 
@@ -63,6 +66,7 @@ struct Part<T> {
     steps: Steps,
     height: usize,
     width: usize,
+    streamed: bool,
 }
 
 /// A transposed block: element `x` of row `y` is element `y` of line `x`.
@@ -72,27 +76,29 @@ impl<T: Pod> Kernel for Part<T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { dst, src, steps, height, width } = self;
+        let Self { dst, src, steps, height, width, streamed } = self;
         let mut block: Block<T> = [[MaybeUninit::uninit(); EDGE]; EDGE];
-        for top in (0..height).step_by(EDGE) {
-            let tall = EDGE.min(height - top);
-            for left in (0..width).step_by(EDGE) {
-                let wide = EDGE.min(width - left);
+        for left in (0..width).step_by(EDGE) {
+            let wide = EDGE.min(width - left);
+            for top in (0..height).step_by(EDGE) {
+                let tall = EDGE.min(height - top);
                 let (x, y) = (left.cast_signed(), top.cast_signed());
                 let d = dst.wrapping_offset(x * steps.to + y * steps.to_line);
                 let s = src.wrapping_offset(x * steps.from + y * steps.from_line);
-                for y in 0..tall {
-                    prefetch::<true, T>(d.wrapping_offset(y.cast_signed() * steps.to_line), wide);
-                }
-                for x in wide..(wide + EDGE).min(width - left) {
-                    prefetch::<false, T>(s.wrapping_offset(x.cast_signed() * steps.from), tall);
+                if !streamed {
+                    for y in 0..tall {
+                        prefetch_to_write(d.wrapping_offset(y.cast_signed() * steps.to_line), wide);
+                    }
                 }
                 // SAFETY: the caller of `transpose` vouches for all positions.
                 unsafe {
                     fill::<T, S>(&mut block, s, steps, [tall, wide]);
-                    empty(&block, d, steps, [tall, wide]);
+                    empty::<T, S>(&block, d, steps, [tall, wide], streamed);
                 }
             }
+        }
+        if streamed {
+            stream::fence();
         }
     }
 }
@@ -107,10 +113,10 @@ unsafe fn fill<T: Pod, S: Simd>(block: &mut Block<T>, src: *const T, steps: Step
     unsafe {
         let unit = steps.from_line == 1;
         let done = if unit { squares::<T, S>(src, steps.from, tall, wide, block) } else { [0; 2] };
-        for (y, row) in block[..tall].iter_mut().enumerate() {
-            for (x, element) in row[..wide].iter_mut().enumerate().skip(if y < done[0] { done[1] } else { 0 }) {
+        for x in 0..wide {
+            for (y, row) in block[..tall].iter_mut().enumerate().skip(if x < done[1] { done[0] } else { 0 }) {
                 let at = x.cast_signed() * steps.from + y.cast_signed() * steps.from_line;
-                element.write(*src.wrapping_offset(at));
+                row[x].write(*src.wrapping_offset(at));
             }
         }
     }
@@ -121,13 +127,23 @@ unsafe fn fill<T: Pod, S: Simd>(block: &mut Block<T>, src: *const T, steps: Step
 /// # Safety
 /// All positions of the block can be written, and it was filled.
 #[inline(always)]
-unsafe fn empty<T: Pod>(block: &Block<T>, dst: *mut T, steps: Steps, [tall, wide]: [usize; 2]) {
+unsafe fn empty<T: Pod, S: Simd>(
+    block: &Block<T>,
+    dst: *mut T,
+    steps: Steps,
+    [tall, wide]: [usize; 2],
+    streamed: bool,
+) {
     for (y, row) in (0isize..).zip(&block[..tall]) {
         let to = dst.wrapping_offset(y * steps.to_line);
         // SAFETY: the contract.
         unsafe {
-            if steps.to == 1 && wide == EDGE {
+            if steps.to == 1 && streamed {
+                stream::store::<S>(to.cast(), row.as_ptr().cast(), wide * size_of::<T>());
+            } else if steps.to == 1 && wide == EDGE {
                 to.cast::<[MaybeUninit<T>; EDGE]>().write_unaligned(*row);
+            } else if steps.to == 1 {
+                to.cast::<MaybeUninit<T>>().copy_from_nonoverlapping(row.as_ptr(), wide);
             } else {
                 for (x, element) in (0isize..).zip(&row[..wide]) {
                     *to.wrapping_offset(x * steps.to) = element.assume_init();
@@ -137,17 +153,15 @@ unsafe fn empty<T: Pod>(block: &Block<T>, dst: *mut T, steps: Steps, [tall, wide
     }
 }
 
-/// Asks for the cache lines of `len` elements from `at` on, to be written if `WRITE`; any address will do.
+/// Asks for the cache lines of `len` elements from `at` on, to be written; any address will do.
 #[inline(always)]
-fn prefetch<const WRITE: bool, T>(at: *const T, len: usize) {
+fn prefetch_to_write<T>(at: *const T, len: usize) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
         let (first, bytes) = (at.cast::<i8>(), len * size_of::<T>());
-        let ask = |at| {
-            // SAFETY: a hint; SSE is part of x86-64.
-            unsafe { if WRITE { _mm_prefetch::<_MM_HINT_ET0>(at) } else { _mm_prefetch::<_MM_HINT_T0>(at) } }
-        };
+        // SAFETY: a hint; SSE is part of x86-64.
+        let ask = |at| unsafe { _mm_prefetch::<_MM_HINT_ET0>(at) };
         (0..bytes).step_by(64).for_each(|line| ask(first.wrapping_add(line)));
         ask(first.wrapping_add(bytes - 1));
     }
@@ -169,19 +183,21 @@ unsafe fn squares<T: Pod, S: Simd>(
 ) -> [usize; 2] {
     #[cfg(target_arch = "x86_64")]
     if matches!(S::ISA, Isa::Avx2 | Isa::Avx512) && matches!(size_of::<T>(), 4 | 8) {
-        let edge = 32 / size_of::<T>();
+        let whole = S::ISA == Isa::Avx512 && size_of::<T>() == 4;
+        let edge = if whole { 16 } else { 32 / size_of::<T>() };
         let (tall, wide) = (tall - tall % edge, wide - wide % edge);
-        for y in (0..tall).step_by(edge) {
-            for x in (0..wide).step_by(edge) {
+        // Along the lines first: the squares that share a cache line follow each other.
+        for x in (0..wide).step_by(edge) {
+            for y in (0..tall).step_by(edge) {
                 let from_square = src.wrapping_offset(x.cast_signed() * from).wrapping_add(y);
                 let to = block[y][x..].as_mut_ptr();
-                // SAFETY: the ISA has AVX2; the square lies inside what can be read, and inside the block. Any four
-                // or eight bytes may be moved as a float.
+                // SAFETY: the ISA has AVX2 or AVX-512; the square lies inside what can be read, and inside the block.
+                // Any four or eight bytes may be moved as a float.
                 unsafe {
-                    if edge == 8 {
-                        x86::square_of_8(from_square.cast(), from, to.cast());
-                    } else {
-                        x86::square_of_4(from_square.cast(), from, to.cast());
+                    match edge {
+                        16 => x86::square_of_16(from_square.cast(), from, to.cast()),
+                        8 => x86::square_of_8(from_square.cast(), from, to.cast()),
+                        _ => x86::square_of_4(from_square.cast(), from, to.cast()),
                     }
                 }
             }
@@ -196,10 +212,54 @@ unsafe fn squares<T: Pod, S: Simd>(
 mod x86 {
     use super::EDGE;
     use std::arch::x86_64::{
-        __m256, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_permute2f128_pd, _mm256_permute2f128_ps, _mm256_setzero_ps,
-        _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
-        _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+        __m256, __m512, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_permute2f128_pd, _mm256_permute2f128_ps,
+        _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_unpackhi_pd,
+        _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps, _mm512_loadu_ps, _mm512_setzero_ps,
+        _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_storeu_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
     };
+
+    /// `dst[i][j] = src[j][i]`, rows of a block, for a square of sixteen: whole cache lines of the source.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn square_of_16(src: *const f32, from: isize, dst: *mut f32) {
+        // SAFETY: the caller vouches for sixteen lines of sixteen, and for the block.
+        unsafe {
+            let mut r: [__m512; 16] = [_mm512_setzero_ps(); 16];
+            for (j, row) in (0isize..).zip(&mut r) {
+                *row = _mm512_loadu_ps(src.wrapping_offset(j * from));
+            }
+            transpose_16x16(&mut r);
+            for (i, &row) in r.iter().enumerate() {
+                _mm512_storeu_ps(dst.add(i * EDGE), row);
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn transpose_16x16(r: &mut [__m512; 16]) {
+        let mut t = [_mm512_setzero_ps(); 16];
+        for i in 0..8 {
+            t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+            t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+        }
+        for i in 0..4 {
+            r[4 * i] = _mm512_shuffle_ps::<0x44>(t[4 * i], t[4 * i + 2]);
+            r[4 * i + 1] = _mm512_shuffle_ps::<0xEE>(t[4 * i], t[4 * i + 2]);
+            r[4 * i + 2] = _mm512_shuffle_ps::<0x44>(t[4 * i + 1], t[4 * i + 3]);
+            r[4 * i + 3] = _mm512_shuffle_ps::<0xEE>(t[4 * i + 1], t[4 * i + 3]);
+        }
+        for i in 0..4 {
+            t[i] = _mm512_shuffle_f32x4::<0x88>(r[i], r[i + 4]);
+            t[i + 4] = _mm512_shuffle_f32x4::<0xDD>(r[i], r[i + 4]);
+            t[i + 8] = _mm512_shuffle_f32x4::<0x88>(r[i + 8], r[i + 12]);
+            t[i + 12] = _mm512_shuffle_f32x4::<0xDD>(r[i + 8], r[i + 12]);
+        }
+        for i in 0..8 {
+            r[i] = _mm512_shuffle_f32x4::<0x88>(t[i], t[i + 8]);
+            r[i + 8] = _mm512_shuffle_f32x4::<0xDD>(t[i], t[i + 8]);
+        }
+    }
 
     /// `dst[i][j] = src[j][i]`, rows of a block, for a square of eight.
     #[inline]

@@ -1,20 +1,27 @@
 //! Neighbouring outputs side by side: memory runs along the outputs, so a row of elements adds to a row of results.
+//!
+//! The rows are cut into parts, each of which gives a row of partial results. A part is read from left to right, a few
+//! rows at once: few enough that every cache line is used whole while it is there, also where rows lie a power of two
+//! apart, and enough that the partial results are seldom loaded and stored.
 
 use std::ops::Range;
 
-use super::Cascade;
-use super::folds::Monoid;
+use super::folds::{Monoid, step_each};
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::layout::Coalesced;
-use crate::memory::Pod;
+use crate::layout::{Coalesced, Order, Walk, coalesce};
+use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_each};
 
-/// Outputs side by side: their results stay in registers or the first-level cache.
-const WIDTH: usize = 64;
-/// Rows that are folded one after another: a leaf.
-const LEAF: usize = 16;
-/// Rows a task: a power of two times a leaf, so that tasks are whole subtrees.
-const ROWS: usize = 256 * LEAF;
+/// Rows that a part folds.
+const LEAF: usize = 64;
+/// Rows that are read at once.
+const GROUP: usize = 8;
+/// Results of a part, at most: they stay in the first-level cache.
+const WIDTH: usize = 4096;
+/// Elements a task, about.
+const GRAIN: usize = 1 << 17;
+/// Columns of a strip; of fewer than half as many, several rows are taken for one.
+const WIDE: usize = 64;
 
 /// Folds rows of elements `reduced` into the rows of outputs `kept`, whose inner loop has step 1.
 pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(
@@ -25,98 +32,238 @@ pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(
     reduced: &Coalesced<1>,
     dst: &mut [F::Out],
 ) {
-    let columns = kept.inner();
-    let blocks = columns.div_ceil(WIDTH);
-    let count = reduced.rows() * reduced.inner();
-    let tasks = count.div_ceil(ROWS);
-    let outputs = dst.len();
-    let cost = (count.saturating_mul(outputs) / 1024).saturating_mul(100);
-    let fold_into = |dst: &Disjoint<F::Out>, group: usize, rows: Range<usize>, at: usize| {
-        let (line, left) = (group / blocks, group % blocks * WIDTH);
-        let width = WIDTH.min(columns - left);
-        let [line_start] = kept.walk(line..kept.rows()).next().unwrap_or_default();
-        let start = offset.wrapping_add_signed(line_start) + left;
-        let at = at + line * columns + left;
-        // SAFETY: each task has columns of its own.
-        let dst = unsafe { dst.slice(at..at + width) };
-        dispatch(Block { fold, src, start, reduced, rows, dst });
+    let narrow = kept.rows() == 1 && kept.inner() <= WIDE / 2 && reduced.rows() == 1;
+    if narrow && reduced.inner_strides() == [kept.inner().cast_signed()] && reduced.inner() >= WIDE {
+        return reduce_narrow(fold, src, offset, kept.inner(), reduced.inner(), dst);
+    }
+    let columns = Columns { offset, kept, reduced, part: LEAF };
+    let parts = columns.parts();
+    let each = |dst: &Disjoint<F::Out>| {
+        columns.for_each(|part, at| {
+            // SAFETY: each part of a block of columns has results of its own.
+            let results = unsafe { dst.slice(at) };
+            part.walk(src, FoldRows { fold, results });
+        });
     };
-    let groups = kept.rows() * blocks;
-    if tasks == 1 {
-        let shared = Disjoint::new(dst);
-        return for_each(groups, cost, |group| fold_into(&shared, group, 0..count, 0));
+    if parts == 1 {
+        return each(&Disjoint::new(dst));
     }
-    let mut parts = vec![fold.identity(); tasks * outputs];
-    let shared = Disjoint::new(&mut parts);
-    for_each(groups * tasks, cost, |task| {
-        let (group, part) = (task / tasks, task % tasks);
-        fold_into(&shared, group, part * ROWS..count.min((part + 1) * ROWS), part * outputs);
+    let outputs = dst.len();
+    let mut partial = Buffer::uninit(parts * outputs * size_of::<F::Out>());
+    let partial = Disjoint::new(partial.as_mut_slice());
+    each(&partial);
+    let dst = Disjoint::new(dst);
+    for_each(outputs.div_ceil(WIDTH), parts * outputs / 8, |block| {
+        let range = block * WIDTH..outputs.min((block + 1) * WIDTH);
+        // SAFETY: the blocks are disjoint.
+        let dst = unsafe { dst.slice(range.clone()) };
+        dispatch(JoinRows { fold, partial: &partial, parts, outputs, range, dst });
     });
-    for (output, d) in dst.iter_mut().enumerate() {
-        let mut cascade = Cascade::new();
-        for part in parts.chunks(outputs) {
-            cascade.push(part[output], |left, right| fold.join(left, right));
+}
+
+/// Folds `count` contiguous rows of few columns: several of them are one wide row.
+fn reduce_narrow<T: Pod, F: Monoid<T>>(
+    fold: F,
+    src: &[T],
+    offset: usize,
+    columns: usize,
+    count: usize,
+    dst: &mut [F::Out],
+) {
+    let together = WIDE / columns;
+    let width = together * columns;
+    let mut wide = vec![fold.identity(); width];
+    let kept = coalesce(&[width], [&[1]], Order::Index);
+    let reduced = coalesce(&[count / together], [&[width.cast_signed()]], Order::Index);
+    reduce_columns(fold, src, offset, &kept, &reduced, &mut wide);
+    dst.fill(fold.identity());
+    for row in wide.chunks_exact(columns) {
+        for (result, &sum) in dst.iter_mut().zip(row) {
+            *result = fold.join(*result, sum);
         }
-        *d = cascade.finish(|left, right| fold.join(left, right)).unwrap_or(fold.identity());
+    }
+    for row in src[offset..offset + count * columns].chunks_exact(columns).skip(count / together * together) {
+        for (result, &x) in dst.iter_mut().zip(row) {
+            *result = fold.step(*result, x);
+        }
     }
 }
 
-/// Some rows of at most [`WIDTH`] columns.
-struct Block<'a, T, F: Monoid<T>> {
-    fold: F,
-    src: &'a [T],
-    start: usize,
-    reduced: &'a Coalesced<1>,
-    rows: Range<usize>,
-    dst: &'a mut [F::Out],
+/// The loops of a reduction along whose outputs memory runs, and how many rows make a part.
+pub(super) struct Columns<'a> {
+    pub offset: usize,
+    pub kept: &'a Coalesced<1>,
+    pub reduced: &'a Coalesced<1>,
+    pub part: usize,
 }
 
-impl<T: Pod, F: Monoid<T>> Kernel for Block<'_, T, F> {
+/// Some rows of a block of columns.
+pub(super) struct Part<'a> {
+    reduced: &'a Coalesced<1>,
+    start: usize,
+    rows: Range<usize>,
+    width: usize,
+}
+
+impl Columns<'_> {
+    fn count(&self) -> usize {
+        self.reduced.rows() * self.reduced.inner()
+    }
+
+    /// Parts of each output.
+    pub fn parts(&self) -> usize {
+        self.count().div_ceil(self.part)
+    }
+
+    /// Runs `body` on every part of every block of columns, with the range of its results: those of a part lie together,
+    /// in the order of the outputs.
+    pub fn for_each(&self, body: impl Fn(Part<'_>, Range<usize>) + Sync) {
+        let (columns, lines, count, parts) = (self.kept.inner(), self.kept.rows(), self.count(), self.parts());
+        let blocks = columns.div_ceil(WIDTH);
+        let units = lines * parts * blocks;
+        let grain = GRAIN.div_ceil(self.part.min(count) * columns.min(WIDTH));
+        let cost = (count.saturating_mul(lines * columns) / 1024).saturating_mul(100) + units * 20;
+        for_each(units.div_ceil(grain), cost, |task| {
+            for unit in task * grain..units.min((task + 1) * grain) {
+                let (block, part, line) = (unit % blocks, unit / blocks % parts, unit / blocks / parts);
+                let left = block * WIDTH;
+                let width = WIDTH.min(columns - left);
+                let [line_start] = self.kept.walk(line..lines).next().unwrap_or_default();
+                let start = self.offset.wrapping_add_signed(line_start) + left;
+                let rows = part * self.part..count.min((part + 1) * self.part);
+                let at = (part * lines + line) * columns + left;
+                body(Part { reduced: self.reduced, start, rows, width }, at..at + width);
+            }
+        });
+    }
+}
+
+impl Part<'_> {
+    /// Shows all elements to `visitor`.
+    pub fn walk<T: Pod, V: Visitor<T>>(self, src: &[T], visitor: V) {
+        dispatch(Visit { part: self, src, visitor });
+    }
+}
+
+/// What is done with the elements of a part.
+pub(super) trait Visitor<T> {
+    /// Takes `N` columns from number `column` on of `H` rows, the first of which is number `first` of the output.
+    /// Must be `#[inline(always)]`.
+    fn visit<const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]);
+}
+
+struct Visit<'a, T, V> {
+    part: Part<'a>,
+    src: &'a [T],
+    visitor: V,
+}
+
+impl<T: Pod, V: Visitor<T>> Kernel for Visit<'_, T, V> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { fold, src, start, reduced, rows, dst } = self;
-        let mut cascade = Cascade::new();
-        let join = |left: [F::Out; WIDTH], right: [F::Out; WIDTH]| {
-            let mut joined = left;
-            for (l, r) in joined.iter_mut().zip(right) {
-                *l = fold.join(*l, r);
-            }
-            joined
-        };
-        let mut starts = Starts::new(reduced, start, rows.start);
-        for leaf in rows.clone().step_by(LEAF) {
-            let mut sums = [fold.identity(); WIDTH];
-            let height = LEAF.min(rows.end - leaf);
-            if dst.len() == WIDTH {
-                // An array of their own: one that is also indexed by a variable would not stay in registers.
-                let mut whole = [fold.identity(); WIDTH];
-                for _ in 0..height {
-                    let at = starts.next();
-                    let row = src[at..at + WIDTH].as_chunks::<WIDTH>().0;
-                    for (sum, &x) in whole.iter_mut().zip(&row[0]) {
-                        *sum = fold.step(*sum, x);
-                    }
-                }
-                sums = whole;
-            } else {
-                for _ in 0..height {
-                    let at = starts.next();
-                    for (sum, &x) in sums.iter_mut().zip(&src[at..at + dst.len()]) {
-                        *sum = fold.step(*sum, x);
-                    }
-                }
-            }
-            cascade.push(sums, join);
+        let Self { part, src, mut visitor } = self;
+        let mut starts = Starts::new(part.reduced, part.start, part.rows.start);
+        let (mut first, end) = (part.rows.start, part.rows.end);
+        while end - first >= GROUP {
+            rows::<T, V, GROUP>(&mut visitor, &mut starts, first, src, part.width);
+            first += GROUP;
         }
-        let sums = cascade.finish(join).unwrap_or([fold.identity(); WIDTH]);
-        dst.copy_from_slice(&sums[..dst.len()]);
+        for first in first..end {
+            rows::<T, V, 1>(&mut visitor, &mut starts, first, src, part.width);
+        }
+    }
+}
+
+/// Visits `H` rows, in strips as wide as registers hold and then narrower ones.
+#[inline(always)]
+fn rows<T: Pod, V: Visitor<T>, const H: usize>(
+    visitor: &mut V,
+    starts: &mut Starts<'_>,
+    first: usize,
+    src: &[T],
+    width: usize,
+) {
+    let rows = std::array::from_fn(|_| &src[starts.next()..][..width]);
+    let mut column = 0;
+    strips::<T, V, WIDE, H>(visitor, &mut column, first, &rows);
+    strips::<T, V, 16, H>(visitor, &mut column, first, &rows);
+    strips::<T, V, 4, H>(visitor, &mut column, first, &rows);
+    strips::<T, V, 1, H>(visitor, &mut column, first, &rows);
+}
+
+/// Visits as many strips of `N` columns as there are.
+#[inline(always)]
+fn strips<T: Pod, V: Visitor<T>, const N: usize, const H: usize>(
+    visitor: &mut V,
+    column: &mut usize,
+    first: usize,
+    rows: &[&[T]; H],
+) {
+    while let Some(strip) = rows[0][*column..].first_chunk::<N>() {
+        let strips = std::array::from_fn(|i| rows[i][*column..].first_chunk().unwrap_or(strip));
+        visitor.visit::<N, H>(*column, first, strips);
+        *column += N;
+    }
+}
+
+/// Folds rows into `results`.
+struct FoldRows<'a, F, R> {
+    fold: F,
+    results: &'a mut [R],
+}
+
+impl<T: Pod, F: Monoid<T>> Visitor<T> for FoldRows<'_, F, F::Out> {
+    #[inline(always)]
+    fn visit<const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
+        let mut sums = [self.fold.identity(); N];
+        for row in rows {
+            sums = step_each(self.fold, sums, row);
+        }
+        let results = &mut self.results[column..column + N];
+        if first.is_multiple_of(LEAF) {
+            results.copy_from_slice(&sums);
+        } else {
+            for (result, sum) in results.iter_mut().zip(sums) {
+                *result = self.fold.join(*result, sum);
+            }
+        }
+    }
+}
+
+/// Joins the parts' results for a range of outputs as a balanced tree.
+struct JoinRows<'a, T, F: Monoid<T>> {
+    fold: F,
+    partial: &'a Disjoint<'a, F::Out>,
+    parts: usize,
+    outputs: usize,
+    range: Range<usize>,
+    dst: &'a mut [F::Out],
+}
+
+impl<T: Pod, F: Monoid<T>> Kernel for JoinRows<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { fold, partial, parts, outputs, range, dst } = self;
+        // SAFETY: nobody else has these outputs, and different parts lie apart.
+        let results = |part| unsafe { partial.slice(part * outputs + range.start..part * outputs + range.end) };
+        let mut step = 1;
+        while step < parts {
+            for part in (step..parts).step_by(2 * step) {
+                for (left, &right) in results(part - step).iter_mut().zip(&*results(part)) {
+                    *left = fold.join(*left, right);
+                }
+            }
+            step *= 2;
+        }
+        dst.copy_from_slice(results(0));
     }
 }
 
 /// Where each reduced row starts, from some row on.
 struct Starts<'a> {
-    walk: crate::layout::Walk<'a, 1>,
+    walk: Walk<'a, 1>,
     step: isize,
     inner: usize,
     at: isize,

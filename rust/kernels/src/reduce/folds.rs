@@ -12,6 +12,8 @@ pub(super) trait Fold<T>: Copy + Sync {
     type Out: Pod;
     /// Estimated cost of 1024 elements, in nanoseconds.
     const COST: usize;
+    /// Elements of a leaf that lies where it is, at most.
+    const LEAF: usize = super::rows::LEAF;
     /// Result of no elements.
     fn empty(self) -> Self::Part;
     /// Result of `elements`, at least one; the first is number `first` of its output.
@@ -26,6 +28,8 @@ pub(super) trait Fold<T>: Copy + Sync {
 pub(super) trait Monoid<T>: Copy + Sync {
     /// Result, of a part as of the whole.
     type Out: Pod;
+    /// Whether the result is the same in any grouping, so that leaves may be long.
+    const EXACT: bool;
     /// Result of no elements.
     fn identity(self) -> Self::Out;
     /// `sum` and one more element.
@@ -35,7 +39,18 @@ pub(super) trait Monoid<T>: Copy + Sync {
 }
 
 /// Independent accumulators of a leaf: four vectors of 16 lanes hide the latency of an addition.
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
+
+/// One more element for each of several results, made anew: where a result may stay as it is, the compiler would
+/// otherwise update it by a masked store, which the next load has to wait for.
+#[inline(always)]
+pub(super) fn step_each<T: Pod, F: Monoid<T>, const N: usize>(
+    fold: F,
+    sums: [F::Out; N],
+    elements: &[T; N],
+) -> [F::Out; N] {
+    std::array::from_fn(|i| fold.step(sums[i], elements[i]))
+}
 
 /// Joins the second `WIDTH` lanes to the first.
 #[inline(always)]
@@ -51,18 +66,25 @@ fn by_lanes<T: Pod, F: Monoid<T>>(fold: F, elements: &[T]) -> F::Out {
     if elements.len() < 16 {
         return elements.iter().fold(fold.identity(), |sum, &x| fold.step(sum, x));
     }
-    // Two arrays: one that is also indexed by a variable would not stay in registers.
     let mut sums = [fold.identity(); LANES];
     let (blocks, rest) = elements.as_chunks::<LANES>();
     for block in blocks {
-        for (sum, &x) in sums.iter_mut().zip(block) {
+        sums = step_each(fold, sums, block);
+    }
+    if !rest.is_empty() {
+        // An array of their own: one that is also indexed by a variable would not stay in registers.
+        let mut last = [fold.identity(); LANES];
+        for (sum, &x) in last.iter_mut().zip(rest) {
             *sum = fold.step(*sum, x);
         }
+        sums = std::array::from_fn(|lane| fold.join(sums[lane], last[lane]));
     }
-    let mut lanes = sums;
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = fold.step(*lane, x);
-    }
+    join_lanes::<T, F>(fold, sums)
+}
+
+/// The lanes as a tree.
+#[inline(always)]
+pub(super) fn join_lanes<T, F: Monoid<T>>(fold: F, mut lanes: [F::Out; LANES]) -> F::Out {
     halve::<T, F, 32>(fold, &mut lanes);
     halve::<T, F, 16>(fold, &mut lanes);
     halve::<T, F, 8>(fold, &mut lanes);
@@ -79,6 +101,7 @@ impl<T: Pod, F: Monoid<T>> Fold<T> for ByLanes<F> {
     type Part = F::Out;
     type Out = F::Out;
     const COST: usize = 80;
+    const LEAF: usize = if F::EXACT { super::rows::LONG_LEAF } else { super::rows::LEAF };
     #[inline(always)]
     fn empty(self) -> F::Out {
         self.0.identity()
@@ -98,11 +121,12 @@ impl<T: Pod, F: Monoid<T>> Fold<T> for ByLanes<F> {
 }
 
 macro_rules! monoid {
-    ($Name:ident, $identity:expr, |$x:ident, $y:ident| $step:expr) => {
+    ($Name:ident, $exact:expr, $identity:expr, |$x:ident, $y:ident| $step:expr) => {
         #[derive(Clone, Copy)]
         pub(super) struct $Name;
         impl<T: Element> Monoid<T> for $Name {
             type Out = T;
+            const EXACT: bool = $exact;
             #[inline(always)]
             fn identity(self) -> T {
                 $identity
@@ -118,16 +142,24 @@ macro_rules! monoid {
         }
     };
 }
-monoid!(Sum, T::ZERO, |x, y| x.wrapping_add(y));
-monoid!(Product, T::ONE, |x, y| x.wrapping_mul(y));
-monoid!(Max, T::LOWEST, |x, y| if (y > x) | y.is_nan() { y } else { x });
-monoid!(Min, T::HIGHEST, |x, y| if (y < x) | y.is_nan() { y } else { x });
+monoid!(Sum, !T::IS_FLOAT, T::ZERO, |x, y| x.wrapping_add(y));
+monoid!(Product, !T::IS_FLOAT, T::ONE, |x, y| x.wrapping_mul(y));
+monoid!(Max, true, T::LOWEST, |x, y| if beats::<T, true>(y, x) { y } else { x });
+monoid!(Min, true, T::HIGHEST, |x, y| if beats::<T, false>(y, x) { y } else { x });
+
+/// Whether `y` is larger (or smaller) than `x`; NaN is more extreme than any number.
+#[inline(always)]
+pub(super) fn beats<T: Element, const LARGEST: bool>(y: T, x: T) -> bool {
+    let no_better = if LARGEST { y <= x } else { y >= x };
+    !no_better & !x.is_nan()
+}
 
 /// Sum in int64.
 #[derive(Clone, Copy)]
 pub(super) struct WideSum;
 impl<T: Element> Monoid<T> for WideSum {
     type Out = i64;
+    const EXACT: bool = true;
     #[inline(always)]
     fn identity(self) -> i64 {
         0
@@ -147,6 +179,7 @@ impl<T: Element> Monoid<T> for WideSum {
 pub(super) struct Truth<const ALL: bool>;
 impl<T: Element, const ALL: bool> Monoid<T> for Truth<ALL> {
     type Out = u8;
+    const EXACT: bool = true;
     #[inline(always)]
     fn identity(self) -> u8 {
         u8::from(ALL)
@@ -159,42 +192,6 @@ impl<T: Element, const ALL: bool> Monoid<T> for Truth<ALL> {
     #[inline(always)]
     fn join(self, left: u8, right: u8) -> u8 {
         if ALL { left & right } else { left | right }
-    }
-}
-
-/// Position of the first element that is `wanted`, block by block; zero if there is none.
-#[inline(always)]
-fn position<T: Pod>(elements: &[T], wanted: impl Fn(T) -> bool) -> usize {
-    let (blocks, _) = elements.as_chunks::<LANES>();
-    let before = blocks.iter().take_while(|block| !block.iter().fold(false, |any, &x| any | wanted(x))).count() * LANES;
-    elements[before..].iter().position(|&x| wanted(x)).map_or(0, |found| before + found)
-}
-
-/// Position of the first extreme element. A leaf's extreme comes first, by lanes; only where it beats what stands is
-/// the leaf searched for its position, which is rare.
-#[derive(Clone, Copy)]
-pub(super) struct Arg<F>(pub F);
-impl<T: Element, F: Monoid<T, Out = T>> Fold<T> for Arg<F> {
-    type Part = (T, usize);
-    type Out = i64;
-    const COST: usize = 160;
-    #[inline(always)]
-    fn empty(self) -> (T, usize) {
-        (self.0.identity(), 0)
-    }
-    #[inline(always)]
-    fn leaf<S: Simd>(self, elements: &[T], first: usize) -> (T, usize) {
-        let extreme = by_lanes(self.0, elements);
-        (extreme, first + position(elements, |x| (x == extreme) | x.is_nan()))
-    }
-    #[inline(always)]
-    fn combine<S: Simd>(self, left: (T, usize), right: (T, usize)) -> (T, usize) {
-        let joined = self.0.join(left.0, right.0);
-        if left.0.is_nan() || joined == left.0 { left } else { right }
-    }
-    #[inline(always)]
-    fn finish<S: Simd>(self, part: (T, usize)) -> i64 {
-        part.1.cast_signed() as i64
     }
 }
 

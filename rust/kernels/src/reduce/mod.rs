@@ -6,15 +6,17 @@
 //! threads nor the ISA change a bit. [`rows`] folds each output's elements on their own; [`columns`] folds many
 //! neighbouring outputs side by side, where memory runs along the outputs.
 
+mod arg;
 mod columns;
 mod folds;
 mod rows;
 
 use crate::element::{Element, Float};
-use crate::layout::{MAX_RANK, Order, Strided, coalesce};
+use crate::layout::{Coalesced, MAX_RANK, Order, Strided, coalesce};
 
+use arg::{Arg, arg_columns};
 use columns::reduce_columns;
-use folds::{Arg, ByLanes, LogSumExp, Max, Min, Monoid, Product, Sum, Truth, WideSum};
+use folds::{ByLanes, LogSumExp, Max, Min, Monoid, Product, Sum, Truth, WideSum};
 use rows::reduce_rows;
 
 /// A window of a slice, split into the dimensions that a reduction keeps and those that it removes.
@@ -136,7 +138,7 @@ pub fn truth<T: Element>(all: bool, src: &[T], split: Split, dst: &mut [u8]) {
 /// If the window leaves `src`, the outputs differ from `dst` in number, or there is no element.
 pub fn argmax<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
     split.check(src.len(), dst.len(), false);
-    reduce_rows(Arg(Max), src, split, dst);
+    arg(Arg::<true>, src, split, dst);
 }
 
 /// Position of the first smallest element; otherwise as [`argmax`].
@@ -145,7 +147,7 @@ pub fn argmax<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
 /// As [`argmax`].
 pub fn argmin<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
     split.check(src.len(), dst.len(), false);
-    reduce_rows(Arg(Min), src, split, dst);
+    arg(Arg::<false>, src, split, dst);
 }
 
 /// `log(sum(exp(x)))` without overflow; minus infinity of nothing.
@@ -159,17 +161,31 @@ pub fn logsumexp<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
 
 /// Chooses the walk for a fold that can go either way.
 fn fold_monoid<T: Element, F: Monoid<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
-    if dst.len() == 1 && split.is_short_slice() {
-        return reduce_rows(ByLanes(fold), src, split, dst);
+    match along_outputs(split, dst.len()) {
+        Some((kept, reduced)) => reduce_columns(fold, src, split.offset, &kept, &reduced, dst),
+        None => reduce_rows(ByLanes(fold), src, split, dst),
+    }
+}
+
+/// Chooses the walk for positions.
+fn arg<T: Element, const LARGEST: bool>(fold: Arg<LARGEST>, src: &[T], split: Split, dst: &mut [i64]) {
+    match along_outputs(split, dst.len()) {
+        Some((kept, reduced)) if kept.inner() >= arg::WIDE => {
+            arg_columns(fold, src, split.offset, &kept, &reduced, dst);
+        }
+        _ => reduce_rows(fold, src, split, dst),
+    }
+}
+
+/// The loops over outputs and over each output's elements, if memory runs along the outputs.
+fn along_outputs(split: Split, outputs: usize) -> Option<(Coalesced<1>, Coalesced<1>)> {
+    if outputs == 1 && split.is_short_slice() {
+        return None;
     }
     let kept = coalesce(split.kept, [split.kept_strides], Order::Index);
     let reduced = coalesce(split.reduced, [split.reduced_strides], Order::Index);
-    let along_outputs = kept.inner_strides() == [1] && kept.inner() > 1 && reduced.inner_strides() != [1];
-    if along_outputs && reduced.inner() > 0 {
-        reduce_columns(fold, src, split.offset, &kept, &reduced, dst);
-    } else {
-        reduce_rows(ByLanes(fold), src, split, dst);
-    }
+    let along = kept.inner_strides() == [1] && kept.inner() > 1 && reduced.inner_strides() != [1];
+    (along && reduced.inner() > 0).then_some((kept, reduced))
 }
 
 /// Folds leaves in order as a balanced binary tree: slot `d` of the stack holds a finished subtree of 2^d leaves.

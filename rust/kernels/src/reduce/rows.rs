@@ -11,11 +11,13 @@ use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_each};
 
-/// Elements of a leaf, at most.
+/// Elements of a leaf, at most: of one that is gathered, and of most others.
 pub(super) const LEAF: usize = 1024;
+/// The same, where the grouping does not matter.
+pub(super) const LONG_LEAF: usize = 16 * LEAF;
 /// Inner loops at least this long are leaves where they lie; shorter ones are gathered.
 const LONG_ROW: usize = 128;
-/// Leaves a task, where one output has many: a power of two, so that tasks are whole subtrees.
+/// Leaves of [`LEAF`] elements a task, where one output has many: a power of two, so that tasks are whole subtrees.
 const LEAVES: usize = 32;
 
 /// Folds the elements of each output.
@@ -31,14 +33,15 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
         return reduce_copied(fold, src, split, dst);
     }
     let cost = (count.saturating_mul(outputs) / 1024).saturating_mul(F::COST) + outputs * 20;
-    if rows.leaves >= 2 * LEAVES {
+    let leaves = if rows.in_place { LEAVES * LEAF / F::LEAF } else { LEAVES };
+    if rows.leaves >= 2 * leaves {
         // Long outputs: each is cut into tasks.
-        let tasks = rows.leaves.div_ceil(LEAVES);
+        let tasks = rows.leaves.div_ceil(leaves);
         let mut parts = vec![fold.empty(); outputs * tasks];
         let shared = Disjoint::new(&mut parts);
         for_each(outputs * tasks, cost, |task| {
-            let first = task % tasks * LEAVES;
-            let leaves = first..rows.leaves.min(first + LEAVES);
+            let first = task % tasks * leaves;
+            let leaves = first..rows.leaves.min(first + leaves);
             let part = dispatch(Part { rows: &rows, output: task / tasks, leaves });
             // SAFETY: each task has a part of its own.
             unsafe { shared.slice(task..task + 1) }.fill(part);
@@ -101,7 +104,7 @@ impl<'a, T: Pod, F: Fold<T>> Rows<'a, T, F> {
         let reduced = coalesce(split.reduced, [split.reduced_strides], Order::Index);
         let (inner, rows, count) = (reduced.inner(), reduced.rows(), split.count());
         let in_place = reduced.inner_strides() == [1] && (inner >= LONG_ROW || rows == 1);
-        let leaves = if in_place { rows * inner.div_ceil(LEAF) } else { count.div_ceil(LEAF) };
+        let leaves = if in_place { rows * inner.div_ceil(F::LEAF) } else { count.div_ceil(LEAF) };
         Self { fold, src, offset: split.offset, kept, reduced, count, in_place, leaves }
     }
 
@@ -119,11 +122,11 @@ impl<'a, T: Pod, F: Fold<T>> Rows<'a, T, F> {
         let first;
         let elements = if self.in_place {
             let inner = self.reduced.inner();
-            let pieces = inner.div_ceil(LEAF);
-            let (row, column) = (leaf / pieces, leaf % pieces * LEAF);
+            let pieces = inner.div_ceil(F::LEAF);
+            let (row, column) = (leaf / pieces, leaf % pieces * F::LEAF);
             let at = start.wrapping_add_signed(row_offset(&self.reduced, row)) + column;
             first = row * inner + column;
-            &self.src[at..at + LEAF.min(inner - column)]
+            &self.src[at..at + F::LEAF.min(inner - column)]
         } else {
             first = leaf * LEAF;
             gather(self.src, start, &self.reduced, first, &mut scratch[..LEAF.min(self.count - first)])
