@@ -1,14 +1,18 @@
-//! Speed of matrix products, printed as microseconds and GFLOP/s: the best of many runs.
+//! Speed of matrix products, printed as microseconds, GFLOP/s and the part of what registers alone reach: the best of
+//! many runs. An argument picks the shapes whose name contains it.
 #![allow(clippy::cast_precision_loss, clippy::many_single_char_names, reason = "counts of operations, usual names")]
 
 use std::time::Instant;
 
-use dlcore_kernels::gemm::{Gemm, GemmFloat, Matrix, gemm};
+use dlcore_kernels::gemm::{Gemm, GemmFloat, Matrix, batched, gemm};
+use dlcore_kernels::memory::Buffer;
+use dlcore_kernels::roofline;
 
 fn main() {
-    println!("{:>24} {:>10} {:>9}", "m x k x n", "us", "GFLOP/s");
-    for n in [64, 72, 80, 90, 100, 128, 160, 192, 224, 256, 300, 340, 400, 512, 1024, 2048] {
-        report::<f32>("", [n; 3], false);
+    let bench = Bench { wanted: std::env::args().skip(1).find(|x| !x.starts_with('-')), limit: roofline::flops() };
+    println!("{:>30} {:>10} {:>9} {:>9}", "m x k x n", "us", "GFLOP/s", "of limit");
+    for n in [32, 64, 72, 80, 90, 100, 127, 128, 160, 192, 224, 256, 300, 340, 400, 512, 1000, 1023, 1024, 2048] {
+        bench.report::<f32>("", [n; 3]);
     }
     for shape in [
         [4, 8, 2],
@@ -18,34 +22,63 @@ fn main() {
         [64, 64, 10],
         [128, 64, 784],
         [1, 1024, 1024],
+        [1, 4096, 4096],
         [8, 4096, 4096],
         [2, 4096, 4096],
         [32, 4096, 4096],
         [1024, 784, 128],
         [127, 31, 301],
+        [512, 512, 512],
     ] {
-        report::<f32>("", shape, false);
-        report::<f32>("NT", shape, true);
+        bench.report::<f32>("", shape);
+        bench.report::<f32>("NT", shape);
+        bench.report::<f32>("TN", shape);
     }
-    report::<f64>("f64", [512; 3], false);
-    report::<f64>("f64", [1024; 3], false);
+    bench.report::<f32>("96 of", [128, 64, 128]);
+    bench.report::<f64>("f64", [512; 3]);
+    bench.report::<f64>("f64", [1024; 3]);
 }
 
-fn report<T: GemmFloat>(label: &str, [m, k, n]: [usize; 3], transposed: bool) {
-    let numbers = |len: usize| -> Vec<T> { (0..13u8).cycle().take(len).map(|i| T::cast_from(i)).collect() };
-    let (a, b) = (numbers(m * k), numbers(k * n));
-    let mut c = vec![T::ZERO; m * n];
-    let a = Matrix::contiguous(&a, k);
-    let b = if transposed { Matrix::contiguous(&b, k).transposed() } else { Matrix::contiguous(&b, n) };
-    let flops = 2.0 * (m * k * n) as f64;
-    let repeat = (1_000_000 / (m * k * n)).clamp(1, 1000);
-    let (mut best, started) = (f64::INFINITY, Instant::now());
-    while started.elapsed().as_millis() < 200 {
-        let now = Instant::now();
-        for _ in 0..repeat {
-            gemm(Gemm::new([m, k, n], a, b, &mut c));
+struct Bench {
+    wanted: Option<String>,
+    limit: f64,
+}
+
+impl Bench {
+    fn report<T: GemmFloat>(&self, label: &str, [m, k, n]: [usize; 3]) {
+        let name = format!("{label} {m} x {k} x {n}");
+        if self.wanted.as_ref().is_some_and(|wanted| !name.contains(wanted)) {
+            return;
         }
-        best = best.min(now.elapsed().as_secs_f64() / repeat as f64);
+        let count = if label == "96 of" { 96 } else { 1 };
+        let numbers = |len: usize| {
+            let mut buffer = Buffer::uninit(len * size_of::<T>());
+            buffer.as_mut_slice().iter_mut().zip((0..13).cycle()).for_each(|(x, i)| *x = T::from_f64(f64::from(i)));
+            buffer
+        };
+        let (a, b, mut c) = (numbers(count * m * k), numbers(count * k * n), numbers(count * m * n));
+        let (a, b) = (a.as_slice::<T>(), b.as_slice::<T>());
+        let (plain_a, plain_b) = (Matrix::contiguous(a, k), Matrix::contiguous(b, n));
+        let a = if label == "TN" { Matrix::contiguous(a, m).transposed() } else { plain_a };
+        let b = if label == "NT" { Matrix::contiguous(b, k).transposed() } else { plain_b };
+        let flops = 2.0 * (count * m * k * n) as f64;
+        let repeat = (1_000_000 / (count * m * k * n)).clamp(1, 1000);
+        let (mut best, started) = (f64::INFINITY, Instant::now());
+        while started.elapsed().as_millis() < 200 {
+            let now = Instant::now();
+            for _ in 0..repeat {
+                let problem = Gemm::new([m, k, n], a, b, c.as_mut_slice::<T>());
+                if count == 1 {
+                    gemm(problem);
+                } else {
+                    batched(&[count], &[(m * k).cast_signed()], &[(k * n).cast_signed()], problem);
+                }
+            }
+            best = best.min(now.elapsed().as_secs_f64() / repeat as f64);
+        }
+        let rate = flops / best;
+        // Registers hold half as many float64.
+        let limit = self.limit * 4.0 / size_of::<T>() as f64;
+        println!("{name:>30} {:>10.2} {:>9.1} {:>8.0}%", best * 1e6, rate / 1e9, 100.0 * rate / limit);
     }
-    println!("{:>24} {:>10.2} {:>9.1}", format!("{label} {m} x {k} x {n}"), best * 1e6, flops / best / 1e9);
 }

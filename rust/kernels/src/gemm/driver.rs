@@ -19,19 +19,22 @@ use crate::parallel::for_each;
 
 /// Longest block of k: a panel of B of this length and 32 columns of float32 fills most of L1.
 pub(super) const K_BLOCK: usize = 320;
-/// Rows and columns that a task takes where there is plenty of work.
-const TASK_ROWS: usize = 252;
-const TASK_COLS: usize = 256;
-/// Work below which a task is not worth handing out, in multiply-adds.
-const TASK_WORK: usize = 400_000;
+/// Most rows of a task: its part of A stays in the second-level cache, beside its part of C.
+const TASK_ROWS: usize = 256;
+/// Most columns of a task that packs its part of B itself, and of any other.
+const TASK_COLS: (usize, usize) = (256, 1024);
+/// Work below which a slice of k is not worth handing out, in multiply-adds.
+const SLICE_WORK: usize = 400_000;
 /// Work below which one thread does it all, in multiply-adds.
 const SHARED_WORK: usize = 1_000_000;
-/// Work below which every task packs what it needs itself, whatever others pack: panels that one core packed reach
-/// another through the memory hierarchy, which costs more than packing twice (128x128x128 takes 21 us so, 37 us on one
-/// thread, 70 us with shared panels).
-const PACK_SHARED: usize = 20_000_000;
-/// Work of such a task.
-const OWN_TASK_WORK: usize = 4_500_000;
+/// Work of a task.
+const TASK_WORK: usize = 4_000_000;
+/// Rows of C from which on B is packed once for all tasks, not by each: panels that one core packed reach another
+/// through the memory hierarchy, which costs more than packing a few times.
+const PACK_SHARED: usize = 512;
+/// Longest rows of B that are read in place however often, in bytes: so short that they do not crowd the same few sets
+/// of a cache.
+const SHORT_ROW: usize = 2048;
 /// Rows and columns of the tiles by which k is cut into slices.
 const SLICED_TILE: (usize, usize) = (16, 32);
 /// Tasks to cut the work into, if it suffices.
@@ -61,16 +64,41 @@ pub(crate) struct Product<'a, T: GemmFloat> {
 
 /// How the work is cut.
 struct Plan {
-    /// Rows of a full tile, evened out so that the last is not a sliver.
-    rows: usize,
-    /// Rows and columns of a task.
-    task_rows: usize,
-    task_cols: usize,
+    m: usize,
+    n: usize,
     /// Tasks along the rows and the columns.
     grid: (usize, usize),
+    /// Panels of rows in each task.
+    panels: usize,
+    /// Columns of a panel.
+    width: usize,
     /// Blocks of k, and slices that each take some of them.
     blocks: usize,
     slices: usize,
+}
+
+impl Plan {
+    /// Row panels of task row `i`.
+    fn row_panels(&self, i: usize) -> Range<usize> {
+        i * self.panels..(i + 1) * self.panels
+    }
+
+    /// Column panels of task column `j`.
+    fn col_panels(&self, j: usize) -> Range<usize> {
+        let panels = self.n.div_ceil(self.width);
+        j * panels / self.grid.1..(j + 1) * panels / self.grid.1
+    }
+
+    /// Rows of a panel: about as many in each, so that the last is no sliver.
+    fn rows(&self, panel: usize) -> Range<usize> {
+        let panels = self.grid.0 * self.panels;
+        panel * self.m / panels..(panel + 1) * self.m / panels
+    }
+
+    /// Columns of a panel.
+    fn cols(&self, panel: usize) -> Range<usize> {
+        panel * self.width..((panel + 1) * self.width).min(self.n)
+    }
 }
 
 /// Where the panels of an operand are.
@@ -78,7 +106,7 @@ struct Plan {
 enum Panels<T> {
     /// In memory as it is.
     InPlace(InPlace<T>),
-    /// Packed for all tasks.
+    /// Packed for all tasks (B only).
     Shared(*const T),
     /// Packed by each task.
     Own,
@@ -98,23 +126,21 @@ impl<T: GemmFloat> Product<'_, T> {
         let kernels = T::microkernels(isa());
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
         let serial = serial || work < SHARED_WORK;
-        let plan = self.plan(kernels, serial);
         let cost = if serial { 0 } else { work / WORK_PER_NS };
-        let (a_buffer, b_buffer);
-        let mut a = self.a_panels();
+        let a = self.a_panels();
         let mut b = self.b_panels(kernels);
         let n_padded = self.n.next_multiple_of(kernels.cols);
-        let share = work >= PACK_SHARED;
-        if share && matches!(a, Panels::Own) && plan.grid.1 > 1 && self.m * self.k <= SHARED_LIMIT {
-            a_buffer = Buffer::uninit(self.m * self.k * size_of::<T>());
-            let start = a_buffer.as_ptr().cast::<T>();
-            self.pack_all(kernels, self.a, self.m, plan.rows, false, start, cost);
-            a = Panels::Shared(start);
-        }
-        if share && matches!(b, Panels::Own) && plan.grid.0 > 1 && !self.stream_b && n_padded * self.k <= SHARED_LIMIT {
+        let share = !serial
+            && matches!(b, Panels::Own)
+            && !self.stream_b
+            && self.m >= PACK_SHARED
+            && n_padded * self.k <= SHARED_LIMIT;
+        let plan = self.plan(kernels, serial, share || matches!(b, Panels::InPlace(_)));
+        let b_buffer;
+        if share {
             b_buffer = Buffer::uninit(n_padded * self.k * size_of::<T>());
             let start = b_buffer.as_ptr().cast::<T>();
-            self.pack_all(kernels, self.b, self.n, kernels.cols, true, start, cost);
+            self.pack_b(kernels, &plan, start, cost);
             b = Panels::Shared(start);
         }
         let tiles = plan.grid.0 * plan.grid.1;
@@ -146,37 +172,32 @@ impl<T: GemmFloat> Product<'_, T> {
         });
     }
 
-    fn plan(&self, kernels: &Microkernels<T>, serial: bool) -> Plan {
-        let row_panels = self.m.div_ceil(kernels.rows);
-        let rows = self.m.div_ceil(row_panels);
+    /// Cuts the work. Rows are cheap to cut where B is `ready`: in place or packed.
+    fn plan(&self, kernels: &Microkernels<T>, serial: bool, ready: bool) -> Plan {
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let tasks = (work / TASK_WORK).clamp(1, TASKS);
-        let wanted = if work < PACK_SHARED { (work / OWN_TASK_WORK).max(2) } else { tasks };
         let blocks = self.k.div_ceil(K_BLOCK).max(1);
         // Slices show in the bits, so they are counted in tiles of one size, whatever the tiles of this ISA.
         let tiles = self.m.div_ceil(SLICED_TILE.0) * self.n.div_ceil(SLICED_TILE.1);
+        let tasks = (work / SLICE_WORK).clamp(1, TASKS);
         let slices = if self.c.is_rows() && !self.stream_b { (tasks / tiles).min(blocks / 2).max(1) } else { 1 };
-        let mut task_rows = if self.stream_b { self.m } else { (TASK_ROWS / rows).max(1) * rows }.min(self.m);
-        let mut task_cols = TASK_COLS.min(self.n);
-        let grid = |rows: usize, cols: usize| (self.m.div_ceil(rows), self.n.div_ceil(cols));
-        while { grid(task_rows, task_cols).0 * grid(task_rows, task_cols).1 * slices } < wanted {
-            let halve_rows = !self.stream_b && task_rows > rows;
-            if halve_rows && (task_rows >= task_cols || task_cols <= kernels.cols) {
-                task_rows = task_rows.div_ceil(2).next_multiple_of(rows);
-            } else if task_cols > kernels.cols {
-                task_cols = task_cols.div_ceil(2).next_multiple_of(kernels.cols);
-            } else {
-                break;
+        let (mut down, mut across) = (if self.stream_b { 1 } else { self.m.div_ceil(TASK_ROWS) }, 1);
+        if !serial {
+            across = self.n.div_ceil(if ready { TASK_COLS.1 } else { TASK_COLS.0 });
+            let wanted = (work / TASK_WORK).clamp(2, TASKS).next_power_of_two();
+            while down * across * slices < wanted {
+                let (height, width) = (self.m / down, self.n / across);
+                let (rows_left, cols_left) = (!self.stream_b && height >= 2 * kernels.rows, width >= 2 * kernels.cols);
+                if rows_left && (ready || height >= width || !cols_left) {
+                    down *= 2;
+                } else if cols_left {
+                    across *= 2;
+                } else {
+                    break;
+                }
             }
         }
-        let grid = grid(task_rows, task_cols);
-        if serial && slices == 1 {
-            // Larger tasks pack less; unlike slices, they do not show in the bits.
-            let (task_rows, task_cols) = (self.m.min((TASK_ROWS / rows).max(1) * rows), self.n);
-            let grid = (self.m.div_ceil(task_rows), 1);
-            return Plan { rows, task_rows, task_cols, grid, blocks, slices };
-        }
-        Plan { rows, task_rows, task_cols, grid, blocks, slices }
+        let panels = self.m.div_ceil(down).div_ceil(kernels.rows);
+        Plan { m: self.m, n: self.n, grid: (down, across), panels, width: kernels.cols, blocks, slices }
     }
 
     /// Block `index` of `blocks` about equal ones.
@@ -196,8 +217,8 @@ impl<T: GemmFloat> Product<'_, T> {
         match self.b.in_place() {
             // One that is read from memory is packed all the same: columns of a few rows at a time are what the hardware
             // does not foresee.
-            Some(b) if is_far(&b) && self.n * self.k > CACHED => Panels::Own,
-            Some(b) if b.outer_stride == 1 && self.m <= 4 * kernels.rows => Panels::InPlace(b),
+            Some(b) if is_far(&b) && self.n * self.k > CACHED && !is_short(&b) => Panels::Own,
+            Some(b) if b.outer_stride == 1 && (self.m <= 4 * kernels.rows || is_short(&b)) => Panels::InPlace(b),
             _ => Panels::Own,
         }
     }
@@ -207,57 +228,45 @@ impl<T: GemmFloat> Product<'_, T> {
         !self.stream_b && self.b.in_place().is_some_and(|b| is_far(&b))
     }
 
-    /// Packs a whole operand: block after block of k, each panel after panel. Panels of B are padded to full width.
-    #[allow(clippy::too_many_arguments, reason = "one private step of `run`")]
-    fn pack_all(
-        &self,
-        kernels: &Microkernels<T>,
-        source: &dyn PanelSource<T>,
-        outer: usize,
-        width: usize,
-        pad: bool,
-        start: *mut T,
-        cost: usize,
-    ) {
+    /// Packs B whole: block after block of k, each panel after panel, padded to full width.
+    fn pack_b(&self, kernels: &Microkernels<T>, plan: &Plan, start: *mut T, cost: usize) {
         let start = SendPtr(start);
-        let panels = outer.div_ceil(width);
-        let blocks = self.k.div_ceil(K_BLOCK).max(1);
-        let len = self.k.div_ceil(blocks);
-        let outer_padded = if pad { outer.next_multiple_of(width) } else { outer };
+        let panels = self.n.div_ceil(plan.width);
         let group = 8;
-        let tasks = blocks * panels.div_ceil(group);
-        for_each(tasks, cost.min(outer * self.k / 4), |t| {
-            let (block, first) = (t % blocks, t / blocks * group);
-            let k = block * len..((block + 1) * len).min(self.k);
-            let range = first * width..((first + group) * width).min(outer);
-            let at = outer_padded * k.start + range.start * k.len();
+        for_each(plan.blocks * panels.div_ceil(group), cost.min(self.n * self.k / 4), |t| {
+            let (k, first) = (self.block(plan, t % plan.blocks), t / plan.blocks * group);
+            let at = panels * plan.width * k.start + first * plan.width * k.len();
+            let group = first..(first + group).min(panels);
             // SAFETY: each panel has its own place in the buffer; the ranges are inside the operand.
-            unsafe { pack_panels(kernels, source, range, k, width, pad, start.get().add(at)) }
+            unsafe { pack_panels(kernels, self.b, group, |p| plan.cols(p), k, Some(plan.width), start.get().add(at)) }
         });
     }
 }
 
-/// Packs the panels of `outer`, each `width` wide (the last narrower, unless padded), one after the other.
+/// Packs `panels` of the `outer` elements that `cut` says, one after the other; each as wide as it is, or padded.
 ///
 /// # Safety
 /// As for [`PanelSource::pack`].
 unsafe fn pack_panels<T: GemmFloat>(
     kernels: &Microkernels<T>,
     source: &dyn PanelSource<T>,
-    outer: Range<usize>,
+    panels: Range<usize>,
+    cut: impl Fn(usize) -> Range<usize>,
     k: Range<usize>,
-    width: usize,
-    pad: bool,
+    padded: Option<usize>,
     to: *mut T,
 ) {
     let steps = if source.in_place().is_some_and(|m| is_far(&m)) { 8 } else { k.len().max(1) };
     for step in k.clone().step_by(steps) {
-        for first in outer.clone().step_by(width) {
-            let range = first..(first + width).min(outer.end);
-            let width = if pad { width } else { range.len() };
-            let at = (first - outer.start) * k.len() + (step - k.start) * width;
+        let mut panel = to;
+        for outer in panels.clone().map(&cut) {
+            let width = padded.unwrap_or(outer.len());
             // SAFETY: the contract: the ranges are inside the operand, the places inside the panels.
-            unsafe { source.pack(kernels, range, step..(step + steps).min(k.end), width, to.add(at)) }
+            unsafe {
+                let at = panel.add((step - k.start) * width);
+                source.pack(kernels, outer, step..(step + steps).min(k.end), width, at);
+                panel = panel.add(width * k.len());
+            }
         }
     }
 }
@@ -265,6 +274,12 @@ unsafe fn pack_panels<T: GemmFloat>(
 /// Whether rows follow the panels in memory, far apart: a few steps of all panels at a time use their lines whole.
 fn is_far<T>(m: &InPlace<T>) -> bool {
     m.outer_stride == 1 && m.k_stride.unsigned_abs() * size_of::<T>() >= 1024
+}
+
+/// Whether rows follow the panels in memory, short and on cache lines: a kernel reads them as well as a panel.
+fn is_short<T>(m: &InPlace<T>) -> bool {
+    let row = m.k_stride.unsigned_abs() * size_of::<T>();
+    m.outer_stride == 1 && row <= SHORT_ROW && (row | m.start.addr()).is_multiple_of(64)
 }
 
 /// A pointer that tasks share to write apart.
@@ -291,13 +306,12 @@ impl<T: GemmFloat> Task<'_, T> {
     /// Computes tile `index` of the grid over some blocks of k, into `c`.
     unsafe fn run(&self, index: usize, blocks: Range<usize>, c: Target<T>, accumulate: bool, finish: bool) {
         let (p, plan) = (self.product, self.plan);
-        let (i, j) = (index % plan.grid.0, index / plan.grid.0);
-        let rows = i * plan.task_rows..((i + 1) * plan.task_rows).min(p.m);
-        let cols = j * plan.task_cols..((j + 1) * plan.task_cols).min(p.n);
+        let (rows, cols) = (plan.row_panels(index % plan.grid.0), plan.col_panels(index / plan.grid.0));
+        let height = plan.rows(rows.end - 1).end - plan.rows(rows.start).start;
         let k_len = p.k.div_ceil(plan.blocks);
-        let a_len = if matches!(self.a, Panels::Own) { rows.len() * k_len } else { 0 };
-        let b_cols = if p.packs_b_ahead() { cols.len().next_multiple_of(self.kernels.cols) } else { self.kernels.cols };
-        let b_len = if matches!(self.b, Panels::Own) { b_cols * k_len } else { 0 };
+        let a_len = if matches!(self.a, Panels::Own) { height * k_len } else { 0 };
+        let b_panels = if p.packs_b_ahead() { cols.len() } else { 1 };
+        let b_len = if matches!(self.b, Panels::Own) { b_panels * plan.width * k_len } else { 0 };
         with_scratch(a_len + b_len + 16, |scratch: *mut T| {
             let b_scratch = scratch;
             let a_scratch = scratch.wrapping_add(b_len.next_multiple_of(16));
@@ -325,18 +339,19 @@ impl<T: GemmFloat> Task<'_, T> {
         b_scratch: *mut T,
     ) {
         let (p, plan, kernels) = (self.product, self.plan, self.kernels);
-        let width = kernels.cols;
-        // SAFETY: all ranges are inside the operands, packed panels lie where `pack_all` and the lines here put them.
+        let width = plan.width;
+        // SAFETY: all ranges are inside the operands, packed panels lie where `pack_b` and the lines here put them.
         unsafe {
             if matches!(self.a, Panels::Own) {
-                pack_panels(kernels, p.a, rows.clone(), k.clone(), plan.rows, false, a_scratch);
+                pack_panels(kernels, p.a, rows.clone(), |panel| plan.rows(panel), k.clone(), None, a_scratch);
             }
             let ahead = matches!(self.b, Panels::Own) && p.packs_b_ahead();
             if ahead {
-                pack_panels(kernels, p.b, cols.clone(), k.clone(), width, true, b_scratch);
+                pack_panels(kernels, p.b, cols.clone(), |panel| plan.cols(panel), k.clone(), Some(width), b_scratch);
             }
-            for col in cols.clone().step_by(width) {
-                let count = (cols.end - col).min(width);
+            for col_panel in cols.clone() {
+                let Range { start: col, end } = plan.cols(col_panel);
+                let count = end - col;
                 let (b, b_step, b_padded) = match self.b {
                     Panels::InPlace(b) => (at(&b, col, k.start), b.k_stride, false),
                     Panels::Shared(start) => {
@@ -344,29 +359,29 @@ impl<T: GemmFloat> Task<'_, T> {
                         (start.add(n_padded * k.start + col * k.len()), width.cast_signed(), true)
                     }
                     Panels::Own if ahead => {
-                        (b_scratch.add((col - cols.start) * k.len()).cast_const(), width.cast_signed(), true)
+                        let before = (col_panel - cols.start) * width;
+                        (b_scratch.add(before * k.len()).cast_const(), width.cast_signed(), true)
                     }
                     Panels::Own => {
-                        p.b.pack(kernels, col..col + count, k.clone(), width, b_scratch);
+                        p.b.pack(kernels, col..end, k.clone(), width, b_scratch);
                         (b_scratch.cast_const(), width.cast_signed(), true)
                     }
                 };
-                for row in rows.clone().step_by(plan.rows) {
-                    let height = (rows.end - row).min(plan.rows);
+                let lanes = width / 2;
+                let vectors = usize::from(count > lanes);
+                let packed = !matches!(self.a, Panels::InPlace(_)) && (b_padded || count == (vectors + 1) * lanes);
+                let table = if packed { kernels.packed } else { kernels.direct };
+                let mut a_panel = a_scratch.cast_const();
+                for row_panel in rows.clone() {
+                    let Range { start: row, end } = plan.rows(row_panel);
+                    let height = end - row;
                     let (a, a_row, a_step) = match self.a {
                         Panels::InPlace(a) => (at(&a, row, k.start), a.outer_stride, a.k_stride),
-                        Panels::Shared(start) => (start.add(p.m * k.start + row * k.len()), 1, height.cast_signed()),
-                        Panels::Own => {
-                            (a_scratch.add((row - rows.start) * k.len()).cast_const(), 1, height.cast_signed())
-                        }
+                        _ => (a_panel, 1, height.cast_signed()),
                     };
+                    a_panel = a_panel.wrapping_add(height * k.len());
                     let (bias_row, bias_col) =
                         if finish { p.epilogue.bias_at(row, col) } else { Epilogue::default().bias_at(0, 0) };
-                    let relu = finish && p.epilogue.activation == Activation::Relu;
-                    let lanes = width / 2;
-                    let vectors = usize::from(count > lanes);
-                    let packed = !matches!(self.a, Panels::InPlace(_)) && (b_padded || count == (vectors + 1) * lanes);
-                    let table = if packed { kernels.packed } else { kernels.direct };
                     let tile = Tile {
                         k: k.len(),
                         a,
@@ -380,7 +395,7 @@ impl<T: GemmFloat> Task<'_, T> {
                         accumulate,
                         bias_row,
                         bias_col,
-                        relu,
+                        relu: finish && p.epilogue.activation == Activation::Relu,
                     };
                     c.store(tile, table[height - 1][vectors], row, col, height);
                 }

@@ -4,8 +4,7 @@
 #[allow(clippy::wildcard_imports, reason = "a macro body names dozens of intrinsics")]
 use std::arch::x86_64::*;
 
-use super::microkernel::{Microkernels, Tile, TileFn, Vector, tile};
-use super::microkernel_avx2::{transpose_f32, transpose_f64};
+use super::microkernel::{Microkernels, Tile, TileFn, Vector, first_lanes, tile};
 use super::panel::{Segment, Tap, View, copy, gather};
 
 macro_rules! avx512 {
@@ -162,3 +161,130 @@ avx512!(
     _mm512_castpd_si512,
     _mm512_castsi512_pd
 );
+
+/// [`transpose`](super::panel::transpose) in blocks of one cache line from each of as many rows as a register has
+/// lanes. Four rows meet in one register as its 128-bit parts, which takes no shuffle when they come from memory; what
+/// is left is a transpose inside each part.
+macro_rules! transpose {
+    ($name:ident, $block:ident, $elem:ty, $part:literal, $mask:ty, $load_part:ident, $load_part_masked:ident,
+     $wide:ident, $insert:ident, $zero:ident, $inside:ident, $only:ident, $store_masked:ident) => {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+        unsafe fn $name(src: *const $elem, outer: usize, stride: isize, k: usize, panel: *mut $elem, width: usize) {
+            const LANES: usize = 4 * $part;
+            let whole = k - k % LANES;
+            for column in (0..width).step_by(LANES) {
+                // SAFETY: by contract there are `outer` rows; a block keeps to them, to the steps it is told, and to the
+                // columns of the panel.
+                unsafe {
+                    for step in (0..whole).step_by(LANES) {
+                        $block::<true>(src, outer, stride, step, LANES, column, panel, width);
+                    }
+                    if whole < k {
+                        $block::<false>(src, outer, stride, whole, k - whole, column, panel, width);
+                    }
+                }
+            }
+        }
+
+        #[allow(clippy::too_many_arguments, reason = "one private step of the above")]
+        #[allow(clippy::cast_possible_truncation, reason = "a bit a lane")]
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+        unsafe fn $block<const WHOLE: bool>(
+            src: *const $elem,
+            outer: usize,
+            stride: isize,
+            step: usize,
+            steps: usize,
+            column: usize,
+            panel: *mut $elem,
+            width: usize,
+        ) {
+            const LANES: usize = 4 * $part;
+            let stored = first_lanes((width - column).min(LANES)) as $mask;
+            let filled = first_lanes(outer.saturating_sub(column).min(LANES)) as $mask;
+            // SAFETY: rows that the panel lacks are read from the last and become zeros.
+            unsafe {
+                let part = |lane: usize, i: usize, q: usize| {
+                    let row = (column + lane * $part + i).min(outer - 1);
+                    let from = src.offset(row.cast_signed() * stride).add(step);
+                    if WHOLE {
+                        $load_part(from.add(q * $part))
+                    } else {
+                        let left = steps.saturating_sub(q * $part).min($part);
+                        $load_part_masked(first_lanes(left) as u8, from.wrapping_add(q * $part))
+                    }
+                };
+                let mut rows = [[$zero(); $part]; 4];
+                for i in 0..$part {
+                    for q in 0..4 {
+                        let x = $wide(part(0, i, q));
+                        let x = $insert::<1>(x, part(1, i, q));
+                        let x = $insert::<2>(x, part(2, i, q));
+                        rows[q][i] = $insert::<3>(x, part(3, i, q));
+                    }
+                }
+                for q in 0..4 {
+                    for (s, x) in $inside(rows[q]).into_iter().enumerate() {
+                        let s = q * $part + s;
+                        if WHOLE || s < steps {
+                            $store_masked(panel.add((step + s) * width + column), stored, $only(filled, x));
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+transpose!(
+    transpose_f32,
+    block_f32,
+    f32,
+    4,
+    __mmask16,
+    _mm_loadu_ps,
+    _mm_maskz_loadu_ps,
+    _mm512_castps128_ps512,
+    _mm512_insertf32x4,
+    _mm512_setzero_ps,
+    inside_f32,
+    _mm512_maskz_mov_ps,
+    _mm512_mask_storeu_ps
+);
+transpose!(
+    transpose_f64,
+    block_f64,
+    f64,
+    2,
+    __mmask8,
+    _mm_loadu_pd,
+    _mm_maskz_loadu_pd,
+    _mm512_castpd128_pd512,
+    _mm512_insertf64x2,
+    _mm512_setzero_pd,
+    inside_f64,
+    _mm512_maskz_mov_pd,
+    _mm512_mask_storeu_pd
+);
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn inside_f32([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+    let (ab, cd) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+    let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+    let (ab_high, cd_high) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+    let (ab_high, cd_high) = (_mm512_castps_pd(ab_high), _mm512_castps_pd(cd_high));
+    [
+        _mm512_unpacklo_pd(ab, cd),
+        _mm512_unpackhi_pd(ab, cd),
+        _mm512_unpacklo_pd(ab_high, cd_high),
+        _mm512_unpackhi_pd(ab_high, cd_high),
+    ]
+    .map(|x| _mm512_castpd_ps(x))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn inside_f64([a, b]: [__m512d; 2]) -> [__m512d; 2] {
+    [_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)]
+}

@@ -76,6 +76,19 @@ pub(crate) unsafe fn copy<V: Vector>(
     panel: *mut V::Elem,
     width: usize,
 ) {
+    if outer == 2 * V::LANES && width == outer {
+        let (mut from, mut to) = (src, panel);
+        for _ in 0..k {
+            // SAFETY: by contract.
+            unsafe {
+                V::load(from).store(to);
+                V::load(from.add(V::LANES)).store(to.add(V::LANES));
+            }
+            from = from.wrapping_offset(stride);
+            to = to.wrapping_add(width);
+        }
+        return;
+    }
     let mut column = 0;
     while column < width {
         let read = outer.saturating_sub(column).min(V::LANES);

@@ -239,6 +239,27 @@ fn few_rows_have_the_bits_of_the_same_rows_among_many() {
     }
 }
 
+/// Rows of B on cache lines are read in place, any others are packed.
+#[test]
+fn rows_on_cache_lines_or_off() {
+    use crate::memory::Buffer;
+    for [m, k, n] in [[150, 330, 512], [600, 40, 96]] {
+        let a = numbers::<f32>(m * k, 1);
+        let a = Matrix::contiguous(&a, k);
+        let b = numbers::<f32>(k * n, 2);
+        let mut lines = Buffer::uninit((k * n + 1) * size_of::<f32>());
+        let products = [0, 1].map(|offset| {
+            lines.as_mut_slice()[offset..][..k * n].copy_from_slice(&b);
+            let b = Matrix { offset, ..Matrix::contiguous(lines.as_slice(), n) };
+            let mut c = vec![f32::NAN; m * n];
+            gemm(Gemm::new([m, k, n], a, b, &mut c));
+            c
+        });
+        check("on lines", &products[0], &reference([m, k, n], a, Matrix::contiguous(&b, n)), |_, x| x);
+        assert!(products[0] == products[1], "{m}x{k}x{n}");
+    }
+}
+
 /// The product through the tables of one ISA: every tile it has, packed and in place.
 #[cfg(target_arch = "x86_64")]
 fn through<T: GemmFloat>(isa: Isa, [m, k, n]: [usize; 3], direct: bool, epilogue: Epilogue<'_, T>) -> Vec<T> {
