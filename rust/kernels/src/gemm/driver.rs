@@ -32,6 +32,8 @@ const TASK_WORK: usize = 4_000_000;
 /// Rows of C from which on B is packed once for all tasks, not by each: panels that one core packed reach another
 /// through the memory hierarchy, which costs more than packing a few times.
 const PACK_SHARED: usize = 512;
+/// Columns of C up to which A is read in place: so few use an element that packing costs more than it gives.
+const DIRECT_COLS: usize = 128;
 /// Longest rows of B that are read in place however often, in bytes: so short that they do not crowd the same few sets
 /// of a cache.
 const SHORT_ROW: usize = 2048;
@@ -208,7 +210,7 @@ impl<T: GemmFloat> Product<'_, T> {
 
     fn a_panels(&self) -> Panels<T> {
         match self.a.in_place() {
-            Some(a) if self.n <= 64 || self.m * self.k <= 4096 => Panels::InPlace(a),
+            Some(a) if self.n <= DIRECT_COLS || self.m * self.k <= 4096 => Panels::InPlace(a),
             _ => Panels::Own,
         }
     }
@@ -276,10 +278,9 @@ fn is_far<T>(m: &InPlace<T>) -> bool {
     m.outer_stride == 1 && m.k_stride.unsigned_abs() * size_of::<T>() >= 1024
 }
 
-/// Whether rows follow the panels in memory, short and on cache lines: a kernel reads them as well as a panel.
+/// Whether rows follow the panels in memory and are short: a kernel reads them about as well as a panel.
 fn is_short<T>(m: &InPlace<T>) -> bool {
-    let row = m.k_stride.unsigned_abs() * size_of::<T>();
-    m.outer_stride == 1 && row <= SHORT_ROW && (row | m.start.addr()).is_multiple_of(64)
+    m.outer_stride == 1 && m.k_stride.unsigned_abs() * size_of::<T>() <= SHORT_ROW
 }
 
 /// A pointer that tasks share to write apart.

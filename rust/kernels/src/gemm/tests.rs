@@ -239,7 +239,7 @@ fn few_rows_have_the_bits_of_the_same_rows_among_many() {
     }
 }
 
-/// Rows of B on cache lines are read in place, any others are packed.
+/// Short rows of B are read in place, wherever they lie.
 #[test]
 fn rows_on_cache_lines_or_off() {
     use crate::memory::Buffer;
