@@ -159,6 +159,32 @@ pub trait Float:
     /// `self` times the standard normal distribution's mass below `self`; -0 at minus infinity.
     #[must_use]
     fn gelu<S: Simd>(self) -> Self;
+    /// Gelu's approximation by tanh.
+    #[inline(always)]
+    #[must_use]
+    fn gelu_tanh<S: Simd>(self) -> Self {
+        weighted(self, self.gelu_argument::<S>().sigmoid::<S>())
+    }
+    /// Twice the argument of gelu's tanh: `(1 + tanh(u)) / 2` is `sigmoid(2 u)`.
+    #[inline(always)]
+    #[must_use]
+    fn gelu_argument<S: Simd>(self) -> Self {
+        let cubic = Self::from_f64(math::GELU_SCALE * math::GELU_CUBIC);
+        self * (self * self).fma::<S>(cubic, Self::from_f64(math::GELU_SCALE))
+    }
+    /// `self` times its sigmoid; -0 at minus infinity.
+    #[inline(always)]
+    #[must_use]
+    fn silu<S: Simd>(self) -> Self {
+        weighted(self, self.sigmoid::<S>())
+    }
+    /// `log(1 + exp(self))`.
+    #[inline(always)]
+    #[must_use]
+    fn softplus<S: Simd>(self) -> Self {
+        let positive = if self < Self::ZERO { Self::ZERO } else { self };
+        positive + (-self.magnitude()).exp::<S>().log1p::<S>()
+    }
     /// Error function.
     #[must_use]
     fn erf<S: Simd>(self) -> Self;
@@ -173,6 +199,12 @@ pub trait Float:
     fn cos<S: Simd>(self) -> Self;
     /// Whether [`Float::sin`] and [`Float::cos`] hold for this angle.
     fn is_moderate_angle(self) -> bool;
+}
+
+/// `x * weight` for a weight that vanishes at minus infinity faster than x grows.
+#[inline(always)]
+fn weighted<T: Float>(x: T, weight: T) -> T {
+    if x == T::LOWEST { -T::ZERO } else { x * weight }
 }
 
 macro_rules! conversions {
@@ -453,6 +485,9 @@ float!(f32, to_f32, fma32, |x, y, S| {
     tanh: f32 = math::tanh::<S>(x);
     logistic: (f32, f32) = math::logistic::<S>(x);
     gelu: f32 = math::gelu::<S>(x);
+    gelu_tanh: f32 = math::gelu_tanh::<S>(x);
+    silu: f32 = math::silu::<S>(x);
+    softplus: f32 = math::softplus::<S>(x);
     erf: f32 = math::erf::<S>(x);
     normal: (f32, f32) = math::normal::<S>(x);
     sin: f32 = math::sin::<S>(x);
@@ -466,7 +501,7 @@ float!(f64, to_f64, fma64, |x, y, S| {
     log1p: f64 = x.ln_1p();
     tanh: f64 = f64::tanh(x);
     logistic: (f64, f64) = math::logistic64(x);
-    gelu: f64 = if x == f64::NEG_INFINITY { -0.0 } else { x * math::normal64(x).0 };
+    gelu: f64 = weighted(x, math::normal64(x).0);
     erf: f64 = math::platform::erf(x);
     normal: (f64, f64) = math::normal64(x);
     sin: f64 = f64::sin(x);

@@ -13,6 +13,12 @@
     reason = "published coefficients; exact special values; conversions that round on purpose; mathematical names"
 )]
 
+mod angle;
+mod power;
+
+pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin};
+pub use power::pow;
+
 use crate::isa::{Isa, Simd};
 
 /// The platform's functions that Rust's library does not have yet.
@@ -26,8 +32,9 @@ pub(crate) mod platform {
     }
 }
 
-/// Adding it to a float32 below 2^22 rounds to an integer, which then stands in the low bits.
-const ROUND32: f32 = 12_582_912.0;
+/// Adding it to a float32 below 2^22 rounds to an integer, which then stands in the low bits: so large that the bits
+/// above are zero from the ninth on, and an exponent's bias is part of the sum.
+const ROUND32: f32 = 12_582_912.0 + 127.0;
 /// The same for a float64 below 2^51.
 const ROUND64: f64 = 6_755_399_441_055_744.0;
 /// ln 2 in two parts; the first has few bits, so that its product with an exponent is exact.
@@ -44,6 +51,17 @@ fn poly32<S: Simd, const N: usize>(x: f32, c: [f32; N]) -> f32 {
     sum
 }
 
+/// The same by halves, one of even and one of odd powers: fewer roundings on the way of each coefficient, which tells
+/// where no term outweighs the others. `square` is `x * x`; how that was rounded cancels in a quotient of two such.
+#[inline(always)]
+fn halved_poly32<S: Simd, const N: usize>(x: f32, square: f32, c: [f32; N]) -> f32 {
+    let mut halves = [c[0], c[1]];
+    for (i, &next) in c.iter().enumerate().skip(2) {
+        halves[i % 2] = S::fma32(halves[i % 2], square, next);
+    }
+    S::fma32(halves[N % 2], x, halves[(N - 1) % 2])
+}
+
 /// The same in float64.
 #[inline(always)]
 fn poly64<S: Simd, const N: usize>(x: f64, c: [f64; N]) -> f64 {
@@ -54,12 +72,6 @@ fn poly64<S: Simd, const N: usize>(x: f64, c: [f64; N]) -> f64 {
     sum
 }
 
-/// `2^n` for an exponent that float32's normal numbers have.
-#[inline(always)]
-fn power_of_two(n: i32) -> f32 {
-    f32::from_bits((n.wrapping_add(127) << 23).cast_unsigned())
-}
-
 /// `x` limited to `low..=high`; NaN stays.
 #[inline(always)]
 fn limit(x: f32, low: f32, high: f32) -> f32 {
@@ -67,38 +79,125 @@ fn limit(x: f32, low: f32, high: f32) -> f32 {
     if x > high { high } else { x }
 }
 
-/// `(n, e)` such that `exp(x) = 2^n * (1 + e)`, for `x` of moderate size.
+/// `|x|`, at most `high`; NaN stays.
 #[inline(always)]
-fn reduced_exp<S: Simd>(x: f32) -> (i32, f32) {
-    let shifted = S::fma32(x, std::f32::consts::LOG2_E, ROUND32);
-    let n = shifted - ROUND32;
-    let r = S::fma32(n, -LN2_HIGH, x);
-    let r = S::fma32(n, -LN2_LOW, r);
-    // Minimax on |r| <= ln(2)/2, from Cephes.
-    let p = poly32::<S, 6>(
-        r,
-        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
-    );
-    (shifted.to_bits().wrapping_sub(ROUND32.to_bits()).cast_signed(), S::fma32(r * r, p, r))
+fn size_up_to(x: f32, high: f32) -> f32 {
+    let size = x.abs();
+    if size > high { high } else { size }
+}
+
+/// What `product`, the rounded `a * b`, lacks.
+#[inline(always)]
+fn product_loss<S: Simd>(a: f32, b: f32, product: f32) -> f32 {
+    if S::ISA == Isa::Portable {
+        // Without FMA: by halves, whose products are exact.
+        let halves = |x: f32| {
+            let high = f32::from_bits(x.to_bits() & 0xffff_f000);
+            (high, x - high)
+        };
+        let ((a, a_low), (b, b_low)) = (halves(a), halves(b));
+        (a * b - product) + a * b_low + a_low * b + a_low * b_low
+    } else {
+        S::fma32(a, b, -product)
+    }
+}
+
+/// The exponential function of a multiple of its argument, so that no product with the factor is rounded first.
+#[derive(Clone, Copy)]
+struct Exponential {
+    factor: f32,
+    /// Powers of two per unit of the argument.
+    rate: f32,
+    /// Argument per power of two, in two parts; the first has few bits, so that its product with an exponent is exact.
+    step: [f32; 2],
+    /// Coefficients of the powers 6 to 2.
+    series: [f32; 5],
+}
+
+/// The loss of an argument that was not rounded: no number changes when it is added.
+const EXACT: f32 = -0.0;
+
+/// `exp(x)`.
+const NATURAL: Exponential = Exponential::of(1.0);
+
+/// Results of an exponential of what is negative are multiplied by 2^64, so that none is subnormal before it has met its
+/// factors. [`UNLIFT`] takes that back.
+const LIFT: f32 = 64.0;
+const UNLIFT: f32 = 1.0 / 18_446_744_073_709_551_616.0;
+
+/// A value of an exponential: `2^n`, and what multiplies it, not yet summed up.
+#[derive(Clone, Copy)]
+struct Power {
+    scale: f32,
+    /// What is left of the argument: the other factor is `1 + factor * rest + series * rest^2`.
+    rest: f32,
+    factor: f32,
+    series: f32,
+}
+
+impl Exponential {
+    const fn of(factor: f64) -> Self {
+        // Minimax on |r| <= ln(2)/2, relative error 3.3e-9.
+        let mut series = [1.395_07e-3, 8.369_034e-3, 4.166_630_7e-2, 1.666_651_8e-1, 0.5];
+        let (mut power, mut i) = (factor, series.len());
+        while i > 0 {
+            i -= 1;
+            power *= factor;
+            series[i] = (series[i] as f64 * power) as f32;
+        }
+        let step = std::f64::consts::LN_2 / factor;
+        let high = f32::from_bits((step as f32).to_bits() & 0xffff_f000);
+        let step = [high, (step - high as f64) as f32];
+        Self { factor: factor as f32, rate: (factor * std::f64::consts::LOG2_E) as f32, step, series }
+    }
+
+    /// The value at `x + lost`, times two to the power `lift`, which keeps `2^n` among float32's normal numbers.
+    #[inline(always)]
+    fn at<S: Simd>(self, x: f32, lost: f32, lift: f32) -> Power {
+        let shifted = S::fma32(x, self.rate, ROUND32 + lift);
+        let n = shifted - (ROUND32 + lift);
+        let rest = S::fma32(n, -self.step[1], S::fma32(n, -self.step[0], x) + lost);
+        let scale = f32::from_bits(shifted.to_bits() << 23);
+        Power { scale, rest, factor: self.factor, series: poly32::<S, 5>(rest, self.series) }
+    }
+}
+
+impl Power {
+    /// The value less `one`, which is 1 lifted.
+    #[inline(always)]
+    fn less<S: Simd>(self, one: f32) -> f32 {
+        let growth = S::fma32(self.rest * self.rest, self.series, self.factor * self.rest);
+        S::fma32(growth, self.scale, self.scale - one)
+    }
+
+    /// The value times `weight`, with one rounding for the product and the sum in it.
+    #[inline(always)]
+    fn times<S: Simd>(self, weight: f32) -> f32 {
+        let growth = S::fma32(self.series, self.rest, self.factor) * self.rest;
+        S::fma32(weight, growth, weight) * self.scale
+    }
+
+    #[inline(always)]
+    fn value<S: Simd>(self) -> f32 {
+        S::fma32(S::fma32(self.series, self.rest, self.factor), self.rest, 1.0) * self.scale
+    }
 }
 
 /// e to the power `x`.
 #[inline(always)]
 #[must_use]
 pub fn exp<S: Simd>(x: f32) -> f32 {
-    let (n, e) = reduced_exp::<S>(limit(x, -105.0, 90.0));
-    // In two steps, as 2^n alone may be beyond float32 where the result, subnormal or huge, is not.
-    let half = n >> 1;
-    (1.0 + e) * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    let x = limit(x, -104.0, 89.0);
+    // The last step is a product of two normal numbers that finds out whether theirs is one.
+    let (lift, unlift) = if x < 0.0 { (LIFT, UNLIFT) } else { (-1.0, 2.0) };
+    NATURAL.at::<S>(x, EXACT, lift).value::<S>() * unlift
 }
 
 /// `exp(x) - 1`, accurate near zero.
 #[inline(always)]
 #[must_use]
 pub fn expm1<S: Simd>(x: f32) -> f32 {
-    let (n, e) = reduced_exp::<S>(limit(x, -20.0, 89.0));
-    let half = power_of_two(n.wrapping_sub(1));
-    let y = S::fma32(e, half, half - 0.5) * 2.0;
+    let y = NATURAL.at::<S>(limit(x, -20.0, 89.0), EXACT, -1.0).less::<S>(0.5) * 2.0;
     if x.abs() < 1e-8 { x } else { y }
 }
 
@@ -159,39 +258,76 @@ pub fn log1p<S: Simd>(x: f32) -> f32 {
 #[inline(always)]
 #[must_use]
 pub fn tanh<S: Simd>(x: f32) -> f32 {
-    let size = x.abs();
-    let large = (1.0 - 2.0 / (exp::<S>(2.0 * size) + 1.0)).copysign(x);
-    let square = x * x;
-    // Minimax on |x| <= 0.625, from Cephes.
-    let p = poly32::<S, 5>(square, [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1]);
-    let small = S::fma32(p * square, x, x).copysign(x);
-    if size < 0.625 { small } else { large }
+    // By exp(-2 |x|) - 1, which has lost nothing where the tangent is small. From here on it is 1.
+    let power = DOUBLY_FALLING.at::<S>(size_up_to(x, 9.02), EXACT, 0.0);
+    let fallen = power.less::<S>(1.0);
+    (fallen / (2.0 + fallen)).copysign(x)
 }
+
+/// `exp(-2 * x)`.
+const DOUBLY_FALLING: Exponential = Exponential::of(-2.0);
+
+/// `weighted / (1 + e)` for an `e` of at most 1, which is lifted.
+#[inline(always)]
+fn lifted_quotient<S: Simd>(e: f32, weighted: f32) -> f32 {
+    let e = e * UNLIFT;
+    // Less sensitive than the quotient to how 1 + e was rounded.
+    S::fma32(-weighted, e / (1.0 + e), weighted)
+}
+
+/// `exp(-x)`, and where it is zero, even times its argument.
+const FALLING: Exponential = Exponential::of(-1.0);
+const FALLEN: f32 = 110.0;
 
 /// `1 / (1 + exp(-x))` and `1 / (1 + exp(x))`, the complement, each accurate where it is small.
 #[inline(always)]
 #[must_use]
 pub fn logistic<S: Simd>(x: f32) -> (f32, f32) {
-    let e = exp::<S>(-x.abs());
-    // e / (1 + e), less sensitive to how 1 + e was rounded.
-    let small = S::fma32(-e, e / (1.0 + e), e);
+    let e = FALLING.at::<S>(size_up_to(x, FALLEN), EXACT, LIFT).value::<S>();
+    let small = lifted_quotient::<S>(e, e) * UNLIFT;
     let large = 1.0 - small;
     if x < 0.0 { (small, large) } else { (large, small) }
+}
+
+/// `max(x, 0) - loss * UNLIFT`, rounded once: how activations that tend to 0 and to `x` are accurate on both sides.
+#[inline(always)]
+fn rectified<S: Simd>(x: f32, loss: f32) -> f32 {
+    S::fma32(loss, -UNLIFT, if x < 0.0 { -0.0 } else { x })
+}
+
+/// `x / (1 + exp(-x))`; -0 at minus infinity.
+#[inline(always)]
+#[must_use]
+pub fn silu<S: Simd>(x: f32) -> f32 {
+    let size = size_up_to(x, FALLEN);
+    let power = FALLING.at::<S>(size, EXACT, LIFT);
+    rectified::<S>(x, lifted_quotient::<S>(power.value::<S>(), power.times::<S>(size)))
+}
+
+/// `log(1 + exp(x))`.
+#[inline(always)]
+#[must_use]
+pub fn softplus<S: Simd>(x: f32) -> f32 {
+    let e = FALLING.at::<S>(size_up_to(x, FALLEN), EXACT, LIFT).value::<S>();
+    let unlifted = e * UNLIFT;
+    // (log(1 + e) - e) / e^2 for e from 0 to 1: minimax, error 6e-9 of the logarithm.
+    let p = poly32::<S, 3>(unlifted, [-7.225_33e-2, -4.507_345_6e-1, -0.5]);
+    let q = halved_poly32::<S, 4>(unlifted, unlifted * unlifted, [7.570_185_5e-2, 6.899_727e-1, 1.568_131_7, 1.0]);
+    rectified::<S>(x, -S::fma32(e * unlifted, p / q, e))
 }
 
 /// Error function. The polynomials are by Norbert Juffa.
 #[inline(always)]
 #[must_use]
 pub fn erf<S: Simd>(x: f32) -> f32 {
-    let size = x.abs();
-    let square = x * x;
+    // From here on it is 1; the polynomial, made for less, would turn around.
+    let size = size_up_to(x, 4.0);
+    let square = size * size;
     let p = S::fma32(-1.728_534_7e-5, size, 3.831_971_3e-4);
     let q = S::fma32(-3.883_964_4e-3, size, 2.425_462_2e-2);
     let p = S::fma32(p, square, q);
     let p = poly32::<S, 4>(size, [p, -1.067_778_8e-1, -6.348_466_9e-1, -1.287_175_1e-1]);
-    let large = (1.0 - exp::<S>(S::fma32(p, size, -size))).copysign(x);
-    // From 4 on, erf is 1 in float32; the polynomial, made for less, would turn around.
-    let large = if size > 4.0 { 1f32.copysign(x) } else { large };
+    let large = (1.0 - NATURAL.at::<S>(S::fma32(p, size, -size), EXACT, 0.0).value::<S>()).copysign(x);
     let p = poly32::<S, 6>(
         square,
         [-5.967_617e-4, 4.991_194_2e-3, -2.676_813_5e-2, 1.128_199_3e-1, -3.761_253_4e-1, 1.283_791_7e-1],
@@ -200,94 +336,81 @@ pub fn erf<S: Simd>(x: f32) -> f32 {
     if size > 0.921_875 { large } else { small }
 }
 
-/// The standard normal distribution at `x`. Factors of moderate size stand apart from the powers of two that multiply
-/// them, one after the other: their product may be subnormal, and that is for the last step to find out.
+/// `exp(-x / 2)`, for squares.
+const BELL: Exponential = Exponential::of(-0.5);
+
+/// What the standard normal distribution at `size`, which is not negative, is made of.
 struct Normal {
-    /// The mass beyond |x|, without the powers of two; for |x| from [`NORMAL_CENTRE`] on.
-    tail: f32,
-    /// The density, likewise.
-    density: f32,
-    powers: [f32; 2],
-    /// The mass below `x`, for |x| up to [`NORMAL_CENTRE`].
-    centre: f32,
+    square: f32,
+    /// The density, lifted and not normalised.
+    density: Power,
+    /// The mass beyond is the density times `0.5 + size * slope`, divided by `divisor`.
+    slope: f32,
+    divisor: f32,
 }
 
-/// Where the series for the centre hands over to the tail.
-const NORMAL_CENTRE: f32 = 0.5;
-
 #[inline(always)]
-fn normal_parts<S: Simd>(x: f32) -> Normal {
-    let size = limit(x.abs(), 0.0, 15.0);
-    // exp(-x^2 / 2), with what rounding x^2 lost put back.
+fn normal_parts<S: Simd>(size: f32) -> Normal {
     let square = size * size;
-    let lost = square_loss::<S>(size, square);
-    let (n, e) = reduced_exp::<S>(-0.5 * square);
-    let e = 1.0 + S::fma32(-0.5 * lost, 1.0 + e, e);
-    // Mass of the tail times exp(x^2 / 2) * (|x| + 2.5): minimax, relative error 1.6e-8.
-    let inverse = 1.0 / (size + 2.5);
-    let p = poly32::<S, 10>(
-        (size - 2.5) * inverse,
-        [
-            -1.577_02e-4,
-            -3.116_228_6e-4,
-            6.844_118_5e-4,
-            2.523_932_6e-3,
-            -1.600_829_3e-3,
-            -1.638_618_5e-2,
-            9.235_876e-3,
-            1.319_869_8e-1,
-            -4.336_92e-1,
-            7.066_566_3e-1,
-        ],
-    );
-    // The integral of the density's series.
-    let series = poly32::<S, 5>(square, [1.154_348_7e-4, -1.187_330_1e-3, 9.973_557e-3, -6.649_038e-2, 3.989_423e-1]);
-    let half = n >> 1;
-    Normal {
-        tail: e * (p * inverse),
-        density: e * 0.398_942_3,
-        powers: [power_of_two(half), power_of_two(n.wrapping_sub(half))],
-        centre: S::fma32(series, x, 0.5),
-    }
+    let density = BELL.at::<S>(square, product_loss::<S>(size, size, square), LIFT);
+    // Minimax, relative error 1.1e-8.
+    let slope = [4.045_392_4e-3, 4.015_485_6e-2, 1.818_147_5e-1, 4.363_751_7e-1];
+    let divisor = [1.014_015_8e-2, 1.006_604_2e-1, 4.657_210_7e-1, 1.196_599_4, 1.670_635_2, 1.0];
+    let slope = halved_poly32::<S, 4>(size, square, slope);
+    Normal { square, density, slope, divisor: halved_poly32::<S, 6>(size, square, divisor) }
 }
 
-/// What `square`, the rounded `x * x`, lacks.
-#[inline(always)]
-fn square_loss<S: Simd>(x: f32, square: f32) -> f32 {
-    if S::ISA == Isa::Portable {
-        // Without FMA: by halves of x, whose products are exact.
-        let high = f32::from_bits(x.to_bits() & 0xffff_f000);
-        let low = x - high;
-        (high * high - square) + 2.0 * high * low + low * low
-    } else {
-        S::fma32(x, x, -square)
-    }
-}
-
-impl Normal {
-    #[inline(always)]
-    fn mass_below(&self, x: f32) -> f32 {
-        let tail = self.tail * self.powers[0] * self.powers[1];
-        let far = if x < 0.0 { tail } else { 1.0 - tail };
-        if x.abs() < NORMAL_CENTRE { self.centre } else { far }
-    }
-}
+/// Where the mass beyond, times |x|, is zero.
+const NORMAL_END: f32 = 14.5;
 
 /// The standard normal distribution at `x`: its mass below `x`, and its density.
 #[inline(always)]
 #[must_use]
 pub fn normal<S: Simd>(x: f32) -> (f32, f32) {
-    let parts = normal_parts::<S>(x);
-    (parts.mass_below(x), parts.density * parts.powers[0] * parts.powers[1])
+    let size = size_up_to(x, NORMAL_END);
+    let parts = normal_parts::<S>(size);
+    let density = parts.density.value::<S>();
+    let tail = density * S::fma32(size, parts.slope, 0.5) / parts.divisor * UNLIFT;
+    (if x < 0.0 { tail } else { 1.0 - tail }, density * 0.398_942_3 * UNLIFT)
 }
 
 /// `x` times the standard normal distribution's mass below `x`; -0 at minus infinity.
 #[inline(always)]
 #[must_use]
 pub fn gelu<S: Simd>(x: f32) -> f32 {
-    let parts = normal_parts::<S>(x);
-    let far_below = limit(x, -15.0, 0.0) * parts.tail * parts.powers[0] * parts.powers[1];
-    if x < -NORMAL_CENTRE { far_below } else { x * parts.mass_below(x) }
+    let size = size_up_to(x, NORMAL_END);
+    let parts = normal_parts::<S>(size);
+    let weight = S::fma32(parts.square, parts.slope, 0.5 * size);
+    rectified::<S>(x, parts.density.times::<S>(weight) / parts.divisor)
+}
+
+/// `2 * sqrt(2 / pi)`.
+pub const GELU_SCALE: f64 = std::f64::consts::SQRT_2 * std::f64::consts::FRAC_2_SQRT_PI;
+/// The weight of the cube in gelu's approximation by tanh.
+pub const GELU_CUBIC: f64 = 0.044_715;
+/// What falls with `x^3 + x / GELU_CUBIC`.
+const GELU_FALLING: Exponential = Exponential::of(-GELU_SCALE * GELU_CUBIC);
+
+/// Gelu's approximation by tanh, `x / (1 + exp(-GELU_SCALE * (x + GELU_CUBIC * x^3)))`; -0 at minus infinity.
+#[inline(always)]
+#[must_use]
+pub fn gelu_tanh<S: Simd>(x: f32) -> f32 {
+    /// `1 / GELU_CUBIC`; the first part has a last bit that sums with squares up to 2^8 have too.
+    const SHIFT: [f32; 2] = {
+        let whole = 1.0 / GELU_CUBIC;
+        let high = (whole * 65_536.0) as i32 as f32 / 65_536.0;
+        [high, (whole - high as f64) as f32]
+    };
+    // Beyond, the result is zero.
+    let size = size_up_to(x, 11.0);
+    // The exponential's argument, and what rounding it lost, which the exponential would magnify.
+    let square = size * size;
+    let sum = square + SHIFT[0];
+    let sum_lost = (square - (sum - SHIFT[0])) + (product_loss::<S>(size, size, square) + SHIFT[1]);
+    let cubic = size * sum;
+    let lost = S::fma32(size, sum_lost, product_loss::<S>(size, sum, cubic));
+    let power = GELU_FALLING.at::<S>(cubic, lost, LIFT);
+    rectified::<S>(x, lifted_quotient::<S>(power.value::<S>(), power.times::<S>(size)))
 }
 
 /// [`logistic`] in float64.
@@ -303,108 +426,4 @@ pub fn logistic64(x: f64) -> (f64, f64) {
 pub fn normal64(x: f64) -> (f64, f64) {
     let tail = 0.5 * platform::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
     (tail, (-0.5 * x * x).exp() * 0.398_942_280_401_432_7)
-}
-
-/// Largest |x| for which [`sin`] and [`cos`] hold.
-pub const TRIGONOMETRIC_LIMIT: f32 = 1e6;
-
-/// The quadrant of `x`, and `x` less that many quarter turns, for |x| up to [`TRIGONOMETRIC_LIMIT`].
-#[inline(always)]
-fn quadrant<S: Simd>(x: f32) -> (i64, f64) {
-    let x = f64::from(x);
-    let shifted = S::fma64(x, std::f64::consts::FRAC_2_PI, ROUND64);
-    let n = shifted - ROUND64;
-    let r = S::fma64(n, -1.570_796_326_734_125_6, x);
-    let r = S::fma64(n, -6.077_100_506_506_192e-11, r);
-    (shifted.to_bits().cast_signed(), r)
-}
-
-/// Sine of `x` turned by `quarters` quarter turns. The float64 polynomials are FreeBSD's for float32.
-#[inline(always)]
-fn turned_sin<S: Simd>(x: f32, quarters: i64) -> f32 {
-    let (n, r) = quadrant::<S>(x);
-    let n = n.wrapping_add(quarters);
-    let square = r * r;
-    let s =
-        [2.718_311_493_989_822e-6, -1.983_933_483_609_663_3e-4, 8.333_329_385_889_463e-3, -0.166_666_666_416_265_24];
-    let c =
-        [2.439_044_879_627_741e-5, -1.388_676_377_460_993e-3, 4.166_662_332_373_906e-2, -0.499_999_997_251_031, 1.0];
-    let sin = S::fma64(poly64::<S, 4>(square, s) * square, r, r);
-    let cos = poly64::<S, 5>(square, c);
-    let y = if n & 1 == 0 { sin } else { cos };
-    (if n & 2 == 0 { y } else { -y }) as f32
-}
-
-/// Sine, for |x| up to [`TRIGONOMETRIC_LIMIT`].
-#[inline(always)]
-#[must_use]
-pub fn sin<S: Simd>(x: f32) -> f32 {
-    turned_sin::<S>(x, 0)
-}
-
-/// Cosine, for |x| up to [`TRIGONOMETRIC_LIMIT`].
-#[inline(always)]
-#[must_use]
-pub fn cos<S: Simd>(x: f32) -> f32 {
-    turned_sin::<S>(x, 1)
-}
-
-/// Base-2 logarithm of a positive finite `x`, good to float32's accuracy after multiplication by any exponent.
-#[inline(always)]
-fn log2_wide<S: Simd>(x: f32) -> f64 {
-    const SQRT_HALF: i64 = 0x3fe6_a09e_0000_0000;
-    const SCALE: f64 = 2.0 * std::f64::consts::LOG2_E;
-    let bits = f64::from(x).to_bits().cast_signed().wrapping_sub(SQRT_HALF);
-    let exponent = f64::from((bits >> 52) as i32);
-    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF).cast_unsigned());
-    let s = (m - 1.0) / (m + 1.0);
-    // 2 / ln(2) * atanh(s): the series, whose terms shrink by 34 each.
-    let series = [SCALE / 15.0, SCALE / 13.0, SCALE / 11.0, SCALE / 9.0, SCALE / 7.0, SCALE / 5.0, SCALE / 3.0, SCALE];
-    S::fma64(poly64::<S, 8>(s * s, series), s, exponent)
-}
-
-/// 2 to the power `t`, rounded to float32.
-#[inline(always)]
-fn exp2_narrow<S: Simd>(t: f64) -> f32 {
-    let t = if t < -200.0 { -200.0 } else { t };
-    let t = if t > 200.0 { 200.0 } else { t };
-    let shifted = t + ROUND64;
-    let r = (t - (shifted - ROUND64)) * std::f64::consts::LN_2;
-    // The exponential series: r^10 / 10! is below 1e-11.
-    let series = [
-        1.0 / 362_880.0,
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ];
-    let n = shifted.to_bits().wrapping_sub(ROUND64.to_bits()).wrapping_add(1023);
-    (poly64::<S, 10>(r, series) * f64::from_bits(n << 52)) as f32
-}
-
-/// `x` to the power `y`, with C's special cases.
-#[inline(always)]
-#[must_use]
-pub fn pow<S: Simd>(x: f32, y: f32) -> f32 {
-    let size = x.abs();
-    let half = y * 0.5;
-    let is_integer = y.trunc() == y;
-    let is_odd = is_integer && half.trunc() != half;
-    let wide = f64::from(y) * log2_wide::<S>(size);
-    // log2 of 0 and infinity; a size of 1 to any power is 1.
-    let grows = (size > 1.0) == (y > 0.0);
-    let extreme = if grows { f32::INFINITY } else { 0.0 };
-    let result = exp2_narrow::<S>(wide);
-    let result = if size == 0.0 || size == f32::INFINITY || y.abs() == f32::INFINITY { extreme } else { result };
-    let result = if size == 1.0 { 1.0 } else { result };
-    let signed = if x.is_sign_negative() && is_odd { -result } else { result };
-    let defined = x >= 0.0 || is_integer || x == f32::NEG_INFINITY;
-    let signed = if defined { signed } else { f32::NAN };
-    let signed = if y.is_nan() || x.is_nan() { x + y } else { signed };
-    if y == 0.0 || x == 1.0 { 1.0 } else { signed }
 }

@@ -1,12 +1,11 @@
 //! The operations: what each computes for one element, and what it costs.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
-
 use super::engine::{Function1, Function2, Function3, map1, map2, map3, update};
 use crate::element::{Element, Float};
 use crate::half::{Stored, round_to_odd};
 use crate::isa::Simd;
 use crate::layout::Strided;
+use crate::math::{GELU_CUBIC, GELU_SCALE};
 use crate::memory::Pod;
 
 /// Defines an enum of functions of one argument and the function that maps one of them over elements that are stored
@@ -131,15 +130,15 @@ unary! {
     /// `1 / (1 + exp(-x))`.
     Sigmoid[POLYNOMIAL] = x.sigmoid::<S>();
     /// `log(sigmoid(x))`.
-    LogSigmoid[POLYNOMIAL] = -softplus::<T, S>(-x);
+    LogSigmoid[POLYNOMIAL] = -(-x).softplus::<S>();
     /// `log(1 + exp(x))`.
-    Softplus[POLYNOMIAL] = softplus::<T, S>(x);
+    Softplus[POLYNOMIAL] = x.softplus::<S>();
     /// `x * P(X <= x)` for X standard normal.
     Gelu[POLYNOMIAL] = x.gelu::<S>();
     /// Gelu's approximation by tanh.
-    GeluTanh[POLYNOMIAL] = weighted(x, gelu_argument::<T, S>(x).sigmoid::<S>());
+    GeluTanh[POLYNOMIAL] = x.gelu_tanh::<S>();
     /// `x * sigmoid(x)`.
-    Silu[POLYNOMIAL] = weighted(x, x.sigmoid::<S>());
+    Silu[POLYNOMIAL] = x.silu::<S>();
     /// Error function.
     Erf[POLYNOMIAL] = x.erf::<S>();
     /// Largest integer that is not above.
@@ -234,34 +233,11 @@ binary! {
     Xor[CHEAP] = u8::from(x != T::ZERO) ^ u8::from(y != T::ZERO);
 }
 
-/// `log(1 + exp(x))` without overflow.
-#[inline(always)]
-fn softplus<T: Float, S: Simd>(x: T) -> T {
-    let positive = if x < T::ZERO { T::ZERO } else { x };
-    positive + (-x.magnitude()).exp::<S>().log1p::<S>()
-}
-
-/// `x * weight` for a weight that vanishes at minus infinity faster than x grows.
-#[inline(always)]
-fn weighted<T: Float>(x: T, weight: T) -> T {
-    if x == T::LOWEST { -T::ZERO } else { x * weight }
-}
-
-const GELU_CUBIC: f64 = 0.044_715;
-
-/// Twice the argument of gelu's tanh: `(1 + tanh(u)) / 2` is `sigmoid(2 u)`.
-#[inline(always)]
-fn gelu_argument<T: Float, S: Simd>(x: T) -> T {
-    let scale = SQRT_2 * FRAC_2_SQRT_PI;
-    x * (x * x).fma::<S>(T::from_f64(GELU_CUBIC * scale), T::from_f64(scale))
-}
-
 /// Derivative of gelu's tanh form.
 #[inline(always)]
 fn gelu_tanh_slope<T: Float, S: Simd>(x: T) -> T {
-    let scale = SQRT_2 * FRAC_2_SQRT_PI;
-    let (s, complement) = gelu_argument::<T, S>(x).logistic::<S>();
-    let slope = (x * x).fma::<S>(T::from_f64(3.0 * GELU_CUBIC * scale), T::from_f64(scale));
+    let (s, complement) = x.gelu_argument::<S>().logistic::<S>();
+    let slope = (x * x).fma::<S>(T::from_f64(3.0 * GELU_CUBIC * GELU_SCALE), T::from_f64(GELU_SCALE));
     s + x * slope * (s * complement)
 }
 
