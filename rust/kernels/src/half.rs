@@ -1,9 +1,16 @@
 //! 16-bit floats. They are a way to store numbers, not to compute: [`Stored`] says in which type an element takes part
 //! in arithmetic, and slices are converted a piece at a time, so that the loops for float32 serve all three.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_loadu_ps,
+    _mm256_storeu_ps,
+};
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Isa;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::memory::Pod;
 
@@ -23,6 +30,8 @@ pub trait Stored: Pod {
     type Value: Element;
     /// Whether that is another type.
     const NARROW: bool;
+    /// Whether `load` and `store` are few enough instructions to stand in every loop.
+    const SIMPLE: bool;
 
     /// The value of this number.
     fn load(self) -> Self::Value;
@@ -37,6 +46,7 @@ pub trait Stored: Pod {
 impl<T: Element> Stored for T {
     type Value = T;
     const NARROW: bool = false;
+    const SIMPLE: bool = true;
     #[inline(always)]
     fn load(self) -> T {
         self
@@ -55,11 +65,71 @@ impl<T: Element> Stored for T {
     }
 }
 
+/// A 16-bit float.
+trait Half: Stored<Value = f32> {
+    /// `dst[i] = src[i].load()`.
+    #[inline(always)]
+    fn widen<S: Simd>(src: &[Self], dst: &mut [MaybeUninit<f32>]) {
+        for (d, &x) in dst.iter_mut().zip(src) {
+            d.write(x.load());
+        }
+    }
+
+    /// `dst[i] = Self::store(src[i])`.
+    #[inline(always)]
+    fn narrow<S: Simd>(src: &[f32], dst: &mut [Self]) {
+        for (d, &x) in dst.iter_mut().zip(src) {
+            *d = Self::store(x);
+        }
+    }
+}
+
+impl Half for Bf16 {}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Half for F16 {}
+
+/// The CPU has instructions for these.
+#[cfg(target_arch = "x86_64")]
+impl Half for F16 {
+    #[inline(always)]
+    fn widen<S: Simd>(src: &[Self], dst: &mut [MaybeUninit<f32>]) {
+        let ((eights, rest), (wide, last)) = (src.as_chunks::<8>(), dst.as_chunks_mut::<8>());
+        for (d, s) in wide.iter_mut().zip(eights) {
+            if matches!(S::ISA, Isa::Avx2 | Isa::Avx512) {
+                // SAFETY: these ISAs have F16C; eight elements are read and written.
+                unsafe { _mm256_storeu_ps(d.as_mut_ptr().cast(), _mm256_cvtph_ps(_mm_loadu_si128(s.as_ptr().cast()))) }
+            } else {
+                d.iter_mut().zip(s).for_each(|(d, x)| _ = d.write(x.load()));
+            }
+        }
+        last.iter_mut().zip(rest).for_each(|(d, x)| _ = d.write(x.load()));
+    }
+
+    #[inline(always)]
+    fn narrow<S: Simd>(src: &[f32], dst: &mut [Self]) {
+        let ((eights, rest), (narrow, last)) = (src.as_chunks::<8>(), dst.as_chunks_mut::<8>());
+        for (d, s) in narrow.iter_mut().zip(eights) {
+            if matches!(S::ISA, Isa::Avx2 | Isa::Avx512) {
+                // SAFETY: as above.
+                unsafe {
+                    let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(s.as_ptr()));
+                    _mm_storeu_si128(d.as_mut_ptr().cast(), halves);
+                }
+            } else {
+                d.iter_mut().zip(s).for_each(|(d, &x)| *d = Self::store(x));
+            }
+        }
+        last.iter_mut().zip(rest).for_each(|(d, &x)| *d = Self::store(x));
+    }
+}
+
 macro_rules! half {
-    ($($t:ident: $widen:ident, $narrow:ident;)*) => { $(
+    ($($t:ident: $widen:ident, $narrow:ident, simple: $simple:expr;)*) => { $(
         impl Stored for $t {
             type Value = f32;
             const NARROW: bool = true;
+            const SIMPLE: bool = $simple;
             #[inline(always)]
             fn load(self) -> f32 {
                 $widen(self.0)
@@ -84,13 +154,13 @@ macro_rules! half {
     )* };
 }
 half! {
-    Bf16: bf16_to_f32, f32_to_bf16;
-    F16: f16_to_f32, f32_to_f16;
+    Bf16: bf16_to_f32, f32_to_bf16, simple: true;
+    F16: f16_to_f32, f32_to_f16, simple: false;
 }
 
-/// Not inlined: each loop of each map calls these two.
+/// Not inlined, as every map calls it.
 #[inline(never)]
-fn widen<'a, K: Stored<Value = f32>>(src: &[K], dst: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
+fn widen<'a, K: Half>(src: &[K], dst: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
     assert_eq!(src.len(), dst.len(), "a slice and its values differ in size");
     dispatch(Widen { src, dst });
     // SAFETY: `Widen` wrote each of them.
@@ -102,13 +172,11 @@ struct Widen<'a, K> {
     dst: &'a mut [MaybeUninit<f32>],
 }
 
-impl<K: Stored<Value = f32>> Kernel for Widen<'_, K> {
+impl<K: Half> Kernel for Widen<'_, K> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        for (d, &x) in self.dst.iter_mut().zip(self.src) {
-            d.write(x.load());
-        }
+        K::widen::<S>(self.src, self.dst);
     }
 }
 
@@ -117,13 +185,11 @@ struct Narrow<'a, K> {
     dst: &'a mut [K],
 }
 
-impl<K: Stored<Value = f32>> Kernel for Narrow<'_, K> {
+impl<K: Half> Kernel for Narrow<'_, K> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        for (d, &x) in self.dst.iter_mut().zip(self.src) {
-            *d = K::store(x);
-        }
+        K::narrow::<S>(self.src, self.dst);
     }
 }
 

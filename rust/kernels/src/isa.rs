@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// What every CPU of the target architecture has.
     Portable,
-    /// x86-64 with AVX2 and FMA.
+    /// x86-64 with AVX2, FMA and F16C.
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
@@ -63,7 +63,7 @@ macro_rules! simd_isa {
     };
 }
 simd_isa!(Portable, Isa::Portable, "No assumption beyond the target's baseline.", false);
-simd_isa!(Avx2, Isa::Avx2, "AVX2 and FMA.", true);
+simd_isa!(Avx2, Isa::Avx2, "AVX2, FMA and F16C.", true);
 simd_isa!(Avx512, Isa::Avx512, "AVX-512 F, BW, DQ, VL.", true);
 simd_isa!(Neon, Isa::Neon, "NEON.", true);
 
@@ -92,13 +92,13 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,f16c")]
 unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx512>()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,bmi2")]
+#[target_feature(enable = "avx2,fma,bmi2,f16c")]
 unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx2>()
 }
@@ -158,8 +158,10 @@ fn choose(available: &[Isa], asked: Option<&str>) -> Choice {
 fn available() -> &'static [Isa] {
     #[cfg(target_arch = "x86_64")]
     {
-        let avx2 =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2");
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("f16c");
         let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")

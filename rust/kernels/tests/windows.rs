@@ -482,7 +482,7 @@ fn reductions_of_nothing_and_of_nan() {
     assert_eq!(dst, [0.0, 0.0]);
     reduce::reduce(Reduction::Product, &[], nothing, &mut dst);
     assert_eq!(dst, [1.0, 1.0]);
-    reduce::mean(&[], nothing, &mut dst);
+    reduce::mean::<f32>(&[], nothing, &mut dst);
     assert!(dst.iter().all(|x| x.is_nan()));
     reduce::logsumexp(&[], nothing, &mut dst);
     assert_eq!(dst, [f32::NEG_INFINITY; 2]);

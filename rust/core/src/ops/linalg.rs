@@ -12,14 +12,13 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, broadcast_shapes};
 use crate::ops::arithmetic::binary;
-use crate::ops::reduce::fold;
+use crate::ops::reduce::float_sum;
 use crate::ops::sample::{Sample, real, single};
 use crate::ops::{self, reshape, sum_to, transpose};
 use crate::with_float;
 use dlcore_kernels::element::Element;
 use dlcore_kernels::gemm::{self, Bias, Epilogue, Gemm, GemmFloat, Matrix};
 use dlcore_kernels::map::Binary;
-use dlcore_kernels::reduce::Reduction;
 use smallvec::smallvec;
 
 /// `a @ b` for matrices and stacks of them, whose leading dimensions broadcast.
@@ -348,11 +347,8 @@ fn products(context: &Context<'_>, grad: &Array, [rows, features, outputs]: [usi
     };
     let mut gradients: Gradients = smallvec![x, w];
     if context.len() > 2 {
-        let sum = |grad: &Array| -> Result<Tensor> {
-            let wide = grad.cast(Linear::NAME, grad.dtype().widened())?;
-            Ok(fold(Linear::NAME, Reduction::Sum, &wide, &[0], false)?.cast(Linear::NAME, grad.dtype())?.into())
-        };
-        gradients.push(context.needs(2).then(|| sum(&grad)).transpose()?);
+        let bias = context.needs(2).then(|| float_sum(Linear::NAME, &grad, &[0], false)).transpose()?;
+        gradients.push(bias.map(Tensor::from));
     }
     Ok(gradients)
 }

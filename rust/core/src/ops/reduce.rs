@@ -5,7 +5,9 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Discrete, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one};
+use crate::autograd::op::{
+    Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one,
+};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -15,7 +17,8 @@ use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{eq, exp, sqrt, square, where_};
-use crate::{with_element, with_float};
+use crate::{with_element, with_float, with_stored_float};
+use dlcore_kernels::half::Stored;
 use dlcore_kernels::map::Compare;
 use dlcore_kernels::reduce::{self, Reduction, Split};
 
@@ -108,6 +111,19 @@ pub(crate) fn fold(name: &str, op: Reduction, x: &Array, dims: &[usize], keepdim
     }))
 }
 
+/// The sum of floats, rounded once.
+pub(crate) fn float_sum(name: &str, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
+    let axes = Axes::new(name, x, dims, keepdim)?;
+    let sum = with_stored_float!(name, x.dtype(), T => Array::build(name, &axes.shape, |out: &mut [Wide<T>]| {
+        reduce::sum(x.data::<T>(), axes.split(), out);
+        Ok(())
+    }))?;
+    if x.dtype().is_half() { sum.cast(name, x.dtype()) } else { Ok(sum) }
+}
+
+/// The type that elements stored as `T` are computed in.
+type Wide<T> = <T as Stored>::Value;
+
 /// Shapes, dimensions and `keepdim` that reductions are tried on.
 pub(crate) fn cases() -> Vec<(Vec<usize>, Dims, bool)> {
     let of = |shape: &[usize], dims: &[usize], keepdim| (shape.to_vec(), Dims::from_slice(dims), keepdim);
@@ -149,10 +165,14 @@ pub struct Sum {
 impl Operation for Sum {
     const NAME: &'static str = "sum";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0];
         if x.dtype().is_float() {
-            return Ok(single(fold(Self::NAME, Reduction::Sum, x, &self.dims, self.keepdim)?));
+            return Ok(single(float_sum(Self::NAME, x, &self.dims, self.keepdim)?));
         }
         let axes = Axes::new(Self::NAME, x, &self.dims, self.keepdim)?;
         Ok(single(with_element!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
@@ -192,19 +212,26 @@ fn only_floats(name: &str, dtype: DType) -> Result<()> {
 impl Operation for Mean {
     const NAME: &'static str = "mean";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0];
         only_floats(Self::NAME, x.dtype())?;
         let axes = Axes::new(Self::NAME, x, &self.dims, self.keepdim)?;
-        Ok(single(with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [T]| {
-            reduce::mean(x.data::<T>(), axes.split(), out);
-            Ok(())
-        }))?))
+        let mean = with_stored_float!(Self::NAME, x.dtype(), T => {
+            Array::build(Self::NAME, &axes.shape, |out: &mut [Wide<T>]| {
+                reduce::mean(x.data::<T>(), axes.split(), out);
+                Ok(())
+            })
+        })?;
+        Ok(single(if x.dtype().is_half() { mean.cast(Self::NAME, x.dtype())? } else { mean }))
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a count of elements in memory")]
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        let share = scale(grad, 1.0 / count(context.shape(0), &self.dims) as f64)?;
+        let share = widened(grad, |grad| scale(grad, 1.0 / count(context.shape(0), &self.dims) as f64))?;
         Ok(one(restore(&share, context.shape(0), &self.dims)?))
     }
 

@@ -3,7 +3,8 @@
 //! A map is a [`Function1`], [`Function2`] or [`Function3`], a value whose `call` inlines into the loop, so that each
 //! function has its own vectorised loops and nothing is decided per element. The loops know slices and single values
 //! only; operands that are neither are gathered piece by piece. Tasks are ranges of the output. 16-bit floats are
-//! widened and narrowed piece by piece, in the first-level cache, around the loops for float32.
+//! widened and narrowed piece by piece, in the first-level cache, around the loops for float32, or in the loops of what
+//! is cheap.
 
 use super::source::{CHUNK, Piece, Scratch, Source};
 use crate::half::Stored;
@@ -48,6 +49,26 @@ const fn grain(cost: usize) -> usize {
     if cost > 1000 { 4 * CHUNK } else { 16 * CHUNK }
 }
 
+/// A function on numbers as they are stored: converting each in the loop, where both cost little, is quicker than pieces.
+#[derive(Clone, Copy)]
+struct OnStored<F>(F);
+
+impl<A: Stored, R: Stored, F: Function1<A::Value, R::Value>> Function1<A, R> for OnStored<F> {
+    const COST: usize = F::COST;
+    #[inline(always)]
+    fn call<S: Simd>(self, a: A) -> R {
+        R::store(self.0.call::<S>(a.load()))
+    }
+}
+
+impl<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Value, R::Value>> Function2<A, B, R> for OnStored<F> {
+    const COST: usize = F::COST;
+    #[inline(always)]
+    fn call<S: Simd>(self, a: A, b: B) -> R {
+        R::store(self.0.call::<S>(a.load(), b.load()))
+    }
+}
+
 /// Runs `task(start, piece of dst)` over all of `dst`, in parallel where that pays.
 #[inline(always)]
 fn over<R: Pod>(dst: &mut [R], cost: usize, task: impl Fn(usize, &mut [R]) + Sync) {
@@ -63,9 +84,14 @@ fn over<R: Pod>(dst: &mut [R], cost: usize, task: impl Fn(usize, &mut [R]) + Syn
     });
 }
 
-/// Longest piece of operands that need no gathering: of such that need converting, what the room for it holds.
-const fn longest(narrow: bool) -> usize {
-    if narrow { CHUNK } else { usize::MAX }
+/// With what conversions in pieces add to the cost of 1024 elements.
+const fn cost(plain: usize, in_pieces: bool) -> usize {
+    if in_pieces { plain + 200 } else { plain }
+}
+
+/// Longest piece of operands that need no gathering: where they are converted, what the room for it holds.
+const fn longest(in_pieces: bool) -> usize {
+    if in_pieces { CHUNK } else { usize::MAX }
 }
 
 /// Runs `task(start, piece of dst)` over the pieces of `dst`, `longest` at most, that end where `stop(start)` says, or
@@ -90,7 +116,11 @@ fn by_pieces<R>(
 
 /// `dst[i] = f(a[i])`.
 pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
+    let in_pieces = (A::NARROW || R::NARROW) && !(F::PLAIN && A::SIMPLE && R::SIMPLE);
     let run = |a: Piece<'_, A>, dst: &mut [R]| {
+        if const { F::PLAIN && A::SIMPLE && R::SIMPLE } {
+            return dispatch(Loop1 { f: OnStored(f), a, dst });
+        }
         let (mut wide, mut room) = (Scratch::new(), Scratch::new());
         let a = a.load(&mut wide);
         R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop1 { f, a, dst }));
@@ -100,11 +130,11 @@ pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F,
             *d = R::store(f.call::<Portable>(a.at(0).load()));
             return;
         }
-        return over(dst, F::COST, |start, dst| {
+        return over(dst, cost(F::COST, in_pieces), |start, dst| {
             by_pieces(
                 start,
                 dst,
-                longest(A::NARROW || R::NARROW),
+                longest(in_pieces),
                 |_| usize::MAX,
                 |at, dst| {
                     run(a.part(at, dst.len()), dst);
@@ -113,7 +143,7 @@ pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F,
         });
     }
     let a = Source::new(a, la, dst.len());
-    over(dst, F::COST, |start, dst| {
+    over(dst, cost(F::COST, in_pieces), |start, dst| {
         let mut scratch = Scratch::new();
         by_pieces(start, dst, CHUNK, |at| a.stop(at), |at, dst| run(a.piece(at, dst.len(), &mut scratch), dst));
     });
@@ -155,7 +185,11 @@ pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Va
     lb: Strided,
     dst: &mut [R],
 ) {
+    let in_pieces = (A::NARROW || B::NARROW || R::NARROW) && !(F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE);
     let run = |a: Piece<'_, A>, b: Piece<'_, B>, dst: &mut [R]| {
+        if const { F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE } {
+            return dispatch(Loop2 { f: OnStored(f), a, b, dst });
+        }
         let (mut wide_a, mut wide_b, mut room) = (Scratch::new(), Scratch::new(), Scratch::new());
         let (a, b) = (a.load(&mut wide_a), b.load(&mut wide_b));
         R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop2 { f, a, b, dst }));
@@ -165,11 +199,11 @@ pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Va
             *d = R::store(f.call::<Portable>(a.at(0).load(), b.at(0).load()));
             return;
         }
-        return over(dst, F::COST, |start, dst| {
+        return over(dst, cost(F::COST, in_pieces), |start, dst| {
             by_pieces(
                 start,
                 dst,
-                longest(A::NARROW || B::NARROW || R::NARROW),
+                longest(in_pieces),
                 |_| usize::MAX,
                 |at, dst| {
                     run(a.part(at, dst.len()), b.part(at, dst.len()), dst);
@@ -178,7 +212,7 @@ pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Va
         });
     }
     let (a, b) = (Source::new(a, la, dst.len()), Source::new(b, lb, dst.len()));
-    over(dst, F::COST, |start, dst| {
+    over(dst, cost(F::COST, in_pieces), |start, dst| {
         let (mut scratch_a, mut scratch_b) = (Scratch::new(), Scratch::new());
         by_pieces(
             start,

@@ -282,6 +282,7 @@ trigonometric!(Cos, cos, cos, "Cosine of each element.");
 struct Cast;
 impl<A: Element, R: Element> Function1<A, R> for Cast {
     const COST: usize = CHEAP;
+    const PLAIN: bool = true;
     #[inline(always)]
     fn call<S: Simd>(self, x: A) -> R {
         R::cast_from(x)
@@ -293,6 +294,7 @@ impl<A: Element, R: Element> Function1<A, R> for Cast {
 struct Odd;
 impl<A: Element, R: Element> Function1<A, R> for Odd {
     const COST: usize = CHEAP;
+    const PLAIN: bool = true;
     #[inline(always)]
     fn call<S: Simd>(self, x: A) -> R {
         R::cast_from(round_to_odd(x.to_f64()))
@@ -331,6 +333,7 @@ pub fn to_bool<K: Stored>(src: &[K], layout: Strided, dst: &mut [u8]) {
 struct Clamp<T>(T, T);
 impl<T: Element> Function1<T, T> for Clamp<T> {
     const COST: usize = CHEAP;
+    const PLAIN: bool = true;
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
         let x = if x < self.0 { self.0 } else { x };

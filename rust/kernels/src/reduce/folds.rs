@@ -1,6 +1,7 @@
 //! What each reduction does with a leaf of elements, and how two results become one.
 
 use crate::element::{Element, Float};
+use crate::half::Stored;
 use crate::isa::Simd;
 use crate::memory::Pod;
 
@@ -142,7 +143,6 @@ macro_rules! monoid {
         }
     };
 }
-monoid!(Sum, !T::IS_FLOAT, T::ZERO, |x, y| x.wrapping_add(y));
 monoid!(Product, !T::IS_FLOAT, T::ONE, |x, y| x.wrapping_mul(y));
 monoid!(Max, true, T::LOWEST, |x, y| if beats::<T, true>(y, x) { y } else { x });
 monoid!(Min, true, T::HIGHEST, |x, y| if beats::<T, false>(y, x) { y } else { x });
@@ -152,6 +152,26 @@ monoid!(Min, true, T::HIGHEST, |x, y| if beats::<T, false>(y, x) { y } else { x 
 pub(super) fn beats<T: Element, const LARGEST: bool>(y: T, x: T) -> bool {
     let no_better = if LARGEST { y <= x } else { y >= x };
     !no_better & !x.is_nan()
+}
+
+/// Sum, in the type that the elements are computed in.
+#[derive(Clone, Copy)]
+pub(super) struct Sum;
+impl<K: Stored> Monoid<K> for Sum {
+    type Out = K::Value;
+    const EXACT: bool = !K::Value::IS_FLOAT;
+    #[inline(always)]
+    fn identity(self) -> K::Value {
+        K::Value::ZERO
+    }
+    #[inline(always)]
+    fn step(self, sum: K::Value, element: K) -> K::Value {
+        sum.wrapping_add(element.load())
+    }
+    #[inline(always)]
+    fn join(self, left: K::Value, right: K::Value) -> K::Value {
+        left.wrapping_add(right)
+    }
 }
 
 /// Sum in int64.

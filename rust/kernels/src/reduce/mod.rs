@@ -12,7 +12,9 @@ mod folds;
 mod rows;
 
 use crate::element::{Element, Float};
+use crate::half::Stored;
 use crate::layout::{Coalesced, MAX_RANK, Order, Strided, coalesce};
+use crate::memory::Pod;
 
 use arg::{Arg, arg_columns};
 use columns::reduce_columns;
@@ -91,11 +93,20 @@ pub enum Reduction {
 pub fn reduce<T: Element>(op: Reduction, src: &[T], split: Split, dst: &mut [T]) {
     split.check(src.len(), dst.len(), matches!(op, Reduction::Sum | Reduction::Product));
     match op {
-        Reduction::Sum => fold_monoid(Sum, src, split, dst),
+        Reduction::Sum => sum(src, split, dst),
         Reduction::Product => fold_monoid(Product, src, split, dst),
         Reduction::Max => fold_monoid(Max, src, split, dst),
         Reduction::Min => fold_monoid(Min, src, split, dst),
     }
+}
+
+/// Sum, rounded to nothing narrower than the sums of its parts: of 16-bit floats in float32. Integers wrap; 0 of nothing.
+///
+/// # Panics
+/// If the window leaves `src` or the outputs differ from `dst` in number.
+pub fn sum<K: Stored>(src: &[K], split: Split, dst: &mut [K::Value]) {
+    split.check(src.len(), dst.len(), true);
+    fold_monoid(Sum, src, split, dst);
 }
 
 /// Sum as int64: of integers without narrow overflow, of bools the number of true ones. Floats truncate first.
@@ -107,13 +118,13 @@ pub fn sum_i64<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
     fold_monoid(WideSum, src, split, dst);
 }
 
-/// Mean; NaN of nothing.
+/// Mean, of 16-bit floats in float32; NaN of nothing.
 ///
 /// # Panics
 /// If the window leaves `src` or the outputs differ from `dst` in number.
-pub fn mean<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
-    reduce(Reduction::Sum, src, split, dst);
-    let count = T::cast_from(split.count().cast_signed() as i64);
+pub fn mean<K: Stored<Value: Float>>(src: &[K], split: Split, dst: &mut [K::Value]) {
+    sum(src, split, dst);
+    let count = K::Value::cast_from(split.count().cast_signed() as i64);
     for sum in dst {
         *sum = *sum / count;
     }
@@ -160,7 +171,7 @@ pub fn logsumexp<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
 }
 
 /// Chooses the walk for a fold that can go either way.
-fn fold_monoid<T: Element, F: Monoid<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
+fn fold_monoid<T: Pod, F: Monoid<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
     match along_outputs(split, dst.len()) {
         Some((kept, reduced)) => reduce_columns(fold, src, split.offset, &kept, &reduced, dst),
         None => reduce_rows(ByLanes(fold), src, split, dst),
