@@ -74,6 +74,31 @@ def test_ctrl_c_is_answered_and_leaves_all_usable(work):
     assert run(INTERRUPTED.format(work=work.strip("\n"), patience=3)) == "usable\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs sched_setaffinity and /proc")
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_no_more_threads_run_than_the_scheduler_grants_cpus(cpus):
+    program = f"""
+        import os
+
+        os.environ.pop("DLCORE_NUM_THREADS", None)
+        granted = sorted(os.sched_getaffinity(0))[:{cpus}]
+        os.sched_setaffinity(0, granted)
+        import dlcore
+
+        def threads():
+            return len(os.listdir("/proc/self/task"))
+
+        others = threads() - 1
+        a = dlcore.randn(500, 500, requires_grad=True)
+        for _ in range(3):
+            ((a @ a).exp() + a).sum().backward()
+        assert dlcore.get_num_threads() <= len(granted)
+        assert threads() - others == dlcore.get_num_threads()
+        print("done")
+    """
+    assert run(program) == "done\n"
+
+
 @posix
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_processes_compute_as_their_parent_does():

@@ -153,6 +153,12 @@ impl Buffer {
         self.bytes == 0
     }
 
+    /// Whether the memory is somebody else's, who would notice a write.
+    #[must_use]
+    pub fn is_lent(&self) -> bool {
+        matches!(self.owner, Owner::Foreign(_))
+    }
+
     /// Address of the first byte.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {

@@ -4,7 +4,9 @@
 
 use crate::convert::{Arg, Number, Operand};
 use crate::enter::enter;
+use crate::exchange::temporary::{has_one_reference, is_temporary};
 use crate::tensor::PyTensor;
+use dlcore_core::ops::over::{Arithmetic, Replaced, over, write_over};
 use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyNotImplementedError;
@@ -338,40 +340,83 @@ fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
     Ok(crate::convert::scalar(object)?.map(Operand::Scalar))
 }
 
+/// From this size on, the result of an operator replaces an operand that dies: what that saves is more than what it
+/// costs to make sure (3 us).
+const REPLACE_FROM: usize = 1 << 19;
+
+/// Which operand of an operator, called by the interpreter, dies with it and so may give its memory to the result.
+#[inline]
+fn dying(tensor: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, reversed: bool) -> Option<Replaced> {
+    let dies = |object: &Bound<'_, PyAny>| {
+        has_one_reference(object)
+            && object.cast_exact::<PyTensor>().is_ok_and(|tensor| tensor.get().owns_alone(REPLACE_FROM))
+            && is_temporary(object)
+    };
+    let (first, second) = if reversed { (other, tensor.as_any()) } else { (tensor.as_any(), other) };
+    if dies(first) { Some(Replaced::First) } else { dies(second).then_some(Replaced::Second) }
+}
+
 macro_rules! operators {
-    ($($forward:ident, $reverse:ident => $op:expr;)*) => {
+    ($($forward:ident, $reverse:ident => $op:expr $(, over $over:expr)?;)*) => {
         #[pymethods]
         impl PyTensor {
             $(
-                fn $forward<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-                    match operand(other)? {
-                        Some(other) => new(py, two(py, Operand::Tensor(self.get()), other, $op)?),
-                        None => Ok(PyNotImplemented::get(py).to_owned().into_any()),
-                    }
+                fn $forward<'py>(
+                    slf: &Bound<'py, Self>,
+                    py: Python<'py>,
+                    other: &Bound<'py, PyAny>,
+                ) -> PyResult<Bound<'py, PyAny>> {
+                    operators!(@call slf, py, other, false, $op $(, $over)?)
                 }
 
-                fn $reverse<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-                    match operand(other)? {
-                        Some(other) => new(py, two(py, other, Operand::Tensor(self.get()), $op)?),
-                        None => Ok(PyNotImplemented::get(py).to_owned().into_any()),
-                    }
+                fn $reverse<'py>(
+                    slf: &Bound<'py, Self>,
+                    py: Python<'py>,
+                    other: &Bound<'py, PyAny>,
+                ) -> PyResult<Bound<'py, PyAny>> {
+                    operators!(@call slf, py, other, true, $op $(, $over)?)
                 }
             )*
         }
     };
+    (@call $slf:ident, $py:ident, $other:ident, $reversed:literal, $op:expr) => {
+        operate($slf, $py, $other, $reversed, $op)
+    };
+    (@call $slf:ident, $py:ident, $other:ident, $reversed:literal, $op:expr, $over:expr) => {{
+        let replaced = dying($slf, $other, $reversed);
+        operate($slf, $py, $other, $reversed, |a: &Tensor, b: &Tensor| match replaced {
+            None => $op(a, b),
+            Some(replaced) => over($over, a, b, replaced).map_or_else(|| $op(a, b), Ok),
+        })
+    }};
 }
 
 operators! {
-    __add__, __radd__ => ops::add;
-    __sub__, __rsub__ => ops::sub;
-    __mul__, __rmul__ => ops::mul;
-    __truediv__, __rtruediv__ => ops::div;
+    __add__, __radd__ => ops::add, over Arithmetic::Add;
+    __sub__, __rsub__ => ops::sub, over Arithmetic::Sub;
+    __mul__, __rmul__ => ops::mul, over Arithmetic::Mul;
+    __truediv__, __rtruediv__ => ops::div, over Arithmetic::Div;
     __floordiv__, __rfloordiv__ => ops::floor_divide;
     __mod__, __rmod__ => ops::remainder;
     __matmul__, __rmatmul__ => ops::matmul;
     __and__, __rand__ => |a: &Tensor, b: &Tensor| truths("&", a, b, ops::logical_and);
     __or__, __ror__ => |a: &Tensor, b: &Tensor| truths("|", a, b, ops::logical_or);
     __xor__, __rxor__ => |a: &Tensor, b: &Tensor| truths("^", a, b, ops::logical_xor);
+}
+
+/// An operator of `tensor` and `other`, in this order unless `reversed`.
+#[inline]
+fn operate<'py>(
+    tensor: &Bound<'py, PyTensor>,
+    py: Python<'py>,
+    other: &Bound<'py, PyAny>,
+    reversed: bool,
+    op: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor> + Send,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Some(other) = operand(other)? else { return Ok(PyNotImplemented::get(py).to_owned().into_any()) };
+    let tensor = Operand::Tensor(tensor.get().get());
+    let (a, b) = if reversed { (other, tensor) } else { (tensor, other) };
+    new(py, two(py, a, b, op)?)
 }
 
 /// `&`, `|`, `^` and `~` are logic on bool tensors.
@@ -468,14 +513,18 @@ impl PyTensor {
 }
 
 macro_rules! in_place {
-    ($($name:ident, $augmented:ident, $text:literal, $doc:literal => $op:expr;)*) => {
+    ($($name:ident, $augmented:ident, $text:literal, $doc:literal => $op:expr, over $over:expr;)*) => {
         #[pymethods]
         impl PyTensor {
             $(
                 #[doc = $doc]
                 fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>, other: Operand) -> PyResult<Bound<'py, Self>> {
-                    let value = two(py, Operand::Tensor(slf.get().get()), other, $op)?.get();
-                    slf.get().write($text, &value)?;
+                    let tensor = slf.get().get();
+                    let other = other.against(&tensor)?;
+                    if !enter(py, tensor.numel(), || Ok(write_over($text, $over, &tensor, &other)))? {
+                        let value = enter(py, tensor.numel().max(other.numel()), || $op(&tensor, &other))?;
+                        slf.get().write($text, &value)?;
+                    }
                     Ok(slf)
                 }
 
@@ -488,10 +537,10 @@ macro_rules! in_place {
 }
 
 in_place! {
-    add_, __iadd__, "add_", "``self += other``, in place." => ops::add;
-    sub_, __isub__, "sub_", "``self -= other``, in place." => ops::sub;
-    mul_, __imul__, "mul_", "``self *= other``, in place." => ops::mul;
-    div_, __itruediv__, "div_", "``self /= other``, in place." => ops::div;
+    add_, __iadd__, "add_", "``self += other``, in place." => ops::add, over Arithmetic::Add;
+    sub_, __isub__, "sub_", "``self -= other``, in place." => ops::sub, over Arithmetic::Sub;
+    mul_, __imul__, "mul_", "``self *= other``, in place." => ops::mul, over Arithmetic::Mul;
+    div_, __itruediv__, "div_", "``self /= other``, in place." => ops::div, over Arithmetic::Div;
 }
 
 #[pymethods]

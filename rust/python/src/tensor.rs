@@ -48,6 +48,12 @@ impl PyTensor {
         self.tensor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the tensor has at least `bytes` bytes, which nobody sees but through this handle.
+    pub fn owns_alone(&self, bytes: usize) -> bool {
+        let tensor = self.tensor.lock().unwrap_or_else(PoisonError::into_inner);
+        tensor.array().storage().buffer().len() >= bytes && tensor.is_unshared()
+    }
+
     /// Makes this handle stand for another tensor.
     pub fn set(&self, tensor: Tensor) {
         // The earlier one drops after the lock: its owner may run Python code.

@@ -166,7 +166,7 @@ impl Walk {
             Edge::Node(node) if self.passes_by(&node) => Ok(()),
             Edge::Node(node) => {
                 let sum = match self.pending.remove(&node.sequence()) {
-                    Some((_, earlier)) => ops::add(&earlier, &gradient)?,
+                    Some((_, earlier)) => ops::over::add_up(earlier, gradient)?,
                     None => gradient,
                 };
                 self.pending.insert(node.sequence(), (node, sum));

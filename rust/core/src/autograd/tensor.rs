@@ -163,7 +163,8 @@ impl Tensor {
     /// notice a write.
     #[must_use]
     pub fn is_unshared(&self) -> bool {
-        Arc::strong_count(&self.0) == 1 && Arc::strong_count(self.array().storage()) == 1
+        let storage = self.array().storage();
+        Arc::strong_count(&self.0) == 1 && Arc::strong_count(storage) == 1 && !storage.buffer().is_lent()
     }
 
     /// The same memory without a place in the graph.

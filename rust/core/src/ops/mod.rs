@@ -18,6 +18,7 @@ pub mod join;
 pub mod linalg;
 pub mod loss;
 pub mod norm;
+pub mod over;
 pub mod pool;
 pub mod reduce;
 pub mod sample;

@@ -5,6 +5,8 @@
 
 mod engine;
 mod operations;
+mod over;
 mod source;
 
 pub use operations::*;
+pub use over::{Arithmetic, Replaced, over};

@@ -1,0 +1,57 @@
+//! Arithmetic whose result replaces one of its operands: the memory that a new result would touch is not touched at all.
+//! The values are those of [`super::binary`].
+
+use super::engine::{Function2, update};
+use crate::element::Float;
+use crate::isa::Simd;
+use crate::layout::Strided;
+
+/// Operations that can replace an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// `a + b`.
+    Add,
+    /// `a - b`.
+    Sub,
+    /// `a * b`.
+    Mul,
+    /// `a / b`.
+    Div,
+}
+
+/// Which operand a result replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// `a`.
+    First,
+    /// `b`.
+    Second,
+}
+
+#[derive(Clone, Copy)]
+struct Of<F>(F);
+
+impl<T: Float, F: Fn(T, T) -> T + Copy + Sync> Function2<T, T, T> for Of<F> {
+    const COST: usize = 100;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T, y: T) -> T {
+        (self.0)(x, y)
+    }
+}
+
+/// `dst[i] = op(dst[i], other[i])`, or `op(other[i], dst[i])` where `dst` is the second operand.
+///
+/// # Panics
+/// If the window leaves `other` or differs from `dst` in size.
+pub fn over<T: Float>(op: Arithmetic, replaced: Replaced, dst: &mut [T], other: &[T], layout: Strided) {
+    use Arithmetic::{Add, Div, Mul, Sub};
+    use Replaced::{First, Second};
+    match (op, replaced) {
+        (Add, _) => update(Of(|x: T, y: T| x + y), dst, other, layout),
+        (Sub, First) => update(Of(|x: T, y: T| x - y), dst, other, layout),
+        (Sub, Second) => update(Of(|x: T, y: T| y - x), dst, other, layout),
+        (Mul, _) => update(Of(|x: T, y: T| x * y), dst, other, layout),
+        (Div, First) => update(Of(|x: T, y: T| x / y), dst, other, layout),
+        (Div, Second) => update(Of(|x: T, y: T| y / x), dst, other, layout),
+    }
+}
