@@ -60,3 +60,19 @@ fn any_number_of_threads_gives_the_same_bits() {
         assert!(results() == one, "{threads} threads differ from one");
     }
 }
+
+#[test]
+fn results_too_large_for_the_caches_are_like_small_ones() {
+    // Enough bytes to be streamed, in tasks and steps that do not divide them.
+    let len = (33 << 20) / size_of::<f32>() + 7;
+    let mut x = vec![0f32; len];
+    copy::arange(0.0, 1.0, &mut x);
+    let flat = Strided { shape: &[len - 1], strides: &[1], offset: 0 };
+    let mut sums = vec![0f32; len];
+    // Neither result nor operand starts at a cache line.
+    map::binary(Binary::Add, &x[..len - 1], flat, &x[1..], flat, &mut sums[1..]);
+    assert!(sums[1..].iter().zip(x.windows(2)).all(|(sum, x)| sum.to_bits() == (x[0] + x[1]).to_bits()));
+    let mut widened = vec![0f64; len - 1];
+    copy::cast(&x[1..], flat, &mut widened);
+    assert!(widened.iter().zip(&x[1..]).all(|(wide, x)| wide.to_bits() == f64::from(*x).to_bits()));
+}
