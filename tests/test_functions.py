@@ -108,6 +108,10 @@ FUNCTIONS = {
     ),
     "embedding": Function(lambda w: F.embedding(dlcore.tensor(ROWS), w), lambda w: w[ROWS], (5, 3)),
     "leaky_relu": Function(lambda x: F.leaky_relu(x, 0.1), lambda x: np.where(x > 0, x, 0.1 * x), (3, 7)),
+    "softplus": Function(lambda x: F.softplus(x, 2.5), lambda x: np.logaddexp(0, 2.5 * x) / 2.5, (3, 7)),
+    "softplus, threshold": Function(
+        lambda x: F.softplus(x, 2.0, 0.5), lambda x: np.where(2 * x > 0.5, x, np.logaddexp(0, 2 * x) / 2), (3, 7)
+    ),
     "var": Function(lambda x: dlcore.var(x, 1), lambda x: x.var(1, ddof=1), (3, 7)),
     "var of all": Function(lambda x: x.var(correction=0), lambda x: x.var(), (3, 7)),
     "std": Function(lambda x: dlcore.std(x, (0, 2)), lambda x: x.std((0, 2), ddof=1), (2, 3, 4)),

@@ -419,6 +419,7 @@ def test_layers_against_formulas():
     assert nn.LayerNorm((5, 7), bias=False).bias is None
     assert dlcore.allclose(nn.Softmax(1)(x).sum(1), dlcore.ones(5))
     assert dlcore.allclose(nn.SiLU()(x), x * nn.Sigmoid()(x), atol=1e-6)
+    assert dlcore.allclose(nn.Softplus(beta=2.0)(x), dlcore.log1p(dlcore.exp(2 * x)) / 2, atol=1e-6)
     assert dlcore.allclose(nn.GELU("tanh")(x), nn.GELU()(x), atol=2e-3)
     assert nn.AvgPool2d(2, ceil_mode=True)(dlcore.ones(1, 1, 5, 5)).shape == (1, 1, 3, 3)
     values, indices = nn.MaxPool2d(2, return_indices=True)(dlcore.arange(16.0).view(1, 1, 4, 4))

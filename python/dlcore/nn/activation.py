@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dlcore._core import Tensor, gelu, log_softmax, relu, sigmoid, silu, softmax, tanh
+from dlcore._core import Tensor, gelu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
 from dlcore.nn.module import Module
 
-__all__ = ["GELU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = ["GELU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
 
 
 class ReLU(Module):
@@ -91,6 +91,34 @@ class Sigmoid(Module):
     def forward(self, input: Tensor) -> Tensor:
         """Any shape, kept."""
         return sigmoid(input)
+
+
+class Softplus(Module):
+    """log(1 + e^(βx)) / β, a smooth ReLU.
+
+    Args:
+        beta: how sharply it bends.
+        threshold: where βx is above, the result is the input.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.Softplus()(dlcore.tensor([-200.0, 200.0])).tolist()
+        [0.0, 200.0]
+    """
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__()
+        self.beta = beta
+        self.threshold = threshold
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return softplus(input, self.beta, self.threshold)
+
+    def extra_repr(self) -> str:
+        """Both arguments."""
+        return f"beta={self.beta}, threshold={self.threshold}"
 
 
 class Tanh(Module):

@@ -24,6 +24,7 @@ fn main() {
         FloatUnary::Exp,
         FloatUnary::Expm1,
         FloatUnary::Log,
+        FloatUnary::Log2,
         FloatUnary::Log1p,
         FloatUnary::Tanh,
         FloatUnary::Sigmoid,

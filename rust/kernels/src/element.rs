@@ -135,12 +135,21 @@ pub trait Float:
     /// e to the power `self`.
     #[must_use]
     fn exp<S: Simd>(self) -> Self;
+    /// 2 to the power `self`.
+    #[must_use]
+    fn exp2<S: Simd>(self) -> Self;
     /// `exp(self) - 1`, accurate near zero.
     #[must_use]
     fn expm1<S: Simd>(self) -> Self;
     /// Natural logarithm.
     #[must_use]
     fn log<S: Simd>(self) -> Self;
+    /// Logarithm to base 2.
+    #[must_use]
+    fn log2<S: Simd>(self) -> Self;
+    /// Logarithm to base 10.
+    #[must_use]
+    fn log10<S: Simd>(self) -> Self;
     /// `log(1 + self)`, accurate near zero.
     #[must_use]
     fn log1p<S: Simd>(self) -> Self;
@@ -479,8 +488,11 @@ macro_rules! float {
 float!(f32, to_f32, fma32, |x, y, S| {
     pow: math::pow::<S>(x, y);
     exp: f32 = math::exp::<S>(x);
+    exp2: f32 = math::exp2::<S>(x);
     expm1: f32 = math::expm1::<S>(x);
     log: f32 = math::log::<S>(x);
+    log2: f32 = math::log2::<S>(x);
+    log10: f32 = math::log10::<S>(x);
     log1p: f32 = math::log1p::<S>(x);
     tanh: f32 = math::tanh::<S>(x);
     logistic: (f32, f32) = math::logistic::<S>(x);
@@ -496,8 +508,11 @@ float!(f32, to_f32, fma32, |x, y, S| {
 float!(f64, to_f64, fma64, |x, y, S| {
     pow: x.powf(y);
     exp: f64 = f64::exp(x);
+    exp2: f64 = f64::exp2(x);
     expm1: f64 = x.exp_m1();
     log: f64 = x.ln();
+    log2: f64 = f64::log2(x);
+    log10: f64 = f64::log10(x);
     log1p: f64 = x.ln_1p();
     tanh: f64 = f64::tanh(x);
     logistic: (f64, f64) = math::logistic64(x);

@@ -14,9 +14,11 @@
 )]
 
 mod angle;
+mod logarithm;
 mod power;
 
 pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin};
+pub use logarithm::{log, log1p, log2, log10};
 pub use power::pow;
 
 use crate::isa::{Isa, Simd};
@@ -37,9 +39,6 @@ pub(crate) mod platform {
 const ROUND32: f32 = 12_582_912.0 + 127.0;
 /// The same for a float64 below 2^51.
 const ROUND64: f64 = 6_755_399_441_055_744.0;
-/// ln 2 in two parts; the first has few bits, so that its product with an exponent is exact.
-const LN2_HIGH: f32 = 0.693_359_375;
-const LN2_LOW: f32 = -2.121_944_4e-4;
 
 /// `c[0] * x^(N-1) + ... + c[N-1]`.
 #[inline(always)]
@@ -119,6 +118,8 @@ const EXACT: f32 = -0.0;
 
 /// `exp(x)`.
 const NATURAL: Exponential = Exponential::of(1.0);
+/// `2^x`.
+const BINARY: Exponential = Exponential::of(std::f64::consts::LN_2);
 
 /// Results of an exponential of what is negative are multiplied by 2^64, so that none is subnormal before it has met its
 /// factors. [`UNLIFT`] takes that back.
@@ -160,6 +161,14 @@ impl Exponential {
         let scale = f32::from_bits(shifted.to_bits() << 23);
         Power { scale, rest, factor: self.factor, series: poly32::<S, 5>(rest, self.series) }
     }
+
+    /// The value at `x`, zero, subnormal or infinite where it is.
+    #[inline(always)]
+    fn whole<S: Simd>(self, x: f32) -> f32 {
+        // The last step is a product of two normal numbers that finds out whether theirs is one.
+        let (lift, unlift) = if x < 0.0 { (LIFT, UNLIFT) } else { (-1.0, 2.0) };
+        self.at::<S>(x, EXACT, lift).value::<S>() * unlift
+    }
 }
 
 impl Power {
@@ -187,10 +196,14 @@ impl Power {
 #[inline(always)]
 #[must_use]
 pub fn exp<S: Simd>(x: f32) -> f32 {
-    let x = limit(x, -104.0, 89.0);
-    // The last step is a product of two normal numbers that finds out whether theirs is one.
-    let (lift, unlift) = if x < 0.0 { (LIFT, UNLIFT) } else { (-1.0, 2.0) };
-    NATURAL.at::<S>(x, EXACT, lift).value::<S>() * unlift
+    NATURAL.whole::<S>(limit(x, -104.0, 89.0))
+}
+
+/// 2 to the power `x`; exact for integers.
+#[inline(always)]
+#[must_use]
+pub fn exp2<S: Simd>(x: f32) -> f32 {
+    BINARY.whole::<S>(limit(x, -151.0, 129.0))
 }
 
 /// `exp(x) - 1`, accurate near zero.
@@ -199,59 +212,6 @@ pub fn exp<S: Simd>(x: f32) -> f32 {
 pub fn expm1<S: Simd>(x: f32) -> f32 {
     let y = NATURAL.at::<S>(limit(x, -20.0, 89.0), EXACT, -1.0).less::<S>(0.5) * 2.0;
     if x.abs() < 1e-8 { x } else { y }
-}
-
-/// Natural logarithm of a positive finite `x`, plus `correction`.
-#[inline(always)]
-fn finite_log<S: Simd>(x: f32, correction: f32) -> f32 {
-    const SQRT_HALF: i32 = 0x3f35_04f3;
-    let subnormal = x < f32::MIN_POSITIVE;
-    let scaled = if subnormal { x * 8_388_608.0 } else { x };
-    let bits = scaled.to_bits().cast_signed().wrapping_sub(SQRT_HALF);
-    let exponent = (bits >> 23).wrapping_sub(if subnormal { 23 } else { 0 }) as f32;
-    let f = f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF).cast_unsigned()) - 1.0;
-    // Minimax on sqrt(1/2) - 1 <= f <= sqrt(2) - 1, from Cephes.
-    let p = poly32::<S, 9>(
-        f,
-        [
-            7.037_683_6e-2,
-            -1.151_461e-1,
-            1.167_699_9e-1,
-            -1.242_014_1e-1,
-            1.424_932_3e-1,
-            -1.666_805_8e-1,
-            2.000_071_5e-1,
-            -2.499_999_4e-1,
-            3.333_333_1e-1,
-        ],
-    );
-    let square = f * f;
-    let tail = S::fma32(exponent, LN2_LOW, f * square * p) + correction;
-    let tail = S::fma32(-0.5, square, tail);
-    S::fma32(exponent, LN2_HIGH, f + tail)
-}
-
-/// Natural logarithm.
-#[inline(always)]
-#[must_use]
-pub fn log<S: Simd>(x: f32) -> f32 {
-    let y = finite_log::<S>(x, 0.0);
-    let y = if x == f32::INFINITY { x } else { y };
-    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
-    if x >= 0.0 { y } else { f32::NAN }
-}
-
-/// `log(1 + x)`, accurate near zero.
-#[inline(always)]
-#[must_use]
-pub fn log1p<S: Simd>(x: f32) -> f32 {
-    let sum = 1.0 + x;
-    // What rounding the sum lost; zero where the sum is infinite.
-    let lost = if x < 1e30 { (x - (sum - 1.0)) / sum } else { 0.0 };
-    let y = finite_log::<S>(sum, 0.0) + lost;
-    let y = if x == f32::INFINITY || x.abs() < 1e-8 { x } else { y };
-    let y = if x == -1.0 { f32::NEG_INFINITY } else { y };
-    if x >= -1.0 { y } else { f32::NAN }
 }
 
 /// Hyperbolic tangent.

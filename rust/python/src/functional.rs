@@ -154,11 +154,26 @@ unary! {
     /// >>> dlcore.erf(dlcore.tensor([0.0, 1.0]))
     /// tensor([0.0000, 0.8427])
     erf, "See ``dlcore.erf``." => ops::erf;
+    /// 2 to the power of each element.
+    ///
+    /// >>> dlcore.exp2(dlcore.tensor([3.0, 0.5]))
+    /// tensor([8.0000, 1.4142])
+    exp2, "See ``dlcore.exp2``." => ops::exp2;
     /// ``exp(x) - 1`` of each element, exact near zero.
     ///
     /// >>> dlcore.expm1(dlcore.tensor([0.0]))
     /// tensor([0.])
     expm1, "See ``dlcore.expm1``." => ops::expm1;
+    /// Logarithm to base 2 of each element; NaN below zero.
+    ///
+    /// >>> dlcore.log2(dlcore.tensor([8.0, 0.5]))
+    /// tensor([ 3., -1.])
+    log2, "See ``dlcore.log2``." => ops::log2;
+    /// Logarithm to base 10 of each element; NaN below zero.
+    ///
+    /// >>> dlcore.log10(dlcore.tensor([100.0, 2.0]))
+    /// tensor([2.0000, 0.3010])
+    log10, "See ``dlcore.log10``." => ops::log10;
     /// ``log(1 + x)`` of each element, exact near zero.
     ///
     /// >>> dlcore.log1p(dlcore.tensor([0.0]))

@@ -51,8 +51,8 @@ pub use select::{clamp, masked_fill, where_};
 pub use shape::{broadcast_to, contiguous, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
 pub use softmax::{log_softmax, softmax};
 pub use unary::{
-    abs, ceil, cos, erf, exp, expm1, floor, gelu, leaky_relu, log, log1p, logsigmoid, reciprocal, relu, round, rsqrt,
-    sigmoid, sign, silu, sin, softplus, sqrt, square, tanh, trunc,
+    abs, ceil, cos, erf, exp, exp2, expm1, floor, gelu, leaky_relu, log, log1p, log2, log10, logsigmoid, reciprocal,
+    relu, round, rsqrt, scaled_softplus, sigmoid, sign, silu, sin, softplus, sqrt, square, tanh, trunc,
 };
 
 use sample::{Entry, differentiable, discrete};
@@ -72,7 +72,7 @@ registry! {
         arithmetic::Add, arithmetic::Sub, arithmetic::Mul, arithmetic::Div, arithmetic::Neg, arithmetic::Pow,
         arithmetic::Maximum, arithmetic::Minimum, arithmetic::Remainder,
         cast::Cast, copy::Copy,
-        unary::Exp, unary::Expm1, unary::Log, unary::Log1p, unary::Sqrt, unary::Rsqrt, unary::Reciprocal, unary::Sin,
+        unary::Exp, unary::Exp2, unary::Expm1, unary::Log, unary::Log2, unary::Log10, unary::Log1p, unary::Sqrt, unary::Rsqrt, unary::Reciprocal, unary::Sin,
         unary::Cos, unary::Tanh, unary::Sigmoid, unary::LogSigmoid, unary::Softplus, unary::Relu, unary::Gelu,
         unary::Silu, unary::Erf, unary::Abs, unary::Square, unary::Sign, unary::Floor, unary::Ceil, unary::Round,
         unary::Trunc,

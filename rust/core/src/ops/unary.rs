@@ -15,7 +15,7 @@ use crate::ops::sample::{Domain, Sample, input, single};
 use crate::ops::{le, where_};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, SQRT_2};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, SQRT_2};
 
 /// Runs a map of floats over `x`.
 pub(crate) fn float_unary(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
@@ -117,6 +117,10 @@ elementwise! {
     Exp = exp as "exp": Float, Real, saves OUTPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Exp, x) }
         { |c, g| mul(g, &c.output()?) }
+    /// `2 ** x`.
+    Exp2 = exp2 as "exp2": Float, Real, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Exp2, x) }
+        { |c, g| mul(g, &scale(&c.output()?, LN_2)?) }
     /// `e ** x - 1`, accurate near zero.
     Expm1 = expm1 as "expm1": Float, Real, saves OUTPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Expm1, x) }
@@ -125,6 +129,14 @@ elementwise! {
     Log = log as "log": Float, Positive, saves INPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Log, x) }
         { |c, g| div(g, &c.input(0)?) }
+    /// The logarithm to base 2.
+    Log2 = log2 as "log2": Float, Positive, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Log2, x) }
+        { |c, g| div(g, &scale(&c.input(0)?, LN_2)?) }
+    /// The logarithm to base 10.
+    Log10 = log10 as "log10": Float, Positive, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Log10, x) }
+        { |c, g| div(g, &scale(&c.input(0)?, LN_10)?) }
     /// `log(1 + x)`, accurate near zero.
     Log1p = log1p as "log1p": Float, Positive, saves INPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Log1p, x) }
@@ -295,6 +307,20 @@ fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor> {
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
     let zero = scalar(Scalar::Float(0.0), x.dtype())?;
     where_(&le(x, &zero)?, &scale(x, slope)?, x)
+}
+
+/// `log(1 + exp(beta * x)) / beta`, and `x` where `beta * x` is above `threshold`: from 20 on the two differ by less
+/// than 3e-9, so that such a threshold is none.
+///
+/// # Errors
+/// [`Error::DType`](crate::Error::DType) for bool.
+pub fn scaled_softplus(x: &Tensor, beta: f64, threshold: f64) -> Result<Tensor> {
+    let scaled = scale(x, beta)?;
+    let smooth = scale(&softplus(&scaled)?, 1.0 / beta)?;
+    if threshold >= 20.0 {
+        return Ok(smooth);
+    }
+    where_(&le(&scaled, &scalar(Scalar::Float(threshold), scaled.dtype())?)?, &smooth, x)
 }
 
 /// Gaussian error linear unit of `x`; approximated by tanh if `tanh_form`.

@@ -114,10 +114,16 @@ unary! {
     |x, T, S|
     /// e to the power x.
     Exp[EXPONENTIAL] = x.exp::<S>();
+    /// 2 to the power x.
+    Exp2[EXPONENTIAL] = x.exp2::<S>();
     /// `exp(x) - 1`, accurate near zero.
     Expm1[EXPONENTIAL] = x.expm1::<S>();
     /// Natural logarithm.
     Log[POLYNOMIAL] = x.log::<S>();
+    /// Logarithm to base 2.
+    Log2[POLYNOMIAL] = x.log2::<S>();
+    /// Logarithm to base 10.
+    Log10[POLYNOMIAL] = x.log10::<S>();
     /// `log(1 + x)`, accurate near zero.
     Log1p[POLYNOMIAL] = x.log1p::<S>();
     /// Square root.

@@ -1,0 +1,118 @@
+//! Logarithms.
+
+use super::poly32;
+use crate::isa::Simd;
+
+/// ln 2 in two parts; the first has few bits, so that its product with an exponent is exact.
+const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_LOW: f32 = -2.121_944_4e-4;
+
+/// A positive finite number: `2^exponent * (1 + excess)`, `1 + excess` from sqrt(1/2) to sqrt(2).
+struct Parts {
+    exponent: f32,
+    excess: f32,
+    square: f32,
+    /// `log(1 + excess)` is `excess + square * series`.
+    series: f32,
+}
+
+#[inline(always)]
+fn parts<S: Simd>(x: f32) -> Parts {
+    const SQRT_HALF: i32 = 0x3f35_04f3;
+    let subnormal = x < f32::MIN_POSITIVE;
+    let scaled = if subnormal { x * 8_388_608.0 } else { x };
+    let bits = scaled.to_bits().cast_signed().wrapping_sub(SQRT_HALF);
+    let exponent = (bits >> 23).wrapping_sub(if subnormal { 23 } else { 0 }) as f32;
+    let excess = f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF).cast_unsigned()) - 1.0;
+    // Minimax, from Cephes.
+    let series = [
+        7.037_683_6e-2,
+        -1.151_461e-1,
+        1.167_699_9e-1,
+        -1.242_014_1e-1,
+        1.424_932_3e-1,
+        -1.666_805_8e-1,
+        2.000_071_5e-1,
+        -2.499_999_4e-1,
+        3.333_333_1e-1,
+        -0.5,
+    ];
+    Parts { exponent, excess, square: excess * excess, series: poly32::<S, 10>(excess, series) }
+}
+
+/// A base: the logarithms to it of 2 and of e, each in two parts, the first of few bits.
+#[derive(Clone, Copy)]
+struct Base {
+    two: [f32; 2],
+    e: [f32; 2],
+}
+
+impl Base {
+    const fn of(two: f64, e: f64) -> Self {
+        const fn split(x: f64) -> [f32; 2] {
+            let high = f32::from_bits((x as f32).to_bits() & 0xffff_f000);
+            [high, (x - high as f64) as f32]
+        }
+        Self { two: split(two), e: split(e) }
+    }
+
+    #[inline(always)]
+    fn log<S: Simd>(self, x: f32) -> f32 {
+        let Parts { exponent, excess, square, series } = parts::<S>(x);
+        let small = S::fma32(exponent, self.two[1], excess * self.e[1]);
+        let small = S::fma32(square * series, self.e[0] + self.e[1], small);
+        completed(x, S::fma32(exponent, self.two[0], S::fma32(excess, self.e[0], small)))
+    }
+}
+
+/// `log`, which is the logarithm of positive finite numbers, with the rest of them.
+#[inline(always)]
+fn completed(x: f32, log: f32) -> f32 {
+    let y = if x == f32::INFINITY { x } else { log };
+    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+    if x >= 0.0 { y } else { f32::NAN }
+}
+
+/// Natural logarithm of a positive finite `x`.
+#[inline(always)]
+fn natural<S: Simd>(x: f32) -> f32 {
+    let Parts { exponent, excess, square, series } = parts::<S>(x);
+    let small = S::fma32(square, series, exponent * LN2_LOW);
+    S::fma32(exponent, LN2_HIGH, excess + small)
+}
+
+/// Natural logarithm.
+#[inline(always)]
+#[must_use]
+pub fn log<S: Simd>(x: f32) -> f32 {
+    completed(x, natural::<S>(x))
+}
+
+/// Logarithm to base 2; exact for powers of 2.
+#[inline(always)]
+#[must_use]
+pub fn log2<S: Simd>(x: f32) -> f32 {
+    const BASE: Base = Base::of(1.0, std::f64::consts::LOG2_E);
+    BASE.log::<S>(x)
+}
+
+/// Logarithm to base 10.
+#[inline(always)]
+#[must_use]
+pub fn log10<S: Simd>(x: f32) -> f32 {
+    const BASE: Base = Base::of(std::f64::consts::LOG10_2, std::f64::consts::LOG10_E);
+    BASE.log::<S>(x)
+}
+
+/// `log(1 + x)`, accurate near zero.
+#[inline(always)]
+#[must_use]
+pub fn log1p<S: Simd>(x: f32) -> f32 {
+    let sum = 1.0 + x;
+    // What rounding the sum lost; zero where the sum is infinite.
+    let lost = if x < 1e30 { (x - (sum - 1.0)) / sum } else { 0.0 };
+    let y = natural::<S>(sum) + lost;
+    let y = if x == f32::INFINITY || x.abs() < 1e-8 { x } else { y };
+    let y = if x == -1.0 { f32::NEG_INFINITY } else { y };
+    if x >= -1.0 { y } else { f32::NAN }
+}
