@@ -265,6 +265,25 @@ def test_dtypes_and_shapes_that_differ_take_memory_of_their_own():
     assert np.array_equal(((square + square) * row.sum() + square.t()).numpy(), (known + known) * 300 + known.T)
 
 
+def test_a_part_of_a_large_block_does_not_keep_the_block():
+    rest = dlcore.zeros(32 * N)
+    w = fresh().requires_grad_()
+
+    def bytes_kept(program):
+        gc.collect()
+        before = memory.stats()["live_bytes"]
+        kept = program()
+        assert kept is not None
+        return memory.stats()["live_bytes"] - before
+
+    def gradient():
+        dlcore.cat([w, rest]).mul(2).sum().backward()
+        return w.grad
+
+    assert bytes_kept(lambda: dlcore.zeros(32, N)[3] + c) < 2 * BYTES
+    assert bytes_kept(gradient) < 2 * BYTES
+
+
 # --- random programs --------------------------------------------------------------------------------------------------
 
 OPERATORS = ["+", "-", "*", "/"]

@@ -160,11 +160,14 @@ impl Tensor {
     }
 
     /// Whether this is the only handle to the tensor and the tensor the only owner of its memory, so that nobody would
-    /// notice a write.
+    /// notice a write, and uses all of it, so that whoever keeps the tensor keeps nothing else alive.
     #[must_use]
     pub fn is_unshared(&self) -> bool {
-        let storage = self.array().storage();
-        Arc::strong_count(&self.0) == 1 && Arc::strong_count(storage) == 1 && !storage.buffer().is_lent()
+        let (storage, used) = (self.array().storage(), self.numel() * self.dtype().size());
+        Arc::strong_count(&self.0) == 1
+            && Arc::strong_count(storage) == 1
+            && !storage.buffer().is_lent()
+            && storage.buffer().len() == used
     }
 
     /// The same memory without a place in the graph.
