@@ -192,6 +192,10 @@ class Fuzz:
             "create_graph",
             "retain_graph",
             "copy",
+            "descending",
+            "stable",
+            "largest",
+            "sorted",
         }:
             return self.maybe(0.5)
         return self.chance.choice([self.int(), self.chance.choice(FLOATS)])

@@ -54,6 +54,14 @@ def _to(x, dtype):
     return np.trunc(x).clip(ends.min, ends.max).astype(dtype)
 
 
+def _sort(x, dim, descending):
+    """Equals in the order in which they were."""
+    x = np.moveaxis(x, dim, -1)
+    last_first = np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+    order = x.shape[-1] - 1 - last_first if descending else np.argsort(x, axis=-1, kind="stable")
+    return tuple(np.moveaxis(y, -1, dim) for y in (np.take_along_axis(x, order, axis=-1), order))
+
+
 def _logsumexp(x, dim, keepdim=False):
     top = x.max(axis=dim, keepdims=True, initial=-math.inf)
     out = np.log(np.exp(x - top).sum(axis=dim, keepdims=True)) + top
@@ -325,6 +333,9 @@ REFERENCES = {
     "all": lambda x, dim, keepdim: np.all(x, axis=dim, keepdims=keepdim),
     "any": lambda x, dim, keepdim: np.any(x, axis=dim, keepdims=keepdim),
     "cumsum": lambda x, dim: np.cumsum(x, axis=dim).reshape(x.shape),
+    "cumprod": lambda x, dim: np.cumprod(x, axis=dim).reshape(x.shape),
+    "sort": _sort,
+    "topk": lambda x, k, dim, largest: tuple(np.take(y, range(k), dim) for y in _sort(x, dim, largest)),
     # shapes
     "cat": lambda *parts, dim: np.concatenate(parts, axis=dim),
     "flip": lambda x, dims: np.flip(x, axis=dims),

@@ -128,6 +128,7 @@ LARGE = {
     "mse_loss": with_gradients(F.mse_loss, noise(257, 1025), noise(257, 1025)),
     "embedding": with_gradients(lambda w: F.embedding(dlcore.tensor(_IDS), w), noise(50, 17)),
     "scatter_add": with_gradients(lambda x: dlcore.zeros(50).scatter_add(0, dlcore.tensor(_IDS), x), noise(len(_IDS))),
+    "cumprod": with_gradients(lambda x: dlcore.cumprod(1 + x / 1000, 0), noise(4099, 65)),
     "cumsum": with_gradients(lambda x: dlcore.cumsum(x, 1), noise(65, 4099)),
     "broadcast sum of gradients": with_gradients(lambda x, b: x * b, noise(129, 65, 33), noise(65, 1)),
     "copy of a transposed tensor": with_gradients(lambda x: x.permute(2, 0, 1).contiguous(), noise(65, 129, 33)),

@@ -10,6 +10,8 @@ use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::Buffer;
 use dlcore_kernels::reduce::{self, Reduction, Split};
 use dlcore_kernels::roofline::{copy_bandwidth, read_bandwidth};
+use dlcore_kernels::scan::{Scan, scan};
+use dlcore_kernels::sort::{sort, topk};
 
 fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
@@ -48,6 +50,18 @@ fn main() {
         let (shape, strides) = ([columns, rows], [1, step[0]]);
         let transposed = Strided { shape: &shape, strides: &strides, offset: 0 };
         report("transposed copy", 2 * bytes, copied, &mut || copy::copy(x, transposed, y));
+        for (name, rows, columns) in [("rows", columns, 1), ("columns", rows, columns)] {
+            report(&format!("cumsum {name}"), 2 * bytes, copied, &mut || scan(Scan::Sum, x, rows, columns, y));
+        }
+        let (mut top, mut at) = (vec![0f32; rows * 10], vec![0i64; rows * 10]);
+        if columns >= 10 {
+            report("topk 10", bytes, read, &mut || topk(x, columns, 10, true, &mut top, &mut at));
+        }
+        if x.len() <= 1 << 20 {
+            let mut at = vec![0i64; x.len()];
+            report("sort all", 4 * bytes, copied, &mut || sort(x, x.len(), false, y, &mut at));
+            report("sort rows", 4 * bytes, copied, &mut || sort(x, columns, false, y, &mut at));
+        }
         black_box(y);
     }
 }

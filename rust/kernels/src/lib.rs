@@ -35,5 +35,7 @@ pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod roofline;
+pub mod scan;
 pub mod softmax;
+pub mod sort;
 mod stream;

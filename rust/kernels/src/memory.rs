@@ -38,7 +38,7 @@ macro_rules! pod { ($($t:ty),*) => { $(
     // SAFETY: a plain number: every bit pattern is a value.
     unsafe impl Pod for $t {}
 )* } }
-pod!(f32, f64, i64, i32, u8, u32, u64, u16, i16, i8, Bf16, F16);
+pod!(f32, f64, i64, i32, u8, u32, u64, u128, u16, i16, i8, Bf16, F16);
 
 /// `len` zeros in a vector, for results whose length a kernel finds out.
 ///

@@ -2,7 +2,7 @@
 //! ([`enter`]) and names one operation of the core.
 //!
 //! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`functional`] arithmetic and
-//! elementwise functions, [`reductions`], [`shaping`], [`layers`] what networks are made of, [`creation`] new tensors,
+//! elementwise functions, [`reductions`], [`ordering`], [`shaping`], [`layers`] what networks are made of, [`creation`] new tensors,
 //! [`index`] `x[...]`, [`display`] `repr`, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
@@ -26,6 +26,7 @@ mod functional;
 mod index;
 mod layers;
 mod optim;
+mod ordering;
 mod reductions;
 mod registry;
 mod shaping;
@@ -43,6 +44,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(module)?;
     functional::register(module)?;
     reductions::register(module)?;
+    ordering::register(module)?;
     shaping::register(module)?;
     layers::register(module)?;
     creation::register(module)?;

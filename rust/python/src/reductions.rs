@@ -2,25 +2,15 @@
 
 use crate::convert::{Arg, DTypeArg, Ints, Operand};
 use crate::enter::{enter, to_py};
+use crate::ordering::values_indices;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::Dims;
-use dlcore_core::{Error, Result, Tensor, ops};
+use dlcore_core::{Error, Result, ops};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 /// The dimensions that `dim=` names; all where it is missing or an empty tuple.
 fn dims(op: &str, dim: Option<&Ints>, rank: usize) -> Result<Dims> {
     ops::reduce::dims_or_all(op, dim.map(|dim| dim.0.as_slice()).filter(|dim| !dim.is_empty()), rank)
-}
-
-/// A named pair of tensors, as `max(x, dim)` returns it.
-fn values_indices(py: Python<'_>, values: Tensor, indices: Tensor) -> PyResult<Bound<'_, PyAny>> {
-    static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let make = || -> PyResult<Py<PyAny>> {
-        let namedtuple = py.import("collections")?.getattr("namedtuple")?;
-        Ok(namedtuple.call1(("values_indices", ("values", "indices")))?.unbind())
-    };
-    TYPE.get_or_try_init(py, make)?.bind(py).call1((PyTensor::from(values), PyTensor::from(indices)))
 }
 
 macro_rules! over_dims {
@@ -250,15 +240,6 @@ spread! {
     deviation, "std", "See ``dlcore.std``." => ops::std;
 }
 
-/// Running sum along ``dim``.
-///
-/// >>> dlcore.cumsum(dlcore.tensor([1.0, 2.0, 3.0]), dim=0)
-/// tensor([1., 3., 6.])
-#[pyfunction]
-fn cumsum(py: Python<'_>, input: Arg, dim: isize) -> PyResult<PyTensor> {
-    enter(py, input.0.numel(), || ops::cumsum(&input.0, dim)).map(PyTensor::from)
-}
-
 /// Whether two tensors are equal within tolerances: ``|a - b| <= atol + rtol * |b|`` everywhere.
 ///
 /// >>> dlcore.allclose(dlcore.tensor([1.0]), dlcore.tensor([1.0 + 1e-9]))
@@ -297,11 +278,6 @@ fn equal(py: Python<'_>, input: Arg, other: Arg) -> PyResult<bool> {
 
 #[pymethods]
 impl PyTensor {
-    /// See ``dlcore.cumsum``.
-    fn cumsum(&self, py: Python<'_>, dim: isize) -> PyResult<Self> {
-        cumsum(py, Arg(self.get()), dim)
-    }
-
     /// See ``dlcore.allclose``.
     #[pyo3(signature = (other, rtol = 1e-5, atol = 1e-8, equal_nan = false))]
     fn allclose(&self, py: Python<'_>, other: Arg, rtol: f64, atol: f64, equal_nan: bool) -> PyResult<bool> {
@@ -327,7 +303,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_extreme(module)?;
     register_index_of(module)?;
     register_spread(module)?;
-    module.add_function(wrap_pyfunction!(cumsum, module)?)?;
     module.add_function(wrap_pyfunction!(allclose, module)?)?;
     module.add_function(wrap_pyfunction!(equal, module)?)
 }

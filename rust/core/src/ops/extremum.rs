@@ -13,9 +13,9 @@ use crate::ops::reduce::{Axes, cases, fold, kept_shape, over_dims, restore, sum}
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::reshape;
 use crate::ops::{cast, eq, where_};
-use crate::with_element;
-use dlcore_kernels::copy;
+use crate::{with_bits, with_element};
 use dlcore_kernels::reduce::{self, Reduction};
+use dlcore_kernels::{copy, gather};
 use smallvec::smallvec;
 
 /// Refuses to look for an extremum among nothing.
@@ -44,6 +44,16 @@ fn positions(name: &str, op: Reduction, x: &Array, dims: &[usize], keepdim: bool
             Reduction::Max => reduce::argmax(x.data::<T>(), axes.split(), out),
             _ => reduce::argmin(x.data::<T>(), axes.split(), out),
         }
+        Ok(())
+    }))
+}
+
+/// The elements at `positions` along `dims`: one dimension, or none of a 0-d tensor.
+fn values_at(name: &str, x: &Array, dims: &[usize], positions: &Array) -> Result<Array> {
+    let &[dim] = dims else { return x.copy(name) };
+    let index = positions.reshape(name, &kept_shape(x.shape(), dims))?;
+    with_bits!(x.dtype(), T => Array::build_as(name, x.dtype(), positions.shape(), |out: &mut [T]| {
+        gather::gather((x.data(), x.strided()), dim, (index.data(), index.strided()), out);
         Ok(())
     }))
 }
@@ -98,7 +108,7 @@ macro_rules! extrema {
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 let dims = along(self.dim, inputs[0].rank());
                 let positions = positions(Self::NAME, Reduction::$kernel, inputs[0], &dims, self.keepdim)?;
-                Ok(smallvec![fold(Self::NAME, Reduction::$kernel, inputs[0], &dims, self.keepdim)?, positions])
+                Ok(smallvec![values_at(Self::NAME, inputs[0], &dims, &positions)?, positions])
             }
 
             fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {

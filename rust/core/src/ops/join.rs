@@ -11,8 +11,6 @@ use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select::where_;
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::with_element;
-use dlcore_kernels::element::Element;
 
 /// The inputs one after another along a dimension.
 #[derive(Clone, Debug)]
@@ -147,63 +145,6 @@ impl Operation for Flip {
     }
 }
 
-/// Each row of `inner` elements is the row before it plus its own, anew every `rows` rows.
-fn running_sums<T: Element>(x: &[T], rows: usize, inner: usize, out: &mut [T]) {
-    if x.is_empty() {
-        return;
-    }
-    for (x, out) in x.chunks_exact(rows * inner).zip(out.chunks_exact_mut(rows * inner)) {
-        out[..inner].copy_from_slice(&x[..inner]);
-        for i in inner..x.len() {
-            out[i] = out[i - inner].wrapping_add(x[i]);
-        }
-    }
-}
-
-/// Running sums along a dimension.
-#[derive(Clone, Debug)]
-pub struct Cumsum {
-    /// Along which dimension.
-    pub dim: usize,
-}
-
-impl Operation for Cumsum {
-    const NAME: &'static str = "cumsum";
-
-    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let dtype = if inputs[0].dtype().is_float() { inputs[0].dtype() } else { DType::I64 };
-        let x = inputs[0].cast(Self::NAME, dtype)?.contiguous(Self::NAME)?;
-        let rows = x.shape().get(self.dim).copied().unwrap_or(1);
-        let inner = x.shape().iter().skip(self.dim + 1).product();
-        Ok(single(with_element!(dtype, T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
-            running_sums(x.elements::<T>(), rows, inner, out);
-            Ok(())
-        }))?))
-    }
-
-    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        if grad.rank() == 0 {
-            return Ok(one(grad.clone()));
-        }
-        let flip = Flip { dims: Dims::from_slice(&[self.dim]) };
-        let sums = apply(self.clone(), &[&apply(flip.clone(), &[grad])?])?;
-        Ok(one(apply(flip, &[&sums])?))
-    }
-
-    fn saves(&self, _: Needs) -> Saves {
-        Saves::NOTHING
-    }
-
-    fn samples() -> Vec<Sample<Self>> {
-        let of = |dim, shape: &[usize]| Sample::new(Self { dim }, [real(shape)]);
-        vec![of(0, &[5]), of(1, &[2, 3, 4]), of(0, &[3, 0])]
-    }
-
-    fn params(&self) -> Params {
-        vec![("dim", self.dim.into())]
-    }
-}
-
 /// The tensors one after another along dimension `dim`. Empty 1-d tensors are skipped, as in PyTorch.
 ///
 /// # Errors
@@ -273,14 +214,6 @@ pub fn repeat(x: &Tensor, repeats: &[usize]) -> Result<Tensor> {
     }
     numel("repeat", &wide)?;
     reshape(&broadcast_to(&reshape(x, &split)?, &wide)?, &whole)
-}
-
-/// The running sums of `x` along `dim`; integers and bools as int64.
-///
-/// # Errors
-/// [`Error::Index`] for a dimension out of range.
-pub fn cumsum(x: &Tensor, dim: isize) -> Result<Tensor> {
-    apply(Cumsum { dim: normalize_dim(Cumsum::NAME, dim, x.rank())? }, &[x])
 }
 
 /// The elements of the matrices `x` on and above diagonal `diagonal`, the rest zero.

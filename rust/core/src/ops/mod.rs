@@ -22,10 +22,12 @@ pub mod over;
 pub mod pool;
 pub mod reduce;
 pub mod sample;
+pub mod scan;
 pub mod select;
 pub mod select_rows;
 pub mod shape;
 pub mod softmax;
+pub mod sort;
 pub mod unary;
 
 pub use arithmetic::{accumulate_into, add, div, floor_divide, maximum, minimum, mul, neg, pow, remainder, sub};
@@ -41,15 +43,17 @@ pub use dropout::dropout;
 pub use extremum::{amax, amin, argmax, argmin, max_dim, min_dim};
 pub use gather::{gather, scatter_add};
 pub use index::{embedding, index, index_put, index_select, masked_select, nonzero, one_hot};
-pub use join::{cat, cumsum, flip, repeat, stack, tril, triu};
+pub use join::{cat, flip, repeat, stack, tril, triu};
 pub use linalg::{linear, matmul};
 pub use loss::{Reduction, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss, nll_loss, smooth_l1_loss};
 pub use norm::{group_norm, layer_norm};
 pub use pool::{Pooling, avg_pool2d, max_pool2d};
 pub use reduce::{all_of, any_of, logsumexp, mean, prod, std, sum, var};
+pub use scan::{cumprod, cumsum};
 pub use select::{clamp, masked_fill, where_};
 pub use shape::{broadcast_to, contiguous, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
 pub use softmax::{log_softmax, softmax};
+pub use sort::{sort, topk};
 pub use unary::{
     abs, ceil, cos, erf, exp, exp2, expm1, floor, gelu, leaky_relu, log, log1p, log2, log10, logsigmoid, reciprocal,
     relu, round, rsqrt, scaled_softplus, sigmoid, sign, silu, sin, softplus, sqrt, square, tanh, trunc,
@@ -79,7 +83,7 @@ registry! {
         select::Where, select::Clamp,
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
-        join::Cat, join::Flip, join::Cumsum,
+        join::Cat, join::Flip, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, linalg::Linear,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
         pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad,

@@ -1,0 +1,140 @@
+//! Functions that put elements in order or accumulate them along a dimension, and the methods of the same name.
+
+use crate::convert::{Arg, DTypeArg};
+use crate::enter::enter;
+use crate::tensor::PyTensor;
+use dlcore_core::{Tensor, ops};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// A named pair of tensors, as `max(x, dim)` returns it.
+pub fn values_indices(py: Python<'_>, values: Tensor, indices: Tensor) -> PyResult<Bound<'_, PyAny>> {
+    static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let make = || -> PyResult<Py<PyAny>> {
+        let namedtuple = py.import("collections")?.getattr("namedtuple")?;
+        Ok(namedtuple.call1(("values_indices", ("values", "indices")))?.unbind())
+    };
+    TYPE.get_or_try_init(py, make)?.bind(py).call1((PyTensor::from(values), PyTensor::from(indices)))
+}
+
+macro_rules! running {
+    ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(signature = (input, dim, *, dtype = None))]
+            fn $name(py: Python<'_>, input: Arg, dim: isize, dtype: Option<DTypeArg>) -> PyResult<PyTensor> {
+                enter(py, input.0.numel(), || {
+                    let x = match dtype {
+                        Some(dtype) => ops::cast(&input.0, dtype.0)?,
+                        None => input.0,
+                    };
+                    $op(&x, dim)
+                })
+                .map(PyTensor::from)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = $method_doc]
+                #[pyo3(signature = (dim, *, dtype = None))]
+                fn $name(&self, py: Python<'_>, dim: isize, dtype: Option<DTypeArg>) -> PyResult<Self> {
+                    $name(py, Arg(self.get()), dim, dtype)
+                }
+            )*
+        }
+
+        fn register_running(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+running! {
+    /// Running sum along ``dim``; bool and integers sum as int64.
+    ///
+    /// >>> dlcore.cumsum(dlcore.tensor([1.0, 2.0, 3.0]), dim=0)
+    /// tensor([1., 3., 6.])
+    cumsum, "See ``dlcore.cumsum``." => ops::cumsum;
+    /// Running product along ``dim``; bool and integers multiply as int64.
+    ///
+    /// >>> dlcore.cumprod(dlcore.tensor([1.0, 2.0, 3.0]), dim=0)
+    /// tensor([1., 2., 6.])
+    cumprod, "See ``dlcore.cumprod``." => ops::cumprod;
+}
+
+/// The elements in order along ``dim``, and the positions that they had. NaN counts as the largest. Equals always stay
+/// in their order, as ``stable=True`` asks for.
+///
+/// >>> dlcore.sort(dlcore.tensor([3.0, 1.0, 2.0])).indices
+/// tensor([1, 2, 0])
+#[pyfunction]
+#[pyo3(signature = (input, dim = -1, descending = false, stable = false))]
+fn sort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: bool) -> PyResult<Bound<'_, PyAny>> {
+    let _ = stable;
+    let (values, indices) = enter(py, input.0.numel(), || ops::sort(&input.0, dim, descending))?;
+    values_indices(py, values, indices)
+}
+
+/// The positions that the elements in order along ``dim`` have: the ``indices`` of ``dlcore.sort``.
+///
+/// >>> dlcore.argsort(dlcore.tensor([3.0, 1.0, 2.0]), descending=True)
+/// tensor([0, 2, 1])
+#[pyfunction]
+#[pyo3(signature = (input, dim = -1, descending = false, stable = false))]
+fn argsort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: bool) -> PyResult<PyTensor> {
+    let _ = stable;
+    enter(py, input.0.numel(), || Ok(ops::sort(&input.0.detach(), dim, descending)?.1)).map(PyTensor::from)
+}
+
+/// The ``k`` largest elements along ``dim``, or the smallest, and their positions; of equals the first. NaN counts as the
+/// largest. They are always in order, also where ``sorted`` does not ask for it.
+///
+/// >>> dlcore.topk(dlcore.tensor([3.0, 1.0, 2.0]), 2).values
+/// tensor([3., 2.])
+#[pyfunction]
+#[pyo3(signature = (input, k, dim = -1, largest = true, sorted = true))]
+fn topk(py: Python<'_>, input: Arg, k: isize, dim: isize, largest: bool, sorted: bool) -> PyResult<Bound<'_, PyAny>> {
+    let _ = sorted;
+    let (values, indices) = enter(py, input.0.numel(), || ops::topk(&input.0, k, dim, largest))?;
+    values_indices(py, values, indices)
+}
+
+#[pymethods]
+impl PyTensor {
+    /// See ``dlcore.sort``.
+    #[pyo3(signature = (dim = -1, descending = false, stable = false))]
+    fn sort<'py>(&self, py: Python<'py>, dim: isize, descending: bool, stable: bool) -> PyResult<Bound<'py, PyAny>> {
+        sort(py, Arg(self.get()), dim, descending, stable)
+    }
+
+    /// See ``dlcore.argsort``.
+    #[pyo3(signature = (dim = -1, descending = false, stable = false))]
+    fn argsort(&self, py: Python<'_>, dim: isize, descending: bool, stable: bool) -> PyResult<Self> {
+        argsort(py, Arg(self.get()), dim, descending, stable)
+    }
+
+    /// See ``dlcore.topk``.
+    #[pyo3(signature = (k, dim = -1, largest = true, sorted = true))]
+    fn topk<'py>(
+        &self,
+        py: Python<'py>,
+        k: isize,
+        dim: isize,
+        largest: bool,
+        sorted: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        topk(py, Arg(self.get()), k, dim, largest, sorted)
+    }
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_running(module)?;
+    module.add_function(wrap_pyfunction!(sort, module)?)?;
+    module.add_function(wrap_pyfunction!(argsort, module)?)?;
+    module.add_function(wrap_pyfunction!(topk, module)?)
+}
