@@ -155,10 +155,31 @@ impl Exponential {
     /// The value at `x + lost`, times two to the power `lift`, which keeps `2^n` among float32's normal numbers.
     #[inline(always)]
     fn at<S: Simd>(self, x: f32, lost: f32, lift: f32) -> Power {
+        let (n, scale) = self.steps::<S>(x, lift);
+        self.power::<S>(n, scale, S::fma32(n, -self.step[0], x) + lost)
+    }
+
+    /// The same at `x * x`, which is not rounded to `square` but to decide on `2^n`.
+    #[inline(always)]
+    fn at_square<S: Simd>(self, x: f32, square: f32, lift: f32) -> Power {
+        if S::ISA == Isa::Portable {
+            return self.at::<S>(square, product_loss::<S>(x, x, square), lift);
+        }
+        let (n, scale) = self.steps::<S>(square, lift);
+        self.power::<S>(n, scale, S::fma32(x, x, n * -self.step[0]))
+    }
+
+    /// The number of steps in `x`, and `2^(n + lift)`.
+    #[inline(always)]
+    fn steps<S: Simd>(self, x: f32, lift: f32) -> (f32, f32) {
         let shifted = S::fma32(x, self.rate, ROUND32 + lift);
-        let n = shifted - (ROUND32 + lift);
-        let rest = S::fma32(n, -self.step[1], S::fma32(n, -self.step[0], x) + lost);
-        let scale = f32::from_bits(shifted.to_bits() << 23);
+        (shifted - (ROUND32 + lift), f32::from_bits(shifted.to_bits() << 23))
+    }
+
+    /// The power of what `n` times the first part of a step leaves `above`.
+    #[inline(always)]
+    fn power<S: Simd>(self, n: f32, scale: f32, above: f32) -> Power {
+        let rest = S::fma32(n, -self.step[1], above);
         Power { scale, rest, factor: self.factor, series: poly32::<S, 5>(rest, self.series) }
     }
 
@@ -252,7 +273,9 @@ pub fn logistic<S: Simd>(x: f32) -> (f32, f32) {
 /// `max(x, 0) - loss * UNLIFT`, rounded once: how activations that tend to 0 and to `x` are accurate on both sides.
 #[inline(always)]
 fn rectified<S: Simd>(x: f32, loss: f32) -> f32 {
-    S::fma32(loss, -UNLIFT, if x < 0.0 { -0.0 } else { x })
+    // As integers, negative numbers are those above -0; a NaN is one of `loss` too.
+    let positive = f32::from_bits(x.to_bits().min((-0f32).to_bits()));
+    S::fma32(loss, -UNLIFT, positive)
 }
 
 /// `x / (1 + exp(-x))`; -0 at minus infinity.
@@ -304,7 +327,7 @@ struct Normal {
     square: f32,
     /// The density, lifted and not normalised.
     density: Power,
-    /// The mass beyond is the density times `0.5 + size * slope`, divided by `divisor`.
+    /// The mass beyond is the density times `1 + size * slope`, divided by `divisor`.
     slope: f32,
     divisor: f32,
 }
@@ -312,10 +335,10 @@ struct Normal {
 #[inline(always)]
 fn normal_parts<S: Simd>(size: f32) -> Normal {
     let square = size * size;
-    let density = BELL.at::<S>(square, product_loss::<S>(size, size, square), LIFT);
+    let density = BELL.at_square::<S>(size, square, LIFT);
     // Minimax, relative error 1.1e-8.
-    let slope = [4.045_392_4e-3, 4.015_485_6e-2, 1.818_147_5e-1, 4.363_751_7e-1];
-    let divisor = [1.014_015_8e-2, 1.006_604_2e-1, 4.657_210_7e-1, 1.196_599_4, 1.670_635_2, 1.0];
+    let slope = [8.090_784_8e-3, 8.030_971_2e-2, 3.636_295e-1, 8.727_503_4e-1];
+    let divisor = [2.028_031_6e-2, 2.013_208_4e-1, 9.314_421_4e-1, 2.393_198_8, 3.341_270_4, 2.0];
     let slope = halved_poly32::<S, 4>(size, square, slope);
     Normal { square, density, slope, divisor: halved_poly32::<S, 6>(size, square, divisor) }
 }
@@ -330,7 +353,7 @@ pub fn normal<S: Simd>(x: f32) -> (f32, f32) {
     let size = size_up_to(x, NORMAL_END);
     let parts = normal_parts::<S>(size);
     let density = parts.density.value::<S>();
-    let tail = density * S::fma32(size, parts.slope, 0.5) / parts.divisor * UNLIFT;
+    let tail = density * S::fma32(size, parts.slope, 1.0) / parts.divisor * UNLIFT;
     (if x < 0.0 { tail } else { 1.0 - tail }, density * 0.398_942_3 * UNLIFT)
 }
 
@@ -340,7 +363,7 @@ pub fn normal<S: Simd>(x: f32) -> (f32, f32) {
 pub fn gelu<S: Simd>(x: f32) -> f32 {
     let size = size_up_to(x, NORMAL_END);
     let parts = normal_parts::<S>(size);
-    let weight = S::fma32(parts.square, parts.slope, 0.5 * size);
+    let weight = S::fma32(parts.square, parts.slope, size);
     rectified::<S>(x, parts.density.times::<S>(weight) / parts.divisor)
 }
 
