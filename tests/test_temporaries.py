@@ -281,6 +281,7 @@ def test_a_part_of_a_large_block_does_not_keep_the_block():
         return w.grad
 
     assert bytes_kept(lambda: dlcore.zeros(32, N)[3] + c) < 2 * BYTES
+    assert bytes_kept(lambda: dlcore.zeros(32, N, requires_grad=True)[3].detach() + c) < 2 * BYTES
     assert bytes_kept(gradient) < 2 * BYTES
 
 
