@@ -181,6 +181,10 @@ class Fuzz:
             return self.chance.choice([None, float, *DTYPES])
         if name == "reduction":
             return self.chance.choice(["mean", "sum", "none", "all"])
+        if name == "mode":
+            return self.chance.choice(["constant", "reflect", "replicate", "circular", "mirror"])
+        if name == "pad":
+            return self.ints()
         if name == "generator":
             return dlcore.Generator(3)
         if name in {

@@ -181,6 +181,13 @@ INDICES = [
 ]  # fmt: skip
 
 VALUES = [
+    (lambda: F.pad(z(2, 3), (1,)), "pad: expected pairs for at most 2 dimensions, got 1 numbers"),
+    (lambda: F.pad(z(2, 3), (3, 0), mode="reflect"), "pad: 3 before and 0 after do not fit dimension 1 of size 3"),
+    (lambda: F.pad(z(2, 3), (-2, -2)), "pad: -2 before and -2 after do not fit dimension 1 of size 3"),
+    (lambda: F.pad(z(3), (1, 1), mode="circular", value=1), "pad: mode \"circular\" takes no value, got 1"),
+    (lambda: F.pad(z(3), (1, 1), mode="mirror"), "pad: expected mode \"constant\", \"reflect\", \"replicate\" or \"circular\", got \"mirror\""),
+    (lambda: dlcore.topk(z(3), 4), "topk: k is 4, expected 0 to 3, the size of dimension 0"),
+    (lambda: dlcore.topk(z(3), -1), "topk: k is -1, expected 0 to 3, the size of dimension 0"),
     (lambda: F.cross_entropy(z(2, 3), t(0, 1), reduction="avg"), "cross_entropy: reduction must be 'none', 'mean' or 'sum', got 'avg'"),
     (lambda: F.cross_entropy(z(2, 3), t(0, 1), label_smoothing=2.0), "cross_entropy: label_smoothing must be between 0 and 1, got 2"),
     (lambda: F.dropout(z(2), 1.5), "dropout: the probability must be between 0 and 1, got 1.5"),

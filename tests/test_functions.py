@@ -123,6 +123,23 @@ FUNCTIONS = {
     "unbind": Function(lambda x: dlcore.unbind(x, 1)[1], lambda x: x[:, 1], (3, 2)),
     "flatten": Function(lambda x: dlcore.flatten(x, 1), lambda x: x.reshape(2, 12), (2, 3, 4)),
     "repeat": Function(lambda x: x.repeat(2, 1, 3), lambda x: np.tile(x, (2, 1, 3)), (2, 3)),
+    "pad": Function(
+        lambda x: F.pad(x, (1, 2, 0, 1), value=2.5),
+        lambda x: np.pad(x, ((0, 0), (0, 1), (1, 2)), constant_values=2.5),
+        (2, 3, 4),
+    ),
+    "pad, negative": Function(
+        lambda x: F.pad(x, (-1, 2, -1, -1)), lambda x: np.pad(x[1:2, 1:], ((0, 0), (0, 2))), (3, 4)
+    ),
+    "pad, reflect": Function(
+        lambda x: F.pad(x, (3, 2, 1, 0), mode="reflect"), lambda x: np.pad(x, ((1, 0), (3, 2)), "reflect"), (3, 4)
+    ),
+    "pad, replicate": Function(
+        lambda x: F.pad(x, (5, 1, -1, 2), mode="replicate"), lambda x: np.pad(x[1:], ((0, 2), (5, 1)), "edge"), (3, 4)
+    ),
+    "pad, circular": Function(
+        lambda x: F.pad(x, (4, 1, 0, 2), mode="circular"), lambda x: np.pad(x, ((0, 2), (4, 1)), "wrap"), (3, 4)
+    ),
     "masked_fill": Function(
         lambda x: x.masked_fill(dlcore.tensor(MASK), 5.0), lambda x: np.where(MASK, 5, x), (3, 4)
     ),

@@ -5,6 +5,7 @@ use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Show, normalize_dim};
 use dlcore_core::ops::loss::Reduction;
+use dlcore_core::ops::pad::Border;
 use dlcore_core::ops::pool::Pooling;
 use dlcore_core::ops::{self, BatchNormOptions, conv::Convolution};
 use dlcore_core::{Error, Result, Tensor};
@@ -361,6 +362,24 @@ fn embedding(py: Python<'_>, input: Arg, weight: Arg, padding_idx: Option<isize>
     run(py, input.0.numel().saturating_mul(WORK_PER_ELEMENT), || ops::embedding(&input.0, &weight.0, padding_idx))
 }
 
+/// ``input`` with borders: ``pad`` holds how many elements are added before and after the last dimension, then the one
+/// before it, and so on; negative numbers take elements away. ``mode`` is "constant" (of ``value``, 0 by default),
+/// "reflect", "replicate" or "circular".
+///
+/// Raises ValueError for borders that do not fit.
+///
+/// >>> dlcore.nn.functional.pad(dlcore.tensor([1.0, 2.0, 3.0]), (2, 1), mode="reflect")
+/// tensor([3., 2., 1., 2., 3., 2.])
+#[pyfunction]
+#[pyo3(
+    name = "pad",
+    signature = (input, pad, mode = "constant", value = None),
+    text_signature = "(input, pad, mode='constant', value=None)",
+)]
+fn pad_borders(py: Python<'_>, input: Arg, pad: Ints, mode: &str, value: Option<f64>) -> Out {
+    run(py, input.0.numel(), || ops::pad(&input.0, &pad.0, Border::parse(mode, value)?))
+}
+
 /// A one where each index of ``tensor`` (int64) points, among ``num_classes`` (found from the data where -1).
 ///
 /// >>> dlcore.nn.functional.one_hot(dlcore.tensor([0, 2]))
@@ -512,7 +531,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
     add!(linear conv2d max_pool2d avg_pool2d gelu leaky_relu softmax log_softmax softplus logsigmoid dropout layer_norm group_norm
-         batch_norm embedding one_hot cross_entropy nll_loss mse_loss l1_loss huber_loss smooth_l1_loss
+         batch_norm embedding pad_borders one_hot cross_entropy nll_loss mse_loss l1_loss huber_loss smooth_l1_loss
          binary_cross_entropy_with_logits);
     Ok(())
 }

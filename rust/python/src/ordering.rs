@@ -72,7 +72,10 @@ running! {
 /// >>> dlcore.sort(dlcore.tensor([3.0, 1.0, 2.0])).indices
 /// tensor([1, 2, 0])
 #[pyfunction]
-#[pyo3(signature = (input, dim = -1, descending = false, stable = false))]
+#[pyo3(
+    signature = (input, dim = -1, descending = false, stable = false),
+    text_signature = "(input, dim=-1, descending=False, stable=False)",
+)]
 fn sort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: bool) -> PyResult<Bound<'_, PyAny>> {
     let _ = stable;
     let (values, indices) = enter(py, input.0.numel(), || ops::sort(&input.0, dim, descending))?;
@@ -84,7 +87,10 @@ fn sort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: bool) 
 /// >>> dlcore.argsort(dlcore.tensor([3.0, 1.0, 2.0]), descending=True)
 /// tensor([0, 2, 1])
 #[pyfunction]
-#[pyo3(signature = (input, dim = -1, descending = false, stable = false))]
+#[pyo3(
+    signature = (input, dim = -1, descending = false, stable = false),
+    text_signature = "(input, dim=-1, descending=False, stable=False)",
+)]
 fn argsort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: bool) -> PyResult<PyTensor> {
     let _ = stable;
     enter(py, input.0.numel(), || Ok(ops::sort(&input.0.detach(), dim, descending)?.1)).map(PyTensor::from)
@@ -96,7 +102,10 @@ fn argsort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: boo
 /// >>> dlcore.topk(dlcore.tensor([3.0, 1.0, 2.0]), 2).values
 /// tensor([3., 2.])
 #[pyfunction]
-#[pyo3(signature = (input, k, dim = -1, largest = true, sorted = true))]
+#[pyo3(
+    signature = (input, k, dim = -1, largest = true, sorted = true),
+    text_signature = "(input, k, dim=-1, largest=True, sorted=True)",
+)]
 fn topk(py: Python<'_>, input: Arg, k: isize, dim: isize, largest: bool, sorted: bool) -> PyResult<Bound<'_, PyAny>> {
     let _ = sorted;
     let (values, indices) = enter(py, input.0.numel(), || ops::topk(&input.0, k, dim, largest))?;
@@ -106,19 +115,28 @@ fn topk(py: Python<'_>, input: Arg, k: isize, dim: isize, largest: bool, sorted:
 #[pymethods]
 impl PyTensor {
     /// See ``dlcore.sort``.
-    #[pyo3(signature = (dim = -1, descending = false, stable = false))]
+    #[pyo3(
+        signature = (dim = -1, descending = false, stable = false),
+        text_signature = "($self, dim=-1, descending=False, stable=False)",
+    )]
     fn sort<'py>(&self, py: Python<'py>, dim: isize, descending: bool, stable: bool) -> PyResult<Bound<'py, PyAny>> {
         sort(py, Arg(self.get()), dim, descending, stable)
     }
 
     /// See ``dlcore.argsort``.
-    #[pyo3(signature = (dim = -1, descending = false, stable = false))]
+    #[pyo3(
+        signature = (dim = -1, descending = false, stable = false),
+        text_signature = "($self, dim=-1, descending=False, stable=False)",
+    )]
     fn argsort(&self, py: Python<'_>, dim: isize, descending: bool, stable: bool) -> PyResult<Self> {
         argsort(py, Arg(self.get()), dim, descending, stable)
     }
 
     /// See ``dlcore.topk``.
-    #[pyo3(signature = (k, dim = -1, largest = true, sorted = true))]
+    #[pyo3(
+        signature = (k, dim = -1, largest = true, sorted = true),
+        text_signature = "($self, k, dim=-1, largest=True, sorted=True)",
+    )]
     fn topk<'py>(
         &self,
         py: Python<'py>,
