@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from dlcore import io, nn, optim
 
-DTYPES = ["float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8", "bool"]
+DTYPES = [
+    "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+    "uint64", "bool",
+]  # fmt: skip
 
 
 def raw(path, header, data=b"", length=None):

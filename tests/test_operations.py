@@ -62,7 +62,7 @@ def test_values(name, dtype):
 
 
 @EVERY
-@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"])
 def test_integers_and_truth_values(name, dtype):
     for case in cases(name):
         arrays = case.arrays(dtype)

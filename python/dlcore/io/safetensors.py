@@ -33,6 +33,11 @@ _DTYPES = {
     "BF16": _core.bfloat16,
     "I64": _core.int64,
     "I32": _core.int32,
+    "I16": _core.int16,
+    "I8": _core.int8,
+    "U64": _core.uint64,
+    "U32": _core.uint32,
+    "U16": _core.uint16,
     "U8": _core.uint8,
     "BOOL": _core.bool,
 }

@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, numel};
 use crate::storage::Storage;
 use crate::{with_bits, with_dtype};
-use dlcore_kernels::half::{Bf16, F16, Stored, round_to_odd};
+use dlcore_kernels::half::{Bf16, F16, round_to_odd};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::{Buffer, OutOfMemory, Pod};
+use dlcore_kernels::stored::Stored;
 use dlcore_kernels::{copy, map};
 use std::sync::Arc;
 
@@ -24,26 +25,24 @@ pub trait Native: Pod {
     /// The dtype of a slice of this type.
     const DTYPE: DType;
 }
-impl Native for u8 {
-    const DTYPE: DType = DType::U8;
-}
-impl Native for i32 {
-    const DTYPE: DType = DType::I32;
-}
-impl Native for i64 {
-    const DTYPE: DType = DType::I64;
-}
-impl Native for F16 {
-    const DTYPE: DType = DType::F16;
-}
-impl Native for Bf16 {
-    const DTYPE: DType = DType::BF16;
-}
-impl Native for f32 {
-    const DTYPE: DType = DType::F32;
-}
-impl Native for f64 {
-    const DTYPE: DType = DType::F64;
+macro_rules! native { ($($t:ty: $dtype:ident;)*) => { $(
+    impl Native for $t {
+        const DTYPE: DType = DType::$dtype;
+    }
+)* } }
+native! {
+    u8: U8;
+    u16: U16;
+    u32: U32;
+    u64: U64;
+    i8: I8;
+    i16: I16;
+    i32: I32;
+    i64: I64;
+    F16: F16;
+    Bf16: BF16;
+    f32: F32;
+    f64: F64;
 }
 
 impl Array {
@@ -334,17 +333,30 @@ impl Array {
                 ),
             ));
         }
-        let at = self.layout.offset;
-        Ok(match self.dtype {
+        Ok(self.at(self.layout.offset))
+    }
+
+    /// Element number `at` of the storage.
+    ///
+    /// # Panics
+    /// Where the storage has not that many.
+    #[must_use]
+    pub fn at(&self, at: usize) -> Scalar {
+        match self.dtype {
             DType::Bool => Scalar::Bool(self.data::<u8>()[at] != 0),
             DType::U8 => Scalar::Int(self.data::<u8>()[at].into()),
+            DType::U16 => Scalar::Int(self.data::<u16>()[at].into()),
+            DType::U32 => Scalar::Int(self.data::<u32>()[at].into()),
+            DType::U64 => Scalar::Int(self.data::<u64>()[at].into()),
+            DType::I8 => Scalar::Int(self.data::<i8>()[at].into()),
+            DType::I16 => Scalar::Int(self.data::<i16>()[at].into()),
             DType::I32 => Scalar::Int(self.data::<i32>()[at].into()),
-            DType::I64 => Scalar::Int(self.data::<i64>()[at]),
+            DType::I64 => Scalar::Int(self.data::<i64>()[at].into()),
             DType::F16 => Scalar::Float(self.data::<F16>()[at].load().into()),
             DType::BF16 => Scalar::Float(self.data::<Bf16>()[at].load().into()),
             DType::F32 => Scalar::Float(self.data::<f32>()[at].into()),
             DType::F64 => Scalar::Float(self.data::<f64>()[at]),
-        })
+        }
     }
 
     /// Shape as an owned value.
@@ -377,13 +389,14 @@ fn out_of_memory(op: &str, dtype: DType, shape: &[usize], cause: OutOfMemory) ->
 fn fill(buffer: &mut Buffer, value: Scalar, dtype: DType) {
     let (float, int) = match value {
         Scalar::Int(value) => (value as f64, value),
-        other => (other.to_f64(), other.to_f64() as i64),
+        other => (other.to_f64(), (other.to_f64() as i64).into()),
     };
     match dtype {
         DType::Bool => copy::fill(buffer.as_mut_slice(), u8::from(float != 0.0)),
-        DType::U8 => copy::fill(buffer.as_mut_slice(), int as u8),
-        DType::I32 => copy::fill(buffer.as_mut_slice(), int as i32),
-        DType::I64 => copy::fill(buffer.as_mut_slice(), int),
+        DType::U8 | DType::I8 => copy::fill(buffer.as_mut_slice(), int as u8),
+        DType::U16 | DType::I16 => copy::fill(buffer.as_mut_slice(), int as u16),
+        DType::U32 | DType::I32 => copy::fill(buffer.as_mut_slice(), int as u32),
+        DType::U64 | DType::I64 => copy::fill(buffer.as_mut_slice(), int as u64),
         DType::F16 => copy::fill(buffer.as_mut_slice(), F16::store(round_to_odd(float))),
         DType::BF16 => copy::fill(buffer.as_mut_slice(), Bf16::store(round_to_odd(float))),
         DType::F32 => copy::fill(buffer.as_mut_slice(), float as f32),

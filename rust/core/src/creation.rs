@@ -44,7 +44,7 @@ pub fn from_values<T: Native>(values: &[T], shape: &[usize]) -> Result<Tensor> {
 }
 
 /// `start`, `start + step`, ... as long as below `end` (above it for a negative step). int64 if all three are
-/// integers, otherwise float32, unless a dtype is given.
+/// integers, otherwise the default float dtype, unless a dtype is given.
 ///
 /// # Errors
 /// [`Error::Value`] for a step of zero or away from `end`, for bounds that are not finite and for too many elements;
@@ -70,7 +70,7 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: Option<DType>) ->
     };
     let too_many = |_| Error::value(NAME, format_args!("{count} elements are too many"));
     let count = usize::try_from(count).map_err(too_many)?;
-    let dtype = dtype.unwrap_or(if integers.is_some() { DType::I64 } else { DType::F32 });
+    let dtype = dtype.unwrap_or_else(|| if integers.is_some() { DType::I64 } else { DType::default_float() });
     let array = match (dtype, integers) {
         (DType::Bool, _) => return Err(Error::dtype(NAME, "expected a dtype of numbers, got bool")),
         // Counted in int64, which holds every element exactly, and then converted.
@@ -89,7 +89,7 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: Option<DType>) ->
 fn integer(value: Scalar) -> Option<i64> {
     match value {
         Scalar::Bool(value) => Some(value.into()),
-        Scalar::Int(value) => Some(value),
+        Scalar::Int(value) => i64::try_from(value).ok(),
         Scalar::Float(_) => None,
     }
 }
@@ -108,7 +108,7 @@ pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Result<Tens
         return Err(Error::dtype("linspace", "expected a dtype of numbers, got bool"));
     }
     // 16-bit floats from float64, so that they are rounded once.
-    let wide = if dtype.is_half() { DType::F64 } else { dtype };
+    let wide = if dtype.is_half() { DType::F64 } else { dtype.widened() };
     let array = with_element!(wide, T => Array::build("linspace", &[steps], |out: &mut [T]| {
         copy::linspace(start, end, out);
         Ok(())

@@ -1,15 +1,26 @@
 //! Element types, how they combine, and Python scalars, which adapt to the tensor they meet.
 
+use crate::error::{Error, Result};
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Type of a tensor's elements. The order is that of promotion: of two types the greater holds the result, except for
-/// the two of 16 bits, neither of which holds the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// Truth values, one byte each, 0 or 1.
     Bool,
     /// 8-bit unsigned integers.
     U8,
+    /// 16-bit unsigned integers.
+    U16,
+    /// 32-bit unsigned integers.
+    U32,
+    /// 64-bit unsigned integers.
+    U64,
+    /// 8-bit signed integers.
+    I8,
+    /// 16-bit signed integers.
+    I16,
     /// 32-bit signed integers.
     I32,
     /// 64-bit signed integers.
@@ -24,10 +35,44 @@ pub enum DType {
     F64,
 }
 
+/// The dtype that floats have where nothing else decides, as an index of [`DType::ALL`].
+static DEFAULT_FLOAT: AtomicU8 = AtomicU8::new(DType::F32 as u8);
+
 impl DType {
-    /// Every dtype, in order of promotion.
-    pub const ALL: [Self; 8] =
-        [Self::Bool, Self::U8, Self::I32, Self::I64, Self::F16, Self::BF16, Self::F32, Self::F64];
+    /// Every dtype, in the order of the variants.
+    pub const ALL: [Self; 13] = [
+        Self::Bool,
+        Self::U8,
+        Self::U16,
+        Self::U32,
+        Self::U64,
+        Self::I8,
+        Self::I16,
+        Self::I32,
+        Self::I64,
+        Self::F16,
+        Self::BF16,
+        Self::F32,
+        Self::F64,
+    ];
+
+    /// The dtype of Python floats, and of what mathematical functions make of integers: float32 unless it was set.
+    #[must_use]
+    pub fn default_float() -> Self {
+        Self::ALL[usize::from(DEFAULT_FLOAT.load(Ordering::Relaxed))]
+    }
+
+    /// Sets [`DType::default_float`], for all threads.
+    ///
+    /// # Errors
+    /// [`Error::DType`] for a dtype that is not a float's.
+    pub fn set_default_float(self) -> Result<()> {
+        if !self.is_float() {
+            return Err(Error::dtype("set_default_dtype", format_args!("expected a float dtype, got {self}")));
+        }
+        DEFAULT_FLOAT.store(self as u8, Ordering::Relaxed);
+        Ok(())
+    }
 
     /// The name that Python shows: `float32`.
     #[must_use]
@@ -35,6 +80,11 @@ impl DType {
         match self {
             Self::Bool => "bool",
             Self::U8 => "uint8",
+            Self::U16 => "uint16",
+            Self::U32 => "uint32",
+            Self::U64 => "uint64",
+            Self::I8 => "int8",
+            Self::I16 => "int16",
             Self::I32 => "int32",
             Self::I64 => "int64",
             Self::F16 => "float16",
@@ -48,10 +98,10 @@ impl DType {
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
-            Self::Bool | Self::U8 => 1,
-            Self::F16 | Self::BF16 => 2,
-            Self::I32 | Self::F32 => 4,
-            Self::I64 | Self::F64 => 8,
+            Self::Bool | Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 | Self::F16 | Self::BF16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::U64 | Self::I64 | Self::F64 => 8,
         }
     }
 
@@ -67,23 +117,116 @@ impl DType {
         matches!(self, Self::F16 | Self::BF16)
     }
 
-    /// The type that elements are computed in.
+    /// Whether this is a type of integers that are never negative.
+    #[must_use]
+    pub const fn is_unsigned(self) -> bool {
+        matches!(self, Self::U8 | Self::U16 | Self::U32 | Self::U64)
+    }
+
+    /// The type that elements are computed in: kernels know arithmetic for few.
     #[must_use]
     pub const fn widened(self) -> Self {
-        if self.is_half() { Self::F32 } else { self }
+        match self {
+            Self::F16 | Self::BF16 => Self::F32,
+            Self::I8 | Self::I16 | Self::U16 => Self::I32,
+            Self::U32 => Self::U64,
+            other => other,
+        }
     }
 
-    /// The type that holds results of `self` with `other`.
+    /// Whether elements are computed in a wider type than they are stored in.
     #[must_use]
-    pub fn promote(self, other: Self) -> Self {
-        if self.is_half() && other.is_half() && self != other { Self::F32 } else { self.max(other) }
+    pub fn is_narrow(self) -> bool {
+        self.widened() != self
     }
 
-    /// The type that a mathematical function of this type gives: itself for floats, float32 for the rest.
+    /// The least and the greatest integer of the type; of floats and bool nothing.
     #[must_use]
-    pub const fn to_float(self) -> Self {
-        if self.is_float() { self } else { Self::F32 }
+    pub const fn integers(self) -> Option<(i128, i128)> {
+        let bits = 8 * self.size();
+        match self {
+            Self::U8 | Self::U16 | Self::U32 | Self::U64 => Some((0, (1 << bits) - 1)),
+            Self::I8 | Self::I16 | Self::I32 | Self::I64 => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
+            _ => None,
+        }
     }
+
+    /// What the floats of this type can tell apart; of other types nothing.
+    #[must_use]
+    pub fn floats(self) -> Option<Floats> {
+        let of = |max, eps, smallest_normal, resolution| Some(Floats { max, eps, smallest_normal, resolution });
+        match self {
+            Self::F16 => of(65504.0, 1.0 / 1024.0, 1.0 / 16384.0, 1e-3),
+            Self::BF16 => of(f32::from_bits(0x7f7f_0000).into(), 1.0 / 128.0, f32::MIN_POSITIVE.into(), 1e-2),
+            Self::F32 => of(f32::MAX.into(), f32::EPSILON.into(), f32::MIN_POSITIVE.into(), 1e-6),
+            Self::F64 => of(f64::MAX, f64::EPSILON, f64::MIN_POSITIVE, 1e-15),
+            _ => None,
+        }
+    }
+
+    /// Bool below integers below floats.
+    const fn kind(self) -> u8 {
+        match self {
+            Self::Bool => 0,
+            _ if self.is_float() => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether a conversion to `other` keeps the kind of number or goes to a higher one: bool, integer, float.
+    #[must_use]
+    pub const fn can_cast(self, other: Self) -> bool {
+        self.kind() <= other.kind()
+    }
+
+    /// The type that holds results of `self` with `other` in `op`: of the higher kind; within a kind the smallest that
+    /// holds both.
+    ///
+    /// # Errors
+    /// [`Error::DType`] for uint64 with a signed type, of which none holds both.
+    pub fn promote(self, op: &str, other: Self) -> Result<Self> {
+        if self == other {
+            return Ok(self);
+        }
+        if self.kind() != other.kind() {
+            return Ok(if self.kind() < other.kind() { other } else { self });
+        }
+        let (small, large) = if self.size() <= other.size() { (self, other) } else { (other, self) };
+        if self.is_half() && other.is_half() {
+            return Ok(Self::F32);
+        }
+        if small.is_unsigned() == large.is_unsigned() || small.size() < large.size() && small.is_unsigned() {
+            return Ok(large);
+        }
+        match large {
+            Self::U8 | Self::I8 => Ok(Self::I16),
+            Self::U16 | Self::I16 => Ok(Self::I32),
+            Self::U32 | Self::I32 => Ok(Self::I64),
+            _ => Err(Error::dtype(
+                op,
+                format_args!("no dtype holds both {self} and {other}; convert one of them, or both to float64"),
+            )),
+        }
+    }
+
+    /// The type that a mathematical function of this type gives: itself for floats, the default one for the rest.
+    #[must_use]
+    pub fn to_float(self) -> Self {
+        if self.is_float() { self } else { Self::default_float() }
+    }
+}
+
+/// What the floats of a type can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Floats {
+    /// The greatest finite number.
+    pub max: f64,
+    /// Distance from 1 to the next number.
+    pub eps: f64,
+    /// The smallest positive number of full precision.
+    pub smallest_normal: f64,
+    /// Decimal digits that survive, as a power of ten.
+    pub resolution: f64,
 }
 
 impl fmt::Display for DType {
@@ -97,8 +240,8 @@ impl fmt::Display for DType {
 pub enum Scalar {
     /// `True` or `False`.
     Bool(bool),
-    /// An `int`.
-    Int(i64),
+    /// An `int`, of any size that a dtype holds.
+    Int(i128),
     /// A `float`.
     Float(f64),
 }
@@ -109,12 +252,11 @@ impl Scalar {
     pub fn dtype_with(self, dtype: DType) -> DType {
         match self {
             Self::Bool(_) => dtype,
-            // An int that the tensor's dtype cannot hold makes it int64: wrapping it would be silently wrong.
-            Self::Int(value) => match dtype {
-                DType::Bool => DType::I64,
-                DType::U8 if u8::try_from(value).is_err() => DType::I64,
-                DType::I32 if i32::try_from(value).is_err() => DType::I64,
-                other => other,
+            // An int that the tensor's dtype cannot hold keeps its own: wrapping it would be silently wrong.
+            Self::Int(value) => match dtype.integers() {
+                Some((least, greatest)) if (least..=greatest).contains(&value) => dtype,
+                None if dtype.is_float() => dtype,
+                _ => self.default_dtype(),
             },
             Self::Float(_) => dtype.to_float(),
         }
@@ -125,8 +267,9 @@ impl Scalar {
     pub fn default_dtype(self) -> DType {
         match self {
             Self::Bool(_) => DType::Bool,
+            Self::Int(value) if i64::try_from(value).is_err() => DType::U64,
             Self::Int(_) => DType::I64,
-            Self::Float(_) => DType::F32,
+            Self::Float(_) => DType::default_float(),
         }
     }
 
@@ -153,6 +296,22 @@ macro_rules! with_dtype {
             }
             $crate::DType::BF16 => {
                 type $t = dlcore_kernels::half::Bf16;
+                $body
+            }
+            $crate::DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            $crate::DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            $crate::DType::U16 => {
+                type $t = u16;
+                $body
+            }
+            $crate::DType::U32 => {
+                type $t = u32;
                 $body
             }
             wide => $crate::with_element!(wide, $t => $body),
@@ -186,7 +345,7 @@ macro_rules! with_bits {
     };
 }
 
-/// Runs `$body` with the Rust type that computes `$dtype` named `$t` (`u8` for bool), where 16-bit floats were widened
+/// Runs `$body` with the Rust type that computes `$dtype` named `$t` (`u8` for bool), where narrow types were widened
 /// before.
 #[macro_export]
 macro_rules! with_element {
@@ -196,7 +355,10 @@ macro_rules! with_element {
                 type $t = u8;
                 $body
             }
-            $crate::DType::F16 | $crate::DType::BF16 => unreachable!("16-bit floats are widened first"),
+            $crate::DType::U64 => {
+                type $t = u64;
+                $body
+            }
             $crate::DType::I32 => {
                 type $t = i32;
                 $body
@@ -213,6 +375,7 @@ macro_rules! with_element {
                 type $t = f64;
                 $body
             }
+            narrow => unreachable!("{narrow} is widened first"),
         }
     };
 }

@@ -162,12 +162,12 @@ fn counting() {
     assert_eq!(parts.dtype(), DType::F32);
     assert_same(&parts, &[1.0, 0.75, 0.5, 0.25]);
     assert_eq!(range(int(3), int(3), int(1)).unwrap().numel(), 0);
-    assert_same(&range(int(i64::MAX - 1), int(i64::MAX), int(1)).unwrap(), &[i64::MAX as f64]);
+    assert_same(&range(int((i64::MAX - 1).into()), int(i64::MAX.into()), int(1)).unwrap(), &[i64::MAX as f64]);
     for bad in [
         range(int(0), int(5), int(0)),
         range(int(0), int(5), int(-1)),
         range(float(0.0), float(INF), int(1)),
-        range(int(i64::MIN), int(i64::MAX), int(1)),
+        range(int(i64::MIN.into()), int(i64::MAX.into()), int(1)),
         range(float(0.0), float(1e300), float(1e-300)),
         arange(int(0), int(2), int(1), Some(DType::Bool)),
     ] {

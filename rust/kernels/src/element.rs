@@ -1,6 +1,6 @@
-//! The five element types as kernels see them: one arithmetic for generic loops.
+//! The element types that are computed in: one arithmetic for generic loops.
 //!
-//! [`Element`] is what all five share; its arithmetic never panics (integers wrap, division by zero gives 0) and its
+//! [`Element`] is what all share; its arithmetic never panics (integers wrap, division by zero gives 0) and its
 //! order propagates NaN. [`Float`] adds what only float32 and float64 have. Methods that depend on the ISA take it as
 //! a type parameter, so that they inline into loops compiled for it.
 
@@ -11,7 +11,7 @@ use crate::isa::Simd;
 use crate::math;
 use crate::memory::Pod;
 
-/// A number that a buffer may hold: f32, f64, i64, i32, u8. Bool is u8 with the values 0 and 1.
+/// A number that is computed with: f32, f64, i64, i32, u64, u8. Bool is u8 with the values 0 and 1.
 pub trait Element: Pod + PartialOrd + Default + Debug {
     /// Zero.
     const ZERO: Self;
@@ -34,6 +34,8 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     fn to_i64(self) -> i64;
     /// This value as int32, as Rust's `as` converts: floats truncate and saturate, integers wrap.
     fn to_i32(self) -> i32;
+    /// This value as uint64, as Rust's `as` converts: floats truncate and saturate, integers wrap.
+    fn to_u64(self) -> u64;
     /// This value as uint8, as Rust's `as` converts: floats truncate and saturate, integers wrap.
     fn to_u8(self) -> u8;
     /// `x` converted to this type.
@@ -239,6 +241,10 @@ macro_rules! conversions {
             self as i32
         }
         #[inline(always)]
+        fn to_u64(self) -> u64 {
+            self as u64
+        }
+        #[inline(always)]
         fn to_u8(self) -> u8 {
             self as u8
         }
@@ -351,6 +357,7 @@ macro_rules! integer {
 }
 integer!(i64, to_i64, |x| x.wrapping_abs(), x.signum());
 integer!(i32, to_i32, |x| x.wrapping_abs(), x.signum());
+integer!(u64, to_u64, |x| x, x.min(1));
 integer!(u8, to_u8, |x| x, x.min(1));
 
 macro_rules! float {

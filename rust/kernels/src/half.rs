@@ -1,5 +1,4 @@
-//! 16-bit floats. They are a way to store numbers, not to compute: [`Stored`] says in which type an element takes part
-//! in arithmetic, and slices are converted a piece at a time, so that the loops for float32 serve all three.
+//! 16-bit floats: a way to store numbers, which are computed in float32.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
@@ -8,11 +7,9 @@ use std::arch::x86_64::{
 };
 use std::mem::MaybeUninit;
 
-use crate::element::Element;
 #[cfg(target_arch = "x86_64")]
-use crate::isa::Isa;
-use crate::isa::{Kernel, Simd, dispatch};
-use crate::memory::Pod;
+use crate::isa::{Isa, Simd};
+use crate::stored::{Narrow, Stored, narrow};
 
 /// bfloat16, by its bits: the upper half of a float32.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,74 +21,14 @@ pub struct Bf16(pub u16);
 #[repr(transparent)]
 pub struct F16(pub u16);
 
-/// What a buffer may hold: an [`Element`], or a number that is computed as one.
-pub trait Stored: Pod {
-    /// The type of the arithmetic.
-    type Value: Element;
-    /// Whether that is another type.
-    const NARROW: bool;
-    /// Whether `load` and `store` are few enough instructions to stand in every loop.
-    const SIMPLE: bool;
-
-    /// The value of this number.
-    fn load(self) -> Self::Value;
-    /// The number nearest to `value`, ties to even; NaN stays NaN.
-    fn store(value: Self::Value) -> Self;
-    /// The values of `src`: itself, or written to `room`, which is as long.
-    fn load_slice<'a>(src: &'a [Self], room: &'a mut [MaybeUninit<Self::Value>]) -> &'a [Self::Value];
-    /// Stores what `fill` writes, which is all of the slice that it gets: `dst` itself, or `room`, which is as long.
-    fn store_slice(dst: &mut [Self], room: &mut [MaybeUninit<Self::Value>], fill: impl FnOnce(&mut [Self::Value]));
-}
-
-impl<T: Element> Stored for T {
-    type Value = T;
-    const NARROW: bool = false;
-    const SIMPLE: bool = true;
-    #[inline(always)]
-    fn load(self) -> T {
-        self
-    }
-    #[inline(always)]
-    fn store(value: T) -> T {
-        value
-    }
-    #[inline(always)]
-    fn load_slice<'a>(src: &'a [T], _: &'a mut [MaybeUninit<T>]) -> &'a [T] {
-        src
-    }
-    #[inline(always)]
-    fn store_slice(dst: &mut [T], _: &mut [MaybeUninit<T>], fill: impl FnOnce(&mut [T])) {
-        fill(dst);
-    }
-}
-
-/// A 16-bit float.
-trait Half: Stored<Value = f32> {
-    /// `dst[i] = src[i].load()`.
-    #[inline(always)]
-    fn widen<S: Simd>(src: &[Self], dst: &mut [MaybeUninit<f32>]) {
-        for (d, &x) in dst.iter_mut().zip(src) {
-            d.write(x.load());
-        }
-    }
-
-    /// `dst[i] = Self::store(src[i])`.
-    #[inline(always)]
-    fn narrow<S: Simd>(src: &[f32], dst: &mut [Self]) {
-        for (d, &x) in dst.iter_mut().zip(src) {
-            *d = Self::store(x);
-        }
-    }
-}
-
-impl Half for Bf16 {}
+impl Narrow for Bf16 {}
 
 #[cfg(not(target_arch = "x86_64"))]
-impl Half for F16 {}
+impl Narrow for F16 {}
 
 /// The CPU has instructions for these.
 #[cfg(target_arch = "x86_64")]
-impl Half for F16 {
+impl Narrow for F16 {
     #[inline(always)]
     fn widen<S: Simd>(src: &[Self], dst: &mut [MaybeUninit<f32>]) {
         let ((eights, rest), (wide, last)) = (src.as_chunks::<8>(), dst.as_chunks_mut::<8>());
@@ -124,73 +61,9 @@ impl Half for F16 {
     }
 }
 
-macro_rules! half {
-    ($($t:ident: $widen:ident, $narrow:ident, simple: $simple:expr;)*) => { $(
-        impl Stored for $t {
-            type Value = f32;
-            const NARROW: bool = true;
-            const SIMPLE: bool = $simple;
-            #[inline(always)]
-            fn load(self) -> f32 {
-                $widen(self.0)
-            }
-            #[inline(always)]
-            fn store(value: f32) -> Self {
-                Self($narrow(value))
-            }
-            #[inline(always)]
-            fn load_slice<'a>(src: &'a [Self], room: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
-                widen(src, room)
-            }
-            #[inline(always)]
-            fn store_slice(dst: &mut [Self], room: &mut [MaybeUninit<f32>], fill: impl FnOnce(&mut [f32])) {
-                room.fill(MaybeUninit::new(0.0));
-                // SAFETY: just written.
-                let room = unsafe { room.assume_init_mut() };
-                fill(room);
-                dispatch(Narrow { src: room, dst });
-            }
-        }
-    )* };
-}
-half! {
-    Bf16: bf16_to_f32, f32_to_bf16, simple: true;
-    F16: f16_to_f32, f32_to_f16, simple: false;
-}
-
-/// Not inlined, as every map calls it.
-#[inline(never)]
-fn widen<'a, K: Half>(src: &[K], dst: &'a mut [MaybeUninit<f32>]) -> &'a [f32] {
-    assert_eq!(src.len(), dst.len(), "a slice and its values differ in size");
-    dispatch(Widen { src, dst });
-    // SAFETY: `Widen` wrote each of them.
-    unsafe { dst.assume_init_ref() }
-}
-
-struct Widen<'a, K> {
-    src: &'a [K],
-    dst: &'a mut [MaybeUninit<f32>],
-}
-
-impl<K: Half> Kernel for Widen<'_, K> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        K::widen::<S>(self.src, self.dst);
-    }
-}
-
-struct Narrow<'a, K> {
-    src: &'a [f32],
-    dst: &'a mut [K],
-}
-
-impl<K: Half> Kernel for Narrow<'_, K> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        K::narrow::<S>(self.src, self.dst);
-    }
+narrow! {
+    Bf16 as f32, bounds: (f32::NEG_INFINITY, f32::INFINITY), simple: true, |x| bf16_to_f32(x.0), Self(f32_to_bf16(x));
+    F16 as f32, bounds: (f32::NEG_INFINITY, f32::INFINITY), simple: false, |x| f16_to_f32(x.0), Self(f32_to_f16(x));
 }
 
 #[inline(always)]

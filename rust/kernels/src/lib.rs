@@ -38,4 +38,5 @@ pub mod roofline;
 pub mod scan;
 pub mod softmax;
 pub mod sort;
+pub mod stored;
 mod stream;

@@ -36,8 +36,7 @@ fn key<T: Element>(x: T, descending: bool) -> u64 {
             let bits = if x.is_nan() { f64::NAN.to_bits() } else { (x.to_f64() + 0.0).to_bits() };
             bits ^ ((bits.cast_signed() >> 63).cast_unsigned() | 1 << 63)
         }
-        (false, false) => u64::from(x.to_i32().cast_unsigned() ^ 1 << 31),
-        (false, true) => x.to_i64().cast_unsigned() ^ 1 << 63,
+        (false, _) => x.to_i64().wrapping_sub(T::LOWEST.to_i64()).cast_unsigned(),
     };
     let all = if wide { u64::MAX } else { u64::from(u32::MAX) };
     if descending { ascending ^ all } else { ascending }

@@ -102,10 +102,12 @@ pub fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
         return Ok(Some(Scalar::Bool(object.extract()?)));
     }
     if object.is_instance_of::<PyInt>() {
-        return Ok(Some(match object.extract::<i64>() {
-            Ok(value) => Scalar::Int(value),
-            Err(_) => return Err(PyOverflowError::new_err("int too large for int64")),
-        }));
+        if let Ok(value) = object.extract::<i64>() {
+            return Ok(Some(Scalar::Int(value.into())));
+        }
+        let value = object.extract::<u64>();
+        let value = value.map_err(|_| PyOverflowError::new_err("int too large: no dtype holds it"))?;
+        return Ok(Some(Scalar::Int(value.into())));
     }
     if object.is_instance_of::<PyFloat>() {
         return Ok(Some(Scalar::Float(object.extract()?)));
@@ -218,7 +220,7 @@ impl<'py> FromPyObject<'_, 'py> for DTypeArg {
         let named = |name: &str| DType::ALL.into_iter().find(|dtype| dtype.name() == name);
         let py = object.py();
         let found = if object.is(py.get_type::<PyFloat>()) {
-            Some(DType::F32)
+            Some(DType::default_float())
         } else if object.is(py.get_type::<PyBool>()) {
             Some(DType::Bool)
         } else if object.is(py.get_type::<PyInt>()) {
@@ -292,5 +294,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("double", module.getattr("float64")?)?;
     module.add("half", module.getattr("float16")?)?;
     module.add("long", module.getattr("int64")?)?;
+    module.add("short", module.getattr("int16")?)?;
     module.add("int", module.getattr("int32")?)
 }

@@ -20,7 +20,7 @@ fn finish(tensor: Tensor, requires_grad: bool) -> Out {
 }
 
 fn float_or(dtype: Option<DTypeArg>) -> DType {
-    dtype.map_or(DType::F32, |dtype| dtype.0)
+    dtype.map_or_else(DType::default_float, |dtype| dtype.0)
 }
 
 /// `*size`: separate ints or one sequence.
@@ -33,8 +33,9 @@ fn count(op: &str, name: &str, n: isize) -> PyResult<usize> {
     usize::try_from(n).map_err(|_| PyValueError::new_err(format!("{op}: {name} must not be negative, got {n}")))
 }
 
-/// A tensor of its own from Python data: numbers, nested lists, anything with the buffer protocol, `__array__`.
-pub fn from_data(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+/// A tensor from Python data: numbers, nested lists, anything with the buffer protocol, `__array__`. Numbers go straight
+/// to the `dtype` asked for, where there is one; what has a dtype keeps it.
+pub fn from_data(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tensor> {
     if let Ok(tensor) = data.cast::<PyTensor>() {
         return Ok(tensor.get().get().detach());
     }
@@ -42,13 +43,13 @@ pub fn from_data(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     if !data.hasattr("__setitem__")?
         && let Some(value) = scalar(data)?
     {
-        return creation::full(&[], value, None).map_err(to_py);
+        return creation::full(&[], value, dtype).map_err(to_py);
     }
     if data.is_instance_of::<PyString>() {
         return Err(DTypeError::new_err("tensor: a string is no number; map it to numbers first"));
     }
     if data.is_instance_of::<PyList>() || data.is_instance_of::<PyTuple>() {
-        return from_nested(data);
+        return from_nested(data, dtype);
     }
     if let Some(tensor) = from_buffer("tensor", data, false)? {
         return Ok(tensor);
@@ -64,7 +65,7 @@ pub fn from_data(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         for item in data.try_iter()? {
             list.append(item?)?;
         }
-        return from_nested(list.as_any());
+        return from_nested(list.as_any(), dtype);
     }
     Err(DTypeError::new_err(format!(
         "tensor: cannot make a tensor of {}; expected numbers, nested lists of numbers, or an array",
@@ -81,7 +82,7 @@ struct Nested {
     dtype: Option<DType>,
 }
 
-fn from_nested(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+fn from_nested(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tensor> {
     let mut found = Nested::default();
     let mut first = data.clone();
     // The shape is that of the first entries; every other entry must agree.
@@ -104,7 +105,7 @@ fn from_nested(data: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         return stack_arrays(data, 0);
     }
     found.collect(data, 0)?;
-    found.finish()
+    found.finish(dtype)
 }
 
 /// Lists of arrays or tensors with dimensions: joined along new leading ones.
@@ -116,7 +117,7 @@ fn stack_arrays(data: &Bound<'_, PyAny>, depth: usize) -> PyResult<Tensor> {
         let parts = data.try_iter()?.map(|item| stack_arrays(&item?, depth + 1)).collect::<PyResult<Vec<_>>>()?;
         return guarded(|| ops::stack(&parts.iter().collect::<Vec<_>>(), 0));
     }
-    from_data(data)
+    from_data(data, None)
 }
 
 impl Nested {
@@ -125,7 +126,8 @@ impl Nested {
         if depth == self.shape.len() && !list {
             if let Ok(tensor) = data.cast::<PyTensor>() {
                 let tensor = tensor.get().get();
-                self.dtype = Some(self.dtype.map_or(tensor.dtype(), |dtype| dtype.promote(tensor.dtype())));
+                let dtype = tensor.dtype();
+                self.dtype = Some(self.dtype.map_or(Ok(dtype), |found| found.promote("tensor", dtype)).map_err(to_py)?);
                 self.values.push(tensor.array().item().map_err(to_py)?);
                 return Ok(());
             }
@@ -154,14 +156,20 @@ impl Nested {
         Ok(())
     }
 
-    fn finish(self) -> PyResult<Tensor> {
-        let of_numbers = self.values.iter().map(|value| value.default_dtype()).max().unwrap_or(DType::F32);
-        let dtype = self.dtype.map_or(of_numbers, |dtype| dtype.promote(of_numbers));
+    fn finish(self, asked: Option<DType>) -> PyResult<Tensor> {
+        let large = self.values.iter().any(|value| value.default_dtype() == DType::U64);
+        let kinds = self.values.iter().map(|value| match value {
+            Scalar::Int(0..) if large => DType::U64,
+            other => other.default_dtype(),
+        });
+        let kinds = kinds.chain(self.dtype);
+        let dtype = kinds.map(Ok).reduce(|one, other| one?.promote("tensor", other?));
+        let dtype = dtype.unwrap_or_else(|| Ok(DType::default_float())).map_err(to_py)?;
         let (values, shape) = (&self.values, &self.shape);
+        #[allow(clippy::cast_possible_truncation, reason = "to the bits of int64 or uint64; no float is in the list")]
         let int = |value: &Scalar| match *value {
             Scalar::Bool(value) => i64::from(value),
-            Scalar::Int(value) => value,
-            #[allow(clippy::cast_possible_truncation, reason = "no float is in the list where this is called")]
+            Scalar::Int(value) => value as i64,
             Scalar::Float(value) => value as i64,
         };
         guarded(|| {
@@ -170,13 +178,14 @@ impl Nested {
                     out.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_f64());
                     Ok(())
                 })?;
-                return Ok(wide.cast("tensor", dtype)?.into());
+                return Ok(wide.cast("tensor", asked.unwrap_or(dtype))?.into());
             }
-            let wide = Array::build("tensor", shape, |out: &mut [i64]| {
+            let wide = if dtype == DType::U64 { dtype } else { DType::I64 };
+            let wide = Array::build_as("tensor", wide, shape, |out: &mut [i64]| {
                 out.iter_mut().zip(values).for_each(|(place, value)| *place = int(value));
                 Ok(())
             })?;
-            Ok(wide.cast("tensor", dtype)?.into())
+            Ok(wide.cast("tensor", asked.unwrap_or(dtype))?.into())
         })
     }
 }
@@ -199,8 +208,9 @@ fn tensor(
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
-    let found = from_data(data)?;
-    let dtype = dtype.map_or(found.dtype(), |dtype| dtype.0);
+    let dtype = dtype.map(|dtype| dtype.0);
+    let found = from_data(data, dtype)?;
+    let dtype = dtype.unwrap_or(found.dtype());
     let own = enter(py, found.numel(), || {
         if dtype == found.dtype() { Ok(Tensor::from(found.array().copy("tensor")?)) } else { ops::cast(&found, dtype) }
     })?;
@@ -220,7 +230,7 @@ fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<&s
         return guarded(|| ops::cast(&tensor, dtype.map_or(tensor.dtype(), |dtype| dtype.0))).map(PyTensor::from);
     }
     let shared = from_buffer("as_tensor", data, true)?;
-    let found = shared.map_or_else(|| from_data(data), Ok)?;
+    let found = shared.map_or_else(|| from_data(data, dtype.map(|dtype| dtype.0)), Ok)?;
     guarded(|| ops::cast(&found, dtype.map_or(found.dtype(), |dtype| dtype.0))).map(PyTensor::from)
 }
 

@@ -17,12 +17,13 @@ const WIDTH: usize = 80;
 pub fn repr(tensor: &Tensor) -> Result<String> {
     let array = tensor.array();
     let mut suffix = String::new();
-    let ordinary = matches!(array.dtype(), DType::F32 | DType::I64 | DType::Bool);
+    let float = DType::default_float();
+    let ordinary = matches!(array.dtype(), DType::I64 | DType::Bool) || array.dtype() == float;
     if array.numel() == 0 && array.shape() != [0] {
         let shape: Vec<String> = array.shape().iter().map(ToString::to_string).collect();
         let _ = write!(suffix, ", size=({})", shape.join(", "));
     }
-    if !ordinary || (array.numel() == 0 && array.dtype() != DType::F32) {
+    if !ordinary || (array.numel() == 0 && array.dtype() != float) {
         let _ = write!(suffix, ", dtype=dlcore.{}", array.dtype().name());
     }
     match tensor.tracking() {
@@ -74,12 +75,9 @@ impl Shown {
             DType::Bool => {
                 flat.elements::<u8>().iter().map(|&x| if x != 0 { "True" } else { "False" }.into()).collect()
             }
-            DType::U8 => flat.elements::<u8>().iter().map(ToString::to_string).collect(),
-            DType::I32 => flat.elements::<i32>().iter().map(ToString::to_string).collect(),
-            DType::I64 => flat.elements::<i64>().iter().map(ToString::to_string).collect(),
-            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => {
-                floats(flat.cast("repr", DType::F64)?.elements::<f64>())
-            }
+            DType::U64 => flat.elements::<u64>().iter().map(ToString::to_string).collect(),
+            dtype if dtype.is_float() => floats(flat.cast("repr", DType::F64)?.elements::<f64>()),
+            _ => flat.cast("repr", DType::I64)?.elements::<i64>().iter().map(ToString::to_string).collect(),
         };
         let width = texts.iter().map(String::len).max().unwrap_or(0);
         if array.rank() > 0 {

@@ -47,17 +47,17 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
     if let Ok(tensor) = item.cast::<PyTensor>() {
         let tensor = tensor.get().get();
         return match tensor.dtype() {
-            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Err(PyIndexError::new_err(format!(
-                "index: tensors used as indices are int64, int32 or bool, got {}",
+            DType::I64 | DType::Bool => Ok(Item::Tensor(tensor)),
+            float if float.is_float() => Err(PyIndexError::new_err(format!(
+                "index: tensors used as indices are integers or bool, got {}",
                 tensor.dtype()
             ))),
             // uint8 indexes as numbers: that it once meant a mask in torch is deprecated there.
-            DType::I32 | DType::U8 => Ok(Item::Tensor(ops::cast(&tensor, DType::I64).map_err(to_py)?)),
-            DType::I64 | DType::Bool => Ok(Item::Tensor(tensor)),
+            _ => Ok(Item::Tensor(ops::cast(&tensor, DType::I64).map_err(to_py)?)),
         };
     }
     if item.is_instance_of::<PyBool>() {
-        return Ok(Item::Tensor(crate::creation::from_data(item)?));
+        return Ok(Item::Tensor(crate::creation::from_data(item, None)?));
     }
     if item.is_instance_of::<PyInt>() {
         // No dimension is so large that an int beyond the machine's would be inside.
@@ -67,7 +67,7 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
             .map_err(|_| PyIndexError::new_err(format!("index: {item} is out of range")));
     }
     if item.is_instance_of::<PyList>() || item.hasattr("__array__")? {
-        let tensor = crate::creation::from_data(item)?;
+        let tensor = crate::creation::from_data(item, None)?;
         let tensor = if tensor.numel() == 0 { ops::cast(&tensor, DType::I64).map_err(to_py)? } else { tensor };
         return parse_item(Bound::new(item.py(), PyTensor::from(tensor))?.as_any());
     }
@@ -195,7 +195,7 @@ impl PyTensor {
         let items = parse(key)?;
         let value = match value.extract::<Operand>() {
             Ok(operand) => operand.against(&x)?,
-            Err(_) => crate::creation::from_data(value)?,
+            Err(_) => crate::creation::from_data(value, None)?,
         };
         let value = ops::cast(&value, x.dtype()).map_err(to_py)?;
         let recorded = is_recorded(&x) || is_recorded(&value);

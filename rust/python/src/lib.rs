@@ -2,8 +2,9 @@
 //! ([`enter`]) and names one operation of the core.
 //!
 //! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`functional`] arithmetic and
-//! elementwise functions, [`reductions`], [`ordering`], [`shaping`], [`layers`] what networks are made of, [`creation`] new tensors,
-//! [`index`] `x[...]`, [`display`] `repr`, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
+//! elementwise functions, [`reductions`], [`ordering`], [`shaping`], [`layers`] what networks are made of, [`creation`]
+//! new tensors, [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with
+//! other libraries, [`optim`] optimizer steps,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
 #![allow(
@@ -20,6 +21,7 @@
 mod convert;
 mod creation;
 mod display;
+mod dtypes;
 mod enter;
 mod exchange;
 mod functional;
@@ -41,6 +43,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     enter::register(module)?;
     convert::register(module)?;
+    dtypes::register(module)?;
     tensor::register(module)?;
     functional::register(module)?;
     reductions::register(module)?;

@@ -11,7 +11,6 @@ use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::error::Error;
 use dlcore_core::layout::Show;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
-use dlcore_kernels::half::{Bf16, F16, Stored};
 use dlcore_kernels::memory::Buffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -520,6 +519,7 @@ conversions! {
     as_bfloat16, "bfloat16", DType::BF16, "As bfloat16; itself where it is so.";
     as_float64, "double", DType::F64, "As float64; itself where it is so.";
     as_int64, "long", DType::I64, "As int64, floats without their fraction; itself where it is so.";
+    as_int16, "short", DType::I16, "As int16, floats without their fraction; itself where it is so.";
     as_int32, "int", DType::I32, "As int32, floats without their fraction; itself where it is so.";
     as_bool, "bool", DType::Bool, "As bool, true where not zero; itself where it is so.";
 }
@@ -572,24 +572,17 @@ pub fn from_bytes(op: &'static str, bytes: &[u8], dtype: DType, shape: &[usize])
 pub fn number(py: Python<'_>, value: Scalar) -> PyResult<Bound<'_, PyAny>> {
     Ok(match value {
         Scalar::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
-        Scalar::Int(value) => value.into_pyobject(py)?.into_any(),
+        Scalar::Int(value) => match i64::try_from(value) {
+            Ok(value) => value.into_pyobject(py)?.into_any(),
+            Err(_) => value.into_pyobject(py)?.into_any(),
+        },
         Scalar::Float(value) => PyFloat::new(py, value).into_any(),
     })
 }
 
 fn nested<'py>(py: Python<'py>, array: &Array, dim: usize, at: usize) -> PyResult<Bound<'py, PyAny>> {
     if dim == array.rank() {
-        let scalar = match array.dtype() {
-            DType::Bool => Scalar::Bool(array.data::<u8>()[at] != 0),
-            DType::U8 => Scalar::Int(array.data::<u8>()[at].into()),
-            DType::I32 => Scalar::Int(array.data::<i32>()[at].into()),
-            DType::I64 => Scalar::Int(array.data::<i64>()[at]),
-            DType::F16 => Scalar::Float(array.data::<F16>()[at].load().into()),
-            DType::BF16 => Scalar::Float(array.data::<Bf16>()[at].load().into()),
-            DType::F32 => Scalar::Float(array.data::<f32>()[at].into()),
-            DType::F64 => Scalar::Float(array.data::<f64>()[at]),
-        };
-        return number(py, scalar);
+        return number(py, array.at(at));
     }
     let list = PyList::empty(py);
     let stride = array.layout().strides[dim];

@@ -41,7 +41,7 @@ pub trait Operation: Clone + Debug + Send + Sync + Sized + 'static {
     /// Which inputs and outputs `backward` reads, given which inputs need a gradient.
     fn saves(&self, needs: Needs) -> Saves;
 
-    /// How bfloat16 and float16 come to `forward` and `backward`.
+    /// How narrow dtypes come to `forward` and `backward`.
     fn halves(&self) -> Halves {
         Halves::Widened
     }
@@ -68,7 +68,7 @@ pub trait Discrete: Clone + Debug + Send + Sync + Sized + 'static {
     /// Whatever is wrong with the inputs; see [`Error`].
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
 
-    /// How bfloat16 and float16 come to `forward` and `backward`.
+    /// How narrow dtypes come to `forward` and `backward`.
     fn halves(&self) -> Halves {
         Halves::Widened
     }
@@ -82,10 +82,12 @@ pub trait Discrete: Clone + Debug + Send + Sync + Sized + 'static {
     }
 }
 
-/// How an operation takes bfloat16 and float16.
+/// How an operation takes dtypes that are stored narrower than they are computed: bfloat16 and float16, and integers of
+/// fewer than 32 bits or of 32 without a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halves {
-    /// As float32. The first output is rounded to the dtype of the first float input, gradients to that of theirs.
+    /// Widened. The first output is rounded, integers wrapped, to the dtype of the first float input, or of the first
+    /// where none is a float; gradients are rounded to the dtype of theirs.
     Widened,
     /// As they are stored.
     Stored,
@@ -94,14 +96,14 @@ pub enum Halves {
 impl Halves {
     /// Runs `forward` on `inputs`, or on what they are widened to.
     fn forward(self, inputs: &[&Array], forward: impl FnOnce(&[&Array]) -> Result<Outputs>) -> Result<Outputs> {
-        if self == Self::Stored || !inputs.iter().any(|x| x.dtype().is_half()) {
+        if self == Self::Stored || !inputs.iter().any(|x| x.dtype().is_narrow()) {
             return forward(inputs);
         }
         let wide = inputs.iter().map(|x| x.cast(Cast::NAME, x.dtype().widened()));
         let wide = wide.collect::<Result<SmallVec<[Array; 4]>>>()?;
         let mut outputs = forward(&wide.iter().collect::<SmallVec<[&Array; 4]>>())?;
-        let dtype = inputs.iter().map(|x| x.dtype()).find(|dtype| dtype.is_float());
-        if let (DType::F32, Some(dtype)) = (outputs[0].dtype(), dtype) {
+        let dtype = inputs.iter().find(|x| x.dtype().is_float()).unwrap_or(&inputs[0]).dtype();
+        if outputs[0].dtype() == dtype.widened() {
             outputs[0] = outputs[0].cast(Cast::NAME, dtype)?;
         }
         Ok(outputs)
@@ -299,7 +301,7 @@ impl<O: Operation> Backward for Recorded<O> {
     fn backward(&self, node: &Arc<Node>, grad: &Tensor) -> Result<Gradients> {
         let (halves, inputs, outputs) = (self.op.halves(), &self.inputs, &self.outputs);
         let context = Context { node, name: O::NAME, needs: self.needs, halves, inputs, outputs };
-        if halves == Halves::Stored || !inputs.iter().any(|input| input.dtype.is_half()) {
+        if halves == Halves::Stored || !inputs.iter().any(|input| input.dtype.is_narrow()) {
             return self.op.backward(&context, grad);
         }
         let mut gradients = self.op.backward(&context, &context.widen(grad.clone())?)?;
@@ -329,7 +331,7 @@ pub fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 /// # Errors
 /// What the operation returns.
 pub fn apply_all<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    let Some(promoted) = promote(O::PROMOTION, inputs)? else {
+    let Some(promoted) = promote(O::NAME, O::PROMOTION, inputs)? else {
         return run(op, inputs);
     };
     run(op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
@@ -393,7 +395,7 @@ fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Tracking
 /// What the operation returns.
 #[allow(clippy::needless_pass_by_value, reason = "called as `apply` is, with an operation made on the spot")]
 pub fn apply_discrete<O: Discrete>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    let promoted = promote(O::PROMOTION, inputs)?;
+    let promoted = promote(O::NAME, O::PROMOTION, inputs)?;
     let arrays: SmallVec<[&Array; 4]> = match &promoted {
         Some(promoted) => promoted.iter().map(Tensor::array).collect(),
         None => inputs.iter().map(|t| t.array()).collect(),
@@ -422,12 +424,12 @@ fn is_view(outputs: &[Array], inputs: &[&Array]) -> bool {
     matches!((outputs.first(), inputs.first()), (Some(output), Some(input)) if output.shares_storage(input))
 }
 
-fn promote(rule: Promotion, inputs: &[&Tensor]) -> Result<Option<SmallVec<[Tensor; 4]>>> {
+fn promote(op: &str, rule: Promotion, inputs: &[&Tensor]) -> Result<Option<SmallVec<[Tensor; 4]>>> {
     let Some(first) = inputs.first() else { return Ok(None) };
     if rule == Promotion::Keep {
         return Ok(None);
     }
-    let common = inputs.iter().fold(first.dtype(), |dtype, t| dtype.promote(t.dtype()));
+    let common = inputs.iter().try_fold(first.dtype(), |dtype, t| dtype.promote(op, t.dtype()))?;
     let dtype = if rule == Promotion::Float { common.to_float() } else { common };
     if inputs.iter().all(|t| t.dtype() == dtype) {
         return Ok(None);

@@ -47,8 +47,14 @@ impl Operation for MatMul {
             DType::F32 => floats::<f32>(a, b)?,
             DType::F64 => floats::<f64>(a, b)?,
             DType::I64 => integers::<i64>(a, b)?,
+            DType::U64 => integers::<u64>(a, b)?,
             DType::I32 => integers::<i32>(a, b)?,
             DType::U8 => integers::<u8>(a, b)?,
+            narrow @ (DType::I8 | DType::I16 | DType::U16 | DType::U32) => {
+                let wide = |x: &Array| x.cast(Self::NAME, narrow.widened());
+                let product = self.forward(&[&wide(a)?, &wide(b)?])?;
+                product[0].cast(Self::NAME, narrow)?
+            }
             DType::Bool => return Err(Error::dtype(Self::NAME, "bool matrices have no product; convert with .int()")),
         }))
     }

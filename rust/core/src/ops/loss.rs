@@ -60,7 +60,7 @@ fn constant(value: f64, like: &Tensor) -> Result<Tensor> {
 /// The difference of prediction and target, as a float.
 fn residual(name: &str, x: &Tensor, target: &Tensor) -> Result<Tensor> {
     broadcast_shapes(name, x.shape(), target.shape())?;
-    let float = x.dtype().promote(target.dtype()).to_float();
+    let float = x.dtype().promote(name, target.dtype())?.to_float();
     sub(&ops::cast(x, float)?, &ops::cast(target, float)?)
 }
 
@@ -184,7 +184,7 @@ pub fn nll_loss(
     let labels = super::cross_entropy::labels(NAME, target, x, &each, classes, ignore_index)?;
     let weight = super::cross_entropy::class_weight(NAME, weight, &rows)?;
     let labels = reshape(&labels.into(), &[rows.shape()[0], 1])?;
-    let counts = ops::ne(&labels, &scalar(Scalar::Int(ignore_index), DType::I64)?)?;
+    let counts = ops::ne(&labels, &scalar(Scalar::Int(ignore_index.into()), DType::I64)?)?;
     let inside = ops::where_(&counts, &labels, &scalar(Scalar::Int(0), DType::I64)?)?;
     let share = match &weight {
         Some(weight) => {

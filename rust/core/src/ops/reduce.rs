@@ -18,9 +18,9 @@ use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{eq, exp, sqrt, square, where_};
 use crate::{with_element, with_float, with_stored_float};
-use dlcore_kernels::half::Stored;
 use dlcore_kernels::map::Compare;
 use dlcore_kernels::reduce::{self, Reduction, Split};
+use dlcore_kernels::stored::Stored;
 
 /// The dimensions named by `dims`, or all of them for `None` and for none named, as in PyTorch.
 ///
@@ -174,6 +174,7 @@ impl Operation for Sum {
         if x.dtype().is_float() {
             return Ok(single(float_sum(Self::NAME, x, &self.dims, self.keepdim)?));
         }
+        let x = &x.cast(Self::NAME, x.dtype().widened())?;
         let axes = Axes::new(Self::NAME, x, &self.dims, self.keepdim)?;
         Ok(single(with_element!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
             reduce::sum_i64(x.data::<T>(), axes.split(), out);

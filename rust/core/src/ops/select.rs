@@ -87,7 +87,11 @@ impl Clamp {
 fn element<T: Element>(bound: Scalar) -> T {
     match bound {
         // Floats convert by saturating, which is what a bound outside the dtype means; large int64 must stay exact.
-        Scalar::Int(value) if T::cast_from(value).to_i64() == value => T::cast_from(value),
+        Scalar::Int(value) => match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) if T::cast_from(value).to_i64() == value => T::cast_from(value),
+            (_, Ok(value)) if T::cast_from(value).to_u64() == value => T::cast_from(value),
+            _ => T::from_f64(bound.to_f64()),
+        },
         other => T::from_f64(other.to_f64()),
     }
 }
@@ -150,7 +154,7 @@ impl Operation for Clamp {
 /// # Errors
 /// [`Error::DType`] for a condition that is not bool, [`Error::Shape`] where the shapes do not broadcast.
 pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let dtype = a.dtype().promote(b.dtype());
+    let dtype = a.dtype().promote(Where::NAME, b.dtype())?;
     apply(Where, &[condition, &cast(a, dtype)?, &cast(b, dtype)?])
 }
 
@@ -162,7 +166,10 @@ pub fn clamp(x: &Tensor, lo: Option<Scalar>, hi: Option<Scalar>) -> Result<Tenso
     if lo.is_none() && hi.is_none() {
         return Err(Error::value(Clamp::NAME, "at least one of min and max must be given"));
     }
-    let dtype = lo.into_iter().chain(hi).fold(x.dtype(), |dtype, bound| bound.dtype_with(dtype));
+    let dtype = lo
+        .into_iter()
+        .chain(hi)
+        .try_fold(x.dtype(), |dtype, bound| dtype.promote(Clamp::NAME, bound.dtype_with(dtype)))?;
     apply(Clamp { lo, hi }, &[&cast(x, dtype)?])
 }
 

@@ -176,7 +176,7 @@ impl Operation for IndexAdd {
         let ids = context.input(1)?;
         let picked = apply(IndexSelect { dim: self.dim, frozen: self.frozen }, &[grad, &ids])?;
         let Some(frozen) = self.frozen else { return Ok(smallvec![Some(picked), None]) };
-        let frozen = scalar(Scalar::Int(i64::try_from(frozen).unwrap_or(-1)), ids.dtype())?;
+        let frozen = scalar(Scalar::Int(i128::try_from(frozen).unwrap_or(-1)), ids.dtype())?;
         let frozen = ops::eq(&ids, &frozen)?;
         let kept = ops::where_(
             &aligned(&frozen, self.dim, picked.rank())?,

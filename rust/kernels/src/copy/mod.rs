@@ -8,10 +8,10 @@ mod transpose;
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
-use crate::half::Stored;
 use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_ranges};
+use crate::stored::Stored;
 
 use transpose::transpose;
 

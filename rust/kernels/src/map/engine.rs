@@ -9,11 +9,11 @@
 use std::mem::MaybeUninit;
 
 use super::source::{CHUNK, Piece, Scratch, Source};
-use crate::half::Stored;
 use crate::isa::{Kernel, Portable, Simd, dispatch};
 use crate::layout::Strided;
 use crate::memory::Pod;
 use crate::parallel::{Disjoint, for_ranges};
+use crate::stored::Stored;
 use crate::stream;
 
 /// An elementwise function of one argument.

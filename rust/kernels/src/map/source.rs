@@ -3,9 +3,9 @@
 use std::mem::MaybeUninit;
 
 use crate::copy::{copy, gather, is_scattered, row_offset};
-use crate::half::Stored;
 use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
+use crate::stored::Stored;
 
 /// Elements that a map takes at a time: their scratch stays in the first-level cache.
 pub(super) const CHUNK: usize = 1024;

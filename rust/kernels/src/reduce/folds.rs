@@ -1,9 +1,9 @@
 //! What each reduction does with a leaf of elements, and how two results become one.
 
 use crate::element::{Element, Float};
-use crate::half::Stored;
 use crate::isa::Simd;
 use crate::memory::Pod;
+use crate::stored::Stored;
 
 /// A reduction as [`super::rows`] sees it.
 pub(super) trait Fold<T>: Copy + Sync {

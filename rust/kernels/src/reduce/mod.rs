@@ -12,9 +12,9 @@ mod folds;
 mod rows;
 
 use crate::element::{Element, Float};
-use crate::half::Stored;
 use crate::layout::{Coalesced, MAX_RANK, Order, Strided, coalesce};
 use crate::memory::Pod;
+use crate::stored::Stored;
 
 use arg::{Arg, arg_columns};
 use columns::reduce_columns;

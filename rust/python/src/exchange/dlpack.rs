@@ -81,8 +81,8 @@ const VERSIONED_USED: &CStr = c"used_dltensor_versioned";
 fn type_of(dtype: DType) -> DLDataType {
     let code = match dtype {
         DType::Bool => BOOL,
-        DType::U8 => UINT,
-        DType::I32 | DType::I64 => INT,
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 => UINT,
+        DType::I8 | DType::I16 | DType::I32 | DType::I64 => INT,
         DType::BF16 => BFLOAT,
         DType::F16 | DType::F32 | DType::F64 => FLOAT,
     };
