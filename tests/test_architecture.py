@@ -148,7 +148,8 @@ INTERNAL = {
     "adam_step", "sgd_step", "zero_grad", "clip_grad_norm", "autograd_grad",  # one call for many tensors
     "memory_stats", "memory_reset_peak", "memory_empty_cache", "memory_limit", "memory_set_limit",
     "memory_set_cache_limit",  # under shorter names in `dlcore.memory`
-    "isa", "isa_reason", "threads_reason", "memory_reason", "peak_flops", "read_bandwidth",  # for `dlcore info`
+    "isa", "isa_reason", "threads_reason", "memory_reason",
+    "peak_bfloat16_flops", "peak_flops", "read_bandwidth",  # for `dlcore info`
 }  # fmt: skip
 
 

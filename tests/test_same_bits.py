@@ -215,7 +215,7 @@ def digests_on(isa):
 
 @pytest.mark.parametrize("isa", ["portable", "avx2"])
 def test_values_and_gradients_on_a_lower_instruction_set(isa):
-    if isa == "avx2" and _core.isa() not in ("avx2", "avx512"):
+    if isa == "avx2" and _core.isa() not in ("avx2", "avx512", "amx"):
         pytest.skip("this CPU has no avx2")
     on(isa, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_operations.py", "-k", "test_values or test_gradients")
 

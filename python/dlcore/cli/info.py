@@ -23,6 +23,7 @@ def info(measure: bool) -> None:
         "dlcore": dlcore.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "instructions": _core.isa_reason(),
+        "precision": f"{dlcore.get_float32_matmul_precision()} (of float32 matrix products)",
         "threads": f"{dlcore.get_num_threads()}: {_core.threads_reason()}",
     }
     for name, value in dlcore.memory.stats().items():
@@ -33,6 +34,8 @@ def info(measure: bool) -> None:
         peak, product = _core.peak_flops() / 1e9, _gflops()
         rows["peak"] = f"{peak:,.0f} GFLOP/s (float32 multiply-adds in registers)"
         rows["matrix product"] = f"{product:,.0f} GFLOP/s (1024x1024, {product / peak:.0%} of the peak)"
+        if bfloat16 := _core.peak_bfloat16_flops():
+            rows["bfloat16 peak"] = f"{bfloat16 / 1e9:,.0f} GFLOP/s (tiles in registers)"
         rows["memory read"] = f"{_core.read_bandwidth(256 << 20) / 1e9:,.1f} GB/s (256 MiB)"
         rows["memory traffic"] = f"{_gigabytes():,.1f} GB/s (adding two float32 arrays of 64 MiB)"
     for name, text in rows.items():

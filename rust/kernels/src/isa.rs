@@ -4,6 +4,9 @@
 //! features of the chosen ISA, so that plain loops in `run` are vectorised for it. `run` and all that it calls must be
 //! `#[inline(always)]`, and `dispatch` belongs *inside* each parallel task: features do not cross a closure boundary.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+
 use std::sync::OnceLock;
 
 /// Instruction sets that kernels are compiled for.
@@ -15,12 +18,14 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// AVX-512 with BF16, and AMX tiles of bfloat16.
+    Amx,
     /// 64-bit Arm with NEON.
     Neon,
 }
 
 impl Isa {
-    const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Neon];
+    const ALL: [Self; 5] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx, Self::Neon];
 
     /// The name that `DLCORE_ISA` knows it by.
     #[must_use]
@@ -29,6 +34,7 @@ impl Isa {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
             Self::Neon => "neon",
         }
     }
@@ -80,8 +86,8 @@ pub trait Kernel {
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match isa() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `isa()` returns Avx512 only after CPUID reported these features.
-        Isa::Avx512 => unsafe { run_avx512(kernel) },
+        // SAFETY: `isa()` returns these only after CPUID reported the features. AMX is for products alone.
+        Isa::Avx512 | Isa::Amx => unsafe { run_avx512(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `isa()` returns Avx2 only after CPUID reported these features.
         Isa::Avx2 => unsafe { run_avx2(kernel) },
@@ -118,7 +124,7 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// The ISA in use: the best that this CPU has, or the one that `DLCORE_ISA` (portable, avx2, avx512, neon) names.
+/// The ISA in use: the best that this CPU has, or the one that `DLCORE_ISA` (portable, avx2, avx512, amx, neon) names.
 #[must_use]
 #[inline]
 pub fn isa() -> Isa {
@@ -166,10 +172,12 @@ fn available() -> &'static [Isa] {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        match (avx2, avx512) {
-            (true, true) => &[Isa::Portable, Isa::Avx2, Isa::Avx512],
-            (true, false) => &[Isa::Portable, Isa::Avx2],
-            (false, _) => &[Isa::Portable],
+        let amx = is_x86_feature_detected!("avx512bf16") && amx::is_available();
+        match (avx2, avx512, amx) {
+            (true, true, true) => &[Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx],
+            (true, true, false) => &[Isa::Portable, Isa::Avx2, Isa::Avx512],
+            (true, false, _) => &[Isa::Portable, Isa::Avx2],
+            (false, ..) => &[Isa::Portable],
         }
     }
     #[cfg(target_arch = "aarch64")]
@@ -226,7 +234,7 @@ mod tests {
         assert_eq!(choose(&[Isa::Portable, Isa::Neon], Some("avx2")).isa, Isa::Neon);
         let unknown = choose(&X86, Some("sse9"));
         assert_eq!(unknown.isa, Isa::Avx512);
-        assert!(unknown.reason.ends_with("DLCORE_ISA=sse9 is none of portable, avx2, avx512, neon"));
+        assert!(unknown.reason.ends_with("DLCORE_ISA=sse9 is none of portable, avx2, avx512, amx, neon"));
     }
 
     #[test]
@@ -239,7 +247,8 @@ mod tests {
                 S::ISA
             }
         }
-        assert_eq!(dispatch(Which), isa());
+        let vectors = if isa() == Isa::Amx { Isa::Avx512 } else { isa() };
+        assert_eq!(dispatch(Which), vectors);
         assert!(describe().starts_with(isa().name()));
     }
 }

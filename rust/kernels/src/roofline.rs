@@ -31,6 +31,20 @@ pub fn flops() -> f64 {
     (threads * STEPS * GROUPS * LANES * 2) as f64 / seconds
 }
 
+/// Operations per second on bfloat16, a multiply-add being two, of tiles that stay in registers; `None` without AMX.
+#[must_use]
+pub fn bfloat16_flops() -> Option<f64> {
+    #[cfg(target_arch = "x86_64")]
+    if crate::isa::isa() == crate::isa::Isa::Amx {
+        const STEPS: usize = 100_000;
+        let threads = num_threads();
+        // SAFETY: there is AMX.
+        let seconds = fastest(|| for_each(threads, LONG_NS, |_| unsafe { crate::gemm::spin_tiles(STEPS) }));
+        return Some((threads * STEPS * crate::gemm::SPIN_FLOPS) as f64 / seconds);
+    }
+    None
+}
+
 /// Bytes per second read from a working set of `bytes` that every thread has its part of.
 #[must_use]
 pub fn read_bandwidth(bytes: usize) -> f64 {

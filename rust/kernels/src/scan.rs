@@ -22,6 +22,7 @@ const CHUNK: usize = 1024;
 /// Columns of a task.
 const COLUMNS: usize = 512;
 /// Bytes, or rows, ahead of which the source is asked for.
+#[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 2048;
 const ROWS_AHEAD: usize = 2;
 /// Elements of a piece of a long row, and of a task of short ones.

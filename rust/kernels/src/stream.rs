@@ -1,7 +1,9 @@
 //! Stores that go to memory past the caches: for results so large that nothing of them would still be cached when they
 //! are next read. A plain store first reads the line that it changes, and pushes out lines that somebody may need.
 
-use crate::isa::{Isa, Simd};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Isa;
+use crate::isa::Simd;
 
 /// Bytes of a cache line, and the alignment that [`store_line`] needs.
 pub(crate) const LINE: usize = 64;

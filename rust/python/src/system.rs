@@ -1,12 +1,13 @@
 //! What this process uses of the machine: instruction set, threads, memory.
 
 use crate::enter::enter;
+use dlcore_kernels::gemm::{self, Precision};
 use dlcore_kernels::{isa, memory, parallel, roofline};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// The instruction set in use: ``"avx512"``, ``"avx2"``, ``"neon"`` or ``"portable"``.
+/// The instruction set in use: ``"amx"``, ``"avx512"``, ``"avx2"``, ``"neon"`` or ``"portable"``.
 #[pyfunction]
 #[pyo3(name = "isa")]
 fn isa_name() -> &'static str {
@@ -54,6 +55,60 @@ fn threads_reason() -> String {
 #[pyfunction]
 fn peak_flops(py: Python<'_>) -> PyResult<f64> {
     enter(py, usize::MAX, || Ok(roofline::flops()))
+}
+
+/// Operations per second on bfloat16 of which this machine's tiles (AMX) are capable, measured now on all threads;
+/// None where it has none.
+#[pyfunction]
+fn peak_bfloat16_flops(py: Python<'_>) -> PyResult<Option<f64>> {
+    enter(py, usize::MAX, || Ok(roofline::bfloat16_flops()))
+}
+
+/// The names of the precisions.
+const PRECISIONS: [(&str, Precision); 4] = [
+    ("ieee", Precision::Ieee),
+    ("highest", Precision::Highest),
+    ("high", Precision::High),
+    ("medium", Precision::Medium),
+];
+
+/// How exactly float32 matrix products, and convolutions, are computed: see ``set_float32_matmul_precision``.
+///
+/// >>> dlcore.get_float32_matmul_precision()
+/// 'highest'
+#[pyfunction]
+fn get_float32_matmul_precision() -> &'static str {
+    let precision = gemm::precision();
+    PRECISIONS.into_iter().find(|(_, p)| *p == precision).map_or("highest", |(name, _)| name)
+}
+
+/// Sets how exactly float32 matrix products, and convolutions, are computed from now on, in all threads.
+///
+/// It changes something only where the CPU multiplies bfloat16 in tiles (Intel AMX); elsewhere all four are the first.
+/// Large products are then sums of products of bfloat16 terms, accumulated in float32 (Henry, Tang and Heinecke 2019,
+/// "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations"):
+///
+/// - ``"ieee"``: chains of float32 multiply-adds, the same bits on every CPU that has them;
+/// - ``"highest"`` (at first): as accurate as those chains; six products of terms where that is faster;
+/// - ``"high"``: three products of terms, about 2^-16 of relative error;
+/// - ``"medium"``: one product of numbers rounded to bfloat16, about 2^-8.
+///
+/// Infinity, NaN and numbers too small or too large for the terms are computed as ``"ieee"`` does in all but
+/// ``"medium"``, which takes subnormal numbers for zero.
+///
+/// Raises ValueError for any other name.
+///
+/// >>> dlcore.set_float32_matmul_precision("high")
+/// >>> dlcore.set_float32_matmul_precision("highest")
+#[pyfunction]
+fn set_float32_matmul_precision(precision: &str) -> PyResult<()> {
+    let Some((_, precision)) = PRECISIONS.into_iter().find(|(name, _)| *name == precision) else {
+        return Err(PyValueError::new_err(format!(
+            "set_float32_matmul_precision: expected \"highest\", \"high\", \"medium\" or \"ieee\", got {precision:?}"
+        )));
+    };
+    gemm::set_precision(precision);
+    Ok(())
 }
 
 /// Bytes per second at which all threads read a working set of ``bytes``, measured now.
@@ -130,7 +185,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(isa_name isa_reason get_num_threads set_num_threads threads_reason peak_flops read_bandwidth);
+    add!(isa_name isa_reason get_num_threads set_num_threads threads_reason);
+    add!(peak_flops peak_bfloat16_flops read_bandwidth);
+    add!(get_float32_matmul_precision set_float32_matmul_precision);
     add!(memory_stats memory_reason memory_reset_peak memory_empty_cache memory_limit memory_set_limit memory_set_cache_limit);
     Ok(())
 }

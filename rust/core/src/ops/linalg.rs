@@ -18,6 +18,7 @@ use crate::ops::{self, reshape, sum_to, transpose};
 use crate::with_float;
 use dlcore_kernels::element::Element;
 use dlcore_kernels::gemm::{self, Bias, Epilogue, Gemm, GemmFloat, Matrix};
+use dlcore_kernels::half::Bf16;
 use dlcore_kernels::map::Binary;
 use smallvec::smallvec;
 
@@ -182,6 +183,18 @@ fn floats<T: Native + GemmFloat>(a: &Array, b: &Array) -> Result<Array> {
 /// `a @ b` of 16-bit floats, matrices or stacks of them, with `bias` added to each row: accumulated in float32 and
 /// rounded once.
 fn half_product(op: &str, a: &Array, b: &Array, bias: Option<&Array>) -> Result<Array> {
+    if a.dtype() == DType::BF16 && gemm::multiplies_bfloat16() {
+        let stack = Stack::new(a, b)?;
+        return Array::build(op, &stack.shape, |out: &mut [Bf16]| {
+            let [a_strides, b_strides] = stack.strides();
+            let mut problem = Gemm::new(stack.extents, matrix(&stack.a), matrix(&stack.b), out);
+            if let Some(bias) = bias {
+                problem.epilogue.bias = Bias::PerColumn(bias.elements());
+            }
+            gemm::bfloat16(&stack.batch, a_strides, b_strides, problem);
+            Ok(())
+        });
+    }
     let wide = |x: &Array| x.cast(op, DType::F32);
     let product = floats::<f32>(&wide(a)?, &wide(b)?)?;
     let sum = match bias {

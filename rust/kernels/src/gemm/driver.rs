@@ -122,6 +122,19 @@ impl<T: GemmFloat> Product<'_, T> {
     /// # Safety
     /// The target's elements are valid, distinct, and touched by nobody else meanwhile.
     pub unsafe fn run(&self, serial: bool) {
+        // SAFETY: passed on.
+        unsafe {
+            if !T::run_in_terms(self, serial) {
+                self.run_fma(serial);
+            }
+        }
+    }
+
+    /// Runs the product in multiply-adds of T.
+    ///
+    /// # Safety
+    /// As [`Product::run`].
+    pub unsafe fn run_fma(&self, serial: bool) {
         if self.m == 0 || self.n == 0 {
             return;
         }
@@ -285,11 +298,11 @@ fn is_short<T>(m: &InPlace<T>) -> bool {
 
 /// A pointer that tasks share to write apart.
 #[derive(Clone, Copy)]
-struct SendPtr<T>(*mut T);
+pub(super) struct SendPtr<T>(pub *mut T);
 // SAFETY: see the type.
 unsafe impl<T: Send> Sync for SendPtr<T> {}
 impl<T> SendPtr<T> {
-    fn get(self) -> *mut T {
+    pub fn get(self) -> *mut T {
         self.0
     }
 }

@@ -1,14 +1,23 @@
 //! What happens to a finished element of C before it is stored: fused into the store of the last block of k.
 
+#[cfg(target_arch = "x86_64")]
+use std::ops::Range;
+
 use super::GemmFloat;
 
 /// The steps, in this order: add the bias, then the activation.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a, T> {
     /// Added to the product.
     pub bias: Bias<'a, T>,
     /// Applied last.
     pub activation: Activation,
+}
+
+impl<T> Default for Epilogue<'_, T> {
+    fn default() -> Self {
+        Self { bias: Bias::None, activation: Activation::Identity }
+    }
 }
 
 /// A vector added to a matrix.
@@ -41,6 +50,23 @@ impl<T: GemmFloat> Epilogue<'_, T> {
             Bias::PerRow(bias) => assert_eq!(bias.len(), rows, "bias per row"),
             Bias::PerColumn(bias) => assert_eq!(bias.len(), cols, "bias per column"),
         }
+    }
+
+    /// Whether C stays as it is.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self { bias: Bias::None, activation: Activation::Identity })
+    }
+
+    /// The same for a part of C.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn window(&self, rows: &Range<usize>, cols: &Range<usize>) -> Self {
+        let bias = match self.bias {
+            Bias::None => Bias::None,
+            Bias::PerRow(bias) => Bias::PerRow(&bias[rows.clone()]),
+            Bias::PerColumn(bias) => Bias::PerColumn(&bias[cols.clone()]),
+        };
+        Self { bias, ..*self }
     }
 
     /// The final value of element `(row, col)`.

@@ -10,6 +10,8 @@
 
 #![allow(clippy::many_single_char_names, reason = "a, b, c, m, n, k are the names that everybody knows")]
 
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod driver;
 mod epilogue;
 mod gemv;
@@ -24,6 +26,7 @@ mod microkernel_neon;
 mod microkernel_portable;
 mod pack;
 mod panel;
+mod precision;
 mod scratch;
 mod target;
 #[cfg(test)]
@@ -31,7 +34,10 @@ mod tests;
 
 pub use epilogue::{Activation, Bias, Epilogue};
 pub use integer::integer;
+pub use precision::{Precision, precision, set_precision};
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use bf16::{SPIN_FLOPS, spin_tiles};
 pub(crate) use driver::Product;
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};
@@ -39,10 +45,13 @@ pub(crate) use panel::{Segment, Tap, View};
 pub(crate) use scratch::with_scratch;
 pub(crate) use target::Target;
 
-use crate::element::{Element, Float};
+use crate::element::Float;
+use crate::half::Bf16;
 use crate::isa::Isa;
 use crate::layout::Strided;
 use crate::parallel::for_each;
+use crate::stored::Stored;
+use driver::SendPtr;
 
 /// Element types of the packed core: f32 and f64.
 pub trait GemmFloat: Float + private::Tables {}
@@ -50,7 +59,7 @@ impl GemmFloat for f32 {}
 impl GemmFloat for f64 {}
 
 pub(crate) mod private {
-    use super::{GemmFloat, Isa, Microkernels};
+    use super::{GemmFloat, Isa, Microkernels, Product};
 
     /// The compiled microkernels of a type.
     pub trait Tables: Sized {
@@ -59,17 +68,27 @@ pub(crate) mod private {
         fn microkernels(isa: Isa) -> &'static Microkernels<Self>
         where
             Self: GemmFloat;
+
+        /// Runs the product in bfloat16 terms, if that is how this machine and the setting want it done; says whether.
+        ///
+        /// # Safety
+        /// As `Product::run`.
+        #[doc(hidden)]
+        #[allow(private_interfaces, reason = "callable inside the crate only")]
+        unsafe fn run_in_terms(product: &Product<'_, Self>, serial: bool) -> bool
+        where
+            Self: GemmFloat;
     }
 }
 
 macro_rules! tables {
-    ($elem:ty, $table:ident) => {
+    ($elem:ty, $table:ident, $in_terms:expr) => {
         impl private::Tables for $elem {
             #[allow(private_interfaces, reason = "callable inside the crate only")]
             fn microkernels(isa: Isa) -> &'static Microkernels<Self> {
                 match isa {
                     #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => &microkernel_avx512::$table,
+                    Isa::Avx512 | Isa::Amx => &microkernel_avx512::$table,
                     #[cfg(target_arch = "x86_64")]
                     Isa::Avx2 => &microkernel_avx2::$table,
                     #[cfg(target_arch = "aarch64")]
@@ -77,11 +96,23 @@ macro_rules! tables {
                     _ => &microkernel_portable::$table,
                 }
             }
+
+            #[allow(private_interfaces, reason = "callable inside the crate only")]
+            unsafe fn run_in_terms(product: &Product<'_, Self>, serial: bool) -> bool {
+                // SAFETY: passed on.
+                unsafe { $in_terms(product, serial) }
+            }
         }
     };
 }
-tables!(f32, F32);
-tables!(f64, F64);
+tables!(f32, F32, precision::run_in_terms);
+tables!(f64, F64, never_in_terms);
+
+/// # Safety
+/// None needed: float64 has no terms.
+unsafe fn never_in_terms(_: &Product<'_, f64>, _: bool) -> bool {
+    false
+}
 
 /// A matrix inside a slice: element `(i, j)` is at `offset + i * row_stride + j * col_stride`.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +178,7 @@ pub struct Gemm<'a, T> {
     pub epilogue: Epilogue<'a, T>,
 }
 
-impl<'a, T: Element> Gemm<'a, T> {
+impl<'a, T> Gemm<'a, T> {
     /// The plain product `C = A B` with contiguous C.
     #[must_use]
     pub fn new([m, k, n]: [usize; 3], a: Matrix<'a, T>, b: Matrix<'a, T>, c: &'a mut [T]) -> Self {
@@ -184,32 +215,59 @@ pub fn gemm<T: GemmFloat>(problem: Gemm<'_, T>) {
 /// # Panics
 /// As [`gemm`], or if a batch does not fit its slice.
 pub fn batched<T: GemmFloat>(shape: &[usize], a_strides: &[isize], b_strides: &[isize], mut problem: Gemm<'_, T>) {
-    let Gemm { m, n, k, a, b, ref mut c, c_row_stride, .. } = problem;
-    assert!(shape.len() == a_strides.len() && shape.len() == b_strides.len(), "batch strides differ in rank");
-    let count: usize = shape.iter().product();
-    if count == 0 || m == 0 || n == 0 {
-        return;
-    }
-    check_batch(shape, a_strides, &a, m, k);
-    check_batch(shape, b_strides, &b, k, n);
-    assert!(m <= 1 || c_row_stride >= n, "rows of C overlap");
-    let c_stride = m * c_row_stride;
-    assert!(c.len() >= (count - 1) * c_stride + (m - 1) * c_row_stride + n, "C is larger than its slice");
+    let Some(batch) = Batch::new(shape, a_strides, b_strides, &mut problem) else { return };
+    let Gemm { m, n, k, a, b, .. } = problem;
     problem.epilogue.check(m, n);
-    let start = Target::rows(c.as_mut_ptr(), 0, c_row_stride);
+    let start = Target::rows(problem.c.as_mut_ptr(), 0, problem.c_row_stride);
     let one = |index: usize, serial: bool| {
-        let (mut rest, mut a_move, mut b_move) = (index, 0, 0);
-        for d in (0..shape.len()).rev() {
-            let i = (rest % shape[d]).cast_signed();
-            rest /= shape[d];
-            a_move += i * a_strides[d];
-            b_move += i * b_strides[d];
-        }
-        let c = start.moved(index * c_stride);
+        let [a_move, b_move, c_move] = batch.moves(index);
         // SAFETY: checked above; C is borrowed mutably and each index has its own part of it.
-        unsafe { run(&problem, a.moved(a_move), b.moved(b_move), c, serial) }
+        unsafe { run(&problem, a.moved(a_move), b.moved(b_move), start.moved(c_move.cast_unsigned()), serial) }
     };
-    share_out(count, m.saturating_mul(n).saturating_mul(k), one);
+    share_out(batch.count, m.saturating_mul(n).saturating_mul(k), one);
+}
+
+/// The indices of a batch, and where the operands of each are.
+struct Batch<'a> {
+    shape: &'a [usize],
+    strides: [&'a [isize]; 2],
+    c_stride: usize,
+    count: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// `None` if there is nothing to do. Panics as [`batched`].
+    fn new<T: Copy>(
+        shape: &'a [usize],
+        a_strides: &'a [isize],
+        b_strides: &'a [isize],
+        problem: &mut Gemm<'_, T>,
+    ) -> Option<Self> {
+        let &mut Gemm { m, n, k, a, b, ref mut c, c_row_stride, .. } = problem;
+        assert!(shape.len() == a_strides.len() && shape.len() == b_strides.len(), "batch strides differ in rank");
+        let count: usize = shape.iter().product();
+        if count == 0 || m == 0 || n == 0 {
+            return None;
+        }
+        check_batch(shape, a_strides, &a, m, k);
+        check_batch(shape, b_strides, &b, k, n);
+        assert!(m <= 1 || c_row_stride >= n, "rows of C overlap");
+        let c_stride = m * c_row_stride;
+        assert!(c.len() >= (count - 1) * c_stride + (m - 1) * c_row_stride + n, "C is larger than its slice");
+        Some(Self { shape, strides: [a_strides, b_strides], c_stride, count })
+    }
+
+    /// How far on A, B and C of an index are.
+    fn moves(&self, index: usize) -> [isize; 3] {
+        let (mut rest, mut a, mut b) = (index, 0, 0);
+        for d in (0..self.shape.len()).rev() {
+            let i = (rest % self.shape[d]).cast_signed();
+            rest /= self.shape[d];
+            a += i * self.strides[0][d];
+            b += i * self.strides[1][d];
+        }
+        [a, b, (index * self.c_stride).cast_signed()]
+    }
 }
 
 /// Multiply-adds of one problem from which on the problem itself is cut into tasks, not the batch.
@@ -232,6 +290,52 @@ fn check_batch<T>(shape: &[usize], strides: &[isize], matrix: &Matrix<'_, T>, ro
     let shape: Vec<usize> = shape.iter().copied().chain([rows, cols]).collect();
     let strides: Vec<isize> = strides.iter().copied().chain([matrix.row_stride, matrix.col_stride]).collect();
     Strided { shape: &shape, strides: &strides, offset: matrix.offset }.check(matrix.data.len());
+}
+
+/// Whether this machine has instructions for [`bfloat16`].
+#[must_use]
+pub fn multiplies_bfloat16() -> bool {
+    half_product().is_some()
+}
+
+/// Products of bfloat16 matrices, as [`batched`], summed in float32 and rounded once.
+///
+/// # Panics
+/// As [`batched`]; unless [`multiplies_bfloat16`]; if C is accumulated into or rows have a bias.
+pub fn bfloat16(shape: &[usize], a_strides: &[isize], b_strides: &[isize], mut problem: Gemm<'_, Bf16>) {
+    let multiply = half_product().expect("instructions for bfloat16");
+    let Some(batch) = Batch::new(shape, a_strides, b_strides, &mut problem) else { return };
+    let bias = match problem.epilogue.bias {
+        Bias::None => None,
+        Bias::PerColumn(bias) => Some(bias.iter().map(|x| x.load()).collect::<Vec<f32>>()),
+        Bias::PerRow(_) => panic!("bias per row"),
+    };
+    assert!(!problem.accumulate, "C is not added to");
+    let bias = bias.as_ref().map_or(Bias::None, |bias| Bias::PerColumn(bias));
+    let epilogue = Epilogue { bias, activation: problem.epilogue.activation };
+    epilogue.check(problem.m, problem.n);
+    let start = SendPtr(problem.c.as_mut_ptr());
+    let one = |index: usize, serial: bool| {
+        let [a_move, b_move, c_move] = batch.moves(index);
+        let c = start.get().wrapping_offset(c_move);
+        // SAFETY: checked above; C is borrowed mutably and each index has its own part of it.
+        unsafe { multiply(&problem, problem.a.moved(a_move), problem.b.moved(b_move), c, epilogue, serial) }
+    };
+    share_out(batch.count, problem.m.saturating_mul(problem.n).saturating_mul(problem.k) / 4, one);
+}
+
+/// One product of bfloat16 matrices, on this thread alone if the last argument says so.
+type HalfProduct = unsafe fn(&Gemm<'_, Bf16>, Matrix<'_, Bf16>, Matrix<'_, Bf16>, *mut Bf16, Epilogue<'_, f32>, bool);
+
+#[cfg(target_arch = "x86_64")]
+fn half_product() -> Option<HalfProduct> {
+    bf16::Unit::available().map(|_| bf16::product as HalfProduct)
+}
+
+/// Other CPUs have no such instructions, or Rust does not know them.
+#[cfg(not(target_arch = "x86_64"))]
+fn half_product() -> Option<HalfProduct> {
+    None
 }
 
 /// Picks the route.

@@ -75,3 +75,37 @@ impl<T: GemmFloat> PanelSource<T> for Strided2<T> {
         Some(self.0)
     }
 }
+
+/// The part of an operand from `outer` and `k` on.
+#[cfg(target_arch = "x86_64")]
+pub(super) struct Window<'a, T> {
+    pub source: &'a dyn PanelSource<T>,
+    pub outer: usize,
+    pub k: usize,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<T: GemmFloat> PanelSource<T> for Window<'_, T> {
+    unsafe fn pack(
+        &self,
+        kernels: &Microkernels<T>,
+        outer: Range<usize>,
+        k: Range<usize>,
+        width: usize,
+        panel: *mut T,
+    ) {
+        let moved = |range: Range<usize>, by: usize| range.start + by..range.end + by;
+        // SAFETY: passed on.
+        unsafe { self.source.pack(kernels, moved(outer, self.outer), moved(k, self.k), width, panel) }
+    }
+
+    fn in_place(&self) -> Option<InPlace<T>> {
+        self.source.in_place().map(|m| InPlace {
+            start: m
+                .start
+                .wrapping_offset(self.outer.cast_signed() * m.outer_stride)
+                .wrapping_offset(self.k.cast_signed() * m.k_stride),
+            ..m
+        })
+    }
+}

@@ -14,6 +14,18 @@ pub(crate) struct Target<T> {
     row_stride: usize,
     pixels: usize,
     image_stride: usize,
+    /// Column of the whole that counts as the first.
+    first: usize,
+}
+
+/// Elements that lie together.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(crate) struct Part<T> {
+    pub start: *mut T,
+    pub row_stride: usize,
+    /// Columns from the first on that are neighbours in memory.
+    pub run: usize,
 }
 
 // SAFETY: tasks write disjoint elements (the contract of `Product::run`).
@@ -27,17 +39,31 @@ const TILE: usize = 14 * 32;
 impl<T: GemmFloat> Target<T> {
     /// A row-major matrix that starts `offset` elements after `start`.
     pub fn rows(start: *mut T, offset: usize, row_stride: usize) -> Self {
-        Self { start: start.wrapping_add(offset), row_stride, pixels: usize::MAX, image_stride: 0 }
+        Self { start: start.wrapping_add(offset), row_stride, pixels: usize::MAX, image_stride: 0, first: 0 }
     }
 
     /// Images of channels of `pixels` adjacent elements; rows are the channels.
     pub fn images(start: *mut T, pixels: usize, image_stride: usize) -> Self {
-        Self { start, row_stride: pixels, pixels, image_stride }
+        Self { start, row_stride: pixels, pixels, image_stride, first: 0 }
     }
 
     /// The target `offset` elements further on.
     pub fn moved(self, offset: usize) -> Self {
         Self { start: self.start.wrapping_add(offset), ..self }
+    }
+
+    /// The target that begins at `(row, col)` of this one.
+    #[cfg(target_arch = "x86_64")]
+    pub fn window(self, row: usize, col: usize) -> Self {
+        Self { start: self.start.wrapping_add(row * self.row_stride), first: self.first + col, ..self }
+    }
+
+    /// The elements from `(row, col)` on.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub fn part(&self, row: usize, col: usize) -> Part<T> {
+        let (place, run) = self.place(col);
+        Part { start: self.start.wrapping_add(row * self.row_stride + place), row_stride: self.row_stride, run }
     }
 
     /// Whether C is a plain matrix.
@@ -54,6 +80,7 @@ impl<T: GemmFloat> Target<T> {
     /// The place of a column, and how many columns from it on are neighbours in memory.
     #[inline(always)]
     fn place(&self, col: usize) -> (usize, usize) {
+        let col = self.first + col;
         if self.is_rows() {
             return (col, usize::MAX);
         }

@@ -8,10 +8,11 @@
 )]
 
 use super::*;
+use crate::element::Element;
 use crate::parallel::set_num_threads;
 
 /// Numbers in -1..1 that repeat from run to run.
-fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
+pub(super) fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..len)
         .map(|_| {
@@ -23,7 +24,7 @@ fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
         .collect()
 }
 
-fn at<T: Element>(m: Matrix<'_, T>, i: usize, j: usize) -> f64 {
+pub(super) fn at<T: Element>(m: Matrix<'_, T>, i: usize, j: usize) -> f64 {
     let moved = i.cast_signed() * m.row_stride + j.cast_signed() * m.col_stride;
     m.data[m.offset.wrapping_add_signed(moved)].to_f64()
 }
@@ -57,7 +58,7 @@ fn check<T: Float>(what: &str, got: &[T], want: &[(f64, f64)], finish: impl Fn(u
 
 /// A matrix of `rows` by `cols` in one of six layouts: plain, transposed, padded rows, negative rows, negative columns
 /// (transposed), every second column.
-fn layout<T>(kind: usize, data: &[T], rows: usize, cols: usize) -> Matrix<'_, T> {
+pub(super) fn layout<T>(kind: usize, data: &[T], rows: usize, cols: usize) -> Matrix<'_, T> {
     let (r, c) = (rows.cast_signed(), cols.cast_signed());
     let (offset, row_stride, col_stride) = match kind {
         0 => (0, c, 1),
@@ -230,7 +231,12 @@ fn few_rows_have_the_bits_of_the_same_rows_among_many() {
     let b = Matrix::contiguous(&b, n);
     let rows = |m: usize| {
         let mut c = vec![0.0; m * n];
-        gemm(Gemm::new([m, k, n], Matrix::contiguous(&a, k), b, &mut c));
+        let a = Strided2(Matrix::contiguous(&a, k).in_place(k.cast_signed(), 1));
+        let b = Strided2(b.in_place(1, n.cast_signed()));
+        let c_rows = Target::rows(c.as_mut_ptr(), 0, n);
+        let (accumulate, epilogue, stream_b) = (false, Epilogue::default(), false);
+        // SAFETY: C holds m rows of n.
+        unsafe { Product { m, n, k, a: &a, b: &b, c: c_rows, accumulate, epilogue, stream_b }.run_fma(false) };
         c
     };
     let many = rows(100);

@@ -1,0 +1,54 @@
+//! Speed of float32 matrix products in each precision, printed as microseconds and GFLOP/s: the best of many runs,
+//! the precisions in turn.
+#![allow(clippy::cast_precision_loss, clippy::many_single_char_names, reason = "counts of operations, usual names")]
+
+use std::time::Instant;
+
+use dlcore_kernels::gemm::{Gemm, Matrix, Precision, gemm, set_precision};
+
+const PRECISIONS: [Precision; 4] = [Precision::Ieee, Precision::Highest, Precision::High, Precision::Medium];
+
+fn main() {
+    println!("{:>20} {:>40}", "m x k x n", format!("us and GFLOP/s of {PRECISIONS:?}"));
+    let squares = [32, 48, 64, 96, 128, 192, 256, 384, 512, 1000, 1024, 2048].map(|n| ([n; 3], false));
+    let others = [
+        [64, 784, 128],
+        [1024, 784, 128],
+        [32, 1024, 1024],
+        [8, 4096, 4096],
+        [128, 64, 128],
+        [127, 31, 301],
+        [64, 64, 20_000],
+        [64, 20_000, 64],
+    ];
+    for (shape, transposed) in
+        squares.into_iter().chain(others.map(|s| (s, false))).chain([([512; 3], true), ([1024; 3], true)])
+    {
+        report(shape, transposed);
+    }
+}
+
+fn report([m, k, n]: [usize; 3], transposed: bool) {
+    let numbers = |len: usize| -> Vec<f32> { (0..13_u8).cycle().take(len).map(f32::from).collect() };
+    let (a, b) = (numbers(m * k), numbers(k * n));
+    let mut c = vec![0.0; m * n];
+    let a = Matrix::contiguous(&a, k);
+    let b = if transposed { Matrix::contiguous(&b, k).transposed() } else { Matrix::contiguous(&b, n) };
+    let repeat = (20_000_000 / (m * k * n)).clamp(1, 1000);
+    let mut best = [f64::INFINITY; PRECISIONS.len()];
+    let started = Instant::now();
+    while started.elapsed().as_millis() < 400 {
+        for (best, precision) in best.iter_mut().zip(PRECISIONS) {
+            set_precision(precision);
+            let now = Instant::now();
+            for _ in 0..repeat {
+                gemm(Gemm::new([m, k, n], a, b, &mut c));
+            }
+            *best = best.min(now.elapsed().as_secs_f64() / repeat as f64);
+        }
+    }
+    let name = format!("{m} x {k} x {n}{}", if transposed { " NT" } else { "" });
+    let flops = 2.0 * (m * k * n) as f64;
+    let columns = best.map(|s| format!("{:>10.1} {:>7.0}", s * 1e6, flops / s / 1e9));
+    println!("{name:>20} {}", columns.join(""));
+}

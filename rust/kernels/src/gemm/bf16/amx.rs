@@ -1,0 +1,261 @@
+//! Tiles of AMX: up to 32 by 32 sums of float32, fed with bfloat16 by `tdpbf16ps`.
+//!
+//! The compiler does not know tile registers, so each microkernel is one block of assembly that leaves C in memory. Subnormal inputs and results are zero here, whatever the thread's rounding flags say.
+
+use std::arch::asm;
+
+use super::{MicroTile, TileFn};
+
+/// The shape of all eight tile registers of this thread, while it lives: 16 rows of 64 bytes.
+pub(super) struct Configuration(());
+
+impl Configuration {
+    /// Configures this thread's tiles.
+    ///
+    /// # Safety
+    /// [`Isa::Amx`](crate::isa::Isa::Amx) is available.
+    pub unsafe fn new() -> Self {
+        #[repr(C, align(64))]
+        struct Palette {
+            number: u8,
+            start_row: u8,
+            reserved: [u8; 14],
+            bytes: [u16; 16],
+            rows: [u8; 16],
+        }
+        let first_eight = |x| std::array::from_fn(|tile| if tile < 8 { x } else { 0 });
+        let bytes = first_eight(64);
+        let rows = std::array::from_fn(|tile| if tile < 8 { 16 } else { 0 });
+        let palette = Palette { number: 1, start_row: 0, reserved: [0; 14], bytes, rows };
+        // SAFETY: the instruction exists by contract and reads the 64 bytes of the palette.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const palette, options(nostack, readonly, preserves_flags)) };
+        Self(())
+    }
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        // SAFETY: the value exists, so the instruction does. Without it the system would save 8 KiB of tiles at each
+        // switch of threads.
+        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+    }
+}
+
+/// `[terms - 1][tiles of A - 1][tiles of B - 1]`.
+pub(super) static MICROKERNELS: [[[TileFn; 2]; 2]; 3] = [
+    [[terms1::one_one, terms1::one_two], [terms1::two_one, terms1::two_two]],
+    [[terms2::one_one, terms2::one_two], [terms2::two_one, terms2::two_two]],
+    [[terms3::one_one, terms3::one_two], [terms3::two_one, terms3::two_two]],
+];
+
+// tmm0..3 hold C, row by row; tmm4 and 5 the tiles of A below each other; tmm6 and 7 those of B side by side.
+
+/// For each tile of C in the shape: `first` and the text of that tile.
+macro_rules! for_c {
+    (one_one, $a:literal, $b:literal, $c:literal, $d:literal) => {
+        $a
+    };
+    (one_two, $a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!($a, "\n", $b)
+    };
+    (two_one, $a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!($a, "\n", $c)
+    };
+    (two_two, $a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!($a, "\n", $b, "\n", $c, "\n", $d)
+    };
+}
+
+/// Loads the tiles of A of a term, whose place in the step is given.
+macro_rules! load_a {
+    (one_one, $at:literal, $next:literal) => {
+        concat!("tileloadd tmm4, [{a} + {line} + ", $at, "]")
+    };
+    (one_two, $at:literal, $next:literal) => {
+        load_a!(one_one, $at, $next)
+    };
+    ($shape:ident, $at:literal, $next:literal) => {
+        concat!(load_a!(one_one, $at, $next), "\n", "tileloadd tmm5, [{a} + {line} + ", $next, "]")
+    };
+}
+
+/// Loads the tiles of B of a term, whose place in the step is given.
+macro_rules! load_b {
+    (one_one, $at:literal, $next:literal) => {
+        concat!("tileloadd tmm6, [{b} + {line} + ", $at, "]")
+    };
+    (two_one, $at:literal, $next:literal) => {
+        load_b!(one_one, $at, $next)
+    };
+    ($shape:ident, $at:literal, $next:literal) => {
+        concat!(load_b!(one_one, $at, $next), "\n", "tileloadd tmm7, [{b} + {line} + ", $next, "]")
+    };
+}
+
+macro_rules! multiply {
+    ($shape:ident) => {
+        for_c!(
+            $shape,
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7"
+        )
+    };
+}
+
+/// One step of 32 k: some products of terms `(i, j)`, ordered so that each shares an operand with the one before.
+macro_rules! step {
+    // The product of the first terms.
+    ($shape:ident, first) => {
+        concat!(load_a!($shape, "0", "1024"), "\n", load_b!($shape, "0", "1024"), "\n", multiply!($shape))
+    };
+    // (1, 0), (0, 0), (0, 1).
+    ($shape:ident, second) => {
+        concat!(
+            load_a!($shape, "2048", "3072"),
+            "\n",
+            load_b!($shape, "0", "1024"),
+            "\n",
+            multiply!($shape),
+            "\n",
+            load_a!($shape, "0", "1024"),
+            "\n",
+            multiply!($shape),
+            "\n",
+            load_b!($shape, "2048", "3072"),
+            "\n",
+            multiply!($shape)
+        )
+    };
+    // (2, 0), (1, 0), (1, 1), (0, 1), (0, 2).
+    ($shape:ident, third) => {
+        concat!(
+            load_a!($shape, "4096", "5120"),
+            "\n",
+            load_b!($shape, "0", "1024"),
+            "\n",
+            multiply!($shape),
+            "\n",
+            load_a!($shape, "2048", "3072"),
+            "\n",
+            multiply!($shape),
+            "\n",
+            load_b!($shape, "2048", "3072"),
+            "\n",
+            multiply!($shape),
+            "\n",
+            load_a!($shape, "0", "1024"),
+            "\n",
+            multiply!($shape),
+            "\n",
+            load_b!($shape, "4096", "5120"),
+            "\n",
+            multiply!($shape)
+        )
+    };
+}
+
+/// The loop over k. With three terms, all small products first: sums of small numbers lose little, and the large ones
+/// are then added to them in half the roundings of a chain of multiply-adds (a pair at a time).
+macro_rules! loops {
+    ($shape:ident, $bytes:literal, third) => {
+        concat!(
+            "mov {back}, {steps}\n",
+            one_loop!($shape, $bytes, third),
+            "\n",
+            "mov {steps}, {back}\n",
+            "imul {back}, {back}, ",
+            $bytes,
+            "\n",
+            "sub {a}, {back}\n",
+            "sub {b}, {back}\n",
+            one_loop!($shape, $bytes, first)
+        )
+    };
+    ($shape:ident, $bytes:literal, $products:ident) => {
+        one_loop!($shape, $bytes, $products)
+    };
+}
+
+macro_rules! one_loop {
+    ($shape:ident, $bytes:literal, $products:ident) => {
+        concat!(
+            "4:\n",
+            step!($shape, $products),
+            "\n",
+            "add {a}, ",
+            $bytes,
+            "\n",
+            "add {b}, ",
+            $bytes,
+            "\n",
+            "dec {steps}\n",
+            "jnz 4b"
+        )
+    };
+}
+
+macro_rules! microkernel {
+    ($terms:ident, $bytes:literal, $products:ident; $($shape:ident)*) => {
+        mod $terms {
+            use super::{MicroTile, asm};
+            $(
+                pub(super) unsafe fn $shape(tile: &MicroTile) {
+                    // SAFETY: the caller configured the tiles, and vouches for the panels and C.
+                    unsafe {
+                        asm!(
+                            for_c!($shape, "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"),
+                            "/* {below} and {back}: not every shape uses them */",
+                            loops!($shape, $bytes, $products),
+                            for_c!($shape, "tilestored [{c} + {row}], tmm0", "tilestored [{c} + {row} + 64], tmm1",
+                                   "tilestored [{below} + {row}], tmm2", "tilestored [{below} + {row} + 64], tmm3"),
+                            a = inout(reg) tile.a => _,
+                            b = inout(reg) tile.b => _,
+                            steps = inout(reg) tile.steps => _,
+                            back = out(reg) _,
+                            line = in(reg) 64_usize,
+                            c = in(reg) tile.c,
+                            below = in(reg) tile.c.wrapping_add(16 * tile.c_row),
+                            row = in(reg) tile.c_row * size_of::<f32>(),
+                            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                            options(nostack),
+                        );
+                    }
+                }
+            )*
+        }
+    };
+}
+microkernel!(terms1, "2048", first; one_one one_two two_one two_two);
+microkernel!(terms2, "4096", second; one_one one_two two_one two_two);
+microkernel!(terms3, "6144", third; one_one one_two two_one two_two);
+
+/// Operations of one step of [`spin_tiles`].
+pub(crate) const SPIN_FLOPS: usize = 4 * 2 * 16 * 16 * 32;
+
+/// Multiplies zeros in four tiles, as fast as the hardware can: what the roofline measures.
+///
+/// # Safety
+/// [`Isa::Amx`](crate::isa::Isa::Amx) is available.
+pub(crate) unsafe fn spin_tiles(steps: usize) {
+    // SAFETY: by contract; only tile registers are touched.
+    unsafe {
+        let _configuration = Configuration::new();
+        asm!(
+            "tilezero tmm4", "tilezero tmm5", "tilezero tmm6", "tilezero tmm7",
+            "2:",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "dec {steps}",
+            "jnz 2b",
+            steps = inout(reg) steps.max(1) => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack, nomem),
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! How exactly products of float32 are computed: the choice of whoever uses the library.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::driver::Product;
+
+/// What a product of float32 matrices may cost in accuracy. Where the CPU has no AMX, all are the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Chains of float32 fused multiply-adds, whose bits are those of every machine that has FMA.
+    Ieee,
+    /// As accurate as those chains: six products of bfloat16 terms where that is faster.
+    Highest,
+    /// Three products of bfloat16 terms: about 2^-16 of relative error.
+    High,
+    /// One product of bfloat16: about 2^-8.
+    Medium,
+}
+
+const ALL: [Precision; 4] = [Precision::Ieee, Precision::Highest, Precision::High, Precision::Medium];
+
+static SETTING: AtomicU8 = AtomicU8::new(1);
+
+/// The precision of products that begin from now on, in all threads.
+pub fn set_precision(precision: Precision) {
+    SETTING.store(precision as u8, Ordering::Relaxed);
+}
+
+/// The precision of products of float32.
+#[must_use]
+pub fn precision() -> Precision {
+    ALL[usize::from(SETTING.load(Ordering::Relaxed))]
+}
+
+/// The least for which packing terms pays.
+#[cfg(target_arch = "x86_64")]
+struct Least {
+    /// Rows and columns of C.
+    tile: usize,
+    k: usize,
+    /// Multiply-adds.
+    work: usize,
+}
+
+/// For one, two and three terms.
+#[cfg(target_arch = "x86_64")]
+const LEAST: [Least; 3] = [
+    Least { tile: 24, k: 32, work: 1 << 17 },
+    Least { tile: 24, k: 64, work: 1 << 18 },
+    Least { tile: 96, k: 96, work: 1 << 25 },
+];
+
+/// Runs a product in terms, unless the setting, the machine or the shape speak for multiply-adds. Says whether it did.
+///
+/// # Safety
+/// As [`Product::run`].
+#[cfg(target_arch = "x86_64")]
+pub(super) unsafe fn run_in_terms(product: &Product<'_, f32>, serial: bool) -> bool {
+    use super::bf16::{Operand, Output, TermProduct, Unit};
+    let terms = match precision() {
+        Precision::Ieee => return false,
+        Precision::Highest => 3,
+        Precision::High => 2,
+        Precision::Medium => 1,
+    };
+    let &Product { m, n, k, a, b, c, accumulate, epilogue, stream_b } = product;
+    let least = &LEAST[terms - 1];
+    let small = m.min(n) < least.tile || k < least.k || m.saturating_mul(n).saturating_mul(k) < least.work;
+    if small || Unit::available() != Some(Unit::Tiles) {
+        return false;
+    }
+    let (a, b, c, unit) = (Operand::Float32(a), Operand::Float32(b), Output::Float32(c), Unit::Tiles);
+    // SAFETY: available, and the rest by contract.
+    unsafe { TermProduct { m, n, k, a, b, c, accumulate, epilogue, terms, unit, stream_b }.run(serial) };
+    true
+}
+
+/// Other CPUs have no AMX.
+///
+/// # Safety
+/// As [`Product::run`].
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) unsafe fn run_in_terms(_: &Product<'_, f32>, _: bool) -> bool {
+    false
+}
