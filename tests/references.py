@@ -261,6 +261,18 @@ def _slice_scatter(x, shape, **where):
     return out
 
 
+def _diagonal(x, offset, dims):
+    rows, columns = (x.shape[dim] for dim in dims)
+    row = np.array([i for i in range(rows) if 0 <= i + offset < columns], int)
+    return np.moveaxis(x, dims, (-2, -1))[..., row, row + offset]
+
+
+def _unfold(x, dim, size, step):
+    starts = range(0, x.shape[dim] - size + 1, step)
+    windows = [np.take(x, range(start, start + size), dim) for start in starts]
+    return np.moveaxis(np.stack(windows, dim), dim + 1, -1)
+
+
 REFERENCES = {
     # arithmetic
     "add": np.add,
@@ -343,6 +355,8 @@ REFERENCES = {
     "permute": lambda x, dims: np.transpose(x, axes=dims),
     "expand": np.broadcast_to,
     "slice": lambda x, **where: x[_steps(**where)],
+    "diagonal": _diagonal,
+    "unfold": _unfold,
     "slice_scatter": _slice_scatter,
     # layers
     "matmul": np.matmul,

@@ -133,6 +133,7 @@ REACHED_THROUGH = {
     "to": "Tensor.to",
     "slice": "Tensor.__getitem__",
     "slice_scatter": "Tensor.__getitem__",
+    "unfold": "Tensor.unfold",
     "index_put": "Tensor.__setitem__",
     "index_add": "index_select",
     "batch_norm_inference": "batch_norm",

@@ -154,6 +154,71 @@ FUNCTIONS = {
         lambda x: x[dlcore.tensor(ROWS), dlcore.tensor(ROWS[:1])], lambda x: x[ROWS, ROWS[:1]], (4, 4)
     ),
     "index by a mask": Function(lambda x: x[dlcore.tensor(MASK)], lambda x: x[MASK], (3, 4)),
+    "roll": Function(lambda x: dlcore.roll(x, (2, -1), (0, 1)), lambda x: np.roll(x, (2, -1), (0, 1)), (3, 4)),
+    "roll of all": Function(lambda x: x.roll(5), lambda x: np.roll(x, 5), (3, 4)),
+    "rot90": Function(lambda x: dlcore.rot90(x, 3, (1, 2)), lambda x: np.rot90(x, 3, (1, 2)), (2, 3, 4)),
+    "diag of a vector": Function(lambda x: dlcore.diag(x, -2), lambda x: np.diag(x, -2), (3,)),
+    "diag of a matrix": Function(lambda x: dlcore.diag(x, 1), lambda x: np.diag(x, 1), (3, 4)),
+    "diag_embed": Function(
+        lambda x: dlcore.diag_embed(x, 1, 0, -1), lambda x: np.stack([np.diag(r, 1) for r in x], 1), (2, 3)
+    ),
+    "trace": Function(dlcore.trace, np.trace, (3, 4)),
+    "movedim": Function(lambda x: x.movedim((0, 1), (-1, 0)), lambda x: np.moveaxis(x, (0, 1), (-1, 0)), (2, 3, 4)),
+    "unflatten": Function(lambda x: x.unflatten(-1, (2, -1)), lambda x: x.reshape(3, 2, 3), (3, 6)),
+    "select": Function(lambda x: x.select(1, -1), lambda x: x[:, -1], (2, 3, 4)),
+    "tensor_split": Function(lambda x: dlcore.tensor_split(x, 3, 1)[1], lambda x: np.array_split(x, 3, 1)[1], (2, 7)),
+    "tensor_split at places": Function(
+        lambda x: dlcore.tensor_split(x, (1, -2))[1], lambda x: np.array_split(x, (1, -2))[1], (7,)
+    ),
+    "tile": Function(lambda x: x.tile(2, 3), lambda x: np.tile(x, (2, 3)), (2, 2, 3)),
+    "repeat_interleave": Function(lambda x: x.repeat_interleave(3, 1), lambda x: np.repeat(x, 3, 1), (2, 3)),
+    "repeat_interleave by counts": Function(
+        lambda x: x.repeat_interleave(dlcore.tensor([2, 0, 1]), 1), lambda x: np.repeat(x, [2, 0, 1], 1), (2, 3)
+    ),
+    "hstack": Function(lambda x, y: dlcore.hstack([x, y]), lambda x, y: np.hstack([x, y]), (2, 3), (2, 1)),
+    "vstack": Function(lambda x, y: dlcore.vstack([x, y]), lambda x, y: np.vstack([x, y]), (3,), (2, 3)),
+    "dstack": Function(lambda x, y: dlcore.dstack([x, y]), lambda x, y: np.dstack([x, y]), (3,), (3,)),
+    "column_stack": Function(
+        lambda x, y: dlcore.column_stack([x, y]), lambda x, y: np.column_stack([x, y]), (3,), (3, 2)
+    ),
+    "meshgrid": Function(
+        lambda x, y: dlcore.meshgrid(x, y, indexing="xy")[1], lambda x, y: np.meshgrid(x, y)[1], (3,), (2,)
+    ),
+    "cartesian_prod": Function(
+        dlcore.cartesian_prod, lambda x, y: np.stack(np.meshgrid(x, y, indexing="ij"), -1).reshape(-1, 2), (3,), (2,)
+    ),
+    "block_diag": Function(
+        dlcore.block_diag, lambda x, y: np.block([[x, np.zeros((2, 3))], [np.zeros((1, 2)), y]]), (2, 2), (1, 3)
+    ),
+    "dot": Function(dlcore.dot, np.dot, (5,), (5,)),
+    "outer": Function(dlcore.outer, np.outer, (3,), (4,)),
+    "inner": Function(dlcore.inner, np.inner, (2, 3), (4, 3)),
+    "kron": Function(dlcore.kron, np.kron, (2, 3), (2,)),
+    "cross": Function(dlcore.cross, lambda x, y: np.cross(x, y, axis=0), (3, 2), (3, 2)),
+    "addmm": Function(
+        lambda x, y, z: dlcore.addmm(x, y, z, beta=0.5, alpha=2), lambda x, y, z: 0.5 * x + 2 * y @ z,
+        (4,), (3, 2), (2, 4),
+    ),
+    "addbmm": Function(
+        lambda x, y, z: x.addbmm(y, z), lambda x, y, z: x + (y @ z).sum(0), (2, 4), (3, 2, 5), (3, 5, 4)
+    ),
+    "addr": Function(dlcore.addr, lambda x, y, z: x + np.outer(y, z), (3, 4), (3,), (4,)),
+    "tensordot": Function(
+        lambda x, y: dlcore.tensordot(x, y, ([0, 2], [1, 0])),
+        lambda x, y: np.tensordot(x, y, ([0, 2], [1, 0])),
+        (2, 3, 4), (4, 2, 5),
+    ),
+    **{
+        f"einsum {equation}": Function(
+            lambda *x, e=equation: dlcore.einsum(e, *x), lambda *x, e=equation: np.einsum(e, *x), *shapes
+        )
+        for equation, *shapes in [
+            ("ij,jk->ik", (2, 3), (3, 4)), ("bij,bjk", (2, 3, 4), (2, 4, 5)), ("ii->i", (3, 3)), ("iji->j", (2, 3, 2)),
+            ("i,j->ji", (2,), (3,)), ("ijk->k", (2, 3, 4)), ("...ij,...jk->...ik", (2, 1, 2, 3), (4, 3, 2)),
+            ("ij,jk,kl->il", (2, 9), (9, 3), (3, 4)), ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)),
+            ("i...->...", (3, 2)), ("ij,ij->", (2, 3), (2, 3)), ("a,ab,abc->cb", (2,), (2, 3), (2, 3, 4)),
+        ]
+    },
     "numbers on the left": Function(lambda x: 2 - 3 / x + 2**x, lambda x: 2 - 3 / x + 2**x, (3, 4), positive=True),
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 use crate::enter::{DTypeError, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::Dims;
-use dlcore_core::{Array, DType, Scalar, Tensor};
+use dlcore_core::{Array, DType, Result, Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple, PyType};
@@ -63,9 +63,14 @@ impl<'py> FromPyObject<'_, 'py> for Operand {
 impl Operand {
     /// As a tensor that meets `other`: a number takes its dtype as far as its kind allows.
     pub fn against(self, other: &Tensor) -> PyResult<Tensor> {
+        self.beside(other).map_err(to_py)
+    }
+
+    /// As [`Operand::against`], inside the door.
+    pub fn beside(self, other: &Tensor) -> Result<Tensor> {
         match self {
             Self::Tensor(tensor) => Ok(tensor),
-            Self::Scalar(scalar) => scalar_tensor(scalar, scalar.dtype_with(other.dtype())),
+            Self::Scalar(scalar) => Ok(Array::full("scalar", &[], scalar, scalar.dtype_with(other.dtype()))?.into()),
         }
     }
 

@@ -45,7 +45,7 @@ macro_rules! unary {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                fn $name(&self, py: Python<'_>) -> PyResult<Self> {
+                pub fn $name(&self, py: Python<'_>) -> PyResult<Self> {
                     one(py, &self.get(), $op)
                 }
             )*
@@ -220,7 +220,7 @@ macro_rules! binary {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                fn $name(&self, py: Python<'_>, other: Operand) -> PyResult<Self> {
+                pub fn $name(&self, py: Python<'_>, other: Operand) -> PyResult<Self> {
                     two(py, Operand::Tensor(self.get()), other, $op)
                 }
             )*
@@ -528,32 +528,51 @@ impl PyTensor {
 }
 
 macro_rules! in_place {
-    ($($name:ident, $augmented:ident, $text:literal, $doc:literal => $op:expr, over $over:expr;)*) => {
+    ($($name:ident $(($alpha:ident))?, $augmented:ident, $text:literal, $doc:literal => $op:expr, over $over:expr;)*) => {
         #[pymethods]
         impl PyTensor {
             $(
                 #[doc = $doc]
-                fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>, other: Operand) -> PyResult<Bound<'py, Self>> {
-                    let tensor = slf.get().get();
-                    let other = other.against(&tensor)?;
-                    if !enter(py, tensor.numel(), || Ok(write_over($text, $over, &tensor, &other)))? {
-                        let value = enter(py, tensor.numel().max(other.numel()), || $op(&tensor, &other))?;
-                        slf.get().write($text, &value)?;
-                    }
+                #[pyo3(signature = (other $(, *, $alpha = None)?))]
+                fn $name<'py>(
+                    slf: Bound<'py, Self>, py: Python<'py>, other: Operand $(, $alpha: Option<Number>)?
+                ) -> PyResult<Bound<'py, Self>> {
+                    $(let other = scaled(py, other, $alpha)?;)?
+                    slf.get().replace(py, $text, other, $op, $over)?;
                     Ok(slf)
                 }
 
                 fn $augmented(slf: &Bound<'_, Self>, py: Python<'_>, other: Operand) -> PyResult<()> {
-                    Self::$name(slf.clone(), py, other).map(|_| ())
+                    slf.get().replace(py, $text, other, $op, $over)
                 }
             )*
         }
     };
 }
 
+impl PyTensor {
+    /// Writes the result of an operation with `other` in place, in one pass where that can be.
+    fn replace(
+        &self,
+        py: Python<'_>,
+        name: &'static str,
+        other: Operand,
+        op: fn(&Tensor, &Tensor) -> Result<Tensor>,
+        over: Arithmetic,
+    ) -> PyResult<()> {
+        let tensor = self.get();
+        let other = other.against(&tensor)?;
+        if !enter(py, tensor.numel(), || Ok(write_over(name, over, &tensor, &other)))? {
+            let value = enter(py, tensor.numel().max(other.numel()), || op(&tensor, &other))?;
+            self.write(name, &value)?;
+        }
+        Ok(())
+    }
+}
+
 in_place! {
-    add_, __iadd__, "add_", "``self += other``, in place." => ops::add, over Arithmetic::Add;
-    sub_, __isub__, "sub_", "``self -= other``, in place." => ops::sub, over Arithmetic::Sub;
+    add_(alpha), __iadd__, "add_", "``self += alpha * other``, in place." => ops::add, over Arithmetic::Add;
+    sub_(alpha), __isub__, "sub_", "``self -= alpha * other``, in place." => ops::sub, over Arithmetic::Sub;
     mul_, __imul__, "mul_", "``self *= other``, in place." => ops::mul, over Arithmetic::Mul;
     div_, __itruediv__, "div_", "``self /= other``, in place." => ops::div, over Arithmetic::Div;
 }

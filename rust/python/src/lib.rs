@@ -2,9 +2,10 @@
 //! ([`enter`]) and names one operation of the core.
 //!
 //! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`functional`] arithmetic and
-//! elementwise functions, [`reductions`], [`ordering`], [`shaping`], [`layers`] what networks are made of, [`creation`]
-//! new tensors, [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with
-//! other libraries, [`optim`] optimizer steps,
+//! elementwise functions, [`in_place`] their forms that write, [`reductions`], [`ordering`], [`shaping`], [`arranging`],
+//! [`products`], [`function`] how these are bound, [`layers`] what networks are made of, [`creation`] new tensors,
+//! [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries,
+//! [`optim`] optimizer steps,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
 #![allow(
@@ -18,17 +19,21 @@
               keywords, methods that take `&self` of the smallest class"
 )]
 
+mod arranging;
 mod convert;
 mod creation;
 mod display;
 mod dtypes;
 mod enter;
 mod exchange;
+mod function;
 mod functional;
+mod in_place;
 mod index;
 mod layers;
 mod optim;
 mod ordering;
+mod products;
 mod reductions;
 mod registry;
 mod shaping;
@@ -49,6 +54,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     reductions::register(module)?;
     ordering::register(module)?;
     shaping::register(module)?;
+    arranging::register(module)?;
+    products::register(module)?;
     layers::register(module)?;
     creation::register(module)?;
     optim::register(module)?;

@@ -40,7 +40,7 @@ macro_rules! running {
             $(
                 #[doc = $method_doc]
                 #[pyo3(signature = (dim, *, dtype = None))]
-                fn $name(&self, py: Python<'_>, dim: isize, dtype: Option<DTypeArg>) -> PyResult<Self> {
+                pub fn $name(&self, py: Python<'_>, dim: isize, dtype: Option<DTypeArg>) -> PyResult<Self> {
                     $name(py, Arg(self.get()), dim, dtype)
                 }
             )*

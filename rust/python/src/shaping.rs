@@ -392,7 +392,7 @@ macro_rules! methods {
             $(
                 #[doc = $doc]
                 #[pyo3(signature = ($($arg $(= $default)?),*))]
-                fn $name<'py>(&self, py: Python<'py>, $($arg: $t),*) -> $out {
+                pub fn $name<'py>(&self, py: Python<'py>, $($arg: $t),*) -> $out {
                     methods!(@call $gil $name, py, Arg(self.get()), $($arg),*)
                 }
             )*
@@ -503,7 +503,7 @@ impl PyTensor {
     }
 
     /// A matrix with rows and columns exchanged, as a view; fewer dimensions are returned as they are.
-    fn t(&self) -> PyResult<Self> {
+    pub fn t(&self) -> PyResult<Self> {
         let x = self.get();
         match x.rank() {
             0 | 1 => Ok(x.alias().into()),

@@ -4,6 +4,7 @@
 //! `registry!` below. Bindings, Python names and test references follow from there; a test names what is missing.
 
 pub mod arithmetic;
+pub mod arrange;
 pub mod batch_norm;
 pub mod cast;
 pub mod compare;
@@ -21,6 +22,7 @@ pub mod norm;
 pub mod over;
 pub mod pad;
 pub mod pool;
+pub mod products;
 pub mod reduce;
 pub mod sample;
 pub mod scan;
@@ -85,7 +87,7 @@ registry! {
         select::Where, select::Clamp,
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
-        join::Cat, join::Flip, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
+        join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, linalg::Linear,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
         pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad,

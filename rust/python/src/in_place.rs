@@ -1,0 +1,136 @@
+//! Methods that write what the method of the same name without `_` returns into the tensor itself.
+
+use crate::convert::{Arg, DTypeArg, Ints, Operand};
+use crate::enter::to_py;
+use crate::tensor::PyTensor;
+use dlcore_core::autograd::mode;
+use dlcore_core::autograd::tensor::Tracking;
+use dlcore_core::{Error, Tensor};
+use pyo3::prelude::*;
+
+/// What a method returned, as a tensor.
+trait Value {
+    fn tensor(self) -> PyResult<Tensor>;
+}
+
+impl Value for PyTensor {
+    fn tensor(self) -> PyResult<Tensor> {
+        Ok(self.get())
+    }
+}
+
+impl Value for Bound<'_, PyAny> {
+    fn tensor(self) -> PyResult<Tensor> {
+        Ok(self.extract::<Arg>()?.0)
+    }
+}
+
+macro_rules! in_place {
+    ($($name:ident($($arg:ident: $t:ty $(= $default:tt)?),* $(; $($key:ident: $k:ty = $value:tt),+)?) => $method:ident;)*) => {
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = concat!("See ``dlcore.", stringify!($method), "``, in place.")]
+                #[pyo3(signature = ($($arg $(= $default)?,)* $(*, $($key = $value),+)?))]
+                fn $name<'py>(
+                    slf: Bound<'py, Self>, py: Python<'py>, $($arg: $t,)* $($($key: $k),+)?
+                ) -> PyResult<Bound<'py, Self>> {
+                    let value = slf.get().$method(py, $($arg,)* $($($key),+)?)?.tensor()?;
+                    slf.get().write(stringify!($name), &value)?;
+                    Ok(slf)
+                }
+            )*
+        }
+    };
+}
+
+in_place! {
+    abs_() => abs;
+    ceil_() => ceil;
+    cos_() => cos;
+    erf_() => erf;
+    exp_() => exp;
+    exp2_() => exp2;
+    expm1_() => expm1;
+    floor_() => floor;
+    log_() => log;
+    log1p_() => log1p;
+    log2_() => log2;
+    log10_() => log10;
+    logical_not_() => logical_not;
+    neg_() => neg;
+    reciprocal_() => reciprocal;
+    relu_() => relu;
+    round_() => round;
+    rsqrt_() => rsqrt;
+    sigmoid_() => sigmoid;
+    sign_() => sign;
+    sin_() => sin;
+    sqrt_() => sqrt;
+    square_() => square;
+    tanh_() => tanh;
+    trunc_() => trunc;
+    eq_(other: Operand) => eq;
+    ne_(other: Operand) => ne;
+    lt_(other: Operand) => lt;
+    le_(other: Operand) => le;
+    gt_(other: Operand) => gt;
+    ge_(other: Operand) => ge;
+    logical_and_(other: Operand) => logical_and;
+    logical_or_(other: Operand) => logical_or;
+    logical_xor_(other: Operand) => logical_xor;
+    floor_divide_(other: Operand) => floor_divide;
+    remainder_(other: Operand) => remainder;
+    cumsum_(dim: isize; dtype: Option<DTypeArg> = None) => cumsum;
+    cumprod_(dim: isize; dtype: Option<DTypeArg> = None) => cumprod;
+    masked_fill_(mask: Arg, value: Operand) => masked_fill;
+    scatter_add_(dim: isize, index: Arg, src: Arg) => scatter_add;
+    tril_(diagonal: i64 = 0) => tril;
+    triu_(diagonal: i64 = 0) => triu;
+    addmm_(mat1: Arg, mat2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addmm;
+    addmv_(mat: Arg, vec: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addmv;
+    addbmm_(batch1: Arg, batch2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addbmm;
+    baddbmm_(batch1: Arg, batch2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => baddbmm;
+    addr_(vec1: Arg, vec2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addr;
+}
+
+impl PyTensor {
+    /// Makes this handle stand for a view of its memory.
+    fn look_as(&self, op: &str, view: &Tensor) -> PyResult<()> {
+        if mode::is_recording() && matches!(self.get().tracking(), Tracking::Leaf(_)) {
+            return Err(to_py(Error::gradient(
+                op,
+                "a leaf that requires a gradient keeps its shape; use the form without _",
+            )));
+        }
+        self.set(view.clone());
+        Ok(())
+    }
+}
+
+macro_rules! views_in_place {
+    ($($name:ident($($arg:ident: $t:ty $(= $default:tt)?),*) => $method:literal, $op:expr;)*) => {
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = concat!("As ``", $method, "``, in place: the memory stays.")]
+                #[pyo3(signature = ($($arg $(= $default)?),*))]
+                fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>, $($arg: $t),*) -> PyResult<Bound<'py, Self>> {
+                    let apply = $op;
+                    let view = apply(slf.get(), py)?.get();
+                    slf.get().look_as(stringify!($name), &view)?;
+                    Ok(slf)
+                }
+            )*
+        }
+    };
+}
+
+views_in_place! {
+    squeeze_(dim: Option<Ints> = None) => "squeeze", |x: &Self, py| x.squeeze(py, dim);
+    swapaxes_(axis0: isize, axis1: isize) => "transpose", |x: &Self, py| x.transpose(py, axis0, axis1);
+    swapdims_(dim0: isize, dim1: isize) => "transpose", |x: &Self, py| x.transpose(py, dim0, dim1);
+    t_() => "t", |x: &Self, _| x.t();
+    transpose_(dim0: isize, dim1: isize) => "transpose", |x: &Self, py| x.transpose(py, dim0, dim1);
+    unsqueeze_(dim: isize) => "unsqueeze", |x: &Self, py| x.unsqueeze(py, dim);
+}
