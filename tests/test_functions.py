@@ -1,5 +1,7 @@
 """Functions that are made of operations: values against numpy in both precisions, gradients against differences."""
 
+import math
+
 import dlcore
 import dlcore.nn.functional as F
 import numpy as np
@@ -219,6 +221,91 @@ FUNCTIONS = {
             ("i...->...", (3, 2)), ("ij,ij->", (2, 3), (2, 3)), ("a,ab,abc->cb", (2,), (2, 3), (2, 3, 4)),
         ]
     },
+    "scatter": Function(
+        lambda x, y: dlcore.scatter(x, 1, dlcore.tensor([[3, 0], [1, 2]]), y),
+        lambda x, y: np.array([[y[0, 1], x[0, 1], x[0, 2], y[0, 0]], [x[1, 0], y[1, 0], y[1, 1], x[1, 3]]]),
+        (2, 4), (2, 3),
+    ),
+    "scatter of a number": Function(
+        lambda x: x.scatter(0, dlcore.tensor([[1, 0, 1]]), 5.0),
+        lambda x: np.where([[0, 1, 0], [1, 0, 1]], 5, x), (2, 3)
+    ),
+    "index_add": Function(
+        lambda x, y: x.index_add(1, dlcore.tensor([2, 0, 2]), y, alpha=2),
+        lambda x, y: x + 2 * np.stack([y[:, 1], 0 * y[:, 1], y[:, 0] + y[:, 2]], 1),
+        (2, 3), (2, 3),
+    ),
+    "index_copy": Function(
+        lambda x, y: x.index_copy(0, dlcore.tensor([2, 0]), y),
+        lambda x, y: np.stack([y[1], x[1], y[0]]), (3, 2), (2, 2)
+    ),
+    "index_fill": Function(
+        lambda x: x.index_fill(1, dlcore.tensor([2]), 5), lambda x: np.where(np.arange(3) == 2, 5, x), (2, 3)
+    ),
+    "index_put": Function(
+        lambda x, y: dlcore.index_put(x, (dlcore.tensor([0, 0]), dlcore.tensor([1, 1])), y, accumulate=True),
+        lambda x, y: x + np.array([[0, 1], [0, 0]]) * y.sum(), (2, 2), (2,),
+    ),
+    "take": Function(lambda x: x.take(dlcore.tensor(ROWS)), lambda x: x.ravel()[ROWS], (2, 3)),
+    "put": Function(
+        lambda x, y: x.put(dlcore.tensor([5, -6]), y), lambda x, y: np.array([[y[1], *x[0, 1:]], [*x[1, :2], y[0]]]),
+        (2, 3), (2,),
+    ),
+    "take_along_dim": Function(
+        lambda x: dlcore.take_along_dim(x, dlcore.tensor([[1, 0, 3]]), 1),
+        lambda x: np.take_along_axis(x, np.array([[1, 0, 3]]), 1), (3, 4),
+    ),
+    "masked_scatter": Function(
+        lambda x, y: x.masked_scatter(dlcore.tensor(MASK), y),
+        lambda x, y: np.where(MASK, y[np.cumsum(MASK).reshape(3, 4) - 1], x),
+        (3, 4), (7,),
+    ),
+    "select_scatter": Function(
+        lambda x, y: x.select_scatter(y, 1, -1), lambda x, y: np.concatenate([x[:, :-1], y[:, None]], 1), (2, 3), (2,)
+    ),
+    "slice_scatter": Function(
+        lambda x, y: x.slice_scatter(y, 1, -3, None, 2), lambda x, y: np.stack([x[:, 0], y[:, 0], x[:, 2], y[:, 1]], 1),
+        (2, 4), (2, 2),
+    ),
+    "diagonal_scatter": Function(
+        lambda x, y: x.diagonal_scatter(y, 1), lambda x, y: x - np.diag(np.diag(x, 1), 1) + np.diag(y, 1), (3, 3), (2,)
+    ),
+    "lerp": Function(dlcore.lerp, lambda x, y, w: x + w * (y - x), (3, 4), (3, 4), (4,)),
+    "lerp by a number": Function(lambda x, y: x.lerp(y, 0.75), lambda x, y: 0.25 * x + 0.75 * y, (5,), (5,)),
+    "addcmul": Function(lambda x, y, z: x.addcmul(y, z, value=3), lambda x, y, z: x + 3 * y * z, (4,), (3, 1), (4,)),
+    "addcdiv": Function(
+        lambda x, y, z: x.addcdiv(y, z, value=3), lambda x, y, z: x + 3 * y / z, (4,), (3, 1), (4,), positive=True
+    ),
+    "frac": Function(lambda x: (3 * x).frac(), lambda x: np.modf(3 * x)[0], (3, 7)),
+    "clamp by tensors": Function(
+        lambda x, y: x.clamp(y, y + 0.5), lambda x, y: np.minimum(np.maximum(x, y), y + 0.5), (3, 4), (4,)
+    ),
+    "rsub": Function(lambda x, y: dlcore.rsub(x, y, alpha=2), lambda x, y: y - 2 * x, (3,), (3,)),
+    "norm": Function(lambda x: x.norm(), lambda x: np.linalg.norm(x.ravel()), (3, 4)),
+    "norm of rows": Function(lambda x: x.norm(3, 1, keepdim=True), lambda x: np.linalg.norm(x, 3, 1, True), (3, 4)),
+    "norm 1": Function(lambda x: dlcore.norm(x, 1, 0), lambda x: np.linalg.norm(x, 1, 0), (3, 4)),
+    "norm inf": Function(lambda x: x.norm(math.inf, 0), lambda x: np.linalg.norm(x, np.inf, 0), (3, 4)),
+    "norm 0.5": Function(lambda x: x.norm(0.5, 0), lambda x: np.linalg.norm(x, 0.5, 0), (3, 4)),
+    "dist": Function(lambda x, y: x.dist(y, 1), lambda x, y: np.abs(x - y).sum(), (3, 4), (4,)),
+    "cdist": Function(
+        dlcore.cdist, lambda x, y: np.linalg.norm(x[:, :, None] - y[:, None], axis=-1), (2, 3, 4), (2, 5, 4)
+    ),
+    "nansum": Function(lambda x: x.nansum(1), lambda x: x.sum(1), (3, 4)),
+    "diff": Function(lambda x, y: x.diff(2, prepend=y), lambda x, y: np.diff(x, 2, prepend=y), (2, 5), (2, 1)),
+    "kthvalue": Function(lambda x: x.kthvalue(2, 0).values, lambda x: np.sort(x, 0)[1], (4, 3)),
+    "median": Function(lambda x: x.median(1, True).values, lambda x: np.sort(x, 1)[:, 1:2], (3, 4)),
+    "quantile": Function(lambda x: x.quantile(0.3, 1), lambda x: np.quantile(x, 0.3, 1), (3, 7)),
+    "quantiles": Function(
+        lambda x: x.quantile(constant([0.1, 0.9], x), 0, interpolation="midpoint"),
+        lambda x: np.quantile(x, [0.1, 0.9], 0, method="midpoint"), (5, 2),
+    ),
+    "normalize": Function(
+        lambda x: F.normalize(x, dim=0), lambda x: x / np.linalg.norm(x, axis=0, keepdims=True), (3, 4)
+    ),
+    "cosine_similarity": Function(
+        F.cosine_similarity,
+        lambda x, y: (x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1), (3, 4), (3, 4),
+    ),
     "numbers on the left": Function(lambda x: 2 - 3 / x + 2**x, lambda x: 2 - 3 / x + 2**x, (3, 4), positive=True),
 }  # fmt: skip
 
@@ -243,3 +330,68 @@ def test_gradients(name):
 @EVERY
 def test_second_derivatives(name):
     assert_second_derivatives(FUNCTIONS[name], FUNCTIONS[name].arrays("float64"))
+
+
+nan, inf = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (lambda: dlcore.div(dlcore.tensor([7, -7, 6]), 2, rounding_mode="trunc"), [3, -3, 3]),
+        (lambda: dlcore.div(dlcore.tensor([7, -7, 6]), -2, rounding_mode="floor"), [-4, 3, -3]),
+        (lambda: dlcore.tensor([7.5, -7.5]).div(2, rounding_mode="trunc"), [3.0, -3.0]),
+        (
+            lambda: dlcore.nan_to_num(dlcore.tensor([nan, inf, -inf, 1.0]), 5.0, 2.0),
+            [5.0, 2.0, -3.4028234663852886e38, 1.0],
+        ),
+        (lambda: dlcore.heaviside(dlcore.tensor([-1.0, 0.0, 2.0]), dlcore.tensor(0.5)), [0.0, 0.5, 1.0]),
+        (
+            lambda: dlcore.isclose(dlcore.tensor([1.0, nan, inf]), dlcore.tensor([1.1, nan, inf]), 0.2),
+            [True, False, True],
+        ),
+        (lambda: dlcore.tensor([0.0, 2.0, nan]).median(), nan),
+        (lambda: dlcore.tensor([[0.0, nan, nan], [3.0, 1.0, 2.0]]).median(1).indices, [1, 2]),
+        (lambda: dlcore.tensor([0.0, 2.0, nan]).quantile(0.5), nan),
+        (lambda: dlcore.tensor([1.0, nan, 2.0]).nanmean(), 1.5),
+        (lambda: dlcore.tensor([[0, 2], [0, 0]]).count_nonzero(0), [0, 1]),
+        (lambda: dlcore.tensor([0.0, 1.0]).clamp(dlcore.tensor(nan)), [nan, nan]),
+        (lambda: dlcore.zeros(3).add_(dlcore.ones(3), alpha=2), [2.0, 2.0, 2.0]),
+        (lambda: dlcore.zeros(3).scatter_(0, dlcore.tensor([1]), 4.0), [0.0, 4.0, 0.0]),
+        (lambda: dlcore.ones(3).masked_fill_(dlcore.tensor([True, False, True]), 0), [0.0, 1.0, 0.0]),
+        (lambda: dlcore.tensor([4.0, 9.0]).sqrt_(), [2.0, 3.0]),
+        (lambda: dlcore.zeros(2, 3).t_().unsqueeze_(0).shape, (1, 3, 2)),
+    ],
+)
+def test_known_values(got, expected):
+    got = got()
+    np.testing.assert_equal(got.tolist() if isinstance(got, dlcore.Tensor) else got, expected)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: dlcore.scatter(dlcore.zeros(2, 2), 0, dlcore.tensor([[-1, 0]]), 1.0),
+        lambda: dlcore.scatter(dlcore.zeros(2), 0, dlcore.tensor([2]), 1.0),
+        lambda: dlcore.index_copy(dlcore.zeros(3), 0, dlcore.tensor([0, 1]), dlcore.ones(3)),
+        lambda: dlcore.einsum("ij,jk", dlcore.zeros(2, 3), dlcore.zeros(4, 2)),
+        lambda: dlcore.einsum("ij->ijk", dlcore.zeros(2, 3)),
+        lambda: dlcore.quantile(dlcore.zeros(3), 1.5),
+        lambda: dlcore.kthvalue(dlcore.zeros(3), 4),
+        lambda: dlcore.roll(dlcore.zeros(3), (1, 2), 0),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(call):
+    with pytest.raises((ValueError, IndexError), match=r"^[a-z_]+: "):
+        call()
+
+
+def test_the_norm_of_nothing_but_zeros_has_a_gradient_of_zeros():
+    x = dlcore.zeros(3, requires_grad=True)
+    (x.norm() + x.norm(3)).backward()
+    assert x.grad.tolist() == [0, 0, 0]
+
+
+def test_a_leaf_keeps_its_shape():
+    with pytest.raises(dlcore.GradientError, match=r"^t_: "):
+        dlcore.zeros(2, 3, requires_grad=True).t_()

@@ -239,11 +239,6 @@ binary! {
     /// >>> dlcore.mul(dlcore.tensor([1.0, 2.0]), 3)
     /// tensor([3., 6.])
     mul, "See ``dlcore.mul``." => ops::mul;
-    /// ``input / other``, broadcast; integers divide as float32.
-    ///
-    /// >>> dlcore.div(dlcore.tensor([1, 2]), 2)
-    /// tensor([0.5000, 1.0000])
-    div, "See ``dlcore.div``." => ops::div;
     /// ``input // other``, rounded down, broadcast.
     ///
     /// >>> dlcore.floor_divide(dlcore.tensor([7, -7]), 2)
@@ -339,6 +334,30 @@ fn add(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) ->
 #[pyo3(signature = (input, other, *, alpha = None))]
 fn sub(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) -> PyResult<PyTensor> {
     two(py, input, scaled(py, other, alpha)?, ops::sub)
+}
+
+/// ``input / other``, broadcast; integers divide as float32. With ``rounding_mode`` ``"trunc"`` without the fraction, with
+/// ``"floor"`` rounded down, in the dtype of the two.
+///
+/// >>> dlcore.div(dlcore.tensor([1, 2]), 2)
+/// tensor([0.5000, 1.0000])
+#[pyfunction]
+#[pyo3(signature = (input, other, *, rounding_mode = None))]
+fn div(py: Python<'_>, input: Operand, other: Operand, rounding_mode: Option<&str>) -> PyResult<PyTensor> {
+    two(py, input, other, quotient(rounding_mode)?)
+}
+
+/// The division that `rounding_mode=` names.
+fn quotient(rounding_mode: Option<&str>) -> PyResult<fn(&Tensor, &Tensor) -> Result<Tensor>> {
+    match rounding_mode {
+        None => Ok(ops::div),
+        Some("trunc") => Ok(ops::blend::div_trunc),
+        Some("floor") => Ok(ops::floor_divide),
+        Some(other) => Err(crate::enter::to_py(Error::value(
+            "div",
+            format_args!("rounding_mode is None, \"trunc\" or \"floor\", got {other:?}"),
+        ))),
+    }
 }
 
 fn scaled(py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Operand> {
@@ -461,6 +480,12 @@ impl PyTensor {
     #[pyo3(signature = (other, *, alpha = None))]
     fn sub(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
         two(py, Operand::Tensor(self.get()), scaled(py, other, alpha)?, ops::sub)
+    }
+
+    /// See ``dlcore.div``.
+    #[pyo3(signature = (other, *, rounding_mode = None))]
+    fn div(&self, py: Python<'_>, other: Operand, rounding_mode: Option<&str>) -> PyResult<Self> {
+        two(py, Operand::Tensor(self.get()), other, quotient(rounding_mode)?)
     }
 
     fn __neg__(&self, py: Python<'_>) -> PyResult<Self> {
@@ -606,5 +631,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_unary(module)?;
     register_binary(module)?;
     module.add_function(wrap_pyfunction!(add, module)?)?;
-    module.add_function(wrap_pyfunction!(sub, module)?)
+    module.add_function(wrap_pyfunction!(sub, module)?)?;
+    module.add_function(wrap_pyfunction!(div, module)?)
 }

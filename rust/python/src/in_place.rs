@@ -85,6 +85,23 @@ in_place! {
     cumprod_(dim: isize; dtype: Option<DTypeArg> = None) => cumprod;
     masked_fill_(mask: Arg, value: Operand) => masked_fill;
     scatter_add_(dim: isize, index: Arg, src: Arg) => scatter_add;
+    scatter_(dim: isize, index: Arg, src: Option<Operand> = None; reduce: Option<String> = None, value: Option<Operand> = None)
+        => scatter;
+    index_add_(dim: isize, index: Arg, source: Arg; alpha: f64 = 1.0) => index_add;
+    index_copy_(dim: isize, index: Arg, source: Arg) => index_copy;
+    index_fill_(dim: isize, index: Arg, value: Operand) => index_fill;
+    index_put_(indices: Vec<Option<Arg>>, values: Arg, accumulate: bool = false) => index_put;
+    put_(index: Arg, source: Arg, accumulate: bool = false) => put;
+    masked_scatter_(mask: Arg, source: Arg) => masked_scatter;
+    lerp_(end: Arg, weight: Operand) => lerp;
+    addcmul_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcmul;
+    addcdiv_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcdiv;
+    frac_() => frac;
+    nan_to_num_(nan: Option<f64> = None, posinf: Option<f64> = None, neginf: Option<f64> = None) => nan_to_num;
+    clamp_min_(min: Operand) => clamp_min;
+    clamp_max_(max: Operand) => clamp_max;
+    clip_(min: Option<Operand> = None, max: Option<Operand> = None) => clip;
+    heaviside_(values: Arg) => heaviside;
     tril_(diagonal: i64 = 0) => tril;
     triu_(diagonal: i64 = 0) => triu;
     addmm_(mat1: Arg, mat2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addmm;

@@ -3,7 +3,7 @@
 //!
 //! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`functional`] arithmetic and
 //! elementwise functions, [`in_place`] their forms that write, [`reductions`], [`ordering`], [`shaping`], [`arranging`],
-//! [`products`], [`function`] how these are bound, [`layers`] what networks are made of, [`creation`] new tensors,
+//! [`placing`], [`blending`], [`statistics`], [`products`], [`function`] how these are bound, [`layers`] what networks are made of, [`creation`] new tensors,
 //! [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries,
 //! [`optim`] optimizer steps,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
@@ -20,6 +20,7 @@
 )]
 
 mod arranging;
+mod blending;
 mod convert;
 mod creation;
 mod display;
@@ -33,10 +34,12 @@ mod index;
 mod layers;
 mod optim;
 mod ordering;
+mod placing;
 mod products;
 mod reductions;
 mod registry;
 mod shaping;
+mod statistics;
 mod system;
 mod tensor;
 
@@ -55,6 +58,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ordering::register(module)?;
     shaping::register(module)?;
     arranging::register(module)?;
+    placing::register(module)?;
+    blending::register(module)?;
+    statistics::register(module)?;
     products::register(module)?;
     layers::register(module)?;
     creation::register(module)?;

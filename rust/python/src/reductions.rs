@@ -9,7 +9,7 @@ use dlcore_core::{Error, Result, ops};
 use pyo3::prelude::*;
 
 /// The dimensions that `dim=` names; all where it is missing or an empty tuple.
-fn dims(op: &str, dim: Option<&Ints>, rank: usize) -> Result<Dims> {
+pub fn dims(op: &str, dim: Option<&Ints>, rank: usize) -> Result<Dims> {
     ops::reduce::dims_or_all(op, dim.map(|dim| dim.0.as_slice()).filter(|dim| !dim.is_empty()), rank)
 }
 

@@ -1,6 +1,7 @@
 //! Functions that look at the same elements under another shape, pick among them or join them, and their methods.
 
-use crate::convert::{Arg, Ints, Number, Operand, PyDType, tensors};
+use crate::blending::clamped;
+use crate::convert::{Arg, Ints, Operand, PyDType, tensors};
 use crate::enter::{enter, guarded, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::autograd::tensor::Tracking;
@@ -321,9 +322,8 @@ fn where_(py: Python<'_>, condition: Arg, input: Operand, other: Operand) -> Out
 /// tensor([0.0000, 0.5000, 1.0000])
 #[pyfunction]
 #[pyo3(signature = (input, min = None, max = None))]
-fn clamp(py: Python<'_>, input: Arg, min: Option<Number>, max: Option<Number>) -> Out {
-    let (min, max) = (min.map(|n| n.0), max.map(|n| n.0));
-    enter(py, input.0.numel(), || ops::clamp(&input.0, min, max)).map(PyTensor::from)
+fn clamp(py: Python<'_>, input: Arg, min: Option<Operand>, max: Option<Operand>) -> Out {
+    enter(py, input.0.numel(), || clamped(&input.0, min, max)).map(PyTensor::from)
 }
 
 /// ``value`` where ``mask`` is true, the input elsewhere.
@@ -411,7 +411,7 @@ methods! {
     narrow(dim: isize, start: isize, length: usize) -> Out, "See ``dlcore.narrow``.", no;
     tril(diagonal: i64 = 0) -> Out, "See ``dlcore.tril``.", py;
     triu(diagonal: i64 = 0) -> Out, "See ``dlcore.triu``.", py;
-    clamp(min: Option<Number> = None, max: Option<Number> = None) -> Out, "See ``dlcore.clamp``.", py;
+    clamp(min: Option<Operand> = None, max: Option<Operand> = None) -> Out, "See ``dlcore.clamp``.", py;
     masked_fill(mask: Arg, value: Operand) -> Out, "See ``dlcore.masked_fill``.", py;
     masked_select(mask: Arg) -> Out, "See ``dlcore.masked_select``.", py;
     gather(dim: isize, index: Arg) -> Out, "See ``dlcore.gather``.", py;
@@ -494,8 +494,8 @@ impl PyTensor {
     fn clamp_<'py>(
         slf: Bound<'py, Self>,
         py: Python<'py>,
-        min: Option<Number>,
-        max: Option<Number>,
+        min: Option<Operand>,
+        max: Option<Operand>,
     ) -> PyResult<Bound<'py, Self>> {
         let value = clamp(py, Arg(slf.get().get()), min, max)?.get();
         slf.get().write("clamp_", &value)?;

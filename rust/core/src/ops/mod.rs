@@ -6,6 +6,7 @@
 pub mod arithmetic;
 pub mod arrange;
 pub mod batch_norm;
+pub mod blend;
 pub mod cast;
 pub mod compare;
 pub mod conv;
@@ -21,6 +22,7 @@ pub mod loss;
 pub mod norm;
 pub mod over;
 pub mod pad;
+pub mod placing;
 pub mod pool;
 pub mod products;
 pub mod reduce;
@@ -31,6 +33,7 @@ pub mod select_rows;
 pub mod shape;
 pub mod softmax;
 pub mod sort;
+pub mod statistics;
 pub mod unary;
 
 pub use arithmetic::{accumulate_into, add, div, floor_divide, maximum, minimum, mul, neg, pow, remainder, sub};

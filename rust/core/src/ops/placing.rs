@@ -1,0 +1,261 @@
+//! Elements written or added where indices, masks or views say, into a copy; all come down to [`IndexPut`] and
+//! [`IndexAdd`].
+
+use crate::autograd::op::apply;
+use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show, broadcast_shapes, normalize_dim};
+use crate::ops::arithmetic::{add, mul, scalar, scale};
+use crate::ops::arrange::{counted, diagonal, select};
+use crate::ops::select_rows::{IndexAdd, IndexPut, checked};
+use crate::ops::shape::{broadcast_to, reshape, slice};
+use crate::ops::{gather, index, index_put, nonzero};
+
+fn flat(x: &Tensor) -> Result<Tensor> {
+    reshape(x, &[x.numel()])
+}
+
+fn same_dtype(op: &str, x: &Tensor, source: &Tensor) -> Result<()> {
+    if x.dtype() == source.dtype() {
+        return Ok(());
+    }
+    let what = format_args!("the source is {}, the tensor {}; convert one of them", source.dtype(), x.dtype());
+    Err(Error::dtype(op, what))
+}
+
+/// `x` with `values` (broadcast) at the flat `places`.
+fn put_flat(x: &Tensor, places: &Tensor, values: &Tensor) -> Result<Tensor> {
+    let values = flat(&broadcast_to(values, places.shape())?)?;
+    let put = IndexPut { dim: 0, accumulate: false };
+    reshape(&apply(put, &[&flat(x)?, &flat(places)?, &values])?, x.shape())
+}
+
+/// `x` with `source` where `view` reads.
+fn written(op: &str, x: &Tensor, source: &Tensor, view: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let places = view(&reshape(&counted(x.numel())?, x.shape())?)?;
+    if source.shape() != places.shape() {
+        let (from, to) = (Show(source.shape()), Show(places.shape()));
+        return Err(Error::shape(op, format_args!("a source of shape {from} for a place of shape {to}")));
+    }
+    put_flat(x, &places, source)
+}
+
+/// `x` with the elements of `source` (broadcast where it is 0-d) written where `ids` name along `dim`. A source may be
+/// larger than the index: the part that has an index counts.
+///
+/// # Errors
+/// [`Error::Index`] for an index or dimension out of range, [`Error::Shape`] for shapes that do not fit,
+/// [`Error::DType`] for a source of another dtype.
+pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<Tensor> {
+    const NAME: &str = "scatter";
+    if ids.numel() == 0 {
+        return crate::ops::copy(x);
+    }
+    same_dtype(NAME, x, source)?;
+    let at = normalize_dim(NAME, dim, x.rank())?;
+    let wide = |x: &Tensor| if x.rank() == 0 { reshape(x, &[1]) } else { Ok(x.clone()) };
+    let (target, ids) = (wide(x)?, wide(ids)?);
+    let (shape, extents) = (target.shape(), ids.shape());
+    let fits = extents.len() == shape.len() && (0..shape.len()).all(|d| d == at || extents[d] <= shape[d]);
+    if !fits {
+        let (ids, x) = (Show(extents), Show(shape));
+        return Err(Error::shape(NAME, format_args!("index of shape {ids} for a tensor of shape {x}")));
+    }
+    let ids = Tensor::from(checked(NAME, ids.array(), at, shape[at])?);
+    let cut = |mut x: Tensor, along: bool| -> Result<Tensor> {
+        for (d, &extent) in extents.iter().enumerate().filter(|&(d, _)| d != at || along) {
+            x = slice(&x, d, 0, 1, extent)?;
+        }
+        Ok(x)
+    };
+    let source = match source.rank() {
+        0 => source.clone(),
+        rank if rank == extents.len() && (0..rank).all(|d| source.shape()[d] >= extents[d]) => {
+            cut(source.clone(), true)?
+        }
+        _ => {
+            let (source, ids) = (Show(source.shape()), Show(extents));
+            return Err(Error::shape(NAME, format_args!("a source of shape {source} for an index of shape {ids}")));
+        }
+    };
+    // Flat places: those of the first entries along `dim`, moved on by as many steps as the index says.
+    let first = slice(&cut(reshape(&counted(target.numel())?, shape)?, false)?, at, 0, 1, 1)?;
+    let step: usize = shape[at + 1..].iter().product();
+    let step = scalar(crate::Scalar::Int(i128::try_from(step).unwrap_or(0)), DType::I64)?;
+    let places = add(&first, &mul(&ids, &step)?)?;
+    reshape(&put_flat(&target, &places, &source)?, x.shape())
+}
+
+/// What the elements of one slice along `dim` and its indices must satisfy.
+fn vector_of_ids(op: &str, x: &Tensor, dim: isize, ids: &Tensor) -> Result<usize> {
+    if ids.rank() > 1 {
+        return Err(Error::shape(op, format_args!("the index must be a vector, got shape {}", Show(ids.shape()))));
+    }
+    normalize_dim(op, dim, x.rank())
+}
+
+/// `source` as slices that fit `ids` along `dim` of `x`.
+fn slices(op: &str, x: &Tensor, dim: usize, ids: &Tensor, source: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (x, source) = (at_least_a_vector(x)?, at_least_a_vector(source)?);
+    let mut expected = Dims::from_slice(x.shape());
+    expected[dim] = ids.numel();
+    if source.shape() != expected.as_slice() {
+        let (from, to) = (Show(source.shape()), Show(&expected));
+        return Err(Error::shape(op, format_args!("a source of shape {from}, expected {to}")));
+    }
+    same_dtype(op, &x, &source)?;
+    Ok((x, source))
+}
+
+fn at_least_a_vector(x: &Tensor) -> Result<Tensor> {
+    crate::ops::arrange::at_least(x, 1)
+}
+
+/// `x` with `alpha` times the slices of `source` added at `ids` along `dim`.
+///
+/// # Errors
+/// As [`index_copy`].
+pub fn index_add(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor, alpha: f64) -> Result<Tensor> {
+    let at = vector_of_ids("index_add", x, dim, ids)?;
+    let (wide, source) = slices("index_add", x, at, ids, source)?;
+    let sums = apply(IndexAdd { dim: at, extent: wide.shape()[at], frozen: None }, &[&source, &flat(ids)?])?;
+    let sums = if alpha.to_bits() == 1f64.to_bits() { sums } else { scale(&sums, alpha)? };
+    add(x, &reshape(&sums, x.shape())?)
+}
+
+/// `x` with the slices of `source` written at `ids` along `dim`.
+///
+/// # Errors
+/// [`Error::Index`] for an index or dimension out of range, [`Error::Shape`] for a source that does not fit,
+/// [`Error::DType`] for a source of another dtype.
+pub fn index_copy(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<Tensor> {
+    let at = vector_of_ids("index_copy", x, dim, ids)?;
+    let (wide, source) = slices("index_copy", x, at, ids, source)?;
+    reshape(&apply(IndexPut { dim: at, accumulate: false }, &[&wide, &flat(ids)?, &source])?, x.shape())
+}
+
+/// `x` with the 0-d `value` in the slices `ids` along `dim`.
+///
+/// # Errors
+/// As [`index_copy`].
+pub fn index_fill(x: &Tensor, dim: isize, ids: &Tensor, value: &Tensor) -> Result<Tensor> {
+    let at = vector_of_ids("index_fill", x, dim, ids)?;
+    if value.rank() > 0 {
+        return Err(Error::shape(
+            "index_fill",
+            format_args!("expected a 0-d value, got shape {}", Show(value.shape())),
+        ));
+    }
+    let value = crate::ops::cast(value, x.dtype())?;
+    let put = IndexPut { dim: at, accumulate: false };
+    reshape(&apply(put, &[&at_least_a_vector(x)?, &flat(ids)?, &value])?, x.shape())
+}
+
+/// The elements at the flat places `ids`.
+///
+/// # Errors
+/// [`Error::Index`] for one out of range.
+pub fn take(x: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    if ids.dtype() != DType::I64 {
+        return Err(Error::dtype("take", format_args!("expected int64 indices, got {}", ids.dtype())));
+    }
+    index(&flat(x)?, &[Some(ids.clone())])
+}
+
+/// `x` with the elements of `source` written, or added, at the flat places `ids`.
+///
+/// # Errors
+/// [`Error::Index`] for one out of range, [`Error::Shape`] for another number of elements.
+pub fn put(x: &Tensor, ids: &Tensor, source: &Tensor, accumulate: bool) -> Result<Tensor> {
+    same_dtype("put", x, source)?;
+    if ids.numel() != source.numel() {
+        let what = format_args!("{} elements for {} places", source.numel(), ids.numel());
+        return Err(Error::shape("put", what));
+    }
+    reshape(&index_put(&flat(x)?, &[Some(flat(ids)?)], &flat(source)?, accumulate)?, x.shape())
+}
+
+/// The elements that `ids` name along `dim`, both broadcast in the other dimensions; of all in one row for no dimension.
+///
+/// # Errors
+/// As [`gather`].
+pub fn take_along_dim(x: &Tensor, ids: &Tensor, dim: Option<isize>) -> Result<Tensor> {
+    const NAME: &str = "take_along_dim";
+    let Some(dim) = dim else { return gather(&flat(x)?, 0, &flat(ids)?) };
+    if x.rank() != ids.rank() {
+        let (x, ids) = (Show(x.shape()), Show(ids.shape()));
+        return Err(Error::shape(NAME, format_args!("shapes {x} and {ids}: as many dimensions are needed")));
+    }
+    let at = normalize_dim(NAME, dim, x.rank())?;
+    let with = |shape: &[usize], extent: usize| -> Dims {
+        let mut shape = Dims::from_slice(shape);
+        if let Some(own) = shape.get_mut(at) {
+            *own = extent;
+        }
+        shape
+    };
+    let others = broadcast_shapes(NAME, &with(x.shape(), 1), &with(ids.shape(), 1))?;
+    let extent = |x: &Tensor| x.shape().get(at).copied().unwrap_or(1);
+    gather(&broadcast_to(x, &with(&others, extent(x)))?, dim, &broadcast_to(ids, &with(&others, extent(ids)))?)
+}
+
+/// `x` with the first elements of `source`, in order, where `mask` (broadcast) is true.
+///
+/// # Errors
+/// [`Error::DType`] for a mask that is not bool, [`Error::Shape`] for too few elements.
+pub fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
+    const NAME: &str = "masked_scatter";
+    if mask.dtype() != DType::Bool {
+        return Err(Error::dtype(NAME, format_args!("expected a bool mask, got {}", mask.dtype())));
+    }
+    same_dtype(NAME, x, source)?;
+    let shape = broadcast_shapes(NAME, x.shape(), mask.shape())?;
+    let places = flat(&nonzero(&flat(&broadcast_to(mask, &shape)?)?)?)?;
+    if places.numel() > source.numel() {
+        let what = format_args!("{} elements for {} places", source.numel(), places.numel());
+        return Err(Error::shape(NAME, what));
+    }
+    let source = slice(&flat(source)?, 0, 0, 1, places.numel())?;
+    put_flat(&broadcast_to(x, &shape)?, &places, &source)
+}
+
+/// `x` with `source` as entry `at` along `dim`.
+///
+/// # Errors
+/// As [`select`]; [`Error::Shape`] for a source of another shape.
+pub fn select_scatter(x: &Tensor, source: &Tensor, dim: isize, at: isize) -> Result<Tensor> {
+    written("select_scatter", x, source, |x| select(x, dim, at))
+}
+
+/// `x` with `source` on a diagonal.
+///
+/// # Errors
+/// As [`diagonal`]; [`Error::Shape`] for a source of another shape.
+pub fn diagonal_scatter(x: &Tensor, source: &Tensor, offset: isize, rows: isize, columns: isize) -> Result<Tensor> {
+    written("diagonal_scatter", x, source, |x| diagonal(x, offset, rows, columns))
+}
+
+/// `x` with `source` in every `step`th entry from `start` to `end` along `dim`, counted as Python's slices are.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range, [`Error::Shape`] for a source of another shape.
+pub fn slice_scatter(
+    x: &Tensor,
+    source: &Tensor,
+    dim: isize,
+    [start, end]: [Option<isize>; 2],
+    step: usize,
+) -> Result<Tensor> {
+    const NAME: &str = "slice_scatter";
+    let at = normalize_dim(NAME, dim, x.rank())?;
+    let Some(&extent) = x.shape().get(at).filter(|_| step > 0) else {
+        return Err(Error::value(NAME, "expected a dimension and a step above zero"));
+    };
+    let place =
+        |at: isize| if at < 0 { at.saturating_add_unsigned(extent).max(0) } else { at }.unsigned_abs().min(extent);
+    let (start, end) = (start.map_or(0, place), end.map_or(extent, place));
+    written(NAME, x, source, |x| {
+        slice(x, at, start.min(extent), step.cast_signed(), end.saturating_sub(start).div_ceil(step))
+    })
+}

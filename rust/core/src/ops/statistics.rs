@@ -1,0 +1,270 @@
+//! Norms, order statistics and what else describes many elements by few, made of other operations.
+
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Dims, normalize_dim};
+use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
+use crate::ops::arrange::select;
+use crate::ops::compare::{eq, isnan, logical_not, ne};
+use crate::ops::extremum::{amax, amin, min_dim};
+use crate::ops::join::cat;
+use crate::ops::placing::take_along_dim;
+use crate::ops::reduce::{kept_shape, sum};
+use crate::ops::select::where_;
+use crate::ops::shape::{broadcast_to, reshape, slice};
+use crate::ops::{abs, cast, floor, pow, sort, sqrt, square};
+
+fn number(x: &Tensor, value: f64) -> Result<Tensor> {
+    scalar(Scalar::Float(value), x.dtype())
+}
+
+/// `root` of `x`, with the gradient zero where `x` is zero.
+fn smooth_root(x: &Tensor, root: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let zero = number(x, 0.0)?;
+    let flat = eq(x, &zero)?;
+    where_(&flat, &zero, &root(&where_(&flat, &number(x, 1.0)?, x)?)?)
+}
+
+/// `sum(|x| ** order) ** (1 / order)` over `dims`: the largest for infinity, the smallest for minus infinity, and for 0
+/// how many are not zero.
+///
+/// # Errors
+/// [`Error::DType`] for integers, [`Error::Value`] for an extreme of nothing.
+#[allow(clippy::float_cmp, reason = "orders that are exactly these")]
+pub fn vector_norm(x: &Tensor, order: f64, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+    if !x.dtype().is_float() {
+        return Err(Error::dtype(
+            "norm",
+            format_args!("expected a float dtype, got {}; convert with .float()", x.dtype()),
+        ));
+    }
+    if order == f64::INFINITY {
+        amax(&abs(x)?, dims, keepdim)
+    } else if order == f64::NEG_INFINITY {
+        amin(&abs(x)?, dims, keepdim)
+    } else if order == 0.0 {
+        sum(&cast(&ne(x, &number(x, 0.0)?)?, x.dtype())?, dims, keepdim)
+    } else if order == 1.0 {
+        sum(&abs(x)?, dims, keepdim)
+    } else if order == 2.0 {
+        smooth_root(&sum(&square(x)?, dims, keepdim)?, sqrt)
+    } else {
+        let powers = if order > 1.0 {
+            pow(&abs(x)?, &number(x, order)?)?
+        } else {
+            smooth_root(&abs(x)?, |x| pow(x, &number(x, order)?))?
+        };
+        smooth_root(&sum(&powers, dims, keepdim)?, |x| pow(x, &number(x, 1.0 / order)?))
+    }
+}
+
+/// The norm of the difference.
+///
+/// # Errors
+/// As [`vector_norm`].
+pub fn dist(x: &Tensor, y: &Tensor, order: f64) -> Result<Tensor> {
+    let difference = sub(x, y)?;
+    let all: Dims = (0..difference.rank()).collect();
+    vector_norm(&difference, order, &all, false)
+}
+
+/// The distance of each row of `x` from each row of `y`.
+///
+/// # Errors
+/// [`Error::Shape`] for vectors or rows of two lengths, [`Error::Value`] for an order below zero.
+pub fn cdist(x: &Tensor, y: &Tensor, order: f64) -> Result<Tensor> {
+    const NAME: &str = "cdist";
+    if x.rank() < 2 || y.rank() < 2 || x.shape().last() != y.shape().last() {
+        return Err(Error::shape(NAME, "expected rows of one length in both"));
+    }
+    if order.is_nan() || order < 0.0 {
+        return Err(Error::value(NAME, format_args!("expected p of at least zero, got {order}")));
+    }
+    let line = |x: &Tensor, at: usize| {
+        let mut shape = Dims::from_slice(x.shape());
+        shape.insert(at, 1);
+        reshape(x, &shape)
+    };
+    let difference = sub(&line(x, x.rank() - 1)?, &line(y, y.rank() - 2)?)?;
+    if x.shape().last() == Some(&0) {
+        return sum(&difference, &[difference.rank() - 1], false);
+    }
+    vector_norm(&difference, order, &[difference.rank() - 1], false)
+}
+
+/// How many elements are not zero.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range.
+pub fn count_nonzero(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    sum(&ne(&x.detach(), &scalar(Scalar::Int(0), x.dtype())?)?, dims, false)
+}
+
+/// The sum of what is not NaN.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range.
+pub fn nansum(x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+    sum(&where_(&isnan(x)?, &scalar(Scalar::Int(0), x.dtype())?, x)?, dims, keepdim)
+}
+
+/// The mean of what is not NaN.
+///
+/// # Errors
+/// [`Error::DType`] for integers, [`Error::Index`] for a dimension out of range.
+pub fn nanmean(x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Tensor> {
+    if !x.dtype().is_float() {
+        return Err(Error::dtype("nanmean", format_args!("expected a float dtype, got {}", x.dtype())));
+    }
+    let count = sum(&logical_not(&isnan(x)?)?, dims, keepdim)?;
+    div(&nansum(x, dims, keepdim)?, &cast(&count, x.dtype())?)
+}
+
+/// Differences of neighbours along `dim`, `n` times, with `before` and `after` joined on.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range, [`Error::Shape`] for a 0-d tensor.
+pub fn diff(x: &Tensor, n: usize, dim: isize, before: Option<&Tensor>, after: Option<&Tensor>) -> Result<Tensor> {
+    let at = normalize_dim("diff", dim, x.rank())?;
+    if x.rank() == 0 {
+        return Err(Error::shape("diff", "a 0-d tensor has no neighbours"));
+    }
+    let parts: Vec<&Tensor> = before.into_iter().chain([x]).chain(after).collect();
+    let mut x = if parts.len() > 1 { cat(&parts, dim)? } else { x.clone() };
+    for _ in 0..n.min(x.shape()[at]) {
+        let count = x.shape()[at].saturating_sub(1);
+        let (low, high) = (slice(&x, at, 0, 1, count)?, slice(&x, at, x.shape()[at] - count, 1, count)?);
+        x = if x.dtype() == DType::Bool { ne(&high, &low)? } else { sub(&high, &low)? };
+    }
+    Ok(x)
+}
+
+/// `x`, or a 0-d one as one element.
+fn line(x: &Tensor) -> Result<Tensor> {
+    if x.rank() == 0 { reshape(x, &[1]) } else { Ok(x.clone()) }
+}
+
+/// The `k`th smallest element along `dim`, 1 being the smallest, and its position. NaN counts as the largest.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range, [`Error::Value`] for a `k` that is not there.
+pub fn kthvalue(x: &Tensor, k: isize, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    let at = normalize_dim("kthvalue", dim, x.rank())?;
+    let extent = x.shape().get(at).copied().unwrap_or(1);
+    if k < 1 || k.unsigned_abs() > extent {
+        return Err(Error::value(
+            "kthvalue",
+            format_args!("k is {k}, expected 1 to {extent}, the size of dimension {at}"),
+        ));
+    }
+    let (values, positions) = sort(&line(x)?, dim, false)?;
+    let pick = |y: &Tensor| {
+        let one = select(y, dim, k - 1)?;
+        reshape(&one, &if keepdim { kept_shape(x.shape(), &[at]) } else { Dims::from_slice(one.shape()) })
+    };
+    Ok((pick(&values)?, pick(&positions)?))
+}
+
+/// The lower of the elements in the middle along `dim`, and its position; NaN where there is one.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range or without elements.
+pub fn median(x: &Tensor, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    let at = normalize_dim("median", dim, x.rank())?;
+    let extent = x.shape().get(at).copied().unwrap_or(1);
+    if extent == 0 {
+        return Err(Error::index("median", format_args!("dimension {at} has no elements")));
+    }
+    let (value, position) = kthvalue(x, extent.div_ceil(2).cast_signed(), dim, keepdim)?;
+    let missing = isnan(x)?;
+    if !crate::ops::reduce::any(missing.array())? {
+        return Ok((value, position));
+    }
+    let is_number = cast(&logical_not(&line(&missing)?)?, DType::U8)?;
+    let (numbers_only, first) = min_dim(&is_number, dim, keepdim)?;
+    let shape = value.shape();
+    let has_nan = reshape(&logical_not(&numbers_only)?, shape)?;
+    let found = number(&value, f64::NAN)?;
+    Ok((where_(&has_nan, &found, &value)?, where_(&has_nan, &reshape(&first, shape)?, &position)?))
+}
+
+/// What lies `q` of the way through the elements in order, along `dim` or of all: between two of them as `interpolation`
+/// says. NaN where there is one.
+///
+/// # Errors
+/// [`Error::DType`] for integers or two dtypes, [`Error::Value`] for a `q` outside 0 to 1 or nothing to look at.
+#[allow(clippy::cast_precision_loss, reason = "a count of elements in memory")]
+pub fn quantile(x: &Tensor, q: &Tensor, dim: Option<isize>, keepdim: bool, interpolation: &str) -> Result<Tensor> {
+    const NAME: &str = "quantile";
+    let Some(along) = dim else {
+        let all = quantile(&reshape(x, &[x.numel()])?, q, Some(0), false, interpolation)?;
+        let mut shape = Dims::from_slice(q.shape());
+        shape.extend(std::iter::repeat_n(1, if keepdim { x.rank() } else { 0 }));
+        return reshape(&all, &shape);
+    };
+    if !x.dtype().is_float() || q.dtype() != x.dtype() || q.rank() > 1 {
+        let what =
+            format_args!("{} of {}; expected one float dtype and at most a vector of fractions", q.dtype(), x.dtype());
+        return Err(Error::dtype(NAME, what));
+    }
+    let at = normalize_dim(NAME, along, x.rank())?;
+    let wide = line(x)?;
+    let extent = wide.shape()[at];
+    let inside = crate::ops::logical_and(&crate::ops::ge(q, &number(q, 0.0)?)?, &crate::ops::le(q, &number(q, 1.0)?)?)?;
+    if extent == 0 || crate::ops::reduce::any(logical_not(&inside)?.array())? {
+        return Err(Error::value(NAME, "expected elements, and fractions from 0 to 1"));
+    }
+    let (sorted, _) = sort(&wide, along, false)?;
+    let place = scale(&reshape(q, &[q.numel()])?, (extent - 1) as f64)?;
+    let low = floor(&place)?;
+    let up = crate::ops::ceil(&place)?;
+    let row = |places: &Tensor| {
+        let mut shape = Dims::from_elem(1, wide.rank());
+        shape[at] = places.numel();
+        reshape(places, &shape)
+    };
+    let pick = |places: &Tensor| take_along_dim(&sorted, &row(&cast(places, DType::I64)?)?, Some(along));
+    let found = match interpolation {
+        "linear" => {
+            let (low_value, step) = (pick(&low)?, row(&sub(&place, &low)?)?);
+            add(&low_value, &mul(&step, &sub(&pick(&up)?, &low_value)?)?)?
+        }
+        "lower" => pick(&low)?,
+        "higher" => pick(&up)?,
+        "nearest" => pick(&crate::ops::round(&place)?)?,
+        "midpoint" => scale(&add(&pick(&low)?, &pick(&up)?)?, 0.5)?,
+        other => return Err(Error::value(NAME, format_args!("there is no interpolation {other:?}"))),
+    };
+    let last = slice(&sorted, at, extent - 1, 1, 1)?;
+    let found = where_(&isnan(&broadcast_to(&last, found.shape())?)?, &number(x, f64::NAN)?, &found)?;
+    // The fractions come first, then what is left of the shape.
+    let moved = crate::ops::arrange::movedim(&found, &[along], &[0])?;
+    let mut shape = Dims::from_slice(q.shape());
+    let kept = kept_shape(x.shape(), &[at]);
+    shape.extend(kept.into_iter().enumerate().filter(|&(d, _)| keepdim || d != at).map(|(_, n)| n));
+    reshape(&moved, &shape)
+}
+
+/// `x` divided by its norm along `dim`, or by `eps` where that is larger.
+///
+/// # Errors
+/// As [`vector_norm`].
+pub fn normalize(x: &Tensor, order: f64, dim: isize, eps: f64) -> Result<Tensor> {
+    let at = normalize_dim("normalize", dim, x.rank())?;
+    let dims: Dims = (at..x.rank().min(at + 1)).collect();
+    let norm = vector_norm(x, order, &dims, true)?;
+    div(x, &crate::ops::clamp(&norm, Some(Scalar::Float(eps)), None)?)
+}
+
+/// The cosine of the angle between `x` and `y` along `dim`; each norm at least `eps`.
+///
+/// # Errors
+/// As [`vector_norm`].
+pub fn cosine_similarity(x: &Tensor, y: &Tensor, dim: isize, eps: f64) -> Result<Tensor> {
+    let shape = crate::layout::broadcast_shapes("cosine_similarity", x.shape(), y.shape())?;
+    let at = normalize_dim("cosine_similarity", dim, shape.len())?;
+    let (x, y) = (broadcast_to(x, &shape)?, broadcast_to(y, &shape)?);
+    let dims: Dims = (at..shape.len().min(at + 1)).collect();
+    sum(&mul(&normalize(&x, 2.0, dim, eps)?, &normalize(&y, 2.0, dim, eps)?)?, &dims, false)
+}

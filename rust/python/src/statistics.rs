@@ -1,0 +1,257 @@
+//! Norms, order statistics and differences, and their methods.
+
+use crate::convert::{Arg, DTypeArg, Ints, Operand};
+use crate::enter::{enter, to_py};
+use crate::function::{Returned, functions};
+use crate::ordering::values_indices;
+use crate::reductions::dims;
+use crate::tensor::PyTensor;
+use dlcore_core::ops::{self, statistics};
+use dlcore_core::{Array, Error, Tensor};
+use pyo3::prelude::*;
+
+functions! {
+    /// How many elements are not zero, in all or along ``dim``.
+    ///
+    /// >>> dlcore.count_nonzero(dlcore.tensor([0, 3, 4]))
+    /// tensor(2)
+    count_nonzero(dim: Option<Ints> = None)
+        => |x: &Tensor| statistics::count_nonzero(x, &dims("count_nonzero", dim.as_ref(), x.rank())?);
+    /// The sum of what is not NaN.
+    ///
+    /// >>> dlcore.nansum(dlcore.tensor([1.0, float("nan"), 2.0]))
+    /// tensor(3.)
+    nansum(dim: Option<Ints> = None, keepdim: bool = false; dtype: Option<DTypeArg> = None) => |x: &Tensor| {
+        let x = dtype.map_or(Ok(x.clone()), |dtype| ops::cast(x, dtype.0))?;
+        statistics::nansum(&x, &dims("nansum", dim.as_ref(), x.rank())?, keepdim)
+    };
+    /// The mean of what is not NaN.
+    ///
+    /// >>> dlcore.nanmean(dlcore.tensor([1.0, float("nan"), 2.0]))
+    /// tensor(1.5000)
+    nanmean(dim: Option<Ints> = None, keepdim: bool = false; dtype: Option<DTypeArg> = None) => |x: &Tensor| {
+        let x = dtype.map_or(Ok(x.clone()), |dtype| ops::cast(x, dtype.0))?;
+        statistics::nanmean(&x, &dims("nanmean", dim.as_ref(), x.rank())?, keepdim)
+    };
+    /// Differences of neighbours along ``dim``, ``n`` times, with ``prepend`` and ``append`` joined on.
+    ///
+    /// >>> dlcore.diff(dlcore.tensor([1, 4, 9]))
+    /// tensor([3, 5])
+    diff(n: usize = 1, dim: isize = LAST, prepend: Option<Arg> = None, append: Option<Arg> = None)
+        ["(input, n=1, dim=-1, prepend=None, append=None)", "($self, n=1, dim=-1, prepend=None, append=None)"]
+        => |x| statistics::diff(x, n, dim, prepend.as_ref().map(|x| &x.0), append.as_ref().map(|x| &x.0));
+    /// The norm of the difference of two tensors.
+    ///
+    /// >>> dlcore.dist(dlcore.tensor([0.0, 0.0]), dlcore.tensor([3.0, 4.0]))
+    /// tensor(5.)
+    dist(other: Arg, p: f64 = 2.0) => |x| statistics::dist(x, &other.0, p);
+}
+
+/// The last dimension, as a default: a macro takes a name for one token, and no sign and number.
+const LAST: isize = -1;
+
+/// The distance of each row of ``x1`` from each row of ``x2`` in the ``p``-norm.
+///
+/// >>> dlcore.cdist(dlcore.tensor([[0.0, 0.0]]), dlcore.tensor([[3.0, 4.0], [0.0, 1.0]]))
+/// tensor([[5., 1.]])
+#[pyfunction]
+#[pyo3(signature = (x1, x2, p = 2.0, compute_mode = None))]
+fn cdist<'py>(py: Python<'py>, x1: Arg, x2: Arg, p: f64, compute_mode: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+    let _ = compute_mode; // one way only here: the exact one
+    enter(py, usize::MAX, || statistics::cdist(&x1.0, &x2.0, p))?.returned(py)
+}
+
+/// ``sum(|x| ** p) ** (1 / p)`` of all elements or over ``dim``; ``p="fro"`` is 2. Infinity takes the largest, minus
+/// infinity the smallest, and 0 counts what is not zero.
+///
+/// >>> dlcore.norm(dlcore.tensor([3.0, 4.0]))
+/// tensor(5.)
+#[pyfunction]
+#[pyo3(
+    signature = (input, p = None, dim = None, keepdim = false, *, dtype = None),
+    text_signature = "(input, p='fro', dim=None, keepdim=False, *, dtype=None)",
+)]
+fn norm<'py>(
+    py: Python<'py>,
+    input: Arg,
+    p: Option<&Bound<'py, PyAny>>,
+    dim: Option<Ints>,
+    keepdim: bool,
+    dtype: Option<DTypeArg>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let order = match p.filter(|p| !p.is_none()) {
+        None => 2.0,
+        Some(p) => match p.extract::<&str>() {
+            Ok("fro") => 2.0,
+            Ok(other) => return Err(to_py(Error::value("norm", format_args!("there is no norm {other:?} here")))),
+            Err(_) => p.extract::<f64>()?,
+        },
+    };
+    enter(py, input.0.numel(), || {
+        let x = dtype.map_or(Ok(input.0.clone()), |dtype| ops::cast(&input.0, dtype.0))?;
+        statistics::vector_norm(&x, order, &dims("norm", dim.as_ref(), x.rank())?, keepdim)
+    })?
+    .returned(py)
+}
+
+/// The ``k``-th smallest element along ``dim``, 1 being the smallest, and its position.
+///
+/// >>> dlcore.kthvalue(dlcore.tensor([3.0, 1.0, 2.0]), 2).values
+/// tensor(2.)
+#[pyfunction]
+#[pyo3(signature = (input, k, dim = -1, keepdim = false), text_signature = "(input, k, dim=-1, keepdim=False)")]
+fn kthvalue<'py>(py: Python<'py>, input: Arg, k: isize, dim: isize, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+    let (values, indices) = enter(py, input.0.numel(), || statistics::kthvalue(&input.0, k, dim, keepdim))?;
+    values_indices(py, values, indices)
+}
+
+/// The lower of the elements in the middle: of all, or along ``dim`` with its position. NaN where there is one.
+///
+/// >>> dlcore.median(dlcore.tensor([3.0, 1.0, 2.0, 4.0]))
+/// tensor(2.)
+#[pyfunction]
+#[pyo3(signature = (input, dim = None, keepdim = false))]
+fn median<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+    let x = input.0;
+    let Some(dim) = dim else {
+        return enter(py, x.numel(), || Ok(statistics::median(&ops::reshape(&x, &[x.numel()])?, 0, false)?.0))?
+            .returned(py);
+    };
+    let (values, indices) = enter(py, x.numel(), || statistics::median(&x, dim, keepdim))?;
+    values_indices(py, values, indices)
+}
+
+/// What lies ``q`` (from 0 to 1) of the way through the elements in order, of all or along ``dim``; between two of them
+/// by ``interpolation``: linear, lower, higher, nearest or midpoint.
+///
+/// >>> dlcore.quantile(dlcore.tensor([1.0, 2.0, 4.0]), 0.75)
+/// tensor(3.)
+#[pyfunction]
+#[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear"))]
+fn quantile<'py>(
+    py: Python<'py>,
+    input: Arg,
+    q: Operand,
+    dim: Option<isize>,
+    keepdim: bool,
+    interpolation: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let x = input.0;
+    let fractions = match q {
+        Operand::Tensor(q) => q,
+        Operand::Scalar(q) => Array::full("quantile", &[], q, x.dtype()).map_err(to_py)?.into(),
+    };
+    enter(py, x.numel(), || statistics::quantile(&x, &fractions, dim, keepdim, interpolation))?.returned(py)
+}
+
+macro_rules! with_mean {
+    ($($(#[$doc:meta])* $name:ident => $op:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(signature = (input, dim = None, *, correction = 1.0, keepdim = false))]
+            fn $name<'py>(
+                py: Python<'py>, input: Arg, dim: Option<Ints>, correction: f64, keepdim: bool,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                enter(py, input.0.numel(), || {
+                    let dims = dims(stringify!($name), dim.as_ref(), input.0.rank())?;
+                    Ok(($op(&input.0, &dims, correction, keepdim)?, ops::mean(&input.0, &dims, keepdim)?))
+                })?
+                .returned(py)
+            }
+        )*
+
+        fn register_with_mean(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+with_mean! {
+    /// The variance and the mean, of all elements or over ``dim``.
+    ///
+    /// >>> dlcore.var_mean(dlcore.tensor([1.0, 2.0, 3.0]))
+    /// (tensor(1.), tensor(2.))
+    var_mean => ops::var;
+    /// The standard deviation and the mean, of all elements or over ``dim``.
+    ///
+    /// >>> dlcore.std_mean(dlcore.tensor([1.0, 2.0, 3.0]))
+    /// (tensor(1.), tensor(2.))
+    std_mean => ops::std;
+}
+
+/// The input divided by its ``p``-norm along ``dim``, or by ``eps`` where that is larger.
+///
+/// >>> dlcore.nn.functional.normalize(dlcore.tensor([[3.0, 4.0]]))
+/// tensor([[0.6000, 0.8000]])
+#[pyfunction]
+#[pyo3(signature = (input, p = 2.0, dim = 1, eps = 1e-12))]
+fn normalize<'py>(py: Python<'py>, input: Arg, p: f64, dim: isize, eps: f64) -> PyResult<Bound<'py, PyAny>> {
+    enter(py, input.0.numel(), || statistics::normalize(&input.0, p, dim, eps))?.returned(py)
+}
+
+/// The cosine of the angle between the vectors along ``dim`` of two tensors.
+///
+/// >>> dlcore.cosine_similarity(dlcore.tensor([[1.0, 0.0]]), dlcore.tensor([[1.0, 1.0]]))
+/// tensor([0.7071])
+#[pyfunction]
+#[pyo3(signature = (x1, x2, dim = 1, eps = 1e-8))]
+fn cosine_similarity<'py>(py: Python<'py>, x1: Arg, x2: Arg, dim: isize, eps: f64) -> PyResult<Bound<'py, PyAny>> {
+    enter(py, x1.0.numel(), || statistics::cosine_similarity(&x1.0, &x2.0, dim, eps))?.returned(py)
+}
+
+#[pymethods]
+impl PyTensor {
+    /// See ``dlcore.norm``.
+    #[pyo3(
+        signature = (p = None, dim = None, keepdim = false, dtype = None),
+        text_signature = "($self, p='fro', dim=None, keepdim=False, dtype=None)",
+    )]
+    fn norm<'py>(
+        &self,
+        py: Python<'py>,
+        p: Option<&Bound<'py, PyAny>>,
+        dim: Option<Ints>,
+        keepdim: bool,
+        dtype: Option<DTypeArg>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        norm(py, Arg(self.get()), p, dim, keepdim, dtype)
+    }
+
+    /// See ``dlcore.kthvalue``.
+    #[pyo3(signature = (k, dim = -1, keepdim = false), text_signature = "($self, k, dim=-1, keepdim=False)")]
+    fn kthvalue<'py>(&self, py: Python<'py>, k: isize, dim: isize, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+        kthvalue(py, Arg(self.get()), k, dim, keepdim)
+    }
+
+    /// See ``dlcore.median``.
+    #[pyo3(signature = (dim = None, keepdim = false))]
+    fn median<'py>(&self, py: Python<'py>, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+        median(py, Arg(self.get()), dim, keepdim)
+    }
+
+    /// See ``dlcore.quantile``.
+    #[pyo3(signature = (q, dim = None, keepdim = false, *, interpolation = "linear"))]
+    fn quantile<'py>(
+        &self,
+        py: Python<'py>,
+        q: Operand,
+        dim: Option<isize>,
+        keepdim: bool,
+        interpolation: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        quantile(py, Arg(self.get()), q, dim, keepdim, interpolation)
+    }
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_functions(module)?;
+    register_with_mean(module)?;
+    macro_rules! add {
+        ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
+    }
+    add!(cdist norm kthvalue median quantile normalize cosine_similarity);
+    Ok(())
+}
