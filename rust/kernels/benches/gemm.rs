@@ -4,11 +4,13 @@
 
 use std::time::Instant;
 
-use dlcore_kernels::gemm::{Gemm, GemmFloat, Matrix, batched, gemm};
+use dlcore_kernels::gemm::{Gemm, GemmFloat, Matrix, Precision, batched, gemm, set_precision};
 use dlcore_kernels::memory::Buffer;
 use dlcore_kernels::roofline;
 
 fn main() {
+    // The other precisions are those of the benchmark `precision`.
+    set_precision(Precision::Ieee);
     let bench = Bench { wanted: std::env::args().skip(1).find(|x| !x.starts_with('-')) };
     println!("{:>30} {:>10} {:>9} {:>9}", "m x k x n", "us", "GFLOP/s", "of limit");
     for n in [32, 64, 72, 80, 90, 100, 127, 128, 160, 192, 224, 256, 300, 340, 400, 512, 1000, 1023, 1024, 2048] {
@@ -28,6 +30,10 @@ fn main() {
         [32, 4096, 4096],
         [1024, 784, 128],
         [127, 31, 301],
+        [509, 1, 1023],
+        [1023, 33, 1],
+        [300, 300, 7],
+        [7, 509, 1023],
         [512, 512, 512],
     ] {
         bench.report::<f32>("", shape);

@@ -25,8 +25,8 @@ const TASK_ROWS: usize = 256;
 const TASK_COLS: (usize, usize) = (256, 1024);
 /// Work below which a slice of k is not worth handing out, in multiply-adds.
 const SLICE_WORK: usize = 400_000;
-/// Work below which one thread does it all, in multiply-adds.
-const SHARED_WORK: usize = 1_000_000;
+/// Work below which one thread does it all, in multiply-adds of whole vectors.
+const SHARED_WORK: usize = 400_000;
 /// Work of a task.
 const TASK_WORK: usize = 4_000_000;
 /// Rows of C from which on B is packed once for all tasks, not by each: panels that one core packed reach another
@@ -139,9 +139,9 @@ impl<T: GemmFloat> Product<'_, T> {
             return;
         }
         let kernels = T::microkernels(isa());
-        let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let serial = serial || work < SHARED_WORK;
-        let cost = if serial { 0 } else { work / WORK_PER_NS };
+        let padded = self.m.saturating_mul(self.n.next_multiple_of(kernels.cols / 2)).saturating_mul(self.k);
+        let serial = serial || padded < SHARED_WORK;
+        let cost = if serial { 0 } else { padded / WORK_PER_NS };
         let a = self.a_panels();
         let mut b = self.b_panels(kernels);
         let n_padded = self.n.next_multiple_of(kernels.cols);

@@ -53,7 +53,6 @@ impl<T: GemmFloat> Epilogue<'_, T> {
     }
 
     /// Whether C stays as it is.
-    #[cfg(target_arch = "x86_64")]
     pub(super) fn is_none(&self) -> bool {
         matches!(self, Self { bias: Bias::None, activation: Activation::Identity })
     }
@@ -65,6 +64,16 @@ impl<T: GemmFloat> Epilogue<'_, T> {
             Bias::None => Bias::None,
             Bias::PerRow(bias) => Bias::PerRow(&bias[rows.clone()]),
             Bias::PerColumn(bias) => Bias::PerColumn(&bias[cols.clone()]),
+        };
+        Self { bias, ..*self }
+    }
+
+    /// The same for the transpose of C.
+    pub(super) fn transposed(&self) -> Self {
+        let bias = match self.bias {
+            Bias::None => Bias::None,
+            Bias::PerRow(bias) => Bias::PerColumn(bias),
+            Bias::PerColumn(bias) => Bias::PerRow(bias),
         };
         Self { bias, ..*self }
     }

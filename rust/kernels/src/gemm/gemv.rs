@@ -12,6 +12,8 @@ use crate::parallel::for_each;
 /// runs of a row are what the hardware foresees).
 const LANES: usize = 64;
 const WIDE: usize = 512;
+/// Dot products shorter than this cost less than bringing their lanes together: the packed core transposes the matrix.
+const SHORT: usize = 128;
 /// Rows that add to the sums of some columns while those are in registers.
 const STEPS: usize = 16;
 /// Blocks of k are as in the packed core, so that both give the same bits.
@@ -35,7 +37,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
         (b, b.row_stride, a, a.row_stride, a.col_stride, problem.m, problem.c_row_stride)
     };
     let dot = k_stride == 1 && x_stride == 1;
-    if problem.k < 16 || len < 4 || !(dot || j_stride == 1) {
+    if problem.k < 16 || len < 4 || !(dot || j_stride == 1) || (dot && problem.k < SHORT) {
         return false;
     }
     let job = Gemv {

@@ -2,11 +2,12 @@
 //!
 //! `C = A B`, with a fused epilogue (bias, activation). [`gemm`] and [`batched`] multiply floats, [`integer()`] the rest.
 //! Float products run on one core ([`driver`]) that takes panels from sources ([`pack`]) and hands them to
-//! hand-vectorised microkernels; products with a vector have a route of their own ([`gemv`]). Convolution brings its
-//! own panel sources to the same core.
+//! hand-vectorised microkernels; products with a vector ([`gemv`]) and over a short k ([`outer`]) have routes
+//! of their own. Convolution brings its own panel sources to the same core.
 //!
 //! Bits: an element of C is summed over k in blocks, each one chain of fused multiply-adds, whatever the tile, the
-//! ISA, the route and the number of threads. Matrix times vector along contiguous k sums in 64 fixed lanes instead.
+//! ISA, the route and the number of threads. Matrix times vector along a long contiguous k sums in 64 fixed lanes
+//! instead, and products of bfloat16 terms ([`Precision`]) have the bits of their own blocks.
 
 #![allow(clippy::many_single_char_names, reason = "a, b, c, m, n, k are the names that everybody knows")]
 
@@ -24,6 +25,7 @@ mod microkernel_avx512;
 #[cfg(target_arch = "aarch64")]
 mod microkernel_neon;
 mod microkernel_portable;
+mod outer;
 mod pack;
 mod panel;
 mod precision;
@@ -347,6 +349,17 @@ unsafe fn run<T: GemmFloat>(problem: &Gemm<'_, T>, a: Matrix<'_, T>, b: Matrix<'
     // SAFETY: passed on.
     unsafe {
         if (m == 1 || n == 1) && gemv::run(problem, a, b, c.at(0, 0), serial) {
+            return;
+        }
+        if outer::run(problem, a, b, c.at(0, 0), serial) {
+            return;
+        }
+        if n == 1 && m > 1 && problem.c_row_stride == 1 {
+            // As a row: whole vectors of C, and A transposed as it is packed.
+            let (a, b) =
+                (Strided2(b.in_place(b.col_stride, b.row_stride)), Strided2(a.in_place(a.row_stride, a.col_stride)));
+            let epilogue = epilogue.transposed();
+            Product { m: 1, n: m, k, a: &a, b: &b, c, accumulate, epilogue, stream_b: false }.run(serial);
             return;
         }
         let a = Strided2(a.in_place(a.row_stride, a.col_stride));

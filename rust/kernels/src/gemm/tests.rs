@@ -112,6 +112,12 @@ fn every_layout_at_every_size() {
             product::<f32>(shape, kind / 6, kind % 6);
         }
     }
+    // Little more than writing C; matrix times vector.
+    for kind in 0..36 {
+        product::<f32>([37, 1 + kind % 9, 65 + 61 * kind % 150], kind / 6, kind % 6);
+        product::<f64>([90, 1 + kind % 9, 130], kind / 6, kind % 6);
+        product::<f32>([77, 1 + 7 * kind, 1], kind / 6, kind % 6);
+    }
     // Few rows by a matrix that no cache near the core holds; a square that two tasks share, each with its own panels.
     for kind in [0, 2, 3, 1] {
         product::<f32>([5, 650, 611], 0, kind);
