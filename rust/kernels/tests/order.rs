@@ -120,6 +120,42 @@ fn sorts_and_selects_stably() {
 }
 
 #[test]
+fn long_lines_of_any_distribution() {
+    let line: Vec<f32> = (0..150_007).map(|i| f32::from_f64(f64::from(i))).collect();
+    let n = line.len();
+    let noise: Vec<f32> = numbers(n, 7);
+    let of = |value: &dyn Fn(usize) -> f32| -> Vec<f32> { (0..n).map(value).collect() };
+    let scale = |i: usize| if i.is_multiple_of(1000) { 1e30 } else { 1e-3 };
+    for data in [
+        line.clone(),
+        of(&|i| -line[i]),
+        of(&|i| (line[i] / 7e4).floor()),
+        // A narrow range, and a few far off.
+        of(&|i| 1.0 + noise[i] * scale(i)),
+        // Half of them equal, and what a sample of every so many misses.
+        of(&|i| if i % 2 == 0 { 0.25 } else { noise[i] }),
+        of(&|i| if i % 37 == 0 { noise[i] } else { 5.0 + noise[i] * 1e-6 }),
+        of(&|i| (noise[i] * 80.0).exp()),
+    ] {
+        check(&data, n);
+        check(&data.iter().map(|&x| x.to_f64()).collect::<Vec<f64>>(), n);
+    }
+    // Both ends of a type.
+    check(&noise.iter().map(|&x| (x * 3.0).to_i64().wrapping_mul(i64::MAX / 3)).collect::<Vec<i64>>(), n);
+    check(&noise.iter().map(|&x| x.to_bits().into()).collect::<Vec<u64>>(), n);
+}
+
+#[test]
+fn threads_do_not_change_an_order() {
+    let data: Vec<f32> = numbers::<f32>(5 * (1 << 16) + 3, 1).iter().map(|x| (x * 1e4).round()).collect();
+    assert_same_bits(|| {
+        let (mut values, mut positions) = (data.clone(), vec![0; data.len()]);
+        sort(&data, data.len(), false, &mut values, &mut positions);
+        (bits(&values), positions)
+    });
+}
+
+#[test]
 fn threads_do_not_change_what_is_carried() {
     let data: Vec<f32> = numbers(5 * (1 << 16) + 3, 1);
     assert_same_bits(|| {
