@@ -1,4 +1,4 @@
-//! Products over a short k: little more than writing C, so its rows are written from end to end.
+//! Products over one or two k: little more than writing C, so its rows are written from end to end.
 //!
 //! Each element is one chain of multiply-adds over k, as in the packed core, which would write C in narrow columns.
 
@@ -7,9 +7,11 @@ use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::for_each;
 
 /// Longest k of this route.
-const SHORT: usize = 8;
-/// Columns whose sums are in registers.
-const LANES: usize = 64;
+const SHORT: usize = 2;
+/// Least columns.
+const LEAST: usize = 48;
+/// Columns whose sums stay in the first-level cache from one step to the next.
+const WIDE: usize = 1024;
 /// Elements of C of a task.
 const TASK: usize = 1 << 15;
 
@@ -25,7 +27,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
     serial: bool,
 ) -> bool {
     let &Gemm { m, n, k, .. } = problem;
-    if k == 0 || k > SHORT || b.col_stride != 1 || n < LANES || m < 2 {
+    if k == 0 || k > SHORT || b.col_stride != 1 || n < LEAST || m < 2 {
         return false;
     }
     let job = Outer { problem, a, b, c };
@@ -71,41 +73,30 @@ impl<T: GemmFloat> Kernel for Rows<'_, T> {
                 };
                 (c, factor, line)
             };
-            let (blocks, rest) = c.as_chunks_mut::<LANES>();
-            for (block, c) in blocks.iter_mut().enumerate() {
-                // Two arrays: one whose address is taken would not stay in registers.
-                let mut chains = [T::ZERO; LANES];
-                for step in 0..k {
-                    let (x, b) = (factor(step), &line(step)[block * LANES..][..LANES]);
-                    for l in 0..LANES {
-                        chains[l] = x.fma::<S>(b[l], chains[l]);
+            let plain = !problem.accumulate && problem.epilogue.is_none();
+            for (first, c) in (0..).step_by(WIDE).zip(c.chunks_mut(WIDE)) {
+                let count = c.len();
+                let line = |step: usize| &line(step)[first..][..count];
+                let mut room = [T::ZERO; WIDE];
+                let room = &mut room[..c.len()];
+                let sums = if plain { &mut *c } else { &mut *room };
+                let x = factor(0);
+                for (sum, &b) in sums.iter_mut().zip(line(0)) {
+                    *sum = x.fma::<S>(b, T::ZERO);
+                }
+                for step in 1..k {
+                    let x = factor(step);
+                    for (sum, &b) in sums.iter_mut().zip(line(step)) {
+                        *sum = x.fma::<S>(b, *sum);
                     }
                 }
-                let sums = chains;
-                store(c, &sums, problem, row, block * LANES);
-            }
-            let first = n - rest.len();
-            let mut sums = [T::ZERO; LANES];
-            let sums = &mut sums[..rest.len()];
-            for step in 0..k {
-                let x = factor(step);
-                for (sum, &b) in sums.iter_mut().zip(&line(step)[first..]) {
-                    *sum = x.fma::<S>(b, *sum);
+                if !plain {
+                    for (l, (c, &sum)) in c.iter_mut().zip(room.iter()).enumerate() {
+                        let sum = if problem.accumulate { *c + sum } else { sum };
+                        *c = problem.epilogue.apply(sum, row, first + l);
+                    }
                 }
             }
-            store(rest, sums, problem, row, first);
         }
-    }
-}
-
-/// Brings the sums of a part of a row to C.
-#[inline(always)]
-fn store<T: GemmFloat>(c: &mut [T], sums: &[T], problem: &Gemm<'_, T>, row: usize, first: usize) {
-    if !problem.accumulate && problem.epilogue.is_none() {
-        return c.copy_from_slice(sums);
-    }
-    for (l, (c, &sum)) in c.iter_mut().zip(sums).enumerate() {
-        let sum = if problem.accumulate { *c + sum } else { sum };
-        *c = problem.epilogue.apply(sum, row, first + l);
     }
 }
