@@ -357,6 +357,17 @@ nan, inf = math.nan, math.inf
         (lambda: dlcore.tensor([[0, 2], [0, 0]]).count_nonzero(0), [0, 1]),
         (lambda: dlcore.tensor([0.0, 1.0]).clamp(dlcore.tensor(nan)), [nan, nan]),
         (lambda: dlcore.zeros(3).add_(dlcore.ones(3), alpha=2), [2.0, 2.0, 2.0]),
+        (lambda: dlcore.unique(dlcore.zeros(0)), []),
+        (lambda: dlcore.tensor([[1, 2], [0, 3], [1, 2]]).unique(dim=0), [[0, 3], [1, 2]]),
+        (lambda: dlcore.tensor([2, 2, 1, 1, 2]).unique_consecutive(return_inverse=True)[1], [0, 0, 1, 1, 2]),
+        (
+            lambda: dlcore.bincount(dlcore.tensor([1, 3, 1]), dlcore.tensor([1.0, 2.0, 0.5]), 5),
+            [0.0, 1.5, 0.0, 2.0, 0.0],
+        ),
+        (lambda: dlcore.tensor([0.0, 1.0, 2.0, 5.0]).histc(2, 0, 2), [1.0, 2.0]),
+        (lambda: dlcore.triu_indices(2, 3, 1), [[0, 0, 1], [1, 2, 2]]),
+        (lambda: dlcore.tensor([[0, 3], [4, 0]]).nonzero(as_tuple=True)[1], [1, 0]),
+        (lambda: dlcore.tensor(7).index_select(0, dlcore.tensor([0])), 7),
         (lambda: dlcore.zeros(3).scatter_(0, dlcore.tensor([1]), 4.0), [0.0, 4.0, 0.0]),
         (lambda: dlcore.ones(3).masked_fill_(dlcore.tensor([True, False, True]), 0), [0.0, 1.0, 0.0]),
         (lambda: dlcore.tensor([4.0, 9.0]).sqrt_(), [2.0, 3.0]),
@@ -379,11 +390,24 @@ def test_known_values(got, expected):
         lambda: dlcore.quantile(dlcore.zeros(3), 1.5),
         lambda: dlcore.kthvalue(dlcore.zeros(3), 4),
         lambda: dlcore.roll(dlcore.zeros(3), (1, 2), 0),
+        lambda: dlcore.bincount(dlcore.tensor([1, -1])),
+        lambda: dlcore.histc(dlcore.zeros(3), 0),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(call):
     with pytest.raises((ValueError, IndexError), match=r"^[a-z_]+: "):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_unique_is_that_of_numpy(dtype):
+    x = np.random.default_rng(0).integers(0, 9, (40, 7)).astype(dtype)
+    for got, expected in zip(
+        dlcore.unique(dlcore.from_numpy(x), return_inverse=True, return_counts=True),
+        np.unique(x, return_inverse=True, return_counts=True),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got.numpy(), expected.reshape(got.shape))
 
 
 def test_the_norm_of_nothing_but_zeros_has_a_gradient_of_zeros():

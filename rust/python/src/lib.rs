@@ -3,7 +3,7 @@
 //!
 //! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`functional`] arithmetic and
 //! elementwise functions, [`in_place`] their forms that write, [`reductions`], [`ordering`], [`shaping`], [`arranging`],
-//! [`placing`], [`blending`], [`statistics`], [`products`], [`function`] how these are bound, [`layers`] what networks are made of, [`creation`] new tensors,
+//! [`placing`], [`blending`], [`statistics`], [`sets`], [`products`], [`function`] how these are bound, [`layers`] what networks are made of, [`creation`] new tensors,
 //! [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries,
 //! [`optim`] optimizer steps,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
@@ -38,6 +38,7 @@ mod placing;
 mod products;
 mod reductions;
 mod registry;
+mod sets;
 mod shaping;
 mod statistics;
 mod system;
@@ -59,6 +60,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     shaping::register(module)?;
     arranging::register(module)?;
     placing::register(module)?;
+    sets::register(module)?;
     blending::register(module)?;
     statistics::register(module)?;
     products::register(module)?;

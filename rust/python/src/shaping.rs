@@ -372,17 +372,7 @@ fn scatter_add(py: Python<'_>, input: Arg, dim: isize, index: Arg, src: Arg) -> 
 ///         [3, 4]])
 #[pyfunction]
 fn index_select(py: Python<'_>, input: Arg, dim: isize, index: Arg) -> Out {
-    enter(py, input.0.numel(), || ops::index_select(&input.0, dim, &index.0)).map(PyTensor::from)
-}
-
-/// Positions of the elements that are not zero, one row each.
-///
-/// >>> dlcore.nonzero(dlcore.tensor([0, 3, 4]))
-/// tensor([[1],
-///         [2]])
-#[pyfunction]
-fn nonzero(py: Python<'_>, input: Arg) -> Out {
-    enter(py, input.0.numel(), || ops::nonzero(&input.0)).map(PyTensor::from)
+    enter(py, input.0.numel(), || ops::sets::picked(&input.0, dim, &index.0)).map(PyTensor::from)
 }
 
 macro_rules! methods {
@@ -417,7 +407,6 @@ methods! {
     gather(dim: isize, index: Arg) -> Out, "See ``dlcore.gather``.", py;
     scatter_add(dim: isize, index: Arg, src: Arg) -> Out, "See ``dlcore.scatter_add``.", py;
     index_select(dim: isize, index: Arg) -> Out, "See ``dlcore.index_select``.", py;
-    nonzero() -> Out, "See ``dlcore.nonzero``.", py;
 }
 
 #[pymethods]
@@ -540,6 +529,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
     add!(reshape permute transpose flatten squeeze unsqueeze broadcast_to cat stack split chunk unbind narrow flip tril triu
-         where_ clamp masked_fill masked_select gather scatter_add index_select nonzero);
+         where_ clamp masked_fill masked_select gather scatter_add index_select);
     Ok(())
 }

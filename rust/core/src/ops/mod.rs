@@ -30,6 +30,7 @@ pub mod sample;
 pub mod scan;
 pub mod select;
 pub mod select_rows;
+pub mod sets;
 pub mod shape;
 pub mod softmax;
 pub mod sort;

@@ -130,6 +130,9 @@ pub fn diff(x: &Tensor, n: usize, dim: isize, before: Option<&Tensor>, after: Op
     if x.rank() == 0 {
         return Err(Error::shape("diff", "a 0-d tensor has no neighbours"));
     }
+    if n == 0 {
+        return Ok(x.alias());
+    }
     let parts: Vec<&Tensor> = before.into_iter().chain([x]).chain(after).collect();
     let mut x = if parts.len() > 1 { cat(&parts, dim)? } else { x.clone() };
     for _ in 0..n.min(x.shape()[at]) {

@@ -1,0 +1,162 @@
+//! Functions of elements as a set (which ones there are, and how many of each) and of their places, and their methods.
+
+use crate::convert::Arg;
+use crate::enter::enter;
+use crate::function::{Returned, functions};
+use crate::tensor::PyTensor;
+use dlcore_core::Tensor;
+use dlcore_core::ops::sets::{self, Unique};
+use pyo3::prelude::*;
+
+functions! {
+    /// How often each integer from 0 on occurs, or the sum of its ``weights``; at least ``minlength`` results.
+    ///
+    /// >>> dlcore.bincount(dlcore.tensor([0, 2, 2]))
+    /// tensor([1, 0, 2])
+    bincount(weights: Option<Arg> = None, minlength: usize = 0)
+        => |x| sets::bincount(x, weights.as_ref().map(|x| &x.0), minlength);
+    /// How many elements fall into each of ``bins`` intervals of one width from ``min`` to ``max``, both included; from the
+    /// smallest to the largest element where the two are equal.
+    ///
+    /// >>> dlcore.histc(dlcore.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
+    /// tensor([0., 2., 1., 0.])
+    histc(bins: usize = 100, min: f64 = 0.0, max: f64 = 0.0) => |x| sets::histc(x, bins, min, max);
+}
+
+/// What was asked for: the values alone, or a tuple.
+fn asked<'py>(py: Python<'py>, found: Unique, inverse: bool, counts: bool) -> PyResult<Bound<'py, PyAny>> {
+    if !inverse && !counts {
+        return found.values.returned(py);
+    }
+    let parts = [(found.values, true), (found.inverse, inverse), (found.counts, counts)];
+    parts.into_iter().filter(|(_, wanted)| *wanted).map(|(part, _)| part).collect::<Vec<Tensor>>().returned(py)
+}
+
+/// The different elements in order, or the different slices along ``dim``; with ``return_inverse`` also where each element
+/// of the input is among them, with ``return_counts`` how often each occurs. They are in order also where ``sorted`` does
+/// not ask for it.
+///
+/// >>> dlcore.unique(dlcore.tensor([3, 1, 3]), return_counts=True)
+/// (tensor([1, 3]), tensor([1, 2]))
+#[pyfunction]
+#[pyo3(signature = (input, sorted = true, return_inverse = false, return_counts = false, dim = None))]
+fn unique<'py>(
+    py: Python<'py>,
+    input: Arg,
+    sorted: bool,
+    return_inverse: bool,
+    return_counts: bool,
+    dim: Option<isize>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let _ = sorted;
+    let found = enter(py, input.0.numel(), || sets::unique(&input.0, dim, true))?;
+    asked(py, found, return_inverse, return_counts)
+}
+
+/// As ``dlcore.unique``, of runs: each element that differs from the one before.
+///
+/// >>> dlcore.unique_consecutive(dlcore.tensor([1, 1, 2, 1]))
+/// tensor([1, 2, 1])
+#[pyfunction]
+#[pyo3(signature = (input, return_inverse = false, return_counts = false, dim = None))]
+fn unique_consecutive<'py>(
+    py: Python<'py>,
+    input: Arg,
+    return_inverse: bool,
+    return_counts: bool,
+    dim: Option<isize>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let found = enter(py, input.0.numel(), || sets::unique(&input.0, dim, false))?;
+    asked(py, found, return_inverse, return_counts)
+}
+
+macro_rules! triangles {
+    ($($(#[$doc:meta])* $name:ident => $lower:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            #[pyo3(signature = (row, col, offset = 0))]
+            fn $name<'py>(py: Python<'py>, row: usize, col: usize, offset: i64) -> PyResult<Bound<'py, PyAny>> {
+                enter(py, usize::MAX, || sets::triangle_indices(row, col, offset, $lower))?.returned(py)
+            }
+        )*
+
+        fn register_triangles(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+triangles! {
+    /// Rows and columns of the elements on and below diagonal ``offset`` of a ``row`` by ``col`` matrix.
+    ///
+    /// >>> dlcore.tril_indices(2, 2)
+    /// tensor([[0, 1, 1],
+    ///         [0, 0, 1]])
+    tril_indices => true;
+    /// Rows and columns of the elements on and above diagonal ``offset`` of a ``row`` by ``col`` matrix.
+    ///
+    /// >>> dlcore.triu_indices(2, 2)
+    /// tensor([[0, 0, 1],
+    ///         [0, 1, 1]])
+    triu_indices => false;
+}
+
+/// Positions of the elements that are not zero, one row each; with ``as_tuple`` a vector for each dimension.
+///
+/// >>> dlcore.nonzero(dlcore.tensor([0, 3, 4]))
+/// tensor([[1],
+///         [2]])
+#[pyfunction]
+#[pyo3(signature = (input, *, as_tuple = false))]
+fn nonzero<'py>(py: Python<'py>, input: Arg, as_tuple: bool) -> PyResult<Bound<'py, PyAny>> {
+    let x = input.0;
+    if as_tuple {
+        return enter(py, x.numel(), || sets::nonzero_by_dimension(&x))?.returned(py);
+    }
+    enter(py, x.numel(), || dlcore_core::ops::nonzero(&x))?.returned(py)
+}
+
+#[pymethods]
+impl PyTensor {
+    /// See ``dlcore.unique``.
+    #[pyo3(signature = (sorted = true, return_inverse = false, return_counts = false, dim = None))]
+    fn unique<'py>(
+        &self,
+        py: Python<'py>,
+        sorted: bool,
+        return_inverse: bool,
+        return_counts: bool,
+        dim: Option<isize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        unique(py, Arg(self.get()), sorted, return_inverse, return_counts, dim)
+    }
+
+    /// See ``dlcore.unique_consecutive``.
+    #[pyo3(signature = (return_inverse = false, return_counts = false, dim = None))]
+    fn unique_consecutive<'py>(
+        &self,
+        py: Python<'py>,
+        return_inverse: bool,
+        return_counts: bool,
+        dim: Option<isize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        unique_consecutive(py, Arg(self.get()), return_inverse, return_counts, dim)
+    }
+
+    /// See ``dlcore.nonzero``.
+    #[pyo3(signature = (*, as_tuple = false))]
+    fn nonzero<'py>(&self, py: Python<'py>, as_tuple: bool) -> PyResult<Bound<'py, PyAny>> {
+        nonzero(py, Arg(self.get()), as_tuple)
+    }
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_functions(module)?;
+    register_triangles(module)?;
+    module.add_function(wrap_pyfunction!(unique, module)?)?;
+    module.add_function(wrap_pyfunction!(unique_consecutive, module)?)?;
+    module.add_function(wrap_pyfunction!(nonzero, module)?)
+}
