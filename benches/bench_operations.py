@@ -92,6 +92,35 @@ def test_multiply_and_add(rng: np.random.Generator, race: Callable[..., None], b
     race(numpy=lambda: a * b + c, dlcore=lambda: ta * tb + tc)
 
 
+@pytest.mark.parametrize("name", ["exp", "tanh", "gelu"])
+def test_function_of_4m(name: str, rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = f"{name} of 4,000,000 elements"
+    x, tx = normal(rng, 4_000_000)
+    contenders: dict[str, tuple[Any, Any]] = {
+        "exp": (lambda: np.exp(x), lambda: dlcore.exp(tx)),
+        "tanh": (lambda: np.tanh(x), lambda: dlcore.tanh(tx)),
+        # numpy has no erf: the form by tanh.
+        "gelu": (
+            lambda: 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x * x * x))),
+            lambda: F.gelu(tx, approximate="tanh"),
+        ),
+    }
+    by_numpy, by_dlcore = contenders[name]
+    race(numpy=by_numpy, dlcore=by_dlcore)
+
+
+def test_sort(rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = "sort of 1,000,000 elements"
+    a, ta = normal(rng, 1_000_000)
+    race(numpy=lambda: np.sort(a), dlcore=lambda: ta.sort().values)
+
+
+def test_topk(rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
+    benchmark.group = "10 largest of each row of 4096x10000"
+    a, ta = normal(rng, 4096, 10_000)
+    race(numpy=lambda: -np.sort(np.partition(-a, 9, 1)[:, :10], 1), dlcore=lambda: ta.topk(10).values)
+
+
 @pytest.mark.parametrize("name", ["sum over rows", "sum over columns", "transposed copy", "cumsum", "argmax"])
 def test_matrix_4096(name: str, rng: np.random.Generator, race: Callable[..., None], benchmark: Any) -> None:
     benchmark.group = f"{name} of 4096x4096"

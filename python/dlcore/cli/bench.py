@@ -120,6 +120,8 @@ def _cases() -> Sequence[_Case]:
         over("transposed copy", square, out=prod(square)),
         over("cumsum", square, out=prod(square)),
         over("argmax", (4096, 10_000)),
+        over("top 10", (4096, 10_000)),
+        over("sort", (1_000_000,), out=1_000_000),
         over("softmax", (4096, 1024), out=4096 * 1024),
         *(product(n, n, n) for n in (32, 64, 128, 256, 512, 1000, 1024, 2048)),
         *(product(*shape) for shape in ((64, 784, 128), (1024, 784, 128), (1, 4096, 4096), (8, 4096, 4096))),
