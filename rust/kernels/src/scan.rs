@@ -61,7 +61,7 @@ pub fn scan<T: Element>(op: Scan, src: &[T], rows: usize, columns: usize, dst: &
 /// An associative operation on all element types.
 trait Join: Copy + Send + Sync {
     /// Whether what lies between may be joined first.
-    const AS_TREE: bool;
+    fn as_tree<T: Element>() -> bool;
     fn identity<T: Element>() -> T;
     fn join<T: Element>(left: T, right: T) -> T;
 }
@@ -69,7 +69,11 @@ trait Join: Copy + Send + Sync {
 #[derive(Clone, Copy)]
 struct Sum;
 impl Join for Sum {
-    const AS_TREE: bool = true;
+    /// Float64 has nothing wider to sum in: elements that overflow together may not before what precedes them.
+    #[inline(always)]
+    fn as_tree<T: Element>() -> bool {
+        !(T::IS_FLOAT && size_of::<T>() == size_of::<f64>())
+    }
     #[inline(always)]
     fn identity<T: Element>() -> T {
         T::ZERO
@@ -83,8 +87,11 @@ impl Join for Sum {
 #[derive(Clone, Copy)]
 struct Product;
 impl Join for Product {
-    // Zero times what overflows, had it been multiplied first, would be NaN.
-    const AS_TREE: bool = false;
+    /// Zero times what overflows, had it been multiplied first, would be NaN.
+    #[inline(always)]
+    fn as_tree<T: Element>() -> bool {
+        false
+    }
     #[inline(always)]
     fn identity<T: Element>() -> T {
         T::ONE
@@ -119,7 +126,7 @@ fn run<T: Element, C: Element, J: Join>(src: &[T], rows: usize, columns: usize, 
         let dst = store.then(|| unsafe { shared.slice(range.clone()) });
         dispatch(Along::<T, C, J> { src: &src[range], dst, line, carry, streamed, joined: PhantomData })
     };
-    if rows < 2 * PIECE || !J::AS_TREE {
+    if rows < 2 * PIECE || !J::as_tree::<T>() {
         let grain = (PIECE / rows).max(1) * rows;
         return for_each(len.div_ceil(grain), cost, |task| {
             along(task * grain..len.min((task + 1) * grain), rows, J::identity(), true);
@@ -201,7 +208,7 @@ fn sums_of_blocks<T: Element, S: Simd>(src: &[[T; BLOCK]], dst: &mut [[T; BLOCK]
 #[inline(always)]
 fn join_up<T: Element, C: Element, J: Join, S: Simd>(src: &[T], dst: &mut [T], mut carry: C) -> C {
     let (mut left, mut out_left) = (src, dst);
-    if J::AS_TREE {
+    if J::as_tree::<T>() {
         let ((blocks, rest), (out, out_rest)) = (left.as_chunks::<BLOCK>(), out_left.as_chunks_mut::<BLOCK>());
         (left, out_left) = (rest, out_rest);
         if let Some(sum) = sums_of_blocks::<T, S>(blocks, out, carry.to_f64()) {

@@ -164,3 +164,15 @@ fn threads_do_not_change_what_is_carried() {
         bits(&out)
     });
 }
+
+/// No sum overflows but those that were asked for.
+#[test]
+fn running_sums_of_huge_numbers_are_finite() {
+    let mut x = vec![0.0_f64; 200_000];
+    (x[100_000], x[100_001], x[100_002]) = (-1.7e308, 1.7e308, 1.7e308);
+    let mut sums = vec![0.0; x.len()];
+    scan(Scan::Sum, &x, x.len(), 1, &mut sums);
+    assert!(sums[..100_000].iter().all(|&sum| sum == 0.0));
+    assert!(sums[100_000] < 0.0 && sums[100_001] == 0.0);
+    assert!(sums[100_002..].iter().all(|&sum| (sum - 1.7e308).abs() < 1e294));
+}

@@ -300,7 +300,8 @@ pub fn multiplies_bfloat16() -> bool {
     half_product().is_some()
 }
 
-/// Products of bfloat16 matrices, as [`batched`], summed in float32 and rounded once.
+/// Products of bfloat16 matrices, as [`batched`], summed in float32 and rounded once. The instructions take subnormal
+/// numbers for zero.
 ///
 /// # Panics
 /// As [`batched`]; unless [`multiplies_bfloat16`]; if C is accumulated into or rows have a bias.

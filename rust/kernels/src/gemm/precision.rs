@@ -13,7 +13,7 @@ pub enum Precision {
     Highest,
     /// Three products of bfloat16 terms: about 2^-16 of relative error.
     High,
-    /// One product of bfloat16: about 2^-8.
+    /// One product of bfloat16: about 2^-8. Subnormal numbers count as zero, and the largest round to infinity.
     Medium,
 }
 

@@ -5,18 +5,45 @@ use std::cell::Cell;
 use crate::memory::{Buffer, Pod};
 
 thread_local! {
-    static SCRATCH: Cell<Option<Buffer>> = const { Cell::new(None) };
+    /// For a task, and for what it calls meanwhile.
+    static SCRATCH: [Cell<Option<Buffer>>; 2] = const { [Cell::new(None), Cell::new(None)] };
 }
 
 /// Runs `body` with at least `len` elements of unspecified contents, aligned to a cache line.
 pub(crate) fn with_scratch<T: Pod, R>(len: usize, body: impl FnOnce(*mut T) -> R) -> R {
     let bytes = len * size_of::<T>();
     // Taken out while in use, so that a nested call gets memory of its own.
-    let buffer = match SCRATCH.take() {
-        Some(buffer) if buffer.len() >= bytes => buffer,
-        _ => Buffer::uninit(bytes.next_power_of_two().max(1 << 16)),
-    };
+    let buffer = SCRATCH.with(|slots| take(slots, bytes));
+    let buffer = buffer.unwrap_or_else(|| Buffer::uninit(bytes.next_power_of_two().max(1 << 16)));
     let result = body(buffer.as_ptr().cast());
-    SCRATCH.set(Some(buffer));
+    SCRATCH.with(|slots| put(slots, buffer));
     result
+}
+
+/// The smallest buffer that has the bytes.
+fn take(slots: &[Cell<Option<Buffer>>; 2], bytes: usize) -> Option<Buffer> {
+    let fits = |buffer: &Option<Buffer>| buffer.as_ref().map(Buffer::len).filter(|&len| len >= bytes);
+    let [first, second] = slots.each_ref().map(Cell::take);
+    let pick_second = match (fits(&first), fits(&second)) {
+        (Some(a), Some(b)) => b < a,
+        (a, b) => a.is_none() && b.is_some(),
+    };
+    let none = fits(&first).is_none() && fits(&second).is_none();
+    let (chosen, other) = if pick_second { (second, first) } else { (first, second) };
+    slots[0].set(other);
+    if none {
+        slots[1].set(chosen);
+        return None;
+    }
+    chosen
+}
+
+/// Keeps a buffer in place of nothing, or of a smaller one.
+fn put(slots: &[Cell<Option<Buffer>>; 2], buffer: Buffer) {
+    let [first, second] = slots.each_ref().map(Cell::take);
+    let mut all = [first, second, Some(buffer)];
+    all.sort_by_key(|buffer| buffer.as_ref().map_or(0, Buffer::len));
+    let [_, smaller, larger] = all;
+    slots[0].set(smaller);
+    slots[1].set(larger);
 }

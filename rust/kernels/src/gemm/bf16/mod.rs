@@ -523,7 +523,9 @@ impl Store {
     /// The same in float32 multiply-adds.
     #[cold]
     unsafe fn fall_back(&self, p: &TermProduct<'_>, rows: Range<usize>, cols: &Range<usize>, k: &Range<usize>) {
-        let (Operand::Float32(a), Operand::Float32(b)) = (p.a, p.b) else { unreachable!("one term loses nothing") };
+        let (Operand::Float32(a), Operand::Float32(b)) = (p.a, p.b) else {
+            unreachable!("single terms never fall back")
+        };
         let window = |source, outer| Window { source, outer, k: k.start };
         let (a, b) = (window(a, rows.start), window(b, cols.start));
         let product = Product {
