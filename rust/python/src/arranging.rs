@@ -140,8 +140,11 @@ functions! {
     /// [[0, 1], [2, 3, 4]]
     split_with_sizes(split_sizes: Ints, dim: isize = 0) => |x: &Tensor| {
         let (at, sizes) = (normalize_dim("split_with_sizes", dim, x.rank())?, &split_sizes.0);
-        let extent = x.shape().get(at).copied().unwrap_or(0).cast_signed();
-        if sizes.iter().any(|&n| n < 0) || sizes.iter().sum::<isize>() != extent {
+        let Some(&extent) = x.shape().get(at) else {
+            return Err(Error::shape("split_with_sizes", "a 0-d tensor has no dimension to divide"));
+        };
+        let total = sizes.iter().try_fold(0_isize, |sum, &n| sum.checked_add(n));
+        if sizes.iter().any(|&n| n < 0) || total != Some(extent.cast_signed()) {
             let what = format_args!("sizes {sizes:?} do not add up to dimension {at} of size {extent}");
             return Err(Error::value("split_with_sizes", what));
         }

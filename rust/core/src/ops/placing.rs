@@ -179,7 +179,7 @@ pub fn put(x: &Tensor, ids: &Tensor, source: &Tensor, accumulate: bool) -> Resul
 /// The elements that `ids` name along `dim`, both broadcast in the other dimensions; of all in one row for no dimension.
 ///
 /// # Errors
-/// As [`gather`].
+/// As [`gather()`].
 pub fn take_along_dim(x: &Tensor, ids: &Tensor, dim: Option<isize>) -> Result<Tensor> {
     const NAME: &str = "take_along_dim";
     let Some(dim) = dim else { return gather(&flat(x)?, 0, &flat(ids)?) };
