@@ -2,7 +2,8 @@
 //!
 //! Along memory, eight elements at a time are joined as a tree, and what came before is joined to all of them; across
 //! it, a row of running results goes down the rows. Floats are accumulated as float64, so that the errors of float32 do
-//! not grow with the length. Large results are streamed past the cache.
+//! not grow with the length; sums of float64 itself, and products, are joined strictly in order, so that nothing
+//! overflows in between. Large results are streamed past the cache.
 
 use std::marker::PhantomData;
 use std::ops::Range;

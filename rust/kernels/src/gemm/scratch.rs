@@ -20,22 +20,16 @@ pub(crate) fn with_scratch<T: Pod, R>(len: usize, body: impl FnOnce(*mut T) -> R
     result
 }
 
-/// The smallest buffer that has the bytes.
+/// The first buffer that has the bytes: the smaller one comes first.
 fn take(slots: &[Cell<Option<Buffer>>; 2], bytes: usize) -> Option<Buffer> {
-    let fits = |buffer: &Option<Buffer>| buffer.as_ref().map(Buffer::len).filter(|&len| len >= bytes);
-    let [first, second] = slots.each_ref().map(Cell::take);
-    let pick_second = match (fits(&first), fits(&second)) {
-        (Some(a), Some(b)) => b < a,
-        (a, b) => a.is_none() && b.is_some(),
-    };
-    let none = fits(&first).is_none() && fits(&second).is_none();
-    let (chosen, other) = if pick_second { (second, first) } else { (first, second) };
-    slots[0].set(other);
-    if none {
-        slots[1].set(chosen);
-        return None;
-    }
-    chosen
+    slots.iter().find_map(|slot| {
+        let buffer = slot.take();
+        if buffer.as_ref().is_some_and(|buffer| buffer.len() >= bytes) {
+            return buffer;
+        }
+        slot.set(buffer);
+        None
+    })
 }
 
 /// Keeps a buffer in place of nothing, or of a smaller one.

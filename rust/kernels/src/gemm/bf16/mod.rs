@@ -313,7 +313,7 @@ impl TermProduct<'_> {
                 let group = first..(first + GROUP).min(panels);
                 let range = group.start * PANEL..(group.end * PANEL).min(outer);
                 let at = (block * panels + first) * panel_len;
-                // SAFETY: each task has its own panels and spans; `is_available` implies the features.
+                // SAFETY: each task has its own panels and spans; either unit implies the features.
                 unsafe {
                     let place = Place { start: start.get().add(at), panel_len };
                     let spans = spans.slice(block * panels + group.start..block * panels + group.end);
@@ -365,7 +365,7 @@ impl Task<'_> {
             };
             let a_place = Place { start: scratch, panel_len };
             let b_place = Place { start: scratch.wrapping_add(a_len), panel_len };
-            // SAFETY: AMX is available, by the contract of `TermProduct::run`.
+            // SAFETY: tiles are available where they are the unit, by the contract of `TermProduct::run`.
             let _configuration = (p.unit == Unit::Tiles).then(|| unsafe { amx::Configuration::new() });
             let last = blocks.end - 1;
             for (nth, block) in blocks.enumerate() {
@@ -506,7 +506,7 @@ impl Store {
         let part = self.c.part(sums.rows.start, sums.cols.start);
         let epilogue = if self.finish { p.epilogue } else { Epilogue::default() };
         if part.run >= sums.cols.len() {
-            // SAFETY: the elements of C are this task's; AMX implies the features.
+            // SAFETY: the elements of C are this task's; either unit implies the features.
             return unsafe { store::together(sums, part, self.rounded, self.accumulate, &epilogue) };
         }
         for (r, row) in sums.rows.clone().enumerate() {
