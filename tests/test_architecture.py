@@ -12,15 +12,20 @@ import dlcore
 import pytest
 from cases import OPERATIONS
 from dlcore import _core, autograd, data, datasets, io, memory, nn, optim, train
+from dlcore.autograd import anomaly, checks, function, functional as derivatives, graph
 from dlcore.nn import functional, init, utils
 from dlcore.optim import lr_scheduler
+from dlcore.utils import checkpoint
 
 ROOT = Path(__file__).parents[1]
 RUST = ROOT / "rust"
 PACKAGE = ROOT / "python" / "dlcore"
 RUST_FILES = sorted(path.relative_to(RUST).as_posix() for path in RUST.glob("*/src/**/*.rs"))
 PYTHON_FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-PUBLIC = [dlcore, functional, nn, init, utils, optim, lr_scheduler, autograd, memory, data, datasets, io, train]
+PUBLIC = [
+    *(dlcore, functional, nn, init, utils, optim, lr_scheduler, memory, data, datasets, io, train, checkpoint),
+    *(autograd, anomaly, checks, derivatives, function, graph),
+]
 
 
 def code(path):
@@ -81,6 +86,7 @@ BELOW = {
     "autograd": {"_core"},
     "memory": {"_core"},
     "nn": {"_core", "autograd"},
+    "utils": {"_core", "autograd"},
     "optim": {"_core", "autograd"},
     "data": {"_core"},
     "datasets": {"_core", "data"},
@@ -144,8 +150,10 @@ REACHED_THROUGH = {
 INTERNAL = {
     "Example", "Operation", "operations",  # for tests
     "adam_step", "sgd_step", "zero_grad", "clip_grad_norm", "autograd_grad",  # one call for many tensors
+    "autograd_backward",
     "memory_stats", "memory_reset_peak", "memory_empty_cache", "memory_limit", "memory_set_limit",
     "memory_set_cache_limit",  # under shorter names in `dlcore.memory`
+    "SavedTensors",  # what `autograd.Function` keeps
     "isa", "isa_reason", "threads_reason", "memory_reason",
     "peak_bfloat16_flops", "peak_flops", "read_bandwidth",  # for `dlcore info`
 }  # fmt: skip

@@ -177,6 +177,14 @@ def test_other_owners_of_buffers():
         numbers.append(4.0)  # would move the memory away under the tensor
 
 
+def test_bytes_of_a_tensor():
+    x = dlcore.arange(6, dtype=dlcore.uint8).reshape(2, 3)
+    assert bytes(x) == bytes(range(6))
+    assert bytes(x.T) == bytes([0, 3, 1, 4, 2, 5])
+    with pytest.raises(TypeError, match="an index"):
+        range(x)
+
+
 def test_memoryview_of_a_tensor():
     view = memoryview(dlcore.tensor([[1, 2], [3, 4]], dtype=dlcore.int32).T)
     assert (view.shape, view.strides, view.format, view.itemsize) == ((2, 2), (4, 8), "i", 4)
@@ -211,6 +219,17 @@ def test_array_protocol_converts_and_copies_when_asked():
     assert np.add(tensor, np.ones(3, dtype=np.float32)).tolist() == [2, 2, 2]
     with pytest.raises(ValueError, match="copy"):
         tensor.__array__(np.float64, copy=False)
+
+
+def test_what_numpy_computes_with_a_tensor_is_a_tensor():
+    tensor = dlcore.ones(3)
+    assert isinstance(tensor * np.ones(3), dlcore.Tensor)
+    assert isinstance(np.sin(tensor), dlcore.Tensor)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        np.ones(3) * tensor
+    for compute in (np.sin, lambda x: x * np.ones(3)):
+        with pytest.raises(GradientError, match="detach"):
+            compute(dlcore.ones(3, requires_grad=True))
 
 
 UNSUITABLE = {

@@ -107,6 +107,7 @@ from dlcore._core import (
     get_default_dtype,
     get_float32_matmul_precision,
     get_num_threads,
+    get_printoptions,
     gt,
     half,
     heaviside,
@@ -206,6 +207,7 @@ from dlcore._core import (
     set_default_dtype,
     set_float32_matmul_precision,
     set_num_threads,
+    set_printoptions,
     short,
     sigmoid,
     sign,
@@ -257,13 +259,20 @@ from dlcore._core import (
     zeros,
     zeros_like,
 )
-from dlcore.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from dlcore.autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 
 TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this import
 if TYPE_CHECKING:
     from typing import Any
 
-    from dlcore import data, datasets, io, nn, optim, train
+    from dlcore import data, datasets, io, nn, optim, train, utils
     from dlcore.io import load, save
 
 __all__ = [
@@ -367,6 +376,7 @@ __all__ = [
     "get_default_dtype",
     "get_float32_matmul_precision",
     "get_num_threads",
+    "get_printoptions",
     "gt",
     "half",
     "heaviside",
@@ -378,6 +388,7 @@ __all__ = [
     "index_fill",
     "index_put",
     "index_select",
+    "inference_mode",
     "inner",
     "int",
     "int8",
@@ -386,6 +397,7 @@ __all__ = [
     "int64",
     "io",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "isclose",
     "isfinite",
     "isinf",
@@ -475,6 +487,7 @@ __all__ = [
     "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_num_threads",
+    "set_printoptions",
     "short",
     "sigmoid",
     "sign",
@@ -519,6 +532,7 @@ __all__ = [
     "unique",
     "unique_consecutive",
     "unsqueeze",
+    "utils",
     "var",
     "var_mean",
     "vdot",
@@ -528,7 +542,7 @@ __all__ = [
     "zeros_like",
 ]
 
-_PACKAGES = frozenset({"data", "datasets", "io", "nn", "optim", "train"})
+_PACKAGES = frozenset({"data", "datasets", "io", "nn", "optim", "train", "utils"})
 
 
 def __getattr__(name: str) -> Any:

@@ -96,8 +96,11 @@ def _read(stream: BinaryIO, limit: int) -> Tensor:
         trouble = "truncated" if len(data) < needed else "too long"
         found = f"only {len(data)} follow" if len(data) < needed else "more follow"
         raise _FormatError(f"{trouble}: shape {shape} needs {needed} bytes, {found}")
-    array = np.frombuffer(data, dtype).reshape(shape)
-    return _core.from_numpy(array.astype(dtype.newbyteorder("="), copy=False))
+    try:
+        array = np.frombuffer(data, dtype).reshape(shape)
+        return _core.from_numpy(array.astype(dtype.newbyteorder("="), copy=False))
+    except ValueError as error:  # extents of which one is 0 and the others beyond all memory
+        raise _FormatError(str(error)) from None
 
 
 class Split(NamedTuple):

@@ -23,6 +23,25 @@ pub enum Error {
     Memory(String),
     /// The user asked to stop (Ctrl-C): the exception already pending in Python.
     Interrupted,
+    /// Code of the user's that the core called (a hook, a function's backward) raised: the exception waits in Python.
+    Raised,
+}
+
+impl Error {
+    /// The same error with more to say.
+    #[must_use]
+    pub fn extended(mut self, more: &str) -> Self {
+        match &mut self {
+            Self::Shape(text)
+            | Self::DType(text)
+            | Self::Gradient(text)
+            | Self::Index(text)
+            | Self::Value(text)
+            | Self::Memory(text) => text.push_str(more),
+            Self::Interrupted | Self::Raised => {}
+        }
+        self
+    }
 }
 
 macro_rules! constructors {
@@ -46,6 +65,7 @@ impl fmt::Display for Error {
             | Self::Value(text)
             | Self::Memory(text) => f.write_str(text),
             Self::Interrupted => f.write_str("interrupted"),
+            Self::Raised => f.write_str("the user's code raised"),
         }
     }
 }

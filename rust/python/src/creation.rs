@@ -432,6 +432,19 @@ fn manual_seed(seed: u64) {
     random::manual_seed(seed);
 }
 
+/// Where the default source of random numbers stands: seed and offset.
+#[pyfunction]
+fn _rng_state() -> (u64, u64) {
+    let state = random::default_generator().state();
+    (state.seed, state.offset)
+}
+
+/// Puts the default source of random numbers where it stood.
+#[pyfunction]
+fn _set_rng_state(seed: u64, offset: u64) {
+    random::default_generator().set_state(dlcore_kernels::random::Generator { seed, offset });
+}
+
 macro_rules! drawn {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal => $draw:expr;)*) => { $(
         $(#[$doc])*
@@ -595,6 +608,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     module.add_class::<PyGenerator>()?;
     add!(tensor as_tensor zeros zeros_like ones ones_like empty empty_like full full_like arange linspace eye
-         manual_seed rand rand_like randn randn_like randint randperm bernoulli);
+         manual_seed _rng_state _set_rng_state rand rand_like randn randn_like randint randperm bernoulli);
     Ok(())
 }

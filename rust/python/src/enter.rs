@@ -80,8 +80,17 @@ pub fn to_py(error: Error) -> PyErr {
         Error::Index(text) => PyIndexError::new_err(text),
         Error::Value(text) => PyValueError::new_err(text),
         Error::Memory(text) => PyMemoryError::new_err(text),
-        Error::Interrupted => PENDING.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err("interrupted")),
+        Error::Interrupted | Error::Raised => {
+            PENDING.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err("interrupted"))
+        }
     }
+}
+
+/// The core's error for an exception that the user's code raised under it; [`to_py`] gives the exception back.
+#[cold]
+pub fn raised(error: PyErr) -> Error {
+    PENDING.set(Some(error));
+    Error::Raised
 }
 
 thread_local! {

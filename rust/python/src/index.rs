@@ -47,6 +47,10 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
     if let Ok(tensor) = item.cast::<PyTensor>() {
         let tensor = tensor.get().get();
         return match tensor.dtype() {
+            // One number selects, as an int does: the result is a view.
+            dtype if tensor.rank() == 0 && !dtype.is_float() && dtype != DType::Bool => {
+                parse_item(&crate::tensor::number(item.py(), tensor.array().item().map_err(to_py)?)?)
+            }
             DType::I64 | DType::Bool => Ok(Item::Tensor(tensor)),
             float if float.is_float() => Err(PyIndexError::new_err(format!(
                 "index: tensors used as indices are integers or bool, got {}",

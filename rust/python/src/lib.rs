@@ -1,7 +1,8 @@
 //! `dlcore._core`: the core as Python sees it. No maths here: each function parses its arguments, passes one door
 //! ([`enter`]) and names one operation of the core.
 //!
-//! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`functional`] arithmetic and
+//! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`gradients`] its part in
+//! differentiation, [`graph`] what was recorded, [`custom`] functions of the user's, [`functional`] arithmetic and
 //! elementwise functions, [`in_place`] their forms that write, [`reductions`], [`ordering`], [`shaping`], [`arranging`],
 //! [`placing`], [`blending`], [`statistics`], [`sets`], [`products`], [`function`] how these are bound, [`layers`] what networks are made of, [`creation`] new tensors,
 //! [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries,
@@ -23,12 +24,15 @@ mod arranging;
 mod blending;
 mod convert;
 mod creation;
+mod custom;
 mod display;
 mod dtypes;
 mod enter;
 mod exchange;
 mod function;
 mod functional;
+mod gradients;
+mod graph;
 mod in_place;
 mod index;
 mod layers;
@@ -54,6 +58,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     convert::register(module)?;
     dtypes::register(module)?;
     tensor::register(module)?;
+    gradients::register(module)?;
+    graph::register(module)?;
+    custom::register(module)?;
     functional::register(module)?;
     reductions::register(module)?;
     ordering::register(module)?;
@@ -68,6 +75,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     creation::register(module)?;
     optim::register(module)?;
     exchange::register(module)?;
+    display::register(module)?;
     registry::register(module)?;
     system::register(module)
 }

@@ -1,15 +1,11 @@
-//! The `Tensor` class: its handle, attributes, autograd methods and conversions to Python values. Operators are in
-//! `functional`, other functions that are methods too in `reductions` and `shaping`, indexing in `index`.
+//! The `Tensor` class: its handle, attributes and conversions to Python values. Its part in differentiation is in
+//! `gradients`, operators are in `functional`, other functions that are methods too in `reductions` and `shaping`, indexing in `index`.
 
 use crate::convert::{Arg, DTypeArg, Ints, PyDType};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
-use dlcore_core::autograd::engine::{self, Options};
 use dlcore_core::autograd::inplace::assign;
-use dlcore_core::autograd::mode;
-use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::error::Error;
-use dlcore_core::layout::Show;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
 use dlcore_kernels::memory::Buffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -159,151 +155,6 @@ impl PyTensor {
         self.get().dtype().is_float()
     }
 
-    /// Whether gradients are computed for this tensor. Settable on leaves.
-    #[getter]
-    fn get_requires_grad(&self) -> bool {
-        self.get().requires_grad()
-    }
-
-    #[setter]
-    fn set_requires_grad(&self, value: bool) -> PyResult<()> {
-        let tensor = self.get();
-        match tensor.tracking() {
-            Tracking::Node(_) if !value => Err(to_py(Error::gradient(
-                "requires_grad",
-                "only leaves can stop requiring a gradient; use detach() on the result of an operation",
-            ))),
-            Tracking::None | Tracking::Cut(_) if value => {
-                self.set(Tensor::leaf(tensor.array().clone()).map_err(to_py)?);
-                Ok(())
-            }
-            Tracking::Leaf(_) if !value => {
-                self.set(tensor.detach());
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Sets ``requires_grad`` in place and returns the tensor.
-    #[pyo3(signature = (requires_grad = true))]
-    fn requires_grad_<'py>(slf: Bound<'py, Self>, requires_grad: bool) -> PyResult<Bound<'py, Self>> {
-        slf.get().set_requires_grad(requires_grad)?;
-        Ok(slf)
-    }
-
-    /// Whether no recorded operation made this tensor.
-    #[getter]
-    fn is_leaf(&self) -> bool {
-        self.get().is_leaf()
-    }
-
-    /// Name of the recorded operation that made this tensor, or None.
-    #[getter]
-    fn grad_fn(&self) -> Option<&'static str> {
-        self.get().node().map(|node| node.name())
-    }
-
-    /// The gradient that ``backward`` accumulated, or None. Settable.
-    #[getter]
-    fn get_grad(&self) -> Option<Self> {
-        self.get().grad().map(Self::from)
-    }
-
-    #[setter]
-    fn set_grad(&self, value: Option<Arg>) -> PyResult<()> {
-        let tensor = self.get();
-        let Some(Arg(grad)) = value else {
-            tensor.set_grad(None);
-            return Ok(());
-        };
-        if grad.shape() != tensor.shape() || grad.dtype() != tensor.dtype() {
-            return Err(to_py(Error::shape(
-                "grad",
-                format_args!(
-                    "a {} gradient of shape {} for a {} tensor of shape {}",
-                    grad.dtype(),
-                    Show(grad.shape()),
-                    tensor.dtype(),
-                    Show(tensor.shape())
-                ),
-            )));
-        }
-        if !matches!(tensor.tracking(), Tracking::Leaf(_)) {
-            return Err(to_py(Error::gradient("grad", "only a leaf that requires a gradient keeps one")));
-        }
-        tensor.set_grad(Some(grad));
-        Ok(())
-    }
-
-    /// The same memory without a gradient.
-    #[getter]
-    fn get_data(&self) -> Self {
-        self.detach()
-    }
-
-    #[setter]
-    fn set_data(&self, value: Arg) -> PyResult<()> {
-        let (tensor, value) = (self.get(), value.0.detach());
-        if tensor.node().is_some() {
-            return Err(to_py(Error::gradient(
-                "data",
-                "only a leaf takes new data; this is the result of an operation",
-            )));
-        }
-        if tensor.grad().is_some() && value.shape() != tensor.shape() {
-            return Err(to_py(Error::shape(
-                "data",
-                format_args!(
-                    "{} for a tensor with a gradient of shape {}; set grad to None first",
-                    Show(value.shape()),
-                    Show(tensor.shape())
-                ),
-            )));
-        }
-        let now = match tensor.tracking() {
-            Tracking::Leaf(_) => Tensor::new(value.array().clone(), tensor.tracking().clone()),
-            _ => value,
-        };
-        if now.dtype() != tensor.dtype() && tensor.requires_grad() {
-            return Err(to_py(Error::dtype("data", format_args!("{} for a {} tensor", now.dtype(), tensor.dtype()))));
-        }
-        self.set(now);
-        Ok(())
-    }
-
-    /// Computes the gradients of this tensor with respect to the leaves it came from and adds them to their ``grad``.
-    ///
-    /// ``gradient`` is required unless the tensor has one element; it has this tensor's shape and dtype. ``retain_graph``
-    /// keeps what was saved for a second walk; ``create_graph`` records the walk itself, for higher derivatives.
-    /// A gradient recorded so refers to its leaf and the leaf to it: set ``grad`` to None when done, or use
-    /// ``dlcore.autograd.grad``, which keeps no such ring.
-    #[pyo3(signature = (gradient = None, retain_graph = None, create_graph = false))]
-    fn backward(
-        &self,
-        py: Python<'_>,
-        gradient: Option<Arg>,
-        retain_graph: Option<bool>,
-        create_graph: bool,
-    ) -> PyResult<()> {
-        let tensor = self.get();
-        let options = Options { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
-        // A walk is as large as its graph, which nobody has counted: always let others run.
-        enter(py, usize::MAX, move || engine::backward(&[tensor], &[gradient.map(|g| g.0)], options))
-    }
-
-    /// The same memory without a place in the graph.
-    fn detach(&self) -> Self {
-        Tensor::from(self.get().array().clone()).into()
-    }
-
-    /// Forgets how this tensor was computed, in place.
-    fn detach_<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
-        let tensor = slf.get().get();
-        slf.get().set(Tensor::from(tensor.array().clone()));
-        slf
-    }
-
     /// A copy with memory of its own; gradients pass through.
     fn clone(&self, py: Python<'_>) -> PyResult<Self> {
         let tensor = self.get();
@@ -403,11 +254,6 @@ impl PyTensor {
         Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg(other.0.dtype())), None, false, false)
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let tensor = self.get();
-        enter(py, 0, || display::repr(&tensor))
-    }
-
     fn __format__(slf: &Bound<'_, Self>, spec: &Bound<'_, PyAny>) -> PyResult<String> {
         let tensor = slf.get().get();
         if tensor.rank() == 0 {
@@ -416,7 +262,7 @@ impl PyTensor {
         if spec.len()? > 0 {
             return Err(PyTypeError::new_err("only a 0-d tensor takes a format; use .item() or .tolist()"));
         }
-        slf.get().__repr__(slf.py())
+        enter(slf.py(), 0, || display::repr(&tensor))
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -443,15 +289,29 @@ impl PyTensor {
     }
 
     fn __index__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match self.get().array().item().map_err(to_py)? {
-            Scalar::Float(_) => Err(PyTypeError::new_err("only an integer tensor of one element is an index")),
-            scalar => number(py, scalar)?.call_method0("__int__"),
+        match self.get().array().item() {
+            // A TypeError also for its shape: `bytes` and others then ask for the buffer.
+            Err(_) | Ok(Scalar::Float(_)) => {
+                Err(PyTypeError::new_err("only an integer tensor of one element is an index"))
+            }
+            Ok(scalar) => number(py, scalar)?.call_method0("__int__"),
         }
     }
 
     /// Tensors compare element by element; as keys they count by identity.
     fn __hash__(slf: &Bound<'_, Self>) -> isize {
         (slf.as_ptr() as isize) >> 4
+    }
+
+    /// The same memory, class and place in the graph; a leaf's copy is a leaf of its own.
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let tensor = slf.get().get();
+        let leaf = tensor.is_leaf() && tensor.requires_grad();
+        let copy = rebuild(slf.py(), &slf.get_type(), tensor.array().clone(), leaf)?;
+        if !leaf {
+            copy.get().set(tensor.alias());
+        }
+        Ok(copy)
     }
 
     #[pyo3(signature = (memo))]
@@ -593,67 +453,9 @@ fn nested<'py>(py: Python<'py>, array: &Array, dim: usize, at: usize) -> PyResul
     Ok(list.into_any())
 }
 
-/// The gradients of ``outputs`` with respect to ``inputs``; what ``dlcore.autograd.grad`` calls.
-#[pyfunction]
-#[pyo3(signature = (outputs, inputs, grad_outputs = None, retain_graph = None, create_graph = false, allow_unused = false))]
-fn autograd_grad(
-    py: Python<'_>,
-    outputs: &Bound<'_, PyAny>,
-    inputs: &Bound<'_, PyAny>,
-    grad_outputs: Option<&Bound<'_, PyAny>>,
-    retain_graph: Option<bool>,
-    create_graph: bool,
-    allow_unused: bool,
-) -> PyResult<Vec<Option<PyTensor>>> {
-    let list = |value: &Bound<'_, PyAny>| match value.extract::<Arg>() {
-        Ok(one) => Ok(vec![one.0]),
-        Err(_) => crate::convert::tensors(value),
-    };
-    let (outputs, inputs) = (list(outputs)?, list(inputs)?);
-    let seeds = match grad_outputs {
-        None => vec![None; outputs.len()],
-        Some(value) if value.extract::<Arg>().is_ok() => vec![Some(value.extract::<Arg>()?.0)],
-        Some(value) => value
-            .try_iter()?
-            .map(|item| Ok(item?.extract::<Option<Arg>>()?.map(|arg| arg.0)))
-            .collect::<PyResult<_>>()?,
-    };
-    let options = Options { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
-    let found = enter(py, usize::MAX, move || {
-        let found = engine::grad(&outputs, &seeds, &inputs, options)?;
-        match found.iter().position(Option::is_none) {
-            Some(i) if !allow_unused => Err(Error::gradient(
-                "grad",
-                format_args!("input {i} has no part in the outputs; pass allow_unused=True to get None for it"),
-            )),
-            _ => Ok(found),
-        }
-    })?;
-    Ok(found.into_iter().map(|grad| grad.map(PyTensor::from)).collect())
-}
-
-/// Whether operations are recorded on this thread.
-///
-/// >>> with dlcore.no_grad():
-/// ...     dlcore.is_grad_enabled()
-/// False
-#[pyfunction]
-fn is_grad_enabled() -> bool {
-    mode::is_recording()
-}
-
-/// Sets whether operations are recorded on this thread; returns what it was.
-#[pyfunction]
-fn _set_grad_enabled(mode: bool) -> bool {
-    mode::set_recording(mode)
-}
-
 /// Registers the class and the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyTensor>()?;
     module.add_function(wrap_pyfunction!(_unpickle, module)?)?;
-    module.add_function(wrap_pyfunction!(autograd_grad, module)?)?;
-    module.add_function(wrap_pyfunction!(is_grad_enabled, module)?)?;
-    module.add_function(wrap_pyfunction!(_set_grad_enabled, module)?)?;
     Ok(())
 }

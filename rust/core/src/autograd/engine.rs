@@ -1,9 +1,10 @@
 //! The walk back through the graph: iterative, in descending order of recording.
 
 use crate::array::Array;
-use crate::autograd::mode;
-use crate::autograd::node::{Edge, Leaf, Node};
+use crate::autograd::mode::{self, Mode};
+use crate::autograd::node::{Arrived, Edge, Leaf, Node, are_leaves_watched};
 use crate::autograd::tensor::{Tensor, Tracking};
+use crate::autograd::trace;
 use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -26,9 +27,28 @@ pub struct Options {
 ///
 /// # Errors
 /// [`Error::Gradient`] when there is nothing to differentiate, the graph was freed, or a saved value was overwritten;
-/// [`Error::Shape`] for a seed that does not fit.
+/// [`Error::Shape`] for a seed that does not fit; what hooks return.
 pub fn backward(outputs: &[Tensor], seeds: &[Option<Tensor>], options: Options) -> Result<()> {
-    walk(outputs, seeds, options, None).map(|_| ())
+    walk("backward", outputs, seeds, options, None).map(|_| ())
+}
+
+/// As [`backward`], into `inputs` alone, leaves or not.
+///
+/// # Errors
+/// As [`backward`]; also for an input that takes no gradient.
+pub fn backward_into(outputs: &[Tensor], seeds: &[Option<Tensor>], inputs: &[Tensor], options: Options) -> Result<()> {
+    inputs.iter().for_each(Tensor::retain_grad);
+    let found = grad_of("backward", outputs, seeds, inputs, options)?;
+    for (at, (input, gradient)) in inputs.iter().zip(found).enumerate() {
+        // What is no leaf was told to retain its gradient; what is given twice gets it once.
+        if let (Some(Edge::Leaf(leaf)), Some(gradient)) = (input.edge(), gradient)
+            && !inputs[..at].iter().any(|earlier| earlier.edge().is_some_and(|edge| edge.key() == key(&leaf)))
+        {
+            accumulate(&leaf, gradient, options.create_graph)?;
+            tell(&leaf)?;
+        }
+    }
+    Ok(())
 }
 
 /// The gradients of `outputs`, seeded with `seeds`, with respect to `inputs`; `None` where an input has no part.
@@ -41,138 +61,296 @@ pub fn grad(
     inputs: &[Tensor],
     options: Options,
 ) -> Result<Vec<Option<Tensor>>> {
-    let mut wanted = Wanted { index: HashMap::new(), leading: HashSet::new(), found: vec![None; inputs.len()] };
+    grad_of("grad", outputs, seeds, inputs, options)
+}
+
+fn grad_of(
+    op: &str,
+    outputs: &[Tensor],
+    seeds: &[Option<Tensor>],
+    inputs: &[Tensor],
+    options: Options,
+) -> Result<Vec<Option<Tensor>>> {
+    let mut wanted = Wanted { found: vec![None; inputs.len()], ..Wanted::default() };
     let mut first = Vec::with_capacity(inputs.len());
     for (i, input) in inputs.iter().enumerate() {
         let edge = input.edge().ok_or_else(|| {
             Error::gradient(
-                "grad",
+                op,
                 format_args!("input {i} does not require a gradient; call requires_grad_() on it first"),
             )
         })?;
         first.push(*wanted.index.entry(edge.key()).or_insert(i));
+        wanted.own.extend(node(edge).map(|node| node.sequence()));
     }
     wanted.mark(outputs);
-    let wanted = walk(outputs, seeds, options, Some(wanted))?.unwrap_or_default();
-    Ok(first.into_iter().map(|i| wanted.get(i).cloned().flatten()).collect())
+    let mut found = walk(op, outputs, seeds, options, Some(wanted))?.unwrap_or_default();
+    for (input, found) in inputs.iter().zip(&mut found) {
+        let Some(Edge::Leaf(leaf)) = input.edge() else { continue };
+        let Some(watch) = leaf.watch() else { continue };
+        if let Some(gradient) = found.take() {
+            *found = Some(watch.before.run(gradient)?);
+        }
+    }
+    Ok(first.into_iter().map(|i| found.get(i).cloned().flatten()).collect())
 }
 
 /// Inputs whose gradients are asked for, by the key of their edge.
+#[derive(Default)]
 struct Wanted {
-    index: HashMap<usize, usize>,
+    index: HashMap<(usize, u32), usize>,
     /// The nodes, by their place in the order of recording, from which an input is reached. The others are neither
     /// walked nor freed: their part of the graph may have a walk of its own to come.
     leading: HashSet<u64>,
+    /// The nodes of which an output is an input here.
+    own: HashSet<u64>,
     found: Vec<Option<Tensor>>,
 }
 
 impl Wanted {
     fn mark(&mut self, outputs: &[Tensor]) {
-        let mut reached = BTreeMap::new();
-        let mut ahead: Vec<Arc<Node>> = outputs.iter().filter_map(|output| node(output.edge()?)).collect();
-        while let Some(next) = ahead.pop() {
-            if let Entry::Vacant(place) = reached.entry(next.sequence()) {
-                ahead.extend(next.edges().iter().flatten().cloned().filter_map(node));
-                place.insert(next);
-            }
-        }
         // In the order of recording a node comes after the nodes it leads to.
-        for (sequence, node) in reached {
+        for (sequence, node) in reachable(outputs) {
             let leads = node.edges().iter().flatten().any(|edge| {
                 self.index.contains_key(&edge.key())
-                    || matches!(edge, Edge::Node(next) if self.leading.contains(&next.sequence()))
+                    || matches!(edge, Edge::Node(next, _) if self.leading.contains(&next.sequence()))
             });
             if leads {
                 self.leading.insert(sequence);
             }
         }
     }
+
+    fn enters(&self, node: &Node) -> bool {
+        self.leading.contains(&node.sequence()) || self.own.contains(&node.sequence())
+    }
+}
+
+/// The nodes that a walk from `outputs` can reach, in the order of recording.
+fn reachable(outputs: &[Tensor]) -> BTreeMap<u64, Arc<Node>> {
+    let mut reached = BTreeMap::new();
+    let mut ahead: Vec<Arc<Node>> = outputs.iter().filter_map(|output| node(output.edge()?)).collect();
+    while let Some(next) = ahead.pop() {
+        if let Entry::Vacant(place) = reached.entry(next.sequence()) {
+            ahead.extend(next.edges().iter().flatten().cloned().filter_map(node));
+            place.insert(next);
+        }
+    }
+    reached
 }
 
 fn node(edge: Edge) -> Option<Arc<Node>> {
     match edge {
-        Edge::Node(node) => Some(node),
+        Edge::Node(node, _) => Some(node),
         Edge::Leaf(_) => None,
     }
+}
+
+fn key(leaf: &Arc<Leaf>) -> (usize, u32) {
+    Edge::Leaf(leaf.clone()).key()
 }
 
 /// Walks in descending order of recording: an operation is recorded after its inputs' operations, so when a node's
 /// turn comes every node that feeds it a gradient has had its own.
 fn walk(
+    op: &str,
     outputs: &[Tensor],
     seeds: &[Option<Tensor>],
     options: Options,
     wanted: Option<Wanted>,
 ) -> Result<Option<Vec<Option<Tensor>>>> {
     let _recording = mode::Scope::new(options.create_graph);
-    let mut walk = Walk { pending: BTreeMap::new(), wanted, options };
+    let watched = if wanted.is_none() && are_leaves_watched() { Watched::of(outputs) } else { Watched::default() };
+    let mut walk = Walk { pending: BTreeMap::new(), wanted, watched, options };
     for (i, output) in outputs.iter().enumerate() {
-        let edge = output.edge().ok_or_else(|| nothing_recorded(output))?;
-        let seed = seed(output, seeds.get(i).and_then(Option::as_ref))?;
-        walk.deliver(edge, seed)?;
+        let edge = output.edge().ok_or_else(|| nothing_recorded(op, output))?;
+        let seed = seed(op, output, seeds.get(i).and_then(Option::as_ref))?;
+        walk.deliver(edge, Some(seed))?;
     }
-    while let Some((_, (node, grad))) = walk.pending.pop_last() {
+    while let Some((_, arrived)) = walk.pending.pop_last() {
         interrupt::check()?;
-        walk.step(&node, grad)?;
+        walk.step(arrived)?;
     }
-    Ok(walk.wanted.map(|wanted| wanted.found))
+    walk.finish()
 }
 
 struct Walk {
-    /// Nodes whose turn has not come, by the order of their recording, with their gradients so far.
-    pending: BTreeMap<u64, (Arc<Node>, Tensor)>,
+    /// Nodes whose turn has not come, by the order of their recording.
+    pending: BTreeMap<u64, Waiting>,
     wanted: Option<Wanted>,
+    watched: Watched,
     options: Options,
 }
 
+/// A node and the gradients of its outputs so far.
+struct Waiting {
+    node: Arc<Node>,
+    arrived: Arrived,
+}
+
+impl Waiting {
+    fn add(&mut self, output: u32, gradient: Tensor) -> Result<()> {
+        let at = output as usize;
+        if self.arrived.len() <= at {
+            self.arrived.resize(at + 1, None);
+        }
+        self.arrived[at] = Some(match self.arrived[at].take() {
+            Some(earlier) => ops::over::add_up(earlier, gradient)?,
+            None => gradient,
+        });
+        Ok(())
+    }
+
+    /// Shows the gradients, which are complete now, to the hooks and keeps those that are to be kept.
+    fn show(&mut self) -> Result<()> {
+        for (output, slot) in (0..).zip(&mut self.arrived) {
+            let Some(watch) = self.node.watch(output) else { continue };
+            let Some(gradient) = slot.take() else { continue };
+            let gradient = watch.hooks.run(gradient)?;
+            if watch.retains {
+                let sum = match &watch.grad {
+                    Some(earlier) => ops::add(earlier, &gradient)?,
+                    None => gradient.clone(),
+                };
+                let earlier = self.node.change_watch(output, |watch| watch.grad.replace(sum));
+                drop(earlier);
+            }
+            *slot = Some(gradient);
+        }
+        Ok(())
+    }
+}
+
+/// Leaves with hooks, which see the whole gradient of a walk, before it is accumulated.
+#[derive(Default)]
+struct Watched(HashMap<(usize, u32), Expected>);
+
+struct Expected {
+    leaf: Arc<Leaf>,
+    /// How many gradients may still come.
+    more: usize,
+    sum: Option<Tensor>,
+}
+
+impl Watched {
+    fn of(outputs: &[Tensor]) -> Self {
+        let mut expected = HashMap::new();
+        let nodes = reachable(outputs);
+        let inner = nodes.values().flat_map(|node| node.edges().iter().flatten().cloned());
+        for edge in outputs.iter().filter_map(Tensor::edge).chain(inner) {
+            if let Edge::Leaf(leaf) = edge
+                && leaf.watch().is_some()
+            {
+                expected.entry(key(&leaf)).or_insert(Expected { leaf, more: 0, sum: None }).more += 1;
+            }
+        }
+        Self(expected)
+    }
+}
+
 impl Walk {
-    fn step(&mut self, node: &Arc<Node>, grad: Tensor) -> Result<()> {
+    fn step(&mut self, mut waiting: Waiting) -> Result<()> {
+        waiting.show()?;
+        let Waiting { node, arrived } = waiting;
+        if let Some(wanted) = &mut self.wanted {
+            for (output, gradient) in (0..).zip(&arrived) {
+                if let Some(&slot) = wanted.index.get(&Edge::Node(node.clone(), output).key()) {
+                    wanted.found[slot].clone_from(gradient);
+                }
+            }
+            if !wanted.leading.contains(&node.sequence()) {
+                return Ok(());
+            }
+        }
         let gradients = {
-            let mut saved = node.saved();
-            let Some(body) = saved.as_ref() else { return Err(freed(node)) };
-            let gradients = body.backward(node, &grad)?;
+            let body = node.body().ok_or_else(|| freed(&node))?;
+            let gradients = body.backward(&node, &arrived).map_err(|error| trace::locate(error, &node))?;
             if !self.options.retain_graph && !self.options.create_graph && body.keeps_values() {
-                *saved = None;
+                node.free();
             }
             gradients
         };
-        drop(grad);
+        drop(arrived);
+        if Mode::get().checks() {
+            trace::check(&node, &gradients)?;
+        }
         for (edge, gradient) in node.edges().iter().zip(gradients) {
-            if let (Some(edge), Some(gradient)) = (edge, gradient) {
+            if let Some(edge) = edge {
                 self.deliver(edge.clone(), gradient)?;
             }
         }
         Ok(())
     }
 
-    /// Whether only certain inputs are asked for and `node` leads to none of them.
-    fn passes_by(&self, node: &Node) -> bool {
-        self.wanted.as_ref().is_some_and(|wanted| !wanted.leading.contains(&node.sequence()))
-    }
-
-    fn deliver(&mut self, edge: Edge, gradient: Tensor) -> Result<()> {
-        let key = edge.key();
-        let slot = self.wanted.as_ref().and_then(|wanted| wanted.index.get(&key).copied());
-        if let (Some(slot), Some(wanted)) = (slot, self.wanted.as_mut()) {
-            let sum = match wanted.found[slot].take() {
-                Some(earlier) => ops::add(&earlier, &gradient)?,
-                None => gradient.clone(),
-            };
-            wanted.found[slot] = Some(sum);
-        }
+    fn deliver(&mut self, edge: Edge, gradient: Option<Tensor>) -> Result<()> {
         match edge {
-            Edge::Leaf(leaf) if self.wanted.is_none() => accumulate(&leaf, gradient, self.options.create_graph),
-            Edge::Leaf(_) => Ok(()),
-            Edge::Node(node) if self.passes_by(&node) => Ok(()),
-            Edge::Node(node) => {
-                let sum = match self.pending.remove(&node.sequence()) {
-                    Some((_, earlier)) => ops::over::add_up(earlier, gradient)?,
-                    None => gradient,
-                };
-                self.pending.insert(node.sequence(), (node, sum));
-                Ok(())
+            Edge::Leaf(leaf) => self.reach(&leaf, gradient),
+            Edge::Node(node, output) => {
+                let Some(gradient) = gradient else { return Ok(()) };
+                if self.wanted.as_ref().is_some_and(|wanted| !wanted.enters(&node)) {
+                    return Ok(());
+                }
+                let waiting = self.pending.entry(node.sequence());
+                waiting.or_insert_with(|| Waiting { node, arrived: Arrived::new() }).add(output, gradient)
             }
         }
+    }
+
+    fn reach(&mut self, leaf: &Arc<Leaf>, gradient: Option<Tensor>) -> Result<()> {
+        if let Some(wanted) = &mut self.wanted {
+            if let (Some(&slot), Some(gradient)) = (wanted.index.get(&key(leaf)), gradient) {
+                let sum = match wanted.found[slot].take() {
+                    Some(earlier) => ops::add(&earlier, &gradient)?,
+                    None => gradient,
+                };
+                wanted.found[slot] = Some(sum);
+            }
+            return Ok(());
+        }
+        if self.watched.0.is_empty() {
+            return gradient.map_or(Ok(()), |gradient| accumulate(leaf, gradient, self.options.create_graph));
+        }
+        let Some(expected) = self.watched.0.get_mut(&key(leaf)) else {
+            return gradient.map_or(Ok(()), |gradient| accumulate(leaf, gradient, self.options.create_graph));
+        };
+        expected.more -= 1;
+        if let Some(gradient) = gradient {
+            expected.sum = Some(match expected.sum.take() {
+                Some(earlier) => ops::over::add_up(earlier, gradient)?,
+                None => gradient,
+            });
+        }
+        if expected.more == 0
+            && let Some(expected) = self.watched.0.remove(&key(leaf))
+        {
+            expected.settle(self.options.create_graph)?;
+        }
+        Ok(())
+    }
+
+    /// What is left when nothing is pending: leaves for which fewer gradients came than might have.
+    fn finish(self) -> Result<Option<Vec<Option<Tensor>>>> {
+        for expected in self.watched.0.into_values() {
+            expected.settle(self.options.create_graph)?;
+        }
+        Ok(self.wanted.map(|wanted| wanted.found))
+    }
+}
+
+impl Expected {
+    fn settle(self, recorded: bool) -> Result<()> {
+        let Some(gradient) = self.sum else { return Ok(()) };
+        let watch = self.leaf.watch().unwrap_or_default();
+        accumulate(&self.leaf, watch.before.run(gradient)?, recorded)?;
+        tell(&self.leaf)
+    }
+}
+
+/// Runs the hooks of a leaf that wait for its gradient to be accumulated.
+fn tell(leaf: &Leaf) -> Result<()> {
+    match (leaf.watch(), leaf.grad()) {
+        (Some(watch), Some(sum)) => watch.after.run(sum).map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -200,11 +378,11 @@ fn own(gradient: Tensor) -> Result<Tensor> {
     }
 }
 
-fn seed(output: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {
+fn seed(op: &str, output: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {
     let Some(given) = given else {
         if output.numel() != 1 {
             return Err(Error::gradient(
-                "backward",
+                op,
                 format_args!(
                     "only a one-element tensor starts a backward by itself, this one has shape {}; \
                      reduce it (.sum(), .mean()) or pass gradient=",
@@ -212,31 +390,31 @@ fn seed(output: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {
                 ),
             ));
         }
-        return Ok(Array::full("backward", output.shape(), Scalar::Float(1.0), output.dtype())?.into());
+        return Ok(Array::full(op, output.shape(), Scalar::Float(1.0), output.dtype())?.into());
     };
     if given.shape() != output.shape() {
         return Err(Error::shape(
-            "backward",
+            op,
             format_args!("gradient of shape {} for an output of shape {}", Show(given.shape()), Show(output.shape())),
         ));
     }
     if given.dtype() != output.dtype() {
         return Err(Error::dtype(
-            "backward",
+            op,
             format_args!("gradient of dtype {} for an output of dtype {}", given.dtype(), output.dtype()),
         ));
     }
     Ok(given.clone())
 }
 
-fn nothing_recorded(output: &Tensor) -> Error {
+fn nothing_recorded(op: &str, output: &Tensor) -> Error {
     match output.tracking() {
         Tracking::Cut(name) => Error::gradient(
-            "backward",
+            op,
             format_args!("{name} has no gradient: its output is not a smooth function of its input"),
         ),
         _ => Error::gradient(
-            "backward",
+            op,
             "this tensor does not depend on any tensor with requires_grad=True, \
              or was computed under no_grad() or after detach()",
         ),

@@ -19,6 +19,22 @@ pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Optio
         target.array().write(op, value.array())?;
         return Ok(None);
     }
+    check(op, target)?;
+    // The graph must see a value of the target's own shape and dtype.
+    let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
+    target.array().write(op, value.array())?;
+    let now = Tensor::new(target.array().clone(), value.tracking().clone());
+    if target.retains_grad() {
+        now.retain_grad();
+    }
+    Ok(Some(now))
+}
+
+/// Whether a write to `target` may be recorded.
+///
+/// # Errors
+/// [`Error::Gradient`] where it may not.
+pub fn check(op: &str, target: &Tensor) -> Result<()> {
     if let Tracking::Leaf(_) = target.tracking() {
         return Err(Error::gradient(
             op,
@@ -31,8 +47,5 @@ pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Optio
             "recorded in-place write to memory that other tensors view; write out of place (x = x + y), or clone() first",
         ));
     }
-    // The graph must see a value of the target's own shape and dtype.
-    let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
-    target.array().write(op, value.array())?;
-    Ok(Some(Tensor::new(target.array().clone(), value.tracking().clone())))
+    Ok(())
 }

@@ -5,8 +5,11 @@
 //! [`op::apply`] is the one door through which every operation goes, forward or backward.
 
 pub mod engine;
+pub mod hooks;
 pub mod inplace;
 pub mod mode;
 pub mod node;
 pub mod op;
+pub mod saved;
 pub mod tensor;
+pub mod trace;

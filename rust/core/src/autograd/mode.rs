@@ -1,21 +1,86 @@
-//! Whether operations are recorded, per thread (`no_grad`, `enable_grad`).
+//! What this thread does beside computing: record operations (`no_grad`, `enable_grad`), find out where each was recorded
+//! (`detect_anomaly`), hand over what it saves (`saved_tensors_hooks`).
 
 use std::cell::Cell;
 
 thread_local! {
-    static RECORDING: Cell<bool> = const { Cell::new(true) };
+    static MODE: Cell<Mode> = const { Cell::new(Mode(RECORDING)) };
+}
+
+const RECORDING: u8 = 1;
+const TRACING: u8 = 2;
+const PACKING: u8 = 4;
+const CHECKING: u8 = 8;
+
+/// The modes of a thread, read at once: every operation asks.
+#[derive(Clone, Copy)]
+pub struct Mode(u8);
+
+impl Mode {
+    /// The modes of this thread.
+    #[must_use]
+    pub fn get() -> Self {
+        MODE.get()
+    }
+
+    /// Whether operations are recorded.
+    #[must_use]
+    pub fn records(self) -> bool {
+        self.0 & RECORDING != 0
+    }
+
+    /// Whether recorded operations remember where in the user's program that was.
+    #[must_use]
+    pub fn traces(self) -> bool {
+        self.0 & TRACING != 0
+    }
+
+    /// Whether walks refuse gradients that are not numbers.
+    #[must_use]
+    pub fn checks(self) -> bool {
+        self.0 & CHECKING != 0
+    }
+
+    /// Whether what is saved for backward is handed over.
+    #[must_use]
+    pub fn packs(self) -> bool {
+        self.0 & PACKING != 0
+    }
+}
+
+fn switch(bit: u8, on: bool) -> bool {
+    let before = MODE.get();
+    MODE.set(Mode(if on { before.0 | bit } else { before.0 & !bit }));
+    before.0 & bit != 0
 }
 
 /// Whether this thread records operations.
 #[must_use]
 pub fn is_recording() -> bool {
-    RECORDING.get()
+    Mode::get().records()
 }
 
 /// Sets whether this thread records operations and returns what it was.
 #[allow(clippy::must_use_candidate, reason = "called for its effect")]
 pub fn set_recording(on: bool) -> bool {
-    RECORDING.replace(on)
+    switch(RECORDING, on)
+}
+
+/// Sets whether this thread traces and returns what it was; see [`Mode::traces`].
+#[allow(clippy::must_use_candidate, reason = "called for its effect")]
+pub fn set_tracing(on: bool) -> bool {
+    switch(TRACING, on)
+}
+
+/// Sets whether walks of this thread refuse gradients that are not numbers and returns what it was.
+#[allow(clippy::must_use_candidate, reason = "called for its effect")]
+pub fn set_checking(on: bool) -> bool {
+    switch(CHECKING, on)
+}
+
+/// Sets whether this thread packs; see [`Mode::packs`].
+pub(super) fn set_packing(on: bool) {
+    switch(PACKING, on);
 }
 
 /// Sets recording for a scope; the earlier state returns when it drops.

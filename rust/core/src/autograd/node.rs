@@ -1,32 +1,54 @@
 //! The recorded graph: nodes, the edges between them, and the leaves where gradients end.
 
+use crate::autograd::hooks::{Hook, Hooks, Watch};
+use crate::autograd::mode::Mode;
 use crate::autograd::tensor::Tensor;
+use crate::autograd::trace;
+use crate::dtype::DType;
 use crate::error::Result;
+use crate::layout::Dims;
 use smallvec::SmallVec;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Gradients with respect to each input of an operation; `None` where there is none or none is needed.
 pub type Gradients = SmallVec<[Option<Tensor>; 3]>;
 
+/// Gradients with respect to each output of an operation; `None` where none came.
+pub type Arrived = SmallVec<[Option<Tensor>; 1]>;
+
 /// What a recorded operation keeps and how it differentiates.
-pub trait Backward: Send {
-    /// Gradients with respect to the inputs, given `grad` with respect to the output of `node`.
+pub trait Backward: Send + Sync {
+    /// Gradients with respect to the inputs, given those with respect to the outputs of `node`.
     ///
     /// # Errors
     /// What the operations inside return, and a gradient error where saved values were overwritten.
-    fn backward(&self, node: &Arc<Node>, grad: &Tensor) -> Result<Gradients>;
+    fn backward(&self, node: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients>;
 
     /// Whether anything is kept that a walk should free.
     fn keeps_values(&self) -> bool;
+
+    /// Shape and dtype of each input that is a tensor.
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>>;
 }
 
 /// A recorded operation.
 pub struct Node {
-    name: &'static str,
+    name: Cow<'static, str>,
     sequence: u64,
     edges: Edges,
-    saved: Mutex<Option<Box<dyn Backward>>>,
+    body: Mutex<Option<Arc<dyn Backward>>>,
+    extra: OnceLock<Box<Extra>>,
+}
+
+/// What few nodes have.
+#[derive(Default)]
+struct Extra {
+    /// Where the operation was recorded, in the user's program.
+    origin: Option<String>,
+    /// By output.
+    watches: Mutex<SmallVec<[Watch; 1]>>,
 }
 
 /// Edges to the inputs; `None` where an input does not take part.
@@ -37,17 +59,17 @@ pub type Edges = SmallVec<[Option<Edge>; 3]>;
 pub enum Edge {
     /// Into a leaf's accumulated gradient.
     Leaf(Arc<Leaf>),
-    /// On through the operation that made the tensor.
-    Node(Arc<Node>),
+    /// On through the operation of which the tensor is this output.
+    Node(Arc<Node>, u32),
 }
 
 impl Edge {
     /// A key that is equal for edges to the same place.
     #[must_use]
-    pub fn key(&self) -> usize {
+    pub fn key(&self) -> (usize, u32) {
         match self {
-            Self::Leaf(leaf) => Arc::as_ptr(leaf) as usize,
-            Self::Node(node) => Arc::as_ptr(node) as usize,
+            Self::Leaf(leaf) => (Arc::as_ptr(leaf) as usize, 0),
+            Self::Node(node, output) => (Arc::as_ptr(node) as usize, *output),
         }
     }
 }
@@ -56,6 +78,24 @@ impl Edge {
 #[derive(Default)]
 pub struct Leaf {
     grad: Mutex<Option<Tensor>>,
+    watch: OnceLock<Box<Mutex<LeafWatch>>>,
+}
+
+/// What few leaves have.
+#[derive(Clone, Default)]
+pub struct LeafWatch {
+    /// What sees a walk's gradient before it is added.
+    pub before: Hooks,
+    /// What is told when it has been added, with the sum.
+    pub after: Hooks,
+}
+
+/// How many leaves have hooks: walks that can meet none do not look for them.
+static WATCHED_LEAVES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any leaf has hooks.
+pub(super) fn are_leaves_watched() -> bool {
+    WATCHED_LEAVES.load(Relaxed) > 0
 }
 
 impl Leaf {
@@ -74,25 +114,52 @@ impl Leaf {
 
     /// The accumulated gradient, locked for an update.
     pub fn lock(&self) -> MutexGuard<'_, Option<Tensor>> {
-        self.grad.lock().unwrap_or_else(PoisonError::into_inner)
+        held(&self.grad)
+    }
+
+    /// Its hooks, if it ever had any.
+    #[must_use]
+    pub fn watch(&self) -> Option<LeafWatch> {
+        self.watch.get().map(|watch| held(watch).clone())
+    }
+
+    /// Changes its hooks.
+    pub fn change_watch<R>(&self, change: impl FnOnce(&mut LeafWatch) -> R) -> R {
+        let watch = self.watch.get_or_init(|| {
+            WATCHED_LEAVES.fetch_add(1, Relaxed);
+            Box::default()
+        });
+        change(&mut held(watch))
+    }
+}
+
+impl Drop for Leaf {
+    fn drop(&mut self) {
+        if self.watch.get().is_some() {
+            WATCHED_LEAVES.fetch_sub(1, Relaxed);
+        }
     }
 }
 
 impl Node {
     /// Records an operation.
     #[must_use]
-    pub fn new(name: &'static str, edges: Edges, saved: Box<dyn Backward>) -> Arc<Self> {
+    pub fn new(name: impl Into<Cow<'static, str>>, edges: Edges, body: Arc<dyn Backward>) -> Arc<Self> {
         // Inputs are always recorded before what uses them, so descending order of this number is a valid order
         // for the walk back.
         static SEQUENCE: AtomicU64 = AtomicU64::new(0);
         let sequence = SEQUENCE.fetch_add(1, Relaxed);
-        Arc::new(Self { name, sequence, edges, saved: Mutex::new(Some(saved)) })
+        let extra = OnceLock::new();
+        if Mode::get().traces() {
+            let _ = extra.set(Box::new(Extra { origin: trace::origin(), ..Extra::default() }));
+        }
+        Arc::new(Self { name: name.into(), sequence, edges, body: Mutex::new(Some(body)), extra })
     }
 
     /// Name of the operation.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Position in the order of recording.
@@ -107,10 +174,64 @@ impl Node {
         &self.edges
     }
 
-    /// What the operation saved; `None` after it was freed.
-    pub fn saved(&self) -> MutexGuard<'_, Option<Box<dyn Backward>>> {
-        self.saved.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the operation saved and how it goes back; `None` after it was freed.
+    #[must_use]
+    pub fn body(&self) -> Option<Arc<dyn Backward>> {
+        held(&self.body).clone()
     }
+
+    /// Forgets what the operation saved.
+    pub fn free(&self) {
+        // Dropped after the lock: what the user saved may run the user's code.
+        let body = held(&self.body).take();
+        drop(body);
+    }
+
+    /// Where in the user's program the operation was recorded, if that was asked for.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.extra.get()?.origin.as_deref()
+    }
+
+    /// What is wanted of the gradient with respect to output `output`.
+    #[must_use]
+    pub fn watch(&self, output: u32) -> Option<Watch> {
+        held(&self.extra.get()?.watches).get(output as usize).cloned()
+    }
+
+    /// Changes what is wanted of the gradient with respect to output `output`.
+    pub fn change_watch<R>(&self, output: u32, change: impl FnOnce(&mut Watch) -> R) -> R {
+        let mut watches = held(&self.extra.get_or_init(Box::default).watches);
+        if watches.len() <= output as usize {
+            watches.resize(output as usize + 1, Watch::default());
+        }
+        change(&mut watches[output as usize])
+    }
+}
+
+impl Edge {
+    /// Adds a hook that sees the gradient that comes here, and may replace it.
+    pub fn add_hook(&self, hook: Hook) -> u64 {
+        match self {
+            Self::Leaf(leaf) => leaf.change_watch(|watch| watch.before.add(hook)),
+            Self::Node(node, output) => node.change_watch(*output, |watch| watch.hooks.add(hook)),
+        }
+    }
+
+    /// Takes a hook of either kind away.
+    pub fn remove_hook(&self, id: u64) {
+        match self {
+            Self::Leaf(leaf) => leaf.change_watch(|watch| {
+                watch.before.remove(id);
+                watch.after.remove(id);
+            }),
+            Self::Node(node, output) => node.change_watch(*output, |watch| watch.hooks.remove(id)),
+        }
+    }
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Node {
@@ -129,10 +250,10 @@ impl Drop for Node {
 /// Moves everything through which `node` may be the last owner of another node into `pending`.
 fn release(node: &mut Node, pending: &mut Vec<Arc<Node>>) {
     for edge in node.edges.drain(..).flatten() {
-        if let Edge::Node(next) = edge {
+        if let Edge::Node(next, _) = edge {
             pending.push(next);
         }
     }
     // Saved tensors own nodes too, but only such as the edges owned, and those are in `pending` by now.
-    node.saved.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+    node.body.get_mut().unwrap_or_else(PoisonError::into_inner).take();
 }

@@ -3,9 +3,10 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::{Backward, Edges, Gradients, Node};
+use crate::autograd::saved::Saved;
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::Dims;
 use crate::ops::cast::{Cast, cast};
 use crate::ops::sample::{Params, Sample};
@@ -28,7 +29,7 @@ pub trait Operation: Clone + Debug + Send + Sync + Sized + 'static {
     /// Computes the outputs.
     ///
     /// # Errors
-    /// Whatever is wrong with the inputs; see [`Error`].
+    /// Whatever is wrong with the inputs; see [`crate::Error`].
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
 
     /// Gradients with respect to each input, written with differentiable operations so that they can be
@@ -65,7 +66,7 @@ pub trait Discrete: Clone + Debug + Send + Sync + Sized + 'static {
     /// Computes the outputs.
     ///
     /// # Errors
-    /// Whatever is wrong with the inputs; see [`Error`].
+    /// Whatever is wrong with the inputs; see [`crate::Error`].
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
 
     /// How narrow dtypes come to `forward` and `backward`.
@@ -182,18 +183,13 @@ pub struct Context<'a> {
     needs: Needs,
     halves: Halves,
     inputs: &'a [SavedInput],
-    outputs: &'a [SavedArray],
+    outputs: &'a [Saved<Array>],
 }
 
 struct SavedInput {
     shape: Dims,
     dtype: DType,
-    value: Option<(Tensor, u64)>,
-}
-
-struct SavedArray {
-    array: Array,
-    version: u64,
+    value: Option<Saved<Tensor>>,
 }
 
 impl Context<'_> {
@@ -236,57 +232,36 @@ impl Context<'_> {
     /// The saved input `i`, with its place in the graph.
     ///
     /// # Errors
-    /// [`Error::Gradient`] when it was overwritten since.
+    /// [`crate::Error::Gradient`] when it was overwritten since.
     ///
     /// # Panics
     /// When `saves` did not ask for it: an error in the operation, not in its use.
     pub fn input(&self, i: usize) -> Result<Tensor> {
-        let (tensor, version) =
-            self.inputs[i].value.as_ref().expect("`saves` asks for every input that backward reads");
-        self.unchanged(tensor.array(), *version, "input")?;
-        self.widen(tensor.clone())
+        let saved = self.inputs[i].value.as_ref().expect("`saves` asks for every input that backward reads");
+        self.widen(saved.get(self.name)?)
     }
 
     /// The saved differentiable output, as the output of this very operation.
     ///
     /// # Errors
-    /// [`Error::Gradient`] when it was overwritten since.
+    /// [`crate::Error::Gradient`] when it was overwritten since.
     ///
     /// # Panics
     /// When `saves` did not ask for it: an error in the operation, not in its use.
     pub fn output(&self) -> Result<Tensor> {
-        let saved = &self.outputs[0];
-        self.unchanged(&saved.array, saved.version, "output")?;
-        self.widen(Tensor::new(saved.array.clone(), Tracking::Node(self.node.clone())))
+        let array = self.outputs[0].get(self.name)?;
+        self.widen(Tensor::new(array, Tracking::Node(self.node.clone(), 0)))
     }
 
     /// The saved auxiliary output `i` (1 is the first), a constant.
     ///
     /// # Errors
-    /// [`Error::Gradient`] when it was overwritten since.
+    /// [`crate::Error::Gradient`] when it was overwritten since.
     ///
     /// # Panics
     /// When `saves` did not ask for it: an error in the operation, not in its use.
     pub fn auxiliary(&self, i: usize) -> Result<Tensor> {
-        let saved = &self.outputs[i];
-        self.unchanged(&saved.array, saved.version, "output")?;
-        Ok(Tensor::from(saved.array.clone()))
-    }
-
-    fn unchanged(&self, array: &Array, version: u64, what: &str) -> Result<()> {
-        let storage = array.storage();
-        if storage.version() == version {
-            return Ok(());
-        }
-        Err(Error::gradient(
-            self.name,
-            format_args!(
-                "the {what} of shape {} that backward needs was overwritten in place by {} after it was used; \
-                 write to a clone(), or compute out of place",
-                crate::layout::Show(array.shape()),
-                storage.last_writer(),
-            ),
-        ))
+        Ok(Tensor::from(self.outputs[i].get(self.name)?))
     }
 }
 
@@ -294,11 +269,13 @@ struct Recorded<O> {
     op: O,
     needs: Needs,
     inputs: SmallVec<[SavedInput; 3]>,
-    outputs: SmallVec<[SavedArray; 1]>,
+    outputs: SmallVec<[Saved<Array>; 1]>,
 }
 
 impl<O: Operation> Backward for Recorded<O> {
-    fn backward(&self, node: &Arc<Node>, grad: &Tensor) -> Result<Gradients> {
+    fn backward(&self, node: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
+        // The first output is the differentiable one.
+        let Some(Some(grad)) = arrived.first() else { return Ok(Gradients::new()) };
         let (halves, inputs, outputs) = (self.op.halves(), &self.inputs, &self.outputs);
         let context = Context { node, name: O::NAME, needs: self.needs, halves, inputs, outputs };
         if halves == Halves::Stored || !inputs.iter().any(|input| input.dtype.is_narrow()) {
@@ -315,6 +292,10 @@ impl<O: Operation> Backward for Recorded<O> {
 
     fn keeps_values(&self) -> bool {
         !self.outputs.is_empty() || self.inputs.iter().any(|input| input.value.is_some())
+    }
+
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
+        self.inputs.iter().map(|input| Some((input.shape.clone(), input.dtype))).collect()
     }
 }
 
@@ -345,11 +326,11 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
     }
     let outputs = op.halves().forward(&arrays, |arrays| op.forward(arrays))?;
     let is_view = is_view(&outputs, &arrays);
-    let tracking = track(op, inputs, &outputs);
+    let tracking = track(op, inputs, &outputs)?;
     let mut tensors = SmallVec::new();
     for array in outputs {
         // The first output is the differentiable one; what an unrecorded operation cuts off, it cuts off in all.
-        let tracking = if tensors.is_empty() || !matches!(tracking, Tracking::Node(_)) {
+        let tracking = if tensors.is_empty() || !matches!(tracking, Tracking::Node(..)) {
             tracking.clone()
         } else {
             Tracking::None
@@ -360,13 +341,13 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
 }
 
 /// The place in the graph of what `op` made of `inputs`: recorded where a gradient is wanted.
-fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Tracking {
+fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Result<Tracking> {
     if !mode::is_recording() {
-        return Tracking::None;
+        return Ok(Tracking::None);
     }
     let needs = needs(inputs);
     if needs.0 == 0 || !outputs[0].dtype().is_float() {
-        return cut::<O>(needs, inputs);
+        return Ok(cut::<O>(needs, inputs));
     }
     let saves = op.saves(needs);
     let mut edges = Edges::new();
@@ -376,17 +357,17 @@ fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Tracking
         saved_inputs.push(SavedInput {
             shape: input.array().dims(),
             dtype: input.dtype(),
-            value: if saves.has(i) { Some((input.clone(), input.array().storage().version())) } else { None },
+            value: if saves.has(i) { Some(Saved::input(input)?) } else { None },
         });
     }
     let mut saved_outputs = SmallVec::new();
     if saves.outputs {
         for array in outputs {
-            saved_outputs.push(SavedArray { array: array.clone(), version: array.storage().version() });
+            saved_outputs.push(Saved::output(array)?);
         }
     }
     let recorded = Recorded { op, needs, inputs: saved_inputs, outputs: saved_outputs };
-    Tracking::Node(Node::new(O::NAME, edges, Box::new(recorded)))
+    Ok(Tracking::Node(Node::new(O::NAME, edges, Arc::new(recorded)), 0))
 }
 
 /// Runs an operation that has no gradient; all outputs.

@@ -28,8 +28,8 @@ pub enum Tracking {
     Cut(&'static str),
     /// A leaf: gradients end here and are kept.
     Leaf(Arc<Leaf>),
-    /// The output of a recorded operation.
-    Node(Arc<Node>),
+    /// This output of a recorded operation.
+    Node(Arc<Node>, u32),
 }
 
 impl From<Array> for Tensor {
@@ -108,20 +108,20 @@ impl Tensor {
     /// Whether gradients flow through or into this tensor.
     #[must_use]
     pub fn requires_grad(&self) -> bool {
-        matches!(self.0.tracking, Tracking::Leaf(_) | Tracking::Node(_))
+        matches!(self.0.tracking, Tracking::Leaf(_) | Tracking::Node(..))
     }
 
     /// Whether no recorded operation made this tensor.
     #[must_use]
     pub fn is_leaf(&self) -> bool {
-        !matches!(self.0.tracking, Tracking::Node(_))
+        !matches!(self.0.tracking, Tracking::Node(..))
     }
 
     /// The recorded operation that made this tensor.
     #[must_use]
     pub fn node(&self) -> Option<&Arc<Node>> {
         match &self.0.tracking {
-            Tracking::Node(node) => Some(node),
+            Tracking::Node(node, _) => Some(node),
             _ => None,
         }
     }
@@ -132,23 +132,45 @@ impl Tensor {
         match &self.0.tracking {
             Tracking::None | Tracking::Cut(_) => None,
             Tracking::Leaf(leaf) => Some(Edge::Leaf(leaf.clone())),
-            Tracking::Node(node) => Some(Edge::Node(node.clone())),
+            Tracking::Node(node, output) => Some(Edge::Node(node.clone(), *output)),
         }
     }
 
-    /// The gradient that `backward` accumulated here, for a leaf.
+    /// The gradient that `backward` accumulated here: for a leaf, or what was told to retain it.
     #[must_use]
     pub fn grad(&self) -> Option<Self> {
         match &self.0.tracking {
             Tracking::Leaf(leaf) => leaf.grad(),
+            Tracking::Node(node, output) => node.watch(*output)?.grad,
             _ => None,
         }
     }
 
-    /// Replaces the accumulated gradient of a leaf; does nothing elsewhere.
+    /// Replaces the accumulated gradient; does nothing where none is kept.
     pub fn set_grad(&self, grad: Option<Self>) {
-        if let Tracking::Leaf(leaf) = &self.0.tracking {
-            leaf.set_grad(grad);
+        match &self.0.tracking {
+            Tracking::Leaf(leaf) => leaf.set_grad(grad),
+            Tracking::Node(node, output) if self.retains_grad() => {
+                let earlier = node.change_watch(*output, |watch| std::mem::replace(&mut watch.grad, grad));
+                drop(earlier);
+            }
+            _ => {}
+        }
+    }
+
+    /// Lets `backward` keep the gradient with respect to this result of an operation.
+    pub fn retain_grad(&self) {
+        if let Tracking::Node(node, output) = &self.0.tracking {
+            node.change_watch(*output, |watch| watch.retains = true);
+        }
+    }
+
+    /// Whether `retain_grad` was called for this result of an operation.
+    #[must_use]
+    pub fn retains_grad(&self) -> bool {
+        match &self.0.tracking {
+            Tracking::Node(node, output) => node.watch(*output).is_some_and(|watch| watch.retains),
+            _ => false,
         }
     }
 

@@ -50,7 +50,7 @@ impl CrossEntropy {
     /// `scale (softmax(x) sum(a) - a)` with the target shares `a`, which are constants.
     fn composed(&self, context: &Context<'_>, grad: &Tensor) -> Result<Tensor> {
         let x = context.input(0)?;
-        let (labels, weight) = inputs(context)?;
+        let (labels, weight) = inputs(context, self.ignore_index)?;
         let shares = self.shares(x.array(), &labels, weight.as_ref())?;
         let totals = ops::sum(&shares, &[1], true)?;
         let scale = match self.reduction {
@@ -83,9 +83,12 @@ impl CrossEntropy {
     }
 }
 
-/// Labels and weight as the kernels take them.
-fn inputs(context: &Context<'_>) -> Result<(Array, Option<Array>)> {
-    let labels = context.input(1)?.array().cast(NAME, DType::I64)?.contiguous(NAME)?;
+/// Labels and weight as the kernels take them. The labels are checked again: whoever lent their memory may have written
+/// it since.
+fn inputs(context: &Context<'_>, ignore_index: i64) -> Result<(Array, Option<Array>)> {
+    let (x, target) = (context.input(0)?, context.input(1)?);
+    let labels = labels(NAME, &target, &x, &x.shape()[..1], x.shape()[1], ignore_index)
+        .map_err(|error| error.extended(" (the labels have changed since the forward)"))?;
     if context.len() == 2 {
         return Ok((labels, None));
     }
@@ -130,7 +133,7 @@ impl Operation for CrossEntropy {
             return Ok(gradients);
         }
         let x = context.input(0)?.array().contiguous(NAME)?;
-        let (labels, weight) = inputs(context)?;
+        let (labels, weight) = inputs(context, self.ignore_index)?;
         let (saved, divisor) = (context.auxiliary(1)?, context.auxiliary(2)?);
         let g = grad.array().contiguous(NAME)?;
         let gx = with_float!(NAME, x.dtype(), T => Array::build(NAME, x.shape(), |out: &mut [T]| {

@@ -16,9 +16,8 @@ use crate::ops::arithmetic::{div, mul, scalar, scale, sub};
 use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
-use crate::ops::{eq, exp, sqrt, square, where_};
+use crate::ops::{cat, cumprod, eq, exp, flip, slice, sqrt, square, where_};
 use crate::{with_element, with_float, with_stored_float};
-use dlcore_kernels::map::Compare;
 use dlcore_kernels::reduce::{self, Reduction, Split};
 use dlcore_kernels::stored::Stored;
 
@@ -253,23 +252,19 @@ pub struct Prod {
 }
 
 impl Prod {
-    /// For each element the product of the others of its result, with no division: right also where some are zero.
-    /// Takes the square of the memory, so only for that case.
+    /// For each element the product of the others of its result, with no division: what comes before it times what comes
+    /// after it.
     fn of_others(&self, x: &Tensor) -> Result<Tensor> {
         let kept = (0..x.rank()).filter(|dim| !self.dims.contains(dim));
         let order: Dims = kept.chain(self.dims.iter().copied()).collect();
         let signed: Vec<isize> = order.iter().map(|&dim| dim.cast_signed()).collect();
         let moved = permute(x, &signed)?;
-        let n = count(x.shape(), &self.dims);
-        let rows = x.numel() / n.max(1);
-        let square = broadcast_to(&reshape(&moved, &[rows, 1, n])?, &[rows, n, n])?;
-        let itself: Tensor = Array::build_as(Self::NAME, DType::Bool, &[n, n], |out: &mut [u8]| {
-            dlcore_kernels::copy::eye(n, out);
-            Ok(())
-        })?
-        .into();
-        let others = where_(&itself, &scalar(Scalar::Float(1.0), x.dtype())?, &square)?;
-        let others = reshape(&prod(&others, &[2], false)?, moved.shape())?;
+        let n = count(x.shape(), &self.dims).max(1);
+        let lines = reshape(&moved, &[x.numel() / n, n])?;
+        let first: Tensor = Array::full(Self::NAME, &[x.numel() / n, 1], Scalar::Float(1.0), x.dtype())?.into();
+        let before = |x: &Tensor| cat(&[&first, &cumprod(&slice(x, 1, 0, 1, n - 1)?, 1)?], 1);
+        let after = flip(&before(&flip(&lines, &[1])?)?, &[1])?;
+        let others = reshape(&mul(&before(&lines)?, &after)?, moved.shape())?;
         let mut back = vec![0; order.len()];
         for (to, &from) in order.iter().enumerate() {
             back[from] = to.cast_signed();
@@ -289,13 +284,13 @@ impl Operation for Prod {
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let x = context.input(0)?;
-        let zero = Array::zeros(Self::NAME, &[], x.dtype())?;
-        let zeros = super::compare::compare(Self::NAME, Compare::Eq, x.array(), &zero)?;
+        let output = context.output()?;
         let grad = restore(grad, x.shape(), &self.dims)?;
-        let others = if any(&zeros)? {
-            self.of_others(&x)?
+        // A product of elements that has overflowed or underflowed says nothing of the product of fewer.
+        let others = if all_normal(x.array())? && all_normal(output.array())? {
+            div(&restore(&output, x.shape(), &self.dims)?, &x)?
         } else {
-            div(&restore(&context.output()?, x.shape(), &self.dims)?, &x)?
+            self.of_others(&x)?
         };
         Ok(one(mul(&grad, &others)?))
     }
@@ -305,6 +300,12 @@ impl Operation for Prod {
     }
 
     over_dims!(Domain::AwayFromZero);
+}
+
+/// Whether all elements are finite, not zero, and as precise as their dtype.
+fn all_normal(x: &Array) -> Result<bool> {
+    let x = x.contiguous(Prod::NAME)?;
+    with_float!(Prod::NAME, x.dtype(), T => Ok(x.elements::<T>().iter().fold(true, |all, x| all & x.is_normal())))
 }
 
 /// `log(sum(exp(x)))` over dimensions, without overflow.

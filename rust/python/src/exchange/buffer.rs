@@ -151,6 +151,23 @@ impl PyTensor {
         1000.0
     }
 
+    /// What numpy's functions and `tensor * array` computed with a tensor is a tensor again.
+    #[pyo3(signature = (array, context = None, return_scalar = false))]
+    #[allow(clippy::unused_self, reason = "the protocol's signature")]
+    fn __array_wrap__<'py>(
+        &self,
+        array: Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+        return_scalar: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (context, return_scalar);
+        Ok(match from_buffer("__array_wrap__", &array, true) {
+            Ok(Some(tensor)) => Bound::new(array.py(), PyTensor::from(tensor))?.into_any(),
+            // Of a dtype that no tensor has.
+            _ => array,
+        })
+    }
+
     #[pyo3(signature = (dtype = None, copy = None))]
     fn __array__<'py>(
         slf: &Bound<'py, Self>,

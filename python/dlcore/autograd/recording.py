@@ -1,20 +1,26 @@
-"""Switching the recording of gradients off and on, and gradients without ``.grad``.
+"""Switching the recording of gradients off and on.
 
-The engine is in Rust; here are only Python's ways in. The switches keep to two calls of the core and no
-``contextlib``, because small models enter them in every step. Nothing here loads `typing`, which would be the larger
-part of ``import dlcore``.
+The switches keep to two calls of the core and no ``contextlib``, because small models enter them in every step. Nothing
+here loads `typing`, which would be the larger part of ``import dlcore``.
 """
 
 from __future__ import annotations
 
 from dlcore import _core
-from dlcore._core import Tensor, is_grad_enabled
+from dlcore._core import is_grad_enabled
 
-__all__ = ["enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "enable_grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any, ParamSpec, TypeVar
 
     _P = ParamSpec("_P")
@@ -148,43 +154,49 @@ class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name, used as a funct
         return _Recorded(function, mode=self.mode)
 
 
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """Gradients of `outputs` with respect to `inputs`, returned instead of added to ``.grad``.
+class inference_mode(_Switch):  # noqa: N801 - PyTorch's name, used as a function
+    """Record nothing inside, as `no_grad`; with ``mode=False`` record, as `enable_grad`.
+
+    Tensors made inside are ordinary ones: there is no bookkeeping left that leaving it out would save.
 
     Args:
-        outputs: what is differentiated; several are summed, each weighted by its `grad_outputs`.
-        inputs: the tensors to differentiate by.
-        grad_outputs: for each output a tensor of its shape; None is allowed where the output has one element.
-        retain_graph: keep the graph for another pass; by default the value of `create_graph`.
-        create_graph: record the gradients themselves, for second derivatives.
-        allow_unused: give None, instead of an error, for an input that the outputs do not depend on.
-
-    Returns:
-        One tensor for each input, of its shape and dtype.
-
-    Raises:
-        GradientError: an output or input that is not recorded, or an unused input.
+        mode: whether not to record; or the function to decorate.
 
     Example:
         >>> import dlcore
-        >>> x = dlcore.tensor([1.0, 2.0, 3.0], requires_grad=True)
-        >>> (g,) = dlcore.autograd.grad((x * x * x).sum(), x, create_graph=True)
-        >>> (h,) = dlcore.autograd.grad(g.sum(), x)
-        >>> g.tolist(), h.tolist()
-        ([3.0, 12.0, 27.0], [6.0, 12.0, 18.0])
+        >>> w = dlcore.ones(2, requires_grad=True)
+        >>> with dlcore.inference_mode():
+        ...     y = w * 2
+        >>> y.requires_grad
+        False
     """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None:
-        weights: list[Tensor | None] = [None] * len(outputs)
-    else:
-        weights = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
-    retain = create_graph if retain_graph is None else retain_graph
-    return tuple(_core.autograd_grad(outputs, inputs, weights, retain, create_graph, allow_unused))
+
+    __slots__ = ("mode",)
+    mode: bool
+
+    def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
+        """A switch, or a function with recording switched off."""
+        if callable(mode):
+            return _Recorded(mode, mode=False)
+        self = object.__new__(cls)
+        self.mode = mode
+        return self
+
+    def __enter__(self) -> None:
+        self._previous = _switch(not self.mode)
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Decorate a function."""
+        return _Recorded(function, mode=not self.mode)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether nothing is recorded on this thread: `inference_mode` and `no_grad` are one here.
+
+    Example:
+        >>> import dlcore
+        >>> with dlcore.inference_mode():
+        ...     dlcore.is_inference_mode_enabled()
+        True
+    """
+    return not is_grad_enabled()

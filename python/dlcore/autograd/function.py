@@ -1,0 +1,182 @@
+"""Functions that say themselves how they are differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from dlcore import _core
+from dlcore._core import GradientError, Tensor, is_grad_enabled
+from dlcore.autograd.recording import no_grad
+
+__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+
+
+class FunctionCtx:
+    """What the forward of a `Function` leaves for its backward. Attributes may be set freely.
+
+    Attributes:
+        needs_input_grad: for each argument of ``apply`` whether a gradient by it is wanted.
+    """
+
+    needs_input_grad: tuple[bool, ...] = ()
+    _to_save: tuple[Tensor | None, ...] = ()
+    _dirty: tuple[Tensor, ...] = ()
+    _constant: tuple[Tensor, ...] = ()
+    _materialize = True
+    _saved: Any = None
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Save arguments, results or other tensors; a write to one of them makes backward raise."""
+        for tensor in tensors:
+            if tensor is not None and not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"save_for_backward takes tensors and None, got {type(tensor).__name__}; set it as an attribute"
+                )
+        self._to_save = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor, ...]:
+        """What was saved, in its order.
+
+        Raises:
+            GradientError: a tensor that was overwritten since.
+        """
+        return () if self._saved is None else tuple(self._saved.get())
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Say which arguments the forward wrote in place; it must return them too."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Say which results have no gradient. Results that are not floats have none anyway."""
+        self._constant = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Choose what backward gets for a result to which no gradient came: zeros (the default), or None."""
+        self._materialize = bool(value)
+
+
+class Function:
+    """A function with a derivative of its own: subclass, define the two, and call ``apply``.
+
+    ``forward(ctx, *args)`` computes without being recorded; or define ``forward(*args)`` and
+    ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grads)`` takes one gradient for each result and returns one
+    for each argument, None where there is none. Its tensor operations are recorded under ``create_graph``, so second
+    derivatives follow.
+
+    A result that is kept for backward goes through ``ctx.save_for_backward``, not into an attribute: the result owns
+    the graph, which would own the result, and neither would be freed.
+
+    Example:
+        >>> import dlcore
+        >>> class Square(dlcore.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         ctx.save_for_backward(x)
+        ...         return x * x
+        ...     @staticmethod
+        ...     def backward(ctx, grad):
+        ...         (x,) = ctx.saved_tensors
+        ...         return 2 * x * grad
+        >>> x = dlcore.tensor(3.0, requires_grad=True)
+        >>> Square.apply(x).backward()
+        >>> x.grad
+        tensor(6.)
+    """
+
+    @staticmethod
+    def forward(*args: Any) -> Any:
+        """Compute the result, a tensor or a tuple; every subclass defines it."""
+        raise NotImplementedError("a Function defines forward(ctx, *args), or forward(*args) and setup_context")
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Any) -> None:
+        """Save what backward needs, where ``forward`` takes no ``ctx``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *grads: Any) -> Any:
+        """Return the gradient by each argument, given that by each result; every subclass defines it."""
+        raise NotImplementedError("a Function defines backward(ctx, *grads)")
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Run forward on `args` and record it.
+
+        Raises:
+            GradientError: a leaf, or memory that others view, marked dirty.
+        """
+        ctx = FunctionCtx()
+        ctx.needs_input_grad = tuple(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
+        with no_grad():
+            if cls.setup_context is Function.setup_context:
+                output = cls.forward(ctx, *args)
+            else:
+                output = cls.forward(*args)
+                cls.setup_context(ctx, args, output)
+        outputs = output if isinstance(output, tuple) else (output,)
+        results, ctx._saved = _core._record_function(
+            cls.__name__,
+            cls.backward,
+            ctx,
+            args,
+            outputs,
+            ctx._to_save,
+            ctx._dirty,
+            ctx._constant,
+            ctx._materialize,
+        )
+        ctx._to_save = ctx._dirty = ctx._constant = ()
+        return results if isinstance(output, tuple) else results[0]
+
+
+class _NotTwice(Function):
+    """What `once_differentiable` puts behind its gradients: whoever comes by is told."""
+
+    @staticmethod
+    def forward(ctx: Any, name: str, gradient: Tensor) -> Tensor:
+        ctx.name = name
+        return gradient
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> Any:
+        raise GradientError(f"{ctx.name} is marked once_differentiable: its gradient is not to be differentiated again")
+
+
+def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a ``backward`` that has no derivative of its own: it runs unrecorded, and differentiating again raises.
+
+    Example:
+        >>> import dlcore
+        >>> class Cube(dlcore.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x):
+        ...         ctx.save_for_backward(x)
+        ...         return x**3
+        ...     @staticmethod
+        ...     @dlcore.autograd.function.once_differentiable
+        ...     def backward(ctx, grad):
+        ...         (x,) = ctx.saved_tensors
+        ...         return dlcore.from_numpy(3 * x.detach().numpy() ** 2) * grad
+        >>> x = dlcore.tensor(2.0, requires_grad=True)
+        >>> (g,) = dlcore.autograd.grad(Cube.apply(x), x, create_graph=True)
+        >>> g.item()
+        12.0
+    """
+
+    @wraps(function)
+    def backward(ctx: FunctionCtx, *grads: Any) -> Any:
+        with no_grad():
+            found = function(ctx, *grads)
+        if not is_grad_enabled():
+            return found
+        name = function.__qualname__
+        gradients = found if isinstance(found, tuple) else (found,)
+        return tuple(
+            _NotTwice.apply(name, one.detach().requires_grad_()) if isinstance(one, Tensor) else one
+            for one in gradients
+        )
+
+    return backward

@@ -1,0 +1,92 @@
+"""Gradients by a call: returned, or added to ``.grad``. The engine is in Rust; here are Python's ways in."""
+
+from __future__ import annotations
+
+from dlcore import _core
+from dlcore._core import Tensor
+
+__all__ = ["backward", "grad"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    is_grads_batched: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Gradients of `outputs` with respect to `inputs`, returned instead of added to ``.grad``.
+
+    Args:
+        outputs: what is differentiated; several are summed, each weighted by its `grad_outputs`.
+        inputs: the tensors to differentiate by.
+        grad_outputs: for each output a tensor of its shape; None is allowed where the output has one element.
+        retain_graph: keep the graph for another pass; by default the value of `create_graph`.
+        create_graph: record the gradients themselves, for second derivatives.
+        is_grads_batched: not supported, must be False.
+        allow_unused: give None, instead of an error, for an input that the outputs do not depend on; by default the
+            value of `materialize_grads`.
+        materialize_grads: give zeros instead of None for such an input.
+
+    Returns:
+        One tensor for each input, of its shape and dtype.
+
+    Raises:
+        GradientError: an output or input that is not recorded, or an unused input.
+        NotImplementedError: `is_grads_batched`.
+        ValueError: `materialize_grads` without `allow_unused`.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        >>> (g,) = dlcore.autograd.grad((x * x * x).sum(), x, create_graph=True)
+        >>> (h,) = dlcore.autograd.grad(g.sum(), x)
+        >>> g.tolist(), h.tolist()
+        ([3.0, 12.0, 27.0], [6.0, 12.0, 18.0])
+    """
+    if is_grads_batched:
+        raise NotImplementedError("grad: is_grads_batched is not supported; call grad once for each grad_outputs")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("grad: materialize_grads gives zeros for unused inputs, which allow_unused=False forbids")
+    unused = materialize_grads if allow_unused is None else allow_unused
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    found = _core.autograd_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, unused)
+    if materialize_grads:
+        found = [_core.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
+    return tuple(found)
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradients of `tensors` to the ``grad`` of the leaves that they came from.
+
+    Args:
+        tensors: what is differentiated; several are summed, each weighted by its `grad_tensors`.
+        grad_tensors: for each of `tensors` a tensor of its shape; None is allowed where it has one element.
+        retain_graph: keep the graph for another pass; by default the value of `create_graph`.
+        create_graph: record the gradients themselves, for second derivatives.
+        inputs: the tensors whose ``grad`` is added to, leaves or not; by default all leaves.
+
+    Raises:
+        GradientError: a tensor that is not recorded.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.tensor([1.0, 2.0], requires_grad=True)
+        >>> dlcore.autograd.backward([(x * 2).sum(), (x * x).sum()])
+        >>> x.grad
+        tensor([4., 6.])
+    """
+    _core.autograd_backward(tensors, grad_tensors, retain_graph, create_graph, inputs)

@@ -1,0 +1,271 @@
+"""Hooks on gradients and on what is saved, gradients that are kept, and the graph that can be looked at."""
+
+# ruff: noqa: ARG005 - arguments are given by the protocol
+
+import gc
+import weakref
+
+import dlcore
+import pytest
+from dlcore import GradientError, nn
+from dlcore.autograd import backward, grad, graph
+
+
+def leaf(*values):
+    return dlcore.tensor(values, dtype=dlcore.float64, requires_grad=True)
+
+
+# --- hooks on tensors -----------------------------------------------------------------------------------------------
+
+
+def test_a_hook_sees_the_whole_gradient_once():
+    seen = []
+    x = leaf(1, 2)
+    x.register_hook(lambda g: seen.append(g.tolist()))
+    y = x * 2
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    (y * 3 + y * 4 + x).sum().backward()
+    assert seen == [[7, 7], [15, 15]]
+    assert x.grad.tolist() == [15, 15]
+
+
+def test_hooks_change_gradients_in_order_and_are_removed():
+    x = leaf(1)
+    add = x.register_hook(lambda g: g + 1)
+    x.register_hook(lambda g: g * 10)
+    (x * 2).backward()
+    assert x.grad.item() == 30
+    add.remove()
+    add.remove()
+    x.grad = None
+    (x * 2).backward()
+    assert x.grad.item() == 20
+    y = x * 2
+    with y.register_hook(lambda g: g * 5):
+        y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.item() == 20 + 100 + 20
+
+
+def test_hooks_run_for_gradients_that_are_returned():
+    x = leaf(1)
+    y = x * 2
+    x.register_hook(lambda g: g * 10)
+    y.register_hook(lambda g: g * 3)
+    assert [g.item() for g in grad(y * 1, [x, y])] == [60, 3]
+    y = x * 2
+    y.backward(inputs=[x])
+    assert x.grad.item() == 20
+
+
+def test_hooks_are_recorded_with_the_walk():
+    x = leaf(3)
+    x.register_hook(lambda g: g * x)
+    (first,) = grad(x * x, [x], create_graph=True)
+    assert first.item() == 18
+    (second,) = grad(first, [x])
+    assert second.item() == 12 * 3
+
+
+@pytest.mark.parametrize(
+    ("hook", "error", "text"),
+    [
+        (lambda g: g.float(), GradientError, "a hook returned float32"),
+        (lambda g: g[:1], GradientError, r"shape \(1,\) for a gradient of float64 and shape \(2,\)"),
+        (lambda g: 1 / 0, ZeroDivisionError, "zero"),
+        (lambda g: "x", TypeError, "expected a Tensor, got str"),
+    ],
+)
+def test_what_a_hook_does_wrong(hook, error, text):
+    x = leaf(1, 2)
+    x.register_hook(hook)
+    with pytest.raises(error, match=text):
+        (x * 2).sum().backward()
+    assert x.grad is None
+
+
+def test_hooks_need_something_to_see():
+    with pytest.raises(GradientError, match="register_hook: this tensor does not require a gradient"):
+        dlcore.ones(1).register_hook(print)
+    with pytest.raises(TypeError, match="expected a function, got int"):
+        leaf(1).register_hook(3)
+    with pytest.raises(GradientError, match="only a leaf"):
+        (leaf(1) * 2).register_post_accumulate_grad_hook(print)
+
+
+def test_steps_are_taken_as_soon_as_a_gradient_is_complete():
+    order = []
+    w, v = leaf(1), leaf(1)
+
+    def step(p):
+        order.append("w" if p is w else "v")
+        with dlcore.no_grad():
+            p -= 0.5 * p.grad
+        p.grad = None
+
+    w.register_post_accumulate_grad_hook(step)
+    v.register_post_accumulate_grad_hook(step)
+    x = leaf(1)
+    x.register_hook(lambda g: order.append("x"))
+    ((x * w) * v + v).backward()
+    assert order == ["v", "x", "w"]
+    assert (w.item(), v.item(), w.grad) == (0.5, 0.0, None)
+
+
+def test_hooks_do_not_keep_their_tensor_alive():
+    w = nn.Parameter(dlcore.ones(1))
+    w.register_post_accumulate_grad_hook(lambda p: None)
+    gone = weakref.ref(w)
+    (w * 2).sum().backward()
+    del w
+    gc.collect()
+    assert gone() is None
+
+
+# --- kept gradients, chosen inputs ----------------------------------------------------------------------------------
+
+
+def test_retained_gradients():
+    x = leaf(1, 2)
+    y = x * 2
+    assert not y.retains_grad
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)  # what is kept has passed the hooks, whenever they came
+    z = (y * y).sum()
+    z.backward(retain_graph=True)
+    assert y.grad.tolist() == [40, 80]
+    z.backward()
+    assert y.grad.tolist() == [80, 160]
+    y.grad = None
+    assert y.grad is None
+    x.retain_grad()
+    assert not x.retains_grad
+    with pytest.raises(GradientError, match="does not require"):
+        dlcore.ones(1).retain_grad()
+    with pytest.raises(GradientError, match="only a leaf"):
+        (x * 2).grad = dlcore.ones(2, dtype=dlcore.float64)
+
+
+def test_retaining_survives_a_write_in_place():
+    x = leaf(1)
+    y = x * 2
+    y.retain_grad()
+    y *= 3
+    (y * 5).backward()
+    assert y.grad.item() == 5
+
+
+def test_backward_into_chosen_tensors():
+    x, w = leaf(2), leaf(3)
+    y = x * w
+    (y * y).backward(inputs=[w, y, w])
+    assert x.grad is None
+    assert w.grad.item() == 24
+    assert y.grad.item() == 12
+    with pytest.raises(GradientError, match="inputs= is empty"):
+        (x * 2).backward(inputs=[])
+    with pytest.raises(GradientError, match="input 0 does not require"):
+        (x * 2).backward(inputs=dlcore.ones(1))
+
+
+def test_backward_of_several():
+    x = leaf(1, 2)
+    backward([(x * 2).sum(), x * 3], [None, dlcore.tensor([1.0, 10.0], dtype=dlcore.float64)])
+    assert x.grad.tolist() == [5, 32]
+    with pytest.raises(GradientError, match="1 gradients for 2 outputs"):
+        backward([x * 1, x * 2], [dlcore.ones(2)])
+
+
+def test_options_of_grad():
+    x, unused = leaf(1), leaf(1, 1)
+    assert grad(x * 2, [x, unused], materialize_grads=True)[1].tolist() == [0, 0]
+    with pytest.raises(GradientError, match="allow_unused"):
+        grad(x * 2, [x, unused])
+    with pytest.raises(ValueError, match="materialize_grads"):
+        grad(x * 2, [x], materialize_grads=True, allow_unused=False)
+    with pytest.raises(NotImplementedError, match="once for each"):
+        grad(x * 2, [x], is_grads_batched=True)
+
+
+def test_inference_mode():
+    x = leaf(1)
+    with dlcore.inference_mode():
+        assert dlcore.is_inference_mode_enabled()
+        assert not (x * 2).requires_grad
+        with dlcore.inference_mode(False):
+            assert (x * 2).requires_grad
+    assert not dlcore.inference_mode(lambda: x * 2)().requires_grad
+    assert not dlcore.inference_mode()(lambda: x * 2)().requires_grad
+    assert (x * 2).requires_grad
+
+
+def test_versions_count_writes():
+    x = dlcore.zeros(3)
+    assert x._version == 0
+    x[0] = 1
+    x.view(3).add_(1)
+    assert x._version == 2
+
+
+# --- what is saved --------------------------------------------------------------------------------------------------
+
+
+def test_saved_values_go_through_hooks():
+    packed, unpacked = [], []
+    x, y = leaf(2), leaf(3)
+    with graph.saved_tensors_hooks(
+        lambda t: packed.append(t.item()) or len(packed) - 1, lambda i: unpacked.append(i) or dlcore.tensor(packed[i])
+    ):
+        z = (x * y).exp()
+    assert packed[:2] == [2, 3]
+    assert len(packed) == 3
+    z.backward()
+    assert sorted(unpacked) == [0, 1, 2]
+    assert x.grad.item() == pytest.approx(3 * dlcore.tensor(6.0).exp().item())
+    (x * y).backward()
+    assert len(packed) == 3
+
+
+def test_second_derivatives_of_packed_values():
+    x = leaf(2)
+    with graph.saved_tensors_hooks(lambda t: t.tolist(), lambda v: dlcore.tensor(v, dtype=dlcore.float64)):
+        y = x * x * x
+        (first,) = grad(y, [x], create_graph=True)
+    assert grad(first, [x])[0].item() == 12
+
+
+def test_errors_of_saving_arrive():
+    x = leaf(2)
+    with pytest.raises(ZeroDivisionError), graph.saved_tensors_hooks(lambda t: 1 / 0, lambda v: v):
+        x * x
+    with graph.saved_tensors_hooks(lambda t: None, lambda v: 1 / 0):
+        y = x * x
+    with pytest.raises(ZeroDivisionError):
+        y.backward()
+
+
+# --- the graph ------------------------------------------------------------------------------------------------------
+
+
+def test_nodes():
+    x, w = leaf(1, 2), leaf(3, 4)
+    y = (x * w).sum()
+    assert repr(y.grad_fn) == "<sum>"
+    ((mul, output),) = y.grad_fn.next_functions
+    assert (mul.name(), output) == ("mul", 0)
+    assert mul.input_shapes == ((2,), (2,))
+    leaves = [node for node, _ in mul.next_functions]
+    assert leaves == [graph.get_gradient_edge(x)[0], graph.get_gradient_edge(w)[0]]
+    assert len({*leaves, mul, y.grad_fn.next_functions[0][0]}) == 3
+    assert leaves[0].next_functions == ()
+    assert (x * 2).grad_fn.next_functions[1] == (None, 0)
+    assert x.grad_fn is None
+
+
+def test_a_picture_of_a_model():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    text = graph.to_graphviz(model(dlcore.ones(1, 2)).sum(), params=dict(model.named_parameters()))
+    assert text.startswith("digraph {")
+    assert '[label="0.weight", shape=box]' in text
+    assert '[label="relu"]' in text
+    assert text.count("->") == 5
