@@ -102,7 +102,8 @@ fn products<T: GemmFloat>(make: impl Fn(usize, bool) -> Fenced<T>) {
                 };
                 let b = if transposed < 2 { Matrix::contiguous(&b, n) } else { Matrix::contiguous(&b, k).transposed() };
                 let mut problem = Gemm::new([m, k, n], a, b, &mut c);
-                problem.epilogue = Epilogue { bias: Bias::PerColumn(&bias), activation: Activation::Relu };
+                problem.epilogue =
+                    Epilogue { bias: Bias::PerColumn(&bias), activation: Activation::Relu, ..Epilogue::default() };
                 problem.accumulate = transposed == 3;
                 gemm(problem);
             }

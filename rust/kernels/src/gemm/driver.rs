@@ -8,10 +8,11 @@
 use std::ops::Range;
 
 use super::GemmFloat;
-use super::epilogue::{Activation, Epilogue};
+use super::epilogue::Epilogue;
 use super::microkernel::{Microkernels, Tile};
 use super::pack::{InPlace, PanelSource};
 use super::scratch::with_scratch;
+use super::stream;
 use super::target::Target;
 use crate::isa::isa;
 use crate::memory::Buffer;
@@ -142,6 +143,10 @@ impl<T: GemmFloat> Product<'_, T> {
         let padded = self.m.saturating_mul(self.n.next_multiple_of(kernels.cols / 2)).saturating_mul(self.k);
         let serial = serial || padded < SHARED_WORK;
         let cost = if serial { 0 } else { padded / WORK_PER_NS };
+        if let Some(b) = stream::operand(self) {
+            // SAFETY: passed on.
+            return unsafe { stream::run(self, kernels, b, cost) };
+        }
         let a = self.a_panels();
         let mut b = self.b_panels(kernels);
         let n_padded = self.n.next_multiple_of(kernels.cols);
@@ -175,14 +180,14 @@ impl<T: GemmFloat> Product<'_, T> {
         });
         let sums = partials.as_slice::<T>();
         for_each(self.m, if serial { 0 } else { plan.slices * self.m * self.n / 2 }, |row| {
-            for col in 0..self.n {
-                // SAFETY: an element of C that this task alone owns.
-                unsafe {
-                    let c = self.c.at(row, col);
+            // SAFETY: a row of C, which is a matrix, and which this task alone owns.
+            unsafe {
+                let start = self.c.at(row, 0);
+                for (col, c) in std::slice::from_raw_parts_mut(start, self.n).iter_mut().enumerate() {
                     let sum = (0..plan.slices).map(|s| sums[(s * self.m + row) * self.n + col]);
-                    let sum = sum.fold(if self.accumulate { *c } else { T::ZERO }, |x, y| x + y);
-                    *c = self.epilogue.apply(sum, row, col);
+                    *c = sum.fold(if self.accumulate { *c } else { T::ZERO }, |x, y| x + y);
                 }
+                self.epilogue.finish(start, self.n, row..row + 1, 0..self.n);
             }
         });
     }
@@ -190,7 +195,7 @@ impl<T: GemmFloat> Product<'_, T> {
     /// Cuts the work. Rows are cheap to cut where B is `ready`: in place or packed.
     fn plan(&self, kernels: &Microkernels<T>, serial: bool, ready: bool) -> Plan {
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let blocks = self.k.div_ceil(K_BLOCK).max(1);
+        let blocks = k_blocks(self.k);
         // Slices show in the bits, so they are counted in tiles of one size, whatever the tiles of this ISA.
         let tiles = self.m.div_ceil(SLICED_TILE.0) * self.n.div_ceil(SLICED_TILE.1);
         let tasks = (work / SLICE_WORK).clamp(1, TASKS);
@@ -213,12 +218,6 @@ impl<T: GemmFloat> Product<'_, T> {
         }
         let panels = self.m.div_ceil(down).div_ceil(kernels.rows);
         Plan { m: self.m, n: self.n, grid: (down, across), panels, width: kernels.cols, blocks, slices }
-    }
-
-    /// Block `index` of `blocks` about equal ones.
-    fn block(&self, plan: &Plan, index: usize) -> Range<usize> {
-        let len = self.k.div_ceil(plan.blocks);
-        (index * len).min(self.k)..((index + 1) * len).min(self.k)
     }
 
     fn a_panels(&self) -> Panels<T> {
@@ -249,13 +248,24 @@ impl<T: GemmFloat> Product<'_, T> {
         let panels = self.n.div_ceil(plan.width);
         let group = 8;
         for_each(plan.blocks * panels.div_ceil(group), cost.min(self.n * self.k / 4), |t| {
-            let (k, first) = (self.block(plan, t % plan.blocks), t / plan.blocks * group);
+            let (k, first) = (k_block(self.k, plan.blocks, t % plan.blocks), t / plan.blocks * group);
             let at = panels * plan.width * k.start + first * plan.width * k.len();
             let group = first..(first + group).min(panels);
             // SAFETY: each panel has its own place in the buffer; the ranges are inside the operand.
             unsafe { pack_panels(kernels, self.b, group, |p| plan.cols(p), k, Some(plan.width), start.get().add(at)) }
         });
     }
+}
+
+/// Blocks that k is walked in.
+pub(super) fn k_blocks(k: usize) -> usize {
+    k.div_ceil(K_BLOCK).max(1)
+}
+
+/// Block `index` of `blocks` about equal ones.
+pub(super) fn k_block(k: usize, blocks: usize, index: usize) -> Range<usize> {
+    let len = k.div_ceil(blocks);
+    (index * len).min(k)..((index + 1) * len).min(k)
 }
 
 /// Packs `panels` of the `outer` elements that `cut` says, one after the other; each as wide as it is, or padded.
@@ -331,7 +341,7 @@ impl<T: GemmFloat> Task<'_, T> {
             let a_scratch = scratch.wrapping_add(b_len.next_multiple_of(16));
             let last = blocks.end - 1;
             for (nth, block) in blocks.enumerate() {
-                let k = p.block(plan, block);
+                let k = k_block(p.k, plan.blocks, block);
                 let finish = finish && block == last;
                 // SAFETY: by the contract of `Product::run`; scratch holds what was asked for above.
                 unsafe { self.block(&rows, &cols, &k, c, accumulate || nth > 0, finish, a_scratch, b_scratch) }
@@ -363,6 +373,8 @@ impl<T: GemmFloat> Task<'_, T> {
             if ahead {
                 pack_panels(kernels, p.b, cols.clone(), |panel| plan.cols(panel), k.clone(), Some(width), b_scratch);
             }
+            let (epilogue, rest) =
+                if finish { (p.epilogue.in_registers(), p.epilogue.afterwards()) } else { (Epilogue::default(), None) };
             for col_panel in cols.clone() {
                 let Range { start: col, end } = plan.cols(col_panel);
                 let count = end - col;
@@ -394,8 +406,7 @@ impl<T: GemmFloat> Task<'_, T> {
                         _ => (a_panel, 1, height.cast_signed()),
                     };
                     a_panel = a_panel.wrapping_add(height * k.len());
-                    let (bias_row, bias_col) =
-                        if finish { p.epilogue.bias_at(row, col) } else { Epilogue::default().bias_at(0, 0) };
+                    let (bias_row, bias_col) = epilogue.bias_at(row, col);
                     let tile = Tile {
                         k: k.len(),
                         a,
@@ -403,15 +414,17 @@ impl<T: GemmFloat> Task<'_, T> {
                         a_step,
                         b,
                         b_step,
+                        sums: std::ptr::null(),
+                        sums_row: 0,
                         c: std::ptr::null_mut(),
                         c_row: 0,
                         cols: count,
                         accumulate,
                         bias_row,
                         bias_col,
-                        relu: finish && p.epilogue.activation == Activation::Relu,
+                        relu: epilogue.is_relu(),
                     };
-                    c.store(tile, table[height - 1][vectors], row, col, height);
+                    c.store(tile, table[height - 1][vectors], row, col, height, rest);
                 }
             }
         }
@@ -419,6 +432,6 @@ impl<T: GemmFloat> Task<'_, T> {
 }
 
 /// Address of an element of an operand in place.
-fn at<T>(m: &InPlace<T>, outer: usize, k: usize) -> *const T {
+pub(super) fn at<T>(m: &InPlace<T>, outer: usize, k: usize) -> *const T {
     m.start.wrapping_offset(outer.cast_signed() * m.outer_stride).wrapping_offset(k.cast_signed() * m.k_stride)
 }

@@ -4,7 +4,7 @@
 //! 64 lanes that are folded in a fixed order; if j is, columns of lanes accumulate side by side, in the same order over
 //! k as the packed core.
 
-use super::{Gemm, GemmFloat, Matrix};
+use super::{Epilogue, Gemm, GemmFloat, Matrix};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::for_each;
 
@@ -25,6 +25,7 @@ const K_BLOCK: usize = super::driver::K_BLOCK;
 /// Every element of A, B and C is inside its allocation, and C is the caller's alone.
 pub(super) unsafe fn run<T: GemmFloat>(
     problem: &Gemm<'_, T>,
+    epilogue: &Epilogue<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: *mut T,
@@ -42,6 +43,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
     }
     let job = Gemv {
         problem,
+        epilogue,
         vector_is_a,
         x: x.data.as_ptr().wrapping_add(x.offset),
         x_stride,
@@ -62,6 +64,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
 
 struct Gemv<'a, T> {
     problem: &'a Gemm<'a, T>,
+    epilogue: &'a Epilogue<'a, T>,
     vector_is_a: bool,
     x: *const T,
     x_stride: isize,
@@ -84,7 +87,7 @@ impl<T: GemmFloat> Gemv<'_, T> {
         unsafe {
             let y = self.y.add(j * self.y_stride);
             let sum = if self.problem.accumulate { *y + sum } else { sum };
-            *y = self.problem.epilogue.apply(sum, row, col);
+            *y = self.epilogue.apply(sum, row, col);
         }
     }
 }

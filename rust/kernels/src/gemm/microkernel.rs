@@ -83,6 +83,9 @@ pub(crate) struct Tile<T> {
     /// Step `k`, column `j` of B is at `b + k * b_step + j`.
     pub b: *const T,
     pub b_step: isize,
+    /// Where the chains of the sums go on, instead of at zero: rows of tiles of full width, `sums_row` apart.
+    pub sums: *const T,
+    pub sums_row: usize,
     pub c: *mut T,
     pub c_row: usize,
     /// Columns to store.
@@ -139,6 +142,15 @@ pub(crate) unsafe fn tile<V: Vector, const ROWS: usize, const VECS: usize, const
             });
         }
         let mut acc = [[V::zero(); VECS]; ROWS];
+        if !t.sums.is_null() {
+            for_rows!(r in ROWS {
+                let from = t.sums.add(r * t.sums_row);
+                for (v, x) in acc[r].iter_mut().enumerate() {
+                    let from = from.add(v * V::LANES);
+                    *x = if v == VECS - 1 { V::load_masked(from, last) } else { V::load(from) };
+                }
+            });
+        }
         let (mut a, mut b) = (t.a, t.b);
         let (a_row, a_step) = if DIRECT { (t.a_row, t.a_step) } else { (1, ROWS.cast_signed()) };
         for _ in 0..t.k {

@@ -1,6 +1,6 @@
 //! Matrix products: one packed core for every shape, every stride and every ISA.
 //!
-//! `C = A B`, with a fused epilogue (bias, activation). [`gemm`] and [`batched`] multiply floats, [`integer()`] the rest.
+//! `C = A B`, with a fused epilogue (scale, bias, residual, activation). [`gemm`] and [`batched`] multiply floats, [`integer()`] the rest.
 //! Float products run on one core ([`driver`]) that takes panels from sources ([`pack`]) and hands them to
 //! hand-vectorised microkernels; products with a vector ([`gemv`]) and over a short k ([`outer`]) have routes
 //! of their own. Convolution brings its own panel sources to the same core.
@@ -30,11 +30,12 @@ mod pack;
 mod panel;
 mod precision;
 mod scratch;
+mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
 
-pub use epilogue::{Activation, Bias, Epilogue};
+pub use epilogue::{Activation, Bias, Epilogue, Residual};
 pub use integer::integer;
 pub use precision::{Precision, precision, set_precision};
 
@@ -147,6 +148,11 @@ impl<'a, T> Matrix<'a, T> {
         Strided { shape: &shape, strides: &strides, offset: self.offset }.check(self.data.len());
     }
 
+    /// How far element `(row, col)` is from the first.
+    fn place(&self, row: usize, col: usize) -> isize {
+        row.cast_signed() * self.row_stride + col.cast_signed() * self.col_stride
+    }
+
     /// The matrix `offset` elements further on.
     fn moved(self, offset: isize) -> Self {
         Self { offset: self.offset.wrapping_add_signed(offset), ..self }
@@ -215,11 +221,12 @@ pub fn gemm<T: GemmFloat>(problem: Gemm<'_, T>) {
 /// `m * c_row_stride` from one index to the next, in row-major order of `shape`.
 ///
 /// # Panics
-/// As [`gemm`], or if a batch does not fit its slice.
+/// As [`gemm`], or if a batch does not fit its slice, or has a residual.
 pub fn batched<T: GemmFloat>(shape: &[usize], a_strides: &[isize], b_strides: &[isize], mut problem: Gemm<'_, T>) {
     let Some(batch) = Batch::new(shape, a_strides, b_strides, &mut problem) else { return };
     let Gemm { m, n, k, a, b, .. } = problem;
     problem.epilogue.check(m, n);
+    assert!(problem.epilogue.residual.is_none(), "a batch has no residual");
     let start = Target::rows(problem.c.as_mut_ptr(), 0, problem.c_row_stride);
     let one = |index: usize, serial: bool| {
         let [a_move, b_move, c_move] = batch.moves(index);
@@ -313,9 +320,10 @@ pub fn bfloat16(shape: &[usize], a_strides: &[isize], b_strides: &[isize], mut p
         Bias::PerColumn(bias) => Some(bias.iter().map(|x| x.load()).collect::<Vec<f32>>()),
         Bias::PerRow(_) => panic!("bias per row"),
     };
-    assert!(!problem.accumulate, "C is not added to");
+    assert!(!problem.accumulate && problem.epilogue.residual.is_none(), "C is not added to");
     let bias = bias.as_ref().map_or(Bias::None, |bias| Bias::PerColumn(bias));
-    let epilogue = Epilogue { bias, activation: problem.epilogue.activation };
+    let Epilogue { scale, activation, .. } = problem.epilogue;
+    let epilogue = Epilogue { scale, bias, residual: None, activation };
     epilogue.check(problem.m, problem.n);
     let start = SendPtr(problem.c.as_mut_ptr());
     let one = |index: usize, serial: bool| {
@@ -349,10 +357,13 @@ unsafe fn run<T: GemmFloat>(problem: &Gemm<'_, T>, a: Matrix<'_, T>, b: Matrix<'
     let &Gemm { m, n, k, accumulate, epilogue, .. } = problem;
     // SAFETY: passed on.
     unsafe {
-        if (m == 1 || n == 1) && gemv::run(problem, a, b, c.at(0, 0), serial) {
-            return;
-        }
-        if outer::run(problem, a, b, c.at(0, 0), serial) {
+        let (start, simple) = (c.at(0, 0), epilogue.in_registers());
+        if (m == 1 || n == 1) && gemv::run(problem, &simple, a, b, start, serial)
+            || outer::run(problem, &simple, a, b, start, serial)
+        {
+            if let Some(epilogue) = epilogue.afterwards() {
+                epilogue.finish_all(start, problem.c_row_stride, [m, n], if serial { 0 } else { m.saturating_mul(n) });
+            }
             return;
         }
         if n == 1 && m > 1 && problem.c_row_stride == 1 {

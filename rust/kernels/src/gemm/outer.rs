@@ -2,7 +2,7 @@
 //!
 //! Each element is one chain of multiply-adds over k, as in the packed core, which would write C in narrow columns.
 
-use super::{Gemm, GemmFloat, Matrix};
+use super::{Epilogue, Gemm, GemmFloat, Matrix};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::for_each;
 
@@ -21,6 +21,7 @@ const TASK: usize = 1 << 15;
 /// Every element of A, B and C is inside its allocation, and C is the caller's alone.
 pub(super) unsafe fn run<T: GemmFloat>(
     problem: &Gemm<'_, T>,
+    epilogue: &Epilogue<'_, T>,
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     c: *mut T,
@@ -30,7 +31,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
     if k == 0 || k > SHORT || b.col_stride != 1 || n < LEAST || m < 2 {
         return false;
     }
-    let job = Outer { problem, a, b, c };
+    let job = Outer { problem, epilogue, a, b, c };
     let rows = TASK.div_ceil(n);
     let cost = if serial { 0 } else { m * n * (k + 1) / 20 };
     for_each(m.div_ceil(rows), cost, |task| {
@@ -41,6 +42,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
 
 struct Outer<'a, T> {
     problem: &'a Gemm<'a, T>,
+    epilogue: &'a Epilogue<'a, T>,
     a: Matrix<'a, T>,
     b: Matrix<'a, T>,
     c: *mut T,
@@ -59,7 +61,7 @@ impl<T: GemmFloat> Kernel for Rows<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Outer { problem, a, b, c } = self.job;
+        let Outer { problem, epilogue, a, b, c } = self.job;
         let (n, k) = (problem.n, problem.k);
         for row in self.range {
             // SAFETY: row `row` of C is this task's; steps below k and columns below n are inside A and B.
@@ -73,7 +75,7 @@ impl<T: GemmFloat> Kernel for Rows<'_, T> {
                 };
                 (c, factor, line)
             };
-            let plain = !problem.accumulate && problem.epilogue.is_none();
+            let plain = !problem.accumulate && epilogue.is_none();
             for (first, c) in (0..).step_by(WIDE).zip(c.chunks_mut(WIDE)) {
                 let count = c.len();
                 let line = |step: usize| &line(step)[first..][..count];
@@ -93,7 +95,7 @@ impl<T: GemmFloat> Kernel for Rows<'_, T> {
                 if !plain {
                     for (l, (c, &sum)) in c.iter_mut().zip(room.iter()).enumerate() {
                         let sum = if problem.accumulate { *c + sum } else { sum };
-                        *c = problem.epilogue.apply(sum, row, first + l);
+                        *c = epilogue.apply(sum, row, first + l);
                     }
                 }
             }

@@ -4,6 +4,7 @@
 //! stack and scattered.
 
 use super::GemmFloat;
+use super::epilogue::Epilogue;
 use super::microkernel::{Tile, TileFn};
 
 /// Element `(row, col)` is at `row * row_stride` plus the place of `col`. Columns count through images of `pixels`
@@ -88,12 +89,20 @@ impl<T: GemmFloat> Target<T> {
         (image * self.image_stride + pixel, self.pixels - pixel)
     }
 
-    /// Runs `kernel` on `tile` (whose `c` is not set yet) for the columns from `col` on.
+    /// Runs `kernel` on `tile` (whose `c` is not set yet) for the columns from `col` on, then `rest` on what it stored.
     ///
     /// # Safety
     /// That of the microkernel; the elements belong to the calling task.
     #[inline(always)]
-    pub unsafe fn store(&self, mut tile: Tile<T>, kernel: TileFn<T>, row: usize, col: usize, height: usize) {
+    pub unsafe fn store(
+        &self,
+        mut tile: Tile<T>,
+        kernel: TileFn<T>,
+        row: usize,
+        col: usize,
+        height: usize,
+        rest: Option<&Epilogue<'_, T>>,
+    ) {
         let (place, run) = self.place(col);
         // SAFETY: by contract.
         unsafe {
@@ -101,14 +110,25 @@ impl<T: GemmFloat> Target<T> {
                 tile.c = self.start.add(row * self.row_stride + place);
                 tile.c_row = self.row_stride;
                 kernel(&tile);
+                if let Some(rest) = rest {
+                    rest.finish(tile.c, tile.c_row, row..row + height, col..col + tile.cols);
+                }
             } else {
-                self.scatter(tile, kernel, row, col, height);
+                self.scatter(tile, kernel, row, col, height, rest);
             }
         }
     }
 
     #[inline(never)]
-    unsafe fn scatter(&self, mut tile: Tile<T>, kernel: TileFn<T>, row: usize, col: usize, height: usize) {
+    unsafe fn scatter(
+        &self,
+        mut tile: Tile<T>,
+        kernel: TileFn<T>,
+        row: usize,
+        col: usize,
+        height: usize,
+        rest: Option<&Epilogue<'_, T>>,
+    ) {
         let mut stack = [T::ZERO; TILE];
         tile.c = stack.as_mut_ptr();
         tile.c_row = tile.cols;
@@ -125,6 +145,9 @@ impl<T: GemmFloat> Target<T> {
             }
             tile.c = stack.as_mut_ptr();
             kernel(&tile);
+            if let Some(rest) = rest {
+                rest.finish(tile.c, tile.c_row, row..row + height, col..col + tile.cols);
+            }
             for r in 0..height {
                 for (j, &place) in places[..tile.cols].iter().enumerate() {
                     *first.add(r * self.row_stride + place) = stack[r * tile.cols + j];

@@ -83,7 +83,7 @@ fn product<T: GemmFloat>([m, k, n]: [usize; 3], a_kind: usize, b_kind: usize) {
     let start = numbers::<T>(m * n, 5);
     let mut c = start.clone();
     let bias = Bias::PerRow(&rows);
-    let epilogue = Epilogue { bias, activation: Activation::Relu };
+    let epilogue = Epilogue { bias, activation: Activation::Relu, ..Epilogue::default() };
     gemm(Gemm { epilogue, accumulate: true, ..Gemm::new([m, k, n], a, b, &mut c) });
     check(&what, &c, &want, |i, x| (start[i].to_f64() + x + rows[i / n].to_f64()).max(0.0));
     let epilogue = Epilogue { bias: Bias::PerColumn(&cols), ..Epilogue::default() };
@@ -121,6 +121,8 @@ fn every_layout_at_every_size() {
     // Few rows by a matrix that no cache near the core holds; a square that two tasks share, each with its own panels.
     for kind in [0, 2, 3, 1] {
         product::<f32>([5, 650, 611], 0, kind);
+        product::<f32>([14, 333, 1030], 1, kind);
+        product::<f64>([3, 500, 600], 5, kind);
         product::<f32>([16, 330, 1000], 1, kind);
         product::<f32>([110, 110, 110], kind, 0);
     }
@@ -203,6 +205,66 @@ fn nan_and_negative_zero_pass_relu() {
         let (a, b) = (Matrix::contiguous(&a, 1), Matrix::contiguous(&b, n));
         gemm(Gemm { epilogue, ..Gemm::new([1, 1, n], a, b, &mut c) });
         assert!(c.iter().all(|x| x.is_nan()));
+    }
+}
+
+/// Every step of an epilogue, on every route: held against float64, and against the bits of the same steps after the
+/// product.
+fn rich_epilogue<T: GemmFloat>(
+    [m, k, n]: [usize; 3],
+    b_kind: usize,
+    activation: Activation,
+    finish: impl Fn(f64) -> f64,
+) {
+    let (a, b) = (numbers::<T>(m * k, 1), numbers::<T>(k * n, 2));
+    let (a, b) = (layout(0, &a, m, k), layout(b_kind, &b, k, n));
+    let (bias, residual, start) = (numbers::<T>(n, 3), numbers::<T>(m * n + n, 4), numbers::<T>(m * n, 5));
+    let plain = Residual { matrix: Matrix::contiguous(&residual, n), factor: -0.5 };
+    let rows = Residual { matrix: Matrix { row_stride: 0, ..plain.matrix }, ..plain };
+    let transposed =
+        Residual { matrix: Matrix { offset: n, row_stride: 1, col_stride: m.cast_signed(), ..plain.matrix }, ..plain };
+    let want = reference([m, k, n], a, b);
+    let what = format!("{m}x{k}x{n} layout {b_kind} {activation:?}");
+    for residual in [plain, rows, transposed] {
+        let epilogue = Epilogue { scale: 0.25, bias: Bias::PerColumn(&bias), residual: Some(residual), activation };
+        let problem = |c| Gemm { accumulate: true, ..Gemm::new([m, k, n], a, b, c) };
+        let (mut fused, mut apart) = (start.clone(), start.clone());
+        gemm(Gemm { epilogue, ..problem(&mut fused) });
+        gemm(problem(&mut apart));
+        check(&what, &fused, &want, |i, x| {
+            finish(0.25 * (start[i].to_f64() + x) + bias[i % n].to_f64() - 0.5 * at(residual.matrix, i / n, i % n))
+        });
+        // SAFETY: all of a slice.
+        unsafe { epilogue.finish_all(apart.as_mut_ptr(), n, [m, n], 0) };
+        assert!(fused.iter().zip(&apart).all(|(x, y)| x.to_f64().to_bits() == y.to_f64().to_bits()), "{what}");
+    }
+}
+
+#[test]
+fn rich_epilogues() {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let normal = |x: f64| x * 0.5 * crate::math::platform::erfc(-x / std::f64::consts::SQRT_2);
+    let cubic = |x: f64| 1.595_769_121_605_731 * (x + 0.044_715 * x * x * x);
+    for shape in [
+        [33, 129, 70],
+        [5, 650, 611],
+        [1, 700, 300],
+        [300, 700, 1],
+        [37, 2, 130],
+        [5, 20_001, 7],
+        [3, 0, 4],
+        [600, 64, 80],
+    ] {
+        for kind in 0..2 {
+            rich_epilogue::<f32>(shape, kind, Activation::Identity, |x| x);
+            rich_epilogue::<f32>(shape, kind, Activation::Relu, |x| x.max(0.0));
+            rich_epilogue::<f32>(shape, kind, Activation::Sigmoid, sigmoid);
+            rich_epilogue::<f32>(shape, kind, Activation::Tanh, f64::tanh);
+            rich_epilogue::<f32>(shape, kind, Activation::Gelu, normal);
+            rich_epilogue::<f32>(shape, kind, Activation::GeluTanh, |x| x * sigmoid(cubic(x)));
+            rich_epilogue::<f32>(shape, kind, Activation::Silu, |x| x * sigmoid(x));
+            rich_epilogue::<f64>(shape, kind, Activation::Gelu, normal);
+        }
     }
 }
 
@@ -295,6 +357,8 @@ fn through<T: GemmFloat>(isa: Isa, [m, k, n]: [usize; 3], direct: bool, epilogue
                 a_step: 1,
                 b: b.as_ptr().wrapping_add(col),
                 b_step: n.cast_signed(),
+                sums: std::ptr::null(),
+                sums_row: 0,
                 c: c[row * n + col..].as_mut_ptr(),
                 c_row: n,
                 cols: cols.len(),
@@ -342,7 +406,7 @@ fn every_tile<T: GemmFloat>() {
             let (rows, cols) = (numbers::<T>(m, 5), numbers::<T>(n, 6));
             for bias in [Bias::None, Bias::PerRow(&rows), Bias::PerColumn(&cols)] {
                 for activation in [Activation::Identity, Activation::Relu] {
-                    compare_isas([m, (m * 13 + n) % 40, n], Epilogue { bias, activation });
+                    compare_isas([m, (m * 13 + n) % 40, n], Epilogue { bias, activation, ..Epilogue::default() });
                 }
             }
         }

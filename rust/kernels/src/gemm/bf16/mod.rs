@@ -119,10 +119,15 @@ pub(super) unsafe fn product(
     let &Gemm { m, n, k, c_row_stride: row_stride, .. } = problem;
     let c = Rounded { start: c.cast(), row_stride };
     if k == 0 {
-        let indices = (0..m).flat_map(|row| (0..n).map(move |col| (row, col)));
-        // SAFETY: an element of C.
-        return indices
-            .for_each(|(row, col)| unsafe { *c.at(row, col) = Bf16::store(epilogue.apply(0.0, row, col)).0 });
+        for row in 0..m {
+            let mut line = vec![0.0; n];
+            // SAFETY: a row of C.
+            unsafe {
+                epilogue.finish(line.as_mut_ptr(), n, row..row + 1, 0..n);
+                line.iter().enumerate().for_each(|(col, &x)| *c.at(row, col) = Bf16::store(x).0);
+            }
+        }
+        return;
     }
     let bits = |m: InPlace<Bf16>| {
         Operand::Bfloat16(InPlace { start: m.start.cast(), outer_stride: m.outer_stride, k_stride: m.k_stride })
@@ -234,23 +239,27 @@ impl TermProduct<'_> {
         });
         let sums = partials.as_slice::<f32>();
         for_each(self.m, if serial { 0 } else { plan.slices * self.m * self.n / 2 }, |row| {
-            for col in 0..self.n {
-                let sum = (0..plan.slices).map(|s| sums[(s * self.m + row) * self.n + col]);
-                // SAFETY: an element of C that this task alone owns.
+            with_scratch(self.n, |line: *mut f32| {
+                // SAFETY: scratch for a row, and a row of C, a matrix, that this task alone owns.
                 unsafe {
+                    let line = std::slice::from_raw_parts_mut(line, self.n);
+                    for (col, x) in line.iter_mut().enumerate() {
+                        let sum = (0..plan.slices).map(|s| sums[(s * self.m + row) * self.n + col]);
+                        let start = match self.c {
+                            Output::Float32(c) if self.accumulate => *c.at(row, col),
+                            _ => 0.0,
+                        };
+                        *x = sum.fold(start, |x, y| x + y);
+                    }
+                    self.epilogue.finish(line.as_mut_ptr(), self.n, row..row + 1, 0..self.n);
                     match self.c {
-                        Output::Float32(c) => {
-                            let c = c.at(row, col);
-                            let sum = sum.fold(if self.accumulate { *c } else { 0.0 }, |x, y| x + y);
-                            *c = self.epilogue.apply(sum, row, col);
-                        }
+                        Output::Float32(c) => c.at(row, 0).copy_from_nonoverlapping(line.as_ptr(), self.n),
                         Output::Bfloat16(c) => {
-                            let sum = self.epilogue.apply(sum.fold(0.0, |x, y| x + y), row, col);
-                            *c.at(row, col) = Bf16::store(sum).0;
+                            line.iter().enumerate().for_each(|(col, &x)| *c.at(row, col) = Bf16::store(x).0);
                         }
                     }
                 }
-            }
+            });
         });
     }
 
@@ -504,17 +513,31 @@ impl Store {
     #[inline]
     unsafe fn finish(&self, p: &TermProduct<'_>, sums: &Sums) {
         let part = self.c.part(sums.rows.start, sums.cols.start);
-        let epilogue = if self.finish { p.epilogue } else { Epilogue::default() };
+        let mut accumulate = self.accumulate;
+        let epilogue = if self.finish { p.epilogue.in_registers() } else { Epilogue::default() };
+        if let Some(epilogue) = p.epilogue.afterwards().filter(|_| self.finish) {
+            // SAFETY: as below.
+            unsafe {
+                for (r, row) in sums.rows.clone().enumerate().filter(|_| accumulate) {
+                    for (j, col) in sums.cols.clone().enumerate() {
+                        let sum = sums.stack.add(r * PANEL + j);
+                        *sum += *self.c.at(row, col);
+                    }
+                }
+                epilogue.finish(sums.stack, PANEL, sums.rows.clone(), sums.cols.clone());
+            }
+            accumulate = false;
+        }
         if part.run >= sums.cols.len() {
             // SAFETY: the elements of C are this task's; either unit implies the features.
-            return unsafe { store::together(sums, part, self.rounded, self.accumulate, &epilogue) };
+            return unsafe { store::together(sums, part, self.rounded, accumulate, &epilogue) };
         }
         for (r, row) in sums.rows.clone().enumerate() {
             for (j, col) in sums.cols.clone().enumerate() {
                 // SAFETY: an element of C, which is this task's, and of the stack.
                 unsafe {
                     let (c, sum) = (self.c.at(row, col), *sums.stack.add(r * PANEL + j));
-                    *c = epilogue.apply(if self.accumulate { *c + sum } else { sum }, row, col);
+                    *c = epilogue.apply(if accumulate { *c + sum } else { sum }, row, col);
                 }
             }
         }
@@ -551,7 +574,7 @@ struct Stack([f32; PANEL * PANEL]);
 
 /// The sums of a tile, in rows of [`PANEL`].
 struct Sums {
-    stack: *const f32,
+    stack: *mut f32,
     rows: Range<usize>,
     cols: Range<usize>,
 }

@@ -11,7 +11,7 @@
 
 use super::super::pack::Strided2;
 use super::super::tests::{at, layout, numbers};
-use super::super::{Activation, Bias, Matrix};
+use super::super::{Activation, Bias, Matrix, Residual};
 use super::*;
 use crate::parallel::set_num_threads;
 
@@ -88,12 +88,20 @@ fn product(shape: [usize; 3], terms: usize, kinds: [usize; 2], stream_b: bool) {
     assert_eq!(c, again, "{what}: another cut");
     let (rows, cols, start) = (numbers::<f32>(m, 3), numbers::<f32>(n, 4), numbers::<f32>(m * n, 5));
     let mut c = start.clone();
-    let epilogue = Epilogue { bias: Bias::PerRow(&rows), activation: Activation::Relu };
+    let epilogue = Epilogue { bias: Bias::PerRow(&rows), activation: Activation::Relu, ..Epilogue::default() };
     run(shape, terms, a, b, &mut c, More { accumulate: true, epilogue, stream_b, serial: false });
     check(&what, &c, &want, |i, x| (f64::from(start[i]) + x + f64::from(rows[i / n])).max(0.0));
     let epilogue = Epilogue { bias: Bias::PerColumn(&cols), ..Epilogue::default() };
     run(shape, terms, a, b, &mut c, More { epilogue, stream_b, ..More::default() });
     check(&what, &c, &want, |i, x| x + f64::from(cols[i % n]));
+    let residual = Residual { matrix: Matrix::contiguous(&start, n), factor: -2.0 };
+    let epilogue = Epilogue { scale: 0.5, residual: Some(residual), activation: Activation::Tanh, ..epilogue };
+    let mut c = start.clone();
+    run(shape, terms, a, b, &mut c, More { accumulate: true, epilogue, stream_b, serial: false });
+    check(&what, &c, &want, |i, x| {
+        let start = f64::from(start[i]);
+        (0.5 * (start + x) + f64::from(cols[i % n]) - 2.0 * start).tanh()
+    });
 }
 
 #[test]
@@ -257,6 +265,8 @@ fn bfloat16_products_are_rounded_once() {
         let (a_layout, b_layout) = (layout(nth % 6, &a_wide, m, k), layout((nth + 1) % 6, &b_wide, k, n));
         let want = reference(shape, EPSILON[2], a_layout, b_layout);
         let bias = numbers::<f32>(n, 3);
+        // Both what the stores do in registers and what they do not.
+        let (scale, activation) = [(1.0, Activation::Relu), (-0.5, Activation::Relu)][nth % 2];
         let operand = |x: &[u16], l: Matrix<'_, f32>, [outer_stride, k_stride]: [isize; 2]| {
             Operand::Bfloat16(InPlace { start: x.as_ptr().wrapping_add(l.offset), outer_stride, k_stride })
         };
@@ -275,7 +285,7 @@ fn bfloat16_products_are_rounded_once() {
                         b: operand(&b, b_layout, b_strides),
                         c: Output::Bfloat16(Rounded { start: c.as_mut_ptr(), row_stride: n }),
                         accumulate: false,
-                        epilogue: Epilogue { bias: Bias::PerColumn(&bias), activation: Activation::Relu },
+                        epilogue: Epilogue { scale, bias: Bias::PerColumn(&bias), residual: None, activation },
                         terms: 1,
                         unit,
                         stream_b: false,
@@ -290,7 +300,7 @@ fn bfloat16_products_are_rounded_once() {
             let c = std::mem::take(&mut results[0]);
             assert!(results[1..].iter().all(|other| *other == c), "{shape:?} {unit:?}: other threads, other bits");
             for (i, (&got, &(sum, bound))) in wide(&c).iter().zip(&want).enumerate() {
-                let want = (sum + f64::from(bias[i % n])).max(0.0);
+                let want = (scale * sum + f64::from(bias[i % n])).max(0.0);
                 let bound = bound + want.abs() / 256.0;
                 assert!((f64::from(got) - want).abs() <= bound, "{shape:?} {unit:?}: element {i}: {got}, not {want}");
             }
