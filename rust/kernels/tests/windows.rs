@@ -10,6 +10,7 @@ use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{self, Binary, Compare, FloatTest, Unary};
 use dlcore_kernels::memory::Buffer;
 use dlcore_kernels::reduce::{self, Reduction, Split};
+use dlcore_kernels::stored::Stored;
 
 /// Small random numbers, the same each time.
 struct Random(u64);
@@ -514,4 +515,26 @@ fn reductions_of_nothing_and_of_nan() {
         reduce::argmax(&infinite, whole, &mut position);
         assert_eq!(position, [0]);
     }
+}
+
+#[test]
+fn small_integers_are_summed_without_overflow() {
+    fn check<K: Stored>(most: K, least: K) {
+        let (rows, columns) = (70_001, 3);
+        let data: Vec<K> = (0..rows * columns).map(|i| if i % columns == 0 { most } else { least }).collect();
+        let (most, least) = (most.load().to_i64() * 70_001, least.load().to_i64() * 70_001);
+        let all = Split { kept: &[], kept_strides: &[], reduced: &[rows * columns], reduced_strides: &[1], offset: 0 };
+        let mut sum = [0];
+        reduce::sum_i64(&data, all, &mut sum);
+        assert_eq!(sum, [most + 2 * least]);
+        let by_column =
+            Split { kept: &[columns], kept_strides: &[1], reduced: &[rows], reduced_strides: &[3], offset: 0 };
+        let mut sums = [0; 3];
+        reduce::sum_i64(&data, by_column, &mut sums);
+        assert_eq!(sums, [most, least, least]);
+    }
+    check(i8::MAX, i8::MIN);
+    check(i16::MAX, i16::MIN);
+    check(u16::MAX, 1);
+    check(u32::MAX, 1);
 }

@@ -17,7 +17,7 @@ use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{cat, cumprod, eq, exp, flip, slice, sqrt, square, where_};
-use crate::{with_element, with_float, with_stored_float};
+use crate::{with_dtype, with_element, with_float, with_stored_float};
 use dlcore_kernels::reduce::{self, Reduction, Split};
 use dlcore_kernels::stored::Stored;
 
@@ -173,9 +173,8 @@ impl Operation for Sum {
         if x.dtype().is_float() {
             return Ok(single(float_sum(Self::NAME, x, &self.dims, self.keepdim)?));
         }
-        let x = &x.cast(Self::NAME, x.dtype().widened())?;
         let axes = Axes::new(Self::NAME, x, &self.dims, self.keepdim)?;
-        Ok(single(with_element!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
+        Ok(single(with_dtype!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
             reduce::sum_i64(x.data::<T>(), axes.split(), out);
             Ok(())
         }))?))

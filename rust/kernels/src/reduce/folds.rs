@@ -177,7 +177,7 @@ impl<K: Stored> Monoid<K> for Sum {
 /// Sum in int64.
 #[derive(Clone, Copy)]
 pub(super) struct WideSum;
-impl<T: Element> Monoid<T> for WideSum {
+impl<K: Stored> Monoid<K> for WideSum {
     type Out = i64;
     const EXACT: bool = true;
     #[inline(always)]
@@ -185,8 +185,8 @@ impl<T: Element> Monoid<T> for WideSum {
         0
     }
     #[inline(always)]
-    fn step(self, sum: i64, element: T) -> i64 {
-        sum.wrapping_add(element.to_i64())
+    fn step(self, sum: i64, element: K) -> i64 {
+        sum.wrapping_add(element.load().to_i64())
     }
     #[inline(always)]
     fn join(self, left: i64, right: i64) -> i64 {

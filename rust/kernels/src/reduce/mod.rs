@@ -113,7 +113,7 @@ pub fn sum<K: Stored>(src: &[K], split: Split, dst: &mut [K::Value]) {
 ///
 /// # Panics
 /// If the window leaves `src` or the outputs differ from `dst` in number.
-pub fn sum_i64<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
+pub fn sum_i64<K: Stored>(src: &[K], split: Split, dst: &mut [i64]) {
     split.check(src.len(), dst.len(), true);
     fold_monoid(WideSum, src, split, dst);
 }
