@@ -360,6 +360,7 @@ REFERENCES = {
     "slice_scatter": _slice_scatter,
     # layers
     "matmul": np.matmul,
+    "addmm": lambda x, a, b, beta, alpha: (beta * x if beta else 0) + alpha * (a @ b),
     "linear": lambda x, weight, bias=0: x @ weight.T + bias,
     "conv2d": _conv2d,
     "conv2d_grad_input": _conv2d_grad_input,

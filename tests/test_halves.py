@@ -225,6 +225,17 @@ def test_a_model_trains(dtype, optimizer):
     assert model(x).dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", [dlcore.float16, dlcore.bfloat16])
+def test_norms_do_not_overflow_on_the_way(dtype):
+    x = dlcore.full((2, 100), 300.0, dtype=dtype)
+    assert x.norm(dim=1).tolist() == [3000.0, 3000.0] if dtype == dlcore.float16 else x.norm().dtype == dtype
+    np.testing.assert_allclose(F.normalize(x).tolist(), 0.1, rtol=0.01)
+    np.testing.assert_allclose(F.cosine_similarity(x, -x).tolist(), -1.0, rtol=0.01)
+    x = dlcore.full((4,), 60000.0, dtype=dtype, requires_grad=True)
+    F.normalize(x, dim=0).sum().backward()
+    assert x.grad.isfinite().all()
+
+
 def test_modules_convert_by_name():
     assert nn.Linear(2, 2).half().weight.dtype == dlcore.float16
     assert nn.Linear(2, 2).bfloat16().weight.dtype == dlcore.bfloat16

@@ -146,6 +146,13 @@ def test_a_kernel_without_working_memory_raises_and_leaves_all_usable():
 
 
 @pytest.mark.parametrize("set_some", [memory.set_limit, memory.set_cache_limit])
+@pytest.mark.parametrize("size", [1e9, "1GiB"])
+def test_sizes_are_whole_numbers(set_some, size):
+    with pytest.raises(TypeError, match="expected a whole number of bytes"):
+        set_some(size)
+
+
+@pytest.mark.parametrize("set_some", [memory.set_limit, memory.set_cache_limit])
 def test_sizes_are_checked(set_some):
     with pytest.raises(ValueError, match=f"{set_some.__name__}: a number of bytes is not negative; got -1"):
         set_some(-1)

@@ -19,7 +19,7 @@ EVERY = pytest.mark.parametrize("name", OPERATIONS)
 
 # What takes floats only, and what takes integers but not bool. All else must give the right values for them.
 FLOATS_ONLY = {
-    "mean", "linear", "conv2d", "conv2d_grad_input", "conv2d_grad_weight", "max_pool2d", "avg_pool2d",
+    "mean", "linear", "addmm", "conv2d", "conv2d_grad_input", "conv2d_grad_weight", "max_pool2d", "avg_pool2d",
     "avg_pool2d_grad", "cross_entropy",
 }  # fmt: skip
 NUMBERS_ONLY = FLOATS_ONLY | {"sub", "neg", "matmul", "index_add", "index_put", "scatter_add"}

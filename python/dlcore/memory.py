@@ -73,6 +73,7 @@ def set_limit(bytes: int | None) -> None:
     limit, an allocation is refused when the machine (or the control group of the process) has not that much memory.
 
     Raises:
+        TypeError: for anything but a whole number.
         ValueError: for a negative number.
 
     >>> import dlcore

@@ -3,7 +3,7 @@
 use crate::enter::enter;
 use dlcore_kernels::gemm::{self, Precision};
 use dlcore_kernels::{isa, memory, parallel, roofline};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -94,7 +94,8 @@ fn get_float32_matmul_precision() -> &'static str {
 /// - ``"medium"``: one product of numbers rounded to bfloat16, about 2^-8.
 ///
 /// Infinity, NaN and numbers too small or too large for the terms are computed as ``"ieee"`` does in all but
-/// ``"medium"``, which takes subnormal numbers for zero.
+/// ``"medium"``, which takes subnormal numbers for zero. Products of float16 are float32 products, rounded once: the
+/// setting holds for them too. Those of bfloat16 and float64 do not change.
 ///
 /// Raises ValueError for any other name.
 ///
@@ -161,7 +162,7 @@ fn memory_limit() -> Option<usize> {
 /// See ``dlcore.memory.set_limit``.
 #[pyfunction]
 #[pyo3(signature = (bytes))]
-fn memory_set_limit(bytes: Option<isize>) -> PyResult<()> {
+fn memory_set_limit(bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     memory::set_limit(size("set_limit", bytes)?);
     Ok(())
 }
@@ -169,15 +170,20 @@ fn memory_set_limit(bytes: Option<isize>) -> PyResult<()> {
 /// See ``dlcore.memory.set_cache_limit``.
 #[pyfunction]
 #[pyo3(signature = (bytes))]
-fn memory_set_cache_limit(bytes: Option<isize>) -> PyResult<()> {
+fn memory_set_cache_limit(bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     memory::set_cache_limit(size("set_cache_limit", bytes)?);
     Ok(())
 }
 
-fn size(op: &str, bytes: Option<isize>) -> PyResult<Option<usize>> {
-    bytes.map(usize::try_from).transpose().map_err(|_| {
-        PyValueError::new_err(format!("{op}: a number of bytes is not negative; got {}", bytes.unwrap_or(0)))
-    })
+fn size(op: &str, bytes: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    let Ok(number) = bytes.extract::<isize>() else {
+        let got = bytes.repr()?;
+        return Err(PyTypeError::new_err(format!("{op}: expected a whole number of bytes, such as 2**30, got {got}")));
+    };
+    usize::try_from(number)
+        .map(Some)
+        .map_err(|_| PyValueError::new_err(format!("{op}: a number of bytes is not negative; got {number}")))
 }
 
 /// Registers the functions of this file.

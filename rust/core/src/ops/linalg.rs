@@ -105,7 +105,7 @@ impl Operation for MatMul {
 }
 
 /// Refuses shapes whose inner dimensions differ; both have at least one dimension.
-fn check_inner(a: &[usize], b: &[usize]) -> Result<()> {
+pub(super) fn check_inner(a: &[usize], b: &[usize]) -> Result<()> {
     let (left, right) = (a[a.len() - 1], b[b.len().saturating_sub(2)]);
     if left == right {
         return Ok(());
@@ -160,7 +160,7 @@ impl Stack {
 }
 
 /// The last two dimensions of `array`, at index zero of the others.
-fn matrix<T: Native>(array: &Array) -> Matrix<'_, T> {
+pub(super) fn matrix<T: Native>(array: &Array) -> Matrix<'_, T> {
     let layout = array.layout();
     let [.., row_stride, col_stride] = layout.strides[..] else { unreachable!("a matrix has two dimensions") };
     Matrix { data: array.data(), offset: layout.offset, row_stride, col_stride }

@@ -3,6 +3,7 @@
 //! To add one: a struct in its family's file with forward, backward and samples side by side, and its name in
 //! `registry!` below. Bindings, Python names and test references follow from there; a test names what is missing.
 
+pub mod addmm;
 pub mod arithmetic;
 pub mod arrange;
 pub mod batch_norm;
@@ -92,7 +93,7 @@ registry! {
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
-        linalg::MatMul, linalg::Linear,
+        linalg::MatMul, addmm::AddMm, linalg::Linear,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
         pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad,
         softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy,

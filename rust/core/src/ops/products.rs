@@ -9,10 +9,12 @@ use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{add, matmul, sum};
 use smallvec::SmallVec;
 
+pub use crate::ops::addmm::addmm;
+
 /// Names of an operand's dimensions; equal names are the same index.
 type Labels = SmallVec<[u32; 6]>;
 
-fn check_rank(op: &str, what: &str, x: &Tensor, rank: usize) -> Result<()> {
+pub(super) fn check_rank(op: &str, what: &str, x: &Tensor, rank: usize) -> Result<()> {
     if x.rank() == rank {
         return Ok(());
     }
@@ -85,7 +87,7 @@ pub fn inner(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 /// `beta * input + alpha * product`; an `input` times zero is left out, whatever its elements.
-fn accumulated(op: &str, input: &Tensor, product: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
+pub(super) fn accumulated(op: &str, input: &Tensor, product: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
     let unit = |factor: f64| factor.to_bits() == 1f64.to_bits();
     let product = if unit(alpha) { product.clone() } else { scale(product, alpha)? };
     let (from, to) = (Show(input.shape()), Show(product.shape()));
@@ -111,8 +113,6 @@ macro_rules! sums_of_products {
     )* };
 }
 sums_of_products! {
-    /// `beta * input + alpha * (a @ b)` for matrices.
-    addmm => mm;
     /// `beta * input + alpha * (a @ b)` for a matrix and a vector.
     addmv => mv;
     /// `beta * input + alpha * (a @ b)` for batches of matrices.

@@ -19,6 +19,15 @@ fn number(x: &Tensor, value: f64) -> Result<Tensor> {
     scalar(Scalar::Float(value), x.dtype())
 }
 
+/// `f` of 16-bit floats computed in float32 and rounded once: what lies between would overflow.
+fn widely(inputs: &[&Tensor], f: impl Fn(&[&Tensor]) -> Result<Tensor>) -> Option<Result<Tensor>> {
+    let dtype = inputs[0].dtype();
+    inputs.iter().all(|x| x.dtype() == dtype && dtype.is_half()).then(|| {
+        let wide = inputs.iter().map(|x| cast(x, DType::F32)).collect::<Result<Vec<_>>>()?;
+        cast(&f(&wide.iter().collect::<Vec<_>>())?, dtype)
+    })
+}
+
 /// `root` of `x`, with the gradient zero where `x` is zero.
 fn smooth_root(x: &Tensor, root: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let zero = number(x, 0.0)?;
@@ -38,6 +47,9 @@ pub fn vector_norm(x: &Tensor, order: f64, dims: &[usize], keepdim: bool) -> Res
             "norm",
             format_args!("expected a float dtype, got {}; convert with .float()", x.dtype()),
         ));
+    }
+    if let Some(norm) = widely(&[x], |x| vector_norm(x[0], order, dims, keepdim)) {
+        return norm;
     }
     if order == f64::INFINITY {
         amax(&abs(x)?, dims, keepdim)
@@ -255,6 +267,9 @@ pub fn quantile(x: &Tensor, q: &Tensor, dim: Option<isize>, keepdim: bool, inter
 /// As [`vector_norm`].
 pub fn normalize(x: &Tensor, order: f64, dim: isize, eps: f64) -> Result<Tensor> {
     let at = normalize_dim("normalize", dim, x.rank())?;
+    if let Some(unit) = widely(&[x], |x| normalize(x[0], order, dim, eps)) {
+        return unit;
+    }
     let dims: Dims = (at..x.rank().min(at + 1)).collect();
     let norm = vector_norm(x, order, &dims, true)?;
     div(x, &crate::ops::clamp(&norm, Some(Scalar::Float(eps)), None)?)
@@ -265,6 +280,9 @@ pub fn normalize(x: &Tensor, order: f64, dim: isize, eps: f64) -> Result<Tensor>
 /// # Errors
 /// As [`vector_norm`].
 pub fn cosine_similarity(x: &Tensor, y: &Tensor, dim: isize, eps: f64) -> Result<Tensor> {
+    if let Some(cosine) = widely(&[x, y], |x| cosine_similarity(x[0], x[1], dim, eps)) {
+        return cosine;
+    }
     let shape = crate::layout::broadcast_shapes("cosine_similarity", x.shape(), y.shape())?;
     let at = normalize_dim("cosine_similarity", dim, shape.len())?;
     let (x, y) = (broadcast_to(x, &shape)?, broadcast_to(y, &shape)?);
