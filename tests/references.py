@@ -375,7 +375,7 @@ REFERENCES = {
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm_inference,
     # indices
-    "index_select": lambda x, ids, dim, frozen: np.take(x, ids, axis=dim),  # noqa: ARG005 - concerns gradients
+    "index_select": lambda x, ids, dim, frozen: np.take(x, ids, axis=dim),
     "index_add": _index_add,
     "index_put": _index_put,
     "gather": lambda x, ids, dim: x[_pointwise(ids, dim)],

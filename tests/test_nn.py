@@ -483,3 +483,13 @@ def test_autograd_grad():
     with pytest.raises(dlcore.GradientError):
         dlcore.autograd.grad(x * 2, [x, unused])
     assert dlcore.autograd.grad(x * 2, [x, unused], allow_unused=True)[1] is None
+
+
+def test_embeddings_shorten_rows_and_weigh_gradients():
+    table = nn.Embedding(3, 2, max_norm=1.0, scale_grad_by_freq=True, _weight=dlcore.tensor([[3.0, 4.0]] * 3))
+    found = table(dlcore.tensor([0, 2, 2]))
+    assert found.detach().numpy() == pytest.approx(0.2 * table.weight.detach()[1].expand(3, 2).numpy(), rel=1e-6)
+    found.sum().backward()
+    assert table.weight.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
+    with pytest.raises(ValueError, match=r"table of shape \(2, 2\) for 3 embeddings of size 2"):
+        nn.Embedding(3, 2, _weight=dlcore.ones(2, 2))

@@ -1263,18 +1263,106 @@ def sgd_step(
 ) -> list[Tensor | None] | None: ...
 def adam_step(
     params: Iterable[Tensor],
-    exp_avgs: Iterable[Tensor],
-    exp_avg_sqs: Iterable[Tensor],
-    max_exp_avg_sqs: Iterable[Tensor] | None,
+    states: Sequence[Iterable[Tensor]],
     step: builtins.int,
     lr: builtins.float,
-    beta1: builtins.float,
-    beta2: builtins.float,
+    betas: tuple[builtins.float, builtins.float],
     eps: builtins.float,
     weight_decay: builtins.float,
-    amsgrad: builtins.bool,
     maximize: builtins.bool,
     decoupled: builtins.bool,
+) -> None: ...
+def nadam_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    step: builtins.int,
+    lr: builtins.float,
+    betas: tuple[builtins.float, builtins.float],
+    eps: builtins.float,
+    weight_decay: builtins.float,
+    maximize: builtins.bool,
+    decoupled: builtins.bool,
+    momentum_decay: builtins.float,
+    mu_product: builtins.float,
+) -> builtins.float: ...
+def radam_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    step: builtins.int,
+    lr: builtins.float,
+    betas: tuple[builtins.float, builtins.float],
+    eps: builtins.float,
+    weight_decay: builtins.float,
+    maximize: builtins.bool,
+    decoupled: builtins.bool,
+) -> None: ...
+def adamax_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    step: builtins.int,
+    lr: builtins.float,
+    betas: tuple[builtins.float, builtins.float],
+    eps: builtins.float,
+    weight_decay: builtins.float,
+    maximize: builtins.bool,
+) -> None: ...
+def rmsprop_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    lr: builtins.float,
+    alpha: builtins.float,
+    eps: builtins.float,
+    weight_decay: builtins.float,
+    momentum: builtins.float,
+    centered: builtins.bool,
+    maximize: builtins.bool,
+) -> None: ...
+def adagrad_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    step: builtins.int,
+    lr: builtins.float,
+    lr_decay: builtins.float,
+    eps: builtins.float,
+    weight_decay: builtins.float,
+    maximize: builtins.bool,
+) -> None: ...
+def adadelta_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    lr: builtins.float,
+    rho: builtins.float,
+    eps: builtins.float,
+    weight_decay: builtins.float,
+    maximize: builtins.bool,
+) -> None: ...
+def rprop_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    etas: tuple[builtins.float, builtins.float],
+    step_sizes: tuple[builtins.float, builtins.float],
+    maximize: builtins.bool,
+) -> None: ...
+def asgd_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    step: builtins.int,
+    eta: builtins.float,
+    mu: builtins.float,
+    lr: builtins.float,
+    lambd: builtins.float,
+    alpha: builtins.float,
+    t0: builtins.float,
+    weight_decay: builtins.float,
+    maximize: builtins.bool,
+) -> tuple[builtins.float, builtins.float]: ...
+def lion_step(
+    params: Iterable[Tensor],
+    states: Sequence[Iterable[Tensor]],
+    lr: builtins.float,
+    betas: tuple[builtins.float, builtins.float],
+    weight_decay: builtins.float,
+    maximize: builtins.bool,
 ) -> None: ...
 def zero_grad(params: Iterable[Tensor], set_to_none: builtins.bool = True) -> None: ...
 def clip_grad_norm(params: Iterable[Tensor], max_norm: builtins.float, norm_type: builtins.float = 2.0) -> Tensor: ...

@@ -13,6 +13,7 @@ from dlcore.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Los
 from dlcore.nn.module import Module
 from dlcore.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from dlcore.nn.parameter import Parameter
+from dlcore.nn.parameter_containers import ParameterDict, ParameterList
 from dlcore.nn.pooling import AvgPool2d, MaxPool2d
 from dlcore.nn.sparse import Embedding
 
@@ -40,6 +41,8 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "ReLU",
     "Sequential",
     "SiLU",

@@ -83,6 +83,20 @@ class _Numbered(Module):
             self.append(module)
         return self
 
+    def pop(self, key: int) -> Module:
+        """Remove the module at a place and return it."""
+        module = self._modules[self._key(key)]
+        del self[key]
+        return module
+
+    def __add__(self, other: Iterable[Module]) -> Self:
+        joined = type(self)()
+        joined._replace([*self, *other])
+        return joined
+
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
+
     def insert(self, index: int, module: Module) -> Self:
         """Add a module before `index`."""
         modules = list(self._modules)

@@ -10,7 +10,6 @@ from dlcore._core import (
     cosine_similarity,
     cross_entropy,
     dropout,
-    embedding,
     gelu,
     group_norm,
     huber_loss,
@@ -34,6 +33,7 @@ from dlcore._core import (
     softplus,
     tanh,
 )
+from dlcore.nn.lookup import embedding
 
 __all__ = [
     "avg_pool2d",

@@ -9,32 +9,22 @@ can get out of step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from dlcore import _core
 from dlcore._core import Tensor, bfloat16, float16, float32, float64, zero_grad
+from dlcore.nn.hooked import Hooked
 from dlcore.nn.location import LOCATED, locate
 from dlcore.nn.parameter import Parameter
+from dlcore.nn.state import Stateful
 
-__all__ = ["IncompatibleKeys", "Module"]
+__all__ = ["Module"]
 
 
 _NOTHING = object()
 
 
-class IncompatibleKeys(NamedTuple):
-    """What `Module.load_state_dict` left out."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-
-
-class Module:
+class Module(Hooked, Stateful):
     """The base of every layer and model.
 
     A subclass creates its parts in ``__init__`` and computes in ``forward``; calling the module runs
@@ -59,9 +49,8 @@ class Module:
     """
 
     training: bool = True
-    _buffers: Mapping[
-        str, bool
-    ] = {}  # name -> whether the state dict holds it; an instance gets its own when it needs one
+    # name -> whether the state dict holds it; an instance gets its own when it needs one
+    _buffers: Mapping[str, bool] = {}
 
     def __init__(self) -> None:
         """Do nothing: PyTorch's programs call it."""
@@ -72,6 +61,8 @@ class Module:
 
     def _call(self, input: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> Any:
         try:
+            if self._hooks:
+                return self._call_hooked(() if input is _NOTHING else (input, *args), kwargs)
             if args or kwargs or input is _NOTHING:
                 return self.forward(*(() if input is _NOTHING else (input, *args)), **kwargs)
             return self.forward(input)  # by far the most frequent, and twice as fast when called like this
@@ -247,64 +238,31 @@ class Module:
             raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
         return found
 
-    # --- the state dict -------------------------------------------------------------------------------------
-
-    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
-        """All parameters and persistent buffers by dotted name, PyTorch's names and shapes.
-
-        The tensors share the module's memory, so that a later step of the optimizer changes them too;
-        `dlcore.save` writes them as they are, ``{name: t.clone() for ...}`` keeps them.
-
-        Args:
-            prefix: put before every name.
-            keep_vars: give the tensors themselves instead of detached ones.
-        """
-        state: dict[str, Tensor] = {}
-        for path, module in self.named_modules(remove_duplicate=False):
-            start = f"{prefix}{path}." if path else prefix
-            for name, tensor in module._own_state():
-                state[start + name] = tensor if keep_vars else tensor.detach()
-        return state
-
-    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
-        yield from self._own_parameters()
-        yield from ((name, tensor) for name, tensor in self._own_buffers() if self._buffers[name])
-
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> IncompatibleKeys:
-        """Copy the values of a state dict into this module, converted to its dtypes.
-
-        Args:
-            state_dict: tensors (or numpy arrays) by dotted name, as `state_dict` gives them.
-            strict: whether missing and unexpected names are errors. Shapes must match in any case.
-
-        Returns:
-            The names that were missing and the names that were not used.
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer under a dotted name.
 
         Raises:
-            RuntimeError: names or shapes do not match; the message lists all of them, with the nearest names.
-                Nothing is copied then.
+            AttributeError: no such buffer.
         """
-        own = self.state_dict(keep_vars=True)
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        new = {name: _core.as_tensor(state_dict[name]) for name in own if name in state_dict}
-        problems = [
-            f"{name}: shape {tuple(new[name].shape)} given, {tuple(own[name].shape)} needed"
-            for name in new
-            if new[name].shape != own[name].shape
-        ]
-        if strict:
-            problems += [f"missing: {name}" for name in missing]
-            problems += [f"unexpected: {name}{_nearest(name, missing)}" for name in unexpected]
-        if problems:
-            raise RuntimeError(f"load_state_dict of {type(self).__name__}:\n  " + "\n  ".join(problems))
-        previous = _core._set_grad_enabled(False)
-        try:
-            for name, tensor in new.items():
-                own[name].copy_(tensor)
-        finally:
-            _core._set_grad_enabled(previous)
-        return IncompatibleKeys(missing, unexpected)
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found = module.__dict__.get(name)
+        if name not in module._buffers or not isinstance(found, Tensor):
+            raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
+        return found
+
+    def set_submodule(self, target: str, module: Module) -> None:
+        """Put `module` in the place of the one under a dotted name, which need not be there yet.
+
+        Raises:
+            AttributeError: no module holds the last step.
+        """
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if name in parent.__dict__:
+            setattr(parent, name, module)
+        else:
+            parent.register_module(name, module)
 
     # --- changing all at once -------------------------------------------------------------------------------
 
@@ -380,8 +338,16 @@ class Module:
         """Convert floating-point parameters and buffers to bfloat16."""
         return self._convert(bfloat16)
 
+    def type(self, dst_type: _core.dtype) -> Self:
+        """Convert floating-point parameters and buffers to a dtype."""
+        return self._convert(dst_type)
+
     def cpu(self) -> Self:
         """Return the module itself: it is on the CPU."""
+        return self
+
+    def share_memory(self) -> Self:
+        """Return the module itself: processes made by fork share its memory until they write."""
         return self
 
     # --- showing --------------------------------------------------------------------------------------------
@@ -406,10 +372,3 @@ class Module:
 
 def _indent(text: str) -> str:
     return text.replace("\n", "\n  ")
-
-
-def _nearest(name: str, others: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, others, n=1)
-    return f" (is it {near[0]}?)" if near else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dlcore import _core
-from dlcore._core import Tensor, embedding
+from dlcore._core import Tensor
 from dlcore.autograd import no_grad
 from dlcore.nn import init
+from dlcore.nn.lookup import embedding
 from dlcore.nn.module import Module
 from dlcore.nn.parameter import Parameter
 
@@ -19,6 +20,10 @@ class Embedding(Module):
         num_embeddings: rows of the table.
         embedding_dim: size of a vector.
         padding_idx: a row that starts at zero and gets no gradient.
+        max_norm: rows that are used and longer are first shortened to it, in place.
+        norm_type: p of the p-norm for `max_norm`.
+        scale_grad_by_freq: divide a row's gradient by how often the input names it.
+        sparse: accepted for PyTorch's programs; gradients are dense.
         device: ``"cpu"`` or None.
         dtype: of the table; float32 by default.
 
@@ -42,6 +47,12 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
         device: str | None = None,
         dtype: _core.dtype | None = None,
     ) -> None:
@@ -50,8 +61,16 @@ class Embedding(Module):
             raise ValueError(f"Embedding: padding_idx={padding_idx} is not one of {num_embeddings} rows")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.weight = Parameter(_core.empty(num_embeddings, embedding_dim, dtype=dtype, device=device))
-        self.reset_parameters()
+        self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
+        self.sparse = sparse
+        if _weight is None:
+            self.weight = Parameter(_core.empty(num_embeddings, embedding_dim, dtype=dtype, device=device), not _freeze)
+            self.reset_parameters()
+        elif tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            shape = f"{tuple(_weight.shape)} for {num_embeddings} embeddings of size {embedding_dim}"
+            raise ValueError(f"Embedding: got a table of shape {shape}")
+        else:
+            self.weight = Parameter(_weight, not _freeze)
 
     def reset_parameters(self) -> None:
         """Draw new values."""
@@ -61,7 +80,16 @@ class Embedding(Module):
                 self.weight[self.padding_idx].zero_()
 
     @classmethod
-    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Embedding:
         """A layer over an existing table, (rows, size), whose memory it shares.
 
         Example:
@@ -72,16 +100,17 @@ class Embedding(Module):
         """
         if embeddings.dim() != 2:
             raise ValueError(f"Embedding: expected a table of two dimensions, got shape {tuple(embeddings.shape)}")
-        layer = cls(embeddings.shape[0], 0, padding_idx)
-        layer.embedding_dim = embeddings.shape[1]
-        layer.weight = Parameter(embeddings, requires_grad=not freeze)
-        return layer
+        rows, size = embeddings.shape
+        return cls(rows, size, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)
 
     def forward(self, input: Tensor) -> Tensor:
         """(...) of int64 or int32 to (..., embedding_dim)."""
-        return embedding(input, self.weight, self.padding_idx)
+        if self.max_norm is None and not self.scale_grad_by_freq:
+            return _core.embedding(input, self.weight, self.padding_idx)
+        return embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
 
     def extra_repr(self) -> str:
         """The sizes."""
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        options = [("padding_idx", None), ("max_norm", None), ("norm_type", 2.0), ("scale_grad_by_freq", False)]
+        given = [f", {name}={getattr(self, name)}" for name, usual in options if getattr(self, name) != usual]
+        return f"{self.num_embeddings}, {self.embedding_dim}{''.join(given)}"

@@ -2,9 +2,56 @@
 
 from __future__ import annotations
 
-from dlcore.optim import lr_scheduler
-from dlcore.optim.adam import Adam, AdamW
-from dlcore.optim.optimizer import Optimizer
-from dlcore.optim.sgd import SGD
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+from dlcore.optim import lr_scheduler
+from dlcore.optim.adadelta import Adadelta
+from dlcore.optim.adafactor import Adafactor
+from dlcore.optim.adagrad import Adagrad
+from dlcore.optim.adam import Adam, AdamW
+from dlcore.optim.adamax import Adamax
+from dlcore.optim.asgd import ASGD
+from dlcore.optim.lbfgs import LBFGS
+from dlcore.optim.lion import Lion
+from dlcore.optim.muon import Muon
+from dlcore.optim.nadam import NAdam
+from dlcore.optim.optimizer import Optimizer
+from dlcore.optim.radam import RAdam
+from dlcore.optim.rmsprop import RMSprop
+from dlcore.optim.rprop import Rprop
+from dlcore.optim.sgd import SGD
+from dlcore.optim.sparse_adam import SparseAdam
+
+if TYPE_CHECKING:
+    from dlcore.optim import swa_utils
+
+__all__ = [
+    "ASGD",
+    "LBFGS",
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SparseAdam",
+    "lr_scheduler",
+    "swa_utils",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what knows modules when it is first asked for."""
+    if name == "swa_utils":
+        from importlib import import_module
+
+        return import_module("dlcore.optim.swa_utils")
+    raise AttributeError(f"module 'dlcore.optim' has no attribute {name!r}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dlcore._core import Tensor, adam_step, zeros_like
-from dlcore.optim.optimizer import Optimizer
-from dlcore.optim.settings import at_least_zero, below_one
+from dlcore._core import Tensor, adam_step
+from dlcore.optim.optimizer import FusedOptimizer
+from dlcore.optim.settings import at_least_zero, below_one, execution
 
 __all__ = ["Adam", "AdamW"]
 
 
-class Adam(Optimizer):
+class Adam(FusedOptimizer):
     """Adam: every element's step follows running means of its gradient and of that squared.
 
     m = β₁·m + (1 − β₁)·g and v = β₂·v + (1 − β₂)·g²; the parameter moves by −lr·m̂ / (√v̂ + eps), where m̂ =
@@ -27,6 +27,8 @@ class Adam(Optimizer):
         amsgrad: divide by the largest v̂ so far (Reddi et al., 2018).
         foreach: accepted for PyTorch's programs; a group is always one fused call.
         maximize: climb instead of descend.
+        capturable: as `foreach`.
+        differentiable: must be False.
         fused: as `foreach`.
         decoupled_weight_decay: shrink the parameter itself by lr·weight_decay, as `AdamW` does.
 
@@ -43,6 +45,8 @@ class Adam(Optimizer):
         0.5
     """
 
+    _kept = ("exp_avg", "exp_avg_sq")
+
     def __init__(
         self,
         params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
@@ -54,6 +58,8 @@ class Adam(Optimizer):
         *,
         foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
@@ -63,76 +69,37 @@ class Adam(Optimizer):
         tensors = [isinstance(beta, Tensor) for beta in betas]
         if any(tensors) != all(tensors):
             raise ValueError(f"{name}: betas must be both numbers or both tensors")
-        if foreach and (fused or tensors[0] or isinstance(lr, Tensor)):
+        if foreach and not capturable and (fused or tensors[0] or isinstance(lr, Tensor)):
             raise ValueError(f"{name}: foreach=True goes neither with fused=True nor with lr or betas that are tensors")
         super().__init__(
             params,
             {
                 "lr": lr,
-                "betas": betas,
+                "betas": (float(betas[0]), float(betas[1])),
                 "eps": eps,
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
                 "maximize": maximize,
-                "foreach": foreach,
-                "fused": fused,
+                **execution(name, foreach=foreach, capturable=capturable, differentiable=differentiable, fused=fused),
                 "decoupled_weight_decay": decoupled_weight_decay,
             },
         )
 
-    def _update(self, group: dict[str, Any]) -> None:
-        beta1, beta2 = group["betas"]
-        amsgrad = group["amsgrad"]
-        for step, cohort in self._cohorts(group["params"], amsgrad).items():
-            adam_step(
-                cohort.params,
-                cohort.exp_avgs,
-                cohort.exp_avg_sqs,
-                cohort.max_exp_avg_sqs if amsgrad else None,
-                step,
-                group["lr"],
-                beta1,
-                beta2,
-                group["eps"],
-                group["weight_decay"],
-                amsgrad,
-                group["maximize"],
-                group["decoupled_weight_decay"],
-            )
+    def _names(self, group: dict[str, Any], /) -> tuple[str, ...]:
+        return (*self._kept, "max_exp_avg_sq") if group["amsgrad"] else self._kept
 
-    def _cohorts(self, params: list[Tensor], amsgrad: bool) -> dict[int, _Cohort]:
-        """Parameters that have a gradient, by the number of the step that they take now."""
-        cohorts: dict[int, _Cohort] = {}
-        for param in params:
-            if param.grad is None:
-                continue
-            state = self.state[param]
-            if not state:
-                state.update(step=0, exp_avg=zeros_like(param), exp_avg_sq=zeros_like(param))
-            if amsgrad and "max_exp_avg_sq" not in state:
-                state["max_exp_avg_sq"] = zeros_like(param)
-            step = state["step"] = state["step"] + 1
-            cohort = cohorts.get(step)
-            if cohort is None:
-                cohort = cohorts[step] = _Cohort()
-            cohort.params.append(param)
-            cohort.exp_avgs.append(state["exp_avg"])
-            cohort.exp_avg_sqs.append(state["exp_avg_sq"])
-            if amsgrad:
-                cohort.max_exp_avg_sqs.append(state["max_exp_avg_sq"])
-        return cohorts
-
-
-class _Cohort:
-    """Parameters that have taken equally many steps, and their moments, as the lists that the core takes."""
-
-    __slots__ = ("exp_avg_sqs", "exp_avgs", "max_exp_avg_sqs", "params")
-
-    def __init__(self) -> None:
-        self.params: list[Tensor] = []
-        self.exp_avgs: list[Tensor] = []
-        self.exp_avg_sqs: list[Tensor] = []
-        self.max_exp_avg_sqs: list[Tensor] = []
+    def _step(self, group: dict[str, Any], params: list[Tensor], states: list[list[Tensor]], /, step: int) -> None:
+        adam_step(
+            params,
+            states,
+            step,
+            group["lr"],
+            group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            group["maximize"],
+            group["decoupled_weight_decay"],
+        )
 
 
 class AdamW(Adam):
@@ -161,6 +128,8 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
         super().__init__(
@@ -172,6 +141,8 @@ class AdamW(Adam):
             amsgrad,
             foreach=foreach,
             maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
             fused=fused,
             decoupled_weight_decay=True,
         )

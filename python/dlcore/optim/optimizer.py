@@ -1,6 +1,7 @@
 """What every optimizer shares: groups of parameters with their settings, and a state for each parameter.
 
-The update itself is one call of the core for a whole group; Python only gathers what belongs together.
+The update itself is one call of the core for a whole group (`FusedOptimizer`), or a composition of operations; Python
+only gathers what belongs together.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 from dlcore import _core
-from dlcore._core import Tensor, zero_grad
-from dlcore.autograd import enable_grad
+from dlcore._core import Tensor, zero_grad, zeros_like
+from dlcore.autograd import enable_grad, no_grad
+from dlcore.hooks import RemovableHandle, call_all
 
-__all__ = ["Optimizer"]
+__all__ = ["FusedOptimizer", "Optimizer"]
 
 
 class Optimizer:
     """The base of every optimizer.
+
+    A subclass defines `_update`, which steps one group, or `step` itself as PyTorch's programs do.
 
     Args:
         params: tensors, or dictionaries with ``"params"`` and settings for these alone. Pairs of a name and a tensor
@@ -38,6 +42,7 @@ class Optimizer:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes a list of tensors or of groups; put the tensor in a list")
         self.defaults = defaults
+        self._hooks: dict[str, dict[int, Callable[..., Any]]] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         groups = list(params)
@@ -97,17 +102,46 @@ class Optimizer:
         Returns:
             The closure's loss, or None.
         """
+        if self._hooks:
+            call_all(self._hooks.get("step_pre"), self, (closure,), {})
+        loss = self._step_all(closure)
+        if self._hooks:
+            call_all(self._hooks.get("step_post"), self, (closure,), {})
+        return loss
+
+    def _step_all(self, closure: Callable[[], Tensor] | None) -> Tensor | None:
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            self._update(group)
+        with no_grad():
+            for group in self.param_groups:
+                self._update(group)
         return loss
 
     def _update(self, group: dict[str, Any]) -> None:
         """Take one step with the parameters of `group`; every optimizer defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no _update()")
+
+    # --- hooks ----------------------------------------------------------------------------------------------
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before every `step`; the handle's ``remove`` takes it away."""
+        return RemovableHandle(self._hooks.setdefault("step_pre", {}), hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after every `step`."""
+        return RemovableHandle(self._hooks.setdefault("step_post", {}), hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` on what `state_dict` gives; what it returns, if any, replaces it."""
+        return RemovableHandle(self._hooks.setdefault("state_dict_post", {}), hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` before it is loaded; what it returns, if anything, is loaded instead."""
+        return RemovableHandle(self._hooks.setdefault("load_pre", {}), hook)
+
+    # --- the state dict -------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """All state and settings, with parameters replaced by their number.
@@ -118,10 +152,13 @@ class Optimizer:
         """
         numbers = {id(param): number for number, param in enumerate(self._params())}
         groups = [{**group, "params": [numbers[id(param)] for param in group["params"]]} for group in self.param_groups]
-        return {
+        state = {
             "state": {numbers[id(param)]: dict(state) for param, state in self.state.items()},
             "param_groups": groups,
         }
+        for hook in self._hooks.get("state_dict_post", {}).values():
+            state = hook(self, state) or state
+        return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` gave. Tensors are copied, in the dtype of their parameter.
@@ -129,6 +166,8 @@ class Optimizer:
         Raises:
             ValueError: groups of other sizes.
         """
+        for hook in self._hooks.get("load_pre", {}).values():
+            state_dict = hook(self, state_dict) or state_dict
         groups = state_dict["param_groups"]
         sizes, needed = ([len(group["params"]) for group in g] for g in (groups, self.param_groups))
         if sizes != needed:
@@ -139,9 +178,25 @@ class Optimizer:
             if number not in by_number:
                 raise ValueError(f"load_state_dict: state for parameter {number}, which is in no group")
             param = by_number[number]
-            self.state[param] = {key: _restored(value, key, param) for key, value in state.items()}
+            self.state[param] = {key: self._restored(value, key, param) for key, value in state.items()}
         for own, group in zip(self.param_groups, groups, strict=True):
             own.update({key: value for key, value in group.items() if key != "params"})
+
+    def _restored(self, value: Any, key: str, param: Tensor, /) -> Any:
+        """A copy of a value of a state dict."""
+        if key == "step":
+            return int(value)
+        if not isinstance(value, Tensor):
+            return value
+        copy = _core.empty(value.shape, dtype=param.dtype if value.is_floating_point() else value.dtype)
+        return copy.copy_(value.detach())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "state": list(self.state.items()), "_hooks": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.state = defaultdict(dict, state["state"])
 
     def _params(self) -> Iterable[Tensor]:
         return (param for group in self.param_groups for param in group["params"])
@@ -154,15 +209,59 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _restored(value: Any, key: str, param: Tensor) -> Any:
-    """A copy of a value of a state dict; ``step`` is a number whatever it was saved as."""
-    if key == "step":
-        return int(value)
-    if not isinstance(value, Tensor):
-        return value
-    if value.shape != param.shape:
-        raise ValueError(
-            f"load_state_dict: {key} has shape {tuple(value.shape)}, its parameter has {tuple(param.shape)}"
-        )
-    copy = _core.empty(param.shape, dtype=param.dtype)
-    return copy.copy_(value.detach())
+class FusedOptimizer(Optimizer):
+    """An optimizer whose step is one call of the core for all parameters that have the same numbers.
+
+    Numbers are what the state holds beside tensors: of every one ``"step"``, the number of steps taken.
+
+    Attributes:
+        _kept: the names of the state's tensors, each of its parameter's shape, in the core's order.
+    """
+
+    _kept: tuple[str, ...]
+
+    def _update(self, group: dict[str, Any]) -> None:
+        numbers, names = self._numbers(group), self._names(group)
+        cohorts: dict[tuple[float, ...], tuple[list[Tensor], list[dict[str, Any]]]] = {}
+        for param in group["params"]:
+            if param.grad is None:
+                continue
+            state = self.state[param]
+            if "step" not in state:
+                state.update(numbers)
+            for name in names:
+                if name not in state:
+                    state[name] = self._fresh(name, param, group)
+            state["step"] += 1
+            params, states = cohorts.setdefault(tuple([state[name] for name in numbers]), ([], []))
+            params.append(param)
+            states.append(state)
+        for key, (params, states) in cohorts.items():
+            tensors = [[state[name] for state in states] for name in names]
+            changed = self._step(group, params, tensors, *key)
+            for state in states if changed else ():
+                state.update(changed)
+
+    def _names(self, _group: dict[str, Any], /) -> tuple[str, ...]:
+        """The names of the state's tensors with the settings of a group."""
+        return self._kept
+
+    def _numbers(self, _group: dict[str, Any], /) -> dict[str, Any]:
+        """The state's numbers before the first step; ``"step"`` comes first."""
+        return {"step": 0}
+
+    def _fresh(self, _name: str, param: Tensor, _group: dict[str, Any], /) -> Tensor:
+        """A tensor of the state before the first step."""
+        return zeros_like(param)
+
+    def _step(self, group: dict[str, Any], params: list[Tensor], states: list[list[Tensor]], /, *numbers: Any) -> Any:
+        """Step `params` and their `states`, of which the `numbers` hold; the numbers that it changes, by name."""
+        raise NotImplementedError(f"{type(self).__name__} has no _step()")
+
+    def _restored(self, value: Any, key: str, param: Tensor) -> Any:
+        if key in self._numbers(self.param_groups[0]):
+            return int(value) if key == "step" else float(value)
+        if isinstance(value, Tensor) and value.shape != param.shape:
+            shapes = f"shape {tuple(value.shape)}, its parameter has {tuple(param.shape)}"
+            raise ValueError(f"load_state_dict: {key} has {shapes}")
+        return super()._restored(value, key, param)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["at_least_zero", "below_one"]
+__all__ = ["at_least_one", "at_least_zero", "at_most_one", "below_one", "execution"]
 
 
 def at_least_zero(owner: str, **settings: float) -> None:
@@ -17,3 +17,30 @@ def below_one(owner: str, **settings: float) -> None:
     for name, value in settings.items():
         if not 0 <= value < 1:
             raise ValueError(f"{owner}: {name} must be in [0, 1), got {value}")
+
+
+def at_most_one(owner: str, **settings: float) -> None:
+    """Raise a ValueError that names `owner` and the first setting outside [0, 1]."""
+    for name, value in settings.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{owner}: {name} must be in [0, 1], got {value}")
+
+
+def at_least_one(owner: str, **settings: float) -> None:
+    """Raise a ValueError that names `owner` and the first setting below 1."""
+    for name, value in settings.items():
+        if not value >= 1:
+            raise ValueError(f"{owner}: {name} must be at least 1, got {value}")
+
+
+def execution(owner: str, **how: bool | None) -> dict[str, bool | None]:
+    """PyTorch's settings of how a step is computed, for the group: they change nothing here, where a step is one call.
+
+    Raises:
+        ValueError: ``differentiable=True``, which there is not, or both ``foreach`` and ``fused``.
+    """
+    if how.get("differentiable"):
+        raise ValueError(f"{owner}: a step cannot be differentiated; take it by hand, with operations on tensors")
+    if how.get("foreach") and how.get("fused"):
+        raise ValueError(f"{owner}: foreach=True goes not with fused=True")
+    return how

@@ -7,7 +7,7 @@ from typing import Any
 
 from dlcore._core import Tensor, sgd_step
 from dlcore.optim.optimizer import Optimizer
-from dlcore.optim.settings import at_least_zero
+from dlcore.optim.settings import at_least_zero, execution
 
 __all__ = ["SGD"]
 
@@ -28,7 +28,8 @@ class SGD(Optimizer):
         nesterov: Nesterov's momentum; needs a momentum and no dampening.
         maximize: climb instead of descend.
         foreach: accepted for PyTorch's programs; a group is always one fused call.
-        fused: likewise.
+        differentiable: must be False.
+        fused: as `foreach`.
 
     Raises:
         ValueError: a negative setting, or Nesterov without momentum.
@@ -54,6 +55,7 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
         foreach: bool | None = None,
+        differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
         at_least_zero("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
@@ -68,8 +70,7 @@ class SGD(Optimizer):
                 "weight_decay": weight_decay,
                 "nesterov": nesterov,
                 "maximize": maximize,
-                "foreach": foreach,
-                "fused": fused,
+                **execution("SGD", foreach=foreach, differentiable=differentiable, fused=fused),
             },
         )
 

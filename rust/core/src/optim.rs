@@ -14,32 +14,17 @@ use dlcore_kernels::optim::{self as kernel, Item};
 
 use std::borrow::Cow;
 
-pub use dlcore_kernels::optim::{Adam, Sgd};
+pub use dlcore_kernels::optim::{
+    Adadelta, Adagrad, Adam, Adamax, Asgd, Lion, NAdam, Optimiser, RAdam, RmsProp, Rprop, Sgd,
+};
 
-/// A parameter that SGD steps.
+/// A parameter that is stepped.
 #[derive(Clone)]
-pub struct SgdItem {
-    /// The parameter.
-    pub param: Tensor,
+pub struct Stepped<const K: usize> {
     /// Its gradient.
     pub grad: Tensor,
-    /// Where its momentum is kept, if any; and whether that holds nothing yet.
-    pub velocity: Option<(Tensor, bool)>,
-}
-
-/// A parameter that Adam steps.
-#[derive(Clone)]
-pub struct AdamItem {
-    /// The parameter.
-    pub param: Tensor,
-    /// Its gradient.
-    pub grad: Tensor,
-    /// Running averages of the gradient and of its square.
-    pub moments: [Tensor; 2],
-    /// The largest second moment so far, for `AMSGrad`.
-    pub largest: Option<Tensor>,
-    /// Steps taken, this one included.
-    pub step: u64,
+    /// The parameter itself, then what its optimiser keeps of it, in the order that the optimiser names.
+    pub state: [Tensor; K],
 }
 
 /// What one step reads, and what it reads and writes: the parameter and its state.
@@ -48,75 +33,25 @@ struct Step<'a, const K: usize> {
     state: [&'a Array; K],
 }
 
-/// Steps every parameter of `items`. The settings' own `first` does not count; each velocity says it for itself.
+/// Steps every parameter of `items`.
 ///
 /// # Errors
 /// [`Error::Shape`] and [`Error::DType`] where gradient or state do not match their parameter, [`Error::Value`] for
 /// read-only memory and for memory that two of the tensors share.
-pub fn sgd_step<'a>(items: &'a [SgdItem], with: &Sgd) -> Result<()> {
-    const NAME: &str = "SGD.step";
-    let first = |item: &SgdItem| item.velocity.as_ref().map(|(_, first)| *first);
-    for group in items.chunk_by(|a, b| first(a) == first(b)) {
-        let with = Sgd { first: first(&group[0]) == Some(true), ..*with };
-        if first(&group[0]).is_some() {
-            let step = |item: &'a SgdItem| {
-                let (velocity, _) = item.velocity.as_ref()?;
-                Some(Step { grad: item.grad.array(), state: [item.param.array(), velocity.array()] })
-            };
-            let steps = group.iter().filter_map(step).collect();
-            run(NAME, steps, |list| kernel::sgd_momentum(list, &with), |list| kernel::sgd_momentum(list, &with))?;
-        } else {
-            let step = |item: &'a SgdItem| Step { grad: item.grad.array(), state: [item.param.array()] };
-            let steps = group.iter().map(step).collect();
-            run(NAME, steps, |list| kernel::sgd(list, &with), |list| kernel::sgd(list, &with))?;
-        }
-    }
-    Ok(())
-}
-
-/// Steps every parameter of `items`. The settings' own `step` does not count; each item has its own.
-///
-/// # Errors
-/// As [`sgd_step`].
-pub fn adam_step<'a>(items: &'a [AdamItem], with: &Adam) -> Result<()> {
-    const NAME: &str = "Adam.step";
-    let kind = |item: &AdamItem| (item.step, item.largest.is_some());
-    for group in items.chunk_by(|a, b| kind(a) == kind(b)) {
-        let with = Adam { step: group[0].step, ..*with };
-        let state = |item: &'a AdamItem| [item.param.array(), item.moments[0].array(), item.moments[1].array()];
-        if group[0].largest.is_some() {
-            let step = |item: &'a AdamItem| {
-                let ([param, mean, square], largest) = (state(item), item.largest.as_ref()?);
-                Some(Step { grad: item.grad.array(), state: [param, mean, square, largest.array()] })
-            };
-            let steps = group.iter().filter_map(step).collect();
-            run(NAME, steps, |list| kernel::adam_amsgrad(list, &with), |list| kernel::adam_amsgrad(list, &with))?;
-        } else {
-            let step = |item: &'a AdamItem| Step { grad: item.grad.array(), state: state(item) };
-            let steps = group.iter().map(step).collect();
-            run(NAME, steps, |list| kernel::adam(list, &with), |list| kernel::adam(list, &with))?;
-        }
-    }
-    Ok(())
-}
-
-/// Runs the kernel, one for each dtype, over `steps`.
-fn run<const K: usize>(
-    op: &'static str,
-    steps: Vec<Step<'_, K>>,
-    single: impl FnOnce(&mut [Item<'_, f32, K>]),
-    double: impl FnOnce(&mut [Item<'_, f64, K>]),
-) -> Result<()> {
+pub fn step<const K: usize>(op: &'static str, items: &[Stepped<K>], with: impl Optimiser<K>) -> Result<()> {
+    let arrays =
+        items.iter().map(|item| Step { grad: item.grad.array(), state: item.state.each_ref().map(Tensor::array) });
+    let steps: Vec<_> = arrays.collect();
     for step in &steps {
         check(op, step)?;
     }
     let is_single = |step: &Step<'_, K>| step.state[0].dtype() != DType::F64;
     if steps.iter().all(is_single) {
-        return run_list(op, &steps, single);
+        return run::<f32, K>(op, &steps, with);
     }
     let (singles, doubles): (Vec<_>, Vec<_>) = steps.into_iter().partition(is_single);
-    run_list(op, &singles, single)?;
-    run_list(op, &doubles, double)
+    run::<f32, K>(op, &singles, with)?;
+    run::<f64, K>(op, &doubles, with)
 }
 
 fn check<const K: usize>(op: &str, step: &Step<'_, K>) -> Result<()> {
@@ -144,11 +79,11 @@ fn check<const K: usize>(op: &str, step: &Step<'_, K>) -> Result<()> {
     }
 }
 
-/// Runs the kernel over `steps`, which have one dtype, or are widened to it.
-fn run_list<T: Native + Float, const K: usize>(
+/// Steps `steps`, which have one dtype, or are widened to it.
+fn run<T: Native + Float, const K: usize>(
     op: &'static str,
     steps: &[Step<'_, K>],
-    kernel: impl FnOnce(&mut [Item<'_, T, K>]),
+    with: impl Optimiser<K>,
 ) -> Result<()> {
     if steps.is_empty() {
         return Ok(());
@@ -166,7 +101,7 @@ fn run_list<T: Native + Float, const K: usize>(
         let mut writes = writes.into_iter();
         let mut state = || std::array::from_fn(|_| writes.next().unwrap_or_default());
         let mut items: Vec<_> = reads.into_iter().map(|grad| Item { grad, state: state() }).collect();
-        kernel(&mut items);
+        with.step(&mut items);
     };
     inplace::update(&writes, &reads, step).map_err(|_| shared(op))?;
     for (target, stepped) in steps.iter().flat_map(|step| step.state).zip(&states) {
@@ -217,7 +152,7 @@ pub fn zero_grad(params: &[Tensor], set_to_none: bool) -> Result<()> {
 /// the `p`-norm of all elements, the largest magnitude for infinite `p`.
 ///
 /// # Errors
-/// [`Error::Value`] for a `p` that is not positive, and as [`sgd_step`] for memory that cannot be written.
+/// [`Error::Value`] for a `p` that is not positive, and as [`step`] for memory that cannot be written.
 pub fn clip_grad_norm(params: &[Tensor], max_norm: f64, p: f64) -> Result<f64> {
     const NAME: &str = "clip_grad_norm_";
     if p.is_nan() || p <= 0.0 {
@@ -270,8 +205,8 @@ mod tests {
     #[test]
     fn sgd_steps_both_dtypes_and_counts_versions() {
         let (a, b) = (tensor(&[1f32, 2.]), tensor(&[1f64, 1., 1.]));
-        let item = |param: &Tensor, grad: Tensor| SgdItem { param: param.clone(), grad, velocity: None };
-        sgd_step(&[item(&a, tensor(&[2f32, -2.])), item(&b, tensor(&[1f64, 2., 3.]))], &SGD).unwrap();
+        let item = |param: &Tensor, grad: Tensor| Stepped { grad, state: [param.clone()] };
+        step("SGD.step", &[item(&a, tensor(&[2f32, -2.])), item(&b, tensor(&[1f64, 2., 3.]))], SGD).unwrap();
         assert_eq!(a.array().elements::<f32>(), [0., 3.]);
         assert_eq!(b.array().elements::<f64>(), [0.5, 0., -0.5]);
         assert_eq!((a.array().storage().version(), a.array().storage().last_writer()), (1, "SGD.step"));
@@ -282,8 +217,8 @@ mod tests {
         let (param, velocity) = (tensor(&[1f32]), tensor(&[f32::NAN]));
         let with = Sgd { momentum: 0.5, ..SGD };
         for (first, expected) in [(true, [0.5, 1.0]), (false, [-0.25, 1.5])] {
-            let velocity = Some((velocity.clone(), first));
-            sgd_step(&[SgdItem { param: param.clone(), grad: tensor(&[1f32]), velocity }], &with).unwrap();
+            let item = Stepped { grad: tensor(&[1f32]), state: [param.clone(), velocity.clone()] };
+            step("SGD.step", &[item], Sgd { first, ..with }).unwrap();
             assert_eq!(param.array().elements::<f32>(), [expected[0]]);
         }
         assert_eq!(velocity.array().elements::<f32>(), [1.5]);
@@ -294,7 +229,7 @@ mod tests {
         let whole = Array::from_slice("test", &[1f32, 2., 3., 4.], &[4]).unwrap();
         let odd = Tensor::from(whole.view(whole.layout().slice(0, 3, -2, 2)));
         let ones = Array::full("test", &[], Scalar::Float(1.0), DType::F32).unwrap().expand("test", &[2]).unwrap();
-        sgd_step(&[SgdItem { param: odd, grad: ones.into(), velocity: None }], &SGD).unwrap();
+        step("SGD.step", &[Stepped { grad: ones.into(), state: [odd] }], SGD).unwrap();
         assert_eq!(whole.elements::<f32>(), [1., 1.5, 3., 3.5]);
     }
 
@@ -307,18 +242,18 @@ mod tests {
             weight_decay: 0.0,
             decoupled: false,
             maximize: false,
-            step: 0,
+            step: 1,
         };
+        let zeros = || tensor(&[0f64, 0.]);
         for amsgrad in [false, true] {
-            let param = tensor(&[1f64, 1.]);
-            let item = AdamItem {
-                param: param.clone(),
-                grad: tensor(&[3f64, -0.01]),
-                moments: [tensor(&[0f64, 0.]), tensor(&[0f64, 0.])],
-                largest: amsgrad.then(|| tensor(&[0f64, 0.])),
-                step: 1,
-            };
-            adam_step(&[item], &with).unwrap();
+            let (param, grad) = (tensor(&[1f64, 1.]), tensor(&[3f64, -0.01]));
+            if amsgrad {
+                let state = [param.clone(), zeros(), zeros(), zeros()];
+                step("Adam.step", &[Stepped { grad, state }], with).unwrap();
+            } else {
+                let state = [param.clone(), zeros(), zeros()];
+                step("Adam.step", &[Stepped { grad, state }], with).unwrap();
+            }
             for (found, expected) in param.array().elements::<f64>().iter().zip([0.9, 1.1]) {
                 assert!((found - expected).abs() < 1e-12, "{found} {expected}");
             }
@@ -327,13 +262,16 @@ mod tests {
 
     #[test]
     fn what_does_not_match_is_an_error() {
-        let item = |param: &Tensor, grad: &Tensor| SgdItem { param: param.clone(), grad: grad.clone(), velocity: None };
-        let (a, b) = (tensor(&[1f32, 2.]), tensor(&[1f32]));
-        assert!(sgd_step(&[item(&a, &b)], &SGD).is_err());
-        assert!(sgd_step(&[item(&a, &tensor(&[1f64, 2.]))], &SGD).is_err());
-        assert!(sgd_step(&[item(&a, &a)], &SGD).is_err());
-        assert!(sgd_step(&[item(&b, &tensor(&[1f32])), item(&b, &tensor(&[1f32]))], &SGD).is_err());
-        assert!(sgd_step(&[item(&tensor(&[1i64]), &tensor(&[1i64]))], &SGD).is_err());
+        let stepped = |pairs: &[(&Tensor, &Tensor)]| {
+            let item = |&(param, grad): &(&Tensor, &Tensor)| Stepped { grad: grad.clone(), state: [param.clone()] };
+            step("SGD.step", &pairs.iter().map(item).collect::<Vec<_>>(), SGD)
+        };
+        let (a, b, integers) = (tensor(&[1f32, 2.]), tensor(&[1f32]), tensor(&[1i64]));
+        assert!(stepped(&[(&a, &b)]).is_err());
+        assert!(stepped(&[(&a, &tensor(&[1f64, 2.]))]).is_err());
+        assert!(stepped(&[(&a, &a)]).is_err());
+        assert!(stepped(&[(&b, &tensor(&[1f32])), (&b, &tensor(&[1f32]))]).is_err());
+        assert!(stepped(&[(&integers, &tensor(&[1i64]))]).is_err());
     }
 
     #[test]

@@ -13,7 +13,10 @@
 mod support;
 
 use dlcore_kernels::element::Float;
-use dlcore_kernels::optim::{Adam, Item, Sgd, adam, adam_amsgrad, scale_all, sgd, sgd_momentum, total_norm};
+use dlcore_kernels::optim::{
+    Adadelta, Adagrad, Adam, Adamax, Asgd, Item, Lion, NAdam, Optimiser, RAdam, RmsProp, Rprop, Sgd, scale_all,
+    total_norm,
+};
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
 
 const LENGTHS: [usize; 6] = [0, 1, 63, 64, 200, 40_003];
@@ -43,9 +46,9 @@ fn check_sgd<T: Float>(with: Sgd, tolerance: f64) {
         let grads = tensors::<T>(10 + step);
         let with = Sgd { first: step == 0, ..with };
         if with.momentum == 0.0 {
-            sgd(&mut items(&grads, [&mut params]), &with);
+            with.step(&mut items(&grads, [&mut params]));
         } else {
-            sgd_momentum(&mut items(&grads, [&mut params, &mut velocity]), &with);
+            with.step(&mut items(&grads, [&mut params, &mut velocity]));
         }
         for ((p, v), g) in p.iter_mut().zip(&mut v).zip(wide(&grads)) {
             let mut g = if with.maximize { -g } else { g } + with.weight_decay * *p;
@@ -96,9 +99,9 @@ fn check_adam<T: Float>(with: Adam, amsgrad: bool, tolerance: f64) {
         }
         let with = Adam { step, ..with };
         if amsgrad {
-            adam_amsgrad(&mut items(&grads, [&mut params, &mut first, &mut second, &mut most]), &with);
+            with.step(&mut items(&grads, [&mut params, &mut first, &mut second, &mut most]));
         } else {
-            adam(&mut items(&grads, [&mut params, &mut first, &mut second]), &with);
+            with.step(&mut items(&grads, [&mut params, &mut first, &mut second]));
         }
         let steps = i32::try_from(step).unwrap();
         let (c1, c2) = (1.0 - with.betas.0.powi(steps), 1.0 - with.betas.1.powi(steps));
@@ -141,7 +144,7 @@ fn adam_matches_pytorch() {
     }
     // The first step moves each parameter by the learning rate against the gradient's sign.
     let (mut p, mut m, mut v) = ([1.0f64, 2.0], [0.0; 2], [0.0; 2]);
-    adam(&mut [Item { grad: &[0.5, -3.0], state: [&mut p, &mut m, &mut v] }], &ADAM);
+    ADAM.step(&mut [Item { grad: &[0.5, -3.0], state: [&mut p, &mut m, &mut v] }]);
     assert_close(&p, &[0.99, 2.01], 1e-9);
 }
 
@@ -157,9 +160,9 @@ fn infinite_parameters_stay_without_weight_decay() {
         maximize: false,
         first: true,
     };
-    sgd(&mut [Item { grad: &[1.0, f32::NAN], state: [&mut p] }], &with);
+    with.step(&mut [Item { grad: &[1.0, f32::NAN], state: [&mut p] }]);
     assert!(p[0] == f32::INFINITY && p[1].is_nan());
-    sgd::<f32>(&mut [], &with);
+    Optimiser::<1>::step::<f32>(with, &mut []);
 }
 
 #[test]
@@ -187,8 +190,41 @@ fn thread_counts_give_the_same_bits() {
     assert_same_bits(|| {
         let grads = tensors::<f32>(5);
         let (mut p, mut m, mut v) = (tensors::<f32>(1), zeros(), zeros());
-        adam(&mut items(&grads, [&mut p, &mut m, &mut v]), &ADAM);
+        ADAM.step(&mut items(&grads, [&mut p, &mut m, &mut v]));
         let list: Vec<&[f32]> = grads.iter().map(|g| &g[..]).collect();
         (bits(&p.concat()), total_norm(&list, 2.0).to_bits())
     });
+    let (lr, eps, weight_decay, maximize, betas) = (0.1, 1e-8, 0.1, false, (0.9, 0.999));
+    same_bits::<2>(Sgd { lr, momentum: 0.9, dampening: 0.0, weight_decay, nesterov: true, maximize, first: false });
+    same_bits::<4>(RmsProp { lr, alpha: 0.9, eps, weight_decay, momentum: 0.9, centered: true, maximize });
+    same_bits::<2>(Adagrad { lr, lr_decay: 0.1, eps, weight_decay, maximize, step: 3 });
+    same_bits::<3>(Adadelta { lr, rho: 0.9, eps, weight_decay, maximize });
+    same_bits::<3>(Adamax { lr, betas, eps, weight_decay, maximize, step: 3 });
+    same_bits::<3>(NAdam::new(ADAM, 4e-3, 1.0));
+    same_bits::<3>(RAdam { adam: Adam { step: 9, ..ADAM } });
+    same_bits::<3>(Rprop { etas: (0.5, 1.2), sizes: (1e-6, 50.0), maximize });
+    same_bits::<2>(Asgd { eta: lr, mu: 0.5, lambd: 0.1, weight_decay, maximize });
+    same_bits::<2>(Lion { lr, betas, weight_decay, maximize });
+}
+
+fn same_bits<const K: usize>(with: impl Optimiser<K>) {
+    assert_same_bits(|| {
+        let grads = tensors::<f32>(5);
+        let mut state: [Vec<Vec<f32>>; K] = std::array::from_fn(|k| tensors(1 + 30 * u64::try_from(k).unwrap()));
+        for values in state[1..].iter_mut().flatten().flatten() {
+            *values = values.abs() + 1.0; // mean squares and sizes are positive
+        }
+        with.step(&mut items(&grads, state.each_mut()));
+        state.iter().map(|list| bits(&list.concat())).collect::<Vec<_>>()
+    });
+}
+
+#[test]
+fn rprop_turns_back_with_half_the_step() {
+    let (mut param, mut before, mut size) = ([1.0f64, 1.0, 1.0], [2.0, -2.0, 0.0], [0.5, 0.5, 0.5]);
+    let with = Rprop { etas: (0.5, 1.2), sizes: (0.0, 1.0), maximize: false };
+    with.step(&mut [Item { grad: &[1.0, 1.0, -1.0], state: [&mut param, &mut before, &mut size] }]);
+    assert_close(&param, &[0.4, 1.0, 1.5], 1e-15);
+    assert_close(&before, &[1.0, 0.0, -1.0], 0.0);
+    assert_close(&size, &[0.6, 0.25, 0.5], 1e-15);
 }
