@@ -33,6 +33,9 @@ fn cut(x: &Tensor, ends: &[isize], dim: usize) -> Result<Vec<Tensor>> {
         .collect()
 }
 
+/// Pieces beyond the size of the dimension are empty; so many more of them are a mistake, and would fill the memory.
+const MOST_EMPTY: usize = 1 << 20;
+
 /// Where `sections` pieces that are as equal as can be end, or the ends that are given.
 fn ends(op: &str, x: &Tensor, dim: usize, sections: &Ints, number: bool, equal: bool) -> Result<Vec<isize>> {
     let Some(&extent) = x.shape().get(dim) else {
@@ -40,7 +43,7 @@ fn ends(op: &str, x: &Tensor, dim: usize, sections: &Ints, number: bool, equal: 
     };
     let (&[count], true) = (sections.0.as_slice(), number) else { return Ok(sections.0.to_vec()) };
     let count = usize::try_from(count).unwrap_or(0);
-    if count == 0 || (equal && !extent.is_multiple_of(count)) {
+    if count == 0 || count > extent.saturating_add(MOST_EMPTY) || (equal && !extent.is_multiple_of(count)) {
         return Err(Error::value(op, format_args!("dimension {dim} of size {extent} in {count} sections")));
     }
     // The first pieces are larger by one where the division leaves a rest.
