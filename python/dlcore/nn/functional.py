@@ -33,33 +33,47 @@ from dlcore._core import (
     softplus,
     tanh,
 )
-from dlcore.nn.lookup import embedding
+from dlcore.nn.functions.dropout import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from dlcore.nn.functions.lookup import embedding
+from dlcore.nn.functions.normalization import instance_norm, local_response_norm, rms_norm
+from dlcore.nn.functions.products import bilinear, channel_shuffle, native_channel_shuffle
 
 __all__ = [
+    "alpha_dropout",
     "avg_pool2d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy_with_logits",
+    "channel_shuffle",
     "conv2d",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "embedding",
+    "feature_alpha_dropout",
     "gelu",
     "group_norm",
     "huber_loss",
+    "instance_norm",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "max_pool2d",
     "mse_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
     "relu",
+    "rms_norm",
     "sigmoid",
     "silu",
     "smooth_l1_loss",

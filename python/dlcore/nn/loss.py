@@ -62,6 +62,8 @@ class CrossEntropyLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits (N, C, ...) and int64 labels (N, ...), or probabilities of the input's shape."""
+        if self.ignore_index >= 0 and target.is_floating_point():
+            raise ValueError("CrossEntropyLoss: ignore_index is a label; targets that are probabilities have none")
         return cross_entropy(
             input,
             target,

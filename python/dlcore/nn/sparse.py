@@ -6,7 +6,7 @@ from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.autograd import no_grad
 from dlcore.nn import init
-from dlcore.nn.lookup import embedding
+from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.module import Module
 from dlcore.nn.parameter import Parameter
 

@@ -10,8 +10,8 @@ from typing import Any
 from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.autograd import no_grad
+from dlcore.nn.batch_norm import _BatchNorm
 from dlcore.nn.module import Module
-from dlcore.nn.normalization import _BatchNorm
 from dlcore.optim.lr_scheduler.base import LRScheduler
 from dlcore.optim.optimizer import Optimizer
 from dlcore.optim.settings import at_least_zero, at_most_one

@@ -1,0 +1,1 @@
+"""Functions of ``dlcore.nn.functional`` that are compositions of the core's."""

@@ -1,0 +1,60 @@
+"""Functions of two inputs, and rearrangements of channels."""
+
+from __future__ import annotations
+
+from dlcore._core import ShapeError, Tensor, einsum
+
+__all__ = ["bilinear", "channel_shuffle", "native_channel_shuffle"]
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x₁ᵀ A x₂ + b for every output, over the last dimensions.
+
+    Args:
+        input1: (..., I).
+        input2: (..., J).
+        weight: (O, I, J).
+        bias: (O,).
+
+    Returns:
+        (..., O).
+
+    Raises:
+        ShapeError: sizes that do not match.
+
+    Example:
+        >>> import dlcore
+        >>> import dlcore.nn.functional as F
+        >>> F.bilinear(dlcore.tensor([[1.0, 2.0]]), dlcore.tensor([[3.0]]), dlcore.ones(4, 2, 1)).tolist()
+        [[9.0, 9.0, 9.0, 9.0]]
+    """
+    if input1.shape[:-1] != input2.shape[:-1] or (input1.shape[-1], input2.shape[-1]) != tuple(weight.shape[1:]):
+        given = ", ".join(str(tuple(tensor.shape)) for tensor in (input1, input2, weight))
+        raise ShapeError(f"bilinear: expected inputs (..., I) and (..., J) and a weight (O, I, J), got {given}")
+    result = einsum("...i,oij,...j->...o", input1, weight, input2)
+    return result if bias is None else result + bias
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Take one channel of each of `groups` groups in turn (Zhang et al., 2018).
+
+    Args:
+        input: (N, C, ...).
+        groups: a divisor of C.
+
+    Raises:
+        ValueError: groups that do not divide the channels.
+
+    Example:
+        >>> import dlcore
+        >>> import dlcore.nn.functional as F
+        >>> F.channel_shuffle(dlcore.arange(4).reshape(1, 4, 1), 2).reshape(-1).tolist()
+        [0, 2, 1, 3]
+    """
+    if input.dim() < 3 or groups < 1 or input.shape[1] % groups:
+        raise ValueError(f"channel_shuffle: {groups} groups do not divide the channels of shape {tuple(input.shape)}")
+    samples, channels, *rest = input.shape
+    return input.reshape(samples, groups, channels // groups, *rest).transpose(1, 2).reshape(input.shape)
+
+
+native_channel_shuffle = channel_shuffle
