@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlcore.nn import functional, init, utils
 from dlcore.nn.activation import GELU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from dlcore.nn.attention import MultiheadAttention
 from dlcore.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from dlcore.nn.containers import ModuleDict, ModuleList, Sequential
 from dlcore.nn.conv import Conv2d
@@ -11,6 +12,15 @@ from dlcore.nn.distance import Bilinear, CosineSimilarity
 from dlcore.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from dlcore.nn.flatten import ChannelShuffle, Flatten, Unflatten
 from dlcore.nn.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from dlcore.nn.lazy import (
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+    LazyLinear,
+)
 from dlcore.nn.linear import Identity, Linear
 from dlcore.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from dlcore.nn.module import Module
@@ -36,6 +46,13 @@ from dlcore.nn.parameter import Parameter
 from dlcore.nn.parameter_containers import ParameterDict, ParameterList
 from dlcore.nn.pooling import AvgPool2d, MaxPool2d
 from dlcore.nn.sparse import Embedding
+from dlcore.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "GELU",
@@ -72,6 +89,13 @@ __all__ = [
     "InstanceNorm3d",
     "L1Loss",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "Linear",
     "LocalResponseNorm",
     "LogSoftmax",
@@ -80,6 +104,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ParameterDict",
@@ -99,6 +124,11 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "ZeroPad1d",
     "ZeroPad2d",

@@ -56,6 +56,9 @@ class _Tracking(Module):
             if parameter is not None:
                 parameter.data.fill_(value)
 
+    def _channels(self, input: Tensor) -> int:
+        return input.shape[1]
+
     def _check(self, input: Tensor) -> None:
         if input.dim() not in self._ranks:
             expected, shape = " or ".join(map(str, self._ranks)), tuple(input.shape)

@@ -33,6 +33,7 @@ from dlcore._core import (
     softplus,
     tanh,
 )
+from dlcore.nn.functions.attention import multi_head_attention_forward
 from dlcore.nn.functions.dropout import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm, rms_norm
@@ -67,6 +68,7 @@ __all__ = [
     "logsigmoid",
     "max_pool2d",
     "mse_loss",
+    "multi_head_attention_forward",
     "native_channel_shuffle",
     "nll_loss",
     "normalize",

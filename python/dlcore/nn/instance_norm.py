@@ -27,11 +27,14 @@ class _InstanceNorm(_Tracking):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
+    def _channels(self, input: Tensor) -> int:
+        return input.shape[0 if input.dim() == self._ranks[0] else 1]
+
     def forward(self, input: Tensor) -> Tensor:
         """Normalise every channel of every sample."""
         self._check(input)
         alone = input.dim() == self._ranks[0]
-        if input.shape[0 if alone else 1] != self.num_features:
+        if self._channels(input) != self.num_features:
             shape = tuple(input.shape)
             raise _core.ShapeError(f"{type(self).__name__}: expected {self.num_features} channels, got shape {shape}")
         result = instance_norm(

@@ -35,7 +35,7 @@ class Linear(Module):
     """y = x Wᵀ + b over the last dimension.
 
     Args:
-        in_features: size of the last dimension of the input, (..., in_features).
+        in_features: size of the last dimension of the input, (..., in_features); None takes that of the first input.
         out_features: size of the last dimension of the output, (..., out_features).
         bias: whether b is there.
         device: ``"cpu"`` or None.
@@ -60,13 +60,19 @@ class Linear(Module):
 
     def __init__(
         self,
-        in_features: int,
+        in_features: int | None,
         out_features: int,
         bias: bool = True,
         device: str | None = None,
         dtype: _core.dtype | None = None,
     ) -> None:
         super().__init__()
+        if in_features is None:
+            from dlcore.nn.lazy import LazyLinear
+
+            self.__class__ = LazyLinear
+            LazyLinear.__init__(self, out_features, bias, device, dtype)  # type: ignore[arg-type]
+            return
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(_core.empty(out_features, in_features, dtype=dtype, device=device))
         self.bias = Parameter(_core.empty(out_features, dtype=dtype, device=device)) if bias else None
