@@ -89,6 +89,7 @@ BELOW = {
     "nn": {"_core", "autograd", "hooks"},
     "utils": {"_core", "autograd"},
     "optim": {"_core", "autograd", "hooks", "nn"},
+    "models": {"_core", "autograd", "nn"},
     "data": {"_core"},
     "datasets": {"_core", "data"},
     "io": {"_core", "nn"},

@@ -1,7 +1,5 @@
 """What stands on the engine: checks against differences, derivatives of functions, recomputation, finding nan."""
 
-# ruff: noqa: ARG004, ARG005 - arguments are given by the protocol
-
 import re
 import threading
 

@@ -1,7 +1,5 @@
 """Functions with a derivative of their own: what they save, what they return, and what is refused."""
 
-# ruff: noqa: ARG004, ARG005 - arguments are given by the protocol
-
 import gc
 
 import dlcore

@@ -1,7 +1,5 @@
 """Hooks on gradients and on what is saved, gradients that are kept, and the graph that can be looked at."""
 
-# ruff: noqa: ARG005 - arguments are given by the protocol
-
 import gc
 import weakref
 

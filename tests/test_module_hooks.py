@@ -160,3 +160,42 @@ def test_lists_and_dictionaries_of_parameters():
     with pytest.raises(KeyError, match="cannot be a name"):
         named["forward"] = dlcore.ones(1)
     assert "(b): Parameter of shape (1,)" in repr(named)
+
+
+def test_backward_hooks_see_and_replace_gradients():
+    model, seen = layer(), []
+    model.register_full_backward_pre_hook(lambda module, outward: (outward[0] * 2,))
+    handle = model.register_full_backward_hook(lambda module, inward, outward: seen.append((inward, outward)))
+    x = dlcore.ones(4, 2, requires_grad=True)
+    model(x).sum().backward()
+    ((inward, outward),) = seen
+    assert (inward[0].tolist(), outward[0].tolist()) == ([[6.0, 6.0]] * 4, [[2.0] * 3] * 4)
+    assert x.grad.tolist() == [[6.0, 6.0]] * 4
+    assert model.weight.grad.tolist() == [[8.0, 8.0]] * 3
+    handle.remove()
+    model.register_full_backward_hook(lambda module, inward, outward: (inward[0] * 10,))
+    x.grad = None
+    model(x).sum().backward()
+    assert x.grad.tolist() == [[60.0, 60.0]] * 4
+    model.register_full_backward_hook(lambda *_: (None, None))
+    with pytest.raises(RuntimeError, match="returned 2 gradients for 1"):
+        model(x).sum().backward()
+
+
+def test_backward_hooks_of_modules_whose_input_needs_no_gradient():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(dlcore.ones(2))
+
+        def forward(self, x, factor):
+            return x * self.w, factor
+
+    model, seen = Two(), []
+    model.register_full_backward_hook(lambda module, inward, outward: seen.append((inward, len(outward))))
+    y, _ = model(dlcore.ones(2), 3)
+    y.sum().backward()
+    assert seen == [((None, None), 2)]
+    with dlcore.no_grad():
+        model(dlcore.ones(2), 3)
+    assert len(seen) == 1

@@ -2,7 +2,7 @@
 
     import dlcore
     import dlcore.nn.functional as F
-    from dlcore import nn, optim
+    from dlcore import models, nn, optim
 
 Importing this costs milliseconds: numpy and the parts that are packages of their own load when first used.
 """
@@ -274,6 +274,8 @@ if TYPE_CHECKING:
 
     from dlcore import data, datasets, io, nn, optim, train, utils
     from dlcore.io import load, save
+    from dlcore.nn.guard import guard
+    from dlcore.nn.summary import summary
 
 __all__ = [
     "DTypeError",
@@ -378,6 +380,7 @@ __all__ = [
     "get_num_threads",
     "get_printoptions",
     "gt",
+    "guard",
     "half",
     "heaviside",
     "histc",
@@ -434,6 +437,7 @@ __all__ = [
     "min",
     "minimum",
     "mm",
+    "models",
     "moveaxis",
     "movedim",
     "mul",
@@ -505,6 +509,7 @@ __all__ = [
     "std_mean",
     "sub",
     "sum",
+    "summary",
     "swapaxes",
     "swapdims",
     "take",
@@ -542,7 +547,8 @@ __all__ = [
     "zeros_like",
 ]
 
-_PACKAGES = frozenset({"data", "datasets", "io", "nn", "optim", "train", "utils"})
+_PACKAGES = frozenset({"data", "datasets", "io", "models", "nn", "optim", "train", "utils"})
+_ELSEWHERE = {"guard": "dlcore.nn.guard", "load": "dlcore.io", "save": "dlcore.io", "summary": "dlcore.nn.summary"}
 
 
 def __getattr__(name: str) -> Any:
@@ -551,8 +557,8 @@ def __getattr__(name: str) -> Any:
 
     if name in _PACKAGES:
         return import_module(f"dlcore.{name}")
-    if name in ("load", "save"):
-        return getattr(import_module("dlcore.io"), name)
+    if name in _ELSEWHERE:
+        return getattr(import_module(_ELSEWHERE[name]), name)
     raise AttributeError(f"module 'dlcore' has no attribute {name!r}")
 
 

@@ -6,9 +6,12 @@ A module without hooks pays one look at an empty dictionary; hooks are kept by k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlcore.hooks import RemovableHandle
+
+if TYPE_CHECKING:
+    from dlcore.nn.backward_hooks import BackwardHooks
 
 __all__ = ["Hooked"]
 
@@ -79,6 +82,41 @@ class Hooked:
         """
         return RemovableHandle(self._of_kind("forward"), (hook, with_kwargs, always_call), prepend)
 
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients by the positional arguments are known.
+
+        Args:
+            hook: takes two tuples, with None for what is no tensor or needs no gradient; gives None or another
+                `grad_input`.
+            prepend: call it before those that are registered already.
+
+        Returns:
+            A handle whose ``remove`` takes the hook away.
+
+        Example:
+            >>> from dlcore import nn, ones
+            >>> layer, seen = nn.ReLU(), []
+            >>> handle = layer.register_full_backward_hook(lambda module, inward, outward: seen.append(inward[0]))
+            >>> layer(ones(2, requires_grad=True)).sum().backward()
+            >>> seen
+            [tensor([1., 1.])]
+        """
+        return RemovableHandle(self._of_kind("backward"), hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` when the gradients by the outputs are known, before they are used.
+
+        Args:
+            hook: gives None or another `grad_output`.
+            prepend: call it before those that are registered already.
+
+        Returns:
+            A handle whose ``remove`` takes the hook away.
+        """
+        return RemovableHandle(self._of_kind("backward_pre"), hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
+
     def _call_hooked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for hook, with_kwargs in list(self._hooks.get("forward_pre", {}).values()):
             if with_kwargs:
@@ -90,6 +128,8 @@ class Hooked:
                 if new is not None:
                     args = new if isinstance(new, tuple) else (new,)
         after = list(self._hooks.get("forward", {}).values())
+        backward = self._backward_hooks()
+        args = args if backward is None else backward.enter(args)
         try:
             output = self.forward(*args, **kwargs)
         except Exception:
@@ -100,4 +140,11 @@ class Hooked:
         for hook, with_kwargs, _ in after:
             new = hook(self, args, kwargs, output) if with_kwargs else hook(self, args, output)
             output = output if new is None else new
-        return output
+        return output if backward is None else backward.leave(output)
+
+    def _backward_hooks(self) -> BackwardHooks | None:
+        if not (self._hooks.get("backward") or self._hooks.get("backward_pre")):
+            return None
+        from dlcore.nn.backward_hooks import BackwardHooks
+
+        return BackwardHooks(self)

@@ -1,0 +1,12 @@
+"""Models as their papers describe them, each on a page, under the parameter names of their usual checkpoints."""
+
+from __future__ import annotations
+
+from dlcore.models.autoencoder import VAE, Autoencoder
+from dlcore.models.gpt import GPT
+from dlcore.models.lenet import LeNet
+from dlcore.models.mlp import MLP
+from dlcore.models.resnet import ResNet, resnet18, resnet34, resnet50
+from dlcore.models.vit import ViT
+
+__all__ = ["GPT", "MLP", "VAE", "Autoencoder", "LeNet", "ResNet", "ViT", "resnet18", "resnet34", "resnet50"]

@@ -1,0 +1,217 @@
+"""GPT-2: a transformer that continues text."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from dlcore import _core, nn
+from dlcore._core import Tensor, arange, cat, gelu, linear, matmul, rand_like, softmax
+from dlcore.autograd import no_grad
+
+__all__ = ["GPT"]
+
+_Cache = tuple[Tensor, Tensor] | None
+
+
+class _Projection(nn.Module):
+    """A linear layer whose weight lies as in GPT-2's checkpoints, (in, out)."""
+
+    def __init__(self, before: int, after: int, std: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(_core.empty(before, after))
+        self.bias = nn.Parameter(_core.zeros(after))
+        nn.init.normal_(self.weight, std=std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight.t(), self.bias)
+
+
+class _Attention(nn.Module):
+    """Causal self-attention, which can go on from keys and values of before."""
+
+    def __init__(self, width: int, heads: int, dropout: float, std: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.c_attn = _Projection(width, 3 * width, 0.02)
+        self.c_proj = _Projection(width, width, std)
+        self.attn_dropout, self.resid_dropout = nn.Dropout(dropout), nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, cache: _Cache) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        samples, length, width = x.shape
+        qkv = self.c_attn(x).reshape(samples, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.unbind(0)
+        if cache is not None:
+            key, value = cat([cache[0], key], 2), cat([cache[1], value], 2)
+        scores = matmul(query * (1 / math.sqrt(query.shape[-1])), key.transpose(-2, -1))
+        past = key.shape[2] - length
+        unseen = arange(past + length) > arange(past, past + length).unsqueeze(1)
+        weights = self.attn_dropout(softmax(scores.masked_fill(unseen, -math.inf), -1))
+        mixed = matmul(weights, value).transpose(1, 2).reshape(samples, length, width)
+        return self.resid_dropout(self.c_proj(mixed)), (key, value)
+
+
+class _MLP(nn.Module):
+    def __init__(self, width: int, dropout: float, std: float) -> None:
+        super().__init__()
+        self.c_fc = _Projection(width, 4 * width, 0.02)
+        self.c_proj = _Projection(4 * width, width, std)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.dropout(self.c_proj(gelu(self.c_fc(x), approximate="tanh")))
+        return y
+
+
+class _Block(nn.Module):
+    """Attention and a network, each on what is normalised and added to what was not."""
+
+    def __init__(self, width: int, heads: int, dropout: float, std: float) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = _Attention(width, heads, dropout, std)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = _MLP(width, dropout, std)
+
+    def forward(self, x: Tensor, cache: _Cache) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        attended, cache = self.attn(self.ln_1(x), cache)
+        x = x + attended
+        return x + self.mlp(self.ln_2(x)), cache
+
+
+class _Config(NamedTuple):
+    vocab_size: int
+    block_size: int
+    n_layer: int
+    n_head: int
+    n_embd: int
+
+
+class _Trunk(nn.Module):
+    def __init__(self, config: _Config, dropout: float) -> None:
+        super().__init__()
+        # The projections into the residual stream start smaller, for there are 2·n_layer of them.
+        std = 0.02 / math.sqrt(2 * config.n_layer)
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.block_size, config.n_embd)
+        self.drop = nn.Dropout(dropout)
+        blocks = [_Block(config.n_embd, config.n_head, dropout, std) for _ in range(config.n_layer)]
+        self.h = nn.ModuleList(blocks)
+        self.ln_f = nn.LayerNorm(config.n_embd)
+        nn.init.normal_(self.wte.weight, std=0.02)
+        nn.init.normal_(self.wpe.weight, std=0.02)
+
+
+class GPT(nn.Module):
+    """GPT-2 (Radford et al., "Language models are unsupervised multitask learners", 2019).
+
+    With the default sizes it has 124 439 808 parameters, under the names of its checkpoints; embedding and head are one
+    table.
+
+    Args:
+        vocab_size: number of tokens.
+        block_size: the longest context.
+        n_layer: blocks.
+        n_head: heads of the attention.
+        n_embd: features.
+        dropout: probability.
+
+    Raises:
+        ValueError: when called with more tokens than the context holds.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore.models import GPT
+        >>> model = GPT(vocab_size=65, block_size=16, n_layer=2, n_head=2, n_embd=32)
+        >>> model(dlcore.tensor([[1, 2, 3]])).shape
+        (1, 3, 65)
+        >>> model.generate(dlcore.tensor([[1, 2, 3]]), 5).shape
+        (1, 8)
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 50257,
+        block_size: int = 1024,
+        n_layer: int = 12,
+        n_head: int = 12,
+        n_embd: int = 768,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if n_embd % n_head:
+            raise ValueError(f"GPT: {n_head} heads do not divide {n_embd} features")
+        self.config = _Config(vocab_size, block_size, n_layer, n_head, n_embd)
+        self.transformer = _Trunk(self.config, dropout)
+        self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
+        self.lm_head.weight = self.transformer.wte.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (N, T) to logits of what follows each of them, (N, T, vocab_size)."""
+        return self._continue(tokens, [None] * self.config.n_layer)
+
+    def _continue(self, tokens: Tensor, caches: list[_Cache]) -> Tensor:
+        """The logits of `tokens` that follow those in the caches, which are replaced."""
+        trunk, first = self.transformer, caches[0]
+        past, length = 0 if first is None else first[0].shape[2], tokens.shape[1]
+        if past + length > self.config.block_size:
+            raise ValueError(f"GPT: {past + length} tokens do not fit the context of {self.config.block_size}")
+        x = trunk.drop(trunk.wte(tokens) + trunk.wpe(arange(past, past + length)))
+        for number, block in enumerate(trunk.h):
+            x, caches[number] = block(x, caches[number])
+        logits: Tensor = self.lm_head(trunk.ln_f(x))
+        return logits
+
+    def generate(
+        self,
+        tokens: Tensor,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> Tensor:
+        """Continue sequences; keys and values are kept, so that a token costs one position.
+
+        Args:
+            tokens: (N, T), the beginnings.
+            max_new_tokens: how many to add.
+            temperature: divides the logits; 0 always takes the likeliest.
+            top_k: draw from so many likeliest tokens.
+            top_p: draw from the likeliest tokens that have this probability together.
+
+        Returns:
+            (N, T + max_new_tokens). What is beyond the context's length is forgotten for the next token.
+        """
+        training, size = self.training, self.config.block_size
+        self.eval()
+        try:
+            with no_grad():
+                caches: list[_Cache] = [None] * self.config.n_layer
+                new = tokens[:, -size:]
+                for _ in range(max_new_tokens):
+                    logits = self._continue(new, caches)[:, -1]
+                    new = _drawn(logits, temperature, top_k, top_p)
+                    tokens = cat([tokens, new], 1)
+                    kept = caches[0]
+                    if kept is not None and kept[0].shape[2] == size:
+                        caches, new = [None] * self.config.n_layer, tokens[:, -size:]
+        finally:
+            self.train(training)
+        return tokens
+
+
+def _drawn(logits: Tensor, temperature: float, top_k: int | None, top_p: float | None) -> Tensor:
+    """One token for each row, (N, 1)."""
+    if temperature == 0:
+        return logits.argmax(-1, keepdim=True)
+    logits = logits / temperature
+    if top_k is not None:
+        least = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -math.inf)
+    if top_p is not None:
+        ordered = logits.sort(-1, descending=True).values
+        before = softmax(ordered, -1).cumsum(-1) - softmax(ordered, -1)
+        least = ordered.masked_fill(before >= top_p, math.inf).amin(-1, keepdim=True)
+        logits = logits.masked_fill(logits < least, -math.inf)
+    # The largest of logits with Gumbel noise is a draw from their softmax.
+    return (logits - (-rand_like(logits).log()).log()).argmax(-1, keepdim=True)

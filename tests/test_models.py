@@ -1,0 +1,156 @@
+"""Models: sizes and names of their papers, each learns a batch by heart; what `summary` and `guard` say of them."""
+
+import dlcore
+import dlcore.nn.functional as F
+import numpy as np
+import pytest
+from dlcore import models, nn, optim
+
+LABELS = dlcore.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+
+
+def images(*shape):
+    return dlcore.tensor(np.random.default_rng(0).standard_normal((8, *shape)).astype(np.float32))
+
+
+def learns_by_heart(model, loss, steps=60, lr=3e-3, least=0.05):
+    optimizer, first = optim.Adam(model.parameters(), lr=lr), loss().item()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        optimizer.step()
+    assert all(p.grad is not None for p in model.parameters())
+    assert value.item() < least * first, (first, value.item())
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: models.MLP(12, 32, 4, activation=nn.GELU), (12,)),
+        (lambda: models.LeNet(4), (1, 28, 28)),
+        (lambda: models.ResNet(models.resnet._Bottleneck, (1, 1, 1, 1), 4), (3, 32, 32)),
+        (lambda: models.ViT(8, 4, 4, 3, dim=32, depth=2, heads=2, mlp_dim=64), (3, 8, 8)),
+    ],
+    ids=["mlp", "lenet", "resnet", "vit"],
+)
+def test_classifiers_learn_a_batch_by_heart(make, shape):
+    dlcore.manual_seed(0)
+    model, batch = make(), images(*shape)
+    learns_by_heart(model, lambda: F.cross_entropy(model(batch), LABELS), lr=1e-2 if shape == (12,) else 3e-3)
+
+
+def test_autoencoders_learn_a_batch_by_heart():
+    dlcore.manual_seed(0)
+    batch = (images(16) > 0).to(dlcore.float32)
+    model = models.Autoencoder(16, 8, (32,))
+    learns_by_heart(model, lambda: F.mse_loss(model(batch), batch), 300, 1e-2)
+    vae = models.VAE(16, 8, 64)
+    learns_by_heart(vae, lambda: vae.loss(batch), 300, 1e-2, least=0.8)
+
+
+def text_model(**more):
+    return models.GPT(vocab_size=11, block_size=8, n_layer=2, n_head=2, n_embd=32, dropout=0.0, **more)
+
+
+def test_gpt_learns_a_text_by_heart():
+    dlcore.manual_seed(0)
+    model, text = text_model(), dlcore.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
+    learns_by_heart(model, lambda: F.cross_entropy(model(text[:, :-1]).flatten(0, 1), text[:, 1:].flatten()), 80)
+    for how in ({"temperature": 0}, {"top_k": 1}, {"top_p": 0.01}):
+        assert model.generate(text[:, :3], 5, **how).tolist() == text.tolist()
+    assert model.training
+
+
+def test_gpt_continues_the_same_with_kept_keys_and_values():
+    dlcore.manual_seed(1)
+    model, tokens = text_model().eval(), dlcore.tensor([[1, 2, 3], [4, 5, 6]])
+    found = model.generate(tokens, 8, temperature=0)
+    for _ in range(8):
+        following = model(tokens[:, -8:])[:, -1].argmax(-1, keepdim=True)
+        tokens = dlcore.cat([tokens, following], 1)
+    assert found.tolist() == tokens.tolist()
+    with pytest.raises(ValueError, match="9 tokens do not fit the context of 8"):
+        model(dlcore.zeros(1, 9, dtype=dlcore.int64))
+    draws = model.generate(dlcore.zeros(200, 1, dtype=dlcore.int64), 1, top_k=3)[:, 1]
+    likeliest = model(dlcore.zeros(1, 1, dtype=dlcore.int64))[0, 0].topk(3).indices.tolist()
+    assert set(draws.tolist()) == set(likeliest)
+
+
+def test_names_and_numbers_are_those_of_the_checkpoints():
+    assert list(text_model().state_dict())[:10] == [
+        "transformer.wte.weight",
+        "transformer.wpe.weight",
+        "transformer.h.0.ln_1.weight",
+        "transformer.h.0.ln_1.bias",
+        "transformer.h.0.attn.c_attn.weight",
+        "transformer.h.0.attn.c_attn.bias",
+        "transformer.h.0.attn.c_proj.weight",
+        "transformer.h.0.attn.c_proj.bias",
+        "transformer.h.0.ln_2.weight",
+        "transformer.h.0.ln_2.bias",
+    ]
+    assert [name for name in models.resnet18().state_dict() if name.startswith("layer2.0.")][::6] == [
+        "layer2.0.conv1.weight",
+        "layer2.0.conv2.weight",
+        "layer2.0.downsample.0.weight",
+    ]
+    counts = {
+        11689512: models.resnet18(),
+        61706: models.LeNet(),
+        535818: models.MLP(784, 512, 256, 10),
+        1083696: models.Autoencoder(),
+        652824: models.VAE(),
+        2693578: models.ViT(),
+    }
+    for count, model in counts.items():
+        assert sum(p.numel() for p in model.parameters()) == count
+    with pytest.raises(ValueError, match="do not divide"):
+        models.GPT(n_head=5)
+    with pytest.raises(ValueError, match="do not fit an image"):
+        models.ViT(image_size=30, patch_size=7)
+
+
+def test_a_summary_counts_what_a_model_does():
+    model = models.LeNet()
+    model.train()
+    found = dlcore.summary(model, dlcore.zeros(2, 1, 28, 28))
+    assert [layer.kind for layer in found.layers][:3] == ["Conv2d", "ReLU", "MaxPool2d"]
+    assert found.layers[0].multiply_adds == 2 * 6 * 28 * 28 * 25
+    assert found.layers[-1] == ("classifier.5", "Linear", (2, 10), 850, 2 * 840, 2 * 10 * 4)
+    assert (found.parameters, found.trainable, found.bytes) == (61706, 61706, 4 * 61706)
+    assert model.training
+    assert not any(module._hooks.get("forward") for module in model.modules())
+    model.features.requires_grad_(False)
+    assert "(2,572 frozen)" in str(dlcore.summary(model, (2, 1, 28, 28)))
+    shared = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    shared.append(shared[0])
+    assert [layer.parameters for layer in dlcore.summary(shared, (1, 2)).layers] == [6, 0, 0]
+
+
+def test_a_guard_names_the_layer_and_the_index():
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    x = dlcore.ones(4, 3)
+    with dlcore.guard(model):
+        model(x).sum().backward()
+    x[2, 1] = float("nan")
+    with dlcore.guard(model), pytest.raises(FloatingPointError, match=r"Sequential\.0 \(Linear\(in_f.*input was not"):
+        model(x)
+    dlcore.nn.init.constant_(model[2].weight, float("inf"))
+    message = r"Sequential\.2 .*nan at \[0, 0\]; its parameter weight was not finite"
+    model[0].weight.data.fill_(-1)
+    model[0].bias.data.fill_(0)
+    with dlcore.guard(model), pytest.raises(FloatingPointError, match=message):
+        model(dlcore.ones(4, 3))
+    assert model(dlcore.ones(1, 3)).isnan().any()
+
+    class Root(nn.Module):
+        def forward(self, x):
+            return x.sqrt()
+
+    root, start = Root(), dlcore.zeros(2, requires_grad=True)
+    with (
+        dlcore.guard(root),
+        pytest.raises(FloatingPointError, match=r"Root \(Root\): the gradient by its input"),
+    ):
+        root(start).sum().backward()
