@@ -1,5 +1,19 @@
 """PyTorch's name for what acts on the parameters of a whole model."""
 
-from dlcore.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_
+from dlcore.nn.utils import parametrizations, parametrize
+from dlcore.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from dlcore.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from dlcore.nn.utils.parametrizations import spectral_norm, weight_norm
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+    "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "spectral_norm",
+    "vector_to_parameters",
+    "weight_norm",
+]

@@ -1,0 +1,201 @@
+"""Parameters that are computed from others whenever they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dlcore._core import Tensor
+from dlcore.autograd import no_grad
+from dlcore.nn.containers import ModuleDict, ModuleList
+from dlcore.nn.module import Module
+from dlcore.nn.parameter import Parameter
+
+__all__ = ["ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations"]
+
+# What was computed, by module and name, while a block of `cached` runs.
+_caches: list[dict[tuple[int, str], Tensor]] = []
+
+
+def _computed(module: Module) -> Any:
+    """The parametrizations of a module, by the names of its parameters."""
+    return module.__dict__["parametrizations"]
+
+
+class ParametrizationList(ModuleList):
+    """The functions of one parameter, and what they are computed from: ``original``, or ``original0`` and so on.
+
+    Args:
+        modules: the functions, in order.
+        original: the parameter before.
+    """
+
+    def __init__(self, modules: list[Module], original: Tensor) -> None:
+        super().__init__(modules)
+        self.shape = tuple(original.shape)
+        values: Any = original.detach()
+        with no_grad():
+            for module in reversed(self._modules):
+                inverse = getattr(module, "right_inverse", None)
+                values = values if inverse is None else inverse(values)
+        self.several = isinstance(values, tuple)
+        trained = original.requires_grad
+        parts = values if isinstance(values, tuple) else (values,)
+        for number, part in enumerate(parts):
+            name = f"original{number}" if self.several else "original"
+            self.register_parameter(name, Parameter(part.detach().clone(), trained))
+
+    def forward(self) -> Tensor:
+        """The parameter."""
+        first, *rest = self._modules
+        if self.several:
+            originals = [value for name, value in self.__dict__.items() if name.startswith("original")]
+            value: Tensor = first(*originals)
+        else:
+            value = first(self.__dict__["original"])
+        for module in rest:
+            value = module(value)
+        return value
+
+
+def register_parametrization(
+    module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
+) -> Module:
+    """Let a parameter be computed by a module from what is trained instead.
+
+    The parameter's values go through ``right_inverse`` of the module, where it has one, so that they stay.
+
+    Args:
+        module: whose parameter.
+        tensor_name: its name.
+        parametrization: takes what is trained and gives the parameter.
+        unsafe: allow another shape or dtype.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: no such parameter, or a result of another shape or dtype.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> from dlcore.nn.utils import parametrize
+        >>> class Symmetric(nn.Module):
+        ...     def forward(self, x):
+        ...         return x.triu() + x.triu(1).t()
+        >>> layer = parametrize.register_parametrization(nn.Linear(3, 3), "weight", Symmetric())
+        >>> bool((layer.weight == layer.weight.t()).all())
+        True
+        >>> sorted(layer.state_dict())
+        ['bias', 'parametrizations.weight.original']
+    """
+    if is_parametrized(module, tensor_name):
+        _computed(module)[tensor_name].append(parametrization)
+        return module
+    original = module.__dict__.get(tensor_name)
+    if not isinstance(original, Tensor):
+        raise ValueError(f"register_parametrization: {type(module).__name__} has no parameter {tensor_name!r}")
+    made = ParametrizationList([parametrization], original)
+    with no_grad():
+        result = made()
+    if not unsafe and (result.shape != original.shape or result.dtype != original.dtype):
+        given, needed = f"{result.dtype} {tuple(result.shape)}", f"{original.dtype} {tuple(original.shape)}"
+        raise ValueError(f"register_parametrization: gives {given} for a parameter of {needed}; unsafe=True allows it")
+    delattr(module, tensor_name)
+    if "parametrizations" not in module.__dict__:
+        module.register_module("parametrizations", ModuleDict())
+        module.__class__ = type(f"Parametrized{type(module).__name__}", (type(module),), {})
+    _computed(module)[tensor_name] = made
+    setattr(type(module), tensor_name, property(lambda self: _value(self, tensor_name), _assign(tensor_name)))
+    return module
+
+
+def _value(module: Module, name: str) -> Tensor:
+    cache = _caches[-1] if _caches else {}
+    key = (id(module), name)
+    if key not in cache:
+        cache[key] = _computed(module)[name]()
+    return cache[key]
+
+
+def _assign(name: str) -> Any:
+    def assign(module: Module, value: Tensor) -> None:
+        """Values that the parameter should have, through the inverses."""
+        now = _computed(module)[name]
+        new = ParametrizationList(list(now), value)
+        with no_grad():
+            for old, fresh in zip(now.parameters(recurse=False), new.parameters(recurse=False), strict=True):
+                old.copy_(fresh)
+
+    return assign
+
+
+def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
+    """Whether a parameter of the module, or this one, is computed.
+
+    Example:
+        >>> from dlcore import nn
+        >>> nn.utils.parametrize.is_parametrized(nn.Linear(2, 2))
+        False
+    """
+    found = module.__dict__.get("parametrizations")
+    return isinstance(found, ModuleDict) and (tensor_name is None or tensor_name in found)
+
+
+def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
+    """Make a parameter an ordinary one again.
+
+    Args:
+        module: whose parameter.
+        tensor_name: its name.
+        leave_parametrized: keep the values that were computed; else those that were trained.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: a parameter that is not computed, or several trained ones and ``leave_parametrized=False``.
+
+    Example:
+        >>> from dlcore import nn
+        >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+        >>> _ = nn.utils.parametrize.remove_parametrizations(layer, "weight")
+        >>> sorted(layer.state_dict()), type(layer).__name__
+        (['bias', 'weight'], 'Linear')
+    """
+    if not is_parametrized(module, tensor_name):
+        raise ValueError(f"remove_parametrizations: {type(module).__name__}.{tensor_name} is not parametrized")
+    made = _computed(module)[tensor_name]
+    if not leave_parametrized and made.several:
+        raise ValueError("remove_parametrizations: several tensors are trained; leave_parametrized must be True")
+    with no_grad():
+        values = made() if leave_parametrized else made.original
+    trained = any(parameter.requires_grad for parameter in made.parameters(recurse=False))
+    del _computed(module)[tensor_name]
+    delattr(type(module), tensor_name)
+    if not len(_computed(module)):
+        delattr(module, "parametrizations")
+        module.__class__ = type(module).__mro__[1]
+    module.register_parameter(tensor_name, Parameter(values.detach().clone(), trained))
+    return module
+
+
+@contextmanager
+def cached() -> Iterator[None]:
+    """Compute every parameter once inside the block, as when a recurrent cell is called many times.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+        >>> with nn.utils.parametrize.cached():
+        ...     layer.weight is layer.weight
+        True
+    """
+    _caches.append(_caches[-1] if _caches else {})
+    try:
+        yield
+    finally:
+        _caches.pop()
