@@ -25,6 +25,8 @@ struct Options {
     scientific: Option<bool>,
 }
 
+/// No float64 has more.
+const MOST_DECIMALS: usize = 1074;
 const DEFAULT: Options = Options { precision: 4, threshold: 1000, edge: 3, width: 80, scientific: None };
 
 static OPTIONS: Mutex<Options> = Mutex::new(DEFAULT);
@@ -166,7 +168,7 @@ fn floats(values: &[f64], options: Options) -> (Vec<String>, usize) {
     let whole = finite().all(|x| x.fract() == 0.0);
     let wide = finite().next().is_some() && (high / low > 1000.0 || high > 1e8 || (!whole && low < 1e-4));
     let scientific = options.scientific.unwrap_or(wide);
-    let precision = options.precision;
+    let precision = options.precision.min(MOST_DECIMALS);
     let form = |x: f64, scientific: bool| {
         if x.is_nan() {
             "nan".into()
