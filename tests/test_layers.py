@@ -131,3 +131,21 @@ def test_channels_are_shuffled_and_dimensions_split():
         F.channel_shuffle(x, 4)
     assert nn.Unflatten(1, (2, -1))(x).shape == (1, 2, 3, 2, 1)
     assert repr(nn.Unflatten(1, [2, 3])) == "Unflatten(dim=1, unflattened_size=(2, 3))"
+
+
+def test_an_adaptive_softmax_is_a_distribution():
+    layer = nn.AdaptiveLogSoftmaxWithLoss(6, 20, [4, 9], div_value=2.0, head_bias=True)
+    x, target = dlcore.tensor(numbers(9, 6)), dlcore.tensor([0, 3, 4, 8, 9, 19, 2, 10, 5])
+    everything = layer.log_prob(x)
+    close(everything.exp().sum(1), np.ones(9))
+    output, loss = layer(x, target)
+    close(output, everything.detach().numpy()[np.arange(9), target.numpy()])
+    close(loss, -output.detach().numpy().mean())
+    loss.backward()
+    assert all(p.grad is not None for p in layer.parameters())
+    assert layer.predict(x).tolist() == everything.argmax(1).tolist()
+    assert layer(x[0], target[0]).output.shape == ()
+    with pytest.raises(IndexError, match="20 classes are 0 to 20"):
+        layer(x[:2], dlcore.tensor([0, 20]))
+    with pytest.raises(ValueError, match=r"must rise between 0 and 19, got \[9, 4\]"):
+        nn.AdaptiveLogSoftmaxWithLoss(6, 20, [9, 4])

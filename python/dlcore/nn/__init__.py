@@ -17,6 +17,7 @@ from dlcore.nn.activation import (
     Softplus,
     Tanh,
 )
+from dlcore.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from dlcore.nn.attention import MultiheadAttention
 from dlcore.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from dlcore.nn.containers import ModuleDict, ModuleList, Sequential
@@ -69,6 +70,7 @@ from dlcore.nn.transformer import (
 
 __all__ = [
     "GELU",
+    "AdaptiveLogSoftmaxWithLoss",
     "AlphaDropout",
     "AvgPool2d",
     "BCEWithLogitsLoss",

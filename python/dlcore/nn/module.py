@@ -132,7 +132,9 @@ class Module(Hooked, Stateful):
             )
         if not name or "." in name:
             raise KeyError(f"{type(self).__name__}: a name must not be empty or hold a dot, got {name!r}")
-        if getattr(self, name, None) is not None and not isinstance(self.__dict__.get(name), kind):
+        now = self.__dict__.get(name)
+        another = not isinstance(now, kind) or isinstance(now, Parameter) is not issubclass(kind, Parameter)
+        if getattr(self, name, None) is not None and another:
             raise KeyError(f"{type(self).__name__}: attribute {name!r} already exists")
         setattr(self, name, value)
 
@@ -345,6 +347,10 @@ class Module(Hooked, Stateful):
     def cpu(self) -> Self:
         """Return the module itself: it is on the CPU."""
         return self
+
+    def cuda(self, device: object = None) -> Self:
+        """Raise an error: there is no such device here."""
+        raise RuntimeError(f"dlcore computes on the CPU: leave out .cuda({'' if device is None else repr(device)})")
 
     def share_memory(self) -> Self:
         """Return the module itself: processes made by fork share its memory until they write."""

@@ -41,13 +41,18 @@ class Optimizer:
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes a list of tensors or of groups; put the tensor in a list")
+        if not isinstance(params, Iterable):
+            fix = "; give its parameters()" if hasattr(params, "parameters") else ""
+            raise TypeError(f"an optimizer takes a list of tensors or of groups, got {type(params).__name__}{fix}")
         self.defaults = defaults
         self._hooks: dict[str, dict[int, Callable[..., Any]]] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         groups = list(params)
         if not groups:
-            raise ValueError("the optimizer got an empty parameter list")
+            raise ValueError(
+                "the optimizer got an empty parameter list; an iterator, as parameters(), gives its items once"
+            )
         for group in groups if isinstance(groups[0], Mapping) else [{"params": groups}]:
             self.add_param_group(group)
 

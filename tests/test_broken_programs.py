@@ -1,0 +1,190 @@
+"""Programs as people write them at first, and the words that the error must hold to put them right."""
+
+import dlcore
+import dlcore.nn.functional as F
+import numpy as np
+import pytest
+from dlcore import nn, optim
+from dlcore.optim import lr_scheduler
+
+zeros = dlcore.zeros
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8 * 6 * 6, 10)
+
+    def forward(self, x):
+        return self.fc(self.norm(self.conv(x)))
+
+
+class Deep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(3))
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+class Forgetful(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def forward(self, x):
+        x = print if x is None else self.first(x)
+        x = dlcore.relu(x).numpy() if False else None
+        return self.second(x)
+
+
+def twice():
+    loss = nn.Linear(2, 3)(zeros(4, 2)).sum()
+    loss.backward()
+    loss.backward()
+
+
+def overwritten():
+    x = dlcore.ones(3, requires_grad=True)
+    y = x.exp()
+    z = (y * y).sum()
+    y.data.zero_()
+    y.zero_()
+    z.backward()
+
+
+def shared():
+    weight = nn.Parameter(zeros(2))
+    optim.SGD([{"params": [weight]}, {"params": [weight]}])
+
+
+def rates_before():
+    lr_scheduler.LambdaLR(optim.SGD(nn.Linear(1, 1).parameters()), [abs, abs])
+
+
+def dictionary():
+    nn.ModuleDict({"a.b": nn.ReLU()})
+
+
+def register():
+    nn.Linear(2, 3).register_buffer("weight", zeros(1))
+
+
+CLASSIFY = nn.CrossEntropyLoss()
+LABELS = dlcore.tensor([1, 2])
+
+PROGRAMS = {
+    # layers and what goes into them
+    "no flatten": (lambda: Net()(zeros(2, 3, 8, 8)), ["Net.fc", "288", "flatten"]),
+    "channels last": (lambda: Net()(zeros(2, 8, 8, 3)), ["Net.conv", "permute(0, 3, 1, 2)"]),
+    "wrong features": (lambda: nn.Linear(5, 3)(zeros(2, 6)), ["in_features=5", "(2, 6)", "expects 5"]),
+    "in a list of lists": (lambda: Deep()(zeros(2, 4)), ["Deep.head", "(2, 4)", "expects 5"]),
+    "in a block": (lambda: Deep()(zeros(2, 3)), ["Deep.blocks.0.0", "expects 4"]),
+    "None between layers": (lambda: Forgetful()(zeros(1, 2)), ["Forgetful.second", "NoneType", "forget to return"]),
+    "an array": (lambda: nn.Linear(5, 3)(np.zeros((2, 5))), ["ndarray", "from_numpy"]),
+    "a list": (lambda: nn.Linear(2, 3)([[1.0, 2.0]]), ["list", "dlcore.tensor"]),
+    "batch of one": (lambda: nn.BatchNorm1d(4)(zeros(1, 4)), ["more than 1 value", "(1, 4)"]),
+    "channels of batch norm": (lambda: nn.BatchNorm2d(4)(zeros(2, 3, 4, 4)), ["3 channels", "(4,)"]),
+    "dimensions of batch norm": (lambda: nn.BatchNorm2d(4)(zeros(2, 4)), ["expected 4 dimensions", "(2, 4)"]),
+    "layer norm": (lambda: nn.LayerNorm(4)(zeros(2, 3)), ["(2, 3)", "(4,)"]),
+    "group norm": (lambda: nn.GroupNorm(3, 4), ["3 groups", "4 channels"]),
+    "instance norm": (lambda: nn.InstanceNorm1d(4)(zeros(2, 4, 1)), ["more than 1 element", "(2, 4, 1)"]),
+    "embedding of floats": (lambda: nn.Embedding(5, 2)(zeros(3)), ["integers", "float32", ".long()"]),
+    "embedding out of range": (lambda: nn.Embedding(5, 2)(dlcore.tensor([1, 5])), ["index 5", "position 1", "size 5"]),
+    "padding row": (lambda: nn.Embedding(5, 2, padding_idx=5), ["padding_idx=5", "5 rows"]),
+    "small image": (lambda: nn.Conv2d(3, 4, 5)(zeros(1, 3, 4, 4)), ["(5, 5)", "4 x 4"]),
+    "groups of a convolution": (lambda: nn.Conv2d(3, 4, 3, groups=2), ["groups=2", "3"]),
+    "small window": (lambda: nn.MaxPool2d(4)(zeros(1, 1, 2, 2)), ["(4, 4)", "2 x 2"]),
+    "softmax over nothing": (lambda: nn.Softmax(3)(zeros(2, 2)), ["dimension 3", "2 dimensions"]),
+    "probability": (lambda: nn.Dropout(2), ["0..1", "2"]),
+    "heads": (lambda: nn.MultiheadAttention(10, 3), ["3 heads", "10 features"]),
+    "encoder": (lambda: nn.TransformerEncoderLayer(8, 2)(zeros(2, 3, 4)), ["self_attn", "8 features", "(2, 3, 4)"]),
+    "borders": (lambda: nn.ReflectionPad2d((1, 2))(zeros(1, 1, 4, 4)), ["4 numbers", "(1, 2)"]),
+    "too many arguments": (lambda: nn.Linear(2, 3)(zeros(1, 2), zeros(1)), ["forward()", "positional"]),
+    "no forward": (lambda: nn.Module()(1), ["no forward()"]),
+    "a list is called": (lambda: nn.ModuleList([nn.ReLU()])(zeros(1)), ["ModuleList", "no forward()"]),
+    "function among layers": (lambda: nn.Sequential(nn.Linear(1, 1), F.relu), ["argument 1", "Module"]),
+    "beyond the last layer": (lambda: nn.Sequential(nn.ReLU())[3], ["index 3", "1 modules"]),
+    "name with a dot": (dictionary, ["a.b", "dot"]),
+    "name that is taken": (register, ["'weight'", "already exists"]),
+    "tensor for a parameter": (lambda: setattr(nn.Linear(2, 3), "weight", zeros(3, 2)), ["nn.Parameter", "copy_"]),
+    "a module that is not there": (lambda: Net().get_submodule("conv.inner"), ["conv.inner", "'inner'"]),
+    "another device": (lambda: nn.Linear(2, 3).to("cuda"), ["CPU", 'leave out .to("cuda")']),
+    "another device by its name": (lambda: nn.Linear(2, 3).cuda(), ["CPU", "leave out .cuda()"]),
+    "a model of integers": (lambda: nn.Linear(2, 3).to(dlcore.int64), ["float dtype", "int64"]),
+    # losses
+    "label of a further class": (
+        lambda: CLASSIFY(zeros(1, 10), dlcore.tensor([10])),
+        ["target 10", "10 classes", "0 to 9"],
+    ),
+    "float labels": (lambda: CLASSIFY(zeros(2, 10), dlcore.tensor([1.0, 2.0])), ["int64", "float32", ".long()"]),
+    "labels in a column": (lambda: CLASSIFY(zeros(2, 10), LABELS.unsqueeze(1)), ["(2, 1)", "expected (2,)"]),
+    "other number of labels": (lambda: CLASSIFY(zeros(3, 10), LABELS), ["(2,)", "expected (3,)"]),
+    "ignored probabilities": (
+        lambda: nn.CrossEntropyLoss(ignore_index=1)(zeros(2, 3), zeros(2, 3)),
+        ["ignore_index", "probabilities"],
+    ),
+    "logits in a column": (lambda: nn.BCEWithLogitsLoss()(zeros(4, 1), zeros(4)), ["(4,)", "(4, 1)"]),
+    "reduction": (lambda: nn.MSELoss(reduction="avg"), ["'mean'", "'avg'"]),
+    # gradients
+    "loss of many numbers": (lambda: nn.Linear(2, 3)(zeros(4, 2)).backward(), ["(4, 3)", ".mean()"]),
+    "backward twice": (twice, ["retain_graph=True", "again"]),
+    "no gradient anywhere": (lambda: zeros(3).sum().backward(), ["requires_grad=True", "no_grad()"]),
+    "weights changed by hand": (lambda: nn.Linear(2, 3).weight.add_(1), ["in-place", "no_grad()"]),
+    "overwritten value": (overwritten, ["overwritten in place by zero_", "clone()"]),
+    "numpy of a result": (lambda: nn.Linear(2, 3)(zeros(1, 2)).numpy(), ["detach().numpy()"]),
+    "gradient of integers": (lambda: zeros(3, dtype=dlcore.int64).requires_grad_(), ["int64", ".float()"]),
+    # optimizers and schedules
+    "no parameters": (lambda: optim.SGD(nn.ReLU().parameters()), ["empty parameter list"]),
+    "a model for its parameters": (lambda: optim.SGD(nn.Linear(1, 1)), ["Linear", "parameters()"]),
+    "one tensor": (lambda: optim.SGD(nn.Parameter(zeros(1))), ["put the tensor in a list"]),
+    "negative rate": (lambda: optim.Adam(nn.Linear(1, 1).parameters(), lr=-1), ["Adam", "lr", "-1"]),
+    "a parameter twice": (shared, ["more than one group"]),
+    "a result is trained": (lambda: optim.SGD([zeros(1, requires_grad=True) * 2]), ["result of an operation"]),
+    "Nesterov alone": (lambda: optim.SGD([nn.Parameter(zeros(1))], nesterov=True), ["nesterov", "momentum > 0"]),
+    "no closure": (lambda: optim.LBFGS([nn.Parameter(zeros(1))]).step(), ["LBFGS", "closure"]),
+    "vector for Muon": (lambda: optim.Muon([nn.Parameter(zeros(3))]), ["matrices", "(3,)"]),
+    "schedule of a model": (lambda: lr_scheduler.StepLR(nn.Linear(1, 1), 1), ["Optimizer", "Linear"]),
+    "functions for groups": (rates_before, ["2 functions", "1 groups"]),
+    # state dicts
+    "another name": (
+        lambda: nn.Linear(2, 3).load_state_dict({"weights": zeros(3, 2), "bias": zeros(3)}),
+        ["missing: weight", "unexpected: weights (is it weight?)"],
+    ),
+    "another shape": (
+        lambda: nn.Linear(2, 3).load_state_dict({"weight": zeros(2, 3), "bias": zeros(3)}),
+        ["(2, 3) given", "(3, 2) needed"],
+    ),
+    "not a dictionary": (lambda: nn.Linear(2, 3).load_state_dict([zeros(3)]), ["dictionary", "list"]),
+    "groups of another size": (
+        lambda: optim.SGD([nn.Parameter(zeros(1))]).load_state_dict(
+            {"state": {}, "param_groups": [{"params": [0, 1]}]}
+        ),
+        ["groups of [2]", "groups of [1]"],
+    ),
+    # tensors
+    "joined": (lambda: dlcore.cat([zeros(2, 3), zeros(3, 4)]), ["(2, 3)", "(3, 4)", "dimension 1"]),
+    "product": (lambda: zeros(2, 3) @ zeros(2, 3), ["(2, 3) and (2, 3)", "(3)", "(2)"]),
+    "other number of elements": (lambda: zeros(2, 3).view(4), ["6 elements", "4 elements"]),
+    "one number of many": (lambda: zeros(3).item(), ["one-element", "(3,)"]),
+    "truth of many": (lambda: bool(zeros(3)), [".any()", ".all()"]),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_error_says_what_to_do(program):
+    run, words = PROGRAMS[program]
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the words are what counts
+        run()
+    text = str(caught.value)
+    assert not [word for word in words if word not in text], text
+
+
+def test_there_are_many():
+    assert len(PROGRAMS) >= 60
