@@ -30,9 +30,10 @@ def learns_by_heart(model, loss, steps=60, lr=3e-3, least=0.05):
         (lambda: models.MLP(12, 32, 4, activation=nn.GELU), (12,)),
         (lambda: models.LeNet(4), (1, 28, 28)),
         (lambda: models.ResNet(models.resnet._Bottleneck, (1, 1, 1, 1), 4), (3, 32, 32)),
+        (lambda: models.MobileNetV2(4, dropout=0.0), (3, 32, 32)),
         (lambda: models.ViT(8, 4, 4, 3, dim=32, depth=2, heads=2, mlp_dim=64), (3, 8, 8)),
     ],
-    ids=["mlp", "lenet", "resnet", "vit"],
+    ids=["mlp", "lenet", "resnet", "mobilenet", "vit"],
 )
 def test_classifiers_learn_a_batch_by_heart(make, shape):
     dlcore.manual_seed(0)
@@ -77,6 +78,28 @@ def test_gpt_continues_the_same_with_kept_keys_and_values():
     assert set(draws.tolist()) == set(likeliest)
 
 
+def test_bert_learns_a_text_by_heart_and_does_not_see_what_fills_up():
+    dlcore.manual_seed(0)
+    model = models.BERT(11, 32, 2, 2, 64, max_position_embeddings=8, dropout=0.0)
+    head, text = nn.Linear(32, 11), dlcore.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
+    whole = nn.ModuleList([model, head])
+
+    def loss():
+        every, pooled = model(text)
+        return F.cross_entropy(head(every)[0], text[0]) + pooled.square().mean()
+
+    learns_by_heart(whole, loss, 80)
+    mask = dlcore.tensor([[1, 1, 1, 1, 0, 0, 0, 0]])
+    other = text.clone()
+    other[:, 4:] = 7
+    seen, changed = (model(tokens, mask)[0][:, :4].detach().numpy() for tokens in (text, other))
+    np.testing.assert_allclose(seen, changed, atol=1e-6)
+    names = list(model.state_dict())
+    assert "encoder.layer.1.attention.self.query.weight" in names
+    assert "encoder.layer.0.attention.output.LayerNorm.bias" in names
+    assert {"encoder.layer.0.intermediate.dense.bias", "pooler.dense.weight"} < set(names)
+
+
 def test_names_and_numbers_are_those_of_the_checkpoints():
     assert list(text_model().state_dict())[:10] == [
         "transformer.wte.weight",
@@ -102,6 +125,7 @@ def test_names_and_numbers_are_those_of_the_checkpoints():
         1083696: models.Autoencoder(),
         652824: models.VAE(),
         2693578: models.ViT(),
+        3504872: models.MobileNetV2(),
     }
     for count, model in counts.items():
         assert sum(p.numel() for p in model.parameters()) == count

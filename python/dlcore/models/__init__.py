@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from dlcore.models.autoencoder import VAE, Autoencoder
+from dlcore.models.bert import BERT
 from dlcore.models.gpt import GPT
 from dlcore.models.lenet import LeNet
 from dlcore.models.mlp import MLP
+from dlcore.models.mobilenet import MobileNetV2
 from dlcore.models.resnet import ResNet, resnet18, resnet34, resnet50
 from dlcore.models.vit import ViT
 
-__all__ = ["GPT", "MLP", "VAE", "Autoencoder", "LeNet", "ResNet", "ViT", "resnet18", "resnet34", "resnet50"]
+__all__ = [
+    "BERT",
+    "GPT",
+    "MLP",
+    "VAE",
+    "Autoencoder",
+    "LeNet",
+    "MobileNetV2",
+    "ResNet",
+    "ViT",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+]
