@@ -81,8 +81,16 @@ fn doubles(len: usize, end: bool) -> Fenced<f64> {
 
 const EXTENTS: [usize; 9] = [1, 2, 7, 15, 16, 17, 31, 33, 47];
 /// Beyond the routes for what is small.
-const LARGE: [[usize; 3]; 6] =
-    [[1, 300, 2000], [300, 2000, 1], [129, 257, 131], [33, 2100, 65], [400, 401, 403], [3, 5, 4001]];
+const LARGE: [[usize; 3]; 8] = [
+    [1, 300, 2000],
+    [300, 2000, 1],
+    [129, 257, 131],
+    [33, 2100, 65],
+    [400, 401, 403],
+    [3, 5, 4001],
+    [39, 431, 613],
+    [13, 4100, 1030],
+];
 
 fn shapes() -> impl Iterator<Item = [usize; 3]> {
     let small = EXTENTS.into_iter().flat_map(|m| EXTENTS.into_iter().map(move |n| [m, (m * 5 + n) % 40 + 1, n]));

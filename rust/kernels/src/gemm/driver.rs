@@ -143,7 +143,7 @@ impl<T: GemmFloat> Product<'_, T> {
         let padded = self.m.saturating_mul(self.n.next_multiple_of(kernels.cols / 2)).saturating_mul(self.k);
         let serial = serial || padded < SHARED_WORK;
         let cost = if serial { 0 } else { padded / WORK_PER_NS };
-        if let Some(b) = stream::operand(self) {
+        if let Some(b) = stream::operand(self, kernels) {
             // SAFETY: passed on.
             return unsafe { stream::run(self, kernels, b, cost) };
         }

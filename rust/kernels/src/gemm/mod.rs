@@ -2,8 +2,8 @@
 //!
 //! `C = A B`, with a fused epilogue (scale, bias, residual, activation). [`gemm`] and [`batched`] multiply floats, [`integer()`] the rest.
 //! Float products run on one core ([`driver`]) that takes panels from sources ([`pack`]) and hands them to
-//! hand-vectorised microkernels; products with a vector ([`gemv`]) and over a short k ([`outer`]) have routes
-//! of their own. Convolution brings its own panel sources to the same core.
+//! hand-vectorised microkernels; products of few rows with a large B ([`stream`]), with a vector
+//! ([`gemv`]) and over a short k ([`outer`]) have routes of their own. Convolution brings its own panel sources to the same core.
 //!
 //! Bits: an element of C is summed over k in blocks, each one chain of fused multiply-adds, whatever the tile, the
 //! ISA, the route and the number of threads. Matrix times vector along a long contiguous k sums in 64 fixed lanes

@@ -1,36 +1,61 @@
-//! Products of a few rows with a large B that lies row after row in memory: bound by reading B, so nothing of it is
-//! packed. It is read a few rows at a time, each along a run that the hardware foresees, while the sums of the rows of C
-//! wait in cache.
+//! Products of a few rows with a large B: bound by reading B, so nothing of it is packed.
+//!
+//! Where B lies row after row, it is read a few rows at a time, each along a run that the hardware foresees, while the
+//! sums of the rows of C wait in cache. Where it lies column after column, as the weight of a linear layer does, the
+//! product is computed transposed: columns of B are broadcast from where they are, and A is the packed side.
 //!
 //! Blocks of k are those of the packed core, and the chain of a block goes on where it was left: the bits are the same.
 
 use std::ops::Range;
 
 use super::GemmFloat;
-use super::driver::{Product, at, k_block, k_blocks};
+use super::driver::{Product, SendPtr, at, k_block, k_blocks};
 use super::epilogue::Epilogue;
 use super::microkernel::{Microkernels, Tile};
 use super::pack::InPlace;
 use super::scratch::with_scratch;
+use crate::memory::Buffer;
 use crate::parallel::for_each;
 
-/// Most rows of C: more would use an element so often that packing it costs less than the sums that wait.
-const ROWS: usize = 14;
+/// Most rows of C where B lies in rows: more would use an element so often that packing it costs less than the sums that
+/// wait.
+const ROWS: usize = 42;
 /// Least elements of B: what no cache near the core holds.
 const LEAST: usize = 1 << 18;
-/// Least columns, and least bytes from a row of B to the next: shorter ones are read well by the packed core.
+/// Least columns: fewer leave the packed core too few tiles, and it cuts k into slices, whose sums have other bits.
 const LEAST_COLS: usize = 512;
+/// Least bytes from a row of B to the next: shorter ones are read well by the packed core.
 const LEAST_STRIDE: usize = 2049;
 /// Columns of a task, whole tiles: their sums stay in the first-level cache.
 const COLS: usize = 512;
 /// Rows of B between one visit of a sum and the next.
 const STEPS: usize = 32;
+/// Least elements of B of which columns are broadcast: packing costs less than it gives while they are near.
+const FAR: usize = 1 << 22;
+/// Least rows of C for which columns of B are broadcast: fewer fill too little of a vector.
+const LEAST_ROWS: usize = 12;
+/// Elements of B of a task that broadcasts them.
+const TASK: usize = 1 << 19;
+/// Elements of the largest tile.
+const TILE: usize = 14 * 32;
+
+/// How B lies.
+#[derive(Clone, Copy)]
+pub(super) enum Operand<T> {
+    Rows(InPlace<T>),
+    Columns(InPlace<T>),
+}
 
 /// B, if the product is one of these.
-pub(super) fn operand<T: GemmFloat>(p: &Product<'_, T>) -> Option<InPlace<T>> {
-    let b = p.b.in_place()?;
-    let apart = b.outer_stride == 1 && b.k_stride.unsigned_abs() * size_of::<T>() >= LEAST_STRIDE;
-    (apart && p.m <= ROWS && p.n >= LEAST_COLS && p.n * p.k >= LEAST).then_some(b)
+pub(super) fn operand<T: GemmFloat>(p: &Product<'_, T>, kernels: &Microkernels<T>) -> Option<Operand<T>> {
+    let b = p.b.in_place().filter(|_| p.n >= LEAST_COLS && p.n * p.k >= LEAST)?;
+    let apart = b.k_stride.unsigned_abs() * size_of::<T>() >= LEAST_STRIDE;
+    if b.outer_stride == 1 {
+        (apart && p.m <= ROWS).then_some(Operand::Rows(b))
+    } else {
+        (b.k_stride == 1 && (LEAST_ROWS..=kernels.cols).contains(&p.m) && p.n * p.k >= FAR)
+            .then_some(Operand::Columns(b))
+    }
 }
 
 /// Computes all of C.
@@ -40,13 +65,17 @@ pub(super) fn operand<T: GemmFloat>(p: &Product<'_, T>) -> Option<InPlace<T>> {
 pub(super) unsafe fn run<T: GemmFloat>(
     p: &Product<'_, T>,
     kernels: &'static Microkernels<T>,
-    b: InPlace<T>,
+    b: Operand<T>,
     cost: usize,
 ) {
-    for_each(p.n.div_ceil(COLS), cost, |task| {
-        // SAFETY: tasks write columns of their own.
-        unsafe { columns(p, kernels, b, task * COLS..((task + 1) * COLS).min(p.n)) }
-    });
+    match b {
+        Operand::Rows(b) => for_each(p.n.div_ceil(COLS), cost, |task| {
+            // SAFETY: tasks write columns of their own.
+            unsafe { columns(p, kernels, b, task * COLS..((task + 1) * COLS).min(p.n)) }
+        }),
+        // SAFETY: passed on.
+        Operand::Columns(b) => unsafe { transposed(p, kernels, b, cost) },
+    }
 }
 
 unsafe fn columns<T: GemmFloat>(p: &Product<'_, T>, kernels: &Microkernels<T>, b: InPlace<T>, cols: Range<usize>) {
@@ -128,4 +157,72 @@ unsafe fn visit<T: GemmFloat>(
 /// Rows in panels as high as the tiles.
 fn panels(rows: usize, height: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows).step_by(height).map(move |start| start..(start + height).min(rows))
+}
+
+/// Computes C by its columns, with A packed whole.
+unsafe fn transposed<T: GemmFloat>(p: &Product<'_, T>, kernels: &'static Microkernels<T>, b: InPlace<T>, cost: usize) {
+    let lanes = kernels.cols / 2;
+    let width = if p.m > lanes { kernels.cols } else { lanes };
+    let a = Buffer::uninit(p.k * width * size_of::<T>());
+    let a = SendPtr(a.as_ptr().cast::<T>());
+    // SAFETY: the buffer holds all of A, padded to whole vectors.
+    unsafe { p.a.pack(kernels, 0..p.m, 0..p.k, width, a.get()) };
+    let epilogue = p.epilogue.transposed();
+    let per_task = (TASK / p.k).next_multiple_of(kernels.rows);
+    for_each(p.n.div_ceil(per_task), cost, |task| {
+        let cols = task * per_task..((task + 1) * per_task).min(p.n);
+        for start in cols.clone().step_by(kernels.rows) {
+            let panel = start..(start + kernels.rows).min(cols.end);
+            // SAFETY: columns of this task, of C and of B.
+            unsafe { column_panel(p, kernels, b, (a.get(), width), &epilogue, panel) };
+        }
+    });
+}
+
+/// Computes a few columns of C on the stack and brings them to their places.
+unsafe fn column_panel<T: GemmFloat>(
+    p: &Product<'_, T>,
+    kernels: &Microkernels<T>,
+    b: InPlace<T>,
+    (a, width): (*const T, usize),
+    epilogue: &Epilogue<'_, T>,
+    cols: Range<usize>,
+) {
+    let mut stack = [T::ZERO; TILE];
+    let kernel = kernels.direct[cols.len() - 1][usize::from(width == kernels.cols)];
+    // SAFETY: the tile fits the stack; its columns are inside B and C, its rows inside A.
+    unsafe {
+        if p.accumulate {
+            for (c, col) in cols.clone().enumerate() {
+                (0..p.m).for_each(|row| stack[c * width + row] = *p.c.at(row, col));
+            }
+        }
+        let blocks = k_blocks(p.k);
+        for block in 0..blocks {
+            let k = k_block(p.k, blocks, block);
+            kernel(&Tile {
+                k: k.len(),
+                a: at(&b, cols.start, k.start),
+                a_row: b.outer_stride,
+                a_step: 1,
+                b: a.add(k.start * width),
+                b_step: width.cast_signed(),
+                sums: std::ptr::null(),
+                sums_row: 0,
+                c: stack.as_mut_ptr(),
+                c_row: width,
+                cols: p.m,
+                accumulate: p.accumulate || block > 0,
+                bias_row: std::ptr::null(),
+                bias_col: std::ptr::null(),
+                relu: false,
+            });
+        }
+        if !epilogue.is_none() {
+            epilogue.finish(stack.as_mut_ptr(), width, cols.clone(), 0..p.m);
+        }
+        for (c, col) in cols.enumerate() {
+            (0..p.m).for_each(|row| *p.c.at(row, col) = stack[c * width + row]);
+        }
+    }
 }

@@ -294,23 +294,28 @@ fn same_bits_at_any_thread_count() {
 
 #[test]
 fn few_rows_have_the_bits_of_the_same_rows_among_many() {
-    let (k, n) = (650, 611);
-    let (a, b) = (numbers::<f32>(100 * k, 1), numbers::<f32>(k * n, 2));
-    let b = Matrix::contiguous(&b, n);
-    let rows = |m: usize| {
-        let mut c = vec![0.0; m * n];
-        let a = Strided2(Matrix::contiguous(&a, k).in_place(k.cast_signed(), 1));
-        let b = Strided2(b.in_place(1, n.cast_signed()));
-        let c_rows = Target::rows(c.as_mut_ptr(), 0, n);
-        let (accumulate, epilogue, stream_b) = (false, Epilogue::default(), false);
-        // SAFETY: C holds m rows of n.
-        unsafe { Product { m, n, k, a: &a, b: &b, c: c_rows, accumulate, epilogue, stream_b }.run_fma(false) };
-        c
-    };
-    let many = rows(100);
-    for m in [2, 5, 16, 57] {
-        assert!(rows(m).iter().zip(&many).all(|(x, y)| x.to_bits() == y.to_bits()), "{m} rows");
+    for (k, n, few) in [(650, 611, &[2, 5, 16, 42, 57]), (4300, 1001, &[1, 12, 16, 17, 32])] {
+        let (a, b) = (numbers::<f32>(100 * k, 1), numbers::<f32>(k * n, 2));
+        let plain = Matrix::contiguous(&b, n);
+        let turned: Vec<f32> = (0..k * n).map(|i| b[i % k * n + i / k]).collect();
+        let turned = Matrix::contiguous(&turned, k).transposed();
+        let rows = |m: usize, b: Matrix<'_, f32>| {
+            let mut c = vec![0.0; m * n];
+            let a = Strided2(Matrix::contiguous(&a, k).in_place(k.cast_signed(), 1));
+            let b = Strided2(b.in_place(b.col_stride, b.row_stride));
+            let c_rows = Target::rows(c.as_mut_ptr(), 0, n);
+            let (accumulate, epilogue, stream_b) = (false, Epilogue::default(), false);
+            // SAFETY: C holds m rows of n.
+            unsafe { Product { m, n, k, a: &a, b: &b, c: c_rows, accumulate, epilogue, stream_b }.run_fma(false) };
+            c
+        };
+        let many = rows(100, plain);
+        for (&m, b) in few.iter().flat_map(|m| [(m, plain), (m, turned)]) {
+            assert!(rows(m, b).iter().zip(&many).all(|(x, y)| x.to_bits() == y.to_bits()), "{m} rows of {k}x{n}");
+        }
     }
+    product::<f32>([13, 4300, 1001], 0, 1);
+    product::<f64>([14, 4300, 1001], 1, 1);
 }
 
 /// Short rows of B are read in place, wherever they lie.
