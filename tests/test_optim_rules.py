@@ -285,3 +285,38 @@ def test_sparse_adam_leaves_unused_rows_alone():
         optimizer.step()
     moved = (table.weight.detach() - before).abs().sum(dim=1)
     assert moved.tolist() == pytest.approx([0.0, 0.4, 0.0, 0.4], abs=1e-4)
+
+
+def test_rates_rise_and_fall():
+    def rates(make, steps, lr=2.0):
+        optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=lr)
+        scheduler, found = make(optimizer), []
+        for step in range(steps):
+            found += scheduler.get_last_lr()
+            optimizer.step()
+            scheduler.step()
+            if step == 3:
+                state, scheduler = scheduler.state_dict(), make(optimizer)
+                scheduler.load_state_dict(state)
+        return found
+
+    schedules = optim.lr_scheduler
+    cosine = rates(lambda o: schedules.WarmupCosineLR(o, 2, 6, 0.1), 8)
+    assert cosine == pytest.approx(
+        [1.0, 2.0] + [2 * (0.1 + 0.45 * (1 + math.cos(math.pi * k / 4))) for k in range(5)] + [0.2]
+    )
+    assert rates(lambda o: schedules.WarmupStableDecayLR(o, 2, 1, 2, 0.5), 7) == pytest.approx([1, 2, 2, 2, 1.5, 1, 1])
+    noam = [16**-0.5 * min(t**-0.5, t * 3**-1.5) for t in range(1, 8)]
+    assert rates(lambda o: schedules.NoamLR(o, 16, 3), 7, 1.0) == pytest.approx(noam)
+    assert rates(lambda o: schedules.InverseSqrtLR(o, 1), 4) == pytest.approx([2 / math.sqrt(t) for t in range(1, 5)])
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))])
+    for make, message in [
+        (lambda: schedules.WarmupCosineLR(optimizer, 3, 3), "must be above 3"),
+        (lambda: schedules.WarmupCosineLR(optimizer, 1, 3, 2.0), "min_factor"),
+        (lambda: schedules.WarmupStableDecayLR(optimizer, 1, 1, 0), "decay_steps from 1"),
+        (lambda: schedules.WarmupStableDecayLR(optimizer, -1, 1, 1), "warmup_steps must be at least 0"),
+        (lambda: schedules.NoamLR(optimizer, 0, 1), "d_model"),
+        (lambda: schedules.InverseSqrtLR(optimizer, 0), "at least 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make()

@@ -21,6 +21,7 @@ from dlcore.optim.lr_scheduler.decay import (
     StepLR,
 )
 from dlcore.optim.lr_scheduler.plateau import ReduceLROnPlateau
+from dlcore.optim.lr_scheduler.warmup import InverseSqrtLR, NoamLR, WarmupCosineLR, WarmupStableDecayLR
 
 __all__ = [
     "ChainedScheduler",
@@ -29,14 +30,18 @@ __all__ = [
     "CosineAnnealingWarmRestarts",
     "CyclicLR",
     "ExponentialLR",
+    "InverseSqrtLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
     "MultiplicativeLR",
+    "NoamLR",
     "OneCycleLR",
     "PolynomialLR",
     "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
+    "WarmupCosineLR",
+    "WarmupStableDecayLR",
 ]
