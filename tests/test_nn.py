@@ -493,3 +493,23 @@ def test_embeddings_shorten_rows_and_weigh_gradients():
     assert table.weight.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
     with pytest.raises(ValueError, match=r"table of shape \(2, 2\) for 3 embeddings of size 2"):
         nn.Embedding(3, 2, _weight=dlcore.ones(2, 2))
+
+
+def test_init_of_filters_and_of_sparse_matrices():
+    for shape, groups in (((4, 2, 3), 2), ((6, 3, 3, 3), 1), ((2, 2, 3, 3, 3), 1)):
+        w = nn.init.dirac_(nn.Parameter(dlcore.empty(*shape)), groups).detach()
+        assert w.sum().item() == sum(min(shape[0] // groups, shape[1]) for _ in range(groups))
+    x = dlcore.randn(1, 4, 5, 5)
+    conv = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+    nn.init.dirac_(conv.weight)
+    assert dlcore.equal(conv(x), x)
+    w = nn.init.sparse_(dlcore.empty(50, 20), 0.1, std=2.0)
+    assert (w == 0).sum(0).tolist() == [5] * 20
+    assert w.std().item() == pytest.approx(2 * math.sqrt(0.9), rel=0.1)
+    with pytest.raises(ValueError, match="expected a matrix"):
+        nn.init.sparse_(x, 0.1)
+    with pytest.raises(ValueError, match="3 groups"):
+        nn.init.dirac_(conv.weight, 3)
+    generators = [dlcore.Generator().manual_seed(3) for _ in range(2)]
+    first, second = (nn.init.kaiming_normal_(dlcore.empty(4, 4), generator=g) for g in generators)
+    assert dlcore.equal(first, second)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 
-from dlcore._core import Tensor
+from dlcore._core import Generator, Tensor, argsort, eye, rand, zeros
 from dlcore.autograd import no_grad
 
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
     "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
+    "sparse_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -27,7 +29,7 @@ __all__ = [
 ]
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with the uniform distribution over [a, b).
 
     Example:
@@ -38,10 +40,10 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
         True
     """
     with no_grad():
-        return tensor.uniform_(a, b)
+        return tensor.uniform_(a, b, generator=generator)
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with the normal distribution of the given mean and standard deviation.
 
     Example:
@@ -51,7 +53,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
         [5.0, 5.0, 5.0]
     """
     with no_grad():
-        return tensor.normal_(mean, std)
+        return tensor.normal_(mean, std, generator=generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -105,13 +107,65 @@ def eye_(tensor: Tensor) -> Tensor:
     """
     if tensor.dim() != 2:
         raise ValueError(f"eye_: expected a matrix, got shape {tuple(tensor.shape)}")
-    from dlcore._core import eye
-
     with no_grad():
         return tensor.copy_(eye(*tensor.shape))
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill the filters of a convolution so that it gives its input, as many channels as it can.
+
+    Args:
+        tensor: (out_channels, in_channels / groups, ...) of three to five dimensions.
+        groups: the same in every group of output channels.
+
+    Raises:
+        ValueError: another number of dimensions, or groups that do not divide the channels.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.dirac_(dlcore.empty(2, 2, 3)).tolist()
+        [[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
+    """
+    if not 3 <= tensor.dim() <= 5 or tensor.shape[0] % groups:
+        raise ValueError(f"dirac_: expected filters of 1 to 3 dimensions in {groups} groups, got {tuple(tensor.shape)}")
+    channels, centre = tensor.shape[0] // groups, tuple(size // 2 for size in tensor.shape[2:])
+    filters = zeros(tensor.shape, dtype=tensor.dtype)
+    for group in range(groups):
+        for channel in range(min(channels, tensor.shape[1])):
+            filters[(group * channels + channel, channel, *centre)] = 1
+    with no_grad():
+        return tensor.copy_(filters)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Fill a matrix with the normal distribution, and a part of each column with zeros (Martens, 2010).
+
+    Args:
+        tensor: a matrix.
+        sparsity: the part of each column that is zero, rounded up.
+        std: standard deviation of the others.
+        generator: where the numbers come from.
+
+    Raises:
+        ValueError: not a matrix.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> (nn.init.sparse_(dlcore.empty(10, 4), 0.3) == 0).sum(0).tolist()
+        [3, 3, 3, 3]
+    """
+    if tensor.dim() != 2:
+        raise ValueError(f"sparse_: expected a matrix, got shape {tuple(tensor.shape)}")
+    rows = math.ceil(sparsity * tensor.shape[0])
+    with no_grad():
+        tensor.normal_(0, std, generator=generator)
+        chosen = argsort(rand(*tensor.shape, generator=generator), 0)[:rows]
+        return tensor.scatter_(0, chosen, 0.0)
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with the uniform distribution over ±gain·√(6 / (fan_in + fan_out)).
 
     Keeps the variance of activations and of gradients alike in linear layers (Glorot and Bengio, 2010).
@@ -127,10 +181,10 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
         True
     """
     bound = gain * math.sqrt(6.0 / sum(_fans(tensor)))
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with the normal distribution, deviation gain·√(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
 
     Raises:
@@ -142,10 +196,16 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
         >>> nn.init.xavier_normal_(dlcore.empty(3, 5)).shape
         (3, 5)
     """
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans(tensor))))
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans(tensor))), generator=generator)
 
 
-def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
     """Fill with the uniform distribution over ±gain·√(3 / fan), for rectifiers (He et al., 2015).
 
     Args:
@@ -153,6 +213,7 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonli
         a: the negative slope of the leaky ReLU that follows.
         mode: ``"fan_in"`` keeps the variance of activations, ``"fan_out"`` that of gradients.
         nonlinearity: a name that `calculate_gain` knows.
+        generator: where the numbers come from.
 
     Raises:
         ValueError: fewer than two dimensions, or an unknown mode or nonlinearity.
@@ -164,10 +225,16 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonli
         (3, 5)
     """
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
     """Fill with the normal distribution of standard deviation gain / √fan; arguments as `kaiming_uniform_`.
 
     Raises:
@@ -179,7 +246,7 @@ def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlin
         >>> nn.init.kaiming_normal_(dlcore.empty(3, 5), mode="fan_out").shape
         (3, 5)
     """
-    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator=generator)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -199,7 +266,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         2.0
     """
     gains = {"sigmoid": 1.0, "linear": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 3 / 4}
-    gains |= dict.fromkeys(("conv1d", "conv2d", "conv3d"), 1.0)
+    convolutions = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+    gains |= dict.fromkeys(convolutions, 1.0)
     if nonlinearity == "leaky_relu":
         return math.sqrt(2.0 / (1.0 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in gains:
