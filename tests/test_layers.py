@@ -149,3 +149,42 @@ def test_an_adaptive_softmax_is_a_distribution():
         layer(x[:2], dlcore.tensor([0, 20]))
     with pytest.raises(ValueError, match=r"must rise between 0 and 19, got \[9, 4\]"):
         nn.AdaptiveLogSoftmaxWithLoss(6, 20, [9, 4])
+
+
+def test_windows_at_random_cover_the_image():
+    x = dlcore.tensor(numbers(2, 3, 9, 8)).requires_grad_()
+    values, places = nn.FractionalMaxPool2d((2, 3), output_size=(5, 4), return_indices=True)(x)
+    assert (values.shape, places.shape) == ((2, 3, 5, 4), (2, 3, 5, 4))
+    flat = x.detach().flatten(2)
+    assert dlcore.equal(flat.gather(2, places.flatten(2)), values.detach().flatten(2))
+    values.sum().backward()
+    assert x.grad.sum().item() == values.numel()
+    samples = dlcore.full((2, 3, 2), 0.5)
+    fixed = nn.FractionalMaxPool2d(2, output_ratio=0.5, _random_samples=samples)
+    rows, columns = [0, 2, 4, 7], [0, 2, 4, 6]
+    expected = np.stack(
+        [np.stack([x.detach().numpy()[..., r : r + 2, c : c + 2].max((-1, -2)) for c in columns], -1) for r in rows], -2
+    )
+    close(fixed(x), expected)
+    assert nn.FractionalMaxPool3d(2, output_size=2)(dlcore.zeros(4, 5, 5, 5)).shape == (4, 2, 2, 2)
+    for make, message in [
+        (lambda: nn.FractionalMaxPool2d(2), "either output_size or output_ratio"),
+        (lambda: nn.FractionalMaxPool2d(2, output_ratio=1.5), "between 0 and 1"),
+        (lambda: F.fractional_max_pool2d(x, 2, output_size=9), r"do not fit \(9, 9\) times into \(9, 8\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
+def test_the_last_layer_and_its_loss_in_one():
+    x, labels = dlcore.tensor(numbers(4, 5)), dlcore.tensor([[0, 2], [1, -1], [2, 2], [0, 1]])
+    weight = dlcore.tensor([1.0, 2.0, 0.5])
+    head = nn.LinearCrossEntropyLoss(5, 3, out_features=(2,), bias=True, weight=weight, ignore_index=-1)
+    assert list(head.state_dict()) == ["weight", "linear.weight", "linear.bias"]
+    logits = head.linear(x).reshape(4, 3, 2)
+    expected = F.cross_entropy(logits, labels, weight=weight, ignore_index=-1)
+    close(head(x, labels), expected.item())
+    with pytest.raises(ValueError, match="expected 3 weights"):
+        nn.LinearCrossEntropyLoss(5, 3, weight=dlcore.ones(4))
+    with pytest.raises(ValueError, match="probabilities have none"):
+        head(x, dlcore.zeros(4, 3, 2))

@@ -25,6 +25,7 @@ from dlcore.nn.conv import Conv2d
 from dlcore.nn.distance import Bilinear, CosineSimilarity
 from dlcore.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from dlcore.nn.flatten import ChannelShuffle, Flatten, Unflatten
+from dlcore.nn.fractional import FractionalMaxPool2d, FractionalMaxPool3d
 from dlcore.nn.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from dlcore.nn.lazy import (
     LazyBatchNorm1d,
@@ -36,6 +37,7 @@ from dlcore.nn.lazy import (
     LazyLinear,
 )
 from dlcore.nn.linear import Identity, Linear
+from dlcore.nn.linear_cross_entropy import LinearCrossEntropyLoss
 from dlcore.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from dlcore.nn.module import Module
 from dlcore.nn.normalization import CrossMapLRN2d, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
@@ -96,6 +98,8 @@ __all__ = [
     "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GroupNorm",
     "HuberLoss",
     "Identity",
@@ -113,6 +117,7 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

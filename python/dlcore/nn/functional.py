@@ -35,6 +35,7 @@ from dlcore._core import (
 )
 from dlcore.nn.functions.attention import multi_head_attention_forward
 from dlcore.nn.functions.dropout import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from dlcore.nn.functions.fractional import fractional_max_pool2d, fractional_max_pool3d
 from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm, rms_norm
 from dlcore.nn.functions.products import bilinear, channel_shuffle, native_channel_shuffle
@@ -55,6 +56,8 @@ __all__ = [
     "dropout3d",
     "embedding",
     "feature_alpha_dropout",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gelu",
     "group_norm",
     "huber_loss",

@@ -48,11 +48,11 @@ class _Lazy(Module):
         self._hooks = {kind: hooks for kind, hooks in self._hooks.items() if kind != "load_pre"}
         self.__class__ = self._becomes  # type: ignore[assignment]
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Take the size, and be the ordinary layer from now on."""
         self._arrive(self._features(input))
         cast("Any", self).reset_parameters()
-        return self.forward(input)
+        return self.forward(input, *args, **kwargs)
 
 
 def _sized_by_state(module: _Lazy, state: dict[str, Any], prefix: str, *_: object) -> None:
