@@ -1,12 +1,13 @@
 """Hooks on gradients and on what is saved, gradients that are kept, and the graph that can be looked at."""
 
 import gc
+import threading
 import weakref
 
 import dlcore
 import pytest
 from dlcore import GradientError, nn
-from dlcore.autograd import backward, grad, graph
+from dlcore.autograd import Function, backward, grad, graph
 
 
 def leaf(*values):
@@ -267,3 +268,36 @@ def test_a_picture_of_a_model():
     assert '[label="0.weight", shape=box]' in text
     assert '[label="relu"]' in text
     assert text.count("->") == 5
+
+
+def test_threads_share_leaves_graphs_and_functions_of_the_user():
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2 * x * g
+
+    w = leaf(*range(1, 6))
+    told = []
+    w.register_hook(lambda g: g * 2)
+    w.register_post_accumulate_grad_hook(lambda w: told.append(w.grad is not None))
+    shared = Square.apply(w).sum()
+
+    def work():
+        for _ in range(50):
+            shared.backward(retain_graph=True)
+            Square.apply(w * 1).sum().backward()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert w.grad.tolist() == [400 * 2 * 2 * x for x in range(1, 6)]
+    assert told == [True] * 400

@@ -465,11 +465,40 @@ def test_grad_switches():
     dlcore.set_grad_enabled(False)
     assert not dlcore.is_grad_enabled()
     dlcore.set_grad_enabled(True)
-    with pytest.raises(TypeError, match="generator or coroutine"):
+    with pytest.raises(TypeError, match="is a coroutine"):
 
         @dlcore.no_grad()
-        def generator():
-            yield 1
+        async def coroutine():
+            pass
+
+
+def test_generators_are_switched_step_by_step():
+    seen = []
+
+    @dlcore.no_grad()
+    def steps(first):
+        try:
+            got = yield first, dlcore.is_grad_enabled()
+            try:
+                yield got, dlcore.is_grad_enabled()
+            except KeyError:
+                yield "thrown", dlcore.is_grad_enabled()
+            return "end"
+        finally:
+            seen.append(dlcore.is_grad_enabled())
+
+    run = steps(1)
+    assert next(run) == (1, False)
+    assert dlcore.is_grad_enabled()
+    assert run.send(2) == (2, False)
+    assert run.throw(KeyError()) == ("thrown", False)
+    with pytest.raises(StopIteration, match="end"):
+        next(run)
+    run = steps(1)
+    next(run)
+    run.close()
+    assert seen == [False, False]
+    assert dlcore.is_grad_enabled()
 
 
 def test_autograd_grad():

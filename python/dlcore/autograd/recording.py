@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _switch = _core._set_grad_enabled
 
-_SUSPENDS = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR of `inspect`
+_GENERATOR, _SUSPENDS = 0x20, 0x80 | 0x200  # of `inspect`: CO_GENERATOR; CO_COROUTINE and CO_ASYNC_GENERATOR
 
 
 class _Recorded:
@@ -38,13 +38,14 @@ class _Recorded:
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & _SUSPENDS:
             raise TypeError(
-                f"{function.__qualname__} is a generator or coroutine, whose body runs after the decorator "
-                "is done: use `with` inside it"
+                f"{function.__qualname__} is a coroutine, whose body runs after the decorator is done: "
+                "use `with` inside it"
             )
         from functools import update_wrapper
 
         update_wrapper(self, function)
-        self._function, self._mode = function, mode
+        stepwise = code is not None and code.co_flags & _GENERATOR
+        self._function, self._mode = _in_steps(function, mode) if stepwise else function, mode
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         previous = _switch(self._mode)
@@ -57,6 +58,28 @@ class _Recorded:
         from types import MethodType
 
         return self if instance is None else MethodType(self, instance)
+
+
+def _in_steps(function: Callable[..., Any], mode: bool) -> Callable[..., Any]:
+    """A generator function each step of which runs with recording switched, while its caller's mode stays."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        generator = function(*args, **kwargs)
+        resume, value = generator.send, None
+        while True:
+            previous = _switch(mode)
+            try:
+                item = resume(value)
+            except StopIteration as end:
+                return end.value
+            finally:
+                _switch(previous)
+            try:
+                resume, value = generator.send, (yield item)
+            except BaseException as error:  # thrown in, or the end of a generator that nobody wants to go on
+                resume, value = generator.throw, error
+
+    return run
 
 
 class _Switch:
