@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any, overload
 
 from dlcore import _core
@@ -226,24 +227,33 @@ class FusedOptimizer(Optimizer):
     _kept: tuple[str, ...]
 
     def _update(self, group: dict[str, Any]) -> None:
-        numbers, names = self._numbers(group), self._names(group)
-        cohorts: dict[tuple[float, ...], tuple[list[Tensor], list[dict[str, Any]]]] = {}
+        names, numbers = self._names(group), self._numbers(group)
+        further, several, tensors_of = len(numbers) > 1, len(names) > 1, itemgetter(*names)
+        states_by_param = self.state
+        # Parameters that have the same numbers, their states, and the tensors of these.
+        cohorts: dict[Any, tuple[list[Tensor], list[dict[str, Any]], list[Any]]] = {}
         for param in group["params"]:
             if param.grad is None:
                 continue
-            state = self.state[param]
-            if "step" not in state:
-                state.update(numbers)
-            for name in names:
-                if name not in state:
-                    state[name] = self._fresh(name, param, group)
-            state["step"] += 1
-            params, states = cohorts.setdefault(tuple([state[name] for name in numbers]), ([], []))
+            state = states_by_param[param]
+            try:
+                kept = tensors_of(state)
+            except KeyError:
+                state.update({name: value for name, value in numbers.items() if name not in state})
+                state.update({name: self._fresh(name, param, group) for name in names if name not in state})
+                kept = tensors_of(state)
+            step = state["step"] = state["step"] + 1
+            key = (step, *[state[name] for name in numbers if name != "step"]) if further else step
+            cohort = cohorts.get(key)
+            if cohort is None:
+                cohort = cohorts[key] = ([], [], [])
+            params, states, tensors = cohort
             params.append(param)
             states.append(state)
-        for key, (params, states) in cohorts.items():
-            tensors = [[state[name] for state in states] for name in names]
-            changed = self._step(group, params, tensors, *key)
+            tensors.append(kept)
+        for key, (params, states, tensors) in cohorts.items():
+            columns = [list(column) for column in zip(*tensors, strict=True)] if several else [tensors]
+            changed = self._step(group, params, columns, *(key if further else (key,)))
             for state in states if changed else ():
                 state.update(changed)
 
