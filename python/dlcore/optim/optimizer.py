@@ -229,7 +229,7 @@ class FusedOptimizer(Optimizer):
     def _update(self, group: dict[str, Any]) -> None:
         names, numbers = self._names(group), self._numbers(group)
         further, several, tensors_of = len(numbers) > 1, len(names) > 1, itemgetter(*names)
-        states_by_param = self.state
+        states_by_param, last = self.state, None
         # Parameters that have the same numbers, their states, and the tensors of these.
         cohorts: dict[Any, tuple[list[Tensor], list[dict[str, Any]], list[Any]]] = {}
         for param in group["params"]:
@@ -244,15 +244,14 @@ class FusedOptimizer(Optimizer):
                 kept = tensors_of(state)
             step = state["step"] = state["step"] + 1
             key = (step, *[state[name] for name in numbers if name != "step"]) if further else step
-            cohort = cohorts.get(key)
-            if cohort is None:
-                cohort = cohorts[key] = ([], [], [])
-            params, states, tensors = cohort
+            if key != last:
+                params, states, tensors = cohorts.setdefault(key, ([], [], []))
+                last = key
             params.append(param)
             states.append(state)
             tensors.append(kept)
         for key, (params, states, tensors) in cohorts.items():
-            columns = [list(column) for column in zip(*tensors, strict=True)] if several else [tensors]
+            columns = list(map(list, zip(*tensors, strict=True))) if several else [tensors]
             changed = self._step(group, params, columns, *(key if further else (key,)))
             for state in states if changed else ():
                 state.update(changed)
