@@ -99,7 +99,28 @@ def lion(w, g, s, t, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=Fals
     return w * (1 - lr * weight_decay) - lr * np.sign(betas[0] * before + (1 - betas[0]) * g)
 
 
+def ratio(w, step):
+    length, moved = np.sqrt((w * w).sum()), np.sqrt((step * step).sum())
+    return length / moved if length > 0 and moved > 0 else 1.0
+
+
+def lamb(w, g, s, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0):
+    _, g = moments(w, g, s, betas, lr, 0.0, True)
+    step = s["m"] / (1 - betas[0] ** t) / (np.sqrt(s["v"] / (1 - betas[1] ** t)) + eps) + weight_decay * w
+    return w - lr * ratio(w, step) * step
+
+
+def lars(w, g, s, t, lr=0.1, momentum=0.9, weight_decay=0.0, trust_coefficient=1e-3):
+    step = g + weight_decay * w
+    rate = lr * (trust_coefficient * ratio(w, step) if trust_coefficient else 1)
+    s["v"] = momentum * s.get("v", 0) + rate * step
+    return w - s["v"]
+
+
 CASES = [
+    (optim.LAMB, lamb, {"lr": 0.1, "weight_decay": 0.1}),
+    (optim.LARS, lars, {"trust_coefficient": 0.1, "weight_decay": 0.1}),
+    (optim.LARS, lars, {"trust_coefficient": 0.0, "momentum": 0.5}),
     (optim.RMSprop, rmsprop, {}),
     (optim.RMSprop, rmsprop, {"centered": True, "weight_decay": 0.1, "alpha": 0.9}),
     (optim.RMSprop, rmsprop, {"momentum": 0.8, "maximize": True}),

@@ -11,6 +11,7 @@ from dlcore.optim.adagrad import Adagrad
 from dlcore.optim.adam import Adam, AdamW
 from dlcore.optim.adamax import Adamax
 from dlcore.optim.asgd import ASGD
+from dlcore.optim.layerwise import LAMB, LARS
 from dlcore.optim.lbfgs import LBFGS
 from dlcore.optim.lion import Lion
 from dlcore.optim.muon import Muon
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASGD",
+    "LAMB",
+    "LARS",
     "LBFGS",
     "SGD",
     "Adadelta",
