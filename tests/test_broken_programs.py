@@ -131,6 +131,10 @@ PROGRAMS = {
         ["ignore_index", "probabilities"],
     ),
     "logits in a column": (lambda: nn.BCEWithLogitsLoss()(zeros(4, 1), zeros(4)), ["(4,)", "(4, 1)"]),
+    "weights of another dtype": (
+        lambda: nn.NLLLoss(dlcore.ones(3, dtype=dlcore.float64))(zeros(2, 3), dlcore.tensor([0, 1])),
+        ["float64", "float32", ".to(dtype)"],
+    ),
     "reduction": (lambda: nn.MSELoss(reduction="avg"), ["'mean'", "'avg'"]),
     # gradients
     "loss of many numbers": (lambda: nn.Linear(2, 3)(zeros(4, 2)).backward(), ["(4, 3)", ".mean()"]),

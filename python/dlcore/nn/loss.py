@@ -6,6 +6,7 @@ All take ``reduction``: ``"mean"``, ``"sum"`` or ``"none"`` for one value per el
 from __future__ import annotations
 
 from dlcore._core import (
+    DTypeError,
     Tensor,
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -98,6 +99,10 @@ class NLLLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Log-probabilities (N, C) or (N, C, ...) and int64 labels (N) or (N, ...)."""
+        if self.weight is not None and self.weight.dtype != input.dtype:
+            raise DTypeError(
+                f"NLLLoss: weight is {self.weight.dtype}, the input {input.dtype}; convert with .to(dtype)"
+            )
         return nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
