@@ -77,11 +77,14 @@ def _fill(rng, shape, domain, bound, dtype):
             "real": 4 * x - 2,
             "positive": 0.1 + 2 * x,
             "unit": 0.05 + 0.4 * x,
+            "above_one": 1.1 + 2 * x,
             "away_from_zero": sign * (0.1 + 2 * x),
             "distinct": rng.permutation(np.arange(count) * 0.03 - 0.5 + 0.01 * x),
         }[domain].astype(dtype)
     else:
-        low = {"positive": 1, "unit": 0, "away_from_zero": 1}.get(domain, -3 if dtype.kind == "i" else 0)
+        low = {"positive": 1, "above_one": 1, "unit": 0, "away_from_zero": 1}.get(
+            domain, -3 if dtype.kind == "i" else 0
+        )
         values = rng.permutation(count) % 128 if domain == "distinct" else rng.integers(low, 4, count)
         if domain == "away_from_zero" and dtype.kind == "i":
             values = values * rng.choice([-1, 1], count)

@@ -5,10 +5,66 @@ a reference that returns a tuple of as many leading ones as have a meaning of th
 """
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+
+def _erfinv(y):
+    """By Newton's method from the quantile of the normal distribution."""
+
+    def inverse(y):
+        if not -1 < y < 1 or y == 0:
+            return y if y == 0 else math.copysign(math.inf, y) if abs(y) == 1 else math.nan
+        x = NormalDist().inv_cdf((1 + y) / 2) / math.sqrt(2)
+        return x - (math.erf(x) - y) / (2 / math.sqrt(math.pi) * math.exp(-x * x))
+
+    return np.vectorize(inverse, otypes=[np.float64])(y)
+
+
+def _quiet(function):
+    """Without warnings of what is not defined everywhere."""
+
+    def quietly(x):
+        with np.errstate(all="ignore"):
+            return function(x)
+
+    return quietly
+
+
+def _lgamma(x):
+    def one(x):
+        try:
+            return math.lgamma(x)
+        except (ValueError, OverflowError):  # a pole, or too large
+            return math.inf
+
+    return np.vectorize(one, otypes=[np.float64])(x)
+
+
+def _digamma(x):
+    x = np.asarray(x, np.float64)
+    with np.errstate(all="ignore"):
+        y = np.where(x < 0, 1 - x, x)
+        z = y + 50
+        shifted = np.log(z) - 1 / (2 * z) - 1 / (12 * z**2) + 1 / (120 * z**4) - 1 / (252 * z**6)
+        value = np.where(np.isinf(y), y, shifted - sum(1 / (y + k) for k in range(50)))
+        value = np.where(x < 0, value - math.pi / np.tan(math.pi * np.fmod(x, 1)), value)
+        return np.where((x < 0) & (np.trunc(x) == x), np.nan, np.where(x == 0, np.copysign(np.inf, -x), value))
+
+
+def _polygamma(x, n):
+    """Its definition as a series; what comes after 10 000 terms as an integral and half a term."""
+    x = np.asarray(x, np.float64)
+    end = x + 10_000
+    terms = sum((x + k) ** -(n + 1.0) for k in range(10_000))
+    zeta = terms + end**-n / n + end ** -(n + 1.0) / 2 + (n + 1) * end ** -(n + 2.0) / 12
+    return (-1) ** (n + 1) * math.factorial(n) * zeta
 
 
 def _sigmoid(x):
@@ -87,6 +143,11 @@ def _cross_entropy(x, labels, weight=None, *, ignore_index, reduction, label_smo
     if reduction == "none":
         return losses
     return losses.sum() if reduction == "sum" else losses.sum() / weight[target][counts].sum()
+
+
+def _binary_cross_entropy(x, t):
+    with np.errstate(all="ignore"):
+        return -(t * np.maximum(np.log(x), -100) + (1 - t) * np.maximum(np.log1p(-x), -100))
 
 
 def _normalised(x, axes, eps):
@@ -251,6 +312,14 @@ def _scatter_add(x, ids, dim, shape):
     return out
 
 
+def _scatter_reduce(x, ids, source, dim, reduce):
+    out = x.copy()
+    meet = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}[reduce]
+    with np.errstate(all="ignore"):
+        meet.at(out, _pointwise(ids, dim), source)
+    return out
+
+
 def _steps(dim, start, step, count):
     return _along(dim, start + step * np.arange(count))
 
@@ -285,6 +354,17 @@ REFERENCES = {
     "minimum": np.minimum,
     "remainder": np.mod,
     "floor_divide": np.floor_divide,
+    "fmod": np.fmod,
+    "atan2": np.arctan2,
+    "hypot": np.hypot,
+    "copysign": np.copysign,
+    "bitwise_and": np.bitwise_and,
+    "bitwise_or": np.bitwise_or,
+    "bitwise_xor": np.bitwise_xor,
+    "bitwise_left_shift": np.left_shift,
+    "bitwise_right_shift": np.right_shift,
+    "gcd": np.gcd,
+    "lcm": np.lcm,
     "to": _to,
     "clone": np.copy,
     # one element at a time
@@ -300,6 +380,15 @@ REFERENCES = {
     "reciprocal": lambda x: 1 / x,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "asin": _quiet(np.arcsin),
+    "acos": _quiet(np.arccos),
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "asinh": np.arcsinh,
+    "acosh": _quiet(np.arccosh),
+    "atanh": _quiet(np.arctanh),
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
     "logsigmoid": lambda x: -_softplus(-x),
@@ -308,6 +397,11 @@ REFERENCES = {
     "gelu": _gelu,
     "silu": lambda x: x * _sigmoid(x),
     "erf": _erf,
+    "erfc": _erfc,
+    "erfinv": _erfinv,
+    "lgamma": _lgamma,
+    "digamma": _digamma,
+    "polygamma": _polygamma,
     "abs": np.abs,
     "square": np.square,
     "sign": np.sign,
@@ -316,6 +410,17 @@ REFERENCES = {
     "round": np.round,
     "trunc": np.trunc,
     "clamp": _clamp,
+    # activations
+    "elu": lambda x, alpha, scale, input_scale: scale * np.where(x > 0, x, alpha * np.expm1(input_scale * x)),
+    "leaky_relu": lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
+    "hardtanh": lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
+    "threshold": lambda x, threshold, value: np.where(x <= threshold, value, x),
+    "hardshrink": lambda x, lambd: np.where(np.abs(x) <= lambd, 0, x) + 0.0,
+    "softshrink": lambda x, lambd: x - np.clip(x, -lambd, lambd),
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "mish": lambda x: x * np.tanh(_softplus(x)),
     "where": np.where,
     # comparisons and truth
     "eq": np.equal,
@@ -346,6 +451,7 @@ REFERENCES = {
     "any": lambda x, dim, keepdim: np.any(x, axis=dim, keepdims=keepdim),
     "cumsum": lambda x, dim: np.cumsum(x, axis=dim).reshape(x.shape),
     "cumprod": lambda x, dim: np.cumprod(x, axis=dim).reshape(x.shape),
+    "logcumsumexp": lambda x, dim: np.logaddexp.accumulate(x, axis=dim) if x.ndim else x,
     "sort": _sort,
     "topk": lambda x, k, dim, largest: tuple(np.take(y, range(k), dim) for y in _sort(x, dim, largest)),
     # shapes
@@ -371,6 +477,7 @@ REFERENCES = {
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _binary_cross_entropy,
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm_inference,
@@ -380,6 +487,7 @@ REFERENCES = {
     "index_put": _index_put,
     "gather": lambda x, ids, dim: x[_pointwise(ids, dim)],
     "scatter_add": _scatter_add,
+    "scatter_reduce": _scatter_reduce,
     "nonzero": np.argwhere,
     "one_hot": lambda ids, num_classes: np.eye(num_classes, dtype=np.int64)[ids],
 }

@@ -119,7 +119,7 @@ DTYPES = [
     (lambda: nn.Embedding(10, 3)(t(0.5)), "Embedding(10, 3): embedding: indices must be integers, got float32; convert them with .long()"),
     (lambda: -t(True), "neg: bool tensors have no subtraction; use logical_not, or convert with .int()"),
     (lambda: t(True) - t(True), "sub: bool tensors have no subtraction; use logical_xor, or convert with .int()"),
-    (lambda: t(1, 2) & t(1.0, 2.0), "&: expected bool tensors, got int64; compare first, as in (x > 0) & (x < 1)"),
+    (lambda: t(1, 2) & t(1.0, 2.0), "&: expected bool or integer tensors, got float32; compare first, as in (x > 0) & (x < 1)"),
     (lambda: dlcore.where(z(2), z(2), z(2)), "where: expected a bool condition, got float32; compare it (x != 0)"),
     (lambda: dlcore.masked_fill(z(2), t(1, 0), 0), "masked_fill: expected a bool mask, got int64; compare it (mask != 0)"),
     (lambda: t(1, 2).add_(0.5), "add_: a float32 result cannot be written into a int64 tensor"),

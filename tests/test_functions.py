@@ -351,6 +351,7 @@ nan, inf = math.nan, math.inf
             [True, False, True],
         ),
         (lambda: dlcore.tensor([0.0, 2.0, nan]).median(), nan),
+        (lambda: dlcore.zeros(0).median(), nan),
         (lambda: dlcore.tensor([[0.0, nan, nan], [3.0, 1.0, 2.0]]).median(1).indices, [1, 2]),
         (lambda: dlcore.tensor([0.0, 2.0, nan]).quantile(0.5), nan),
         (lambda: dlcore.tensor([1.0, nan, 2.0]).nanmean(), 1.5),
@@ -358,6 +359,9 @@ nan, inf = math.nan, math.inf
         (lambda: dlcore.tensor([0.0, 1.0]).clamp(dlcore.tensor(nan)), [nan, nan]),
         (lambda: dlcore.zeros(3).add_(dlcore.ones(3), alpha=2), [2.0, 2.0, 2.0]),
         (lambda: dlcore.unique(dlcore.zeros(0)), []),
+        (lambda: dlcore.tensor([[1.0, 3.0], [5.0, 9.0]]).var(1, True), [2.0, 8.0]),
+        (lambda: dlcore.tensor([1.0, 3.0]).var(False), 1.0),
+        (lambda: dlcore.std_mean(dlcore.tensor([1.0, 3.0]), unbiased=False)[0], 1.0),
         (lambda: dlcore.tensor([[1, 2], [0, 3], [1, 2]]).unique(dim=0), [[0, 3], [1, 2]]),
         (lambda: dlcore.tensor([2, 2, 1, 1, 2]).unique_consecutive(return_inverse=True)[1], [0, 0, 1, 1, 2]),
         (

@@ -369,3 +369,19 @@ def test_a_loss_of_two_shapes_warns():
 def test_pooling_windows_are_bounded():
     with pytest.raises(ValueError, match="at most"):
         dlcore.nn.functional.max_pool2d(dlcore.ones(1, 1, 4, 4), 2**40, padding=2**39)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: dlcore.tensor([1, 300], dtype=dlcore.uint8),
+        lambda: dlcore.tensor(-1, dtype=dlcore.uint16),
+        lambda: dlcore.full((2,), 128, dtype=dlcore.int8),
+        lambda: dlcore.zeros(2, dtype=dlcore.int8).fill_(300),
+        lambda: dlcore.zeros(2, dtype=dlcore.int8).masked_fill(dlcore.tensor([True, False]), 300),
+        lambda: dlcore.zeros(2, dtype=dlcore.int8).__setitem__(0, 300),
+    ],
+)
+def test_an_int_that_a_dtype_does_not_hold_is_refused(call):
+    with pytest.raises(ValueError, match=r"^[a-z_]+: -?\d+ is out of range for u?int\d+, which holds"):
+        call()

@@ -128,6 +128,7 @@ impl Array {
     /// # Errors
     /// As [`Array::build`].
     pub fn full(op: &str, shape: &[usize], value: Scalar, dtype: DType) -> Result<Self> {
+        dtype.check(op, value)?;
         let buffer = if value.to_f64().to_bits() == 0 {
             Buffer::try_zeroed(byte_len(op, dtype, shape)?).map_err(|cause| out_of_memory(op, dtype, shape, cause))?
         } else {

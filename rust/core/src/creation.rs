@@ -51,6 +51,9 @@ pub fn from_values<T: Native>(values: &[T], shape: &[usize]) -> Result<Tensor> {
 /// [`Error::DType`] for bool.
 pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: Option<DType>) -> Result<Tensor> {
     const NAME: &str = "arange";
+    // Counted in the integers that int64 makes of the three, as in PyTorch.
+    let whole = |value: Scalar| if dtype == Some(DType::I64) { truncated(value) } else { value };
+    let [start, end, step] = [start, end, step].map(whole);
     let (from, to, by) = (start.to_f64(), end.to_f64(), step.to_f64());
     if !(from.is_finite() && to.is_finite() && by.is_finite()) {
         return Err(Error::value(NAME, format_args!("expected finite bounds, got {from} to {to} by {by}")));
@@ -84,6 +87,15 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: Option<DType>) ->
         })?,
     };
     Ok(array.cast(NAME, dtype)?.into())
+}
+
+/// A finite float of int64's range without its fraction; anything else as it is.
+fn truncated(value: Scalar) -> Scalar {
+    match value {
+        #[allow(clippy::cast_possible_truncation, reason = "in range")]
+        Scalar::Float(value) if value.abs() < 9e18 => Scalar::Int(value as i128),
+        other => other,
+    }
 }
 
 fn integer(value: Scalar) -> Option<i64> {

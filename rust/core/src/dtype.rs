@@ -151,6 +151,21 @@ impl DType {
         }
     }
 
+    /// Refuses an integer that this type of integers does not hold: it would wrap.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for such an integer.
+    #[inline]
+    pub fn check(self, op: &str, value: Scalar) -> Result<()> {
+        match (value, self.integers()) {
+            (Scalar::Int(value), Some((least, greatest))) if value < least || value > greatest => Err(Error::value(
+                op,
+                format_args!("{value} is out of range for {self}, which holds {least} to {greatest}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// What the floats of this type can tell apart; of other types nothing.
     #[must_use]
     pub fn floats(self) -> Option<Floats> {

@@ -42,6 +42,7 @@ impl Noise {
                     Domain::Real => 4.0 * x - 2.0,
                     Domain::Positive => 0.1 + 2.0 * x,
                     Domain::Unit => 0.05 + 0.4 * x,
+                    Domain::AboveOne => 1.1 + 2.0 * x,
                     Domain::AwayFromZero => sign * (0.1 + 2.0 * x),
                     Domain::Distinct => i as f64 * 0.03 - 0.5 + 0.01 * x,
                     Domain::Index(n) => (x * n as f64).floor(),

@@ -62,6 +62,9 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     /// The remainder that has the divisor's sign, as Python's `%`; integers give 0 for a zero divisor.
     #[must_use]
     fn remainder(self, other: Self) -> Self;
+    /// The remainder that has the dividend's sign, as C's `fmod`; integers give 0 for a zero divisor.
+    #[must_use]
+    fn truncated_remainder(self, other: Self) -> Self;
     /// `self` to the power `exponent`. Integers wrap; a negative exponent truncates the exact result.
     #[must_use]
     fn pow<S: Simd>(self, exponent: Self) -> Self;
@@ -134,6 +137,9 @@ pub trait Float:
     /// Magnitude of `self` with the sign of `sign`.
     #[must_use]
     fn copysign(self, sign: Self) -> Self;
+    /// `sqrt(self * self + other * other)`, without overflow.
+    #[must_use]
+    fn hypot(self, other: Self) -> Self;
     /// e to the power `self`.
     #[must_use]
     fn exp<S: Simd>(self) -> Self;
@@ -208,7 +214,40 @@ pub trait Float:
     /// Cosine; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
     #[must_use]
     fn cos<S: Simd>(self) -> Self;
-    /// Whether [`Float::sin`] and [`Float::cos`] hold for this angle.
+    /// Tangent; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
+    #[must_use]
+    fn tan<S: Simd>(self) -> Self;
+    /// Inverse of the sine; NaN outside -1 to 1.
+    #[must_use]
+    fn asin<S: Simd>(self) -> Self;
+    /// Inverse of the cosine; NaN outside -1 to 1.
+    #[must_use]
+    fn acos<S: Simd>(self) -> Self;
+    /// Inverse of the tangent.
+    #[must_use]
+    fn atan<S: Simd>(self) -> Self;
+    /// Hyperbolic sine.
+    #[must_use]
+    fn sinh<S: Simd>(self) -> Self;
+    /// Hyperbolic cosine.
+    #[must_use]
+    fn cosh<S: Simd>(self) -> Self;
+    /// Inverse of the hyperbolic sine.
+    #[must_use]
+    fn asinh<S: Simd>(self) -> Self;
+    /// Inverse of the hyperbolic cosine; NaN below 1.
+    #[must_use]
+    fn acosh<S: Simd>(self) -> Self;
+    /// Inverse of the hyperbolic tangent; NaN outside -1 to 1.
+    #[must_use]
+    fn atanh<S: Simd>(self) -> Self;
+    /// Complementary error function.
+    #[must_use]
+    fn erfc<S: Simd>(self) -> Self;
+    /// Inverse of the error function; NaN outside -1 to 1.
+    #[must_use]
+    fn erfinv<S: Simd>(self) -> Self;
+    /// Whether [`Float::sin`], [`Float::cos`] and [`Float::tan`] hold for this angle.
     fn is_moderate_angle(self) -> bool;
 }
 
@@ -311,6 +350,10 @@ macro_rules! integer {
                 }
                 let rest = self.wrapping_rem(other);
                 if rest != 0 && (rest < 0) != (other < 0) { rest.wrapping_add(other) } else { rest }
+            }
+            #[inline(always)]
+            fn truncated_remainder(self, other: Self) -> Self {
+                if other == 0 { 0 } else { self.wrapping_rem(other) }
             }
             #[inline(always)]
             #[allow(unused_comparisons, reason = "one body for signed and unsigned")]
@@ -416,6 +459,10 @@ macro_rules! float {
                 if rest != 0.0 && (rest < 0.0) != (other < 0.0) { rest + other } else { rest }
             }
             #[inline(always)]
+            fn truncated_remainder(self, other: Self) -> Self {
+                self % other
+            }
+            #[inline(always)]
             fn pow<$S: Simd>(self, $y: Self) -> Self {
                 let $x = self;
                 $pow
@@ -478,6 +525,10 @@ macro_rules! float {
             fn copysign(self, sign: Self) -> Self {
                 <$t>::copysign(self, sign)
             }
+            #[inline(always)]
+            fn hypot(self, other: Self) -> Self {
+                <$t>::hypot(self, other)
+            }
             $(
                 #[inline(always)]
                 fn $name<$S: Simd>(self) -> $out {
@@ -511,6 +562,17 @@ float!(f32, to_f32, fma32, |x, y, S| {
     normal: (f32, f32) = math::normal::<S>(x);
     sin: f32 = math::sin::<S>(x);
     cos: f32 = math::cos::<S>(x);
+    tan: f32 = math::tan::<S>(x);
+    asin: f32 = math::asin::<S>(x);
+    acos: f32 = math::acos::<S>(x);
+    atan: f32 = math::atan::<S>(x);
+    sinh: f32 = math::sinh::<S>(x);
+    cosh: f32 = math::cosh::<S>(x);
+    asinh: f32 = math::asinh::<S>(x);
+    acosh: f32 = math::acosh::<S>(x);
+    atanh: f32 = math::atanh::<S>(x);
+    erfc: f32 = math::erfc::<S>(x);
+    erfinv: f32 = math::erfinv::<S>(x);
 });
 float!(f64, to_f64, fma64, |x, y, S| {
     pow: x.powf(y);
@@ -528,4 +590,15 @@ float!(f64, to_f64, fma64, |x, y, S| {
     normal: (f64, f64) = math::normal64(x);
     sin: f64 = f64::sin(x);
     cos: f64 = f64::cos(x);
+    tan: f64 = f64::tan(x);
+    asin: f64 = f64::asin(x);
+    acos: f64 = f64::acos(x);
+    atan: f64 = f64::atan(x);
+    sinh: f64 = f64::sinh(x);
+    cosh: f64 = f64::cosh(x);
+    asinh: f64 = math::platform::asinh(x);
+    acosh: f64 = math::platform::acosh(x);
+    atanh: f64 = math::platform::atanh(x);
+    erfc: f64 = math::platform::erfc(x);
+    erfinv: f64 = math::erfinv64(x);
 });

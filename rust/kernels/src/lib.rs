@@ -36,6 +36,7 @@ pub mod random;
 pub mod reduce;
 pub mod roofline;
 pub mod scan;
+pub mod search;
 pub mod softmax;
 pub mod sort;
 pub mod stored;

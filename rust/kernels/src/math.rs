@@ -14,11 +14,19 @@
 )]
 
 mod angle;
+mod arc;
+mod gamma;
+mod hyperbolic;
 mod logarithm;
+mod normal;
 mod power;
 
-pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin};
+pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan};
+pub use arc::{acos, asin, atan};
+pub use gamma::{digamma, lgamma, polygamma};
+pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use logarithm::{log, log1p, log2, log10};
+pub use normal::{erfc, erfinv, erfinv64};
 pub use power::pow;
 
 use crate::isa::{Isa, Simd};
@@ -31,6 +39,12 @@ pub(crate) mod platform {
         pub safe fn erf(x: f64) -> f64;
         /// Complementary error function.
         pub safe fn erfc(x: f64) -> f64;
+        /// Inverse hyperbolic sine.
+        pub safe fn asinh(x: f64) -> f64;
+        /// Inverse hyperbolic cosine.
+        pub safe fn acosh(x: f64) -> f64;
+        /// Inverse hyperbolic tangent.
+        pub safe fn atanh(x: f64) -> f64;
     }
 }
 
@@ -336,11 +350,17 @@ struct Normal {
 fn normal_parts<S: Simd>(size: f32) -> Normal {
     let square = size * size;
     let density = BELL.at_square::<S>(size, square, LIFT);
+    let (slope, divisor) = normal_shape::<S>(size, square);
+    Normal { square, density, slope, divisor }
+}
+
+/// The slope and the divisor of [`Normal`].
+#[inline(always)]
+fn normal_shape<S: Simd>(size: f32, square: f32) -> (f32, f32) {
     // Minimax, relative error 1.1e-8.
     let slope = [8.090_784_8e-3, 8.030_971_2e-2, 3.636_295e-1, 8.727_503_4e-1];
     let divisor = [2.028_031_6e-2, 2.013_208_4e-1, 9.314_421_4e-1, 2.393_198_8, 3.341_270_4, 2.0];
-    let slope = halved_poly32::<S, 4>(size, square, slope);
-    Normal { square, density, slope, divisor: halved_poly32::<S, 6>(size, square, divisor) }
+    (halved_poly32::<S, 4>(size, square, slope), halved_poly32::<S, 6>(size, square, divisor))
 }
 
 /// Where the mass beyond, times |x|, is zero.

@@ -3,7 +3,7 @@
 use dlcore_kernels::isa::{Isa, isa};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{self, Binary, FloatBinary, FloatUnary};
-use dlcore_kernels::math::TRIGONOMETRIC_LIMIT;
+use dlcore_kernels::math::{TRIGONOMETRIC_LIMIT, digamma, erfinv64, lgamma, polygamma};
 use dlcore_kernels::parallel::for_each;
 
 fn flat(len: &usize) -> Strided<'_> {
@@ -61,7 +61,7 @@ fn check(name: &str, bound: f64, x: &[f32], map: impl Fn(&[f32], &mut [f32]), wa
 /// A function, the error allowed to it, and what it should be.
 type Claim = (FloatUnary, f64, fn(f64) -> f64);
 
-const CLAIMS: [Claim; 19] = [
+const CLAIMS: [Claim; 30] = [
     (FloatUnary::Exp, 1.0, f64::exp),
     (FloatUnary::Exp2, 1.0, f64::exp2),
     (FloatUnary::Expm1, 2.0, f64::exp_m1),
@@ -77,6 +77,17 @@ const CLAIMS: [Claim; 19] = [
     (FloatUnary::GeluTanh, 2.5, |x| weighted(x, sigmoid(1.595_769_121_605_730_7 * (x + 0.044_715 * x.powi(3))))),
     (FloatUnary::Silu, 2.0, |x| weighted(x, sigmoid(x))),
     (FloatUnary::Erf, 2.0, erf),
+    (FloatUnary::Erfc, 4.0, erfc),
+    (FloatUnary::Asin, 0.51, f64::asin),
+    (FloatUnary::Acos, 0.51, f64::acos),
+    (FloatUnary::Atan, 0.51, f64::atan),
+    (FloatUnary::Sinh, 0.51, f64::sinh),
+    (FloatUnary::Cosh, 0.51, f64::cosh),
+    (FloatUnary::Asinh, 0.51, asinh),
+    (FloatUnary::Acosh, 0.51, acosh),
+    (FloatUnary::Atanh, 0.51, |x| 0.5 * (2.0 * x / (1.0 - x)).ln_1p()),
+    (FloatUnary::Lgamma, 0.51, lgamma),
+    (FloatUnary::Erfinv, 0.51, erfinv64),
     (FloatUnary::Sqrt, 0.5, f64::sqrt),
     (FloatUnary::Rsqrt, 1.5, |x| if x == 0.0 { f64::INFINITY.copysign(x) } else { 1.0 / x.sqrt() }),
     (FloatUnary::Reciprocal, 0.5, |x| 1.0 / x),
@@ -149,17 +160,64 @@ fn erf(x: f64) -> f64 {
     sum * std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()
 }
 
+fn asinh(x: f64) -> f64 {
+    let size = x.abs();
+    if size.is_infinite() { x } else { (size + size * size / (1.0 + size.hypot(1.0))).ln_1p().copysign(x) }
+}
+
+fn acosh(x: f64) -> f64 {
+    if x < 1.0 { f64::NAN } else { (x - 1.0 + ((x - 1.0) * (x + 1.0)).sqrt()).ln_1p() }
+}
+
+#[test]
+fn the_inverse_of_the_error_function_undoes_it() {
+    for x in span(-0.999, 0.999, 2000).map(f64::from) {
+        let y = erfinv64(x);
+        assert!((erf(y) - x).abs() <= 4e-16 * (1.0 + x.abs()), "{x}: {y}");
+    }
+    // 0.1 and 0.9999 by Mathematica's InverseErf.
+    for (x, y) in
+        [(0.1, 0.088_855_990_494_257_69), (0.999_9, 2.751_063_905_712_060_5), (1e-300, 8.862_269_254_527_58e-301)]
+    {
+        assert!((erfinv64(x) / y - 1.0).abs() < 1e-13, "{x}");
+    }
+}
+
+#[test]
+fn derivatives_of_the_gamma_function() {
+    // Euler's constant, pi^2 / 6, Apery's constant.
+    let (gamma, zeta3) = (0.577_215_664_901_532_9, 1.202_056_903_159_594_3);
+    let squared = std::f64::consts::PI.powi(2);
+    for (got, want) in [
+        (digamma(1.0), -gamma),
+        (digamma(0.5), -gamma - 2.0 * std::f64::consts::LN_2),
+        (digamma(-0.5), 2.0 - gamma - 2.0 * std::f64::consts::LN_2),
+        (digamma(1e10), 1e10f64.ln() - 5e-11),
+        (polygamma(1, 1.0), squared / 6.0),
+        (polygamma(1, 0.5), squared / 2.0),
+        (polygamma(1, -0.5), squared / 2.0 + 4.0),
+        (polygamma(2, 1.0), -2.0 * zeta3),
+        (polygamma(3, 1.0), squared * squared / 15.0),
+    ] {
+        assert!((got / want - 1.0).abs() < 1e-13, "{got} for {want}");
+    }
+    assert!(digamma(-3.0).is_nan() && digamma(f64::NAN).is_nan());
+    assert_eq!((digamma(0.0), digamma(f64::INFINITY)), (f64::NEG_INFINITY, f64::INFINITY));
+    assert_eq!((polygamma(1, 0.0), polygamma(1, f64::INFINITY)), (f64::INFINITY, 0.0));
+}
+
 fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
 }
 
 #[test]
-fn sine_and_cosine_at_every_angle() {
+fn sine_cosine_and_tangent_at_every_angle() {
     let mut x = everywhere();
     x.extend(span(-100.0, 100.0, 60_000));
     x.extend([TRIGONOMETRIC_LIMIT, -TRIGONOMETRIC_LIMIT, 1e10]);
     check("sin", 1.0, &x, |x, y| map::sin(x, flat(&x.len()), y), f64::sin);
     check("cos", 1.0, &x, |x, y| map::cos(x, flat(&x.len()), y), f64::cos);
+    check("tan", 1.0, &x, |x, y| map::tan(x, flat(&x.len()), y), f64::tan);
 }
 
 #[test]

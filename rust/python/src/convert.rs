@@ -53,17 +53,42 @@ impl<'py> FromPyObject<'_, 'py> for Operand {
         if let Ok(tensor) = object.cast::<PyTensor>() {
             return Ok(Self::Tensor(tensor.get().get()));
         }
-        match scalar(&object)? {
-            Some(scalar) => Ok(Self::Scalar(scalar)),
-            None => Err(not_a_tensor(&object)),
+        if let Some(scalar) = scalar(&object)? {
+            return Ok(Self::Scalar(scalar));
         }
+        ndarray(&object)?.map(Self::Tensor).ok_or_else(|| not_a_tensor(&object))
     }
+}
+
+/// The tensor over the memory of `object` where that is an array of numpy, which meets tensors as one of them.
+#[cold]
+pub fn ndarray(object: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
+    let class = object.get_type();
+    let is_array = class.name()? == "ndarray" && class.module()? == "numpy";
+    if is_array { crate::exchange::buffer::from_buffer("operand", object, false) } else { Ok(None) }
 }
 
 impl Operand {
     /// As a tensor that meets `other`: a number takes its dtype as far as its kind allows.
     pub fn against(self, other: &Tensor) -> PyResult<Tensor> {
         self.beside(other).map_err(to_py)
+    }
+
+    /// As a tensor that is written into `other`: a number in its dtype, which must hold it.
+    pub fn in_dtype(self, other: &Tensor) -> PyResult<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(tensor),
+            Self::Scalar(scalar) => {
+                if let (Scalar::Float(value), Some(facts)) = (scalar, other.dtype().floats())
+                    && value.is_finite()
+                    && value.abs() > facts.max
+                {
+                    let dtype = other.dtype();
+                    return Err(PyValueError::new_err(format!("{value} is out of range for {dtype}")));
+                }
+                scalar_tensor(scalar, other.dtype())
+            }
+        }
     }
 
     /// As [`Operand::against`], inside the door.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 type Out = PyResult<PyTensor>;
 
 /// The finished tensor: a leaf where a gradient is wanted.
-fn finish(tensor: Tensor, requires_grad: bool) -> Out {
+pub fn finish(tensor: Tensor, requires_grad: bool) -> Out {
     Ok(if requires_grad { Tensor::leaf(tensor.array().clone()).map_err(to_py)? } else { tensor }.into())
 }
 
@@ -180,6 +180,9 @@ impl Nested {
                 })?;
                 return Ok(wide.cast("tensor", asked.unwrap_or(dtype))?.into());
             }
+            if let Some(asked) = asked {
+                values.iter().try_for_each(|&value| asked.check("tensor", value))?;
+            }
             let wide = if dtype == DType::U64 { dtype } else { DType::I64 };
             let wide = Array::build_as("tensor", wide, shape, |out: &mut [i64]| {
                 out.iter_mut().zip(values).for_each(|(place, value)| *place = int(value));
@@ -234,7 +237,7 @@ fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<&s
     guarded(|| ops::cast(&found, dtype.map_or(found.dtype(), |dtype| dtype.0))).map(PyTensor::from)
 }
 
-fn on_cpu(device: Option<&str>) -> PyResult<()> {
+pub fn on_cpu(device: Option<&str>) -> PyResult<()> {
     match device {
         None | Some("cpu") => Ok(()),
         Some(name) => Err(PyRuntimeError::new_err(format!("dlcore computes on the CPU: there is no device {name:?}"))),
@@ -574,30 +577,6 @@ impl PyTensor {
         })?;
         slf.get().write("normal_", &value)?;
         Ok(slf)
-    }
-
-    /// A tensor of zeros in this dtype.
-    #[pyo3(signature = (*size, dtype = None, device = None))]
-    fn new_zeros(
-        &self,
-        py: Python<'_>,
-        size: &Bound<'_, PyTuple>,
-        dtype: Option<DTypeArg>,
-        device: Option<&str>,
-    ) -> PyResult<Self> {
-        zeros(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), device, false)
-    }
-
-    /// A tensor of ones in this dtype.
-    #[pyo3(signature = (*size, dtype = None, device = None))]
-    fn new_ones(
-        &self,
-        py: Python<'_>,
-        size: &Bound<'_, PyTuple>,
-        dtype: Option<DTypeArg>,
-        device: Option<&str>,
-    ) -> PyResult<Self> {
-        ones(py, size, Some(dtype.unwrap_or(DTypeArg(self.get().dtype()))), device, false)
     }
 }
 

@@ -5,9 +5,10 @@
 use crate::convert::{Arg, Number, Operand};
 use crate::enter::enter;
 use crate::exchange::temporary::{has_one_reference, is_temporary};
+use crate::out::{self, Out};
 use crate::tensor::PyTensor;
 use dlcore_core::ops::over::{Arithmetic, Replaced, over, write_over};
-use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
+use dlcore_core::{Error, Result, Scalar, Tensor, ops};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
@@ -31,13 +32,29 @@ fn two(
     enter(py, a.numel().max(b.numel()), || op(&a, &b)).map(PyTensor::from)
 }
 
+/// Applies `op` to two operands; the result goes into `out` where there is one.
+#[inline]
+fn both<'py>(
+    py: Python<'py>,
+    name: &'static str,
+    a: Operand,
+    b: Operand,
+    out: Out<'py>,
+    op: impl FnOnce(&Tensor, &Tensor) -> Result<Tensor> + Send,
+) -> PyResult<Bound<'py, PyTensor>> {
+    let (a, b) = Operand::pair(a, b)?;
+    out::into(py, name, a.numel().max(b.numel()), out, || op(&a, &b))
+}
+
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
             #[pyfunction]
-            fn $name(py: Python<'_>, input: Arg) -> PyResult<PyTensor> {
-                one(py, &input.0, $op)
+            #[pyo3(signature = (input, *, out = None))]
+            fn $name<'py>(py: Python<'py>, input: Arg, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
+                let x = input.0;
+                out::into(py, stringify!($name), x.numel(), out, || $op(&x))
             }
         )*
 
@@ -99,16 +116,6 @@ unary! {
     /// >>> dlcore.sigmoid(dlcore.tensor([0.0]))
     /// tensor([0.5000])
     sigmoid, "See ``dlcore.sigmoid``." => ops::sigmoid;
-    /// ``max(x, 0)`` of each element; NaN stays NaN.
-    ///
-    /// >>> dlcore.relu(dlcore.tensor([-1.0, 2.0]))
-    /// tensor([0., 2.])
-    relu, "See ``dlcore.relu``." => ops::relu;
-    /// ``x * sigmoid(x)`` of each element (Elfwing et al. 2017).
-    ///
-    /// >>> dlcore.nn.functional.silu(dlcore.tensor([0.0, 1.0]))
-    /// tensor([0.0000, 0.7311])
-    silu, "See ``dlcore.nn.functional.silu``." => ops::silu;
     /// Absolute value of each element.
     ///
     /// >>> dlcore.abs(dlcore.tensor([-1.5, 2.0]))
@@ -139,11 +146,6 @@ unary! {
     /// >>> dlcore.ceil(dlcore.tensor([1.5, -1.5]))
     /// tensor([ 2., -1.])
     ceil, "See ``dlcore.ceil``." => ops::ceil;
-    /// The nearest integer of each element, halves to the even one.
-    ///
-    /// >>> dlcore.round(dlcore.tensor([0.5, 1.5]))
-    /// tensor([0., 2.])
-    round, "See ``dlcore.round``." => ops::round;
     /// Each element without its fraction.
     ///
     /// >>> dlcore.trunc(dlcore.tensor([1.5, -1.5]))
@@ -211,8 +213,11 @@ macro_rules! binary {
         $(
             $(#[$doc])*
             #[pyfunction]
-            fn $name(py: Python<'_>, input: Operand, other: Operand) -> PyResult<PyTensor> {
-                two(py, input, other, $op)
+            #[pyo3(signature = (input, other, *, out = None))]
+            fn $name<'py>(
+                py: Python<'py>, input: Operand, other: Operand, out: Out<'py>,
+            ) -> PyResult<Bound<'py, PyTensor>> {
+                both(py, stringify!($name), input, other, out, $op)
             }
         )*
 
@@ -316,14 +321,31 @@ binary! {
     matmul, "See ``dlcore.matmul``." => ops::matmul;
 }
 
+/// The nearest integer of each element, or the nearest number with so many ``decimals``; halves to the even one.
+///
+/// >>> dlcore.round(dlcore.tensor([0.5, 1.5]))
+/// tensor([0., 2.])
+#[pyfunction]
+#[pyo3(signature = (input, *, decimals = 0, out = None))]
+fn round<'py>(py: Python<'py>, input: Arg, decimals: i32, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
+    let x = input.0;
+    out::into(py, "round", x.numel(), out, || ops::special::round_to(&x, decimals))
+}
+
 /// ``input + alpha * other``, broadcast.
 ///
 /// >>> dlcore.add(dlcore.tensor([1.0, 2.0]), 1, alpha=2)
 /// tensor([3., 4.])
 #[pyfunction]
-#[pyo3(signature = (input, other, *, alpha = None))]
-fn add(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) -> PyResult<PyTensor> {
-    two(py, input, scaled(py, other, alpha)?, ops::add)
+#[pyo3(signature = (input, other, *, alpha = None, out = None))]
+fn add<'py>(
+    py: Python<'py>,
+    input: Operand,
+    other: Operand,
+    alpha: Option<Number>,
+    out: Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    both(py, "add", input, scaled(py, other, alpha)?, out, ops::add)
 }
 
 /// ``input - alpha * other``, broadcast.
@@ -331,9 +353,15 @@ fn add(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) ->
 /// >>> dlcore.sub(dlcore.tensor([1.0, 2.0]), 1)
 /// tensor([0., 1.])
 #[pyfunction]
-#[pyo3(signature = (input, other, *, alpha = None))]
-fn sub(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) -> PyResult<PyTensor> {
-    two(py, input, scaled(py, other, alpha)?, ops::sub)
+#[pyo3(signature = (input, other, *, alpha = None, out = None))]
+fn sub<'py>(
+    py: Python<'py>,
+    input: Operand,
+    other: Operand,
+    alpha: Option<Number>,
+    out: Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    both(py, "sub", input, scaled(py, other, alpha)?, out, ops::sub)
 }
 
 /// ``input / other``, broadcast; integers divide as float32. With ``rounding_mode`` ``"trunc"`` without the fraction, with
@@ -342,9 +370,15 @@ fn sub(py: Python<'_>, input: Operand, other: Operand, alpha: Option<Number>) ->
 /// >>> dlcore.div(dlcore.tensor([1, 2]), 2)
 /// tensor([0.5000, 1.0000])
 #[pyfunction]
-#[pyo3(signature = (input, other, *, rounding_mode = None))]
-fn div(py: Python<'_>, input: Operand, other: Operand, rounding_mode: Option<&str>) -> PyResult<PyTensor> {
-    two(py, input, other, quotient(rounding_mode)?)
+#[pyo3(signature = (input, other, *, rounding_mode = None, out = None))]
+fn div<'py>(
+    py: Python<'py>,
+    input: Operand,
+    other: Operand,
+    rounding_mode: Option<&str>,
+    out: Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    both(py, "div", input, other, out, quotient(rounding_mode)?)
 }
 
 /// The division that `rounding_mode=` names.
@@ -371,7 +405,10 @@ fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
     if let Ok(tensor) = object.cast::<PyTensor>() {
         return Ok(Some(Operand::Tensor(tensor.get().get())));
     }
-    Ok(crate::convert::scalar(object)?.map(Operand::Scalar))
+    if let Some(scalar) = crate::convert::scalar(object)? {
+        return Ok(Some(Operand::Scalar(scalar)));
+    }
+    Ok(crate::convert::ndarray(object)?.map(Operand::Tensor))
 }
 
 /// From this size on, the result of an operator replaces an operand that dies: what that saves is more than what it
@@ -433,9 +470,11 @@ operators! {
     __floordiv__, __rfloordiv__ => ops::floor_divide;
     __mod__, __rmod__ => ops::remainder;
     __matmul__, __rmatmul__ => ops::matmul;
-    __and__, __rand__ => |a: &Tensor, b: &Tensor| truths("&", a, b, ops::logical_and);
-    __or__, __ror__ => |a: &Tensor, b: &Tensor| truths("|", a, b, ops::logical_or);
-    __xor__, __rxor__ => |a: &Tensor, b: &Tensor| truths("^", a, b, ops::logical_xor);
+    __and__, __rand__ => |a: &Tensor, b: &Tensor| bits("&", a, b, ops::bitwise_and);
+    __or__, __ror__ => |a: &Tensor, b: &Tensor| bits("|", a, b, ops::bitwise_or);
+    __xor__, __rxor__ => |a: &Tensor, b: &Tensor| bits("^", a, b, ops::bitwise_xor);
+    __lshift__, __rlshift__ => ops::pairs::bitwise_left_shift;
+    __rshift__, __rrshift__ => ops::pairs::bitwise_right_shift;
 }
 
 /// An operator of `tensor` and `other`, in this order unless `reversed`.
@@ -453,13 +492,13 @@ fn operate<'py>(
     new(py, two(py, a, b, op)?)
 }
 
-/// `&`, `|`, `^` and `~` are logic on bool tensors.
-fn truths(op: &str, a: &Tensor, b: &Tensor, logic: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    match [a, b].into_iter().find(|t| t.dtype() != DType::Bool) {
-        None => logic(a, b),
+/// `&`, `|`, `^` and `~` are logic on bool tensors, and on integers of their bits.
+fn bits(op: &str, a: &Tensor, b: &Tensor, apply: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match [a, b].into_iter().find(|t| t.dtype().is_float()) {
+        None => apply(a, b),
         Some(t) => Err(Error::dtype(
             op,
-            format_args!("expected bool tensors, got {}; compare first, as in (x > 0) & (x < 1)", t.dtype()),
+            format_args!("expected bool or integer tensors, got {}; compare first, as in (x > 0) & (x < 1)", t.dtype()),
         )),
     }
 }
@@ -488,6 +527,12 @@ impl PyTensor {
         two(py, Operand::Tensor(self.get()), other, quotient(rounding_mode)?)
     }
 
+    /// See ``dlcore.round``.
+    #[pyo3(signature = (*, decimals = 0))]
+    pub fn round(&self, py: Python<'_>, decimals: i32) -> PyResult<Self> {
+        one(py, &self.get(), |x| ops::special::round_to(x, decimals))
+    }
+
     fn __neg__(&self, py: Python<'_>) -> PyResult<Self> {
         one(py, &self.get(), ops::neg)
     }
@@ -501,7 +546,7 @@ impl PyTensor {
     }
 
     fn __invert__(&self, py: Python<'_>) -> PyResult<Self> {
-        one(py, &self.get(), |x: &Tensor| truths("~", x, x, |x, _| ops::logical_not(x)))
+        one(py, &self.get(), |x: &Tensor| bits("~", x, x, |x, _| ops::bitwise_not(x)))
     }
 
     fn __pow__<'py>(
@@ -602,8 +647,42 @@ in_place! {
     div_, __itruediv__, "div_", "``self /= other``, in place." => ops::div, over Arithmetic::Div;
 }
 
+macro_rules! augmented {
+    ($($name:ident, $text:literal => $op:expr;)*) => {
+        #[pymethods]
+        impl PyTensor {
+            $(
+                fn $name(slf: &Bound<'_, Self>, py: Python<'_>, other: Operand) -> PyResult<()> {
+                    let value = two(py, Operand::Tensor(slf.get().get()), other, $op)?.get();
+                    slf.get().write($text, &value)
+                }
+            )*
+        }
+    };
+}
+
+augmented! {
+    __ifloordiv__, "floor_divide_" => ops::floor_divide;
+    __imod__, "remainder_" => ops::remainder;
+    __iand__, "bitwise_and_" => |a: &Tensor, b: &Tensor| bits("&", a, b, ops::bitwise_and);
+    __ior__, "bitwise_or_" => |a: &Tensor, b: &Tensor| bits("|", a, b, ops::bitwise_or);
+    __ixor__, "bitwise_xor_" => |a: &Tensor, b: &Tensor| bits("^", a, b, ops::bitwise_xor);
+    __ilshift__, "bitwise_left_shift_" => ops::pairs::bitwise_left_shift;
+    __irshift__, "bitwise_right_shift_" => ops::pairs::bitwise_right_shift;
+}
+
 #[pymethods]
 impl PyTensor {
+    fn __ipow__(
+        slf: &Bound<'_, Self>,
+        py: Python<'_>,
+        other: Operand,
+        _modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let value = two(py, Operand::Tensor(slf.get().get()), other, ops::pow)?.get();
+        slf.get().write("pow_", &value)
+    }
+
     /// Writes the elements of ``src``, broadcast and converted, into this tensor.
     fn copy_<'py>(slf: Bound<'py, Self>, src: Arg) -> PyResult<Bound<'py, Self>> {
         let value = dlcore_core::ops::cast(&src.0, slf.get().get().dtype()).map_err(crate::enter::to_py)?;
@@ -630,6 +709,7 @@ impl PyTensor {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_unary(module)?;
     register_binary(module)?;
+    module.add_function(wrap_pyfunction!(round, module)?)?;
     module.add_function(wrap_pyfunction!(add, module)?)?;
     module.add_function(wrap_pyfunction!(sub, module)?)?;
     module.add_function(wrap_pyfunction!(div, module)?)

@@ -19,6 +19,12 @@ impl Value for PyTensor {
     }
 }
 
+impl Value for Bound<'_, PyTensor> {
+    fn tensor(self) -> PyResult<Tensor> {
+        Ok(self.get().get())
+    }
+}
+
 impl Value for Bound<'_, PyAny> {
     fn tensor(self) -> PyResult<Tensor> {
         Ok(self.extract::<Arg>()?.0)
@@ -61,7 +67,7 @@ in_place! {
     neg_() => neg;
     reciprocal_() => reciprocal;
     relu_() => relu;
-    round_() => round;
+    round_(; decimals: i32 = 0) => round;
     rsqrt_() => rsqrt;
     sigmoid_() => sigmoid;
     sign_() => sign;
@@ -102,6 +108,63 @@ in_place! {
     clamp_max_(max: Operand) => clamp_max;
     clip_(min: Option<Operand> = None, max: Option<Operand> = None) => clip;
     heaviside_(values: Arg) => heaviside;
+    absolute_() => absolute;
+    acos_() => acos;
+    acosh_() => acosh;
+    arccos_() => arccos;
+    arccosh_() => arccosh;
+    arcsin_() => arcsin;
+    arcsinh_() => arcsinh;
+    arctan_() => arctan;
+    arctanh_() => arctanh;
+    asin_() => asin;
+    asinh_() => asinh;
+    atan_() => atan;
+    atanh_() => atanh;
+    bitwise_not_() => bitwise_not;
+    cosh_() => cosh;
+    deg2rad_() => deg2rad;
+    digamma_() => digamma;
+    erfc_() => erfc;
+    erfinv_() => erfinv;
+    fix_() => fix;
+    lgamma_() => lgamma;
+    negative_() => negative;
+    rad2deg_() => rad2deg;
+    sgn_() => sgn;
+    sinc_() => sinc;
+    sinh_() => sinh;
+    tan_() => tan;
+    arctan2_(other: Arg) => arctan2;
+    atan2_(other: Arg) => atan2;
+    bitwise_and_(other: Operand) => bitwise_and;
+    bitwise_left_shift_(other: Operand) => bitwise_left_shift;
+    bitwise_or_(other: Operand) => bitwise_or;
+    bitwise_right_shift_(other: Operand) => bitwise_right_shift;
+    bitwise_xor_(other: Operand) => bitwise_xor;
+    copysign_(other: Operand) => copysign;
+    divide_(other: Operand) => divide;
+    float_power_(other: Operand) => float_power;
+    fmod_(other: Operand) => fmod;
+    gcd_(other: Arg) => gcd;
+    greater_(other: Operand) => greater;
+    greater_equal_(other: Operand) => greater_equal;
+    hypot_(other: Arg) => hypot;
+    lcm_(other: Arg) => lcm;
+    ldexp_(other: Arg) => ldexp;
+    less_(other: Operand) => less;
+    less_equal_(other: Operand) => less_equal;
+    multiply_(other: Operand) => multiply;
+    not_equal_(other: Operand) => not_equal;
+    subtract_(other: Operand) => subtract;
+    true_divide_(other: Operand) => true_divide;
+    xlogy_(other: Operand) => xlogy;
+    pow_(other: Operand) => pow;
+    logit_(eps: Option<f64> = None) => logit;
+    mvlgamma_(p: i64) => mvlgamma;
+    polygamma_(n: i64) => polygamma;
+    scatter_reduce_(dim: isize, index: Arg, src: Arg, reduce: &str; include_self: bool = true) => scatter_reduce;
+    index_reduce_(dim: isize, index: Arg, source: Arg, reduce: &str; include_self: bool = true) => index_reduce;
     tril_(diagonal: i64 = 0) => tril;
     triu_(diagonal: i64 = 0) => triu;
     addmm_(mat1: Arg, mat2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addmm;

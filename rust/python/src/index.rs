@@ -198,7 +198,7 @@ impl PyTensor {
         let x = slf.get().get();
         let items = parse(key)?;
         let value = match value.extract::<Operand>() {
-            Ok(operand) => operand.against(&x)?,
+            Ok(value) => value.in_dtype(&x)?,
             Err(_) => crate::creation::from_data(value, None)?,
         };
         let value = ops::cast(&value, x.dtype()).map_err(to_py)?;

@@ -199,16 +199,6 @@ fn gelu(py: Python<'_>, input: Arg, approximate: &str) -> Out {
     run(py, input.0.numel(), || ops::gelu(&input.0, tanh_form))
 }
 
-/// Each element above zero as it is, below zero times ``negative_slope``.
-///
-/// >>> dlcore.nn.functional.leaky_relu(dlcore.tensor([-1.0, 2.0]), 0.5)
-/// tensor([-0.5000,  2.0000])
-#[pyfunction]
-#[pyo3(signature = (input, negative_slope = 0.01))]
-fn leaky_relu(py: Python<'_>, input: Arg, negative_slope: f64) -> Out {
-    run(py, input.0.numel(), || ops::leaky_relu(&input.0, negative_slope))
-}
-
 macro_rules! along {
     ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
         $(
@@ -530,7 +520,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(linear conv2d max_pool2d avg_pool2d gelu leaky_relu softmax log_softmax softplus logsigmoid dropout layer_norm group_norm
+    add!(linear conv2d max_pool2d avg_pool2d gelu softmax log_softmax softplus logsigmoid dropout layer_norm group_norm
          batch_norm embedding pad_borders one_hot cross_entropy nll_loss mse_loss l1_loss huber_loss smooth_l1_loss
          binary_cross_entropy_with_logits);
     Ok(())

@@ -1,10 +1,12 @@
 //! `dlcore._core`: the core as Python sees it. No maths here: each function parses its arguments, passes one door
 //! ([`enter`]) and names one operation of the core.
 //!
-//! Table of contents: [`convert`] arguments, [`enter`] the door, [`tensor`] the class, [`gradients`] its part in
-//! differentiation, [`graph`] what was recorded, [`custom`] functions of the user's, [`functional`] arithmetic and
-//! elementwise functions, [`in_place`] their forms that write, [`reductions`], [`ordering`], [`shaping`], [`arranging`],
-//! [`placing`], [`blending`], [`statistics`], [`sets`], [`products`], [`function`] how these are bound, [`layers`] what networks are made of, [`creation`] new tensors,
+//! Table of contents: [`convert`] arguments, [`out`] results, [`enter`] the door, [`tensor`] the class, [`gradients`] its
+//! part in differentiation, [`graph`] what was recorded, [`custom`] functions of the user's, [`functional`] arithmetic and
+//! elementwise functions, [`elementary`] more of them, [`in_place`] their forms that write, [`reductions`], [`ordering`],
+//! [`shaping`], [`arranging`], [`placing`], [`blending`], [`statistics`], [`samples`], [`searching`], [`sets`], [`products`],
+//! [`aliases`], [`function`] how these are bound, [`layers`] what networks are made of, [`activations`], [`losses`],
+//! [`images`], [`creation`] new tensors, [`alike`] some like others,
 //! [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries,
 //! [`optim`] optimizer steps,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
@@ -20,6 +22,9 @@
               keywords, methods that take `&self` of the smallest class"
 )]
 
+mod activations;
+mod aliases;
+mod alike;
 mod arranging;
 mod blending;
 mod convert;
@@ -27,21 +32,27 @@ mod creation;
 mod custom;
 mod display;
 mod dtypes;
+mod elementary;
 mod enter;
 mod exchange;
 mod function;
 mod functional;
 mod gradients;
 mod graph;
+mod images;
 mod in_place;
 mod index;
 mod layers;
+mod losses;
 mod optim;
 mod ordering;
+mod out;
 mod placing;
 mod products;
 mod reductions;
 mod registry;
+mod samples;
+mod searching;
 mod sets;
 mod shaping;
 mod statistics;
@@ -62,16 +73,24 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     graph::register(module)?;
     custom::register(module)?;
     functional::register(module)?;
+    elementary::register(module)?;
     reductions::register(module)?;
     ordering::register(module)?;
     shaping::register(module)?;
     arranging::register(module)?;
+    aliases::register(module)?;
+    alike::register(module)?;
     placing::register(module)?;
+    samples::register(module)?;
+    searching::register(module)?;
+    images::register(module)?;
     sets::register(module)?;
     blending::register(module)?;
     statistics::register(module)?;
     products::register(module)?;
     layers::register(module)?;
+    activations::register(module)?;
+    losses::register(module)?;
     creation::register(module)?;
     optim::register(module)?;
     exchange::register(module)?;

@@ -2,6 +2,7 @@
 
 use crate::convert::{Arg, DTypeArg};
 use crate::enter::enter;
+use crate::out::{self, Out};
 use crate::tensor::PyTensor;
 use dlcore_core::{Tensor, ops};
 use pyo3::prelude::*;
@@ -22,16 +23,17 @@ macro_rules! running {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (input, dim, *, dtype = None))]
-            fn $name(py: Python<'_>, input: Arg, dim: isize, dtype: Option<DTypeArg>) -> PyResult<PyTensor> {
-                enter(py, input.0.numel(), || {
+            #[pyo3(signature = (input, dim, *, dtype = None, out = None))]
+            fn $name<'py>(
+                py: Python<'py>, input: Arg, dim: isize, dtype: Option<DTypeArg>, out: Out<'py>,
+            ) -> PyResult<Bound<'py, PyTensor>> {
+                out::into(py, stringify!($name), input.0.numel(), out, || {
                     let x = match dtype {
                         Some(dtype) => ops::cast(&input.0, dtype.0)?,
                         None => input.0,
                     };
                     $op(&x, dim)
                 })
-                .map(PyTensor::from)
             }
         )*
 
@@ -40,8 +42,10 @@ macro_rules! running {
             $(
                 #[doc = $method_doc]
                 #[pyo3(signature = (dim, *, dtype = None))]
-                pub fn $name(&self, py: Python<'_>, dim: isize, dtype: Option<DTypeArg>) -> PyResult<Self> {
-                    $name(py, Arg(self.get()), dim, dtype)
+                pub fn $name<'py>(
+                    &self, py: Python<'py>, dim: isize, dtype: Option<DTypeArg>,
+                ) -> PyResult<Bound<'py, Self>> {
+                    $name(py, Arg(self.get()), dim, dtype, None)
                 }
             )*
         }

@@ -3,10 +3,12 @@
 use crate::convert::{Arg, DTypeArg, Ints, Operand};
 use crate::enter::{enter, to_py};
 use crate::ordering::values_indices;
+use crate::out::{self, Out};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::Dims;
 use dlcore_core::{Error, Result, ops};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
 /// The dimensions that `dim=` names; all where it is missing or an empty tuple.
 pub fn dims(op: &str, dim: Option<&Ints>, rank: usize) -> Result<Dims> {
@@ -18,16 +20,21 @@ macro_rules! over_dims {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (input, dim = None, keepdim = false, *, dtype = None))]
-            fn $name(py: Python<'_>, input: Arg, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>) -> PyResult<PyTensor> {
-                enter(py, input.0.numel(), || {
+            #[pyo3(signature = (
+                input, dim = None, keepdim = false, *, dtype = None, axis = None, keepdims = None, out = None
+            ))]
+            fn $name<'py>(
+                py: Python<'py>, input: Arg, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>,
+                axis: Option<Ints>, keepdims: Option<bool>, out: Out<'py>,
+            ) -> PyResult<Bound<'py, PyTensor>> {
+                let (dim, keepdim) = (dim.or(axis), keepdims.unwrap_or(keepdim));
+                out::into(py, $text, input.0.numel(), out, || {
                     let x = match dtype {
                         Some(dtype) => ops::cast(&input.0, dtype.0)?,
                         None => input.0,
                     };
                     $op(&x, &dims($text, dim.as_ref(), x.rank())?, keepdim)
                 })
-                .map(PyTensor::from)
             }
         )*
 
@@ -35,9 +42,12 @@ macro_rules! over_dims {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(signature = (dim = None, keepdim = false, *, dtype = None))]
-                fn $name(&self, py: Python<'_>, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>) -> PyResult<Self> {
-                    $name(py, Arg(self.get()), dim, keepdim, dtype)
+                #[pyo3(signature = (dim = None, keepdim = false, *, dtype = None, axis = None, keepdims = None))]
+                fn $name<'py>(
+                    &self, py: Python<'py>, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>,
+                    axis: Option<Ints>, keepdims: Option<bool>,
+                ) -> PyResult<Bound<'py, Self>> {
+                    $name(py, Arg(self.get()), dim, keepdim, dtype, axis, keepdims, None)
                 }
             )*
         }
@@ -97,9 +107,12 @@ macro_rules! extreme {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (input, dim = None, keepdim = false))]
-            fn $name<'py>(py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
-                let x = input.0;
+            #[pyo3(signature = (input, dim = None, keepdim = false, *, axis = None, keepdims = None))]
+            fn $name<'py>(
+                py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, keepdim: bool,
+                axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let (x, dim, keepdim) = (input.0, dim.or(axis), keepdims.unwrap_or(keepdim));
                 let Some(dim) = dim else {
                     let value = enter(py, x.numel(), || $reduce(&x, &dims($text, None, x.rank())?, keepdim))?;
                     return Ok(Bound::new(py, PyTensor::from(value))?.into_any());
@@ -119,9 +132,12 @@ macro_rules! extreme {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(signature = (dim = None, keepdim = false))]
-                fn $name<'py>(&self, py: Python<'py>, dim: Option<&Bound<'py, PyAny>>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
-                    $name(py, Arg(self.get()), dim, keepdim)
+                #[pyo3(signature = (dim = None, keepdim = false, *, axis = None, keepdims = None))]
+                fn $name<'py>(
+                    &self, py: Python<'py>, dim: Option<&Bound<'py, PyAny>>, keepdim: bool,
+                    axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>,
+                ) -> PyResult<Bound<'py, PyAny>> {
+                    $name(py, Arg(self.get()), dim, keepdim, axis, keepdims)
                 }
             )*
         }
@@ -153,9 +169,13 @@ macro_rules! index_of {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (input, dim = None, keepdim = false))]
-            fn $name(py: Python<'_>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<PyTensor> {
-                enter(py, input.0.numel(), || $op(&input.0, dim, keepdim)).map(PyTensor::from)
+            #[pyo3(signature = (input, dim = None, keepdim = false, *, axis = None, keepdims = None, out = None))]
+            fn $name<'py>(
+                py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool, axis: Option<isize>,
+                keepdims: Option<bool>, out: Out<'py>,
+            ) -> PyResult<Bound<'py, PyTensor>> {
+                let (dim, keepdim) = (dim.or(axis), keepdims.unwrap_or(keepdim));
+                out::into(py, stringify!($name), input.0.numel(), out, || $op(&input.0, dim, keepdim))
             }
         )*
 
@@ -163,9 +183,12 @@ macro_rules! index_of {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(signature = (dim = None, keepdim = false))]
-                fn $name(&self, py: Python<'_>, dim: Option<isize>, keepdim: bool) -> PyResult<Self> {
-                    $name(py, Arg(self.get()), dim, keepdim)
+                #[pyo3(signature = (dim = None, keepdim = false, *, axis = None, keepdims = None))]
+                fn $name<'py>(
+                    &self, py: Python<'py>, dim: Option<isize>, keepdim: bool, axis: Option<isize>,
+                    keepdims: Option<bool>,
+                ) -> PyResult<Bound<'py, Self>> {
+                    $name(py, Arg(self.get()), dim, keepdim, axis, keepdims, None)
                 }
             )*
         }
@@ -190,16 +213,33 @@ index_of! {
     argmin, "See ``dlcore.argmin``." => ops::argmin;
 }
 
+/// The dimensions and the correction of a variance: `var(x, unbiased)` is a form of its own, as in PyTorch.
+pub fn spread_arguments(
+    dim: Option<&Bound<'_, PyAny>>,
+    unbiased: Option<bool>,
+    correction: Option<f64>,
+) -> PyResult<(Option<Ints>, f64)> {
+    let (dim, unbiased) = match dim {
+        Some(value) if value.is_instance_of::<PyBool>() => (None, Some(value.extract()?)),
+        dim => (dim.map(PyAnyMethods::extract).transpose()?, unbiased),
+    };
+    Ok((dim, unbiased.map_or(correction.unwrap_or(1.0), |unbiased| f64::from(u8::from(unbiased)))))
+}
+
 macro_rules! spread {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(name = $text, signature = (input, dim = None, *, correction = 1.0, keepdim = false, unbiased = None))]
+            #[pyo3(name = $text, signature = (
+                input, dim = None, unbiased = None, keepdim = false, *, correction = None, axis = None, keepdims = None
+            ))]
             fn $name(
-                py: Python<'_>, input: Arg, dim: Option<Ints>, correction: f64, keepdim: bool, unbiased: Option<bool>,
+                py: Python<'_>, input: Arg, dim: Option<&Bound<'_, PyAny>>, unbiased: Option<bool>, keepdim: bool,
+                correction: Option<f64>, axis: Option<&Bound<'_, PyAny>>, keepdims: Option<bool>,
             ) -> PyResult<PyTensor> {
-                let correction = unbiased.map_or(correction, |unbiased| f64::from(u8::from(unbiased)));
+                let (dim, keepdim) = (dim.or(axis), keepdims.unwrap_or(keepdim));
+                let (dim, correction) = spread_arguments(dim, unbiased, correction)?;
                 enter(py, input.0.numel(), || {
                     $op(&input.0, &dims($text, dim.as_ref(), input.0.rank())?, correction, keepdim)
                 })
@@ -211,11 +251,14 @@ macro_rules! spread {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(name = $text, signature = (dim = None, *, correction = 1.0, keepdim = false, unbiased = None))]
+                #[pyo3(name = $text, signature = (
+                    dim = None, unbiased = None, keepdim = false, *, correction = None, axis = None, keepdims = None
+                ))]
                 fn $name(
-                    &self, py: Python<'_>, dim: Option<Ints>, correction: f64, keepdim: bool, unbiased: Option<bool>,
+                    &self, py: Python<'_>, dim: Option<&Bound<'_, PyAny>>, unbiased: Option<bool>, keepdim: bool,
+                    correction: Option<f64>, axis: Option<&Bound<'_, PyAny>>, keepdims: Option<bool>,
                 ) -> PyResult<Self> {
-                    $name(py, Arg(self.get()), dim, correction, keepdim, unbiased)
+                    $name(py, Arg(self.get()), dim, unbiased, keepdim, correction, axis, keepdims)
                 }
             )*
         }
@@ -228,12 +271,14 @@ macro_rules! spread {
 }
 
 spread! {
-    /// Variance, of all elements or over the dimensions ``dim``, with ``correction`` taken from the count.
+    /// Variance, of all elements or over the dimensions ``dim``, with ``correction`` (1 where it is missing)
+    /// taken from the count; ``unbiased=False`` takes 0.
     ///
     /// >>> dlcore.var(dlcore.tensor([1.0, 2.0, 3.0]))
     /// tensor(1.)
     variance, "var", "See ``dlcore.var``." => ops::var;
-    /// Standard deviation, of all elements or over the dimensions ``dim``, with ``correction`` taken from the count.
+    /// Standard deviation, of all elements or over the dimensions ``dim``, with ``correction`` (1 where it is missing)
+    /// taken from the count; ``unbiased=False`` takes 0.
     ///
     /// >>> dlcore.std(dlcore.tensor([1.0, 2.0, 3.0]))
     /// tensor(1.)

@@ -49,6 +49,7 @@ impl PyExample {
             Domain::Real => ("real", None),
             Domain::Positive => ("positive", None),
             Domain::Unit => ("unit", None),
+            Domain::AboveOne => ("above_one", None),
             Domain::AwayFromZero => ("away_from_zero", None),
             Domain::Distinct => ("distinct", None),
             Domain::Index(below) => ("index", Some(below)),

@@ -3,6 +3,7 @@
 use crate::blending::clamped;
 use crate::convert::{Arg, Ints, Operand, PyDType, tensors};
 use crate::enter::{enter, guarded, to_py};
+use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::layout::{Dims, normalize_dim};
@@ -169,10 +170,17 @@ fn broadcast_to(input: Arg, size: Ints) -> Out {
 /// >>> dlcore.cat([dlcore.tensor([1, 2]), dlcore.tensor([3])])
 /// tensor([1, 2, 3])
 #[pyfunction]
-#[pyo3(signature = (tensors, dim = 0))]
-fn cat(py: Python<'_>, tensors: &Bound<'_, PyAny>, dim: isize) -> Out {
+#[pyo3(signature = (tensors, dim = 0, *, axis = None, out = None))]
+fn cat<'py>(
+    py: Python<'py>,
+    tensors: &Bound<'py, PyAny>,
+    dim: isize,
+    axis: Option<isize>,
+    out: out::Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
     let list = self::tensors(tensors)?;
-    enter(py, usize::MAX, || ops::cat(&list.iter().collect::<Vec<_>>(), dim)).map(PyTensor::from)
+    let all: Vec<_> = list.iter().collect();
+    out::into(py, "cat", usize::MAX, out, || ops::cat(&all, axis.unwrap_or(dim)))
 }
 
 /// Tensors of one shape joined along a new dimension ``dim``.
@@ -181,10 +189,17 @@ fn cat(py: Python<'_>, tensors: &Bound<'_, PyAny>, dim: isize) -> Out {
 /// tensor([[1, 2],
 ///         [3, 4]])
 #[pyfunction]
-#[pyo3(signature = (tensors, dim = 0))]
-fn stack(py: Python<'_>, tensors: &Bound<'_, PyAny>, dim: isize) -> Out {
+#[pyo3(signature = (tensors, dim = 0, *, axis = None, out = None))]
+fn stack<'py>(
+    py: Python<'py>,
+    tensors: &Bound<'py, PyAny>,
+    dim: isize,
+    axis: Option<isize>,
+    out: out::Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
     let list = self::tensors(tensors)?;
-    enter(py, usize::MAX, || ops::stack(&list.iter().collect::<Vec<_>>(), dim)).map(PyTensor::from)
+    let all: Vec<_> = list.iter().collect();
+    out::into(py, "stack", usize::MAX, out, || ops::stack(&all, axis.unwrap_or(dim)))
 }
 
 /// Pieces along ``dim`` of ``split_size_or_sections`` entries each (the last may be shorter), or of the given sizes.
@@ -309,11 +324,17 @@ fn triu(py: Python<'_>, input: Arg, diagonal: i64) -> Out {
 /// >>> dlcore.where(dlcore.tensor([True, False]), 1.0, dlcore.tensor([5.0, 6.0]))
 /// tensor([1., 6.])
 #[pyfunction]
-#[pyo3(name = "where")]
-fn where_(py: Python<'_>, condition: Arg, input: Operand, other: Operand) -> Out {
+#[pyo3(name = "where", signature = (condition, input, other, *, out = None))]
+fn where_<'py>(
+    py: Python<'py>,
+    condition: Arg,
+    input: Operand,
+    other: Operand,
+    out: out::Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
     let (a, b) = Operand::pair(input, other)?;
-    enter(py, condition.0.numel().max(a.numel()).max(b.numel()), || ops::where_(&condition.0, &a, &b))
-        .map(PyTensor::from)
+    let elements = condition.0.numel().max(a.numel()).max(b.numel());
+    out::into(py, "where", elements, out, || ops::where_(&condition.0, &a, &b))
 }
 
 /// Each element held between ``min`` and ``max``; either may be missing.
@@ -332,7 +353,7 @@ fn clamp(py: Python<'_>, input: Arg, min: Option<Operand>, max: Option<Operand>)
 /// tensor([0., 2.])
 #[pyfunction]
 fn masked_fill(py: Python<'_>, input: Arg, mask: Arg, value: Operand) -> Out {
-    let value = value.against(&input.0)?;
+    let value = value.in_dtype(&input.0)?;
     enter(py, input.0.numel(), || ops::masked_fill(&input.0, &mask.0, &value)).map(PyTensor::from)
 }
 

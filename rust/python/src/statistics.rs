@@ -4,7 +4,7 @@ use crate::convert::{Arg, DTypeArg, Ints, Operand};
 use crate::enter::{enter, to_py};
 use crate::function::{Returned, functions};
 use crate::ordering::values_indices;
-use crate::reductions::dims;
+use crate::reductions::{dims, spread_arguments};
 use crate::tensor::PyTensor;
 use dlcore_core::ops::{self, statistics};
 use dlcore_core::{Array, Error, Tensor};
@@ -114,8 +114,7 @@ fn kthvalue<'py>(py: Python<'py>, input: Arg, k: isize, dim: isize, keepdim: boo
 fn median<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
     let x = input.0;
     let Some(dim) = dim else {
-        return enter(py, x.numel(), || Ok(statistics::median(&ops::reshape(&x, &[x.numel()])?, 0, false)?.0))?
-            .returned(py);
+        return enter(py, x.numel(), || statistics::median_of_all(&x))?.returned(py);
     };
     let (values, indices) = enter(py, x.numel(), || statistics::median(&x, dim, keepdim))?;
     values_indices(py, values, indices)
@@ -149,10 +148,12 @@ macro_rules! with_mean {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (input, dim = None, *, correction = 1.0, keepdim = false))]
+            #[pyo3(signature = (input, dim = None, unbiased = None, keepdim = false, *, correction = None))]
             fn $name<'py>(
-                py: Python<'py>, input: Arg, dim: Option<Ints>, correction: f64, keepdim: bool,
+                py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, unbiased: Option<bool>, keepdim: bool,
+                correction: Option<f64>,
             ) -> PyResult<Bound<'py, PyAny>> {
+                let (dim, correction) = spread_arguments(dim, unbiased, correction)?;
                 enter(py, input.0.numel(), || {
                     let dims = dims(stringify!($name), dim.as_ref(), input.0.rank())?;
                     Ok(($op(&input.0, &dims, correction, keepdim)?, ops::mean(&input.0, &dims, keepdim)?))

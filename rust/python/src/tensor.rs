@@ -156,7 +156,7 @@ impl PyTensor {
     }
 
     /// A copy with memory of its own; gradients pass through.
-    fn clone(&self, py: Python<'_>) -> PyResult<Self> {
+    pub fn clone(&self, py: Python<'_>) -> PyResult<Self> {
         let tensor = self.get();
         enter(py, tensor.numel(), || ops::copy(&tensor)).map(Self::from)
     }

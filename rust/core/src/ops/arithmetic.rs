@@ -387,7 +387,7 @@ impl Operation for Remainder {
 }
 
 /// Integers have no value for a division by zero.
-fn no_zero_divisor(name: &str, divisor: &Array) -> Result<()> {
+pub(super) fn no_zero_divisor(name: &str, divisor: &Array) -> Result<()> {
     if !divisor.dtype().is_float() && divisor.numel() > 0 {
         let zero = Array::full(name, &[], Scalar::Int(0), divisor.dtype())?;
         let found = ops::compare::compare(name, dlcore_kernels::map::Compare::Eq, divisor, &zero)?;

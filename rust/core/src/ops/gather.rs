@@ -115,7 +115,7 @@ impl Operation for ScatterAdd {
 }
 
 /// The index must have the rank of what it indexes and exceed it nowhere but along `dim`.
-fn check_shapes(op: &str, dim: usize, shape: &[usize], index: &[usize]) -> Result<()> {
+pub(super) fn check_shapes(op: &str, dim: usize, shape: &[usize], index: &[usize]) -> Result<()> {
     let fits = index.len() == shape.len() && (0..shape.len()).all(|d| d == dim || index[d] <= shape[d]);
     if fits && dim < shape.len() {
         return Ok(());

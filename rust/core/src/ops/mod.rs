@@ -3,6 +3,7 @@
 //! To add one: a struct in its family's file with forward, backward and samples side by side, and its name in
 //! `registry!` below. Bindings, Python names and test references follow from there; a test names what is missing.
 
+pub mod activation;
 pub mod addmm;
 pub mod arithmetic;
 pub mod arrange;
@@ -13,31 +14,42 @@ pub mod compare;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+pub mod ctc;
 pub mod dropout;
 pub mod extremum;
 pub mod gather;
+pub mod images;
 pub mod index;
 pub mod join;
+pub mod likelihood;
 pub mod linalg;
 pub mod loss;
+pub mod margin;
 pub mod norm;
 pub mod over;
 pub mod pad;
+pub mod pairs;
 pub mod placing;
 pub mod pool;
 pub mod products;
 pub mod reduce;
+pub mod resample;
 pub mod sample;
+pub mod samples;
 pub mod scan;
+pub mod scatter_reduce;
+pub mod search;
 pub mod select;
 pub mod select_rows;
 pub mod sets;
 pub mod shape;
 pub mod softmax;
 pub mod sort;
+pub mod special;
 pub mod statistics;
 pub mod unary;
 
+pub use activation::leaky_relu;
 pub use arithmetic::{accumulate_into, add, div, floor_divide, maximum, minimum, mul, neg, pow, remainder, sub};
 pub use batch_norm::{BatchNormOptions, batch_norm};
 pub use cast::cast;
@@ -56,6 +68,7 @@ pub use linalg::{linear, matmul};
 pub use loss::{Reduction, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss, nll_loss, smooth_l1_loss};
 pub use norm::{group_norm, layer_norm};
 pub use pad::{Border, pad};
+pub use pairs::{atan2, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, copysign, fmod, hypot};
 pub use pool::{Pooling, avg_pool2d, max_pool2d};
 pub use reduce::{all_of, any_of, logsumexp, mean, prod, std, sum, var};
 pub use scan::{cumprod, cumsum};
@@ -64,8 +77,9 @@ pub use shape::{broadcast_to, contiguous, pad_end, permute, reshape, reshape_inf
 pub use softmax::{log_softmax, softmax};
 pub use sort::{sort, topk};
 pub use unary::{
-    abs, ceil, cos, erf, exp, exp2, expm1, floor, gelu, leaky_relu, log, log1p, log2, log10, logsigmoid, reciprocal,
-    relu, round, rsqrt, scaled_softplus, sigmoid, sign, silu, sin, softplus, sqrt, square, tanh, trunc,
+    abs, acos, acosh, asin, asinh, atan, atanh, ceil, cos, cosh, digamma, erf, erfc, erfinv, exp, exp2, expm1, floor,
+    gelu, lgamma, log, log1p, log2, log10, logsigmoid, reciprocal, relu, round, rsqrt, scaled_softplus, sigmoid, sign,
+    silu, sin, sinh, softplus, sqrt, square, tan, tanh, trunc,
 };
 
 use sample::{Entry, differentiable, discrete};
@@ -83,27 +97,34 @@ macro_rules! registry {
 registry! {
     differentiable:
         arithmetic::Add, arithmetic::Sub, arithmetic::Mul, arithmetic::Div, arithmetic::Neg, arithmetic::Pow,
-        arithmetic::Maximum, arithmetic::Minimum, arithmetic::Remainder,
+        arithmetic::Maximum, arithmetic::Minimum, arithmetic::Remainder, pairs::Fmod, pairs::Atan2, pairs::Hypot,
+        pairs::Copysign,
         cast::Cast, copy::Copy,
         unary::Exp, unary::Exp2, unary::Expm1, unary::Log, unary::Log2, unary::Log10, unary::Log1p, unary::Sqrt, unary::Rsqrt, unary::Reciprocal, unary::Sin,
         unary::Cos, unary::Tanh, unary::Sigmoid, unary::LogSigmoid, unary::Softplus, unary::Relu, unary::Gelu,
         unary::Silu, unary::Erf, unary::Abs, unary::Square, unary::Sign, unary::Floor, unary::Ceil, unary::Round,
-        unary::Trunc,
+        unary::Trunc, unary::Tan, unary::Asin, unary::Acos, unary::Atan, unary::Sinh, unary::Cosh, unary::Asinh,
+        unary::Acosh, unary::Atanh, unary::Erfc, unary::Erfinv, unary::Lgamma, unary::Digamma, special::Polygamma,
+        activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
+        activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,
         select::Where, select::Clamp,
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, addmm::AddMm, linalg::Linear,
+        linalg::MatMul, linalg::Linear, likelihood::BinaryCrossEntropy,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
         pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad,
         softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy,
         norm::LayerNorm, batch_norm::BatchNorm, batch_norm::BatchNormInference,
         select_rows::IndexSelect, select_rows::IndexAdd, select_rows::IndexPut, gather::Gather, gather::ScatterAdd,
+        scatter_reduce::ScatterReduce, scan::LogCumSumExp,
         shape::Reshape, shape::Permute, shape::Expand, shape::Slice, shape::SliceScatter;
     discrete:
         compare::Eq, compare::Ne, compare::Lt, compare::Le, compare::Gt, compare::Ge,
         compare::LogicalAnd, compare::LogicalOr, compare::LogicalXor, compare::LogicalNot,
         compare::IsNan, compare::IsInf, compare::IsFinite,
         reduce::All, reduce::Any, extremum::ArgMax, extremum::ArgMin,
-        arithmetic::FloorDivide, index::Nonzero, index::OneHot;
+        arithmetic::FloorDivide, pairs::BitwiseAnd, pairs::BitwiseOr, pairs::BitwiseXor,
+        pairs::ShiftLeft, pairs::ShiftRight, pairs::Gcd, pairs::Lcm, index::Nonzero, index::OneHot;
 }

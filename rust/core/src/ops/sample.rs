@@ -59,6 +59,8 @@ pub enum Domain {
     Positive,
     /// Floats between 0 and 1, away from both.
     Unit,
+    /// Floats above 1.1.
+    AboveOne,
     /// Floats at least 0.1 away from zero: divisors, and where a gradient jumps at zero.
     AwayFromZero,
     /// Floats that all differ by at least 0.01: where equal values would make a gradient ambiguous.

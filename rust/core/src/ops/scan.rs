@@ -2,21 +2,23 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::Result;
 use crate::layout::{Dims, normalize_dim};
-use crate::ops::arithmetic::{div, mul, scalar};
-use crate::ops::compare::compare;
+use crate::ops::arithmetic::{add, div, mul, neg, scalar, sub};
+use crate::ops::compare::{compare, gt};
 use crate::ops::join::Flip;
 use crate::ops::reduce::{any, sum};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::where_;
 use crate::ops::shape::{broadcast_to, reshape};
-use crate::with_element;
+use crate::ops::unary::{exp, log};
+use crate::{with_element, with_float};
 use dlcore_kernels::map::Compare;
 use dlcore_kernels::scan::{self, Scan};
+use dlcore_kernels::search;
 
 /// What `op` accumulates of `x` along `dim`; integers and bools as int64.
 fn accumulated(name: &str, op: Scan, x: &Array, dim: usize) -> Result<Outputs> {
@@ -143,6 +145,72 @@ impl Operation for Cumprod {
     fn params(&self) -> Params {
         vec![("dim", self.dim.into())]
     }
+}
+
+/// Running logarithms of sums of powers of e along a dimension.
+#[derive(Clone, Debug)]
+pub struct LogCumSumExp {
+    /// Along which dimension.
+    pub dim: usize,
+}
+
+impl LogCumSumExp {
+    /// The sums to the end of what `logs` are the logarithms of, times the exponential of `x`.
+    fn shares(&self, logs: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let flip = Flip { dims: Dims::from_slice(&[self.dim]) };
+        let sums = apply(flip.clone(), &[&apply(self.clone(), &[&apply(flip, &[logs])?])?])?;
+        exp(&add(&sums, x)?)
+    }
+}
+
+impl Operation for LogCumSumExp {
+    const NAME: &'static str = "logcumsumexp";
+    const PROMOTION: Promotion = Promotion::Float;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0].contiguous(Self::NAME)?;
+        let rows = x.shape().get(self.dim).copied().unwrap_or(1);
+        let columns = x.shape().iter().skip(self.dim + 1).product();
+        Ok(single(with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
+            search::running_log_sums(x.elements::<T>(), rows, columns, out);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (x, y) = (context.input(0)?, context.output()?);
+        if x.rank() == 0 {
+            return Ok(one(grad.clone()));
+        }
+        // Sums of grad * exp(x - y), by logarithms of the positive and of the negative gradients.
+        let number = |value| scalar(Scalar::Float(value), x.dtype());
+        let part = |grad: &Tensor| {
+            let positive = gt(grad, &number(0.0)?)?;
+            let logs = log(&where_(&positive, grad, &number(1.0)?)?)?;
+            self.shares(&where_(&positive, &sub(&logs, &y)?, &number(f64::NEG_INFINITY)?)?, &x)
+        };
+        Ok(one(sub(&part(grad)?, &part(&neg(grad)?)?)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS.outputs()
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        samples_of(Domain::Real, |dim| Self { dim })
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into())]
+    }
+}
+
+/// The logarithms of the running sums of `exp(x)` along `dim`, without overflow.
+///
+/// # Errors
+/// As [`cumsum`].
+pub fn logcumsumexp(x: &Tensor, dim: isize) -> Result<Tensor> {
+    apply(LogCumSumExp { dim: normalize_dim(LogCumSumExp::NAME, dim, x.rank())? }, &[x])
 }
 
 /// The running sums of `x` along `dim`; integers and bools as int64.

@@ -181,6 +181,17 @@ pub fn kthvalue(x: &Tensor, k: isize, dim: isize, keepdim: bool) -> Result<(Tens
     Ok((pick(&values)?, pick(&positions)?))
 }
 
+/// The lower of all elements in the middle; NaN where there is one, and of no floats.
+///
+/// # Errors
+/// [`Error::Index`] of no integers.
+pub fn median_of_all(x: &Tensor) -> Result<Tensor> {
+    if x.numel() == 0 && x.dtype().is_float() {
+        return number(x, f64::NAN);
+    }
+    Ok(median(&reshape(x, &[x.numel()])?, 0, false)?.0)
+}
+
 /// The lower of the elements in the middle along `dim`, and its position; NaN where there is one.
 ///
 /// # Errors

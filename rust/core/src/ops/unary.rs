@@ -40,10 +40,10 @@ macro_rules! trigonometric {
         }
     )* };
 }
-/// The kernels of sine and cosine: maps of their own, as large angles need care.
+/// The kernels of sine, cosine and tangent: maps of their own, as large angles need care.
 mod angle {
     use super::{Array, Outputs, Result, map, single, with_stored_float};
-    trigonometric!(sin, cos);
+    trigonometric!(sin, cos, tan);
 }
 
 /// A gradient by its kernel `op` on the incoming gradient and what was saved; composed while recording.
@@ -161,6 +161,42 @@ elementwise! {
     Cos = cos as "cos": Float, Real, saves INPUTS
         { |x| angle::cos(Self::NAME, x) }
         { |c, g| neg(&mul(g, &sin(&c.input(0)?)?)?) }
+    /// The tangent of an angle in radians.
+    Tan = tan as "tan": Float, Unit, saves OUTPUTS
+        { |x| angle::tan(Self::NAME, x) }
+        { |c, g| mul(g, &shift(&square(&c.output()?)?, 1.0)?) }
+    /// The angle with this sine.
+    Asin = asin as "asin": Float, Unit, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Asin, x) }
+        { |c, g| mul(g, &rsqrt(&shift(&neg(&square(&c.input(0)?)?)?, 1.0)?)?) }
+    /// The angle with this cosine.
+    Acos = acos as "acos": Float, Unit, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Acos, x) }
+        { |c, g| neg(&mul(g, &rsqrt(&shift(&neg(&square(&c.input(0)?)?)?, 1.0)?)?)?) }
+    /// The angle with this tangent.
+    Atan = atan as "atan": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Atan, x) }
+        { |c, g| div(g, &shift(&square(&c.input(0)?)?, 1.0)?) }
+    /// The hyperbolic sine.
+    Sinh = sinh as "sinh": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Sinh, x) }
+        { |c, g| mul(g, &cosh(&c.input(0)?)?) }
+    /// The hyperbolic cosine.
+    Cosh = cosh as "cosh": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Cosh, x) }
+        { |c, g| mul(g, &sinh(&c.input(0)?)?) }
+    /// The number with this hyperbolic sine.
+    Asinh = asinh as "asinh": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Asinh, x) }
+        { |c, g| mul(g, &rsqrt(&shift(&square(&c.input(0)?)?, 1.0)?)?) }
+    /// The number with this hyperbolic cosine.
+    Acosh = acosh as "acosh": Float, AboveOne, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Acosh, x) }
+        { |c, g| mul(g, &rsqrt(&shift(&square(&c.input(0)?)?, -1.0)?)?) }
+    /// The number with this hyperbolic tangent.
+    Atanh = atanh as "atanh": Float, Unit, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Atanh, x) }
+        { |c, g| div(g, &shift(&neg(&square(&c.input(0)?)?)?, 1.0)?) }
     /// The hyperbolic tangent.
     Tanh = tanh as "tanh": Float, Real, saves OUTPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Tanh, x) }
@@ -211,6 +247,22 @@ elementwise! {
     Erf = erf as "erf": Float, Real, saves INPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Erf, x) }
         { |c, g| mul(g, &scale(&exp(&neg(&square(&c.input(0)?)?)?)?, FRAC_2_SQRT_PI)?) }
+    /// One minus the error function.
+    Erfc = erfc as "erfc": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Erfc, x) }
+        { |c, g| mul(g, &scale(&exp(&neg(&square(&c.input(0)?)?)?)?, -FRAC_2_SQRT_PI)?) }
+    /// The number with this error function.
+    Erfinv = erfinv as "erfinv": Float, Unit, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Erfinv, x) }
+        { |c, g| mul(g, &scale(&exp(&square(&c.output()?)?)?, 1.0 / FRAC_2_SQRT_PI)?) }
+    /// The logarithm of the size of the gamma function.
+    Lgamma = lgamma as "lgamma": Float, Positive, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Lgamma, x) }
+        { |c, g| mul(g, &digamma(&c.input(0)?)?) }
+    /// The derivative of [`lgamma`].
+    Digamma = digamma as "digamma": Float, Positive, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Digamma, x) }
+        { |c, g| mul(g, &crate::ops::special::polygamma(1, &c.input(0)?)?) }
     /// The absolute value.
     Abs = abs as "abs": Keep, AwayFromZero, saves INPUTS
         { |x| unary(Self::NAME, Unary::Abs, x) }
@@ -298,15 +350,6 @@ fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor> {
     let s = sigmoid(&mul(x, &shift(&scale(&squared, CUBIC * k)?, k)?)?)?;
     let slope = shift(&scale(&squared, 3.0 * CUBIC * k)?, k)?;
     add(&s, &mul(&mul(x, &slope)?, &sub(&s, &square(&s)?)?)?)
-}
-
-/// `x` above zero, `slope * x` elsewhere.
-///
-/// # Errors
-/// [`Error::DType`](crate::Error::DType) for bool.
-pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
-    let zero = scalar(Scalar::Float(0.0), x.dtype())?;
-    where_(&le(x, &zero)?, &scale(x, slope)?, x)
 }
 
 /// `log(1 + exp(beta * x)) / beta`, and `x` where `beta * x` is above `threshold`: from 20 on the two differ by less

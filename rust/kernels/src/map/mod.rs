@@ -3,10 +3,14 @@
 //! An operation is a variant of an enum. The function of that enum's name chooses once, outside all loops, and runs
 //! loops made for that operation, element type and ISA. Operands have the output's shape.
 
+mod activations;
+mod bits;
 mod engine;
 mod operations;
 mod over;
 mod source;
 
+pub use activations::{Activation, Parameters, activation, activation_grad};
+pub use bits::{Bits, Bitwise, bitwise};
 pub use operations::*;
 pub use over::{Arithmetic, Replaced, over};

@@ -5,7 +5,7 @@ use crate::element::{Element, Float};
 use crate::half::round_to_odd;
 use crate::isa::Simd;
 use crate::layout::Strided;
-use crate::math::{GELU_CUBIC, GELU_SCALE};
+use crate::math::{self, GELU_CUBIC, GELU_SCALE};
 use crate::memory::Pod;
 use crate::stored::Stored;
 
@@ -86,10 +86,10 @@ macro_rules! binary {
 
 /// Cost of 1024 elements, in nanoseconds: of plain arithmetic (the same on every ISA), of an exponential, of a longer
 /// polynomial, of a call into the C library.
-const CHEAP: usize = 100;
-const EXPONENTIAL: usize = 300;
+pub(super) const CHEAP: usize = 100;
+pub(super) const EXPONENTIAL: usize = 300;
 const POLYNOMIAL: usize = 500;
-const CALL: usize = 10_000;
+pub(super) const CALL: usize = 10_000;
 
 unary! {
     /// Functions that every element type has.
@@ -149,6 +149,30 @@ unary! {
     Silu[POLYNOMIAL] = x.silu::<S>();
     /// Error function.
     Erf[POLYNOMIAL] = x.erf::<S>();
+    /// Inverse of the sine.
+    Asin[2 * POLYNOMIAL] = x.asin::<S>();
+    /// Inverse of the cosine.
+    Acos[2 * POLYNOMIAL] = x.acos::<S>();
+    /// Inverse of the tangent.
+    Atan[2 * POLYNOMIAL] = x.atan::<S>();
+    /// Hyperbolic sine.
+    Sinh[2 * POLYNOMIAL] = x.sinh::<S>();
+    /// Hyperbolic cosine.
+    Cosh[2 * POLYNOMIAL] = x.cosh::<S>();
+    /// Inverse of the hyperbolic sine.
+    Asinh[2 * POLYNOMIAL] = x.asinh::<S>();
+    /// Inverse of the hyperbolic cosine.
+    Acosh[2 * POLYNOMIAL] = x.acosh::<S>();
+    /// Inverse of the hyperbolic tangent.
+    Atanh[2 * POLYNOMIAL] = x.atanh::<S>();
+    /// Complementary error function.
+    Erfc[POLYNOMIAL] = x.erfc::<S>();
+    /// Inverse of the error function.
+    Erfinv[2 * POLYNOMIAL] = x.erfinv::<S>();
+    /// Logarithm of the gamma function's size.
+    Lgamma[CALL] = T::from_f64(math::lgamma(x.to_f64()));
+    /// Its derivative.
+    Digamma[CALL] = T::from_f64(math::digamma(x.to_f64()));
     /// Largest integer that is not above.
     Floor[CHEAP] = x.floor();
     /// Smallest integer that is not below.
@@ -187,6 +211,8 @@ binary! {
     FloorDivide[CALL] = x.floor_divide(y);
     /// The remainder that has the divisor's sign.
     Remainder[CALL] = x.remainder(y);
+    /// The remainder that has the dividend's sign.
+    Fmod[CALL] = x.truncated_remainder(y);
     /// x to the power y.
     Pow[4 * POLYNOMIAL] = x.pow::<S>(y);
     /// The larger; NaN if either is.
@@ -201,6 +227,10 @@ binary! {
     |x, y, T, S|
     /// Angle of the point `(y, x)`.
     Atan2[CALL] = x.atan2(y);
+    /// `sqrt(x * x + y * y)`, without overflow.
+    Hypot[CALL] = x.hypot(y);
+    /// The size of x with the sign of y.
+    Copysign[CHEAP] = x.copysign(y);
     /// Gradient of relu at argument or result y.
     ReluGrad[CHEAP] = if y <= T::ZERO { T::ZERO } else { x };
     /// Gradient of tanh with result y.
@@ -253,6 +283,8 @@ fn gelu_tanh_slope<T: Float, S: Simd>(x: T) -> T {
 struct Sin;
 #[derive(Clone, Copy)]
 struct Cos;
+#[derive(Clone, Copy)]
+struct Tan;
 
 macro_rules! trigonometric {
     ($Op:ident, $name:ident, $map:ident, $doc:literal) => {
@@ -285,6 +317,25 @@ macro_rules! trigonometric {
 }
 trigonometric!(Sin, sin, sin, "Sine of each element.");
 trigonometric!(Cos, cos, cos, "Cosine of each element.");
+trigonometric!(Tan, tan, tan, "Tangent of each element.");
+
+#[derive(Clone, Copy)]
+struct Polygamma(u32);
+impl<T: Float> Function1<T, T> for Polygamma {
+    const COST: usize = 10 * CALL;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> T {
+        T::from_f64(math::polygamma(self.0, x.to_f64()))
+    }
+}
+
+/// The `n`th derivative of digamma, `n` at least 1, of each element.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn polygamma<K: Stored<Value: Float>>(n: u32, src: &[K], layout: Strided, dst: &mut [K]) {
+    map1(Polygamma(n), src, layout, dst);
+}
 
 #[derive(Clone, Copy)]
 struct Cast;

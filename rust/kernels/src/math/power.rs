@@ -17,9 +17,9 @@ fn log2_wide<S: Simd>(x: f32) -> f64 {
     S::fma64(poly64::<S, 8>(s * s, series), s, exponent)
 }
 
-/// 2 to the power `t`, rounded to float32.
+/// 2 to the power `t`, to 1e-11 of it, for |t| up to 200, at which other `t` are taken.
 #[inline(always)]
-fn exp2_narrow<S: Simd>(t: f64) -> f32 {
+fn exp2_wide<S: Simd>(t: f64) -> f64 {
     let t = if t < -200.0 { -200.0 } else { t };
     let t = if t > 200.0 { 200.0 } else { t };
     let shifted = t + ROUND64;
@@ -38,7 +38,13 @@ fn exp2_narrow<S: Simd>(t: f64) -> f32 {
         1.0,
     ];
     let n = shifted.to_bits().wrapping_sub(ROUND64.to_bits()).wrapping_add(1023);
-    (poly64::<S, 10>(r, series) * f64::from_bits(n << 52)) as f32
+    poly64::<S, 10>(r, series) * f64::from_bits(n << 52)
+}
+
+/// e to the power `x`, as wide.
+#[inline(always)]
+pub(super) fn exp_wide<S: Simd>(x: f64) -> f64 {
+    exp2_wide::<S>(x * std::f64::consts::LOG2_E)
 }
 
 /// `x` to the power `y`, with C's special cases.
@@ -53,7 +59,7 @@ pub fn pow<S: Simd>(x: f32, y: f32) -> f32 {
     // log2 of 0 and infinity; a size of 1 to any power is 1.
     let grows = (size > 1.0) == (y > 0.0);
     let extreme = if grows { f32::INFINITY } else { 0.0 };
-    let result = exp2_narrow::<S>(wide);
+    let result = exp2_wide::<S>(wide) as f32;
     let result = if size == 0.0 || size == f32::INFINITY || y.abs() == f32::INFINITY { extreme } else { result };
     let result = if size == 1.0 { 1.0 } else { result };
     let signed = if x.is_sign_negative() && is_odd { -result } else { result };

@@ -1,0 +1,210 @@
+//! What is made of samples of functions and of random variables: integrals, covariances, polynomials, combinations.
+
+use crate::array::Array;
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show, normalize_dim};
+use crate::ops::arithmetic::{add, div, floor_divide, mul, remainder, scalar, scale, sub};
+use crate::ops::arrange::{counted, diagonal};
+use crate::ops::statistics::{diff, vector_norm};
+use crate::ops::{
+    cast, clamp, cumsum, flip, index_select, matmul, mean, pow, reshape, slice, sqrt, sum, transpose, where_,
+};
+
+fn number(like: &Tensor, value: f64) -> Result<Tensor> {
+    scalar(Scalar::Float(value), like.dtype())
+}
+
+/// What lies between neighbours along `dim`, under straight lines.
+fn strips(op: &str, y: &Tensor, x: Option<&Tensor>, width: f64, at: usize) -> Result<Tensor> {
+    let n = y.shape()[at];
+    let pairs = n.saturating_sub(1);
+    let heights = scale(&add(&slice(y, at, 0, 1, pairs)?, &slice(y, at, n - pairs, 1, pairs)?)?, 0.5)?;
+    let Some(x) = x else { return scale(&heights, width) };
+    let x = if x.rank() == 1 && y.rank() > 1 {
+        let mut shape = Dims::from_elem(1, y.rank());
+        shape[at] = x.numel();
+        reshape(x, &shape)?
+    } else {
+        x.clone()
+    };
+    if x.rank() != y.rank() || x.shape()[at] != n {
+        let what = format_args!(
+            "places {} for values {}; expected as many along the dimension",
+            Show(x.shape()),
+            Show(y.shape())
+        );
+        return Err(Error::shape(op, what));
+    }
+    mul(&heights, &diff(&x, 1, at.cast_signed(), None, None)?)
+}
+
+fn along(op: &str, y: &Tensor, dim: isize) -> Result<(Tensor, usize)> {
+    let at = normalize_dim(op, dim, y.rank())?;
+    if y.rank() == 0 {
+        return Err(Error::shape(op, "a 0-d tensor has no neighbours"));
+    }
+    Ok((cast(y, y.dtype().to_float())?, at))
+}
+
+/// The integral of samples `y` at `x`, or `width` apart, along `dim` by the trapezoidal rule.
+///
+/// # Errors
+/// [`Error::Index`] for a dimension out of range, [`Error::Shape`] for places that do not fit.
+pub fn trapezoid(y: &Tensor, x: Option<&Tensor>, width: f64, dim: isize) -> Result<Tensor> {
+    let (y, at) = along("trapezoid", y, dim)?;
+    sum(&strips("trapezoid", &y, x, width, at)?, &[at], false)
+}
+
+/// The integrals up to each sample but the first.
+///
+/// # Errors
+/// As [`trapezoid`].
+pub fn cumulative_trapezoid(y: &Tensor, x: Option<&Tensor>, width: f64, dim: isize) -> Result<Tensor> {
+    let (y, at) = along("cumulative_trapezoid", y, dim)?;
+    cumsum(&strips("cumulative_trapezoid", &y, x, width, at)?, at.cast_signed())
+}
+
+/// Covariances of variables, the rows of `x`, over its columns, each counted `counts` times and weighted by `weights`.
+///
+/// # Errors
+/// [`Error::Shape`] for more than two dimensions and weights that do not fit.
+pub fn cov(x: &Tensor, correction: f64, counts: Option<&Tensor>, weights: Option<&Tensor>) -> Result<Tensor> {
+    const NAME: &str = "cov";
+    if x.rank() > 2 {
+        return Err(Error::shape(NAME, format_args!("expected at most two dimensions, got {}", Show(x.shape()))));
+    }
+    let rows = if x.rank() < 2 { reshape(x, &[1, x.numel()])? } else { x.clone() };
+    let rows = cast(&rows, x.dtype().to_float())?;
+    let columns = rows.shape()[1];
+    let mut weight: Option<Tensor> = None;
+    for given in [counts, weights].into_iter().flatten() {
+        if given.shape() != [columns] {
+            let what = format_args!("weights {} for {columns} observations", Show(given.shape()));
+            return Err(Error::shape(NAME, what));
+        }
+        let given = cast(given, rows.dtype())?;
+        weight = Some(weight.map_or_else(|| Ok(given.clone()), |weight| mul(&weight, &given))?);
+    }
+    let all: Dims = (0..1).collect();
+    let (centred, weighted, divisor) = match &weight {
+        None => {
+            let centred = sub(&rows, &mean(&rows, &[1], true)?)?;
+            #[allow(clippy::cast_precision_loss, reason = "extents are far below 2^53")]
+            let divisor = number(&rows, columns as f64 - correction)?;
+            (centred.clone(), centred, divisor)
+        }
+        Some(weight) => {
+            let total = sum(weight, &all, false)?;
+            let average = div(&sum(&mul(&rows, weight)?, &[1], true)?, &total)?;
+            let centred = sub(&rows, &average)?;
+            let squares = match weights {
+                Some(own) => div(&sum(&mul(weight, &cast(own, rows.dtype())?)?, &all, false)?, &total)?,
+                None => number(&rows, 1.0)?,
+            };
+            let divisor = sub(&total, &scale(&squares, correction)?)?;
+            (centred.clone(), mul(&centred, weight)?, divisor)
+        }
+    };
+    let divisor = clamp(&divisor, Some(Scalar::Float(0.0)), None)?;
+    let covariances = div(&matmul(&weighted, &transpose(&centred, 0, 1)?)?, &divisor)?;
+    if x.rank() < 2 { reshape(&covariances, &[]) } else { Ok(covariances) }
+}
+
+/// Covariances over the deviations of both variables.
+///
+/// # Errors
+/// As [`cov`].
+pub fn corrcoef(x: &Tensor) -> Result<Tensor> {
+    let covariances = cov(x, 1.0, None, None)?;
+    if covariances.rank() == 0 {
+        return div(&covariances, &covariances);
+    }
+    let deviations = sqrt(&diagonal(&covariances, 0, 0, 1)?)?;
+    let n = deviations.numel();
+    let scaled = div(&div(&covariances, &reshape(&deviations, &[n, 1])?)?, &deviations)?;
+    clamp(&scaled, Some(Scalar::Float(-1.0)), Some(Scalar::Float(1.0)))
+}
+
+/// The powers of each element of the vector `x`, from the highest, `n - 1`, or from 0.
+///
+/// # Errors
+/// [`Error::Shape`] for anything but a vector.
+pub fn vander(x: &Tensor, n: usize, increasing: bool) -> Result<Tensor> {
+    if x.rank() != 1 {
+        return Err(Error::shape("vander", format_args!("expected a vector, got {}", Show(x.shape()))));
+    }
+    let exponents = cast(&counted(n)?, x.dtype())?;
+    let powers = pow(&reshape(x, &[x.numel(), 1])?, &exponents)?;
+    if increasing { Ok(powers) } else { flip(&powers, &[1]) }
+}
+
+/// The positions along each dimension of `shape` of row-major positions.
+///
+/// # Errors
+/// [`Error::DType`] for floats, [`Error::Index`] for positions out of range.
+pub fn unravel_index(positions: &Tensor, shape: &[usize]) -> Result<Vec<Tensor>> {
+    const NAME: &str = "unravel_index";
+    if positions.dtype().is_float() || positions.dtype() == DType::Bool {
+        return Err(Error::dtype(NAME, format_args!("expected integers, got {}", positions.dtype())));
+    }
+    let whole = |n: usize| scalar(Scalar::Int(n as i128), DType::I64);
+    let mut rest = cast(positions, DType::I64)?;
+    let outside = crate::ops::logical_or(
+        &crate::ops::lt(&rest, &whole(0)?)?,
+        &crate::ops::ge(&rest, &whole(shape.iter().product())?)?,
+    )?;
+    if crate::ops::reduce::any(outside.array())? {
+        return Err(Error::index(NAME, format_args!("a position is out of range for shape {}", Show(shape))));
+    }
+    let mut found = Vec::new();
+    for &extent in shape.iter().rev() {
+        found.push(remainder(&rest, &whole(extent)?)?);
+        rest = floor_divide(&rest, &whole(extent)?)?;
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// All ways to take `r` elements of the vector `x` in order, with repeats if `repeated`: one a row.
+///
+/// # Errors
+/// [`Error::Shape`] for anything but a vector.
+pub fn combinations(x: &Tensor, r: usize, repeated: bool) -> Result<Tensor> {
+    const NAME: &str = "combinations";
+    if x.rank() != 1 {
+        return Err(Error::shape(NAME, format_args!("expected a vector, got {}", Show(x.shape()))));
+    }
+    if r == 0 {
+        return Ok(Array::zeros(NAME, &[0], x.dtype())?.into());
+    }
+    let n = x.numel();
+    let mut ids: Vec<i64> = Vec::new();
+    let step = usize::from(!repeated);
+    let mut chosen: Vec<usize> = (0..r).map(|i| i * step).collect();
+    while chosen[r - 1] < n && (repeated || r <= n) {
+        ids.extend(chosen.iter().map(|&i| i.cast_signed() as i64));
+        // The last place that has another choice.
+        let Some(at) = (0..r).rev().find(|&i| chosen[i] + 1 + (r - 1 - i) * step < n) else { break };
+        let next = chosen[at] + 1;
+        for (i, place) in chosen.iter_mut().enumerate().skip(at) {
+            *place = next + (i - at) * step;
+        }
+    }
+    let rows = ids.len() / r;
+    reshape(&index_select(x, 0, &Array::from_slice(NAME, &ids, &[rows * r])?.into())?, &[rows, r])
+}
+
+/// Slices along `dim` scaled down where their norm of `order` is above `most`.
+///
+/// # Errors
+/// As [`vector_norm`].
+pub fn renorm(x: &Tensor, order: f64, dim: isize, most: f64) -> Result<Tensor> {
+    let at = normalize_dim("renorm", dim, x.rank())?;
+    let others: Dims = (0..x.rank()).filter(|&d| d != at).collect();
+    let norms = vector_norm(x, order, &others, true)?;
+    let limit = number(x, most)?;
+    let factors = div(&limit, &crate::ops::arithmetic::shift(&norms, 1e-7)?)?;
+    mul(x, &where_(&crate::ops::gt(&norms, &limit)?, &factors, &number(x, 1.0)?)?)
+}

@@ -1,0 +1,212 @@
+//! Special functions, most of them made of other operations.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
+use crate::ops::compare::{eq, isnan, logical_and, logical_not};
+use crate::ops::sample::{Domain, Params, Sample, input, single};
+use crate::ops::select::{clamp, where_};
+use crate::ops::unary::{digamma, lgamma};
+use crate::ops::{cast, log, log1p, sin};
+use crate::with_stored_float;
+use dlcore_kernels::map;
+use std::f64::consts::PI;
+
+fn number(like: &Tensor, value: f64) -> Result<Tensor> {
+    scalar(Scalar::Float(value), like.dtype())
+}
+
+fn float(x: &Tensor) -> Result<Tensor> {
+    cast(x, x.dtype().to_float())
+}
+
+/// The `n`th derivative of digamma, `n` at least 1.
+#[derive(Clone, Debug)]
+pub struct Polygamma {
+    /// How often it is derived.
+    pub n: u32,
+}
+
+impl Operation for Polygamma {
+    const NAME: &'static str = "polygamma";
+    const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0];
+        Ok(single(with_stored_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
+            map::polygamma(self.n, x.data::<T>(), x.strided(), out);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(mul(grad, &polygamma(self.n.saturating_add(1), &context.input(0)?)?)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |n, shape: &[usize]| Sample::new(Self { n }, [input(Domain::AboveOne, shape)]);
+        vec![of(1, &[3, 4]), of(2, &[3]), of(3, &[]), of(1, &[0, 2])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("n", i64::from(self.n).into())]
+    }
+}
+
+/// The `n`th derivative of digamma, which is that for 0.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn polygamma(n: u32, x: &Tensor) -> Result<Tensor> {
+    if n == 0 { digamma(x) } else { apply(Polygamma { n }, &[x]) }
+}
+
+/// The logarithm of the gamma function of `p` dimensions: the sum of those of `x - i / 2`, and `p (p - 1) log(pi) / 4`.
+///
+/// # Errors
+/// [`Error::Value`] for `p` zero.
+pub fn multigammaln(x: &Tensor, p: u32) -> Result<Tensor> {
+    if p == 0 {
+        return Err(Error::value("mvlgamma", "p must be at least 1"));
+    }
+    let x = float(x)?;
+    let mut sum = lgamma(&x)?;
+    for i in 1..p {
+        sum = add(&sum, &lgamma(&shift(&x, -0.5 * f64::from(i))?)?)?;
+    }
+    shift(&sum, f64::from(p) * (f64::from(p) - 1.0) / 4.0 * PI.ln())
+}
+
+/// `log(x / (1 - x))`, of `x` kept between `eps` and `1 - eps` where there is one.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
+    let x = float(x)?;
+    let x = match eps {
+        Some(eps) => clamp(&x, Some(Scalar::Float(eps)), Some(Scalar::Float(1.0 - eps)))?,
+        None => x,
+    };
+    log(&div(&x, &shift(&neg(&x)?, 1.0)?)?)
+}
+
+/// `sin(pi x) / (pi x)`, 1 at zero.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn sinc(x: &Tensor) -> Result<Tensor> {
+    let x = float(x)?;
+    let zero = eq(&x, &number(&x, 0.0)?)?;
+    let one = number(&x, 1.0)?;
+    let angle = scale(&where_(&zero, &one, &x)?, PI)?;
+    where_(&zero, &one, &div(&sin(&angle)?, &angle)?)
+}
+
+/// `x * log(y)` or `x * log1p(y)`: zero where `x` is, whatever `y` is, but for NaN.
+fn weighted(x: &Tensor, y: &Tensor, op: &str, safe: f64, log: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let dtype = x.dtype().promote(op, y.dtype())?.to_float();
+    let (x, y) = (cast(x, dtype)?, cast(y, dtype)?);
+    let none = logical_and(&eq(&x, &number(&x, 0.0)?)?, &logical_not(&isnan(&y)?)?)?;
+    mul(&x, &log(&where_(&none, &number(&y, safe)?, &y)?)?)
+}
+
+/// `x * log(y)`, zero where `x` is, whatever `y` is, but for NaN.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn xlogy(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    weighted(x, y, "xlogy", 1.0, log)
+}
+
+/// `x * log(1 + y)`, zero where `x` is, whatever `y` is, but for NaN.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn xlog1py(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    weighted(x, y, "xlog1py", 0.0, log1p)
+}
+
+/// `-x * log(x)`: 0 at zero, minus infinity below.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn entr(x: &Tensor) -> Result<Tensor> {
+    let x = float(x)?;
+    let below = crate::ops::lt(&x, &number(&x, 0.0)?)?;
+    let value = neg(&xlogy(&x, &where_(&below, &number(&x, 1.0)?, &x)?)?)?;
+    where_(&below, &number(&x, f64::NEG_INFINITY)?, &value)
+}
+
+/// `2^exponent * x`.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn ldexp(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
+    let x = float(x)?;
+    mul(&x, &crate::ops::exp2(&cast(exponent, x.dtype())?)?)
+}
+
+/// `a ** b` in float64.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn float_power(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    crate::ops::pow(&cast(a, DType::F64)?, &cast(b, DType::F64)?)
+}
+
+/// The logarithm of `base^a + base^b`, by the larger one; `rate` is the base's own logarithm.
+fn log_sum(a: &Tensor, b: &Tensor, op: &str, rate: f64) -> Result<Tensor> {
+    let dtype = a.dtype().promote(op, b.dtype())?.to_float();
+    let (a, b) = (cast(a, dtype)?, cast(b, dtype)?);
+    let (high, low) = (crate::ops::maximum(&a, &b)?, crate::ops::minimum(&a, &b)?);
+    // Equal infinities have no difference.
+    let same = logical_and(&eq(&a, &b)?, &logical_not(&crate::ops::isfinite(&a)?)?)?;
+    let zero = number(&high, 0.0)?;
+    let distance = sub(&where_(&same, &zero, &low)?, &where_(&same, &zero, &high)?)?;
+    let more = scale(&log1p(&crate::ops::exp(&scale(&distance, rate)?)?)?, 1.0 / rate)?;
+    where_(&same, &a, &add(&high, &more)?)
+}
+
+/// `log(exp(a) + exp(b))`, without overflow.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn logaddexp(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    log_sum(a, b, "logaddexp", 1.0)
+}
+
+/// `log2(2^a + 2^b)`, without overflow.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn logaddexp2(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    log_sum(a, b, "logaddexp2", std::f64::consts::LN_2)
+}
+
+/// Rounded to the nearest multiple of `10^-decimals`, halves to the even one.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn round_to(x: &Tensor, decimals: i32) -> Result<Tensor> {
+    if decimals == 0 || !x.dtype().is_float() {
+        return crate::ops::round(x);
+    }
+    let unit = number(x, 10f64.powi(decimals.abs()))?;
+    if decimals > 0 {
+        div(&crate::ops::round(&mul(x, &unit)?)?, &unit)
+    } else {
+        mul(&crate::ops::round(&div(x, &unit)?)?, &unit)
+    }
+}

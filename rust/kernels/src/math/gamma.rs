@@ -1,0 +1,110 @@
+//! The logarithm of the gamma function and its derivatives, in float64.
+
+use std::f64::consts::PI;
+
+/// The platform's `log(|gamma(x)|)`, by the form that keeps the sign to itself.
+mod platform {
+    #[cfg(unix)]
+    // SAFETY: C's function of this name returns a double and writes the sign of gamma(x), 1 or -1, to `sign`.
+    unsafe extern "C" {
+        pub fn lgamma_r(x: f64, sign: *mut std::ffi::c_int) -> f64;
+    }
+    #[cfg(not(unix))]
+    // SAFETY: C's function of this name takes and returns a double and has no other contract there.
+    unsafe extern "C" {
+        pub safe fn lgamma(x: f64) -> f64;
+    }
+}
+
+/// `log(|gamma(x)|)`.
+#[must_use]
+pub fn lgamma(x: f64) -> f64 {
+    #[cfg(unix)]
+    {
+        let mut sign = 0;
+        // SAFETY: `sign` is an integer that outlives the call.
+        unsafe { platform::lgamma_r(x, &raw mut sign) }
+    }
+    #[cfg(not(unix))]
+    platform::lgamma(x)
+}
+
+/// From here on the asymptotic series hold to 1e-17.
+const ASYMPTOTIC: f64 = 10.0;
+
+/// The derivative of [`lgamma`]; NaN at negative integers, minus infinity at zero.
+#[must_use]
+pub fn digamma(x: f64) -> f64 {
+    if x == 0.0 {
+        return (-f64::INFINITY).copysign(-x);
+    }
+    if x == f64::NEG_INFINITY || x < 0.0 && x.trunc() == x {
+        return f64::NAN;
+    }
+    if x < 0.0 {
+        return digamma(1.0 - x) - PI / (PI * x.fract()).tan();
+    }
+    let (mut x, mut sum) = (x, 0.0);
+    while x < ASYMPTOTIC {
+        sum -= 1.0 / x;
+        x += 1.0;
+    }
+    // Bernoulli's numbers over 2, 4, .. 14.
+    let series = [1.0 / 12.0, -691.0 / 32_760.0, 1.0 / 132.0, -1.0 / 240.0, 1.0 / 252.0, -1.0 / 120.0, 1.0 / 12.0];
+    let inverse = 1.0 / (x * x);
+    let tail = series.iter().fold(0.0, |tail, term| (tail + term) * inverse);
+    sum + x.ln() - 0.5 / x - if inverse.is_finite() { tail } else { 0.0 }
+}
+
+/// Below, what is summed one by one would never end; there the function is NaN.
+const LEAST: f64 = -1e6;
+
+/// The `n`th derivative of [`digamma`], `n` at least 1: `(-1)^(n+1) n! zeta(n + 1, x)`.
+#[must_use]
+pub fn polygamma(n: u32, x: f64) -> f64 {
+    let order = f64::from(n);
+    let factorial = lgamma(order + 1.0).exp().round();
+    let sign = if n % 2 == 1 { 1.0 } else { -1.0 };
+    sign * factorial * hurwitz(order + 1.0, x)
+}
+
+/// Hurwitz's zeta function of an integer `s` from 2 on, by Euler and Maclaurin's formula.
+fn hurwitz(s: f64, x: f64) -> f64 {
+    if x <= 0.0 && x.trunc() == x {
+        return if x == f64::NEG_INFINITY { f64::NAN } else { f64::INFINITY };
+    }
+    if x.is_nan() || x < LEAST {
+        return f64::NAN;
+    }
+    if x == f64::INFINITY {
+        return 0.0;
+    }
+    let (mut x, mut sum) = (x, 0.0);
+    while x < ASYMPTOTIC {
+        sum += x.powf(-s);
+        x += 1.0;
+    }
+    // (2k)! / Bernoulli's number 2k.
+    let divisors = [
+        12.0,
+        -720.0,
+        30_240.0,
+        -1_209_600.0,
+        47_900_160.0,
+        -1_892_437_580.318_379_3,
+        74_724_249_600.0,
+        -2.950_130_727_918_164e12,
+        1.164_678_281_435_006_7e14,
+        -4.597_978_722_407_472_6e15,
+    ];
+    let power = x.powf(-s);
+    let mut value = sum + x * power / (s - 1.0) + 0.5 * power;
+    // s (s + 1) .. (s + 2k) / x^(s + 2k + 1).
+    let (mut rising, mut k) = (s * power / x, s);
+    for divisor in divisors {
+        value += rising / divisor;
+        rising *= (k + 1.0) * (k + 2.0) / (x * x);
+        k += 2.0;
+    }
+    value
+}

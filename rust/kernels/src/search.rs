@@ -1,0 +1,203 @@
+//! Places among sorted numbers, what repeats most among them, and where running extremes are.
+
+use crate::element::{Element, Float};
+use crate::parallel::{Disjoint, for_each, for_ranges};
+
+/// Estimated cost of 1024 elements, in nanoseconds: of a binary search each, and of one pass.
+const SEARCH: usize = 20_000;
+const PASS: usize = 1000;
+
+/// Where each of `values` goes into its sorted row so that the row stays sorted: before its equals, or with `after` after
+/// them. `sorted` holds rows of `columns`, `values` as many rows, of any length. NaN goes to the end.
+///
+/// # Panics
+/// If the sizes are no whole number of rows.
+pub fn places<T: Element>(sorted: &[T], columns: usize, values: &[T], after: bool, out: &mut [i64]) {
+    assert_eq!(values.len(), out.len(), "one place a value");
+    let rows = sorted.len().checked_div(columns).unwrap_or(1);
+    let each = values.len().checked_div(rows).unwrap_or(0);
+    assert!(each * rows == values.len() && columns * rows == sorted.len(), "lengths do not match the rows");
+    let out = Disjoint::new(out);
+    for_ranges(values.len(), 1024, SEARCH, |range| {
+        // SAFETY: the ranges of one region are disjoint.
+        let out = unsafe { out.slice(range.clone()) };
+        for (at, place) in range.zip(out) {
+            let (row, value) = (&sorted[at / each * columns..][..columns], values[at]);
+            let found = if value.is_nan() {
+                columns
+            } else {
+                row.partition_point(|passed| if after { *passed <= value } else { *passed < value })
+            };
+            *place = found.cast_signed() as i64;
+        }
+    });
+}
+
+/// Where the longest run of equals ends in each sorted row of `columns`; the first of several.
+///
+/// # Panics
+/// If `sorted` is not `out.len()` rows.
+pub fn longest_runs<T: Element>(sorted: &[T], columns: usize, out: &mut [i64]) {
+    assert_eq!(sorted.len(), out.len() * columns, "lengths do not match the rows");
+    let out = Disjoint::new(out);
+    for_each(sorted.len().checked_div(columns).unwrap_or(0), sorted.len() * PASS / 1024, |row| {
+        let (row, place) = (&sorted[row * columns..][..columns], row);
+        let (mut start, mut longest, mut end) = (0, 0, 0);
+        for i in 0..columns {
+            // NaN equals no NaN, as everywhere.
+            if i + 1 == columns || row[i] != row[i + 1] {
+                if i + 1 - start > longest {
+                    (longest, end) = (i + 1 - start, i);
+                }
+                start = i + 1;
+            }
+        }
+        // SAFETY: each task writes its own element.
+        let end_of = unsafe { out.slice(place..place + 1) };
+        end_of[0] = end.cast_signed() as i64;
+    });
+}
+
+/// Runs `step(from, to)` along the rows of each matrix of `rows` rows of `columns`, where `from` is the position of the
+/// element before, or none.
+fn along(len: usize, rows: usize, columns: usize, step: impl Fn(usize, Option<usize>) + Sync) {
+    if len == 0 {
+        return;
+    }
+    assert!(len.is_multiple_of(rows * columns), "lengths do not match the shapes");
+    for_each(len / (rows * columns), len * PASS / 1024, |matrix| {
+        let start = matrix * rows * columns;
+        for at in start..start + rows * columns {
+            step(at, at.checked_sub(columns).filter(|&before| before >= start));
+        }
+    });
+}
+
+/// The row of the largest (or smallest) element up to each one, in matrices of `rows` rows of `columns`: of equals the
+/// last, and the first NaN's own and those after it.
+///
+/// # Panics
+/// If the lengths differ or are no whole number of matrices.
+pub fn running_extremes<T: Element>(largest: bool, src: &[T], rows: usize, columns: usize, out: &mut [i64]) {
+    assert_eq!(src.len(), out.len(), "source and destination differ in size");
+    let places = Disjoint::new(out);
+    along(src.len(), rows, columns, |at, before| {
+        let row = at / columns % rows;
+        // SAFETY: a task reads and writes its own matrix only, one element at a time.
+        let best = before.map(|before| unsafe { places.slice(before..before + 1) }[0]);
+        let kept = best.filter(|&best| {
+            #[allow(clippy::cast_possible_truncation, reason = "a row's number")]
+            let best = src[at - (row - best.cast_unsigned() as usize) * columns];
+            let x = src[at];
+            let wins = x.is_nan() || if largest { x >= best } else { x <= best };
+            if best.is_nan() { !x.is_nan() } else { !wins }
+        });
+        // SAFETY: as above.
+        let place = unsafe { places.slice(at..at + 1) };
+        place[0] = kept.unwrap_or(row.cast_signed() as i64);
+    });
+}
+
+/// `dst[o, i, c] = log(exp(src[o, 0, c]) + .. + exp(src[o, i, c]))`, without overflow, for matrices of `rows` rows of
+/// `columns`. Summed in the source's type.
+///
+/// # Panics
+/// If the lengths differ or are no whole number of matrices.
+pub fn running_log_sums<T: Float>(src: &[T], rows: usize, columns: usize, dst: &mut [T]) {
+    assert_eq!(src.len(), dst.len(), "source and destination differ in size");
+    let sums = Disjoint::new(dst);
+    along(src.len(), rows, columns, |at, before| {
+        let x = src[at].to_f64();
+        // SAFETY: a task reads and writes its own matrix only, one element at a time.
+        let sum = before.map_or(x, |before| log_sum(unsafe { sums.slice(before..before + 1) }[0].to_f64(), x));
+        // SAFETY: as above.
+        let place = unsafe { sums.slice(at..at + 1) };
+        place[0] = T::from_f64(sum);
+    });
+}
+
+fn log_sum(a: f64, b: f64) -> f64 {
+    let (high, low) = (Element::maximum(a, b), Element::minimum(a, b));
+    // Equal infinities have no difference.
+    if high.is_infinite() || high.is_nan() { high } else { high + (low - high).exp().ln_1p() }
+}
+
+/// What becomes of elements that come to one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// They are multiplied.
+    Product,
+    /// The largest stays; NaN wins.
+    Largest,
+    /// The smallest stays; NaN wins.
+    Smallest,
+}
+
+/// Brings each of `source` to where `index` says along `dim` of `out`, which is contiguous and of `shape`. Index and
+/// source are contiguous and of `extents`. In order.
+///
+/// # Panics
+/// If lengths do not match the shapes or an index is out of range.
+pub fn scatter_reduce<T: Element>(
+    op: Meeting,
+    source: &[T],
+    index: &[i64],
+    extents: &[usize],
+    dim: usize,
+    (out, shape): (&mut [T], &[usize]),
+) {
+    assert_eq!(source.len(), index.len(), "one source an index");
+    let inner = |shape: &[usize], d: usize| shape[d + 1..].iter().product::<usize>();
+    for (at, (&value, &id)) in source.iter().zip(index).enumerate() {
+        let place: usize = (0..shape.len())
+            .map(|d| {
+                #[allow(clippy::cast_possible_truncation, reason = "checked indices are positions in memory")]
+                let i = if d == dim { id.cast_unsigned() as usize } else { at / inner(extents, d) % extents[d] };
+                i * inner(shape, d)
+            })
+            .sum();
+        let out = &mut out[place];
+        *out = match op {
+            Meeting::Product => out.wrapping_mul(value),
+            Meeting::Largest => out.maximum(value),
+            Meeting::Smallest => out.minimum(value),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_before_and_after_equals() {
+        let sorted = [1.0, 2.0, 2.0, 4.0, 0.0, 5.0, 6.0, f64::NAN];
+        let values = [2.0, 9.0, f64::NAN, 5.5, 0.0, -1.0];
+        let (mut before, mut after) = ([0; 6], [0; 6]);
+        places(&sorted, 4, &values, false, &mut before);
+        places(&sorted, 4, &values, true, &mut after);
+        assert_eq!((before, after), ([1, 4, 4, 2, 0, 0], [3, 4, 4, 2, 1, 0]));
+        places::<i32>(&[], 0, &[3, 4], false, &mut before[..2]);
+        assert_eq!(before[..2], [0, 0]);
+    }
+
+    #[test]
+    fn runs_and_extremes() {
+        let mut out = [0; 2];
+        longest_runs(&[1, 1, 2, 2, 2, 3, 3, 4], 4, &mut out);
+        assert_eq!(out, [1, 2]);
+        let mut rows = [0; 6];
+        running_extremes(true, &[1.0, 5.0, 3.0, 5.0, f64::NAN, 7.0], 3, 2, &mut rows);
+        assert_eq!(rows, [0, 0, 1, 1, 2, 2]);
+        running_extremes(false, &[3.0, f64::NAN, 1.0, 1.0, f64::NAN, 2.0], 6, 1, &mut rows);
+        assert_eq!(rows, [0, 1, 1, 1, 4, 4]);
+    }
+
+    #[test]
+    fn sums_of_powers_by_their_logarithms() {
+        let mut sums = [0f64; 4];
+        running_log_sums(&[1000.0, 1000.0, f64::NEG_INFINITY, f64::INFINITY], 4, 1, &mut sums);
+        assert!((sums[1] - 1000.0 - std::f64::consts::LN_2).abs() < 1e-12);
+        assert_eq!((sums[0], sums[2], sums[3]), (1000.0, sums[1], f64::INFINITY));
+    }
+}

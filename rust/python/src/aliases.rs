@@ -1,0 +1,125 @@
+//! Second names of functions, and functions of what is an attribute or a method first.
+
+use crate::convert::{Arg, Operand};
+use crate::function::functions;
+use crate::tensor::PyTensor;
+use dlcore_core::{Tensor, ops};
+use pyo3::prelude::*;
+
+functions! {
+    /// Another name of ``dlcore.mul``.
+    ///
+    /// >>> dlcore.multiply(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([2., 8.])
+    multiply(other: Operand) => |x: &Tensor| ops::mul(x, &other.beside(x)?);
+    /// Another name of ``dlcore.div``.
+    ///
+    /// >>> dlcore.divide(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([0.5000, 2.0000])
+    divide(other: Operand) => |x: &Tensor| ops::div(x, &other.beside(x)?);
+    /// Another name of ``dlcore.div``.
+    ///
+    /// >>> dlcore.true_divide(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([0.5000, 2.0000])
+    true_divide(other: Operand) => |x: &Tensor| ops::div(x, &other.beside(x)?);
+    /// Another name of ``dlcore.sub``.
+    ///
+    /// >>> dlcore.subtract(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([-1.,  2.])
+    subtract(other: Operand) => |x: &Tensor| ops::sub(x, &other.beside(x)?);
+    /// Another name of ``dlcore.gt``.
+    ///
+    /// >>> dlcore.greater(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([False,  True])
+    greater(other: Operand) => |x: &Tensor| ops::gt(x, &other.beside(x)?);
+    /// Another name of ``dlcore.ge``.
+    ///
+    /// >>> dlcore.greater_equal(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([False,  True])
+    greater_equal(other: Operand) => |x: &Tensor| ops::ge(x, &other.beside(x)?);
+    /// Another name of ``dlcore.lt``.
+    ///
+    /// >>> dlcore.less(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([ True, False])
+    less(other: Operand) => |x: &Tensor| ops::lt(x, &other.beside(x)?);
+    /// Another name of ``dlcore.le``.
+    ///
+    /// >>> dlcore.less_equal(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([ True, False])
+    less_equal(other: Operand) => |x: &Tensor| ops::le(x, &other.beside(x)?);
+    /// Another name of ``dlcore.ne``.
+    ///
+    /// >>> dlcore.not_equal(dlcore.tensor([1.0, 4.0]), 2)
+    /// tensor([True, True])
+    not_equal(other: Operand) => |x: &Tensor| ops::ne(x, &other.beside(x)?);
+    /// Another name of ``dlcore.abs``.
+    ///
+    /// >>> dlcore.absolute(dlcore.tensor([-1.0]))
+    /// tensor([1.])
+    absolute() => |x| ops::abs(x);
+    /// Another name of ``dlcore.neg``.
+    ///
+    /// >>> dlcore.negative(dlcore.tensor([1.0]))
+    /// tensor([-1.])
+    negative() => |x| ops::neg(x);
+    /// Another name of ``dlcore.trunc``.
+    ///
+    /// >>> dlcore.fix(dlcore.tensor([-1.5]))
+    /// tensor([-1.])
+    fix() => |x| ops::trunc(x);
+}
+
+/// A copy with memory of its own; gradients pass through.
+///
+/// >>> dlcore.clone(dlcore.tensor([1, 2]))
+/// tensor([1, 2])
+#[pyfunction]
+fn clone(py: Python<'_>, input: &Bound<'_, PyTensor>) -> PyResult<PyTensor> {
+    input.get().clone(py)
+}
+
+/// A matrix with rows and columns exchanged, as a view; fewer dimensions are returned as they are.
+///
+/// >>> dlcore.t(dlcore.zeros(2, 3)).shape
+/// (3, 2)
+#[pyfunction]
+fn t(input: &Bound<'_, PyTensor>) -> PyResult<PyTensor> {
+    input.get().t()
+}
+
+/// Number of elements.
+///
+/// >>> dlcore.numel(dlcore.zeros(2, 3))
+/// 6
+#[pyfunction]
+fn numel(input: Arg) -> usize {
+    input.0.numel()
+}
+
+/// Whether something is a tensor.
+///
+/// >>> dlcore.is_tensor([1.0])
+/// False
+#[pyfunction]
+fn is_tensor(obj: &Bound<'_, PyAny>) -> bool {
+    obj.is_instance_of::<PyTensor>()
+}
+
+/// Whether the dtype is a floating-point type.
+///
+/// >>> dlcore.is_floating_point(dlcore.tensor([1]))
+/// False
+#[pyfunction]
+fn is_floating_point(input: Arg) -> bool {
+    input.0.dtype().is_float()
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_functions(module)?;
+    macro_rules! add {
+        ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
+    }
+    add!(clone t numel is_tensor is_floating_point);
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! `out=`: results that go into a tensor that is there already.
+
+use crate::enter::{enter, to_py};
+use crate::tensor::PyTensor;
+use dlcore_core::autograd::mode;
+use dlcore_core::layout::Show;
+use dlcore_core::{Error, Result, Tensor, ops};
+use pyo3::prelude::*;
+
+/// Where a result goes.
+pub type Out<'py> = Option<Bound<'py, PyTensor>>;
+
+/// Runs `body`, which touches about `elements` elements, and puts its result into `out` where there is one: converted to
+/// its dtype, if that is of no lower kind. One without elements takes the result's shape.
+#[inline]
+pub fn into<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    elements: usize,
+    out: Out<'py>,
+    body: impl FnOnce() -> Result<Tensor> + Send,
+) -> PyResult<Bound<'py, PyTensor>> {
+    let value = enter(py, elements, body)?;
+    match out {
+        None => Bound::new(py, PyTensor::from(value)),
+        Some(out) => put(py, op, &value, out),
+    }
+}
+
+#[cold]
+fn put<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    value: &Tensor,
+    out: Bound<'py, PyTensor>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    let target = out.get().get();
+    if mode::is_recording() && (value.requires_grad() || target.requires_grad()) {
+        let what = "out= has no gradient; use the result, or dlcore.no_grad()";
+        return Err(to_py(Error::gradient(op, what)));
+    }
+    if !value.dtype().can_cast(target.dtype()) {
+        let what = format_args!("a {} result does not go into an out of {}", value.dtype(), target.dtype());
+        return Err(to_py(Error::dtype(op, what)));
+    }
+    let value = enter(py, value.numel(), || ops::cast(value, target.dtype()))?;
+    if target.shape() == value.shape() {
+        out.get().write(op, &value)?;
+    } else if target.numel() == 0 {
+        out.get().set(value);
+    } else {
+        let what = format_args!(
+            "out has shape {}, the result {}; give an out of that shape, or an empty one",
+            Show(target.shape()),
+            Show(value.shape())
+        );
+        return Err(to_py(Error::shape(op, what)));
+    }
+    Ok(out)
+}
