@@ -267,10 +267,84 @@ def test_a_leaf_is_written_only_without_recording():
 def test_a_recorded_write_to_viewed_memory_is_refused():
     y = dlcore.zeros(3, requires_grad=True) * 2
     view = y[1:]
-    for write in (lambda: y.add_(1), lambda: view.add_(1), lambda: y.__setitem__(0, 1.0)):
+    others = [y.reshape(3)]
+    for write in (lambda: y.add_(1), lambda: view.add_(1), lambda: others[0].add_(1), lambda: y.__setitem__(0, 1.0)):
         with pytest.raises(GradientError, match="view"):
             write()
     assert y.tolist() == [0, 0, 0]
+    others.clear()
+    view.add_(1)  # the only view, and the handle that it views is known
+    assert y.tolist() == [0, 1, 1]
+
+
+def test_recorded_writes_through_an_index():
+    w = dlcore.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=dlcore.float64, requires_grad=True)
+    x = w * 1
+    x[0] *= 2
+    x[:, 1] += w[:, 0]
+    x[1][2].mul_(7)
+    x[1, ::2].neg_()
+    x[0, 0].zero_()
+    last = x[:, 2]
+    last -= 1
+    assert x.tolist() == [[0, 5, 5], [-4, 9, -43]]
+    weights = dlcore.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=dlcore.float64)
+    ((x * weights).sum() + last.sum()).backward()
+    assert w.grad.tolist() == [[2, 4, 8], [-4 + 5, 5, -42 - 7]]
+
+    out = dlcore.zeros(2, 3, dtype=dlcore.float64)
+    out[1] += w[0]
+    out[0].copy_(w[1] * w[1])
+    assert out.requires_grad
+    w.grad = None
+    out.sum().backward()
+    assert w.grad.tolist() == [[1, 1, 1], [8, 10, 12]]
+    with pytest.raises(GradientError, match="in-place write to a leaf"):
+        w[0] += 1
+    with dlcore.no_grad():
+        w[0] += 1
+    assert w.tolist()[0] == [2, 3, 4]
+
+
+def test_recorded_assignments_cost_what_they_write():
+    w = dlcore.ones(100, requires_grad=True)
+    out = dlcore.zeros(2000, 100)
+    dlcore.memory.reset_peak()
+    before = dlcore.memory.stats()["live_bytes"]
+    for i in range(0, 2000, 100):
+        out[i] = w * i
+    assert dlcore.memory.stats()["peak_bytes"] - before < out.nbytes / 4
+    out.sum().backward()
+    assert w.grad[0].item() == sum(range(0, 2000, 100))
+
+
+def test_views_of_views_without_end():
+    x = dlcore.zeros(2)
+    for _ in range(100_000):
+        x = x[:]
+    del x  # all at once
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrays_and_basic_keys(), st.booleans())
+def test_recorded_writes_through_any_index(case, outer):
+    array, key = case
+    w, v = dlcore.tensor(array, requires_grad=True), dlcore.tensor(2.0, dtype=dlcore.float64, requires_grad=True)
+    x = w * 1
+    if outer:
+        x[...][key].mul_(3)
+        x[key] += v
+    else:
+        view = x[key]
+        view *= 3
+        view += v
+    positions = np.arange(array.size).reshape(array.shape)[key]
+    weights = counted(array.shape)
+    x.backward(dlcore.tensor(weights))
+    factor = np.ones(array.size)
+    factor[positions] = 3
+    np.testing.assert_array_equal(w.grad.numpy().ravel(), factor * weights.ravel())
+    assert v.grad.item() == weights.ravel()[positions].sum()
 
 
 def test_values_that_do_not_fit():

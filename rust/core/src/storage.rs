@@ -45,10 +45,16 @@ impl Storage {
         *self.last_writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// How many tensors are alive that an operation made as views of this storage.
+    #[must_use]
+    pub fn views(&self) -> usize {
+        self.views.load(Relaxed)
+    }
+
     /// Whether a tensor is alive that an operation made as a view of this storage.
     #[must_use]
     pub fn is_viewed(&self) -> bool {
-        self.views.load(Relaxed) > 0
+        self.views() > 0
     }
 
     /// Whether in-place writes are refused.

@@ -9,7 +9,7 @@ use dlcore_core::random::{self, Generator};
 use dlcore_core::{Array, DType, Scalar, Tensor, creation, ops};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 use std::sync::Arc;
 
 type Out = PyResult<PyTensor>;
@@ -43,7 +43,7 @@ pub fn from_data(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tens
     if !data.hasattr("__setitem__")?
         && let Some(value) = scalar(data)?
     {
-        return creation::full(&[], value, dtype).map_err(to_py);
+        return creation::full(&[], value, dtype.or_else(|| own_dtype(data))).map_err(to_py);
     }
     if data.is_instance_of::<PyString>() {
         return Err(DTypeError::new_err("tensor: a string is no number; map it to numbers first"));
@@ -73,13 +73,21 @@ pub fn from_data(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tens
     )))
 }
 
+/// The dtype of a number that has one: numpy's scalars keep theirs, Python's have none.
+fn own_dtype(number: &Bound<'_, PyAny>) -> Option<DType> {
+    let plain = number.is_exact_instance_of::<PyFloat>() || number.is_exact_instance_of::<PyInt>();
+    let dtype = if plain { None } else { number.getattr("dtype").ok() };
+    dtype.and_then(|dtype| dtype.extract::<DTypeArg>().ok()).map(|dtype| dtype.0)
+}
+
 /// The numbers of nested lists, in order, with the highest kind among them.
 #[derive(Default)]
 struct Nested {
     shape: Dims,
     values: Vec<Scalar>,
-    /// dtype of a tensor found among the numbers.
+    /// dtype of the tensors and of numpy's scalars among the numbers, and how many there are.
     dtype: Option<DType>,
+    typed: usize,
 }
 
 fn from_nested(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tensor> {
@@ -126,12 +134,14 @@ impl Nested {
         if depth == self.shape.len() && !list {
             if let Ok(tensor) = data.cast::<PyTensor>() {
                 let tensor = tensor.get().get();
-                let dtype = tensor.dtype();
-                self.dtype = Some(self.dtype.map_or(Ok(dtype), |found| found.promote("tensor", dtype)).map_err(to_py)?);
+                self.meets(tensor.dtype())?;
                 self.values.push(tensor.array().item().map_err(to_py)?);
                 return Ok(());
             }
             if let Some(value) = scalar(data)? {
+                if let Some(dtype) = own_dtype(data) {
+                    self.meets(dtype)?;
+                }
                 self.values.push(value);
                 return Ok(());
             }
@@ -156,13 +166,21 @@ impl Nested {
         Ok(())
     }
 
+    fn meets(&mut self, dtype: DType) -> PyResult<()> {
+        let common = self.dtype.map_or(Ok(dtype), |found| found.promote("tensor", dtype));
+        (self.dtype, self.typed) = (Some(common.map_err(to_py)?), self.typed + 1);
+        Ok(())
+    }
+
     fn finish(self, asked: Option<DType>) -> PyResult<Tensor> {
         let large = self.values.iter().any(|value| value.default_dtype() == DType::U64);
         let kinds = self.values.iter().map(|value| match value {
             Scalar::Int(0..) if large => DType::U64,
             other => other.default_dtype(),
         });
-        let kinds = kinds.chain(self.dtype);
+        // Where every number has a dtype, that of Python's numbers plays no part.
+        let untyped = self.typed < self.values.len();
+        let kinds = kinds.filter(|_| untyped).chain(self.dtype);
         let dtype = kinds.map(Ok).reduce(|one, other| one?.promote("tensor", other?));
         let dtype = dtype.unwrap_or_else(|| Ok(DType::default_float())).map_err(to_py)?;
         let (values, shape) = (&self.values, &self.shape);

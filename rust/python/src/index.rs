@@ -3,6 +3,7 @@
 use crate::convert::Operand;
 use crate::enter::{enter, guarded, to_py};
 use crate::tensor::PyTensor;
+use dlcore_core::autograd::mode;
 use dlcore_core::layout::{Dims, Show};
 use dlcore_core::{Array, DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
@@ -182,14 +183,14 @@ fn span(start: Option<isize>, stop: Option<isize>, step: isize, extent: usize) -
 
 #[pymethods]
 impl PyTensor {
-    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let x = self.get();
+    fn __getitem__(slf: &Bound<'_, Self>, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let x = slf.get().get();
         let items = parse(key)?;
-        enter(py, x.numel(), || {
+        let (found, is_view) = enter(py, x.numel(), || {
             let (view, advanced) = resolve(&x, &items)?;
-            if advanced.is_empty() { Ok(view) } else { ops::index(&view, &advanced) }
-        })
-        .map(Self::from)
+            Ok(if advanced.is_empty() { (view, true) } else { (ops::index(&view, &advanced)?, false) })
+        })?;
+        Ok(if is_view && mode::is_recording() { Self::view_of(slf, found) } else { found.into() })
     }
 
     fn __setitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -203,6 +204,18 @@ impl PyTensor {
         };
         let value = ops::cast(&value, x.dtype()).map_err(to_py)?;
         let recorded = is_recorded(&x) || is_recorded(&value);
+        if recorded && x.array().layout().is_contiguous() {
+            let (view, advanced) = guarded(|| resolve(&x, &items))?;
+            if advanced.is_empty() {
+                // `x[0] += 1` has written into the view that it now puts back.
+                let same = view.array().layout() == value.array().layout();
+                if same && value.array().shares_storage(x.array()) {
+                    return Ok(());
+                }
+                let value = squeezed(&value, view.rank()).map_err(to_py)?;
+                return Self::view_of(slf, view).write(OP, &value);
+            }
+        }
         if recorded {
             // Out of place through flat positions, so that both gradients are right; then written back.
             let result = enter(py, x.numel(), || {
@@ -266,7 +279,7 @@ impl Rows {
 }
 
 fn is_recorded(tensor: &Tensor) -> bool {
-    tensor.requires_grad() && dlcore_core::autograd::mode::is_recording()
+    tensor.requires_grad() && mode::is_recording()
 }
 
 /// The flat position of each element of a tensor of `shape`.

@@ -4,7 +4,8 @@
 use crate::convert::{Arg, DTypeArg, Ints, PyDType};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
-use dlcore_core::autograd::inplace::assign;
+use dlcore_core::autograd::inplace::{assign, assign_through};
+use dlcore_core::autograd::mode;
 use dlcore_core::error::Error;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
 use dlcore_kernels::memory::Buffer;
@@ -27,12 +28,14 @@ use std::sync::{Mutex, PoisonError};
 pub struct PyTensor {
     // A handle: in-place operations and `requires_grad_` replace the tensor that it stands for.
     tensor: Mutex<Tensor>,
+    // What `x[...]` views: recorded writes to the view are writes to it.
+    base: Option<Py<Self>>,
 }
 
 impl From<Tensor> for PyTensor {
     #[inline]
     fn from(tensor: Tensor) -> Self {
-        Self { tensor: Mutex::new(tensor) }
+        Self { tensor: Mutex::new(tensor), base: None }
     }
 }
 
@@ -41,6 +44,15 @@ impl PyTensor {
     #[inline]
     pub fn get(&self) -> Tensor {
         self.tensor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A handle to `view`, a view of `base`.
+    pub fn view_of(base: &Bound<'_, Self>, view: Tensor) -> Self {
+        // `x = x[1:]` in a loop must not make a chain that overflows the stack when it goes.
+        const DEEPEST: usize = 4;
+        let chain = std::iter::successors(Some(base.get()), |handle| handle.base.as_ref().map(Py::get));
+        let base = (chain.take(DEEPEST).count() < DEEPEST).then(|| base.clone().unbind());
+        Self { tensor: Mutex::new(view), base }
     }
 
     /// Whether the tensor has at least `bytes` bytes, which nobody sees but through this handle.
@@ -65,8 +77,31 @@ impl PyTensor {
                 format_args!("a {} result cannot be written into a {} tensor", value.dtype(), target.dtype()),
             )));
         }
+        if self.base.is_some() && mode::is_recording() && (target.requires_grad() || value.requires_grad()) {
+            return self.write_through(op, value);
+        }
         if let Some(now) = guarded(|| assign(op, &target, value))? {
             self.set(now);
+        }
+        Ok(())
+    }
+
+    /// Writes `value` in place, recorded, to this view of other handles.
+    fn write_through(&self, op: &'static str, value: &Tensor) -> PyResult<()> {
+        let mut handles = vec![self];
+        while let Some(base) = handles.last().and_then(|handle| handle.base.as_ref()) {
+            handles.push(base.get());
+        }
+        let tensors: Vec<Tensor> = handles.iter().map(|handle| handle.get()).collect();
+        let (root, views) = tensors.split_last().ok_or_else(|| PyTypeError::new_err("no tensor"))?;
+        // A handle that was given other memory since is no base any more.
+        let (now, parts) = if views.iter().all(|view| view.array().shares_storage(root.array())) {
+            guarded(|| assign_through(op, root, views, value))?
+        } else {
+            return guarded(|| assign(op, &tensors[0], value)).map(|now| now.map_or((), |now| self.set(now)));
+        };
+        for (handle, part) in handles.iter().zip(parts.into_iter().chain([now])) {
+            handle.set(part);
         }
         Ok(())
     }

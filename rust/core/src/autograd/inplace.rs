@@ -1,9 +1,15 @@
 //! In-place writes: right gradients, or an error that says why not. Never silently wrong.
 
+use crate::array::Array;
 use crate::autograd::mode;
+use crate::autograd::node::{Backward, Edge, Gradients, Node};
 use crate::autograd::tensor::{Tensor, Tracking};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::layout::{Dims, Layout};
 use crate::ops;
+use smallvec::smallvec;
+use std::sync::Arc;
 
 /// Writes `value` (broadcast, cast) into the memory of `target` on behalf of operation `op`.
 ///
@@ -23,11 +29,108 @@ pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Optio
     // The graph must see a value of the target's own shape and dtype.
     let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
     target.array().write(op, value.array())?;
-    let now = Tensor::new(target.array().clone(), value.tracking().clone());
-    if target.retains_grad() {
+    Ok(Some(succeeds(target, Tensor::new(target.array().clone(), value.tracking().clone()))))
+}
+
+/// Writes `value` into the memory of the first of `views`, recorded: to `root`, whose memory it is, something was put, and
+/// the views are now parts of that. Returns what stands for `root` and for each view from now on.
+///
+/// # Errors
+/// As [`assign`], also where other views than these are alive.
+pub fn assign_through(
+    op: &'static str,
+    root: &Tensor,
+    views: &[Tensor],
+    value: &Tensor,
+) -> Result<(Tensor, Vec<Tensor>)> {
+    let array = root.array();
+    if array.storage().views() != views.len() || !array.layout().is_contiguous() {
+        return Err(viewed(op));
+    }
+    writable_leaf(op, root)?;
+    let target = &views[0];
+    let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
+    target.array().write(op, value.array())?;
+    let part = |view: &Tensor| Part { whole: array.dims(), part: within(array, view.array()), dtype: array.dtype() };
+    let whole = Node::new(op, smallvec![root.edge(), value.edge()], Arc::new(Put(part(target))));
+    let parts = views.iter().map(|view| {
+        let node = Node::new("as_strided", smallvec![Some(Edge::Node(whole.clone(), 0))], Arc::new(part(view)));
+        succeeds(view, Tensor::view(view.array().clone(), Tracking::Node(node, 0)))
+    });
+    let parts = parts.collect();
+    Ok((succeeds(root, Tensor::new(array.clone(), Tracking::Node(whole, 0))), parts))
+}
+
+/// `now`, which stands for the memory of `before`: what was wanted of its gradient is wanted of this one.
+fn succeeds(before: &Tensor, now: Tensor) -> Tensor {
+    if before.retains_grad() {
         now.retain_grad();
     }
-    Ok(Some(now))
+    now
+}
+
+/// Where `view` lies in `root`, which is contiguous.
+fn within(root: &Array, view: &Array) -> Layout {
+    let Layout { shape, strides, offset } = view.layout().clone();
+    Layout { shape, strides, offset: offset - root.layout().offset }
+}
+
+/// A part of a whole: what was taken from it.
+struct Part {
+    whole: Dims,
+    part: Layout,
+    dtype: DType,
+}
+
+impl Part {
+    /// The places of the part in the whole, one after another, as an index of the whole laid flat.
+    fn places(&self) -> Result<[Option<Tensor>; 1]> {
+        let numbers = Array::build("as_strided", &[self.whole.iter().product()], |out: &mut [i64]| {
+            (0..).zip(out).for_each(|(i, place)| *place = i);
+            Ok(())
+        })?;
+        let places = numbers.view(self.part.clone()).contiguous("as_strided")?;
+        Ok([Some(places.reshape("as_strided", &[places.numel()])?.into())])
+    }
+}
+
+impl Backward for Part {
+    fn backward(&self, _: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
+        let Some(Some(grad)) = arrived.first() else { return Ok(Gradients::new()) };
+        let zeros: Tensor = Array::zeros("as_strided", &[self.whole.iter().product()], self.dtype)?.into();
+        let flat = ops::index_put(&zeros, &self.places()?, &ops::reshape(grad, &[grad.numel()])?, false)?;
+        Ok(smallvec![Some(ops::reshape(&flat, &self.whole)?)])
+    }
+
+    fn keeps_values(&self) -> bool {
+        false
+    }
+
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
+        vec![Some((self.whole.clone(), self.dtype))]
+    }
+}
+
+/// What was put into a part of a whole, whose other elements stayed.
+struct Put(Part);
+
+impl Backward for Put {
+    fn backward(&self, _: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
+        let Some(Some(grad)) = arrived.first() else { return Ok(Gradients::new()) };
+        let (flat, places) = (ops::reshape(grad, &[grad.numel()])?, self.0.places()?);
+        let zero = Array::zeros("as_strided", &[], self.0.dtype)?.into();
+        let kept = ops::reshape(&ops::index_put(&flat, &places, &zero, false)?, &self.0.whole)?;
+        let put = ops::reshape(&ops::index(&flat, &places)?, &self.0.part.shape)?;
+        Ok(smallvec![Some(kept), Some(put)])
+    }
+
+    fn keeps_values(&self) -> bool {
+        false
+    }
+
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
+        vec![Some((self.0.whole.clone(), self.0.dtype)), Some((self.0.part.shape.clone(), self.0.dtype))]
+    }
 }
 
 /// Whether a write to `target` may be recorded.
@@ -35,17 +138,23 @@ pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Optio
 /// # Errors
 /// [`Error::Gradient`] where it may not.
 pub fn check(op: &str, target: &Tensor) -> Result<()> {
-    if let Tracking::Leaf(_) = target.tracking() {
-        return Err(Error::gradient(
+    writable_leaf(op, target)?;
+    if target.array().storage().is_viewed() { Err(viewed(op)) } else { Ok(()) }
+}
+
+fn writable_leaf(op: &str, target: &Tensor) -> Result<()> {
+    match target.tracking() {
+        Tracking::Leaf(_) => Err(Error::gradient(
             op,
             "in-place write to a leaf that requires a gradient; do it under no_grad(), or out of place",
-        ));
+        )),
+        _ => Ok(()),
     }
-    if target.array().storage().is_viewed() {
-        return Err(Error::gradient(
-            op,
-            "recorded in-place write to memory that other tensors view; write out of place (x = x + y), or clone() first",
-        ));
-    }
-    Ok(())
+}
+
+fn viewed(op: &str) -> Error {
+    Error::gradient(
+        op,
+        "recorded in-place write to memory that other tensors view; write out of place (x = x + y), or clone() first",
+    )
 }
