@@ -306,6 +306,28 @@ def test_recorded_writes_through_an_index():
     assert w.tolist()[0] == [2, 3, 4]
 
 
+def test_recorded_writes_to_a_view_that_is_all_that_is_left():
+    w = dlcore.arange(6.0).requires_grad_()
+    x = (w * 1).reshape(2, 3)
+    x += 1
+    x[1] *= 2
+    x[:, 0].add_(w[:2])
+    (x * dlcore.arange(6.0).reshape(2, 3)).sum().backward()
+    assert w.grad.tolist() == [0 + 0, 1 + 3, 2, 6, 8, 10]
+    y = (w * 1).reshape(2, 3).T
+    y *= 2
+    assert y.tolist() == [[0, 6], [2, 8], [4, 10]]
+    with pytest.raises(GradientError, match="view"):
+        y[0] += 1  # its own memory is not row-major
+    whole = w * 1
+    part = whole.reshape(2, 3)
+    with pytest.raises(GradientError, match="view"):
+        part += 1
+    del whole
+    part += 1
+    assert part.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 def test_recorded_assignments_cost_what_they_write():
     w = dlcore.ones(100, requires_grad=True)
     out = dlcore.zeros(2000, 100)

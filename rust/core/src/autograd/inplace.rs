@@ -25,11 +25,14 @@ pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Optio
         target.array().write(op, value.array())?;
         return Ok(None);
     }
-    check(op, target)?;
+    writable_leaf(op, target)?;
+    if !are_alone(target, &[]) {
+        return Err(viewed(op));
+    }
     // The graph must see a value of the target's own shape and dtype.
     let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
     target.array().write(op, value.array())?;
-    Ok(Some(succeeds(target, Tensor::new(target.array().clone(), value.tracking().clone()))))
+    Ok(Some(succeeds(target, value.tracking().clone())))
 }
 
 /// Writes `value` into the memory of the first of `views`, recorded: to `root`, whose memory it is, something was put, and
@@ -44,7 +47,7 @@ pub fn assign_through(
     value: &Tensor,
 ) -> Result<(Tensor, Vec<Tensor>)> {
     let array = root.array();
-    if array.storage().views() != views.len() || !array.layout().is_contiguous() {
+    if !are_alone(root, views) || !array.layout().is_contiguous() {
         return Err(viewed(op));
     }
     writable_leaf(op, root)?;
@@ -55,14 +58,28 @@ pub fn assign_through(
     let whole = Node::new(op, smallvec![root.edge(), value.edge()], Arc::new(Put(part(target))));
     let parts = views.iter().map(|view| {
         let node = Node::new("as_strided", smallvec![Some(Edge::Node(whole.clone(), 0))], Arc::new(part(view)));
-        succeeds(view, Tensor::view(view.array().clone(), Tracking::Node(node, 0)))
+        succeeds(view, Tracking::Node(node, 0))
     });
     let parts = parts.collect();
-    Ok((succeeds(root, Tensor::new(array.clone(), Tracking::Node(whole, 0))), parts))
+    Ok((succeeds(root, Tracking::Node(whole, 0)), parts))
 }
 
-/// `now`, which stands for the memory of `before`: what was wanted of its gradient is wanted of this one.
-fn succeeds(before: &Tensor, now: Tensor) -> Tensor {
+/// Whether no tensor but these would miss a write that is recorded: `root`, which may be a view of what is gone by now, and
+/// `views` of it.
+fn are_alone(root: &Tensor, views: &[Tensor]) -> bool {
+    let storage = root.array().storage();
+    if root.is_view() {
+        // Each has two owners of the storage, its array and its count as a view; there may be no other of either kind.
+        let each = views.len() + 1;
+        storage.views() == each && Arc::strong_count(storage) == 2 * each
+    } else {
+        storage.views() == views.len()
+    }
+}
+
+/// What stands for the memory of `before` from now on; what was wanted of its gradient is wanted of this one.
+fn succeeds(before: &Tensor, tracking: Tracking) -> Tensor {
+    let now = before.moved(tracking);
     if before.retains_grad() {
         now.retain_grad();
     }

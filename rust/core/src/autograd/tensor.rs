@@ -15,7 +15,6 @@ pub struct Tensor(Arc<Inner>);
 struct Inner {
     array: Array,
     tracking: Tracking,
-    #[expect(dead_code, reason = "held for its drop")]
     view: Option<View>,
 }
 
@@ -67,6 +66,19 @@ impl Tensor {
             ));
         }
         Ok(Self::new(array, Tracking::Leaf(Arc::new(Leaf::default()))))
+    }
+
+    /// Over the memory of this tensor, as a view where it is one, at another place in the graph.
+    #[must_use]
+    pub fn moved(&self, tracking: Tracking) -> Self {
+        let array = self.array().clone();
+        if self.is_view() { Self::view(array, tracking) } else { Self::new(array, tracking) }
+    }
+
+    /// Whether an operation made this tensor as a view of one of its inputs.
+    #[must_use]
+    pub fn is_view(&self) -> bool {
+        self.0.view.is_some()
     }
 
     /// The array.
