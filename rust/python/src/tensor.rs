@@ -95,11 +95,13 @@ impl PyTensor {
         let tensors: Vec<Tensor> = handles.iter().map(|handle| handle.get()).collect();
         let (root, views) = tensors.split_last().ok_or_else(|| PyTypeError::new_err("no tensor"))?;
         // A handle that was given other memory since is no base any more.
-        let (now, parts) = if views.iter().all(|view| view.array().shares_storage(root.array())) {
-            guarded(|| assign_through(op, root, views, value))?
-        } else {
-            return guarded(|| assign(op, &tensors[0], value)).map(|now| now.map_or((), |now| self.set(now)));
-        };
+        if !views.iter().all(|view| view.array().shares_storage(root.array())) {
+            if let Some(now) = guarded(|| assign(op, &tensors[0], value))? {
+                self.set(now);
+            }
+            return Ok(());
+        }
+        let (now, parts) = guarded(|| assign_through(op, root, views, value))?;
         for (handle, part) in handles.iter().zip(parts.into_iter().chain([now])) {
             handle.set(part);
         }
