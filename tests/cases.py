@@ -52,7 +52,7 @@ class Case:
     def grown(self, elements):
         """All extents but 0 and 1 times one factor, up to `elements` an array; None where that cannot be run."""
         shapes = [shape for shape, *_ in self.inputs] + [y.shape for y in self.run(self.arrays(np.float64))]
-        size, rank = max((math.prod(shape), sum(n > 1 for n in shape)) for shape in shapes)
+        size, rank = max(map(math.prod, shapes)), max(sum(n > 1 for n in shape) for shape in shapes)
         factor = int((elements / max(size, 1)) ** (1 / rank)) if rank else 1
         if size == 0 or factor < 2:
             return None
@@ -73,6 +73,7 @@ def _fill(rng, shape, domain, bound, dtype):
         values = rng.random(count) < 0.5
     elif dtype.kind == "f":
         x, sign = rng.random(count), rng.choice([-1.0, 1.0], count)
+        dominance = _growing_diagonal(shape).ravel()
         values = {
             "real": 4 * x - 2,
             "positive": 0.1 + 2 * x,
@@ -80,7 +81,12 @@ def _fill(rng, shape, domain, bound, dtype):
             "above_one": 1.1 + 2 * x,
             "away_from_zero": sign * (0.1 + 2 * x),
             "distinct": rng.permutation(np.arange(count) * 0.03 - 0.5 + 0.01 * x),
+            "invertible": x - 0.5 + dominance,
+            "positive_definite": x - 0.5 + dominance,
         }[domain].astype(dtype)
+        if domain == "positive_definite" and len(shape) > 1 and shape[-1] == shape[-2]:
+            matrices = values.reshape(shape)
+            values = ((matrices + np.swapaxes(matrices, -1, -2)) / 2).ravel()
     else:
         low = {"positive": 1, "above_one": 1, "unit": 0, "away_from_zero": 1}.get(
             domain, -3 if dtype.kind == "i" else 0
@@ -90,6 +96,15 @@ def _fill(rng, shape, domain, bound, dtype):
             values = values * rng.choice([-1, 1], count)
         values = values.astype(dtype)
     return values.reshape(shape)
+
+
+def _growing_diagonal(shape):
+    """What outweighs the rest of a matrix and keeps its singular values apart: a stack of diagonal ones."""
+    out = np.zeros(shape)
+    if len(shape) > 1:
+        diagonal = np.arange(min(shape[-2:]))
+        out[..., diagonal, diagonal] = 2 * diagonal + max(shape[-2:])
+    return out
 
 
 def cases(name):

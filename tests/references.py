@@ -145,6 +145,10 @@ def _cross_entropy(x, labels, weight=None, *, ignore_index, reduction, label_smo
     return losses.sum() if reduction == "sum" else losses.sum() / weight[target][counts].sum()
 
 
+def _linear_cross_entropy(x, w, labels, bias=0.0, **options):
+    return np.asarray(_cross_entropy(x @ w.T + bias, labels, reduction="sum", **options))
+
+
 def _binary_cross_entropy(x, t):
     with np.errstate(all="ignore"):
         return -(t * np.maximum(np.log(x), -100) + (1 - t) * np.maximum(np.log1p(-x), -100))
@@ -156,6 +160,10 @@ def _normalised(x, axes, eps):
 
 def _layer_norm(x, weight=1, bias=0, *, dims, eps):
     return _normalised(x, tuple(range(-dims, 0)), eps) * weight + bias
+
+
+def _rms_norm(x, weight=1, *, dims, eps):
+    return x / np.sqrt((x**2).mean(tuple(range(-dims, 0)), keepdims=True) + eps) * weight
 
 
 def _per_channel(parameter, x):
@@ -172,6 +180,41 @@ def _batch_norm(x, weight=1, bias=0, *, eps):
 def _batch_norm_inference(x, mean, deviation, weight, bias):
     mean, deviation, weight, bias = (_per_channel(p, x) for p in (mean, deviation, weight, bias))
     return (x - mean) * deviation * weight + bias
+
+
+def _attention(q, k, v, mask=0.0, *, causal, scale):
+    shared = q.shape[1] // max(k.shape[1], 1)
+    k, v = np.repeat(k, shared, 1), np.repeat(v, shared, 1)
+    scores = scale * q @ np.swapaxes(k, -1, -2)
+    scores = np.where(mask, scores, -math.inf) if np.asarray(mask).dtype == bool else scores + mask
+    if causal:
+        scores = np.where(np.tri(*scores.shape[2:], dtype=bool), scores, -math.inf)
+    blind = (scores == -math.inf).all(-1, keepdims=True)
+    return np.where(blind, 0, _softmax(np.where(blind, 0, scores), -1) @ v)
+
+
+def _recurrent(x, w, h, *more, kind, sizes, reverse):
+    h, outputs, first = h.copy(), np.zeros((len(x), h.shape[1])), np.cumsum([0, *sizes])
+    c = more[0].copy() if kind == "lstm" else None
+    for t in range(len(sizes))[:: -1 if reverse else 1]:
+        n, rows = sizes[t], slice(first[t], first[t + 1])
+        products = h[:n] @ w.T
+        if kind == "lstm":
+            i, f, g, o = np.split(x[rows] + products, 4, 1)
+            c[:n] = _sigmoid(f) * c[:n] + _sigmoid(i) * np.tanh(g)
+            new = _sigmoid(o) * np.tanh(c[:n])
+            new = new @ more[1].T if len(more) > 1 else new
+        elif kind == "gru":
+            (xr, xz, xn), (hr, hz, hn) = np.split(x[rows], 3, 1), np.split(products + more[0], 3, 1)
+            z = _sigmoid(xz + hz)
+            new = (1 - z) * np.tanh(xn + _sigmoid(xr + hr) * hn) + z * h[:n]
+        else:
+            new = x[rows] + products
+            new = np.tanh(new) if kind == "rnn_tanh" else np.maximum(new, 0)
+        h[:n] = outputs[rows] = new
+    if kind == "lstm" and h.shape != c.shape:
+        return np.concatenate([outputs.ravel(), h.ravel(), c.ravel()])
+    return np.concatenate([outputs, h, c] if kind == "lstm" else [outputs, h])
 
 
 # --- windows: convolution and pooling -------------------------------------------------------------------------------
@@ -342,6 +385,52 @@ def _unfold(x, dim, size, step):
     return np.moveaxis(np.stack(windows, dim), dim + 1, -1)
 
 
+# --- matrices ------------------------------------------------------------------------------------------------------
+
+
+def _solve_triangular(a, b, upper, unit):
+    a = np.triu(a, int(unit)) if upper else np.tril(a, -int(unit))
+    return np.linalg.solve(a + unit * np.eye(a.shape[-1]), b)
+
+
+def _lu_factor(x):
+    """Elimination, each column by its largest element."""
+    *batch, m, n = x.shape
+    out = x.copy()
+    orders = np.tile(np.arange(m), (*batch, 1))
+    for at in np.ndindex(*batch):
+        a, order = out[at], orders[at]
+        for k in range(min(m, n)):
+            rows = [k, k + abs(a[k:, k]).argmax()]
+            a[rows], order[rows] = a[rows[::-1]], order[rows[::-1]]
+            a[k + 1 :, k] /= a[k, k]
+            a[k + 1 :, k + 1 :] -= np.outer(a[k + 1 :, k], a[k, k + 1 :])
+    return out, orders
+
+
+def _packed(*parts):
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _upwards(columns):
+    """1 for columns whose largest element is positive, otherwise -1."""
+    if 0 in columns.shape:
+        return np.ones((*columns.shape[:-2], 1, columns.shape[-1]))
+    largest = np.abs(columns).argmax(-2, keepdims=True)
+    return np.sign(np.take_along_axis(columns, largest, -2))
+
+
+def _svd(x):
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    signs = _upwards(u)
+    return _packed(u * signs, s, vt * np.swapaxes(signs, -1, -2))
+
+
+def _eigh(x):
+    values, vectors = np.linalg.eigh(x)
+    return _packed(values, vectors * _upwards(vectors))
+
+
 REFERENCES = {
     # arithmetic
     "add": np.add,
@@ -468,17 +557,34 @@ REFERENCES = {
     "matmul": np.matmul,
     "addmm": lambda x, a, b, beta, alpha: (beta * x if beta else 0) + alpha * (a @ b),
     "linear": lambda x, weight, bias=0: x @ weight.T + bias,
+    # matrices
+    "linalg.solve": np.linalg.solve,
+    "linalg.solve_triangular": _solve_triangular,
+    "linalg.inv": np.linalg.inv,
+    "linalg.det": np.linalg.det,
+    "linalg.slogdet": lambda x: np.linalg.slogdet(x)[::-1],
+    "linalg.lu_factor": _lu_factor,
+    "linalg.cholesky": np.linalg.cholesky,
+    "linalg.qr": lambda x, complete: _packed(*np.linalg.qr(x, "complete" if complete else "reduced")),
+    "linalg.svd": _svd,
+    "linalg.eigh": _eigh,
+    "linalg.pinv": np.linalg.pinv,
+    # windows
     "conv2d": _conv2d,
     "conv2d_grad_input": _conv2d_grad_input,
     "conv2d_grad_weight": _conv2d_grad_weight,
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "avg_pool2d_grad": _avg_pool2d_grad,
+    "scaled_dot_product_attention": _attention,
+    "recurrent": _recurrent,
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "cross_entropy": _cross_entropy,
+    "linear_cross_entropy": _linear_cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
     "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm_inference,
     # indices

@@ -423,3 +423,18 @@ def test_the_norm_of_nothing_but_zeros_has_a_gradient_of_zeros():
 def test_a_leaf_keeps_its_shape():
     with pytest.raises(dlcore.GradientError, match=r"^t_: "):
         dlcore.zeros(2, 3, requires_grad=True).t_()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_float_next_to_another(dtype):
+    values = np.array([0.0, -0.0, 1.0, -1.0, 1e-45, 3.4e38, np.inf, -np.inf, np.nan, 5e-324, 0.1], dtype)
+    x, y = (grid.ravel() for grid in np.meshgrid(values, values))
+    got = dlcore.nextafter(dlcore.from_numpy(x), dlcore.from_numpy(y)).numpy()
+    np.testing.assert_array_equal(got, np.nextafter(x, y))
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(np.nextafter(x, y)))
+
+
+def test_the_float_next_to_another_in_sixteen_bits():
+    assert dlcore.nextafter(dlcore.ones(1).bfloat16(), dlcore.tensor([2.0]).bfloat16()).item() == 1 + 2**-7
+    with pytest.raises(dlcore.DTypeError, match="nextafter: expected a float dtype, got int64"):
+        dlcore.nextafter(dlcore.tensor(1), dlcore.tensor(2))

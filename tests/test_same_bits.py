@@ -21,7 +21,8 @@ from dlcore import _core, nn, optim
 THREADS = [1, 2, 3, 7]
 
 # Views, which compute nothing, and what has a case below instead because parameters hold the example's own extents.
-NOT_GROWN = {"reshape", "expand", "slice_scatter", "avg_pool2d_grad", "conv2d_grad_input", "conv2d_grad_weight"}
+NOT_GROWN = {"reshape", "expand", "slice_scatter", "avg_pool2d_grad", "conv2d_grad_input", "conv2d_grad_weight",
+             "recurrent"}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +118,12 @@ LARGE = {
     "softmax of many rows": with_gradients(lambda x: dlcore.softmax(x, 1), noise(8191, 17)),
     "softmax of few rows": with_gradients(lambda x: dlcore.log_softmax(x, 1), noise(3, 100_003)),
     "softmax of columns": with_gradients(lambda x: dlcore.softmax(x, 0), noise(513, 257)),
+    "attention": with_gradients(
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        noise(2, 3, 301, 24),
+        noise(2, 3, 301, 24),
+        noise(2, 3, 301, 16),
+    ),
     "layer_norm": with_gradients(
         lambda x, w, b: F.layer_norm(x, (257,), w, b), noise(513, 257), noise(257), noise(257)
     ),

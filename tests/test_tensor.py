@@ -377,6 +377,17 @@ def test_pooling_windows_are_bounded():
         dlcore.nn.functional.max_pool2d(dlcore.ones(1, 1, 4, 4), 2**40, padding=2**39)
 
 
+def test_lists_of_tensors_keep_their_dtype():
+    large = dlcore.tensor(2**64 - 1, dtype=dlcore.uint64)
+    made = dlcore.tensor([[large, dlcore.tensor(1, dtype=dlcore.uint64)]])
+    assert made.dtype == dlcore.uint64
+    assert made.tolist() == [[2**64 - 1, 1]]
+    assert (
+        dlcore.tensor([dlcore.tensor(1, dtype=dlcore.int8), dlcore.tensor(2, dtype=dlcore.int16)]).dtype == dlcore.int16
+    )
+    assert dlcore.tensor([dlcore.tensor(1, dtype=dlcore.int8), 1.5]).dtype == dlcore.float32
+
+
 @pytest.mark.parametrize(
     "call",
     [

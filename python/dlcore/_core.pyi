@@ -5,7 +5,7 @@ Functions and dtypes here have the names of builtins (`max`, `float`), so builti
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import EllipsisType
+from types import EllipsisType, ModuleType
 from typing import Any, Literal, NamedTuple, Never, Protocol, Self, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
@@ -18,6 +18,8 @@ _Operand: TypeAlias = Tensor | _Scalar
 # A tensor of one element stands for its number.
 _Number: TypeAlias = _Scalar | Tensor
 _Ints: TypeAlias = builtins.int | Sequence[builtins.int]
+# Extents asked for; None keeps one.
+_Sizes: TypeAlias = builtins.int | Sequence[builtins.int | None] | None
 _DType: TypeAlias = dtype
 _DTypeLike: TypeAlias = (
     dtype | str | type[builtins.bool] | type[builtins.int] | type[builtins.float] | np.dtype[Any] | type[np.generic]
@@ -30,6 +32,7 @@ __version__: str
 class ShapeError(ValueError): ...
 class DTypeError(TypeError): ...
 class GradientError(RuntimeError): ...
+class LinAlgError(RuntimeError): ...
 
 @final
 class dtype:
@@ -101,8 +104,17 @@ half: dtype
 
 @final
 class Generator:
-    def __new__(cls, seed: builtins.int = 0) -> Self: ...
+    def __new__(cls, seed: builtins.int = 0, *, device: str | None = None) -> Self: ...
+    @property
+    def device(self) -> str: ...
+    def get_state(self) -> Tensor: ...
+    def initial_seed(self) -> builtins.int: ...
     def manual_seed(self, seed: builtins.int) -> Self: ...
+    def seed(self) -> builtins.int: ...
+    def set_state(self, new_state: Tensor) -> None: ...
+    def split(self, n: builtins.int = 2) -> list[Generator]: ...
+
+default_generator: Generator
 
 class _SupportsDLPack(Protocol):
     def __dlpack__(self) -> Any: ...
@@ -110,6 +122,48 @@ class _SupportsDLPack(Protocol):
 class _ValuesIndices(NamedTuple):
     values: Tensor
     indices: Tensor
+
+class _Svd(NamedTuple):
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+class _LinalgSvd(NamedTuple):
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+
+class _LinalgQr(NamedTuple):
+    Q: Tensor
+    R: Tensor
+
+class _LinalgEigh(NamedTuple):
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+class _LinalgSlogdet(NamedTuple):
+    sign: Tensor
+    logabsdet: Tensor
+
+class _LinalgLu(NamedTuple):
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+class _LinalgLuFactor(NamedTuple):
+    LU: Tensor
+    pivots: Tensor
+
+class _Lu(NamedTuple):
+    LU: Tensor
+    pivots: Tensor
+    infos: Tensor
+
+class _LinalgLstsq(NamedTuple):
+    solution: Tensor
+    residuals: Tensor
+    rank: Tensor
+    singular_values: Tensor
 
 @disjoint_base
 class Tensor:
@@ -218,6 +272,9 @@ class Tensor:
         copy: builtins.bool | None = None,
     ) -> Any: ...
     def __dlpack_device__(self) -> tuple[builtins.int, builtins.int]: ...
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType: ...
+    def __complex__(self) -> complex: ...
+    def to_device(self, device: str, /, *, stream: None = None) -> Self: ...
     def __buffer__(self, flags: builtins.int, /) -> memoryview: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: dict[builtins.int, Any]) -> Self: ...
@@ -283,11 +340,32 @@ class Tensor:
     def zero_(self) -> Self: ...
     def clamp_(self, min: _Operand | None = None, max: _Operand | None = None) -> Self: ...
     # `from` is a keyword: by position only.
-    def uniform_(
-        self, from_: builtins.float = 0.0, /, to: builtins.float = 1.0, *, generator: Generator | None = None
+    def bernoulli(self, p: builtins.float | None = None, *, generator: Generator | None = None) -> Tensor: ...
+    def bernoulli_(self, p: _Operand = 0.5, *, generator: Generator | None = None) -> Self: ...
+    def cauchy_(
+        self, median: builtins.float = 0.0, sigma: builtins.float = 1.0, *, generator: Generator | None = None
     ) -> Self: ...
+    def exponential_(self, lambd: builtins.float = 1.0, *, generator: Generator | None = None) -> Self: ...
+    def geometric_(self, p: builtins.float, *, generator: Generator | None = None) -> Self: ...
+    def log_normal_(
+        self, mean: builtins.float = 1.0, std: builtins.float = 2.0, *, generator: Generator | None = None
+    ) -> Self: ...
+    def multinomial(
+        self, num_samples: builtins.int, replacement: builtins.bool = False, *, generator: Generator | None = None
+    ) -> Tensor: ...
     def normal_(
         self, mean: builtins.float = 0.0, std: builtins.float = 1.0, *, generator: Generator | None = None
+    ) -> Self: ...
+    def random_(
+        self,
+        from_: builtins.int | None = None,
+        /,
+        to: builtins.int | None = None,
+        *,
+        generator: Generator | None = None,
+    ) -> Self: ...
+    def uniform_(
+        self, from_: builtins.float = 0.0, /, to: builtins.float = 1.0, *, generator: Generator | None = None
     ) -> Self: ...
     # shapes
     @overload
@@ -635,7 +713,20 @@ class Tensor:
     def bmm(self, mat2: Tensor) -> Tensor: ...
     def ceil_(self) -> Self: ...
     def cos_(self) -> Self: ...
+    def cholesky(self, upper: builtins.bool = False) -> Tensor: ...
+    def cholesky_inverse(self, upper: builtins.bool = False) -> Tensor: ...
+    def cholesky_solve(self, input2: Tensor, upper: builtins.bool = False) -> Tensor: ...
     def cross(self, other: Tensor, dim: builtins.int | None = None) -> Tensor: ...
+    def det(self) -> Tensor: ...
+    def inverse(self) -> Tensor: ...
+    def logdet(self) -> Tensor: ...
+    def matrix_exp(self) -> Tensor: ...
+    def matrix_power(self, n: builtins.int) -> Tensor: ...
+    def pinverse(self, rcond: builtins.float = 1e-15) -> Tensor: ...
+    def lu_solve(self, LU_data: Tensor, LU_pivots: Tensor) -> Tensor: ...
+    def qr(self, some: builtins.bool = True) -> _LinalgQr: ...
+    def slogdet(self) -> _LinalgSlogdet: ...
+    def svd(self, some: builtins.bool = True, compute_uv: builtins.bool = True) -> _Svd: ...
     def cumprod_(self, dim: builtins.int, *, dtype: _DTypeLike | None = None) -> Self: ...
     def cumsum_(self, dim: builtins.int, *, dtype: _DTypeLike | None = None) -> Self: ...
     def diag(self, diagonal: builtins.int = 0) -> Tensor: ...
@@ -759,6 +850,7 @@ class Tensor:
         atol: builtins.float = 1e-08,
         equal_nan: builtins.bool = False,
     ) -> Tensor: ...
+    def nextafter(self, other: Tensor) -> Tensor: ...
     def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False) -> _ValuesIndices: ...
     def lerp(self, end: Tensor, weight: _Operand) -> Tensor: ...
     def lerp_(self, end: Tensor, weight: _Operand) -> Self: ...
@@ -1412,10 +1504,20 @@ def empty_like(
     input: Tensor, *, dtype: _DTypeLike | None = None, device: str | None = None, requires_grad: builtins.bool = False
 ) -> Tensor: ...
 def rand_like(
-    input: Tensor, *, dtype: _DTypeLike | None = None, device: str | None = None, requires_grad: builtins.bool = False
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: _DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: builtins.bool = False,
 ) -> Tensor: ...
 def randn_like(
-    input: Tensor, *, dtype: _DTypeLike | None = None, device: str | None = None, requires_grad: builtins.bool = False
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: _DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: builtins.bool = False,
 ) -> Tensor: ...
 def full(
     size: _Ints,
@@ -1459,7 +1561,11 @@ def eye(
     device: str | None = None,
     requires_grad: builtins.bool = False,
 ) -> Tensor: ...
-def manual_seed(seed: builtins.int) -> None: ...
+def manual_seed(seed: builtins.int) -> Generator: ...
+def seed() -> builtins.int: ...
+def initial_seed() -> builtins.int: ...
+def get_rng_state() -> Tensor: ...
+def set_rng_state(new_state: Tensor) -> None: ...
 
 # randint(high, size) and randint(low, high, size).
 @overload
@@ -1492,11 +1598,75 @@ def randint(
     dtype: _DTypeLike | None = None,
     device: str | None = None,
 ) -> Tensor: ...
-def randperm(n: builtins.int, *, generator: Generator | None = None) -> Tensor: ...
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor: ...
+def randperm(
+    n: builtins.int,
+    *,
+    generator: Generator | None = None,
+    dtype: _DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: builtins.bool = False,
+) -> Tensor: ...
+def randint_like(
+    input: Tensor,
+    low: builtins.int,
+    high: builtins.int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: _DTypeLike | None = None,
+    device: str | None = None,
+) -> Tensor: ...
+def bernoulli(input: Tensor, p: builtins.float | None = None, *, generator: Generator | None = None) -> Tensor: ...
+def multinomial(
+    input: Tensor,
+    num_samples: builtins.int,
+    replacement: builtins.bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Tensor: ...
+def normal(
+    mean: _Operand,
+    std: _Operand = 1.0,
+    size: _Ints | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: _DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: builtins.bool = False,
+) -> Tensor: ...
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor: ...
+def standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor: ...
+def truncated_normal(
+    size: _Ints,
+    mean: builtins.float = 0.0,
+    std: builtins.float = 1.0,
+    a: builtins.float = -2.0,
+    b: builtins.float = 2.0,
+    *,
+    generator: Generator | None = None,
+    dtype: _DTypeLike | None = None,
+) -> Tensor: ...
 
 # layers
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor: ...
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _Ints | None = None,
+    padding: _Ints | str | None = None,
+    dilation: _Ints | None = None,
+    groups: builtins.int = 1,
+) -> Tensor: ...
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    output_padding: _Ints | None = None,
+    groups: builtins.int = 1,
+    dilation: _Ints | None = None,
+) -> Tensor: ...
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -1505,6 +1675,98 @@ def conv2d(
     padding: _Ints | str | None = None,
     dilation: _Ints | None = None,
     groups: builtins.int = 1,
+) -> Tensor: ...
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    output_padding: _Ints | None = None,
+    groups: builtins.int = 1,
+    dilation: _Ints | None = None,
+) -> Tensor: ...
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _Ints | None = None,
+    padding: _Ints | str | None = None,
+    dilation: _Ints | None = None,
+    groups: builtins.int = 1,
+) -> Tensor: ...
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    output_padding: _Ints | None = None,
+    groups: builtins.int = 1,
+    dilation: _Ints | None = None,
+) -> Tensor: ...
+@overload
+def max_pool1d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    dilation: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def max_pool1d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    dilation: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def max_pool1d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    dilation: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    return_indices: builtins.bool = False,
+) -> Tensor | tuple[Tensor, Tensor]: ...
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    count_include_pad: builtins.bool = True,
+) -> Tensor: ...
+def adaptive_avg_pool1d(input: Tensor, output_size: _Sizes) -> Tensor: ...
+@overload
+def adaptive_max_pool1d(input: Tensor, output_size: _Sizes, return_indices: Literal[False] = False) -> Tensor: ...
+@overload
+def adaptive_max_pool1d(input: Tensor, output_size: _Sizes, return_indices: Literal[True]) -> tuple[Tensor, Tensor]: ...
+@overload
+def adaptive_max_pool1d(
+    input: Tensor, output_size: _Sizes, return_indices: builtins.bool = False
+) -> Tensor | tuple[Tensor, Tensor]: ...
+def max_unpool1d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    output_size: _Ints | None = None,
+) -> Tensor: ...
+def lp_pool1d(
+    input: Tensor,
+    norm_type: builtins.float,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
 ) -> Tensor: ...
 @overload
 def max_pool2d(
@@ -1545,6 +1807,214 @@ def avg_pool2d(
     ceil_mode: builtins.bool = False,
     count_include_pad: builtins.bool = True,
     divisor_override: builtins.int | None = None,
+) -> Tensor: ...
+def adaptive_avg_pool2d(input: Tensor, output_size: _Sizes) -> Tensor: ...
+@overload
+def adaptive_max_pool2d(input: Tensor, output_size: _Sizes, return_indices: Literal[False] = False) -> Tensor: ...
+@overload
+def adaptive_max_pool2d(input: Tensor, output_size: _Sizes, return_indices: Literal[True]) -> tuple[Tensor, Tensor]: ...
+@overload
+def adaptive_max_pool2d(
+    input: Tensor, output_size: _Sizes, return_indices: builtins.bool = False
+) -> Tensor | tuple[Tensor, Tensor]: ...
+def max_unpool2d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    output_size: _Ints | None = None,
+) -> Tensor: ...
+def lp_pool2d(
+    input: Tensor,
+    norm_type: builtins.float,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+) -> Tensor: ...
+@overload
+def max_pool3d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    dilation: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def max_pool3d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    dilation: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def max_pool3d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    dilation: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    return_indices: builtins.bool = False,
+) -> Tensor | tuple[Tensor, Tensor]: ...
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+    count_include_pad: builtins.bool = True,
+    divisor_override: builtins.int | None = None,
+) -> Tensor: ...
+def adaptive_avg_pool3d(input: Tensor, output_size: _Sizes) -> Tensor: ...
+@overload
+def adaptive_max_pool3d(input: Tensor, output_size: _Sizes, return_indices: Literal[False] = False) -> Tensor: ...
+@overload
+def adaptive_max_pool3d(input: Tensor, output_size: _Sizes, return_indices: Literal[True]) -> tuple[Tensor, Tensor]: ...
+@overload
+def adaptive_max_pool3d(
+    input: Tensor, output_size: _Sizes, return_indices: builtins.bool = False
+) -> Tensor | tuple[Tensor, Tensor]: ...
+def max_unpool3d(
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    padding: _Ints | None = None,
+    output_size: _Ints | None = None,
+) -> Tensor: ...
+def lp_pool3d(
+    input: Tensor,
+    norm_type: builtins.float,
+    kernel_size: _Ints,
+    stride: _Ints | None = None,
+    ceil_mode: builtins.bool = False,
+) -> Tensor: ...
+def lstm(
+    input: Tensor,
+    hx: Sequence[Tensor],
+    params: Sequence[Tensor],
+    has_biases: builtins.bool,
+    num_layers: builtins.int,
+    dropout: builtins.float,
+    train: builtins.bool,
+    bidirectional: builtins.bool,
+    batch_first: builtins.bool = False,
+    *,
+    batch_sizes: Sequence[builtins.int] | None = None,
+) -> tuple[Tensor, Tensor, Tensor]: ...
+def lstm_cell(
+    input: Tensor,
+    hx: Sequence[Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]: ...
+def gru(
+    input: Tensor,
+    hx: Tensor,
+    params: Sequence[Tensor],
+    has_biases: builtins.bool,
+    num_layers: builtins.int,
+    dropout: builtins.float,
+    train: builtins.bool,
+    bidirectional: builtins.bool,
+    batch_first: builtins.bool = False,
+    *,
+    batch_sizes: Sequence[builtins.int] | None = None,
+) -> tuple[Tensor, Tensor]: ...
+def gru_cell(
+    input: Tensor,
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor: ...
+def rnn_tanh(
+    input: Tensor,
+    hx: Tensor,
+    params: Sequence[Tensor],
+    has_biases: builtins.bool,
+    num_layers: builtins.int,
+    dropout: builtins.float,
+    train: builtins.bool,
+    bidirectional: builtins.bool,
+    batch_first: builtins.bool = False,
+    *,
+    batch_sizes: Sequence[builtins.int] | None = None,
+) -> tuple[Tensor, Tensor]: ...
+def rnn_tanh_cell(
+    input: Tensor,
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor: ...
+def rnn_relu(
+    input: Tensor,
+    hx: Tensor,
+    params: Sequence[Tensor],
+    has_biases: builtins.bool,
+    num_layers: builtins.int,
+    dropout: builtins.float,
+    train: builtins.bool,
+    bidirectional: builtins.bool,
+    batch_first: builtins.bool = False,
+    *,
+    batch_sizes: Sequence[builtins.int] | None = None,
+) -> tuple[Tensor, Tensor]: ...
+def rnn_relu_cell(
+    input: Tensor,
+    hx: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> Tensor: ...
+def rms_norm(
+    input: Tensor, normalized_shape: _Ints, weight: Tensor | None = None, eps: builtins.float | None = None
+) -> Tensor: ...
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: builtins.float | None = None,
+    norm_type: builtins.float = 2.0,
+    scale_grad_by_freq: builtins.bool = False,
+    mode: str = "mean",
+    sparse: builtins.bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: builtins.bool = False,
+    padding_idx: builtins.int | None = None,
+) -> Tensor: ...
+def linear_cross_entropy(
+    input: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    bias: Tensor | None = None,
+    *,
+    ignore_index: builtins.int = -100,
+    reduction: str = "mean",
+    label_smoothing: builtins.float = 0.0,
+) -> Tensor: ...
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: builtins.float = 0.0,
+    is_causal: builtins.bool = False,
+    scale: builtins.float | None = None,
+    enable_gqa: builtins.bool = False,
 ) -> Tensor: ...
 def gelu(input: Tensor, approximate: str = "none") -> Tensor: ...
 def softplus(input: Tensor, beta: builtins.float = 1.0, threshold: builtins.float = 20.0) -> Tensor: ...
@@ -1680,10 +2150,11 @@ def set_printoptions(
     sci_mode: builtins.bool | None = None,
 ) -> None: ...
 def get_printoptions() -> dict[str, Any]: ...
-def _rng_state() -> tuple[builtins.int, builtins.int]: ...
-def _set_rng_state(seed: builtins.int, offset: builtins.int) -> None: ...
 def is_grad_enabled() -> builtins.bool: ...
 def _set_grad_enabled(mode: builtins.bool) -> builtins.bool: ...
+def _set_autocast(dtype: dtype | None) -> dtype | None: ...
+def _multiplies_bfloat16() -> builtins.bool: ...
+def is_autocast_enabled(device_type: str = "cpu") -> builtins.bool: ...
 
 # pickle
 def _unpickle(
@@ -1963,6 +2434,7 @@ def nanmean(
 def nansum(
     input: Tensor, dim: _Ints | None = None, keepdim: builtins.bool = False, *, dtype: _DTypeLike | None = None
 ) -> Tensor: ...
+def nextafter(input: Tensor, other: Tensor) -> Tensor: ...
 def norm(
     input: Tensor,
     p: builtins.float | str | None = "fro",
@@ -2036,6 +2508,104 @@ def unique_consecutive(
     return_counts: builtins.bool = False,
     dim: builtins.int | None = None,
 ) -> Any: ...
+
+# linear algebra
+def cholesky(input: Tensor, upper: builtins.bool = False) -> Tensor: ...
+def cholesky_inverse(input: Tensor, upper: builtins.bool = False) -> Tensor: ...
+def cholesky_solve(input: Tensor, input2: Tensor, upper: builtins.bool = False) -> Tensor: ...
+def det(input: Tensor) -> Tensor: ...
+def inverse(input: Tensor) -> Tensor: ...
+def logdet(input: Tensor) -> Tensor: ...
+def lu_unpack(
+    LU_data: Tensor, LU_pivots: Tensor, unpack_data: builtins.bool = True, unpack_pivots: builtins.bool = True
+) -> _LinalgLu: ...
+def matrix_exp(input: Tensor) -> Tensor: ...
+def matrix_power(input: Tensor, n: builtins.int) -> Tensor: ...
+def pinverse(input: Tensor, rcond: builtins.float = 1e-15) -> Tensor: ...
+def lu(A: Tensor, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> _LinalgLuFactor | _Lu: ...
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor: ...
+def qr(input: Tensor, some: builtins.bool = True) -> _LinalgQr: ...
+def slogdet(input: Tensor) -> _LinalgSlogdet: ...
+def svd(input: Tensor, some: builtins.bool = True, compute_uv: builtins.bool = True) -> _Svd: ...
+def linalg_cholesky(A: Tensor, *, upper: builtins.bool = False) -> Tensor: ...
+def linalg_cond(A: Tensor, p: builtins.float | str | None = None) -> Tensor: ...
+def linalg_cross(input: Tensor, other: Tensor, *, dim: builtins.int = -1) -> Tensor: ...
+def linalg_det(A: Tensor) -> Tensor: ...
+def linalg_diagonal(
+    A: Tensor, *, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1
+) -> Tensor: ...
+def linalg_eigh(A: Tensor, UPLO: str = "L") -> _LinalgEigh: ...
+def linalg_eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor: ...
+def linalg_householder_product(A: Tensor, tau: Tensor) -> Tensor: ...
+def linalg_inv(A: Tensor) -> Tensor: ...
+def linalg_lstsq(
+    A: Tensor, B: Tensor, rcond: builtins.float | None = None, *, driver: str | None = None
+) -> _LinalgLstsq: ...
+def linalg_lu(A: Tensor, *, pivot: builtins.bool = True) -> _LinalgLu: ...
+def linalg_lu_factor(A: Tensor, *, pivot: builtins.bool = True) -> _LinalgLuFactor: ...
+def linalg_lu_solve(
+    LU: Tensor, pivots: Tensor, B: Tensor, *, left: builtins.bool = True, adjoint: builtins.bool = False
+) -> Tensor: ...
+def linalg_matrix_exp(A: Tensor) -> Tensor: ...
+def linalg_matrix_norm(
+    A: Tensor,
+    ord: builtins.float | str | None = "fro",
+    dim: tuple[builtins.int, builtins.int] = (-2, -1),
+    keepdim: builtins.bool = False,
+    *,
+    dtype: _DTypeLike | None = None,
+) -> Tensor: ...
+def linalg_matrix_power(A: Tensor, n: builtins.int) -> Tensor: ...
+def linalg_matrix_rank(
+    A: Tensor,
+    tol: _Number | None = None,
+    hermitian: builtins.bool = False,
+    *,
+    atol: _Number | None = None,
+    rtol: _Number | None = None,
+) -> Tensor: ...
+def linalg_multi_dot(tensors: Sequence[Tensor]) -> Tensor: ...
+def linalg_norm(
+    A: Tensor,
+    ord: builtins.float | str | None = None,
+    dim: _Ints | None = None,
+    keepdim: builtins.bool = False,
+    *,
+    dtype: _DTypeLike | None = None,
+) -> Tensor: ...
+def linalg_pinv(
+    A: Tensor,
+    rcond: _Number | None = None,
+    hermitian: builtins.bool = False,
+    *,
+    atol: _Number | None = None,
+    rtol: _Number | None = None,
+) -> Tensor: ...
+def linalg_qr(A: Tensor, mode: str = "reduced") -> _LinalgQr: ...
+def linalg_slogdet(A: Tensor) -> _LinalgSlogdet: ...
+def linalg_solve(A: Tensor, B: Tensor, *, left: builtins.bool = True) -> Tensor: ...
+def linalg_solve_triangular(
+    A: Tensor,
+    B: Tensor,
+    *,
+    upper: builtins.bool,
+    left: builtins.bool = True,
+    unitriangular: builtins.bool = False,
+) -> Tensor: ...
+def linalg_svd(A: Tensor, full_matrices: builtins.bool = True, *, driver: str | None = None) -> _LinalgSvd: ...
+def linalg_svdvals(A: Tensor, *, driver: str | None = None) -> Tensor: ...
+def linalg_tensorinv(A: Tensor, ind: builtins.int = 2) -> Tensor: ...
+def linalg_tensorsolve(A: Tensor, B: Tensor, dims: _Ints | None = None) -> Tensor: ...
+def linalg_vander(x: Tensor, *, N: builtins.int | None = None) -> Tensor: ...
+def linalg_vecdot(x: Tensor, y: Tensor, *, dim: builtins.int = -1) -> Tensor: ...
+def linalg_vector_norm(
+    x: Tensor,
+    ord: builtins.float = 2.0,
+    dim: _Ints | None = None,
+    keepdim: builtins.bool = False,
+    *,
+    dtype: _DTypeLike | None = None,
+) -> Tensor: ...
 def absolute(input: Tensor) -> Tensor: ...
 def clone(input: Tensor) -> Tensor: ...
 def divide(input: Tensor, other: _Operand) -> Tensor: ...
@@ -2289,7 +2859,7 @@ def cumulative_trapezoid(
 ) -> Tensor: ...
 def vander(
     x: Tensor,
-    N: builtins.int | None = None,  # noqa: N803 - as in numpy and PyTorch
+    N: builtins.int | None = None,
     increasing: builtins.bool = False,
 ) -> Tensor: ...
 def unravel_index(indices: Tensor, shape: _Ints) -> tuple[Tensor, ...]: ...

@@ -3,17 +3,180 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from dlcore import _core
-from dlcore._core import Tensor, conv2d
+from dlcore._core import Tensor
 from dlcore.nn import init
 from dlcore.nn.module import Module
 from dlcore.nn.parameter import Parameter
 
-__all__ = ["Conv2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
+
+_Size = int | tuple[int, ...]
+_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 
 
-class Conv2d(Module):
+class _Conv(Module):
+    """What the layers share: their parameters, and how they are named and shown."""
+
+    weight: Parameter
+    bias: Parameter | None
+    _dims: ClassVar[int]
+
+    def _set_up(
+        self,
+        channels: tuple[int, int],
+        kernel_size: _Size,
+        stride: _Size,
+        dilation: _Size,
+        groups: int,
+        bias: bool,
+        shape: Callable[[int], tuple[int, int]],
+        device: str | None,
+        dtype: _core.dtype | None,
+    ) -> None:
+        self.in_channels, self.out_channels = channels
+        if groups < 1 or self.in_channels % groups or self.out_channels % groups:
+            raise ValueError(f"{type(self).__name__}: {groups=} must divide in_channels and out_channels, {channels}")
+        self.groups = groups
+        self.kernel_size, self.stride, self.dilation = map(self._each, (kernel_size, stride, dilation))
+        self.weight = Parameter(_core.empty((*shape(groups), *self.kernel_size), dtype=dtype, device=device))
+        self.bias = Parameter(_core.empty(self.out_channels, dtype=dtype, device=device)) if bias else None
+        self.reset_parameters()
+
+    def _each(self, value: _Size) -> tuple[int, ...]:
+        """One number for each dimension."""
+        if isinstance(value, int):
+            return (value,) * self._dims
+        if len(value) == 1:
+            return tuple(value) * self._dims
+        if len(value) != self._dims:
+            raise ValueError(f"{type(self).__name__}: expected one number or {self._dims}, got {tuple(value)}")
+        return tuple(value)
+
+    def reset_parameters(self) -> None:
+        """Draw new values."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(max(math.prod(self.weight.shape[1:]), 1))
+            init.uniform_(self.bias, -bound, bound)
+
+    def _parts(self) -> list[str]:
+        return [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
+
+    def _rest(self, parts: list[str]) -> str:
+        if self.dilation != (1,) * self._dims:
+            parts.append(f"dilation={self.dilation}")
+        if self.groups != 1:
+            parts.append(f"groups={self.groups}")
+        if self.bias is None:
+            parts.append("bias=False")
+        return ", ".join(parts)
+
+
+class _Convolution(_Conv):
+    """Convolution of any number of dimensions."""
+
+    _convolve: ClassVar[Callable[..., Tensor]]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: _Size,
+        stride: _Size = 1,
+        padding: _Size | str = 0,
+        dilation: _Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: str | None = None,
+        dtype: _core.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if padding_mode not in _MODES:
+            raise ValueError(f"{name}: padding_mode must be one of {', '.join(_MODES)}, got {padding_mode!r}")
+        if isinstance(padding, str) and padding not in ("valid", "same"):
+            raise ValueError(f"{name}: padding must be numbers, 'valid' or 'same', got {padding!r}")
+        if padding == "same" and self._each(stride) != (1,) * self._dims:
+            raise ValueError(f"{name}: padding='same' needs stride 1, got {stride}")
+
+        def shape(groups: int) -> tuple[int, int]:
+            return out_channels, in_channels // groups
+
+        channels = (in_channels, out_channels)
+        self._set_up(channels, kernel_size, stride, dilation, groups, bias, shape, device, dtype)
+        self.padding = padding if isinstance(padding, str) else self._each(padding)
+        self.padding_mode = padding_mode
+        self._borders = None if padding_mode == "zeros" else self._both_sides()
+
+    def _both_sides(self) -> list[int]:
+        """What `pad` adds before and after each dimension, the last one first."""
+        borders = []
+        for d in reversed(range(self._dims)):
+            if isinstance(self.padding, str):
+                reach = self.dilation[d] * (self.kernel_size[d] - 1) if self.padding == "same" else 0
+                borders += [reach // 2, reach - reach // 2]
+            else:
+                borders += [self.padding[d]] * 2
+        return borders
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, in_channels, ...) to (N, out_channels, ...)."""
+        padding: tuple[int, ...] | str = self.padding
+        if self._borders is not None:
+            input, padding = _core.pad(input, self._borders, _MODES[self.padding_mode]), 0  # type: ignore[assignment]
+        return type(self)._convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        """The sizes, and what differs from the defaults."""
+        parts = self._parts()
+        if self.padding not in ((0,) * self._dims, "valid"):
+            parts.append(f"padding={self.padding}")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode}")
+        return self._rest(parts)
+
+
+class Conv1d(_Convolution):
+    """Cross-correlation of sequences with a bank of filters.
+
+    Args:
+        in_channels: channels of the input, (N, in_channels, L) or (in_channels, L).
+        out_channels: channels of the output.
+        kernel_size: length of a filter.
+        stride: step of the filter.
+        padding: elements before and after a sequence, ``"valid"`` for none or ``"same"`` to keep the length.
+        dilation: distance of the filter's taps.
+        groups: input channels are split into so many groups, each with its own filters.
+        bias: whether a bias is added to every output channel.
+        padding_mode: what is added, ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        device: ``"cpu"`` or None.
+        dtype: of the parameters; float32 by default.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kernel_size), uniform over ±1/√fan_in, as PyTorch's.
+        bias: (out_channels,), likewise, or None.
+
+    Raises:
+        ValueError: channels that the groups do not divide, or an unknown padding.
+        ShapeError: when called with other channels, or a sequence shorter than the filter.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.Conv1d(3, 16, kernel_size=5, padding="same")(dlcore.randn(8, 3, 100)).shape
+        (8, 16, 100)
+    """
+
+    _dims = 1
+    _convolve = staticmethod(_core.conv1d)
+
+
+class Conv2d(_Convolution):
     """Cross-correlation of images with a bank of filters.
 
     Args:
@@ -21,11 +184,11 @@ class Conv2d(Module):
         out_channels: channels of the output.
         kernel_size: height and width of a filter, or one number for both.
         stride: step of the filter.
-        padding: zeros around the image, ``"valid"`` for none or ``"same"`` to keep the size.
+        padding: elements around the image, ``"valid"`` for none or ``"same"`` to keep the size.
         dilation: distance of the filter's taps.
         groups: input channels are split into so many groups, each with its own filters.
         bias: whether a bias is added to every output channel.
-        padding_mode: only ``"zeros"``.
+        padding_mode: what is added, ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
         device: ``"cpu"`` or None.
         dtype: of the parameters; float32 by default.
 
@@ -44,81 +207,198 @@ class Conv2d(Module):
         (8, 16, 16, 16)
     """
 
-    weight: Parameter
-    bias: Parameter | None
+    _dims = 2
+    _convolve = staticmethod(_core.conv2d)
+
+
+class Conv3d(_Convolution):
+    """Cross-correlation of volumes with a bank of filters.
+
+    Args:
+        in_channels: channels of the input, (N, in_channels, D, H, W) or (in_channels, D, H, W).
+        out_channels: channels of the output.
+        kernel_size: depth, height and width of a filter, or one number for all.
+        stride: step of the filter.
+        padding: elements around the volume, ``"valid"`` for none or ``"same"`` to keep the size.
+        dilation: distance of the filter's taps.
+        groups: input channels are split into so many groups, each with its own filters.
+        bias: whether a bias is added to every output channel.
+        padding_mode: what is added, ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        device: ``"cpu"`` or None.
+        dtype: of the parameters; float32 by default.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, *kernel_size), uniform over ±1/√fan_in, as PyTorch's.
+        bias: (out_channels,), likewise, or None.
+
+    Raises:
+        ValueError: channels that the groups do not divide, or an unknown padding.
+        ShapeError: when called with other channels, or a volume smaller than the filter.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.Conv3d(3, 4, kernel_size=3, padding=1)(dlcore.randn(2, 3, 4, 8, 8)).shape
+        (2, 4, 4, 8, 8)
+    """
+
+    _dims = 3
+    _convolve = staticmethod(_core.conv3d)
+
+
+class _ConvTranspose(_Conv):
+    """Transposed convolution of any number of dimensions."""
+
+    _convolve: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
+        kernel_size: _Size,
+        stride: _Size = 1,
+        padding: _Size = 0,
+        output_padding: _Size = 0,
         groups: int = 1,
         bias: bool = True,
+        dilation: _Size = 1,
         padding_mode: str = "zeros",
         device: str | None = None,
         dtype: _core.dtype | None = None,
     ) -> None:
         super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"Conv2d: {groups=} must divide {in_channels=} and {out_channels=}")
         if padding_mode != "zeros":
-            raise ValueError(f"Conv2d: padding_mode must be 'zeros', got {padding_mode!r}")
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride, self.dilation = _pair(kernel_size), _pair(stride), _pair(dilation)
-        self.padding = padding if isinstance(padding, str) else _pair(padding)
-        self._padding = self._both_sides(padding)
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(_core.empty(shape, dtype=dtype, device=device))
-        self.bias = Parameter(_core.empty(out_channels, dtype=dtype, device=device)) if bias else None
-        self.reset_parameters()
+            raise ValueError(f"{type(self).__name__}: padding_mode must be 'zeros', got {padding_mode!r}")
 
-    def _both_sides(self, padding: int | tuple[int, int] | str) -> tuple[int, int]:
-        """Padding in numbers, the same before and after the image."""
-        if not isinstance(padding, str):
-            return _pair(padding)
-        if padding == "valid":
-            return 0, 0
-        if padding != "same":
-            raise ValueError(f"Conv2d: padding must be numbers, 'valid' or 'same', got {padding!r}")
-        if self.stride != (1, 1):
-            raise ValueError(f"Conv2d: padding='same' needs stride 1, got {self.stride}")
-        reach = [step * (size - 1) for step, size in zip(self.dilation, self.kernel_size, strict=True)]
-        if any(r % 2 for r in reach):
-            raise ValueError(
-                f"Conv2d: padding='same' needs a filter that reaches equally far on both sides, got {reach}"
+        def shape(groups: int) -> tuple[int, int]:
+            return in_channels, out_channels // groups
+
+        channels = (in_channels, out_channels)
+        self._set_up(channels, kernel_size, stride, dilation, groups, bias, shape, device, dtype)
+        self.padding, self.output_padding = self._each(padding), self._each(output_padding)
+        self.padding_mode = padding_mode
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """(N, in_channels, ...) to (N, out_channels, ...); `output_size` says which of the possible sizes."""
+        more = self.output_padding if output_size is None else self._missing(input, output_size)
+        return type(self)._convolve(
+            input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
+        )
+
+    def _missing(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
+        """What must be added to get a size."""
+        wanted = list(output_size)[-self._dims :]
+        least = [
+            (n - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1
+            for n, stride, padding, dilation, kernel in zip(
+                input.shape[-self._dims :], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
             )
-        return reach[0] // 2, reach[1] // 2
-
-    def reset_parameters(self) -> None:
-        """Draw new values."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            bound = 1 / math.sqrt(max(math.prod(self.weight.shape[1:]), 1))
-            init.uniform_(self.bias, -bound, bound)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, out_channels, H', W')."""
-        return conv2d(input, self.weight, self.bias, self.stride, self._padding, self.dilation, self.groups)
+        ]
+        if any(not 0 <= w - n < s for w, n, s in zip(wanted, least, self.stride, strict=True)):
+            most = [n + s - 1 for n, s in zip(least, self.stride, strict=True)]
+            raise ValueError(f"{type(self).__name__}: output_size {wanted} is not between {least} and {most}")
+        return tuple(w - n for w, n in zip(wanted, least, strict=True))
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
-        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
-        if self.padding not in ((0, 0), "valid"):
-            parts.append(f"padding={self.padding}")
-        if self.dilation != (1, 1):
-            parts.append(f"dilation={self.dilation}")
-        if self.groups != 1:
-            parts.append(f"groups={self.groups}")
-        if self.bias is None:
-            parts.append("bias=False")
-        return ", ".join(parts)
+        parts = self._parts()
+        for name in ("padding", "output_padding"):
+            if getattr(self, name) != (0,) * self._dims:
+                parts.append(f"{name}={getattr(self, name)}")
+        return self._rest(parts)
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
-    first, second = value
-    return first, second
+class ConvTranspose1d(_ConvTranspose):
+    """Transposed convolution of sequences: the gradient of a convolution by its input.
+
+    Args:
+        in_channels: channels of the input, (N, in_channels, L) or (in_channels, L).
+        out_channels: channels of the output.
+        kernel_size: length of a filter.
+        stride: distance in the output of neighbours in the input.
+        padding: elements cut off before and after the output.
+        output_padding: elements added behind the output, fewer than stride or dilation.
+        groups: channels are split into so many groups, each with its own filters.
+        bias: whether a bias is added to every output channel.
+        dilation: distance of the filter's taps.
+        padding_mode: only ``"zeros"``.
+        device: ``"cpu"`` or None.
+        dtype: of the parameters; float32 by default.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, kernel_size), as PyTorch's.
+        bias: (out_channels,), or None.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.ConvTranspose1d(16, 3, kernel_size=4, stride=2, padding=1)(dlcore.randn(8, 16, 50)).shape
+        (8, 3, 100)
+    """
+
+    _dims = 1
+    _convolve = staticmethod(_core.conv_transpose1d)
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """Transposed convolution of images: the gradient of a convolution by its input.
+
+    Args:
+        in_channels: channels of the input, (N, in_channels, H, W) or (in_channels, H, W).
+        out_channels: channels of the output.
+        kernel_size: height and width of a filter, or one number for both.
+        stride: distance in the output of neighbours in the input.
+        padding: rows and columns cut off around the output.
+        output_padding: rows and columns added behind the output, fewer than stride or dilation.
+        groups: channels are split into so many groups, each with its own filters.
+        bias: whether a bias is added to every output channel.
+        dilation: distance of the filter's taps.
+        padding_mode: only ``"zeros"``.
+        device: ``"cpu"`` or None.
+        dtype: of the parameters; float32 by default.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, *kernel_size), as PyTorch's.
+        bias: (out_channels,), or None.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.ConvTranspose2d(16, 3, kernel_size=2, stride=2)(dlcore.randn(8, 16, 7, 7)).shape
+        (8, 3, 14, 14)
+    """
+
+    _dims = 2
+    _convolve = staticmethod(_core.conv_transpose2d)
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """Transposed convolution of volumes: the gradient of a convolution by its input.
+
+    Args:
+        in_channels: channels of the input, (N, in_channels, D, H, W) or (in_channels, D, H, W).
+        out_channels: channels of the output.
+        kernel_size: depth, height and width of a filter, or one number for all.
+        stride: distance in the output of neighbours in the input.
+        padding: elements cut off around the output.
+        output_padding: elements added behind the output, fewer than stride or dilation.
+        groups: channels are split into so many groups, each with its own filters.
+        bias: whether a bias is added to every output channel.
+        dilation: distance of the filter's taps.
+        padding_mode: only ``"zeros"``.
+        device: ``"cpu"`` or None.
+        dtype: of the parameters; float32 by default.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, *kernel_size), as PyTorch's.
+        bias: (out_channels,), or None.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.ConvTranspose3d(4, 3, kernel_size=2, stride=2)(dlcore.randn(2, 4, 3, 4, 4)).shape
+        (2, 3, 6, 8, 8)
+    """
+
+    _dims = 3
+    _convolve = staticmethod(_core.conv_transpose3d)

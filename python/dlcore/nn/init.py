@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from dlcore._core import Generator, Tensor, argsort, eye, rand, zeros
+from dlcore._core import Generator, Tensor, argsort, eye, rand, truncated_normal, zeros
 from dlcore.autograd import no_grad
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "normal_",
     "ones_",
     "sparse_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -54,6 +55,28 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill with the normal distribution of the given mean and standard deviation, cut to [a, b].
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> w = nn.init.trunc_normal_(dlcore.empty(1000), std=5.0)
+        >>> bool((w.abs() <= 2).all())
+        True
+    """
+    with no_grad():
+        drawn = truncated_normal(tensor.shape, mean, std, a, b, generator=generator, dtype=tensor.dtype)
+        return tensor.copy_(drawn)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlcore import _core
-from dlcore._core import Tensor, group_norm, layer_norm
-from dlcore.nn.functions.normalization import local_response_norm, rms_norm
+from dlcore._core import Tensor, group_norm, layer_norm, rms_norm
+from dlcore.nn.functions.normalization import local_response_norm
 from dlcore.nn.module import Module
 from dlcore.nn.parameter import Parameter
 

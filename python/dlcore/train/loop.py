@@ -55,7 +55,7 @@ def fit(
     Example:
         >>> import dlcore
         >>> from dlcore import data, nn, optim, train
-        >>> dlcore.manual_seed(0)
+        >>> _ = dlcore.manual_seed(0)
         >>> x = dlcore.randn(64, 2)
         >>> loader = data.DataLoader(data.TensorDataset(x, (x[:, 0] > x[:, 1]).to(dlcore.int64)), batch_size=16)
         >>> model = nn.Linear(2, 2)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dlcore import _core
-from dlcore._core import GradientError, Tensor, is_grad_enabled
+from dlcore._core import GradientError, Tensor, default_generator, is_grad_enabled
 from dlcore.autograd.graph import saved_tensors_hooks
 from dlcore.autograd.recording import enable_grad
 
@@ -50,7 +49,7 @@ def checkpoint(
     del use_reentrant  # for programs that say it
     if not is_grad_enabled():
         return function(*args, **kwargs)
-    again = _Again(lambda: function(*args, **kwargs), _core._rng_state() if preserve_rng_state else None)
+    again = _Again(lambda: function(*args, **kwargs), default_generator.get_state() if preserve_rng_state else None)
     with saved_tensors_hooks(again.pack, again.unpack):
         return function(*args, **kwargs)
 
@@ -110,7 +109,7 @@ def checkpoint_sequential(
 class _Again:
     """The values that a function saves, by their number: forgotten at once, found again by running it once more."""
 
-    def __init__(self, run: Callable[[], Any], rng_state: tuple[int, int] | None) -> None:
+    def __init__(self, run: Callable[[], Any], rng_state: Tensor | None) -> None:
         self._run, self._rng_state = run, rng_state
         self._described: list[tuple[Any, ...]] = []
         self._values: dict[int, Tensor] = {}
@@ -126,14 +125,14 @@ class _Again:
 
     def _recompute(self) -> list[Tensor]:
         found: list[Tensor] = []
-        now = _core._rng_state()
+        now = default_generator.get_state()
         try:
             if self._rng_state is not None:
-                _core._set_rng_state(*self._rng_state)
+                default_generator.set_state(self._rng_state)
             with enable_grad(), saved_tensors_hooks(found.append, _never):
                 self._run()
         finally:
-            _core._set_rng_state(*now)
+            default_generator.set_state(now)
         described = [(value.dtype, value.shape) for value in found]
         if described != self._described:
             raise GradientError(

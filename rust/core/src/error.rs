@@ -21,6 +21,8 @@ pub enum Error {
     Value(String),
     /// An allocation that the machine cannot serve: `MemoryError`.
     Memory(String),
+    /// A matrix that has no such inverse or decomposition: `LinAlgError(RuntimeError)`.
+    LinAlg(String),
     /// The user asked to stop (Ctrl-C): the exception already pending in Python.
     Interrupted,
     /// Code of the user's that the core called (a hook, a function's backward) raised: the exception waits in Python.
@@ -37,6 +39,7 @@ impl Error {
             | Self::Gradient(text)
             | Self::Index(text)
             | Self::Value(text)
+            | Self::LinAlg(text)
             | Self::Memory(text) => text.push_str(more),
             Self::Interrupted | Self::Raised => {}
         }
@@ -53,7 +56,7 @@ macro_rules! constructors {
         }
     )* } };
 }
-constructors!(shape => Shape, dtype => DType, gradient => Gradient, index => Index, value => Value);
+constructors!(shape => Shape, dtype => DType, gradient => Gradient, index => Index, value => Value, linalg => LinAlg);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +66,7 @@ impl fmt::Display for Error {
             | Self::Gradient(text)
             | Self::Index(text)
             | Self::Value(text)
+            | Self::LinAlg(text)
             | Self::Memory(text) => f.write_str(text),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Raised => f.write_str("the user's code raised"),

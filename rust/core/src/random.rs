@@ -1,52 +1,78 @@
 //! Random tensors. Numbers are counter based: they depend on the seed, on what was drawn before and on the element's
 //! index, never on the number of threads.
 
+mod distributions;
+
+pub use distributions::{
+    any_integers, cauchy, check_deviation, check_interval, exponential, geometric, log_normal, multinomial,
+    normal_around, poisson, standard_gamma, truncated_normal,
+};
+
 use crate::array::Array;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops;
 use crate::with_float;
+use distributions::{check_each, without_slope};
 use dlcore_kernels::random as kernel;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
-/// A stream of random numbers that threads may share; each draw takes the next stretch of it.
-pub struct Generator(Mutex<kernel::Generator>);
+/// A stream of random numbers that threads may share; each draw takes the next stretch of it. A process that forks
+/// never finds it locked in the child.
+pub struct Generator(kernel::Shared);
 
 impl Generator {
     /// The start of the stream that `seed` names.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self(Mutex::new(kernel::Generator::new(seed)))
+    pub const fn new(seed: u64) -> Self {
+        Self(kernel::Shared::new(kernel::Generator { seed, offset: 0 }))
     }
 
     /// Goes to the start of the stream that `seed` names.
     pub fn manual_seed(&self, seed: u64) {
-        self.draw(|stream| *stream = kernel::Generator::new(seed));
+        self.set_state(kernel::Generator::new(seed));
+    }
+
+    /// Goes to the start of a stream that nobody chose, and returns what names it.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        let seed = RandomState::new().hash_one(0);
+        self.manual_seed(seed);
+        seed
     }
 
     /// Where the stream stands: seed and offset.
     #[must_use]
     pub fn state(&self) -> kernel::Generator {
-        self.draw(|stream| *stream)
+        self.0.with(|stream| *stream)
     }
 
     /// Goes to where a stream stood.
     pub fn set_state(&self, state: kernel::Generator) {
-        self.draw(|stream| *stream = state);
+        self.0.with(|stream| *stream = state);
     }
 
-    /// Lets a kernel draw from the stream, alone.
-    pub fn draw<R>(&self, draw: impl FnOnce(&mut kernel::Generator) -> R) -> R {
-        draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Streams that have nothing to do with each other, each named by the next number of this one.
+    #[must_use]
+    pub fn split(&self, count: usize) -> Vec<Self> {
+        let mut seeds = vec![0; count];
+        kernel::words(&mut &self.0, &mut seeds);
+        seeds.into_iter().map(Self::new).collect()
+    }
+
+    /// Lets a kernel draw from the stream.
+    pub fn draw<R>(&self, draw: impl FnOnce(&mut &kernel::Shared) -> R) -> R {
+        draw(&mut &self.0)
     }
 }
 
 /// The generator that is used where none is named. Unseeded, it differs from process to process.
 #[must_use]
-pub fn default_generator() -> &'static Generator {
-    static DEFAULT: LazyLock<Generator> = LazyLock::new(|| Generator::new(RandomState::new().hash_one(0)));
+pub fn default_generator() -> &'static Arc<Generator> {
+    static DEFAULT: LazyLock<Arc<Generator>> =
+        LazyLock::new(|| Arc::new(Generator::new(RandomState::new().hash_one(0))));
     &DEFAULT
 }
 
@@ -148,16 +174,8 @@ pub fn mask(generator: &Generator, p: f64, shape: &[usize]) -> Result<Array> {
 /// # Errors
 /// [`Error::DType`] for probabilities that are not floats, [`Error::Value`] for one outside 0 to 1.
 pub fn bernoulli(generator: &Generator, p: &Tensor) -> Result<Tensor> {
-    let p = p.detach();
-    if !p.dtype().is_float() {
-        let got = p.dtype();
-        return Err(Error::dtype("bernoulli", format_args!("expected probabilities of a float dtype, got {got}")));
-    }
-    let bound = |value| ops::arithmetic::scalar(crate::Scalar::Float(value), p.dtype());
-    let valid = ops::logical_and(&ops::ge(&p, &bound(0.0)?)?, &ops::le(&p, &bound(1.0)?)?)?;
-    if ops::reduce::any(ops::logical_not(&valid)?.array())? {
-        return Err(Error::value("bernoulli", "expected probabilities from 0 to 1"));
-    }
+    check_each("bernoulli", p, "probabilities from 0 to 1", |p| (0.0..=1.0).contains(&p))?;
     // Drawn finer than 16-bit floats are, whose steps would show in the probabilities.
-    ops::cast(&ops::lt(&rand(generator, p.shape(), p.dtype().widened())?, &p)?, p.dtype())
+    let drawn = rand(generator, p.shape(), p.dtype().widened())?;
+    without_slope(&ops::cast(&ops::lt(&drawn, &p.detach())?, p.dtype())?, &[p])
 }

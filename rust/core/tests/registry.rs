@@ -45,6 +45,7 @@ impl Noise {
                     Domain::AboveOne => 1.1 + 2.0 * x,
                     Domain::AwayFromZero => sign * (0.1 + 2.0 * x),
                     Domain::Distinct => i as f64 * 0.03 - 0.5 + 0.01 * x,
+                    Domain::Invertible | Domain::PositiveDefinite => dominant(&input.shape, i, x),
                     Domain::Index(n) => (x * n as f64).floor(),
                     Domain::Bool => f64::from(u8::from(x < 0.5)),
                 }
@@ -57,6 +58,14 @@ impl Noise {
             }
         }
         values
+    }
+}
+
+/// Element `i` of matrices whose diagonal grows and outweighs the rest; `x` lies between 0 and 1.
+fn dominant(shape: &[usize], i: usize, x: f64) -> f64 {
+    match *shape {
+        [.., m, n] if i / n % m == i % n => x + (2 * (i % n) + m.max(n)) as f64,
+        _ => x - 0.5,
     }
 }
 

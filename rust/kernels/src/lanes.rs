@@ -131,6 +131,24 @@ pub(crate) fn map<T: Float>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) ->
     }
 }
 
+/// Up to sixteen elements, and zeros.
+#[inline(always)]
+pub(crate) fn take<T: Float>(from: &[T]) -> [T; NARROW] {
+    match from.try_into() {
+        Ok(whole) => whole,
+        Err(_) => padded(from),
+    }
+}
+
+/// Stores as many elements as there is room for.
+#[inline(always)]
+pub(crate) fn put<T: Float>(to: &mut [T], values: &[T; NARROW]) {
+    match <&mut [T; NARROW]>::try_from(&mut *to) {
+        Ok(whole) => *whole = *values,
+        Err(_) => to.copy_from_slice(&values[..to.len()]),
+    }
+}
+
 /// The last elements of a row, and zeros.
 #[inline(always)]
 fn padded<T: Float>(rest: &[T]) -> [T; NARROW] {

@@ -13,10 +13,12 @@
 )]
 
 mod abreast;
+pub mod attention;
 mod cgroup;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+pub mod decompose;
 pub mod element;
 pub mod gather;
 pub mod gemm;
@@ -33,6 +35,7 @@ pub mod optim;
 pub mod parallel;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod roofline;
 pub mod scan;
@@ -41,3 +44,11 @@ pub mod softmax;
 pub mod sort;
 pub mod stored;
 mod stream;
+
+/// Finds out what is found out once: instruction set, threads, memory. A child that is forked while another thread is at
+/// it would wait for ever, so whoever loads the library does it first.
+pub fn prepare() {
+    let _ = isa::isa();
+    let _ = parallel::num_threads();
+    memory::prepare();
+}

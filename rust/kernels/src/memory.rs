@@ -13,7 +13,7 @@ mod shared;
 mod system;
 mod tally;
 
-pub use cache::{Stats, empty_cache, reset_peak, set_cache_limit, stats, why};
+pub use cache::{Stats, empty_cache, prepare, reset_peak, set_cache_limit, stats, why};
 pub use room::{OutOfMemory, limit, set_limit};
 
 use std::any::Any;

@@ -7,6 +7,12 @@
 //! `i % 64` of block `i / 64` (numbers of 64 bits take two words, so 32 to a block): no transpose, and a shorter draw
 //! is a prefix of a longer one.
 
+mod rejection;
+mod shared;
+
+pub use rejection::{poisson, standard_gamma, truncated_normal};
+pub use shared::Shared;
+
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::memory::{Pod, zeros};
@@ -35,13 +41,6 @@ impl Generator {
         Self { seed, offset: 0 }
     }
 
-    /// Sets aside the counters of `blocks` blocks and returns the generator as it stood before.
-    fn reserve(&mut self, blocks: usize) -> Self {
-        let before = *self;
-        self.offset = self.offset.wrapping_add((blocks * WIDTH) as u64);
-        before
-    }
-
     /// The words of block `index`, counted from this generator's offset.
     #[inline(always)]
     fn block(self, index: usize) -> [[u32; WIDTH]; 4] {
@@ -56,6 +55,20 @@ impl Generator {
             ],
             [low(self.seed), low(self.seed >> 32)],
         )
+    }
+}
+
+/// What sets counters of a stream aside for a draw.
+pub trait Source {
+    /// Sets aside the next `counters` counters and returns the stream as it stood before.
+    fn reserve(&mut self, counters: u64) -> Generator;
+}
+
+impl Source for Generator {
+    fn reserve(&mut self, counters: u64) -> Generator {
+        let before = *self;
+        self.offset = self.offset.wrapping_add(counters);
+        before
     }
 }
 
@@ -122,9 +135,9 @@ impl<D: Draw> Kernel for Fill<'_, D> {
 }
 
 /// Fills `out` with draws and moves `generator` past the counters they took.
-fn fill<D: Draw>(generator: &mut Generator, draw: D, out: &mut [D::Value]) {
+fn fill<D: Draw>(generator: &mut impl Source, draw: D, out: &mut [D::Value]) {
     let blocks = out.len().div_ceil(D::PER_BLOCK);
-    let start = generator.reserve(blocks);
+    let start = generator.reserve((blocks * WIDTH) as u64);
     let len = out.len();
     let out = Disjoint::new(out);
     for_ranges(blocks, GRAIN, 1024 * D::BLOCK_NS, |range| {
@@ -298,7 +311,7 @@ impl<T: RandomFloat> Draw for Uniform<T> {
 }
 
 /// Fills `out` with numbers uniform on [`low`, `high`).
-pub fn uniform<T: RandomFloat>(generator: &mut Generator, low: T, high: T, out: &mut [T]) {
+pub fn uniform<T: RandomFloat>(generator: &mut impl Source, low: T, high: T, out: &mut [T]) {
     let greatest = if high > low { high.below() } else { low };
     fill(generator, Uniform { low, span: high - low, greatest }, out);
 }
@@ -323,7 +336,7 @@ impl<T: RandomFloat> Draw for Normal<T> {
 }
 
 /// Fills `out` with normal numbers of the given mean and standard deviation.
-pub fn normal<T: RandomFloat>(generator: &mut Generator, mean: T, deviation: T, out: &mut [T]) {
+pub fn normal<T: RandomFloat>(generator: &mut impl Source, mean: T, deviation: T, out: &mut [T]) {
     fill(generator, Normal { mean, deviation }, out);
 }
 
@@ -353,7 +366,7 @@ impl Draw for Bernoulli {
 }
 
 /// Fills `out` with ones of the given probability, otherwise zeros. The probability must not be NaN.
-pub fn bernoulli(generator: &mut Generator, probability: f64, out: &mut [u8]) {
+pub fn bernoulli(generator: &mut impl Source, probability: f64, out: &mut [u8]) {
     fill(generator, Bernoulli { threshold: threshold(probability) }, out);
 }
 
@@ -385,7 +398,7 @@ fn scale_to(word: u64, span: u64) -> u64 {
 ///
 /// # Panics
 /// Unless `low < high`.
-pub fn integers(generator: &mut Generator, low: i64, high: i64, out: &mut [i64]) {
+pub fn integers(generator: &mut impl Source, low: i64, high: i64, out: &mut [i64]) {
     assert!(low < high, "the range {low}..{high} is empty");
     fill(generator, Integers { low, span: high.wrapping_sub(low).cast_unsigned() }, out);
 }
@@ -406,9 +419,14 @@ impl Draw for Words {
     }
 }
 
+/// Fills `out` with words of 64 bits: seeds of other streams.
+pub fn words(generator: &mut impl Source, out: &mut [u64]) {
+    fill(generator, Words, out);
+}
+
 /// Fills `out` with a random order of `0..out.len()`: Fisher and Yates.
 #[expect(clippy::cast_possible_truncation, reason = "a position in a slice fits")]
-pub fn permutation(generator: &mut Generator, out: &mut [i64]) {
+pub fn permutation(generator: &mut impl Source, out: &mut [i64]) {
     let mut words = zeros(out.len());
     fill(generator, Words, &mut words);
     for (index, out) in out.iter_mut().enumerate() {
@@ -421,7 +439,7 @@ pub fn permutation(generator: &mut Generator, out: &mut [i64]) {
 
 /// Dropout (Srivastava et al. 2014): `mask` is 0 with probability `p`, otherwise 1, and `y = x * mask / (1 - p)`. NaN
 /// and infinity stay visible where they are dropped, as in `PyTorch`.
-pub fn dropout<T: Float>(generator: &mut Generator, x: &[T], p: f64, y: &mut [T], mask: &mut [u8]) {
+pub fn dropout<T: Float>(generator: &mut impl Source, x: &[T], p: f64, y: &mut [T], mask: &mut [u8]) {
     bernoulli(generator, 1.0 - p, mask);
     dropout_backward(x, mask, p, y);
 }

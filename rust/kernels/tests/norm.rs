@@ -13,7 +13,7 @@
 mod support;
 
 use dlcore_kernels::element::Float;
-use dlcore_kernels::norm::{batch, layer};
+use dlcore_kernels::norm::{batch, layer, rms};
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
 
 /// Normalises the numbers at `members` of `x`: mean, biased variance, results before scale and shift.
@@ -33,6 +33,42 @@ fn pulled_back(x: &[f64], h: &[f64], eps: f64) -> Vec<f64> {
     let average = h.iter().sum::<f64>() / n;
     let slope = h.iter().zip(&z).map(|(h, z)| h * z).sum::<f64>() / n;
     h.iter().zip(&z).map(|(h, z)| rstd * (h - average - z * slope)).collect()
+}
+
+fn check_rms<T: Float>(tolerance: f64) {
+    for (rows, cols) in [(0, 4), (3, 0), (1, 1), (7, 33), (129, 64), (3, 4099)] {
+        let [x, g] = [1, 2].map(|seed| numbers::<T>(rows * cols, seed));
+        let w = numbers::<T>(cols, 3);
+        for weight in [Some(&w[..]), None] {
+            let (mut y, mut factors) = (vec![T::NAN; x.len()], vec![T::NAN; rows]);
+            rms::forward(&x, cols, weight, 1e-5, &mut y, &mut factors);
+            let (mut gx, mut gweight) = (vec![T::NAN; x.len()], vec![T::NAN; cols]);
+            rms::backward(&g, &x, cols, &factors, weight, &mut gx, Some(&mut gweight));
+            let mut expected = vec![0.0; cols];
+            for row in (0..rows).filter(|_| cols > 0) {
+                let at = row * cols..(row + 1) * cols;
+                let (x, g) = (widen(&x[at.clone()]), widen(&g[at.clone()]));
+                let scale = |col: usize| weight.map_or(1.0, |w| w[col].to_f64());
+                let n = cols as f64;
+                let factor = 1.0 / (x.iter().map(|x| x * x).sum::<f64>() / n + 1e-5).sqrt();
+                let out: Vec<f64> = (0..cols).map(|col| x[col] * factor * scale(col)).collect();
+                assert_close(&y[at.clone()], &out, tolerance);
+                let dot = (0..cols).map(|col| g[col] * scale(col) * x[col]).sum::<f64>() / n;
+                let back = (0..cols).map(|col| factor * (g[col] * scale(col) - x[col] * factor * factor * dot));
+                assert_close(&gx[at], &back.collect::<Vec<_>>(), tolerance);
+                (0..cols).for_each(|col| expected[col] += g[col] * x[col] * factor);
+            }
+            if cols > 0 {
+                assert_close(&gweight, &expected, 10.0 * tolerance);
+            }
+        }
+    }
+}
+
+#[test]
+fn rms_norm_matches_float64() {
+    check_rms::<f32>(1e-5);
+    check_rms::<f64>(1e-13);
 }
 
 fn check_layer<T: Float>(tolerance: f64) {

@@ -227,11 +227,20 @@ impl Ints {
 
     /// As one value for height and one for width: a single number stands for both.
     pub fn pair(&self, op: &str, name: &str) -> PyResult<[usize; 2]> {
+        let sizes = self.each(op, name, 2)?;
+        Ok([sizes[0], sizes[1]])
+    }
+
+    /// As one value for each of `count` dimensions: a single number stands for all.
+    pub fn each(&self, op: &str, name: &str, count: usize) -> PyResult<Dims> {
         let sizes = self.sizes(op)?;
-        match sizes.as_slice() {
-            [one] => Ok([*one, *one]),
-            [h, w] => Ok([*h, *w]),
-            _ => Err(PyValueError::new_err(format!("{op}: {name} takes one or two ints, got {}", sizes.len()))),
+        match sizes.len() {
+            1 => Ok(SmallVec::from_elem(sizes[0], count)),
+            found if found == count => Ok(sizes),
+            found => {
+                let many = ["one int", "one or two ints", "one or three ints"][count.clamp(1, 3) - 1];
+                Err(PyValueError::new_err(format!("{op}: {name} takes {many}, got {found}")))
+            }
         }
     }
 }

@@ -1,35 +1,35 @@
-//! Functions that make tensors: from data, filled, counted, random.
+//! Functions that make tensors: from data, filled, counted.
 
 use crate::convert::{Arg, DTypeArg, Ints, Number, scalar};
 use crate::enter::{DTypeError, enter, guarded, to_py};
 use crate::exchange::buffer::from_buffer;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, MAX_RANK};
-use dlcore_core::random::{self, Generator};
 use dlcore_core::{Array, DType, Scalar, Tensor, creation, ops};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
-use std::sync::Arc;
 
-type Out = PyResult<PyTensor>;
+/// A new tensor.
+pub type Out = PyResult<PyTensor>;
 
 /// The finished tensor: a leaf where a gradient is wanted.
 pub fn finish(tensor: Tensor, requires_grad: bool) -> Out {
     Ok(if requires_grad { Tensor::leaf(tensor.array().clone()).map_err(to_py)? } else { tensor }.into())
 }
 
-fn float_or(dtype: Option<DTypeArg>) -> DType {
+/// The dtype asked for, or the default one.
+pub fn float_or(dtype: Option<DTypeArg>) -> DType {
     dtype.map_or_else(DType::default_float, |dtype| dtype.0)
 }
 
 /// `*size`: separate ints or one sequence.
-fn size(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+pub fn size(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     Ints::from_args(args)?.sizes(op)
 }
 
 /// The argument `name`, how many there shall be.
-fn count(op: &str, name: &str, n: isize) -> PyResult<usize> {
+pub fn count(op: &str, name: &str, n: isize) -> PyResult<usize> {
     usize::try_from(n).map_err(|_| PyValueError::new_err(format!("{op}: {name} must not be negative, got {n}")))
 }
 
@@ -255,6 +255,7 @@ fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<&s
     guarded(|| ops::cast(&found, dtype.map_or(found.dtype(), |dtype| dtype.0))).map(PyTensor::from)
 }
 
+/// Refuses any device but this one.
 pub fn on_cpu(device: Option<&str>) -> PyResult<()> {
     match device {
         None | Some("cpu") => Ok(()),
@@ -407,204 +408,11 @@ fn eye(n: isize, m: Option<isize>, dtype: Option<DTypeArg>, device: Option<&str>
     finish(guarded(|| creation::eye(n, m.unwrap_or(n), float_or(dtype)))?, requires_grad)
 }
 
-/// A source of random numbers: ``Generator(seed)``. The same seed gives the same numbers for any number of threads
-/// and on every instruction set (Philox4x32-10, Salmon et al. 2011).
-///
-/// >>> import dlcore
-/// >>> a = dlcore.rand(2, generator=dlcore.Generator(7))
-/// >>> b = dlcore.rand(2, generator=dlcore.Generator(7))
-/// >>> dlcore.equal(a, b)
-/// True
-#[pyclass(frozen, name = "Generator", module = "dlcore")]
-pub struct PyGenerator(Arc<Generator>);
-
-#[pymethods]
-impl PyGenerator {
-    #[new]
-    #[pyo3(signature = (seed = 0))]
-    fn new(seed: u64) -> Self {
-        Self(Arc::new(Generator::new(seed)))
-    }
-
-    /// Starts again from ``seed``; returns the generator.
-    fn manual_seed(slf: Bound<'_, Self>, seed: u64) -> Bound<'_, Self> {
-        slf.get().0.manual_seed(seed);
-        slf
-    }
-}
-
-/// Runs `body` with the generator given, or the default one.
-fn with_generator<R>(generator: Option<&Bound<'_, PyGenerator>>, body: impl FnOnce(&Generator) -> R) -> R {
-    match generator {
-        Some(generator) => body(&generator.get().0),
-        None => body(random::default_generator()),
-    }
-}
-
-/// Starts the default source of random numbers again from ``seed``.
-///
-/// >>> dlcore.manual_seed(0)
-/// >>> a = dlcore.rand(3)
-/// >>> dlcore.manual_seed(0)
-/// >>> dlcore.equal(a, dlcore.rand(3))
-/// True
-#[pyfunction]
-fn manual_seed(seed: u64) {
-    random::manual_seed(seed);
-}
-
-/// Where the default source of random numbers stands: seed and offset.
-#[pyfunction]
-fn _rng_state() -> (u64, u64) {
-    let state = random::default_generator().state();
-    (state.seed, state.offset)
-}
-
-/// Puts the default source of random numbers where it stood.
-#[pyfunction]
-fn _set_rng_state(seed: u64, offset: u64) {
-    random::default_generator().set_state(dlcore_kernels::random::Generator { seed, offset });
-}
-
-macro_rules! drawn {
-    ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal => $draw:expr;)*) => { $(
-        $(#[$doc])*
-        #[pyfunction]
-        #[pyo3(signature = (*size, generator = None, dtype = None, device = None, requires_grad = false))]
-        fn $name(
-            py: Python<'_>, size: &Bound<'_, PyTuple>, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<&str>,
-            requires_grad: bool,
-        ) -> Out {
-    on_cpu(device)?;
-            let shape = self::size($text, size)?;
-            let made = with_generator(generator, |generator| {
-                enter(py, usize::MAX, || $draw(generator, &shape, float_or(dtype)))
-            })?;
-            finish(made, requires_grad)
-        }
-
-        #[doc = $like_doc]
-        #[pyfunction]
-        #[pyo3(signature = (input, *, dtype = None, device = None, requires_grad = false))]
-        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
-    on_cpu(device)?;
-            let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
-            let made = enter(py, usize::MAX, || $draw(random::default_generator(), input.0.shape(), dtype))?;
-            finish(made, requires_grad)
-        }
-    )* };
-}
-
-drawn! {
-    /// Random numbers, uniform from 0 up to 1.
-    ///
-    /// >>> dlcore.rand(2, 3).shape
-    /// (2, 3)
-    rand, "rand", rand_like, "Uniform random numbers in the shape and dtype of ``input``.\n\n>>> dlcore.rand_like(dlcore.zeros(2)).shape\n(2,)" => random::rand;
-    /// Random numbers, normal with mean 0 and variance 1.
-    ///
-    /// >>> dlcore.randn(2, 3).shape
-    /// (2, 3)
-    randn, "randn", randn_like, "Normal random numbers in the shape and dtype of ``input``.\n\n>>> dlcore.randn_like(dlcore.zeros(2)).shape\n(2,)" => random::randn;
-}
-
-/// Random integers from ``low`` (0 where it is missing) up to, not including, ``high``.
-///
-/// >>> dlcore.randint(0, 10, (2, 3)).dtype
-/// dlcore.int64
-#[pyfunction]
-#[pyo3(signature = (low, high = None, size = None, *, generator = None, dtype = None, device = None))]
-fn randint(
-    py: Python<'_>,
-    low: i64,
-    high: Option<&Bound<'_, PyAny>>,
-    size: Option<Ints>,
-    generator: Option<&Bound<'_, PyGenerator>>,
-    dtype: Option<DTypeArg>,
-    device: Option<&str>,
-) -> Out {
-    on_cpu(device)?;
-    // randint(high, size) and randint(low, high, size): the second argument decides.
-    let (low, high, size) = match (high, size) {
-        (Some(high), Some(size)) => (low, high.extract()?, size),
-        (Some(size), None) => (0, low, size.extract()?),
-        (None, Some(size)) => (0, low, size),
-        (None, None) => return Err(PyValueError::new_err("randint: size is missing")),
-    };
-    let shape = size.sizes("randint")?;
-    let dtype = dtype.map_or(DType::I64, |dtype| dtype.0);
-    with_generator(generator, |generator| {
-        enter(py, usize::MAX, || random::randint(generator, low, high, &shape, dtype)).map(PyTensor::from)
-    })
-}
-
-/// A random permutation of the integers from 0 up to ``n``.
-///
-/// >>> sorted(dlcore.randperm(4).tolist())
-/// [0, 1, 2, 3]
-#[pyfunction]
-#[pyo3(signature = (n, *, generator = None))]
-fn randperm(py: Python<'_>, n: isize, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
-    let n = count("randperm", "n", n)?;
-    with_generator(generator, |generator| enter(py, n, || random::randperm(generator, n)).map(PyTensor::from))
-}
-
-/// One where a random number falls below the probability in ``input``, zero elsewhere.
-///
-/// >>> dlcore.bernoulli(dlcore.tensor([0.0, 1.0]))
-/// tensor([0., 1.])
-#[pyfunction]
-#[pyo3(signature = (input, *, generator = None))]
-fn bernoulli(py: Python<'_>, input: Arg, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
-    with_generator(generator, |generator| {
-        enter(py, input.0.numel(), || random::bernoulli(generator, &input.0)).map(PyTensor::from)
-    })
-}
-
-#[pymethods]
-impl PyTensor {
-    /// Fills with random numbers, uniform from ``from`` up to ``to``, in place.
-    #[pyo3(signature = (from = 0.0, to = 1.0, *, generator = None))]
-    fn uniform_<'py>(
-        slf: Bound<'py, Self>,
-        py: Python<'py>,
-        from: f64,
-        to: f64,
-        generator: Option<&Bound<'py, PyGenerator>>,
-    ) -> PyResult<Bound<'py, Self>> {
-        let x = slf.get().get();
-        let value = with_generator(generator, |generator| {
-            enter(py, x.numel(), || random::uniform(generator, x.shape(), from, to, x.dtype()))
-        })?;
-        slf.get().write("uniform_", &value)?;
-        Ok(slf)
-    }
-
-    /// Fills with random numbers, normal with the given mean and standard deviation, in place.
-    #[pyo3(signature = (mean = 0.0, std = 1.0, *, generator = None))]
-    fn normal_<'py>(
-        slf: Bound<'py, Self>,
-        py: Python<'py>,
-        mean: f64,
-        std: f64,
-        generator: Option<&Bound<'py, PyGenerator>>,
-    ) -> PyResult<Bound<'py, Self>> {
-        let x = slf.get().get();
-        let value = with_generator(generator, |generator| {
-            enter(py, x.numel(), || random::normal(generator, x.shape(), mean, std, x.dtype()))
-        })?;
-        slf.get().write("normal_", &value)?;
-        Ok(slf)
-    }
-}
-
 /// Registers the class and the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    module.add_class::<PyGenerator>()?;
-    add!(tensor as_tensor zeros zeros_like ones ones_like empty empty_like full full_like arange linspace eye
-         manual_seed _rng_state _set_rng_state rand rand_like randn randn_like randint randperm bernoulli);
+    add!(tensor as_tensor zeros zeros_like ones ones_like empty empty_like full full_like arange linspace eye);
     Ok(())
 }

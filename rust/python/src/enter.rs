@@ -19,6 +19,12 @@ create_exception!(
 );
 create_exception!(dlcore, DTypeError, PyTypeError, "A dtype that an operation does not take.");
 create_exception!(dlcore, GradientError, PyRuntimeError, "A gradient that cannot be computed.");
+create_exception!(
+    dlcore.linalg,
+    LinAlgError,
+    PyRuntimeError,
+    "A matrix that has no such inverse or decomposition; of a batch, the message names which."
+);
 
 /// Work on fewer elements than this keeps the interpreter lock: letting go costs more than others would gain.
 const DETACH_FROM: usize = 8192;
@@ -79,6 +85,7 @@ pub fn to_py(error: Error) -> PyErr {
         Error::Gradient(text) => GradientError::new_err(text),
         Error::Index(text) => PyIndexError::new_err(text),
         Error::Value(text) => PyValueError::new_err(text),
+        Error::LinAlg(text) => LinAlgError::new_err(text),
         Error::Memory(text) => PyMemoryError::new_err(text),
         Error::Interrupted | Error::Raised => {
             PENDING.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err("interrupted"))
@@ -125,5 +132,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add("ShapeError", py.get_type::<ShapeError>())?;
     module.add("DTypeError", py.get_type::<DTypeError>())?;
-    module.add("GradientError", py.get_type::<GradientError>())
+    module.add("GradientError", py.get_type::<GradientError>())?;
+    module.add("LinAlgError", py.get_type::<LinAlgError>())
 }

@@ -1,4 +1,4 @@
-//! What networks are made of: products with weights, convolution, pooling, activations, normalisation, losses.
+//! What networks are made of: products with weights, attention, activations, normalisation, losses.
 
 use crate::convert::{Arg, Ints};
 use crate::enter::{enter, to_py};
@@ -6,13 +6,10 @@ use crate::tensor::PyTensor;
 use dlcore_core::layout::{Show, normalize_dim};
 use dlcore_core::ops::loss::Reduction;
 use dlcore_core::ops::pad::Border;
-use dlcore_core::ops::pool::Pooling;
-use dlcore_core::ops::{self, BatchNormOptions, conv::Convolution};
+use dlcore_core::ops::{self, AttentionOptions, Bags, BatchNormOptions};
 use dlcore_core::{Error, Result, Tensor};
-use dlcore_kernels::pool::Divisor;
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
 use std::ffi::CString;
 
 type Out = PyResult<PyTensor>;
@@ -45,137 +42,45 @@ fn linear(py: Python<'_>, input: Arg, weight: Arg, bias: Option<Arg>) -> Out {
     run(py, work, || ops::linear(&input.0, &weight.0, option(bias.as_ref())))
 }
 
-/// 2-d convolution: input (N, C, H, W) or (C, H, W), weight (O, C / groups, kh, kw), bias (O).
+/// Attention of queries to keys (Vaswani et al. 2017): ``softmax(scale * query @ key.T + mask) @ value``.
 ///
-/// ``padding`` is a number, a pair, ``"valid"`` or ``"same"`` (stride 1). Raises ShapeError where channels or sizes do
-/// not fit.
+/// Args:
+///     query: (..., L, E).
+///     key: (..., S, E).
+///     value: (..., S, V). Leading dimensions broadcast.
+///     attn_mask: broadcasts to (..., L, S); bool, False where a query must not see a key, or numbers added to the scores.
+///     dropout_p: probability with which a weight is dropped. It is dropped whenever this is above 0: pass 0 to infer.
+///     is_causal: query i sees keys 0 to i only.
+///     scale: ``1 / sqrt(E)`` by default.
+///     enable_gqa: neighbouring heads (dimension -3) of queries may share one of keys and values.
 ///
-/// >>> dlcore.nn.functional.conv2d(dlcore.ones(1, 1, 3, 3), dlcore.ones(1, 1, 2, 2)).tolist()
-/// [[[[4.0, 4.0], [4.0, 4.0]]]]
+/// Returns (..., L, V). A query that sees no key gets zeros. Memory grows with L and S, not with their product, unless
+/// there is dropout or the mask has a gradient. Raises ShapeError for shapes that do not fit and DTypeError for dtypes
+/// that differ.
+///
+/// >>> x = dlcore.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+/// >>> dlcore.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+/// tensor([[[1.0000, 0.0000],
+///          [0.3302, 0.6698]]])
 #[pyfunction]
-#[pyo3(signature = (input, weight, bias = None, stride = None, padding = None, dilation = None, groups = 1))]
-fn conv2d(
+#[pyo3(
+    signature = (query, key, value, attn_mask = None, dropout_p = 0.0, is_causal = false, scale = None, enable_gqa = false),
+    text_signature = "(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False)",
+)]
+fn scaled_dot_product_attention(
     py: Python<'_>,
-    input: Arg,
-    weight: Arg,
-    bias: Option<Arg>,
-    stride: Option<Ints>,
-    padding: Option<&Bound<'_, PyAny>>,
-    dilation: Option<Ints>,
-    groups: usize,
+    query: Arg,
+    key: Arg,
+    value: Arg,
+    attn_mask: Option<Arg>,
+    dropout_p: f64,
+    is_causal: bool,
+    scale: Option<f64>,
+    enable_gqa: bool,
 ) -> Out {
-    let op = "conv2d";
-    let pair = |value: Option<Ints>, name: &str, default: usize| {
-        value.map_or(Ok([default, default]), |value| value.pair(op, name))
-    };
-    let (stride, dilation) = (pair(stride, "stride", 1)?, pair(dilation, "dilation", 1)?);
-    let mut x = input.0;
-    let padding = match padding {
-        None => [0, 0],
-        Some(text) if text.is_instance_of::<PyString>() => {
-            let text: String = text.extract()?;
-            let kernel = weight.0.shape().get(2..4).and_then(|k| <[usize; 2]>::try_from(k).ok()).unwrap_or([1, 1]);
-            match text.as_str() {
-                "valid" => [0, 0],
-                "same" if stride != [1, 1] => {
-                    return Err(to_py(Error::value(op, "padding=\"same\" goes with stride 1 only")));
-                }
-                "same" => {
-                    let total = [0, 1].map(|i| dilation[i].saturating_mul(kernel[i].saturating_sub(1)));
-                    if total.iter().any(|n| n % 2 == 1) {
-                        // An even kernel needs one more row or column at the end.
-                        x = enter(py, x.numel(), || ops::pad_end(&x, total.map(|n| n % 2)))?;
-                    }
-                    total.map(|n| n / 2)
-                }
-                _ => {
-                    return Err(to_py(Error::value(
-                        op,
-                        format_args!("padding is ints, \"valid\" or \"same\", not {text:?}"),
-                    )));
-                }
-            }
-        }
-        Some(ints) => ints.extract::<Ints>()?.pair(op, "padding")?,
-    };
-    let work = x.numel().saturating_mul(WORK_PER_ELEMENT);
-    run(py, work, || {
-        ops::conv2d(&x, &weight.0, option(bias.as_ref()), Convolution { stride, padding, dilation, groups })
-    })
-}
-
-fn pooling(
-    op: &str,
-    kernel_size: &Ints,
-    stride: Option<&Ints>,
-    padding: Option<&Ints>,
-    dilation: Option<&Ints>,
-    ceil_mode: bool,
-) -> PyResult<Pooling> {
-    let kernel = kernel_size.pair(op, "kernel_size")?;
-    let pair = |value: Option<&Ints>, name: &str, default: [usize; 2]| match value {
-        Some(value) if !value.0.is_empty() => value.pair(op, name),
-        _ => Ok(default),
-    };
-    Ok(Pooling {
-        kernel,
-        stride: pair(stride, "stride", kernel)?,
-        padding: pair(padding, "padding", [0, 0])?,
-        dilation: pair(dilation, "dilation", [1, 1])?,
-        ceil_mode,
-    })
-}
-
-/// The largest element of each window of the last two dimensions; with ``return_indices`` also where it was, counted
-/// in the flattened plane. NaN wins. ``stride`` is the window's size where it is missing.
-///
-/// >>> dlcore.nn.functional.max_pool2d(dlcore.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
-/// [[[[5.0, 7.0], [13.0, 15.0]]]]
-#[pyfunction]
-#[pyo3(signature = (input, kernel_size, stride = None, padding = None, dilation = None, ceil_mode = false, return_indices = false))]
-fn max_pool2d<'py>(
-    py: Python<'py>,
-    input: Arg,
-    kernel_size: Ints,
-    stride: Option<Ints>,
-    padding: Option<Ints>,
-    dilation: Option<Ints>,
-    ceil_mode: bool,
-    return_indices: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    let pooling = pooling("max_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), dilation.as_ref(), ceil_mode)?;
-    let (values, indices) = enter(py, input.0.numel(), || ops::max_pool2d(&input.0, pooling))?;
-    let values = Bound::new(py, PyTensor::from(values))?.into_any();
-    if !return_indices {
-        return Ok(values);
-    }
-    Ok(PyTuple::new(py, [values, Bound::new(py, PyTensor::from(indices))?.into_any()])?.into_any())
-}
-
-/// The mean of each window of the last two dimensions. ``stride`` is the window's size where it is missing.
-///
-/// >>> dlcore.nn.functional.avg_pool2d(dlcore.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
-/// [[[[2.5, 4.5], [10.5, 12.5]]]]
-#[pyfunction]
-#[pyo3(signature = (input, kernel_size, stride = None, padding = None, ceil_mode = false, count_include_pad = true, divisor_override = None))]
-fn avg_pool2d(
-    py: Python<'_>,
-    input: Arg,
-    kernel_size: Ints,
-    stride: Option<Ints>,
-    padding: Option<Ints>,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: Option<i64>,
-) -> Out {
-    let pooling = pooling("avg_pool2d", &kernel_size, stride.as_ref(), padding.as_ref(), None, ceil_mode)?;
-    let divisor = match divisor_override {
-        Some(0) => return Err(to_py(Error::value("avg_pool2d", "divisor_override must not be zero"))),
-        Some(divisor) => Divisor::Fixed(divisor),
-        None if count_include_pad => Divisor::WithPadding,
-        None => Divisor::WithoutPadding,
-    };
-    run(py, input.0.numel(), || ops::avg_pool2d(&input.0, pooling, divisor))
+    let options = AttentionOptions { dropout: dropout_p, causal: is_causal, scale, shared_heads: enable_gqa };
+    let work = (query.0.numel() + key.0.numel()).saturating_mul(WORK_PER_ELEMENT);
+    run(py, work, || ops::scaled_dot_product_attention(&query.0, &key.0, &value.0, option(attn_mask.as_ref()), options))
 }
 
 /// Gaussian error linear unit (Hendrycks & Gimpel 2016): ``x * P(X <= x)`` for a standard normal X, or with
@@ -289,6 +194,20 @@ fn layer_norm(
     run(py, input.0.numel(), || ops::layer_norm(&input.0, &shape, option(weight.as_ref()), option(bias.as_ref()), eps))
 }
 
+/// Each row over the trailing dimensions ``normalized_shape`` over the root of its mean square, then times ``weight``
+/// (Zhang & Sennrich 2019). ``eps``, added to the mean square, is the dtype's precision by default.
+///
+/// Raises ShapeError for other trailing dimensions.
+///
+/// >>> dlcore.nn.functional.rms_norm(dlcore.tensor([3.0, 4.0]), (2,))
+/// tensor([0.8485, 1.1314])
+#[pyfunction]
+#[pyo3(signature = (input, normalized_shape, weight = None, eps = None))]
+fn rms_norm(py: Python<'_>, input: Arg, normalized_shape: Ints, weight: Option<Arg>, eps: Option<f64>) -> Out {
+    let shape = normalized_shape.sizes("rms_norm")?;
+    run(py, input.0.numel(), || ops::rms_norm(&input.0, &shape, option(weight.as_ref()), eps))
+}
+
 /// Channels in ``num_groups`` groups, each with its positions to mean 0 and variance 1, then times ``weight`` plus
 /// ``bias`` per channel (Wu & He 2018). Input (N, C, ...).
 ///
@@ -352,6 +271,56 @@ fn embedding(py: Python<'_>, input: Arg, weight: Arg, padding_idx: Option<isize>
     run(py, input.0.numel().saturating_mul(WORK_PER_ELEMENT), || ops::embedding(&input.0, &weight.0, padding_idx))
 }
 
+/// Rows of ``weight`` (V, D), reduced bag by bag: (bags, D).
+///
+/// Args:
+///     input: int64, (bags, size), or a row of indices with ``offsets``.
+///     weight: (V, D).
+///     offsets: where each bag begins in ``input``, from 0 on.
+///     max_norm, norm_type, scale_grad_by_freq, sparse: not supported; only their defaults.
+///     mode: ``"sum"``, ``"mean"`` or ``"max"``. An empty bag gives zeros.
+///     per_sample_weights: what each row is multiplied by, in the shape of ``input``; with ``mode="sum"`` only.
+///     include_last_offset: the last of ``offsets`` is where the last bag ends.
+///     padding_idx: a row that does not count.
+///
+/// Raises IndexError for an index out of range and ValueError for offsets that fall.
+///
+/// >>> weight = dlcore.tensor([[1.0], [2.0], [4.0]])
+/// >>> ids, offsets = dlcore.tensor([0, 2, 1]), dlcore.tensor([0, 2])
+/// >>> dlcore.nn.functional.embedding_bag(ids, weight, offsets, mode="sum")
+/// tensor([[5.],
+///         [2.]])
+#[pyfunction]
+#[pyo3(
+    signature = (input, weight, offsets = None, max_norm = None, norm_type = 2.0, scale_grad_by_freq = false, mode = "mean", sparse = false, per_sample_weights = None, include_last_offset = false, padding_idx = None),
+    text_signature = "(input, weight, offsets=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, mode='mean', sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None)",
+)]
+fn embedding_bag(
+    py: Python<'_>,
+    input: Arg,
+    weight: Arg,
+    offsets: Option<Arg>,
+    max_norm: Option<f64>,
+    norm_type: f64,
+    scale_grad_by_freq: bool,
+    mode: &str,
+    sparse: bool,
+    per_sample_weights: Option<Arg>,
+    include_last_offset: bool,
+    padding_idx: Option<isize>,
+) -> Out {
+    let op = "embedding_bag";
+    if max_norm.is_some() || scale_grad_by_freq || sparse {
+        let what = format_args!("max_norm (norm_type={norm_type}), scale_grad_by_freq and sparse are not supported");
+        return Err(to_py(Error::value(op, what)));
+    }
+    let mode = Bags::parse(mode).map_err(to_py)?;
+    run(py, input.0.numel().saturating_mul(WORK_PER_ELEMENT), || {
+        let (offsets, each) = (option(offsets.as_ref()), option(per_sample_weights.as_ref()));
+        ops::embedding_bag(&input.0, &weight.0, offsets, mode, each, include_last_offset, padding_idx)
+    })
+}
+
 /// ``input`` with borders: ``pad`` holds how many elements are added before and after the last dimension, then the one
 /// before it, and so on; negative numbers take elements away. ``mode`` is "constant" (of ``value``, 0 by default),
 /// "reflect", "replicate" or "circular".
@@ -407,6 +376,45 @@ fn cross_entropy(
     let reduction = self::reduction("cross_entropy", reduction)?;
     run(py, input.0.numel(), || {
         ops::cross_entropy(&input.0, &target.0, option(weight.as_ref()), ignore_index, reduction, label_smoothing)
+    })
+}
+
+/// Cross entropy of ``linear(input, weight, bias)`` and labels, without ever holding all logits: rows are taken some at a
+/// time, and backward computes their logits again.
+///
+/// Args:
+///     input: (N, D).
+///     weight: (V, D).
+///     target: int64 labels (N) from 0 to V - 1.
+///     bias: (V).
+///     ignore_index: rows with this label do not count.
+///     reduction: ``"mean"`` or ``"sum"``.
+///     label_smoothing: share of each label that is spread evenly over all classes.
+///
+/// Raises IndexError for a label out of range. Second derivatives do hold all logits.
+///
+/// >>> x, weight = dlcore.zeros(3, 4), dlcore.zeros(2, 4)
+/// >>> dlcore.nn.functional.linear_cross_entropy(x, weight, dlcore.tensor([0, 1, 1]))
+/// tensor(0.6931)
+#[pyfunction]
+#[pyo3(
+    signature = (input, weight, target, bias = None, *, ignore_index = -100, reduction = "mean", label_smoothing = 0.0),
+    text_signature = "(input, weight, target, bias=None, *, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
+)]
+fn linear_cross_entropy(
+    py: Python<'_>,
+    input: Arg,
+    weight: Arg,
+    target: Arg,
+    bias: Option<Arg>,
+    ignore_index: i64,
+    reduction: &str,
+    label_smoothing: f64,
+) -> Out {
+    let reduction = self::reduction("linear_cross_entropy", reduction)?;
+    run(py, weight.0.numel().saturating_mul(WORK_PER_ELEMENT), || {
+        let bias = option(bias.as_ref());
+        ops::linear_cross_entropy(&input.0, &weight.0, &target.0, bias, ignore_index, reduction, label_smoothing)
     })
 }
 
@@ -520,7 +528,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(linear conv2d max_pool2d avg_pool2d gelu softmax log_softmax softplus logsigmoid dropout layer_norm group_norm
+    add!(linear scaled_dot_product_attention gelu softmax log_softmax softplus logsigmoid dropout layer_norm rms_norm group_norm
+         embedding_bag linear_cross_entropy
          batch_norm embedding pad_borders one_hot cross_entropy nll_loss mse_loss l1_loss huber_loss smooth_l1_loss
          binary_cross_entropy_with_logits);
     Ok(())

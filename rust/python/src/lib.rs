@@ -5,10 +5,11 @@
 //! part in differentiation, [`graph`] what was recorded, [`custom`] functions of the user's, [`functional`] arithmetic and
 //! elementwise functions, [`elementary`] more of them, [`in_place`] their forms that write, [`reductions`], [`ordering`],
 //! [`shaping`], [`arranging`], [`placing`], [`blending`], [`statistics`], [`samples`], [`searching`], [`sets`], [`products`],
-//! [`aliases`], [`function`] how these are bound, [`layers`] what networks are made of, [`activations`], [`losses`],
-//! [`images`], [`creation`] new tensors, [`alike`] some like others,
-//! [`index`] `x[...]`, [`display`] `repr`, [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries,
-//! [`optim`] optimizer steps,
+//! [`linalg`], [`aliases`], [`function`] how these are bound, [`layers`] what networks are made of, [`activations`],
+//! [`losses`], [`images`], [`windows`] what slides over them, [`recurrent`] networks through time, [`creation`] new
+//! tensors, [`alike`] some like others, [`random`] drawn ones by [`generator`]s, [`index`] `x[...]`, [`display`] `repr`,
+//! [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
+//! [`autocast`] the dtype of products, [`standard`] what the array API standard asks for,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
 #![allow(
@@ -26,6 +27,7 @@ mod activations;
 mod aliases;
 mod alike;
 mod arranging;
+mod autocast;
 mod blending;
 mod convert;
 mod creation;
@@ -37,33 +39,41 @@ mod enter;
 mod exchange;
 mod function;
 mod functional;
+mod generator;
 mod gradients;
 mod graph;
 mod images;
 mod in_place;
 mod index;
 mod layers;
+mod linalg;
 mod losses;
 mod optim;
 mod ordering;
 mod out;
 mod placing;
 mod products;
+mod random;
+mod recurrent;
 mod reductions;
 mod registry;
 mod samples;
 mod searching;
 mod sets;
 mod shaping;
+mod standard;
 mod statistics;
 mod system;
 mod tensor;
+mod windows;
 
 use pyo3::prelude::*;
 
 /// dlcore's engine; use it through `dlcore`.
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    dlcore_kernels::prepare();
+    let _ = dlcore_core::random::default_generator();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     enter::register(module)?;
     convert::register(module)?;
@@ -86,12 +96,18 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     images::register(module)?;
     sets::register(module)?;
     blending::register(module)?;
+    standard::register(module)?;
     statistics::register(module)?;
     products::register(module)?;
+    linalg::register(module)?;
     layers::register(module)?;
+    windows::register(module)?;
+    recurrent::register(module)?;
     activations::register(module)?;
     losses::register(module)?;
     creation::register(module)?;
+    autocast::register(module)?;
+    random::register(module)?;
     optim::register(module)?;
     exchange::register(module)?;
     display::register(module)?;

@@ -49,6 +49,8 @@ impl PyExample {
             Domain::Real => ("real", None),
             Domain::Positive => ("positive", None),
             Domain::Unit => ("unit", None),
+            Domain::Invertible => ("invertible", None),
+            Domain::PositiveDefinite => ("positive_definite", None),
             Domain::AboveOne => ("above_one", None),
             Domain::AwayFromZero => ("away_from_zero", None),
             Domain::Distinct => ("distinct", None),

@@ -83,6 +83,7 @@ fn norm<'py>(
         None => 2.0,
         Some(p) => match p.extract::<&str>() {
             Ok("fro") => 2.0,
+            Ok("nuc") => return crate::linalg::nuclear_norm(py, input, dim, keepdim, dtype),
             Ok(other) => return Err(to_py(Error::value("norm", format_args!("there is no norm {other:?} here")))),
             Err(_) => p.extract::<f64>()?,
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dlcore import _core
-from dlcore._core import ShapeError, Tensor, cat, dropout, linear, matmul, softmax
+from dlcore._core import ShapeError, Tensor, cat, dropout, linear, matmul, scaled_dot_product_attention, softmax
 
 __all__ = ["multi_head_attention_forward"]
 
@@ -120,16 +120,20 @@ def multi_head_attention_forward(
         k, v = cat([k, zero], 2), cat([v, zero], 2)
         more += 1
     mask = _mask(attn_mask, key_padding_mask, (samples, num_heads, length, k.shape[2]), more, q.dtype)
-    scores = matmul(q * (1 / math.sqrt(q.shape[-1])), k.transpose(-2, -1))
-    attention = softmax(scores if mask is None else scores + mask, -1)
-    if dropout_p:
-        attention = dropout(attention, dropout_p, training)
-    result = matmul(attention, v).permute(2, 0, 1, 3).reshape(length, samples, size)
+    shown = None
+    if need_weights:
+        scores = matmul(q * (1 / math.sqrt(q.shape[-1])), k.transpose(-2, -1))
+        attention = softmax(scores if mask is None else scores + mask, -1)
+        if dropout_p:
+            attention = dropout(attention, dropout_p, training)
+        result = matmul(attention, v)
+        shown = attention.mean(1) if average_attn_weights else attention
+        shown = shown.squeeze(0) if alone else shown
+    else:
+        result = scaled_dot_product_attention(q, k, v, mask, dropout_p if training else 0.0)
+    result = result.permute(2, 0, 1, 3).reshape(length, samples, size)
     result = linear(result, out_proj_weight, out_proj_bias)
-    shown = attention.mean(1) if average_attn_weights else attention
-    if alone:
-        result, shown = result.squeeze(1), shown.squeeze(0)
-    return result, shown if need_weights else None
+    return result.squeeze(1) if alone else result, shown
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, size: int, num_heads: int) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from dlcore._core import ShapeError, Tensor, batch_norm, finfo, group_norm, pad
+from dlcore._core import Tensor, batch_norm, group_norm, pad
 from dlcore.autograd import no_grad
 
-__all__ = ["instance_norm", "local_response_norm", "rms_norm"]
+__all__ = ["instance_norm", "local_response_norm"]
 
 
 def instance_norm(
@@ -55,37 +53,6 @@ def instance_norm(
             running_mean.copy_(means.view(samples, channels).mean(0))
             running_var.copy_(variances.view(samples, channels).mean(0))
     return group_norm(input, channels, weight, bias, eps)
-
-
-def rms_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
-) -> Tensor:
-    """Root mean square 1 over the last dimensions of every sample (Zhang and Sennrich, 2019).
-
-    Args:
-        input: (..., *normalized_shape).
-        normalized_shape: the last dimensions.
-        weight: of that shape, a factor.
-        eps: added to the mean square; the dtype's precision by default.
-
-    Raises:
-        ShapeError: other last dimensions.
-
-    Example:
-        >>> import dlcore
-        >>> import dlcore.nn.functional as F
-        >>> F.rms_norm(dlcore.tensor([3.0, 4.0]), (2,))
-        tensor([0.8485, 1.1314])
-    """
-    sizes = tuple(normalized_shape)
-    if not sizes or tuple(input.shape[-len(sizes) :]) != sizes:
-        raise ShapeError(f"rms_norm: expected the last dimensions to be {sizes}, got shape {tuple(input.shape)}")
-    if weight is not None and tuple(weight.shape) != sizes:
-        raise ShapeError(f"rms_norm: expected a weight of shape {sizes}, got {tuple(weight.shape)}")
-    last = tuple(range(-len(sizes), 0))
-    least = finfo(input.dtype).eps if eps is None else eps
-    result = input * (input.square().mean(dim=last, keepdim=True) + least).rsqrt()
-    return result if weight is None else result * weight
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:

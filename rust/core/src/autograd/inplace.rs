@@ -54,7 +54,7 @@ pub fn assign_through(
     let target = &views[0];
     let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
     target.array().write(op, value.array())?;
-    let part = |view: &Tensor| Part { whole: array.dims(), part: within(array, view.array()), dtype: array.dtype() };
+    let part = |view: &Tensor| Part { whole: array.dims(), layout: within(array, view.array()), dtype: array.dtype() };
     let whole = Node::new(op, smallvec![root.edge(), value.edge()], Arc::new(Put(part(target))));
     let parts = views.iter().map(|view| {
         let node = Node::new("as_strided", smallvec![Some(Edge::Node(whole.clone(), 0))], Arc::new(part(view)));
@@ -95,7 +95,7 @@ fn within(root: &Array, view: &Array) -> Layout {
 /// A part of a whole: what was taken from it.
 struct Part {
     whole: Dims,
-    part: Layout,
+    layout: Layout,
     dtype: DType,
 }
 
@@ -106,7 +106,7 @@ impl Part {
             (0..).zip(out).for_each(|(i, place)| *place = i);
             Ok(())
         })?;
-        let places = numbers.view(self.part.clone()).contiguous("as_strided")?;
+        let places = numbers.view(self.layout.clone()).contiguous("as_strided")?;
         Ok([Some(places.reshape("as_strided", &[places.numel()])?.into())])
     }
 }
@@ -137,7 +137,7 @@ impl Backward for Put {
         let (flat, places) = (ops::reshape(grad, &[grad.numel()])?, self.0.places()?);
         let zero = Array::zeros("as_strided", &[], self.0.dtype)?.into();
         let kept = ops::reshape(&ops::index_put(&flat, &places, &zero, false)?, &self.0.whole)?;
-        let put = ops::reshape(&ops::index(&flat, &places)?, &self.0.part.shape)?;
+        let put = ops::reshape(&ops::index(&flat, &places)?, &self.0.layout.shape)?;
         Ok(smallvec![Some(kept), Some(put)])
     }
 
@@ -146,7 +146,7 @@ impl Backward for Put {
     }
 
     fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
-        vec![Some((self.0.whole.clone(), self.0.dtype)), Some((self.0.part.shape.clone(), self.0.dtype))]
+        vec![Some((self.0.whole.clone(), self.0.dtype)), Some((self.0.layout.shape.clone(), self.0.dtype))]
     }
 }
 

@@ -4,6 +4,7 @@
 //! the graph. Nothing here knows a particular operation: [`op::Operation`] is what one must say of itself, and
 //! [`op::apply`] is the one door through which every operation goes, forward or backward.
 
+pub mod autocast;
 pub mod engine;
 pub mod hooks;
 pub mod inplace;

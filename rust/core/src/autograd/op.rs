@@ -1,6 +1,7 @@
 //! What an operation is, and the one door through which every operation goes.
 
 use crate::array::Array;
+pub use crate::autograd::autocast::Autocast;
 use crate::autograd::mode;
 use crate::autograd::node::{Backward, Edges, Gradients, Node};
 use crate::autograd::saved::Saved;
@@ -25,6 +26,8 @@ pub trait Operation: Clone + Debug + Send + Sync + Sized + 'static {
     const NAME: &'static str;
     /// How differing dtypes of the inputs are brought together before `forward`.
     const PROMOTION: Promotion = Promotion::Keep;
+    /// What becomes of float inputs where the thread asks for a dtype.
+    const AUTOCAST: Autocast = Autocast::Keep;
 
     /// Computes the outputs.
     ///
@@ -312,6 +315,15 @@ pub fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 /// # Errors
 /// What the operation returns.
 pub fn apply_all<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    if O::AUTOCAST != Autocast::Keep
+        && let Some(inputs) = O::AUTOCAST.inputs(inputs)?
+    {
+        return apply_promoted(op, &inputs.iter().collect::<SmallVec<[&Tensor; 4]>>());
+    }
+    apply_promoted(op, inputs)
+}
+
+fn apply_promoted<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
     let Some(promoted) = promote(O::NAME, O::PROMOTION, inputs)? else {
         return run(op, inputs);
     };

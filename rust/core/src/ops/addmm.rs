@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -28,6 +28,7 @@ pub struct AddMm {
 impl Operation for AddMm {
     const NAME: &'static str = "addmm";
     const PROMOTION: Promotion = Promotion::Common;
+    const AUTOCAST: Autocast = Autocast::Lower;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let [input, a, b] = inputs else { unreachable!("three inputs") };

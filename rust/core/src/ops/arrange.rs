@@ -350,7 +350,7 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
     let sizes =
         counts.iter().map(|&n| usize::try_from(n).map_err(|_| Error::value(NAME, "repeats must not be negative")));
     let sizes = sizes.collect::<Result<Vec<_>>>()?;
-    if let (&[count], true) = (sizes.as_slice(), x.numel() > 0) {
+    if let &[count] = sizes.as_slice() {
         let mut line = Dims::from_slice(x.shape());
         line.insert(at + 1, 1);
         let (mut wide, mut whole) = (line.clone(), Dims::from_slice(x.shape()));

@@ -5,7 +5,7 @@
 
 use crate::array::{Array, Native};
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::Show;
@@ -156,6 +156,7 @@ pub struct Conv2d {
 impl Operation for Conv2d {
     const NAME: &'static str = "conv2d";
     const PROMOTION: Promotion = Promotion::Common;
+    const AUTOCAST: Autocast = Autocast::Lower;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, w, bias) = (inputs[0], inputs[1], inputs.get(2));

@@ -5,7 +5,7 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply};
+use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -98,6 +98,7 @@ fn inputs(context: &Context<'_>, ignore_index: i64) -> Result<(Array, Option<Arr
 
 impl Operation for CrossEntropy {
     const NAME: &'static str = NAME;
+    const AUTOCAST: Autocast = Autocast::Widen;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let &[rows, classes] = inputs[0].shape() else {

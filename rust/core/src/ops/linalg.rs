@@ -6,7 +6,7 @@
 use crate::array::{Array, Native};
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{Autocast, Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ pub struct MatMul;
 impl Operation for MatMul {
     const NAME: &'static str = "matmul";
     const PROMOTION: Promotion = Promotion::Common;
+    const AUTOCAST: Autocast = Autocast::Lower;
 
     fn halves(&self) -> Halves {
         Halves::Stored
@@ -264,6 +265,7 @@ pub struct Linear;
 impl Operation for Linear {
     const NAME: &'static str = "linear";
     const PROMOTION: Promotion = Promotion::Common;
+    const AUTOCAST: Autocast = Autocast::Lower;
 
     fn halves(&self) -> Halves {
         Halves::Stored

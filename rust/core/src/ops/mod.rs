@@ -7,33 +7,45 @@ pub mod activation;
 pub mod addmm;
 pub mod arithmetic;
 pub mod arrange;
+pub mod attention;
+pub mod bag;
 pub mod batch_norm;
 pub mod blend;
 pub mod cast;
 pub mod compare;
 pub mod conv;
+pub mod convolution;
 pub mod copy;
 pub mod cross_entropy;
 pub mod ctc;
 pub mod dropout;
 pub mod extremum;
+pub mod factors;
 pub mod gather;
 pub mod images;
 pub mod index;
 pub mod join;
 pub mod likelihood;
 pub mod linalg;
+pub mod linear_cross_entropy;
 pub mod loss;
+pub mod lu;
 pub mod margin;
+pub mod matrices;
+pub mod matrix_stack;
+pub mod nextafter;
 pub mod norm;
 pub mod over;
 pub mod pad;
 pub mod pairs;
 pub mod placing;
 pub mod pool;
+pub mod pooling;
 pub mod products;
+pub mod recurrent;
 pub mod reduce;
 pub mod resample;
+pub mod rms_norm;
 pub mod sample;
 pub mod samples;
 pub mod scan;
@@ -47,10 +59,13 @@ pub mod softmax;
 pub mod sort;
 pub mod special;
 pub mod statistics;
+pub mod systems;
 pub mod unary;
 
 pub use activation::leaky_relu;
 pub use arithmetic::{accumulate_into, add, div, floor_divide, maximum, minimum, mul, neg, pow, remainder, sub};
+pub use attention::{AttentionOptions, scaled_dot_product_attention};
+pub use bag::{Bags, embedding_bag};
 pub use batch_norm::{BatchNormOptions, batch_norm};
 pub use cast::cast;
 pub use compare::{
@@ -65,12 +80,16 @@ pub use gather::{gather, scatter_add};
 pub use index::{embedding, index, index_put, index_select, masked_select, nonzero, one_hot};
 pub use join::{cat, flip, repeat, stack, tril, triu};
 pub use linalg::{linear, matmul};
+pub use linear_cross_entropy::linear_cross_entropy;
 pub use loss::{Reduction, binary_cross_entropy_with_logits, huber_loss, l1_loss, mse_loss, nll_loss, smooth_l1_loss};
+pub use nextafter::nextafter;
 pub use norm::{group_norm, layer_norm};
 pub use pad::{Border, pad};
 pub use pairs::{atan2, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, copysign, fmod, hypot};
 pub use pool::{Pooling, avg_pool2d, max_pool2d};
+pub use recurrent::{Kind as RecurrentKind, RecurrentOptions, recurrent, recurrent_cell};
 pub use reduce::{all_of, any_of, logsumexp, mean, prod, std, sum, var};
+pub use rms_norm::rms_norm;
 pub use scan::{cumprod, cumsum};
 pub use select::{clamp, masked_fill, where_};
 pub use shape::{broadcast_to, contiguous, pad_end, permute, reshape, reshape_inferred, slice, sum_to, transpose};
@@ -112,11 +131,14 @@ registry! {
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, addmm::AddMm, linalg::Linear,
-        linalg::MatMul, linalg::Linear, likelihood::BinaryCrossEntropy,
+        systems::Solve, systems::SolveTriangular, systems::Inverse, systems::Det, systems::LogAbsDet, lu::Lu,
+        factors::Cholesky, factors::Qr, factors::Svd, factors::Eigh, factors::Pinv,
+        likelihood::BinaryCrossEntropy,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
         pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad,
-        softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy,
-        norm::LayerNorm, batch_norm::BatchNorm, batch_norm::BatchNormInference,
+        softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy, linear_cross_entropy::LinearCrossEntropy,
+        attention::ScaledDotProductAttention, recurrent::Recurrent,
+        norm::LayerNorm, rms_norm::RmsNorm, batch_norm::BatchNorm, batch_norm::BatchNormInference,
         select_rows::IndexSelect, select_rows::IndexAdd, select_rows::IndexPut, gather::Gather, gather::ScatterAdd,
         scatter_reduce::ScatterReduce, scan::LogCumSumExp,
         shape::Reshape, shape::Permute, shape::Expand, shape::Slice, shape::SliceScatter;

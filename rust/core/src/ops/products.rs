@@ -145,17 +145,19 @@ pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// [`Error::Shape`] where the dimension does not have three elements.
 pub fn cross(a: &Tensor, b: &Tensor, dim: Option<isize>) -> Result<Tensor> {
     let shape = crate::layout::broadcast_shapes("cross", a.shape(), b.shape())?;
-    let (a, b) = (broadcast_to(a, &shape)?, broadcast_to(b, &shape)?);
     let at = match dim {
         Some(dim) => normalize_dim("cross", dim, shape.len())?,
         None => shape.iter().position(|&n| n == 3).unwrap_or(shape.len()),
     };
-    if shape.get(at) != Some(&3) {
+    // Dimensions broadcast, but not the three elements.
+    let has_three = |x: &Tensor| (at + x.rank()).checked_sub(shape.len()).and_then(|at| x.shape().get(at)) == Some(&3);
+    if !has_three(a) || !has_three(b) {
         return Err(Error::shape(
             "cross",
-            format_args!("no dimension of 3 elements to multiply along in {}", Show(&shape)),
+            format_args!("no dimension of 3 elements to multiply along in {} and {}", Show(a.shape()), Show(b.shape())),
         ));
     }
+    let (a, b) = (broadcast_to(a, &shape)?, broadcast_to(b, &shape)?);
     let dim = [at.cast_signed()];
     let turned = |x: &Tensor, by: isize| roll(x, &[by], &dim);
     sub(&mul(&turned(&a, -1)?, &turned(&b, -2)?)?, &mul(&turned(&a, -2)?, &turned(&b, -1)?)?)

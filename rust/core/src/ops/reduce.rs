@@ -6,7 +6,7 @@
 use crate::array::Array;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{
-    Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one,
+    Autocast, Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one,
 };
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
@@ -274,6 +274,7 @@ impl Prod {
 
 impl Operation for Prod {
     const NAME: &'static str = "prod";
+    const AUTOCAST: Autocast = Autocast::Widen;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let dtype = if inputs[0].dtype().is_float() { inputs[0].dtype() } else { DType::I64 };

@@ -5,6 +5,7 @@ use crate::array::Array;
 use crate::autograd::op::{Discrete, Operation, apply_all, apply_discrete};
 use crate::autograd::tensor::Tensor;
 use crate::error::Result;
+use crate::ops;
 
 /// Parameters of an operation by name.
 pub type Params = Vec<(&'static str, Param)>;
@@ -65,6 +66,11 @@ pub enum Domain {
     AwayFromZero,
     /// Floats that all differ by at least 0.01: where equal values would make a gradient ambiguous.
     Distinct,
+    /// Matrices whose diagonal outweighs the rest, with singular values that differ.
+    Invertible,
+    /// As [`Domain::Invertible`], symmetric: an example puts the mean of the matrix and its transpose in, so that a test
+    /// may change one element.
+    PositiveDefinite,
     /// int64 from 0 up to below this.
     Index(i64),
     /// Truth values.
@@ -132,6 +138,24 @@ pub struct Entry {
     pub examples: fn() -> Vec<Example>,
 }
 
+/// `run` on the means of matrices and their transposes where inputs shall be symmetric.
+fn symmetrising(inputs: &[Input], run: impl Fn(&[&Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static) -> Run {
+    if inputs.iter().all(|input| input.domain != Domain::PositiveDefinite) {
+        return Box::new(run);
+    }
+    let symmetric: Vec<bool> = inputs.iter().map(|input| input.domain == Domain::PositiveDefinite).collect();
+    Box::new(move |inputs| {
+        let mean = |(x, &symmetric): (&&Tensor, &bool)| {
+            if !symmetric || x.rank() < 2 || x.shape()[x.rank() - 2] != x.shape()[x.rank() - 1] {
+                return Ok((*x).clone());
+            }
+            ops::arithmetic::scale(&ops::add(x, &ops::transpose(x, -2, -1)?)?, 0.5)
+        };
+        let inputs = inputs.iter().zip(&symmetric).map(mean).collect::<Result<Vec<_>>>()?;
+        run(&inputs.iter().collect::<Vec<_>>())
+    })
+}
+
 /// The registry's entry for a differentiable operation.
 #[must_use]
 pub fn differentiable<O: Operation>() -> Entry {
@@ -141,8 +165,8 @@ pub fn differentiable<O: Operation>() -> Entry {
         examples: || {
             let hide = |sample: Sample<O>| Example {
                 params: sample.op.params(),
+                run: symmetrising(&sample.inputs, move |inputs| Ok(apply_all(sample.op.clone(), inputs)?.into_vec())),
                 inputs: sample.inputs,
-                run: Box::new(move |inputs| Ok(apply_all(sample.op.clone(), inputs)?.into_vec())),
             };
             O::samples().into_iter().map(hide).collect()
         },

@@ -13,7 +13,7 @@ use crate::ops::placing::take_along_dim;
 use crate::ops::reduce::{kept_shape, sum};
 use crate::ops::select::where_;
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::ops::{abs, cast, floor, pow, sort, sqrt, square};
+use crate::ops::{abs, cast, floor, pow, sign, sort, sqrt, square};
 
 fn number(x: &Tensor, value: f64) -> Result<Tensor> {
     scalar(Scalar::Float(value), x.dtype())
@@ -56,7 +56,8 @@ pub fn vector_norm(x: &Tensor, order: f64, dims: &[usize], keepdim: bool) -> Res
     } else if order == f64::NEG_INFINITY {
         amin(&abs(x)?, dims, keepdim)
     } else if order == 0.0 {
-        sum(&cast(&ne(x, &number(x, 0.0)?)?, x.dtype())?, dims, keepdim)
+        // What is not zero counts one, and changes that by nothing.
+        sum(&square(&sign(x)?)?, dims, keepdim)
     } else if order == 1.0 {
         sum(&abs(x)?, dims, keepdim)
     } else if order == 2.0 {

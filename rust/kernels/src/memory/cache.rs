@@ -161,6 +161,12 @@ fn first_limit() -> usize {
     }
 }
 
+/// Finds out what is found out once.
+pub fn prepare() {
+    automatic();
+    system::prepare();
+}
+
 fn automatic() -> &'static (usize, String) {
     static AUTOMATIC: OnceLock<(usize, String)> = OnceLock::new();
     AUTOMATIC.get_or_init(|| choose(std::env::var("DLCORE_MEMORY_CACHE").ok().as_deref(), system::total()))

@@ -54,7 +54,7 @@ mod pages {
     /// Bytes of a huge page, and the size from which blocks are mapped.
     pub const HUGE: usize = 2 << 20;
 
-    fn wanted() -> bool {
+    pub fn wanted() -> bool {
         static WANTED: OnceLock<bool> = OnceLock::new();
         *WANTED.get_or_init(|| std::env::var("DLCORE_HUGE_PAGES").as_deref() != Ok("0"))
     }
@@ -100,6 +100,13 @@ mod pages {
             unsafe { libc::munmap(start.cast(), bytes) };
         }
     }
+}
+
+/// Finds out what is found out once.
+pub(super) fn prepare() {
+    total();
+    #[cfg(target_os = "linux")]
+    pages::wanted();
 }
 
 /// Bytes of memory and swap that this process could ever have, if known.

@@ -10,7 +10,7 @@ const GRAIN: usize = 1 << 14;
 /// Estimated cost of 1024 elements, in nanoseconds.
 const NS_PER_1024: usize = 300;
 /// Tasks of a backward pass: each keeps a partial sum of the gradients of weight and bias.
-const PARTS: usize = 32;
+pub(super) const PARTS: usize = 32;
 
 /// `y = (x - mean) * rstd * weight + bias` over each of `mean.len()` rows of `cols` elements, saving mean and
 /// `rstd = 1 / sqrt(var + eps)` of each row.
@@ -32,7 +32,7 @@ pub fn forward<T: Float>(
     assert!(x.len() == rows * cols && y.len() == x.len() && rstd.len() == rows, "lengths do not match the shapes");
     assert!(weight.is_none_or(|w| w.len() == cols) && bias.is_none_or(|b| b.len() == cols), "one parameter a column");
     let (y, mean, rstd) = (Disjoint::new(y), Disjoint::new(mean), Disjoint::new(rstd));
-    let grain = (GRAIN / cols.max(1)).max(1);
+    let grain = grain_of(cols);
     for_ranges(rows, grain, cols.saturating_mul(NS_PER_1024), |range| {
         let flat = range.start * cols..range.end * cols;
         // SAFETY: ranges of rows are disjoint.
@@ -90,8 +90,13 @@ impl<T: Float> Kernel for Forward<'_, T> {
     }
 }
 
+/// Rows of one task.
+pub(super) fn grain_of(cols: usize) -> usize {
+    (GRAIN / cols.max(1)).max(1)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 elements")]
-fn count(elements: usize) -> f64 {
+pub(super) fn count(elements: usize) -> f64 {
     elements as f64
 }
 
@@ -119,7 +124,7 @@ pub fn backward<T: Float>(
     assert!(weight.is_none_or(|w| w.len() == cols));
     assert!(gweight.as_ref().is_none_or(|w| w.len() == cols) && gbias.as_ref().is_none_or(|b| b.len() == cols));
     let sums = gweight.is_some() || gbias.is_some();
-    let grain = (GRAIN / cols.max(1)).max(1).max(rows.div_ceil(PARTS));
+    let grain = grain_of(cols).max(rows.div_ceil(PARTS));
     let tasks = rows.div_ceil(grain);
     let width = if sums { 2 * cols } else { 0 };
     let mut partials = vec![T::ZERO; tasks * width];

@@ -1,0 +1,94 @@
+"""Mixed precision: products in bfloat16, what needs the digits in float32.
+
+Nothing here loads `typing`, which would be the larger part of ``import dlcore``.
+"""
+
+from __future__ import annotations
+
+from dlcore import _core
+from dlcore._core import is_autocast_enabled
+
+__all__ = ["autocast", "is_autocast_enabled"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
+
+    _P = ParamSpec("_P")
+    _R = TypeVar("_R")
+
+_switch = _core._set_autocast
+_warned: set[str] = set()
+
+
+def _warn_once(reason: str) -> None:
+    if reason not in _warned:
+        _warned.add(reason)
+        import warnings
+
+        warnings.warn(f"autocast: {reason}; running in the dtype of the inputs", stacklevel=4)
+
+
+class autocast:  # noqa: N801 - PyTorch's name, used as a function
+    """Make products in bfloat16 inside, whatever their inputs have, as PyTorch does on CPUs.
+
+    Matrix products, linear layers, convolutions, attention and recurrent layers take their inputs in bfloat16 and
+    give bfloat16; losses and `prod` take theirs in float32; everything else takes what comes. Parameters stay in
+    float32, and so do their gradients. Run the forward pass and the loss inside and ``backward`` outside.
+
+    A context manager and a decorator; it belongs to the thread. On a CPU without instructions for bfloat16, where
+    products would be slower, it warns once and changes nothing.
+
+    Args:
+        device_type: ``"cpu"``.
+        dtype: ``dlcore.bfloat16``, which is also the default.
+        enabled: False changes nothing, and switches an outer one off.
+        cache_enabled: accepted for PyTorch's sake; nothing is cached.
+
+    Example:
+        >>> import dlcore
+        >>> with dlcore.autocast("cpu", dtype=dlcore.bfloat16, enabled=False):
+        ...     y = dlcore.ones(2, 2) @ dlcore.ones(2, 2)
+        >>> y.dtype
+        dlcore.float32
+    """
+
+    __slots__ = ("_dtype", "_previous")
+
+    def __init__(
+        self,
+        device_type: str = "cpu",
+        dtype: _core.dtype | None = None,
+        enabled: bool = True,
+        cache_enabled: bool | None = None,  # noqa: ARG002 - nothing is cached
+    ) -> None:
+        if device_type != "cpu":
+            raise ValueError(f"autocast: device_type must be 'cpu', got {device_type!r}")
+        self._dtype = (_core.bfloat16 if dtype is None else dtype) if enabled else None
+        self._previous: list[_core.dtype | None] = []
+
+    def __enter__(self) -> autocast:
+        dtype = self._dtype
+        if dtype is not None and dtype != _core.bfloat16:
+            _warn_once(f"{dtype} is not supported, only bfloat16 is")
+            dtype = None
+        elif dtype is not None and not _core._multiplies_bfloat16():
+            _warn_once("this CPU has no instructions for bfloat16, in which products would be slower than in float32")
+            dtype = None
+        self._previous.append(_switch(dtype))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _switch(self._previous.pop())
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Return the function, run inside."""
+        from functools import wraps
+
+        @wraps(function)
+        def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            with self:
+                return function(*args, **kwargs)
+
+        return inside

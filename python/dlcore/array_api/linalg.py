@@ -1,0 +1,181 @@
+"""The standard's extension for linear algebra: functions of ``dlcore.linalg`` with the standard's arguments."""
+
+from __future__ import annotations
+
+import dlcore
+from dlcore import linalg
+from dlcore._core import Tensor, dtype
+from dlcore.array_api.reductions import sum
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+__all__ = [
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]
+
+
+def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
+    """The product of matrices, whose batches broadcast."""
+    return dlcore.matmul(x1, x2)
+
+
+def matrix_transpose(x: Tensor, /) -> Tensor:
+    """The matrices with rows for columns."""
+    return dlcore.transpose(x, -2, -1)
+
+
+def tensordot(x1: Tensor, x2: Tensor, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Tensor:
+    """Sums of products over axes: the last so many of ``x1`` with the first of ``x2``, or lists for each."""
+    return dlcore.tensordot(x1, x2, axes)
+
+
+def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
+    """Sums of products of vectors along an axis, the same from the right in both."""
+    return linalg.vecdot(x1, x2, dim=axis)
+
+
+def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
+    """Every element of one vector times every element of another."""
+    return dlcore.outer(x1, x2)
+
+
+def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
+    """The vector product of three elements along an axis."""
+    return linalg.cross(x1, x2, dim=axis)
+
+
+def diagonal(x: Tensor, /, *, offset: int = 0) -> Tensor:
+    """The diagonals of matrices."""
+    return linalg.diagonal(x, offset=offset)
+
+
+def trace(x: Tensor, /, *, offset: int = 0, dtype: dtype | None = None) -> Tensor:
+    """The sums of diagonals of matrices.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.linalg.trace(xp.asarray([[1, 2], [3, 4]]))
+        tensor(5)
+    """
+    return sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
+
+
+def cholesky(x: Tensor, /, *, upper: bool = False) -> Tensor:
+    """The triangular factors of symmetric positive definite matrices."""
+    return linalg.cholesky(x, upper=upper)
+
+
+def det(x: Tensor, /) -> Tensor:
+    """Determinants."""
+    return linalg.det(x)
+
+
+def slogdet(x: Tensor, /) -> Any:
+    """Signs of determinants, and the logarithms of their absolute values: a tuple of ``sign`` and ``logabsdet``."""
+    return linalg.slogdet(x)
+
+
+def inv(x: Tensor, /) -> Tensor:
+    """Inverses."""
+    return linalg.inv(x)
+
+
+def pinv(x: Tensor, /, *, rtol: float | Tensor | None = None) -> Tensor:
+    """Pseudoinverses; singular values up to ``rtol`` times the largest count as zero."""
+    return linalg.pinv(x, rtol=rtol)
+
+
+def solve(x1: Tensor, x2: Tensor, /) -> Tensor:
+    """The solutions of ``x1 @ x = x2``; ``x2`` is a vector only if it has one axis.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.linalg.solve(xp.asarray([[2.0, 0.0], [0.0, 4.0]]), xp.asarray([2.0, 2.0]))
+        tensor([1.0000, 0.5000])
+    """
+    if x2.ndim == 1:
+        return linalg.solve(x1, x2.unsqueeze(1)).squeeze(-1)
+    rank = max(x1.ndim, x2.ndim)
+    first, second = (x.reshape((1,) * (rank - x.ndim) + tuple(x.shape)) for x in (x1, x2))
+    return linalg.solve(first, second)
+
+
+def qr(x: Tensor, /, *, mode: str = "reduced") -> Any:
+    """Orthogonal and upper triangular factors: a tuple of ``Q`` and ``R``."""
+    return linalg.qr(x, mode)
+
+
+def svd(x: Tensor, /, *, full_matrices: bool = True) -> Any:
+    """Singular values and vectors: a tuple of ``U``, ``S`` and ``Vh``."""
+    return linalg.svd(x, full_matrices)
+
+
+def svdvals(x: Tensor, /) -> Tensor:
+    """Singular values in descending order."""
+    return linalg.svdvals(x)
+
+
+def eigh(x: Tensor, /) -> Any:
+    """Eigenvalues and vectors of symmetric matrices: a tuple of ``eigenvalues`` and ``eigenvectors``."""
+    return linalg.eigh(x)
+
+
+def eigvalsh(x: Tensor, /) -> Tensor:
+    """Eigenvalues of symmetric matrices in ascending order."""
+    return linalg.eigvalsh(x)
+
+
+def matrix_norm(x: Tensor, /, *, keepdims: bool = False, ord: float | str | None = "fro") -> Tensor:
+    """Norms of matrices: 'fro', 'nuc', 1, 2, infinity and the last three negated."""
+    return linalg.matrix_norm(x, ord, keepdim=keepdims)
+
+
+def vector_norm(
+    x: Tensor, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, ord: float = 2
+) -> Tensor:
+    """Norms of vectors over axes, or of all elements.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.linalg.vector_norm(xp.asarray([[3.0, 4.0]]), axis=1, ord=xp.inf)
+        tensor([4.])
+    """
+    if axis == ():
+        return dlcore.abs(x) if ord != 0 else (x != 0).to(x.dtype)
+    return linalg.vector_norm(x, ord, axis, keepdims)
+
+
+def matrix_power(x: Tensor, n: int, /) -> Tensor:
+    """Powers of square matrices; of their inverses for negative ``n``."""
+    return linalg.matrix_power(x, n)
+
+
+def matrix_rank(x: Tensor, /, *, rtol: float | Tensor | None = None) -> Tensor:
+    """How many singular values are above ``rtol`` times the largest."""
+    return linalg.matrix_rank(x, rtol=rtol)

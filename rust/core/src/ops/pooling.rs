@@ -1,0 +1,310 @@
+//! Pooling in one, two and three dimensions, to windows or to a size, from the operations on planes.
+//!
+//! A sequence is a plane of height 1. Largest elements and means are separable: a volume is pooled plane by plane, and
+//! then along its depth. Windows that adapt to a size are gathered, as long as the longest of them.
+
+#![allow(clippy::many_single_char_names, reason = "x, y and n are the names that everybody knows")]
+
+use super::pool::{Divisor, Pooling, avg_pool2d, max_pool2d};
+use crate::array::Array;
+use crate::autograd::tensor::Tensor;
+use crate::creation::from_values;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Show};
+use crate::ops::arithmetic::{scalar, scale};
+use crate::ops::{
+    self, abs, add, cast, floor_divide, gather, index_select, masked_fill, max_dim, mul, pow, relu, reshape, sign,
+};
+use smallvec::SmallVec;
+
+/// Windows over the last dimensions, of which there are one, two or three.
+#[derive(Clone, Debug)]
+pub struct Windows {
+    /// Extent of a window.
+    pub kernel: Dims,
+    /// From one window to the next.
+    pub stride: Dims,
+    /// Elements added on each side.
+    pub padding: Dims,
+    /// From one element of a window to the next.
+    pub dilation: Dims,
+    /// Whether a last window may hang over the end.
+    pub ceil_mode: bool,
+}
+
+const EXTENTS: [&str; 3] = ["length", "height, width", "depth, height, width"];
+
+/// Extents before the last `dims`: channels, perhaps after a batch.
+fn lead<'a>(op: &str, x: &'a Tensor, dims: usize) -> Result<&'a [usize]> {
+    if let Some(lead @ 1..=2) = x.rank().checked_sub(dims) {
+        return Ok(&x.shape()[..lead]);
+    }
+    let (extents, found) = (EXTENTS[dims - 1], Show(x.shape()));
+    let what = format_args!("expected (channels, {extents}) or (batch, channels, {extents}), got shape {found}");
+    Err(Error::shape(op, what))
+}
+
+impl Windows {
+    fn dims(&self) -> usize {
+        self.kernel.len()
+    }
+
+    /// The windows of the last two dimensions, or of the only one.
+    fn of_planes(&self) -> Pooling {
+        let pair = |values: &Dims, missing| match values[..] {
+            [.., height, width] => [height, width],
+            [width] => [missing, width],
+            [] => [missing; 2],
+        };
+        Pooling {
+            kernel: pair(&self.kernel, 1),
+            stride: pair(&self.stride, 1),
+            padding: pair(&self.padding, 0),
+            dilation: pair(&self.dilation, 1),
+            ceil_mode: self.ceil_mode,
+        }
+    }
+
+    /// The windows along the depth of volumes whose planes are rows.
+    fn of_depth(&self) -> Pooling {
+        Pooling {
+            kernel: [self.kernel[0], 1],
+            stride: [self.stride[0], 1],
+            padding: [self.padding[0], 0],
+            dilation: [self.dilation[0], 1],
+            ceil_mode: self.ceil_mode,
+        }
+    }
+
+    fn check(&self, op: &str) -> Result<()> {
+        if [&self.kernel, &self.stride, &self.dilation].iter().any(|values| values.contains(&0)) {
+            return Err(Error::value(op, "kernel_size, stride and dilation must be at least 1"));
+        }
+        if self.padding.iter().zip(&self.kernel).any(|(padding, kernel)| *padding > kernel / 2) {
+            let (padding, kernel) = (Show(&self.padding), Show(&self.kernel));
+            return Err(Error::value(
+                op,
+                format_args!("padding {padding} must be at most half of kernel_size {kernel}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// `lead` and then `rest`.
+fn extents(lead: &[usize], rest: &[usize]) -> Dims {
+    lead.iter().chain(rest).copied().collect()
+}
+
+/// The largest element of each window, and where it is in the flattened extents that are pooled.
+///
+/// # Errors
+/// [`Error::Shape`] for another number of dimensions or windows that do not fit, [`Error::Value`] for impossible windows,
+/// [`Error::DType`] for integers.
+pub fn max_pool(op: &str, x: &Tensor, windows: &Windows) -> Result<(Tensor, Tensor)> {
+    windows.check(op)?;
+    let lead = lead(op, x, windows.dims())?;
+    match x.shape()[lead.len()..] {
+        [length] => {
+            let (y, at) = max_pool2d(&reshape(x, &extents(lead, &[1, length]))?, windows.of_planes())?;
+            let row = |t: &Tensor| reshape(t, &extents(lead, &t.shape()[t.rank() - 1..]));
+            Ok((row(&y)?, row(&at)?))
+        }
+        [depth, height, width] => {
+            let count = lead.iter().product::<usize>();
+            let planes = reshape(x, &[count, depth, height, width])?;
+            let (planes, inside) = max_pool2d(&planes, windows.of_planes())?;
+            let (rows, columns) = (planes.shape()[2], planes.shape()[3]);
+            let of_planes = [count, depth, rows * columns];
+            let (y, layer) = max_pool2d(&reshape(&planes, &of_planes)?, windows.of_depth())?;
+            let depths = y.shape()[1];
+            let flat = |t: &Tensor, n: usize| reshape(t, &[count, n * rows * columns]);
+            let layer = flat(&layer, depths)?;
+            let inside = gather(&flat(&inside, depth)?, 1, &layer)?;
+            let layer = floor_divide(&layer, &scalar(Scalar::Int((rows * columns) as i128), DType::I64)?)?;
+            let at = add(&inside, &mul(&layer, &scalar(Scalar::Int((height * width) as i128), DType::I64)?)?)?;
+            let shape = extents(lead, &[depths, rows, columns]);
+            Ok((reshape(&y, &shape)?, reshape(&at, &shape)?))
+        }
+        _ => max_pool2d(x, windows.of_planes()),
+    }
+}
+
+/// The mean of each window.
+///
+/// # Errors
+/// As [`max_pool`].
+pub fn avg_pool(op: &str, x: &Tensor, windows: &Windows, divisor: Divisor) -> Result<Tensor> {
+    windows.check(op)?;
+    let lead = lead(op, x, windows.dims())?;
+    match x.shape()[lead.len()..] {
+        [length] => {
+            let y = avg_pool2d(&reshape(x, &extents(lead, &[1, length]))?, windows.of_planes(), divisor)?;
+            reshape(&y, &extents(lead, &y.shape()[y.rank() - 1..]))
+        }
+        [depth, height, width] => {
+            let count = lead.iter().product::<usize>();
+            let planes = reshape(x, &[count, depth, height, width])?;
+            // One division does for both.
+            let first = if let Divisor::Fixed(_) = divisor { Divisor::Fixed(1) } else { divisor };
+            let planes = avg_pool2d(&planes, windows.of_planes(), first)?;
+            let (rows, columns) = (planes.shape()[2], planes.shape()[3]);
+            let y = avg_pool2d(&reshape(&planes, &[count, depth, rows * columns])?, windows.of_depth(), divisor)?;
+            reshape(&y, &extents(lead, &[y.shape()[1], rows, columns]))
+        }
+        _ => avg_pool2d(x, windows.of_planes(), divisor),
+    }
+}
+
+/// The root of the sum of powers of each window.
+///
+/// # Errors
+/// As [`max_pool`].
+pub fn lp_pool(op: &str, x: &Tensor, norm: f64, windows: &Windows) -> Result<Tensor> {
+    let exponent = |p: f64| scalar(Scalar::Float(p), x.dtype());
+    let mean = avg_pool(op, &pow(x, &exponent(norm)?)?, windows, Divisor::WithPadding)?;
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 elements")]
+    let size = windows.kernel.iter().product::<usize>() as f64;
+    pow(&scale(&mul(&sign(&mean)?, &relu(&abs(&mean)?)?)?, size)?, &exponent(norm.recip())?)
+}
+
+/// How `n` elements are cut into windows for `out` results: the element at each place of each window, the last one
+/// repeated where a window is shorter than the longest, and their lengths.
+struct Adaptive {
+    elements: Tensor,
+    lengths: Vec<usize>,
+    longest: usize,
+}
+
+impl Adaptive {
+    fn new(op: &str, n: usize, out: usize) -> Result<Self> {
+        if n == 0 {
+            return Err(Error::shape(op, "there is nothing to pool in a dimension of no elements"));
+        }
+        let windows: Vec<(usize, usize)> = (0..out).map(|i| (i * n / out, ((i + 1) * n).div_ceil(out))).collect();
+        let lengths: Vec<usize> = windows.iter().map(|(start, end)| end - start).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(1);
+        let elements: Vec<i64> = windows
+            .iter()
+            .flat_map(|&(start, end)| (start..start + longest).map(move |at| at.min(end - 1).cast_signed() as i64))
+            .collect();
+        Ok(Self { elements: from_values(&elements, &[elements.len()])?, lengths, longest })
+    }
+
+    /// `x` with dimension `dim` replaced by two: windows, and the elements of each.
+    fn windows(&self, x: &Tensor, dim: usize) -> Result<Tensor> {
+        let taken = index_select(x, dim.cast_signed(), &self.elements)?;
+        let mut shape = Dims::from_slice(x.shape());
+        shape[dim] = self.lengths.len();
+        shape.insert(dim + 1, self.longest);
+        reshape(&taken, &shape)
+    }
+
+    /// `values` of the windows, broadcast against `rank` dimensions of which `dim` counts windows.
+    fn along(values: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
+        let mut shape: Dims = SmallVec::from_elem(1, rank);
+        shape[dim..dim + values.rank()].copy_from_slice(values.shape());
+        reshape(values, &shape)
+    }
+}
+
+/// The extents asked for, those of `x` where none are.
+fn targets(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Result<Dims> {
+    let lead = lead(op, x, sizes.len())?.len();
+    if !x.dtype().is_float() {
+        return Err(Error::dtype(op, format_args!("expected a float dtype, got {}", x.dtype())));
+    }
+    Ok(sizes.iter().enumerate().map(|(d, size)| size.unwrap_or(x.shape()[lead + d])).collect())
+}
+
+/// Means over windows that adapt to the extents asked for, `None` for those that stay.
+///
+/// # Errors
+/// [`Error::Shape`] for another number of dimensions, or one of no elements; [`Error::DType`] for integers.
+pub fn adaptive_avg_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Result<Tensor> {
+    let targets = targets(op, x, sizes)?;
+    let lead = x.rank() - targets.len();
+    let whole = x.shape()[lead..].iter().zip(&targets).all(|(&n, &out)| out > 0 && n >= out && n % out == 0);
+    if whole && x.numel() > 0 {
+        let kernel: Dims = x.shape()[lead..].iter().zip(&targets).map(|(n, out)| n / out).collect();
+        let [padding, dilation] = [0, 1].map(|value| SmallVec::from_elem(value, kernel.len()));
+        let windows = Windows { stride: kernel.clone(), kernel, padding, dilation, ceil_mode: false };
+        return avg_pool(op, x, &windows, Divisor::WithPadding);
+    }
+    let mut y = x.clone();
+    for (d, &out) in targets.iter().enumerate().rev() {
+        let dim = lead + d;
+        let adaptive = Adaptive::new(op, x.shape()[dim], out)?;
+        let mut windows = adaptive.windows(&y, dim)?;
+        let beyond: Vec<u8> =
+            adaptive.lengths.iter().flat_map(|&len| (0..adaptive.longest).map(move |at| u8::from(at >= len))).collect();
+        if beyond.contains(&1) {
+            let shape = [out, adaptive.longest];
+            let beyond = Array::build_as(op, DType::Bool, &shape, |mask: &mut [u8]| {
+                mask.copy_from_slice(&beyond);
+                Ok(())
+            })?;
+            let beyond = Adaptive::along(&beyond.into(), dim, windows.rank())?;
+            windows = masked_fill(&windows, &beyond, &scalar(Scalar::Float(0.0), windows.dtype())?)?;
+        }
+        let sums = ops::sum(&windows, &[dim + 1], false)?;
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 elements")]
+        let lengths: Vec<f64> = adaptive.lengths.iter().map(|&len| len as f64).collect();
+        let lengths = cast(&from_values(&lengths, &[out])?, x.dtype())?;
+        y = ops::div(&sums, &Adaptive::along(&lengths, dim, sums.rank())?)?;
+    }
+    Ok(y)
+}
+
+/// The largest elements of windows that adapt to the extents asked for, and where they are in the flattened extents
+/// that are pooled.
+///
+/// # Errors
+/// As [`adaptive_avg_pool`].
+pub fn adaptive_max_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Result<(Tensor, Tensor)> {
+    let targets = targets(op, x, sizes)?;
+    let lead = x.rank() - targets.len();
+    let (mut y, mut place): (Tensor, Option<Tensor>) = (x.clone(), None);
+    let int = |n: usize| scalar(Scalar::Int(n as i128), DType::I64);
+    let mut behind = 1;
+    for (d, &out) in targets.iter().enumerate().rev() {
+        let dim = lead + d;
+        let adaptive = Adaptive::new(op, x.shape()[dim], out)?;
+        let (values, nth) = max_dim(&adaptive.windows(&y, dim)?, (dim + 1).cast_signed(), false)?;
+        let starts = reshape(&adaptive.elements, &[out, adaptive.longest])?;
+        let starts = reshape(&ops::slice(&starts, 1, 0, 1, 1)?, &[out])?;
+        let row = add(&Adaptive::along(&starts, dim, values.rank())?, &nth)?;
+        let ahead = mul(&row, &int(behind)?)?;
+        place = Some(match place {
+            Some(place) => add(&ahead, &gather(&place, dim.cast_signed(), &row)?)?,
+            None => ahead,
+        });
+        behind *= x.shape()[dim];
+        y = values;
+    }
+    let place = place.ok_or_else(|| Error::shape(op, "no dimension to pool"))?;
+    Ok((y, place))
+}
+
+/// Zeros of the extents `size` with the elements of `x` where `places` tells, in the flattened extents: what a maximum
+/// pooled, as far as it can be undone.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes differ, [`Error::Index`] for a place outside.
+pub fn max_unpool(op: &str, x: &Tensor, places: &Tensor, size: &[usize]) -> Result<Tensor> {
+    let lead = lead(op, x, size.len())?;
+    if x.shape() != places.shape() {
+        let (x, places) = (Show(x.shape()), Show(places.shape()));
+        return Err(Error::shape(op, format_args!("input {x} and indices {places} differ in shape")));
+    }
+    if places.dtype() != DType::I64 {
+        return Err(Error::dtype(op, format_args!("expected int64 indices, got {}", places.dtype())));
+    }
+    let (count, all) = (lead.iter().product::<usize>(), size.iter().product::<usize>());
+    let each = x.shape()[lead.len()..].iter().product::<usize>();
+    let flat = |t: &Tensor| reshape(t, &[count, each]);
+    let zeros: Tensor = Array::zeros(op, &[count, all], x.dtype())?.into();
+    let y = ops::placing::scatter(&zeros, 1, &flat(places)?, &flat(x)?)?;
+    reshape(&y, &extents(lead, size))
+}

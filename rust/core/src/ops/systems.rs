@@ -1,0 +1,368 @@
+//! Solutions of linear systems, inverses and determinants, by LU factors; triangular systems.
+
+use crate::array::Array;
+use crate::autograd::mode;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, apply_all, one};
+use crate::autograd::tensor::Tensor;
+use crate::dtype::{DType, Scalar};
+use crate::error::{Error, Result};
+use crate::layout::{Show, broadcast_shapes};
+use crate::ops::arithmetic::{mul, neg, scalar};
+use crate::ops::factors::{Vectors, svd};
+use crate::ops::matrix_stack::{Stack, adjoint, changed, check_float, times_columns};
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::{eq, matmul, prod, reduce, reshape, sum_to, tril, triu, where_};
+use crate::with_float;
+use dlcore_kernels::decompose::{self, Side, Triangle};
+use smallvec::smallvec;
+
+/// The LU factors of a stack of matrices, in one array, and the order of their rows.
+pub(super) fn factorised(op: &str, x: &Array) -> Result<(Array, Array)> {
+    check_float(op, x.dtype())?;
+    let stack = Stack::of(op, x.shape())?;
+    let mut order = vec![0i64; stack.count() * stack.matrix[0]];
+    let lu = with_float!(op, x.dtype(), T => changed(op, x, |lu: &mut [T]| {
+        decompose::lu(stack.count(), stack.matrix, lu, &mut order);
+        Ok(())
+    }))?;
+    Ok((lu, Array::from_slice(op, &order, &stack.with(&stack.matrix[..1]))?))
+}
+
+/// The elements on the diagonals of square matrices in float64, matrix by matrix.
+fn diagonals(op: &str, x: &Array) -> Result<Vec<f64>> {
+    let Some(&n) = x.shape().last() else { return Ok(Vec::new()) };
+    let wide = x.cast(op, DType::F64)?.contiguous(op)?;
+    let matrices = wide.elements::<f64>().chunks_exact((n * n).max(1));
+    Ok(matrices.flat_map(|matrix| matrix.iter().step_by(n + 1).copied()).collect())
+}
+
+/// Refuses LU factors with a zero on the diagonal.
+fn check_regular(op: &str, lu: &Array) -> Result<()> {
+    let stack = Stack::square(op, lu.shape())?;
+    let n = stack.matrix[0];
+    match diagonals(op, lu)?.iter().position(|&x| x == 0.0) {
+        None => Ok(()),
+        Some(at) => {
+            let why = format_args!("the matrix is singular: pivot {} of its LU factors is zero", at % n + 1);
+            Err(stack.error(op, at / n, why))
+        }
+    }
+}
+
+/// `x` with its dimensions before the last `last` broadcast to `batch`, contiguous.
+fn spread(op: &str, x: &Array, batch: &[usize], last: usize) -> Result<Array> {
+    let shape = [batch, &x.shape()[x.rank() - last..]].concat();
+    x.expand(op, &shape)?.contiguous(op)
+}
+
+/// The solutions of systems whose matrices were factorised, for the right-hand sides in the columns of `b`.
+fn solved(op: &str, lu: &Array, order: &Array, side: Side, b: &Array) -> Result<Array> {
+    let (factors, sides) = (Stack::square(op, lu.shape())?, Stack::of(op, b.shape())?);
+    let batch = broadcast_shapes(op, &factors.batch, &sides.batch)?;
+    let (lu, order, b) = (spread(op, lu, &batch, 2)?, spread(op, order, &batch, 1)?, spread(op, b, &batch, 2)?);
+    with_float!(op, lu.dtype(), T => changed(op, &b, |b: &mut [T]| {
+        let order = order.elements::<i64>();
+        decompose::lu_solve(batch.iter().product(), sides.matrix, lu.elements::<T>(), order, side, b);
+        Ok(())
+    }))
+}
+
+/// Refuses right-hand sides that do not have as many rows as the square matrices.
+pub(super) fn check_sides(op: &str, a: &[usize], b: &[usize]) -> Result<()> {
+    let (n, sides) = (Stack::square(op, a)?.matrix[0], Stack::of(op, b)?);
+    if sides.matrix[0] == n {
+        return Ok(());
+    }
+    Err(Error::shape(
+        op,
+        format_args!("{n} equations (shape {}) but {} right-hand sides (shape {})", Show(a), sides.matrix[0], Show(b)),
+    ))
+}
+
+/// The solutions x of `a @ x = b` for square matrices: by LU factors, which serve the gradient as well.
+#[derive(Clone, Debug)]
+pub struct Solve;
+
+impl Operation for Solve {
+    const NAME: &'static str = "linalg.solve";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        check_sides(Self::NAME, inputs[0].shape(), inputs[1].shape())?;
+        let (lu, order) = factorised(Self::NAME, inputs[0])?;
+        check_regular(Self::NAME, &lu)?;
+        let x = solved(Self::NAME, &lu, &order, Side::Plain, inputs[1])?;
+        Ok(smallvec![x, lu, order])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let b = if mode::is_recording() {
+            solve(&adjoint(&context.input(0)?)?, grad)?
+        } else {
+            let (lu, order) = (context.auxiliary(1)?, context.auxiliary(2)?);
+            solved(Self::NAME, lu.array(), order.array(), Side::Transposed, grad.array())?.into()
+        };
+        let a = if context.needs(0) {
+            Some(sum_to(&neg(&matmul(&b, &adjoint(&context.output()?)?)?)?, context.shape(0))?)
+        } else {
+            None
+        };
+        Ok(smallvec![a, Some(sum_to(&b, context.shape(1))?)])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(0).outputs()
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |a: &[usize], b: &[usize]| Sample::new(Self, [input(Domain::Invertible, a), real(b)]);
+        vec![
+            of(&[2, 3, 3], &[2, 3, 4]),
+            of(&[1, 3, 3], &[2, 3, 1]),
+            of(&[2, 1, 2, 2], &[3, 2, 2]),
+            of(&[1, 1], &[1, 2]),
+            of(&[0, 2, 2], &[0, 2, 3]),
+        ]
+    }
+}
+
+/// The solutions of triangular systems.
+#[derive(Clone, Debug)]
+pub struct SolveTriangular {
+    /// The triangle above the diagonal, otherwise the one below.
+    pub upper: bool,
+    /// With ones on the diagonal, whatever is stored there.
+    pub unit: bool,
+}
+
+impl Operation for SolveTriangular {
+    const NAME: &'static str = "linalg.solve_triangular";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (op, a, b) = (Self::NAME, inputs[0], inputs[1]);
+        check_float(op, a.dtype())?;
+        check_sides(op, a.shape(), b.shape())?;
+        let (matrices, sides) = (Stack::of(op, a.shape())?, Stack::of(op, b.shape())?);
+        let batch = broadcast_shapes(op, &matrices.batch, &sides.batch)?;
+        let (a, b) = (spread(op, a, &batch, 2)?, spread(op, b, &batch, 2)?);
+        let triangle = Triangle { upper: self.upper, unit: self.unit };
+        Ok(single(with_float!(op, a.dtype(), T => changed(op, &b, |b: &mut [T]| {
+            let count = batch.iter().product();
+            decompose::triangular_solve(count, sides.matrix, a.elements::<T>(), triangle, b);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let other = Self { upper: !self.upper, unit: self.unit };
+        let b = apply(other, &[&adjoint(&context.input(0)?)?, grad])?;
+        let a = if context.needs(0) {
+            let all = neg(&matmul(&b, &adjoint(&context.output()?)?)?)?;
+            let within = i64::from(self.unit);
+            let kept = if self.upper { triu(&all, within)? } else { tril(&all, -within)? };
+            Some(sum_to(&kept, context.shape(0))?)
+        } else {
+            None
+        };
+        Ok(smallvec![a, Some(sum_to(&b, context.shape(1))?)])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(0).outputs()
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |upper, unit, a: &[usize], b: &[usize]| {
+            Sample::new(Self { upper, unit }, [input(Domain::Invertible, a), real(b)])
+        };
+        vec![
+            of(false, false, &[2, 3, 3], &[2, 3, 2]),
+            of(true, false, &[1, 3, 3], &[2, 3, 1]),
+            of(true, true, &[1, 2, 2], &[1, 2, 2]),
+            of(false, true, &[0, 2, 2], &[0, 2, 3]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("upper", self.upper.into()), ("unit", self.unit.into())]
+    }
+}
+
+/// The inverses of square matrices.
+#[derive(Clone, Debug)]
+pub struct Inverse;
+
+impl Operation for Inverse {
+    const NAME: &'static str = "linalg.inv";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let n = Stack::square(Self::NAME, inputs[0].shape())?.matrix[0];
+        let (lu, order) = factorised(Self::NAME, inputs[0])?;
+        check_regular(Self::NAME, &lu)?;
+        let identity = crate::creation::eye(n, n, lu.dtype())?;
+        Ok(single(solved(Self::NAME, &lu, &order, Side::Plain, identity.array())?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let inverse = adjoint(&context.output()?)?;
+        Ok(one(neg(&matmul(&matmul(&inverse, grad)?, &inverse)?)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::OUTPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |shape: &[usize]| Sample::new(Self, [input(Domain::Invertible, shape)]);
+        vec![of(&[2, 3, 3]), of(&[1, 1]), of(&[0, 2, 2]), of(&[2, 0, 0])]
+    }
+}
+
+/// Whether an order of rows takes an odd number of exchanges.
+fn is_odd(order: &[i64]) -> bool {
+    let mut seen = vec![false; order.len()];
+    let mut odd = false;
+    for start in 0..order.len() {
+        let mut at = start;
+        while !seen[at] {
+            seen[at] = true;
+            at = usize::try_from(order[at]).unwrap_or(at);
+            odd ^= at != start;
+        }
+    }
+    odd
+}
+
+/// What `combine` makes of the sign and the diagonal of each factorised matrix, in the dtype of `x`.
+fn of_pivots<const N: usize>(op: &str, x: &Array, combine: impl Fn(f64, &[f64]) -> [f64; N]) -> Result<[Array; N]> {
+    let stack = Stack::square(op, x.shape())?;
+    let n = stack.matrix[0];
+    let (lu, order) = factorised(op, x)?;
+    let (pivots, order) = (diagonals(op, &lu)?, order.elements::<i64>());
+    let matrix = |i: usize| {
+        let sign = if is_odd(&order[i * n..(i + 1) * n]) { -1.0 } else { 1.0 };
+        combine(sign, &pivots[i * n..(i + 1) * n])
+    };
+    let found: Vec<[f64; N]> = (0..stack.count()).map(matrix).collect();
+    let column = |k: usize| {
+        let values: Vec<f64> = found.iter().map(|values| values[k]).collect();
+        Array::from_slice(op, &values, &stack.batch)?.cast(op, x.dtype())
+    };
+    let columns = (0..N).map(column).collect::<Result<Vec<_>>>()?;
+    Ok(columns.try_into().unwrap_or_else(|_| unreachable!("as many columns as values")))
+}
+
+/// Determinants of square matrices.
+#[derive(Clone, Debug)]
+pub struct Det;
+
+impl Operation for Det {
+    const NAME: &'static str = "linalg.det";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let [det] = of_pivots(Self::NAME, inputs[0], |sign, pivots| [sign * pivots.iter().product::<f64>()])?;
+        Ok(single(det))
+    }
+
+    /// The transposed cofactors: by the inverse or, where there is none, by singular values without one each.
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (x, det) = (context.input(0)?, context.output()?);
+        let zero = scalar(Scalar::Int(0), det.dtype())?;
+        let shape = [grad.shape(), &[1, 1]].concat();
+        let cofactors = if reduce::any(eq(&det.detach(), &zero)?.array())? {
+            let n = x.shape()[x.rank() - 1];
+            let (u, s, vt) = svd(&x, Vectors::Thin)?;
+            let others = crate::creation::eye(n, n, DType::Bool)?;
+            let line = reshape(&s, &[s.shape(), &[1]].concat())?;
+            let products = prod(&where_(&others, &scalar(Scalar::Int(1), s.dtype())?, &line)?, &[s.rank() - 1], false)?;
+            let sign = reshape(&det_of(&matmul(&u, &vt)?)?, &shape)?;
+            mul(&sign, &matmul(&times_columns(&u, &products)?, &vt)?)?
+        } else {
+            mul(&reshape(&det, &shape)?, &adjoint(&inverse(&x)?)?)?
+        };
+        Ok(one(mul(&reshape(grad, &shape)?, &cofactors)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS.outputs()
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |shape: &[usize]| Sample::new(Self, [input(Domain::Invertible, shape)]);
+        vec![of(&[2, 3, 3]), of(&[1, 1]), of(&[0, 2, 2])]
+    }
+}
+
+/// Logarithms of the absolute values of determinants, then their signs, which have no gradient.
+#[derive(Clone, Debug)]
+pub struct LogAbsDet;
+
+impl Operation for LogAbsDet {
+    const NAME: &'static str = "linalg.slogdet";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let [logarithm, sign] = of_pivots(Self::NAME, inputs[0], |sign, pivots| {
+            let signs = pivots.iter().map(|&x| if x == 0.0 { 0.0 } else { x.signum() });
+            [pivots.iter().map(|x| x.abs().ln()).sum(), sign * signs.product::<f64>()]
+        })?;
+        Ok(smallvec![logarithm, sign])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let grad = reshape(grad, &[grad.shape(), &[1, 1]].concat())?;
+        Ok(one(mul(&grad, &adjoint(&inverse(&context.input(0)?)?)?)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |shape: &[usize]| Sample::new(Self, [input(Domain::Invertible, shape)]);
+        vec![of(&[2, 3, 3]), of(&[1, 1]), of(&[0, 2, 2])]
+    }
+}
+
+/// The solutions x of `a @ x = b`, whose batch dimensions broadcast.
+///
+/// # Errors
+/// [`Error::Shape`] for matrices that are not square or right-hand sides that do not fit, [`Error::LinAlg`] for a
+/// singular matrix.
+pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(Solve, &[a, b])
+}
+
+/// The solutions x of `a @ x = b` for one triangle of the square matrices.
+///
+/// # Errors
+/// [`Error::Shape`] as for [`solve`].
+pub fn solve_triangular(a: &Tensor, b: &Tensor, upper: bool, unit: bool) -> Result<Tensor> {
+    apply(SolveTriangular { upper, unit }, &[a, b])
+}
+
+/// The inverses of square matrices.
+///
+/// # Errors
+/// [`Error::Shape`] for other matrices, [`Error::LinAlg`] for a singular one.
+pub fn inverse(x: &Tensor) -> Result<Tensor> {
+    apply(Inverse, &[x])
+}
+
+/// Determinants.
+///
+/// # Errors
+/// [`Error::Shape`] for matrices that are not square.
+pub fn det_of(x: &Tensor) -> Result<Tensor> {
+    apply(Det, &[x])
+}
+
+/// Signs of determinants, and the logarithms of their absolute values.
+///
+/// # Errors
+/// [`Error::Shape`] for matrices that are not square.
+pub fn slogdet(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let mut outputs = apply_all(LogAbsDet, &[x])?;
+    Ok((outputs.swap_remove(1), outputs.swap_remove(0)))
+}

@@ -1,0 +1,184 @@
+//! Scaled dot-product attention, `softmax(scale * Q Kᵀ + mask) V`, a block of queries and a block of keys at a time.
+//!
+//! The scores of a block live in a cache and nowhere else (Dao et al. 2022): forward keeps the largest score and the
+//! sum of exponentials of each row as it runs over the keys, and saves their logarithm; backward makes the
+//! probabilities again from it. So memory grows with the length, not with its square. Products run on the packed core;
+//! keys and values that are seen as columns are transposed once, in blocks whose rows the core reads in place.
+
+#![allow(
+    clippy::many_single_char_names,
+    reason = "q, k, v and the m, n of products are the names that everybody knows"
+)]
+
+mod backward;
+mod forward;
+mod scores;
+
+pub use backward::{Gradients, backward};
+pub use forward::forward;
+pub use scores::{Mask, Plane};
+
+use std::ops::Range;
+
+use crate::copy;
+use crate::gemm::{GemmFloat, Matrix};
+use crate::layout::Strided;
+use crate::memory::Buffer;
+use crate::parallel::{Disjoint, for_each};
+
+/// Queries of a block: few enough for the core to read both operands of its products in place.
+const QUERIES: usize = 56;
+/// Keys of a block: whole tiles of the core, in rows whose stride spreads over the sets of a cache.
+const KEYS: usize = 224;
+/// Queries from which on a transposed copy of the keys pays.
+const TRANSPOSED_FROM: usize = 8;
+/// Estimated multiply-adds of a nanosecond.
+const WORK_PER_NS: usize = 40;
+
+/// The sizes of a problem.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention {
+    /// Independent problems.
+    pub batch: usize,
+    /// Heads of queries.
+    pub heads: usize,
+    /// Neighbouring heads of queries that look at one head of keys and values.
+    pub shared: usize,
+    /// Queries of a head.
+    pub queries: usize,
+    /// Keys of a head, and values.
+    pub keys: usize,
+    /// Size of a query and of a key.
+    pub depth: usize,
+    /// Size of a value.
+    pub value_depth: usize,
+    /// What products of queries and keys are multiplied by.
+    pub scale: f64,
+    /// Whether query `i` sees keys `0..=i` only.
+    pub causal: bool,
+}
+
+impl Attention {
+    /// Heads of keys.
+    fn key_heads(&self) -> usize {
+        self.heads / self.shared
+    }
+
+    /// The keys that some query of `queries` sees, in blocks.
+    fn key_blocks(&self, queries: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+        let end = if self.causal { self.keys.min(queries.end) } else { self.keys };
+        blocks(0..end, KEYS)
+    }
+
+    /// How many of `keys` a query sees.
+    fn seen(&self, query: usize, keys: &Range<usize>) -> usize {
+        if self.causal { (query + 1).saturating_sub(keys.start).min(keys.len()) } else { keys.len() }
+    }
+
+    /// Multiply-adds of one of the two products of forward.
+    fn work(&self) -> usize {
+        let all = self.batch.saturating_mul(self.heads).saturating_mul(self.queries).saturating_mul(self.keys);
+        all.saturating_mul(self.depth.max(self.value_depth).max(1)) / if self.causal { 2 } else { 1 }
+    }
+
+    fn check<T>(&self, q: &Heads<'_, T>, k: &Heads<'_, T>, v: &Heads<'_, T>) {
+        assert!(self.shared > 0 && self.heads.is_multiple_of(self.shared), "heads of queries in whole groups");
+        q.check([self.batch, self.heads, self.queries, self.depth]);
+        k.check([self.batch, self.key_heads(), self.keys, self.depth]);
+        v.check([self.batch, self.key_heads(), self.keys, self.value_depth]);
+    }
+}
+
+fn blocks(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(len).map(move |start| start..(start + len).min(range.end))
+}
+
+/// Rows of adjacent elements, (batch, heads, rows, columns).
+#[derive(Clone, Copy, Debug)]
+pub struct Heads<'a, T> {
+    /// The slice they lie in.
+    pub data: &'a [T],
+    /// Position of the first element.
+    pub offset: usize,
+    /// Steps from a batch, a head and a row to the next.
+    pub strides: [isize; 3],
+}
+
+impl<'a, T: Copy> Heads<'a, T> {
+    /// (batch, rows, heads, columns) without gaps: how results are stored, so that heads lie side by side.
+    #[must_use]
+    pub fn side_by_side(data: &'a [T], rows: usize, heads: usize, cols: usize) -> Self {
+        let strides = [rows * heads * cols, cols, heads * cols].map(usize::cast_signed);
+        Self { data, offset: 0, strides }
+    }
+
+    /// The rows of a head from `row` on.
+    fn rows(&self, batch: usize, head: usize, row: usize) -> Matrix<'a, T> {
+        let at = [batch, head, row].iter().zip(self.strides).map(|(&i, stride)| i.cast_signed() * stride).sum();
+        Matrix {
+            data: self.data,
+            offset: self.offset.wrapping_add_signed(at),
+            row_stride: self.strides[2],
+            col_stride: 1,
+        }
+    }
+
+    /// One row of a head.
+    fn row(&self, batch: usize, head: usize, row: usize, cols: usize) -> &'a [T] {
+        &self.data[self.rows(batch, head, row).offset..][..cols]
+    }
+}
+
+impl<T> Heads<'_, T> {
+    fn check(&self, shape: [usize; 4]) {
+        let [batch, head, row] = self.strides;
+        Strided { shape: &shape, strides: &[batch, head, row, 1], offset: self.offset }.check(self.data.len());
+    }
+}
+
+/// The rows of all heads as columns.
+struct Columns<'a, T> {
+    rows: Heads<'a, T>,
+    heads: usize,
+    len: usize,
+    depth: usize,
+    /// For each head its blocks of [`KEYS`] rows, transposed.
+    transposed: Option<Buffer>,
+}
+
+impl<'a, T: GemmFloat> Columns<'a, T> {
+    fn new(rows: Heads<'a, T>, problem: &Attention, depth: usize) -> Self {
+        let (heads, len) = (problem.key_heads(), problem.keys);
+        let mut columns = Self { rows, heads, len, depth, transposed: None };
+        if problem.queries >= TRANSPOSED_FROM {
+            let mut buffer = Buffer::uninit(problem.batch * heads * len * depth * size_of::<T>());
+            let out = Disjoint::new(buffer.as_mut_slice::<T>());
+            let each = len.div_ceil(KEYS);
+            for_each(problem.batch * heads * each, problem.batch * heads * len * depth / 2, |task| {
+                let (head, first) = (task / each, task % each * KEYS);
+                let count = KEYS.min(len - first);
+                let from = rows.rows(head / heads, head % heads, first);
+                let start = (head * len + first) * depth;
+                // SAFETY: each block of each head has a place of its own.
+                let out = unsafe { out.slice(start..start + count * depth) };
+                let (shape, strides) = ([depth, count], [1, from.row_stride]);
+                copy::copy(from.data, Strided { shape: &shape, strides: &strides, offset: from.offset }, out);
+            });
+            columns.transposed = Some(buffer);
+        }
+        columns
+    }
+
+    /// The rows `block`, one of the blocks, as the columns of a matrix.
+    fn block(&self, batch: usize, head: usize, block: &Range<usize>) -> Matrix<'_, T> {
+        match &self.transposed {
+            Some(buffer) => {
+                let first = block.start / KEYS * KEYS;
+                let width = KEYS.min(self.len - first);
+                let offset = ((batch * self.heads + head) * self.len + first) * self.depth;
+                Matrix { offset, ..Matrix::contiguous(buffer.as_slice(), width) }
+            }
+            None => self.rows.rows(batch, head, block.start).transposed(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! From products of queries and keys to the scores that are exponentiated: scale, mask, causality.
+
+use std::ops::Range;
+
+use super::Attention;
+use crate::element::Float;
+use crate::isa::Simd;
+use crate::layout::Strided;
+
+const LANES: usize = 16;
+
+/// The largest score of a row, leaving NaN out.
+#[inline(always)]
+pub(super) fn largest<T: Float>(scores: &[T]) -> T {
+    let most = |x: T, y: T| if y > x { y } else { x };
+    let mut lanes = [T::LOWEST; LANES];
+    let (chunks, rest) = scores.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = most(lanes[lane], chunk[lane]);
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = most(*lane, x);
+    }
+    fold(lanes, most)
+}
+
+/// Puts `exp(x - shift)` in place of each score of a row; their sum.
+#[inline(always)]
+pub(super) fn exponentials<T: Float, S: Simd>(scores: &mut [T], shift: T) -> T {
+    let mut sums = [T::ZERO; LANES];
+    let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+    let mut whole = [T::LOWEST; LANES];
+    whole[..rest.len()].copy_from_slice(rest);
+    for chunk in chunks.iter_mut().chain(std::iter::once(&mut whole)) {
+        let mut powers = [T::ZERO; LANES];
+        for lane in 0..LANES {
+            powers[lane] = (chunk[lane] - shift).exp::<S>();
+            sums[lane] += powers[lane];
+        }
+        *chunk = powers;
+    }
+    rest.copy_from_slice(&whole[..rest.len()]);
+    fold(sums, |x, y| x + y)
+}
+
+#[inline(always)]
+fn fold<T: Float>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// What keeps queries from keys.
+#[derive(Clone, Copy, Debug)]
+pub enum Mask<'a, T> {
+    /// Nothing.
+    None,
+    /// Numbers added to the scores.
+    Add(Plane<'a, T>),
+    /// Zero where a key is not seen.
+    Keep(Plane<'a, u8>),
+}
+
+/// One element for each (batch, head, query, key); steps may be zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Plane<'a, T> {
+    /// The slice they lie in.
+    pub data: &'a [T],
+    /// Position of the first element.
+    pub offset: usize,
+    /// Steps from a batch, a head, a query and a key to the next.
+    pub strides: [isize; 4],
+}
+
+impl<T: Copy> Plane<'_, T> {
+    fn check(&self, problem: &Attention) {
+        let shape = [problem.batch, problem.heads, problem.queries, problem.keys];
+        Strided { shape: &shape, strides: &self.strides, offset: self.offset }.check(self.data.len());
+    }
+
+    /// `f(element, score)` in place of each score of a row that begins at (batch, head, query, key).
+    #[inline(always)]
+    fn each<F: Copy>(&self, at: [usize; 4], scores: &mut [F], f: impl Fn(T, F) -> F) {
+        let ahead = at.iter().zip(self.strides).map(|(&i, stride)| i.cast_signed() * stride).sum();
+        let first = self.offset.wrapping_add_signed(ahead);
+        if self.strides[3] == 1 {
+            for (score, &mask) in scores.iter_mut().zip(&self.data[first..]) {
+                *score = f(mask, *score);
+            }
+        } else {
+            for (key, score) in scores.iter_mut().enumerate() {
+                *score = f(self.data[first.wrapping_add_signed(key.cast_signed() * self.strides[3])], *score);
+            }
+        }
+    }
+}
+
+impl<T: Float> Mask<'_, T> {
+    pub(super) fn check(&self, problem: &Attention) {
+        match self {
+            Self::None => {}
+            Self::Add(plane) => plane.check(problem),
+            Self::Keep(plane) => plane.check(problem),
+        }
+    }
+}
+
+impl Attention {
+    /// Turns the products of one query with `keys` into scores; minus infinity where a key is not seen.
+    #[inline(always)]
+    pub(super) fn score<T: Float, S: Simd>(
+        &self,
+        mask: &Mask<'_, T>,
+        [batch, head, query]: [usize; 3],
+        keys: &Range<usize>,
+        products: &mut [T],
+    ) {
+        let scale = T::from_f64(self.scale);
+        let at = [batch, head, query, keys.start];
+        match mask {
+            Mask::None => products.iter_mut().for_each(|x| *x *= scale),
+            Mask::Add(plane) => plane.each(at, products, |mask, x| x.fma::<S>(scale, mask)),
+            Mask::Keep(plane) => plane.each(at, products, |mask, x: T| if mask == 0 { T::LOWEST } else { x * scale }),
+        }
+        products[self.seen(query, keys)..].fill(T::LOWEST);
+    }
+}

@@ -1,0 +1,372 @@
+//! Recurrent layers, one direction at a time: LSTM, GRU and plain ones, forward and back through time.
+//!
+//! The products of inputs and weights are made beforehand, in one go for all steps. What is left is a chain of small
+//! products with the recurrent weights, which are packed once, in blocks of units: a block has the columns of all gates
+//! of its units, so that they meet in a cache. Sequences do not see each other, so a task takes a few of them through
+//! all steps and no step waits for another thread. The weights' gradient is one product over all steps.
+//!
+//! Sequences may differ in length, longest first: step `t` has the rows of the first `sizes[t]` sequences. The state of
+//! a sequence that has ended, or in reverse not begun, stays as it is.
+
+#![allow(clippy::many_single_char_names, reason = "the gates have the letters of the literature")]
+
+mod gru;
+mod lstm;
+mod plain;
+mod steps;
+mod weights;
+
+pub use gru::Gru;
+pub use lstm::Lstm;
+pub use plain::{Nonlinearity, Plain};
+
+use crate::element::Float;
+use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
+use crate::memory::Buffer;
+use crate::parallel::{Disjoint, for_each};
+use steps::{Before, steps};
+use weights::Blocks;
+
+/// Sequences of a task, about.
+const ROWS: usize = 16;
+/// Estimated multiply-adds of a nanosecond.
+const WORK_PER_NS: usize = 40;
+
+/// What a layer is, whatever its cells are.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// Sequences at each step, never more than at the one before.
+    pub sizes: &'a [usize],
+    /// Whether steps are taken from the last to the first.
+    pub reverse: bool,
+    /// Units.
+    pub hidden: usize,
+    /// What a step hands to the next: the units, or fewer that they are projected to.
+    pub output: usize,
+}
+
+impl Layer<'_> {
+    /// Sequences.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.sizes.first().copied().unwrap_or(0)
+    }
+
+    /// Steps of all sequences together.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.sizes.iter().sum()
+    }
+
+    fn tasks(&self) -> usize {
+        self.batch().div_ceil(ROWS)
+    }
+}
+
+/// What a cell does with the products of one step.
+pub trait Cell<T: GemmFloat>: Sync {
+    /// Products of each unit with the output of the step before.
+    const GATES: usize;
+    /// Numbers of each unit that backward needs.
+    const SAVED: usize;
+    /// Whether there is a second state.
+    const HAS_CELL: bool;
+    /// Whether what the products' gradient is differs from that of the inputs.
+    const SPLIT: bool;
+
+    /// Takes some sequences one step on.
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "callable inside the crate only")]
+    fn forward(&self, step: Forward<'_, T>);
+
+    /// Takes their gradients one step back.
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "callable inside the crate only")]
+    fn backward(&self, step: Backward<'_, T>);
+}
+
+/// Some sequences at one step; every slice has a row for each.
+struct Forward<'a, T> {
+    hidden: usize,
+    rows: usize,
+    /// (rows, gates, hidden).
+    x: &'a [T],
+    /// Blocks of units, each (rows, gates, units).
+    products: &'a [T],
+    /// The output of the step before.
+    before: &'a [T],
+    /// The second state, before and after.
+    cell: &'a mut [T],
+    saved: &'a mut [T],
+    cells: &'a mut [T],
+    /// (rows, hidden).
+    y: &'a mut [T],
+}
+
+/// The same on the way back.
+struct Backward<'a, T> {
+    hidden: usize,
+    rows: usize,
+    saved: &'a [T],
+    cells: &'a [T],
+    cell_before: Before<'a, T>,
+    y: &'a [T],
+    before: Before<'a, T>,
+    /// Of the units.
+    g: &'a [T],
+    /// Of the second state, after the step and before it.
+    g_cell: &'a mut [T],
+    /// Of the inputs.
+    gx: &'a mut [T],
+    /// Of the products, where they differ.
+    g_products: &'a mut [T],
+    /// Of the output before, but for what comes through the products; zeros.
+    g_before: &'a mut [T],
+}
+
+/// Weights and first states.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a, T> {
+    /// Inputs times their weights plus biases, (total, gates, hidden).
+    pub x: &'a [T],
+    /// (gates, hidden, output).
+    pub w: &'a [T],
+    /// From units to outputs, (output, hidden).
+    pub projection: Option<&'a [T]>,
+    /// The output before the first step, (batch, output).
+    pub h: &'a [T],
+    /// The second state before it, (batch, hidden), of cells that have one.
+    pub c: &'a [T],
+}
+
+/// What forward makes.
+#[derive(Debug)]
+pub struct Outputs<'a, T> {
+    /// (total, output).
+    pub y: &'a mut [T],
+    /// The last output of each sequence.
+    pub h: &'a mut [T],
+    /// The last second state.
+    pub c: &'a mut [T],
+    /// For backward.
+    pub saved: &'a mut [T],
+    /// The second state after each step, for backward.
+    pub cells: &'a mut [T],
+}
+
+/// Takes all sequences through all steps.
+///
+/// # Panics
+/// If slices do not fit.
+pub fn forward<T: GemmFloat, C: Cell<T>>(cell: &C, layer: &Layer<'_>, inputs: Inputs<'_, T>, outputs: Outputs<'_, T>) {
+    let &Layer { hidden, output, .. } = layer;
+    let (batch, total, width) = (layer.batch(), layer.total(), C::GATES * hidden);
+    let second = if C::HAS_CELL { hidden } else { 0 };
+    check(cell, layer, &inputs);
+    let Outputs { y, h, c, saved, cells } = outputs;
+    assert!(y.len() == total * output && h.len() == batch * output && c.len() == batch * second);
+    assert!(saved.len() == total * C::SAVED * hidden && cells.len() == total * second);
+    h.copy_from_slice(inputs.h);
+    c.copy_from_slice(inputs.c);
+    let steps = steps(layer);
+    let weights = Blocks::of_units(inputs.w, C::GATES, hidden, output);
+    let [y, h, c, saved, cells] = [y, h, c, saved, cells].map(Disjoint::new);
+    let (tasks, work) = (layer.tasks(), total * output * width);
+    for_each(tasks, work / WORK_PER_NS, |task| {
+        let (first, end) = (task * batch / tasks, (task + 1) * batch / tasks);
+        let most = end - first;
+        // SAFETY: each sequence belongs to one task, and so do its rows at every step.
+        let (h, c) = unsafe { (h.slice(first * output..end * output), c.slice(first * second..end * second)) };
+        let mut scratch = Buffer::uninit(most * (width + hidden) * size_of::<T>());
+        let (products, units) = scratch.as_mut_slice::<T>().split_at_mut(most * width);
+        for step in &steps {
+            let Some((from, rows)) = step.part(first, end) else { continue };
+            let of = |width: usize| from * width..(from + rows) * width;
+            // SAFETY: as above.
+            let (y, saved, cells) =
+                unsafe { (y.slice(of(output)), saved.slice(of(C::SAVED * hidden)), cells.slice(of(second))) };
+            let h = &mut h[..rows * output];
+            let products = &mut products[..rows * width];
+            weights.multiply(h, rows, products);
+            let units = &mut units[..rows * hidden];
+            cell.forward(Forward {
+                hidden,
+                rows,
+                x: &inputs.x[of(width)],
+                products,
+                before: h,
+                cell: &mut c[..rows * second],
+                saved,
+                cells,
+                y: if inputs.projection.is_some() { &mut *units } else { &mut *y },
+            });
+            if let Some(projection) = inputs.projection {
+                let weight = Matrix::contiguous(projection, hidden).transposed();
+                gemm(Gemm::new([rows, hidden, output], Matrix::contiguous(units, hidden), weight, y));
+            }
+            h.copy_from_slice(y);
+        }
+    });
+}
+
+fn check<T: GemmFloat, C: Cell<T>>(_: &C, layer: &Layer<'_>, inputs: &Inputs<'_, T>) {
+    let &Layer { hidden, output, .. } = layer;
+    let second = if C::HAS_CELL { hidden } else { 0 };
+    let width = C::GATES * hidden;
+    assert!(layer.sizes.is_sorted_by(|a, b| a >= b), "sequences are sorted by length, longest first");
+    assert!(inputs.x.len() == layer.total() * width && inputs.w.len() == width * output, "inputs do not fit");
+    assert!(inputs.h.len() == layer.batch() * output && inputs.c.len() == layer.batch() * second);
+    assert!(inputs.projection.map_or(output == hidden, |p| p.len() == output * hidden), "projection does not fit");
+}
+
+/// What forward made, and the gradients of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Results<'a, T> {
+    /// (total, output).
+    pub y: &'a [T],
+    /// See [`Outputs`].
+    pub saved: &'a [T],
+    /// See [`Outputs`].
+    pub cells: &'a [T],
+    /// Gradient of `y`.
+    pub gy: &'a [T],
+    /// Gradient of the last outputs.
+    pub gh: &'a [T],
+    /// Gradient of the last second states.
+    pub gc: &'a [T],
+}
+
+/// Where gradients of the [`Inputs`] go.
+#[derive(Debug)]
+pub struct Gradients<'a, T> {
+    /// Of the inputs.
+    pub x: &'a mut [T],
+    /// Of the recurrent weights.
+    pub w: &'a mut [T],
+    /// Of the projection.
+    pub projection: Option<&'a mut [T]>,
+    /// Of the first output.
+    pub h: &'a mut [T],
+    /// Of the first second state.
+    pub c: &'a mut [T],
+    /// Of the biases inside the products, (gates, hidden), of cells that have them.
+    pub bias: &'a mut [T],
+}
+
+/// The gradients of [`forward()`], back through time.
+///
+/// # Panics
+/// If slices do not fit.
+pub fn backward<T: GemmFloat, C: Cell<T>>(
+    cell: &C,
+    layer: &Layer<'_>,
+    inputs: Inputs<'_, T>,
+    results: Results<'_, T>,
+    gradients: Gradients<'_, T>,
+) {
+    let &Layer { hidden, output, .. } = layer;
+    let (batch, total, width) = (layer.batch(), layer.total(), C::GATES * hidden);
+    let second = if C::HAS_CELL { hidden } else { 0 };
+    check(cell, layer, &inputs);
+    let Results { y, saved, cells, gy, gh, gc } = results;
+    assert!(
+        y.len() == total * output && gy.len() == y.len() && gh.len() == batch * output && gc.len() == batch * second
+    );
+    assert!(saved.len() == total * C::SAVED * hidden && cells.len() == total * second);
+    assert!(gradients.x.len() == total * width && gradients.w.len() == inputs.w.len());
+    assert!(gradients.h.len() == gh.len() && gradients.c.len() == gc.len());
+    gradients.h.copy_from_slice(gh);
+    gradients.c.copy_from_slice(gc);
+    let steps = steps(layer);
+    let weights = Blocks::of_columns(inputs.w, width, output);
+    let split = if C::SPLIT { width } else { 0 };
+    let projected = if inputs.projection.is_some() { output } else { 0 };
+    // For the gradients of weights: the outputs before each step, and where they are projected the gradients after.
+    let mut before = Buffer::uninit(total * output * size_of::<T>());
+    let mut products = Buffer::uninit(total * split * size_of::<T>());
+    let mut after = Buffer::uninit(total * projected * size_of::<T>());
+    {
+        let [gx, gh, gc] = [&mut *gradients.x, &mut *gradients.h, &mut *gradients.c].map(Disjoint::new);
+        let [before, products, after] =
+            [&mut before, &mut products, &mut after].map(|b| Disjoint::new(b.as_mut_slice::<T>()));
+        let tasks = layer.tasks();
+        for_each(tasks, total * output * width / WORK_PER_NS, |task| {
+            let (first, end) = (task * batch / tasks, (task + 1) * batch / tasks);
+            let most = end - first;
+            // SAFETY: each sequence belongs to one task, and so do its rows at every step.
+            let (gh, gc) = unsafe { (gh.slice(first * output..end * output), gc.slice(first * second..end * second)) };
+            let mut scratch = Buffer::uninit(most * (output + hidden) * size_of::<T>());
+            let (g_out, g_units) = scratch.as_mut_slice::<T>().split_at_mut(most * output);
+            for (at, step) in steps.iter().enumerate().rev() {
+                let Some((from, rows)) = step.part(first, end) else { continue };
+                let of = |width: usize| from * width..(from + rows) * width;
+                let earlier = at.checked_sub(1).and_then(|at| steps[at].part(first, end)).unwrap_or((0, 0));
+                let earlier = |data, initial, width: usize| Before::new(data, initial, width, earlier, first);
+                // SAFETY: as above.
+                let (gx, g_products, before, after) = unsafe {
+                    (
+                        gx.slice(of(width)),
+                        products.slice(of(split)),
+                        before.slice(of(output)),
+                        after.slice(of(projected)),
+                    )
+                };
+                let (gh, g_out) = (&mut gh[..rows * output], &mut g_out[..rows * output]);
+                for ((g_out, &gh), &gy) in g_out.iter_mut().zip(&*gh).zip(&gy[of(output)]) {
+                    *g_out = gh + gy;
+                }
+                let h_before = earlier(y, inputs.h, output);
+                for (row, before) in before.chunks_exact_mut(output.max(1)).enumerate() {
+                    before.copy_from_slice(h_before.row(row));
+                }
+                let g = if let Some(projection) = inputs.projection {
+                    after.copy_from_slice(g_out);
+                    let g_units = &mut g_units[..rows * hidden];
+                    let (a, b) = (Matrix::contiguous(g_out, output), Matrix::contiguous(projection, hidden));
+                    gemm(Gemm::new([rows, output, hidden], a, b, g_units));
+                    &*g_units
+                } else {
+                    &*g_out
+                };
+                gh.fill(T::ZERO);
+                cell.backward(Backward {
+                    hidden,
+                    rows,
+                    saved: &saved[of(C::SAVED * hidden)],
+                    cells: &cells[of(second)],
+                    cell_before: earlier(cells, inputs.c, second),
+                    y: &y[of(output)],
+                    before: h_before,
+                    g,
+                    g_cell: &mut gc[..rows * second],
+                    gx,
+                    g_products,
+                    g_before: gh,
+                });
+                weights.multiply_add(if C::SPLIT { g_products } else { gx }, rows, gh);
+            }
+        });
+    }
+    let products = if C::SPLIT { products.as_slice::<T>() } else { &*gradients.x };
+    let by_unit = Matrix::contiguous(products, width).transposed();
+    gemm(Gemm::new([width, total, output], by_unit, Matrix::contiguous(before.as_slice(), output), gradients.w));
+    if !gradients.bias.is_empty() {
+        column_sums(products, gradients.bias);
+    }
+    if let (Some(projection), Some(gradient)) = (inputs.projection, gradients.projection) {
+        assert_eq!(gradient.len(), projection.len(), "gradient of the projection");
+        let mut units = Buffer::uninit(total * hidden * size_of::<T>());
+        lstm::units(saved, cells, hidden, units.as_mut_slice());
+        let after = Matrix::contiguous(after.as_slice(), output).transposed();
+        gemm(Gemm::new([output, total, hidden], after, Matrix::contiguous(units.as_slice(), hidden), gradient));
+    }
+}
+
+/// The sums of the columns of `rows`, which are as long as `sums`.
+fn column_sums<T: Float>(rows: &[T], sums: &mut [T]) {
+    use crate::reduce::{Reduction, Split, reduce};
+    let cols = sums.len();
+    let (kept, reduced, stride) = ([cols], [rows.len() / cols], [cols.cast_signed()]);
+    let split = Split { kept: &kept, kept_strides: &[1], reduced: &reduced, reduced_strides: &stride, offset: 0 };
+    reduce(Reduction::Sum, rows, split, sums);
+}

@@ -1,0 +1,156 @@
+//! Attention against a float64 reference: forward, and gradients by their formulas.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::many_single_char_names,
+    reason = "references are plain formulas over small numbers"
+)]
+
+mod support;
+
+use dlcore_kernels::attention::{Attention, Gradients, Heads, Mask, Plane, backward, forward};
+use dlcore_kernels::gemm::GemmFloat;
+use support::{assert_close, assert_same_bits, bits, numbers, widen};
+
+/// The arrays of a problem, each (batch, rows, heads, columns), and a mask (queries, keys) for all heads.
+struct Case<T> {
+    problem: Attention,
+    q: Vec<T>,
+    k: Vec<T>,
+    v: Vec<T>,
+    g: Vec<T>,
+    added: Option<Vec<T>>,
+    kept: Option<Vec<u8>>,
+}
+
+impl<T: GemmFloat> Case<T> {
+    fn new(problem: Attention, masked: usize) -> Self {
+        let Attention { batch, heads, shared, queries, keys, depth, value_depth, .. } = problem;
+        let columns = batch * (heads / shared) * keys;
+        let mask = numbers::<T>(queries * keys, 5);
+        Self {
+            q: numbers(batch * heads * queries * depth, 1),
+            k: numbers(columns * depth, 2),
+            v: numbers(columns * value_depth, 3),
+            g: numbers(batch * heads * queries * value_depth, 4),
+            kept: (masked == 1)
+                .then(|| mask.iter().enumerate().map(|(i, &x)| u8::from(x > T::ZERO && i / keys != 1)).collect()),
+            added: (masked == 2).then_some(mask),
+            problem,
+        }
+    }
+
+    fn mask(&self) -> Mask<'_, T> {
+        let strides = [0, 0, self.problem.keys.cast_signed(), 1];
+        match (&self.added, &self.kept) {
+            (Some(data), _) => Mask::Add(Plane { data, offset: 0, strides }),
+            (_, Some(data)) => Mask::Keep(Plane { data, offset: 0, strides }),
+            _ => Mask::None,
+        }
+    }
+
+    /// Result, logarithms and the three gradients.
+    fn run(&self) -> [Vec<T>; 5] {
+        let p = &self.problem;
+        let key_heads = p.heads / p.shared;
+        let mut out = vec![T::NAN; self.g.len()];
+        let mut logs = vec![T::NAN; p.batch * p.heads * p.queries];
+        let q = Heads::side_by_side(&self.q, p.queries, p.heads, p.depth);
+        let k = Heads::side_by_side(&self.k, p.keys, key_heads, p.depth);
+        let v = Heads::side_by_side(&self.v, p.keys, key_heads, p.value_depth);
+        forward(p, q, k, v, self.mask(), &mut out, &mut logs);
+        let [mut gq, mut gk, mut gv] = [&self.q, &self.k, &self.v].map(|x| vec![T::NAN; x.len()]);
+        let gradients = Gradients { q: &mut gq, k: &mut gk, v: &mut gv };
+        let rows = |data| Heads::side_by_side(data, p.queries, p.heads, p.value_depth);
+        backward(p, q, k, v, self.mask(), rows(&out), &logs, rows(&self.g), gradients);
+        [out, logs, gq, gk, gv]
+    }
+
+    fn expected(&self) -> [Vec<f64>; 5] {
+        let &Attention { batch, heads, shared, queries, keys, depth, value_depth, scale, causal } = &self.problem;
+        let [q, k, v, g] = [&self.q, &self.k, &self.v, &self.g].map(|x| widen(x));
+        let [mut out, mut gq, mut gk, mut gv] = [&g, &q, &k, &v].map(|x| vec![0.0; x.len()]);
+        let mut logs = Vec::new();
+        for b in 0..batch {
+            for h in 0..heads {
+                for i in 0..queries {
+                    let of_query = |d: usize| ((b * queries + i) * heads + h) * d;
+                    let of_key = |j: usize, d: usize| ((b * keys + j) * (heads / shared) + h / shared) * d;
+                    let dot = |x: &[f64], y: &[f64], d: usize| (0..d).map(|e| x[e] * y[e]).sum::<f64>();
+                    let scores: Vec<f64> = (0..keys)
+                        .map(|j| {
+                            let added = self.added.as_ref().map_or(0.0, |m| m[i * keys + j].to_f64());
+                            let kept = self.kept.as_ref().is_none_or(|m| m[i * keys + j] != 0) && (!causal || j <= i);
+                            let score = dot(&q[of_query(depth)..], &k[of_key(j, depth)..], depth) * scale + added;
+                            if kept { score } else { f64::NEG_INFINITY }
+                        })
+                        .collect();
+                    let total: f64 = scores.iter().map(|x| x.exp()).sum();
+                    logs.push(total.ln());
+                    let p: Vec<f64> = scores.iter().map(|x| if total > 0.0 { x.exp() / total } else { 0.0 }).collect();
+                    let at = of_query(value_depth);
+                    let slope = |j: usize| dot(&g[at..], &v[of_key(j, value_depth)..], value_depth);
+                    let mean: f64 = (0..keys).map(|j| p[j] * slope(j)).sum();
+                    for (j, &share) in p.iter().enumerate() {
+                        let s = share * (slope(j) - mean) * scale;
+                        for e in 0..value_depth {
+                            out[at + e] += share * v[of_key(j, value_depth) + e];
+                            gv[of_key(j, value_depth) + e] += share * g[at + e];
+                        }
+                        for e in 0..depth {
+                            gq[of_query(depth) + e] += s * k[of_key(j, depth) + e];
+                            gk[of_key(j, depth) + e] += s * q[of_query(depth) + e];
+                        }
+                    }
+                }
+            }
+        }
+        [out, logs, gq, gk, gv]
+    }
+}
+
+fn sizes(
+    [batch, heads, shared]: [usize; 3],
+    [queries, keys]: [usize; 2],
+    [depth, value_depth]: [usize; 2],
+) -> Attention {
+    Attention { batch, heads, shared, queries, keys, depth, value_depth, scale: 0.3, causal: false }
+}
+
+fn check<T: GemmFloat>(tolerance: f64) {
+    let shapes = [
+        sizes([1, 1, 1], [1, 1], [1, 1]),
+        sizes([2, 2, 1], [5, 7], [3, 2]),
+        sizes([2, 4, 2], [7, 9], [4, 5]),
+        sizes([1, 3, 3], [60, 231], [16, 8]),
+        sizes([1, 1, 1], [130, 500], [8, 8]),
+        sizes([1, 2, 1], [4, 3], [0, 3]),
+        sizes([1, 2, 1], [4, 3], [3, 0]),
+        sizes([1, 2, 1], [4, 0], [3, 2]),
+        sizes([1, 2, 1], [0, 4], [3, 2]),
+        sizes([0, 2, 1], [3, 4], [3, 2]),
+    ];
+    for problem in shapes {
+        for (causal, masked) in [(false, 0), (true, 0), (false, 1), (true, 2)] {
+            let case = Case::<T>::new(Attention { causal, ..problem }, masked);
+            for (got, expected) in case.run().iter().zip(case.expected()) {
+                assert_close(got, &expected, tolerance);
+            }
+        }
+    }
+}
+
+#[test]
+fn matches_float64() {
+    check::<f32>(2e-5);
+    check::<f64>(1e-13);
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for problem in [sizes([1, 1, 1], [301, 700], [24, 16]), sizes([2, 4, 2], [130, 130], [32, 32])] {
+        let case = Case::<f32>::new(Attention { causal: true, ..problem }, 2);
+        assert_same_bits(|| case.run().map(|x| bits(&x)));
+    }
+}

@@ -1,0 +1,43 @@
+//! Linear algebra: what `dlcore.linalg` offers, and its older names among the tensor functions.
+
+#![allow(non_snake_case, reason = "arguments have their names in PyTorch")]
+
+mod factors;
+mod norms;
+mod older;
+mod products;
+mod systems;
+
+pub use norms::nuclear_norm;
+use pyo3::prelude::*;
+
+type Out<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// Several tensors as a named tuple.
+macro_rules! named {
+    ($py:expr, $name:literal, [$($field:literal),+], $values:expr) => {{
+        static TYPE: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
+        let make = || -> PyResult<Py<PyAny>> {
+            let namedtuple = $py.import("collections")?.getattr("namedtuple")?;
+            Ok(namedtuple.call1(($name, [$($field),+]))?.unbind())
+        };
+        let values = $values.into_iter().map($crate::tensor::PyTensor::from).collect::<Vec<_>>();
+        TYPE.get_or_try_init($py, make)?.bind($py).call_method1("_make", (values,))
+    }};
+}
+use named;
+
+/// Adds functions to the module.
+macro_rules! add {
+    ($module:expr, $($name:ident)*) => { $($module.add_function(wrap_pyfunction!($name, $module)?)?;)* };
+}
+use add;
+
+/// Registers the functions of this folder.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    norms::register(module)?;
+    systems::register(module)?;
+    factors::register(module)?;
+    products::register(module)?;
+    older::register(module)
+}

@@ -1,0 +1,161 @@
+//! The names that functions of matrices had before there was `linalg`, and their methods.
+
+use super::{Out, named};
+use crate::convert::Arg;
+use crate::enter::enter;
+use crate::function::functions;
+use crate::tensor::PyTensor;
+use dlcore_core::ops::factors::{self, Vectors};
+use dlcore_core::ops::{self, lu as elimination, matrices, systems};
+use dlcore_core::{Result, Tensor};
+use pyo3::prelude::*;
+
+functions! {
+    /// Another name of ``dlcore.linalg.inv``.
+    ///
+    /// >>> dlcore.inverse(dlcore.tensor([[2.0]]))
+    /// tensor([[0.5000]])
+    inverse() => systems::inverse;
+    /// Another name of ``dlcore.linalg.det``.
+    ///
+    /// >>> dlcore.det(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    /// tensor(-2.0000)
+    det() => systems::det_of;
+    /// The logarithm of the determinant: NaN where that is negative, minus infinity where it is zero.
+    ///
+    /// >>> dlcore.logdet(dlcore.eye(3))
+    /// tensor(0.)
+    logdet() => matrices::logdet;
+    /// Another name of ``dlcore.linalg.pinv``.
+    ///
+    /// >>> dlcore.pinverse(dlcore.tensor([[2.0], [0.0]]))
+    /// tensor([[0.5000, 0.0000]])
+    pinverse(rcond: f64 = 1e-15) => |x| factors::pinv(x, 0.0, rcond);
+    /// The Cholesky factor: see ``dlcore.linalg.cholesky``.
+    ///
+    /// >>> dlcore.cholesky(dlcore.tensor([[4.0]]))
+    /// tensor([[2.]])
+    cholesky(upper: bool = false) => |x| super::factors::cholesky_factor(x, upper);
+    /// The solutions of systems whose matrices have the Cholesky factor ``input2``, for the
+    /// right-hand sides in ``input``.
+    ///
+    /// >>> dlcore.cholesky_solve(dlcore.tensor([[8.0]]), dlcore.tensor([[2.0]]))
+    /// tensor([[2.]])
+    cholesky_solve(input2: Arg, upper: bool = false) => |b| matrices::cholesky_solve(b, &input2.0, upper);
+    /// The solutions of systems whose matrices ``dlcore.lu`` factorised, for the right-hand sides in ``input``.
+    ///
+    /// >>> dlcore.lu_solve(dlcore.tensor([[1.0], [2.0]]), *dlcore.lu(dlcore.tensor([[0.0, 1.0], [2.0, 0.0]])))
+    /// tensor([[1.],
+    ///         [1.]])
+    lu_solve(LU_data: Arg, LU_pivots: Arg) => |b| elimination::lu_solve(&LU_data.0, &LU_pivots.0, b, false);
+    /// The inverses of matrices that have this Cholesky factor.
+    ///
+    /// >>> dlcore.cholesky_inverse(dlcore.tensor([[2.0]]))
+    /// tensor([[0.2500]])
+    cholesky_inverse(upper: bool = false) => |x| matrices::cholesky_inverse(x, upper);
+    /// Another name of ``dlcore.linalg.matrix_power``.
+    ///
+    /// >>> dlcore.matrix_power(dlcore.tensor([[2.0]]), 3)
+    /// tensor([[8.]])
+    matrix_power(n: i64) => |x| matrices::matrix_power(x, n);
+    /// Another name of ``dlcore.linalg.matrix_exp``.
+    ///
+    /// >>> dlcore.matrix_exp(dlcore.tensor([[0.0]]))
+    /// tensor([[1.]])
+    matrix_exp() => matrices::matrix_exp;
+}
+
+/// Singular values and vectors, the right ones in columns, unlike those of ``dlcore.linalg.svd``.
+///
+/// >>> U, S, V = dlcore.svd(dlcore.tensor([[0.0, 3.0], [2.0, 0.0]]))
+/// >>> dlcore.allclose(U @ dlcore.diag(S) @ V.T, dlcore.tensor([[0.0, 3.0], [2.0, 0.0]]))
+/// True
+#[pyfunction]
+#[pyo3(signature = (input, some = true, compute_uv = true))]
+fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool) -> Out<'py> {
+    let x = input.0;
+    let found = enter(py, usize::MAX, || {
+        if compute_uv {
+            let (u, s, vh) = factors::svd(&x, if some { Vectors::Thin } else { Vectors::Full })?;
+            return Ok([u, s, ops::transpose(&vh, -2, -1)?]);
+        }
+        let zeros = |extent: usize| -> Result<Tensor> {
+            let batch = &x.shape()[..x.rank().saturating_sub(2)];
+            dlcore_core::creation::zeros(&[batch, &[extent, extent]].concat(), x.dtype())
+        };
+        let s = factors::svdvals(&x)?;
+        let [m, n] = [x.rank() - 2, x.rank() - 1].map(|d| x.shape()[d]);
+        Ok([zeros(m)?, s, zeros(n)?])
+    })?;
+    named!(py, "svd", ["U", "S", "V"], found)
+}
+
+/// Orthogonal and triangular factors: see ``dlcore.linalg.qr``; ``some=False`` for a square orthogonal one.
+///
+/// >>> dlcore.qr(dlcore.ones(3, 2)).Q.shape
+/// (3, 2)
+#[pyfunction]
+#[pyo3(signature = (input, some = true))]
+fn qr<'py>(py: Python<'py>, input: Arg, some: bool) -> Out<'py> {
+    let (q, r) = enter(py, usize::MAX, || factors::qr(&input.0, !some))?;
+    named!(py, "qr", ["Q", "R"], [q, r])
+}
+
+/// Signs of determinants and the logarithms of their absolute values: see ``dlcore.linalg.slogdet``.
+///
+/// >>> dlcore.slogdet(dlcore.eye(3))
+/// slogdet(sign=tensor(1.), logabsdet=tensor(0.))
+#[pyfunction]
+fn slogdet<'py>(py: Python<'py>, input: Arg) -> Out<'py> {
+    let (sign, logarithm) = enter(py, usize::MAX, || systems::slogdet(&input.0))?;
+    named!(py, "slogdet", ["sign", "logabsdet"], [sign, logarithm])
+}
+
+/// LU factors in one matrix, and pivots: see ``dlcore.linalg.lu_factor``; with ``get_infos`` zeros as well, as no
+/// factorisation fails.
+///
+/// >>> dlcore.lu(dlcore.tensor([[0.0, 1.0], [2.0, 4.0]]))[1]
+/// tensor([2, 2], dtype=dlcore.int32)
+#[pyfunction]
+#[pyo3(signature = (A, pivot = true, get_infos = false))]
+fn lu<'py>(py: Python<'py>, A: Arg, pivot: bool, get_infos: bool) -> Out<'py> {
+    let x = A.0;
+    let (lu, pivots, infos) = enter(py, usize::MAX, || {
+        super::systems::check_pivot("lu", pivot)?;
+        let (lu, pivots) = elimination::lu_factor(&x)?;
+        let batch = &x.shape()[..x.rank() - 2];
+        Ok((lu, pivots, dlcore_core::creation::zeros(batch, dlcore_core::DType::I32)?))
+    })?;
+    if get_infos {
+        named!(py, "lu", ["LU", "pivots", "infos"], [lu, pivots, infos])
+    } else {
+        named!(py, "lu", ["LU", "pivots"], [lu, pivots])
+    }
+}
+
+#[pymethods]
+impl PyTensor {
+    /// See ``dlcore.svd``.
+    #[pyo3(signature = (some = true, compute_uv = true))]
+    fn svd<'py>(&self, py: Python<'py>, some: bool, compute_uv: bool) -> Out<'py> {
+        svd(py, Arg(self.get()), some, compute_uv)
+    }
+
+    /// See ``dlcore.qr``.
+    #[pyo3(signature = (some = true))]
+    fn qr<'py>(&self, py: Python<'py>, some: bool) -> Out<'py> {
+        qr(py, Arg(self.get()), some)
+    }
+
+    /// See ``dlcore.slogdet``.
+    fn slogdet<'py>(&self, py: Python<'py>) -> Out<'py> {
+        slogdet(py, Arg(self.get()))
+    }
+}
+
+/// Registers the functions of this file.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_functions(module)?;
+    super::add!(module, svd qr slogdet lu);
+    Ok(())
+}

@@ -1,0 +1,90 @@
+"""Autocast: which operations take bfloat16, that parameters and their gradients do not, and where it ends."""
+
+import threading
+import warnings
+
+import dlcore
+import dlcore.nn.functional as F
+import pytest
+from dlcore import _core, amp, nn
+
+needs_instructions = pytest.mark.skipif(not _core._multiplies_bfloat16(), reason="no instructions for bfloat16")
+
+
+@needs_instructions
+def test_products_are_in_bfloat16_losses_in_float32_and_the_rest_as_it_comes():
+    x, image = dlcore.randn(4, 4), dlcore.randn(1, 2, 5, 5)
+    with dlcore.autocast("cpu", dtype=dlcore.bfloat16):
+        assert dlcore.is_autocast_enabled()
+        y = x @ x
+        assert y.dtype == dlcore.bfloat16
+        assert F.linear(x, x, x[0]).dtype == dlcore.bfloat16
+        assert F.conv2d(image, dlcore.randn(3, 2, 3, 3)).dtype == dlcore.bfloat16
+        assert F.scaled_dot_product_attention(x, x, x).dtype == dlcore.bfloat16
+        assert nn.LSTM(4, 3)(x)[0].dtype == dlcore.bfloat16
+        assert dlcore.softmax(y, 1).dtype == dlcore.bfloat16
+        assert (y + x).dtype == dlcore.float32
+        assert (x.double() @ x.double()).dtype == dlcore.float64
+        for loss in [F.mse_loss, F.l1_loss, F.huber_loss, F.smooth_l1_loss]:
+            assert loss(y, y).dtype == dlcore.float32
+        labels = dlcore.zeros(4, dtype=dlcore.int64)
+        assert F.cross_entropy(y, labels).dtype == dlcore.float32
+        assert F.nll_loss(y, labels).dtype == dlcore.float32
+        assert F.binary_cross_entropy_with_logits(y, x).dtype == dlcore.float32
+        assert y.prod().dtype == dlcore.float32
+        with dlcore.autocast("cpu", enabled=False):
+            assert (x @ x).dtype == dlcore.float32
+        assert (x @ x).dtype == dlcore.bfloat16
+    assert (x @ x).dtype == dlcore.float32
+    assert not dlcore.is_autocast_enabled()
+
+
+@needs_instructions
+def test_parameters_and_gradients_stay_in_float32_and_training_works():
+    dlcore.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 1))
+    x = dlcore.randn(256, 2)
+    target = x[:, :1] * x[:, 1:]
+    optimizer = dlcore.optim.Adam(model.parameters(), lr=0.02)
+    losses = []
+    for _ in range(150):
+        optimizer.zero_grad()
+        with dlcore.autocast("cpu"):
+            loss = F.mse_loss(model(x), target)
+        loss.backward()
+        assert all(p.dtype == p.grad.dtype == dlcore.float32 for p in model.parameters())
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 5
+
+
+@needs_instructions
+def test_it_decorates_nests_and_belongs_to_its_thread():
+    x = dlcore.ones(2, 2)
+
+    @dlcore.autocast("cpu")
+    def product(depth):
+        return product(depth - 1) if depth else x @ x
+
+    assert product(2).dtype == dlcore.bfloat16
+    found = []
+    with dlcore.autocast("cpu"):
+        thread = threading.Thread(target=lambda: found.append((x @ x).dtype))
+        thread.start()
+        thread.join()
+    assert found == [dlcore.float32]
+    with pytest.raises(RuntimeError, match="stop"), dlcore.autocast("cpu"):
+        raise RuntimeError("stop")
+    assert not dlcore.is_autocast_enabled()
+
+
+def test_what_it_cannot_do_it_says_once(monkeypatch):
+    monkeypatch.setattr(amp, "_warned", set())
+    with pytest.warns(UserWarning, match="only bfloat16 is"), dlcore.autocast("cpu", dtype=dlcore.float16):
+        assert not dlcore.is_autocast_enabled()
+    with warnings.catch_warnings(), dlcore.autocast("cpu", dtype=dlcore.float16):
+        warnings.simplefilter("error")
+    with pytest.raises(ValueError, match="device_type"):
+        dlcore.autocast("cuda")
+    with pytest.raises(ValueError, match="device_type"):
+        dlcore.is_autocast_enabled("cuda")
