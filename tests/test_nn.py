@@ -541,3 +541,11 @@ def test_init_of_filters_and_of_sparse_matrices():
     generators = [dlcore.Generator().manual_seed(3) for _ in range(2)]
     first, second = (nn.init.kaiming_normal_(dlcore.empty(4, 4), generator=g) for g in generators)
     assert dlcore.equal(first, second)
+
+
+def test_a_truncated_normal_distribution():
+    dlcore.manual_seed(0)
+    w = nn.init.trunc_normal_(dlcore.empty(20000), mean=1.0, std=2.0, a=-1.0, b=2.0)
+    assert -1 <= w.min().item() < -0.98
+    assert 1.99 < w.max().item() <= 2
+    assert w.mean().item() == pytest.approx(0.684, abs=0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dlcore._core import (
-    Tensor,
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -64,7 +63,6 @@ from dlcore._core import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
-    minimum,
     mish,
     mse_loss,
     multi_margin_loss,
@@ -100,15 +98,12 @@ from dlcore._core import (
     triplet_margin_loss,
 )
 from dlcore.nn.functions.attention import multi_head_attention_forward
+from dlcore.nn.functions.distance import triplet_margin_with_distance_loss
 from dlcore.nn.functions.dropout import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from dlcore.nn.functions.fractional import fractional_max_pool2d, fractional_max_pool3d
 from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm
 from dlcore.nn.functions.products import bilinear, channel_shuffle, native_channel_shuffle
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -220,37 +215,3 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
 ]
-
-
-def triplet_margin_with_distance_loss(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    *,
-    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-    margin: float = 1.0,
-    swap: bool = False,
-    reduction: str = "mean",
-) -> Tensor:
-    """``max(0, margin + distance(anchor, positive) - distance(anchor, negative))`` by any distance.
-
-    Without `distance_function` by `pairwise_distance`; with `swap` by the smaller one of the distances from `negative`
-    (Balntas et al., 2016). Raises ValueError for a margin that is not positive or another `reduction`.
-
-    >>> import dlcore
-    >>> import dlcore.nn.functional as F
-    >>> near, far = dlcore.ones(1, 1), dlcore.full((1, 1), 3.0)
-    >>> apart = lambda x, y: (x - y).abs().sum(1)
-    >>> F.triplet_margin_with_distance_loss(dlcore.zeros(1, 1), near, far, distance_function=apart, margin=2.5)
-    tensor(0.5000)
-    """
-    if not margin > 0:
-        raise ValueError(f"triplet_margin_with_distance_loss: margin must be positive, got {margin}")
-    distance = distance_function or pairwise_distance
-    apart = distance(anchor, negative)
-    if swap:
-        apart = minimum(apart, distance(positive, negative))
-    losses = (distance(anchor, positive) - apart + margin).clamp_min(0)
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"triplet_margin_with_distance_loss: reduction is mean, sum or none, got {reduction!r}")
-    return losses.mean() if reduction == "mean" else losses.sum() if reduction == "sum" else losses

@@ -24,10 +24,13 @@ __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSEL
 class _Loss(Module):
     """What all losses share."""
 
+    _reductions: tuple[str, ...] = ("mean", "sum", "none")
+
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"{type(self).__name__}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+        if reduction not in self._reductions:
+            expected = ", ".join(map(repr, self._reductions))
+            raise ValueError(f"{type(self).__name__}: reduction must be one of {expected}, got {reduction!r}")
         self.reduction = reduction
 
 
