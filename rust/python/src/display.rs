@@ -274,7 +274,8 @@ impl PyTensor {
     /// One line about the tensor: dtype, shape, part in differentiation, range, mean and deviation of the finite elements
     /// (divided by their number), and how many are not.
     ///
-    /// >>> dlcore.tensor([1.0, 2.0, float("nan")]).summary()
+    /// >>> import dlcore
+    /// >>> (dlcore.arange(3.0) / dlcore.tensor([0.0, 1.0, 1.0])).summary()
     /// 'float32 of shape (3,); 1.0000 to 2.0000, mean 1.5000, std 0.5000, 1 nan'
     fn summary(&self, py: Python<'_>) -> PyResult<String> {
         let tensor = self.get();

@@ -62,6 +62,7 @@ impl PyGenerator {
 
     /// Where the stream stands: 16 bytes, to go back to with ``set_state``.
     ///
+    /// >>> import dlcore
     /// >>> generator = dlcore.Generator(7)
     /// >>> state = generator.get_state()
     /// >>> a = dlcore.rand(2, generator=generator)
@@ -89,6 +90,7 @@ impl PyGenerator {
 
     /// ``n`` generators whose streams have nothing to do with each other or with this one: for workers.
     ///
+    /// >>> import dlcore
     /// >>> a, b = dlcore.Generator(7).split()
     /// >>> a.initial_seed() != b.initial_seed()
     /// True

@@ -166,6 +166,7 @@ impl PyTensor {
 
     /// Lets ``backward`` keep the gradient by this result of an operation in its ``grad``; leaves keep theirs anyway.
     ///
+    /// >>> import dlcore
     /// >>> x = dlcore.tensor(3.0, requires_grad=True)
     /// >>> y = x * 2
     /// >>> y.retain_grad()
@@ -198,6 +199,7 @@ impl PyTensor {
     ///
     /// Hooks run in the order of their registration. Raises GradientError for a tensor that requires no gradient.
     ///
+    /// >>> import dlcore
     /// >>> x = dlcore.ones(2, requires_grad=True)
     /// >>> handle = x.register_hook(lambda grad: grad * 10)
     /// >>> (x * 3).sum().backward()
@@ -217,6 +219,7 @@ impl PyTensor {
     /// Calls ``hook(tensor)`` whenever ``backward`` has added to the ``grad`` of this leaf, as soon as no more can come
     /// in that walk: a place to take an optimizer's step and set ``grad`` to None.
     ///
+    /// >>> import dlcore
     /// >>> w = dlcore.ones(2, requires_grad=True)
     /// >>> handle = w.register_post_accumulate_grad_hook(lambda w: print(w.grad))
     /// >>> (w * 3).sum().backward()

@@ -102,7 +102,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     Example:
         >>> import dlcore
         >>> import dlcore.nn.functional as F
-        >>> dlcore.manual_seed(0)
+        >>> _ = dlcore.manual_seed(0)
         >>> y = F.alpha_dropout(dlcore.randn(10000), p=0.2, training=True)
         >>> bool(y.mean().abs() < 0.05), bool((y.std() - 1).abs() < 0.05)
         (True, True)
