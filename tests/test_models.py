@@ -32,8 +32,9 @@ def learns_by_heart(model, loss, steps=60, lr=3e-3, least=0.05):
         (lambda: models.ResNet(models.resnet._Bottleneck, (1, 1, 1, 1), 4), (3, 32, 32)),
         (lambda: models.MobileNetV2(4, dropout=0.0), (3, 32, 32)),
         (lambda: models.ViT(8, 4, 4, 3, dim=32, depth=2, heads=2, mlp_dim=64), (3, 8, 8)),
+        (lambda: models.VGG((8, 0, 16, 0), 4, dropout=0.0), (3, 16, 16)),
     ],
-    ids=["mlp", "lenet", "resnet", "mobilenet", "vit"],
+    ids=["mlp", "lenet", "resnet", "mobilenet", "vit", "vgg"],
 )
 def test_classifiers_learn_a_batch_by_heart(make, shape):
     dlcore.manual_seed(0)
@@ -48,6 +49,41 @@ def test_autoencoders_learn_a_batch_by_heart():
     learns_by_heart(model, lambda: F.mse_loss(model(batch), batch), 300, 1e-2)
     vae = models.VAE(16, 8, 64)
     learns_by_heart(vae, lambda: vae.loss(batch), 300, 1e-2, least=0.8)
+
+
+def test_a_unet_learns_masks_by_heart():
+    dlcore.manual_seed(0)
+    batch = images(1, 16, 16)
+    masks = (batch > 0.5).to(dlcore.float32)
+    model = models.UNet(width=8, depth=2)
+    learns_by_heart(model, lambda: F.binary_cross_entropy_with_logits(model(batch), masks), 60, 1e-2)
+
+
+def test_a_discriminator_learns_to_tell_what_a_generator_makes():
+    dlcore.manual_seed(0)
+    generator, discriminator = models.Generator(8, width=4), models.Discriminator(width=4)
+    made, real = generator(generator.noise(8)), images(1, 32, 32)
+    assert made.shape == (8, 1, 32, 32)
+    assert made.abs().max().item() <= 1
+    labels = dlcore.cat([dlcore.zeros(8), dlcore.ones(8)])
+    both = dlcore.cat([made.detach(), real])
+    learns_by_heart(discriminator, lambda: F.binary_cross_entropy_with_logits(discriminator(both), labels), 20, 1e-2)
+    F.softplus(-discriminator(generator(generator.noise(8)))).mean().backward()
+    assert all(p.grad is not None and p.grad.abs().max().item() > 0 for p in generator.parameters())
+
+
+def test_an_lstm_learns_a_text_by_heart_and_continues_it():
+    dlcore.manual_seed(0)
+    model, text = models.CharLSTM(11, 32, 1), dlcore.tensor([[3, 1, 4, 0, 5, 9, 2, 6]])
+    learns_by_heart(
+        model, lambda: F.cross_entropy(model(text[:, :-1])[0].flatten(0, 1), text[:, 1:].flatten()), 100, 1e-2
+    )
+    assert model.generate(text[:, :3], 5, temperature=0).tolist() == text.tolist()
+    logits, state = model(text[:, :4])
+    continued, _ = model(text[:, 4:], state)
+    np.testing.assert_allclose(
+        dlcore.cat([logits, continued], 1).detach().numpy(), model(text)[0].detach().numpy(), atol=1e-5
+    )
 
 
 def text_model(**more):
@@ -126,6 +162,10 @@ def test_names_and_numbers_are_those_of_the_checkpoints():
         652824: models.VAE(),
         2693578: models.ViT(),
         3504872: models.MobileNetV2(),
+        1086017: models.CharLSTM(65),
+        1066880: models.Generator(),
+        661248: models.Discriminator(),
+        1942289: models.UNet(),
     }
     for count, model in counts.items():
         assert sum(p.numel() for p in model.parameters()) == count

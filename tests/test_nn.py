@@ -5,6 +5,7 @@ import math
 
 import dlcore
 import dlcore.nn.functional as F
+import numpy as np
 import pytest
 from dlcore import nn
 
@@ -549,3 +550,34 @@ def test_a_truncated_normal_distribution():
     assert -1 <= w.min().item() < -0.98
     assert 1.99 < w.max().item() <= 2
     assert w.mean().item() == pytest.approx(0.587, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 2, 3, 3)])
+def test_an_orthogonal_matrix(shape):
+    dlcore.manual_seed(0)
+    w = nn.init.orthogonal_(dlcore.empty(*shape), gain=2.0).flatten(1)
+    short = w @ w.t() if w.shape[0] <= w.shape[1] else w.t() @ w
+    np.testing.assert_allclose(short.numpy(), 4 * np.eye(min(w.shape)), atol=1e-4)
+    with pytest.raises(ValueError, match="two dimensions"):
+        nn.init.orthogonal_(dlcore.empty(3))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_convolutions_learn_their_channels_from_the_first_input(dims):
+    x = dlcore.randn(2, 3, *(5,) * dims)
+    for lazy, plain in (("LazyConv", "Conv"), ("LazyConvTranspose", "ConvTranspose")):
+        layer = getattr(nn, f"{lazy}{dims}d")(4, 3)
+        y = layer(x)
+        assert type(layer) is getattr(nn, f"{plain}{dims}d")
+        assert y.shape[1] == 4
+        assert layer.in_channels == 3
+
+
+def test_bags_are_sums_of_rows():
+    bag = nn.EmbeddingBag(6, 3, mode="sum")
+    indices = dlcore.tensor([0, 2, 5, 2])
+    y = bag(indices, dlcore.tensor([0, 3]))
+    w = bag.weight.detach().numpy()
+    np.testing.assert_allclose(y.detach().numpy(), np.stack([w[0] + w[2] + w[5], w[2]]), rtol=1e-6)
+    y.sum().backward()
+    np.testing.assert_allclose(bag.weight.grad.numpy().sum(1), [3, 0, 6, 0, 0, 3])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dlcore.models.autoencoder import VAE, Autoencoder
 from dlcore.models.bert import BERT
+from dlcore.models.char_lstm import CharLSTM
+from dlcore.models.dcgan import Discriminator, Generator
 from dlcore.models.gpt import GPT
 from dlcore.models.lenet import LeNet
 from dlcore.models.mlp import MLP
 from dlcore.models.mobilenet import MobileNetV2
 from dlcore.models.resnet import ResNet, resnet18, resnet34, resnet50
+from dlcore.models.unet import UNet
+from dlcore.models.vgg import VGG, vgg11
 from dlcore.models.vit import ViT
 
 __all__ = [
@@ -16,12 +20,18 @@ __all__ = [
     "GPT",
     "MLP",
     "VAE",
+    "VGG",
     "Autoencoder",
+    "CharLSTM",
+    "Discriminator",
+    "Generator",
     "LeNet",
     "MobileNetV2",
     "ResNet",
+    "UNet",
     "ViT",
     "resnet18",
     "resnet34",
     "resnet50",
+    "vgg11",
 ]

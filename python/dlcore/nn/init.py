@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from dlcore._core import Generator, Tensor, argsort, eye, rand, truncated_normal, zeros
+from dlcore._core import Generator, Tensor, argsort, diagonal, eye, qr, rand, randn, truncated_normal, zeros
 from dlcore.autograd import no_grad
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "kaiming_uniform_",
     "normal_",
     "ones_",
+    "orthogonal_",
     "sparse_",
     "trunc_normal_",
     "uniform_",
@@ -186,6 +187,36 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
         tensor.normal_(0, std, generator=generator)
         chosen = argsort(rand(*tensor.shape, generator=generator), 0)[:rows]
         return tensor.scatter_(0, chosen, 0.0)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Fill with a random orthogonal matrix, of (first dimension, all others) (Saxe et al., 2014).
+
+    Args:
+        tensor: at least two dimensions.
+        gain: a factor.
+        generator: where the numbers come from.
+
+    Raises:
+        ValueError: fewer than two dimensions.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> w = nn.init.orthogonal_(dlcore.empty(2, 5))
+        >>> bool(((w @ w.t() - dlcore.eye(2)).abs() < 1e-5).all())
+        True
+    """
+    if tensor.dim() < 2:
+        raise ValueError(f"orthogonal_: expected two dimensions at least, got shape {tuple(tensor.shape)}")
+    if tensor.numel() == 0:
+        return tensor
+    with no_grad():
+        matrix = randn(tensor.shape[0], tensor.numel() // tensor.shape[0], generator=generator, dtype=tensor.dtype)
+        wide = matrix.shape[0] < matrix.shape[1]
+        q, r = qr(matrix.t() if wide else matrix)
+        q = q * diagonal(r).sign()  # else the matrices would not be equally likely
+        return tensor.copy_(((q.t() if wide else q) * gain).reshape(tensor.shape))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:

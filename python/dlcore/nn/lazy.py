@@ -11,6 +11,7 @@ from typing import Any, cast
 from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, _Tracking
+from dlcore.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, _Conv
 from dlcore.nn.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from dlcore.nn.linear import Linear
 from dlcore.nn.module import Module
@@ -20,11 +21,20 @@ __all__ = [
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
     "LazyInstanceNorm1d",
     "LazyInstanceNorm2d",
     "LazyInstanceNorm3d",
     "LazyLinear",
 ]
+
+
+_CONVOLUTION = ["stride", "padding", "dilation", "groups"]
 
 
 class _Lazy(Module):
@@ -38,6 +48,10 @@ class _Lazy(Module):
 
     def _features(self, input: Tensor) -> int:
         return input.shape[1]
+
+    def _features_of(self, weight: tuple[int, ...]) -> int:
+        """The features of which a weight of this shape is."""
+        return weight[-1]
 
     def _size(self, features: int) -> None:
         """Give all parameters and buffers the shapes for so many features."""
@@ -58,7 +72,7 @@ class _Lazy(Module):
 def _sized_by_state(module: _Lazy, state: dict[str, Any], prefix: str, *_: object) -> None:
     weight = state.get(f"{prefix}weight", state.get(f"{prefix}running_mean"))
     if weight is not None:
-        module._arrive(tuple(weight.shape)[-1])
+        module._arrive(module._features_of(tuple(weight.shape)))
 
 
 def _resize(tensor: Tensor, *shape: int) -> None:
@@ -219,3 +233,128 @@ class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     """
 
     _becomes = InstanceNorm3d
+
+
+class _LazyConv(_Lazy, _Conv):
+    def __init__(self, out_channels: int, kernel_size: Any, *args: Any, **kwargs: Any) -> None:
+        ordinary: Any = self._becomes
+        names = ["stride", "padding", "output_padding", "groups"] if self._transposed else _CONVOLUTION
+        groups = {**dict(zip(names, args, strict=False)), **kwargs}.get("groups", 1)
+        ordinary.__init__(self, groups, out_channels, kernel_size, *args, **kwargs)
+        self.in_channels = 0
+        for tensor in (self.weight, self.bias):
+            if tensor is not None:
+                _resize(tensor, 0)
+        self._wait()
+
+    @property
+    def _transposed(self) -> bool:
+        return self._becomes.__name__.startswith("ConvTranspose")
+
+    def _features(self, input: Tensor) -> int:
+        if input.dim() not in (self._dims + 1, self._dims + 2):
+            expected, shape = f"{self._dims + 1} or {self._dims + 2}", tuple(input.shape)
+            raise _core.ShapeError(f"{type(self).__name__}: expected {expected} dimensions, got shape {shape}")
+        return input.shape[-self._dims - 1]
+
+    def _features_of(self, weight: tuple[int, ...]) -> int:
+        return weight[0] if self._transposed else weight[1] * self.groups
+
+    def _size(self, features: int) -> None:
+        if features % self.groups:
+            raise ValueError(f"{type(self).__name__}: {self.groups} groups do not divide {features} channels")
+        self.in_channels, groups = features, self.groups
+        ends = (features, self.out_channels // groups) if self._transposed else (self.out_channels, features // groups)
+        _resize(self.weight, *ends, *self.kernel_size)
+        if self.bias is not None:
+            _resize(self.bias, self.out_channels)
+
+
+class LazyConv1d(_LazyConv, Conv1d):
+    """`Conv1d` whose `in_channels` come from the first input; it takes the other arguments.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> layer = nn.LazyConv1d(8, kernel_size=2)
+        >>> _ = layer(dlcore.zeros(2, 3, 4))
+        >>> type(layer).__name__, layer.in_channels
+        ('Conv1d', 3)
+    """
+
+    _becomes = Conv1d
+
+
+class LazyConv2d(_LazyConv, Conv2d):
+    """`Conv2d` whose `in_channels` come from the first input; it takes the other arguments.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> layer = nn.LazyConv2d(8, kernel_size=2)
+        >>> _ = layer(dlcore.zeros(2, 3, 4, 4))
+        >>> type(layer).__name__, layer.in_channels
+        ('Conv2d', 3)
+    """
+
+    _becomes = Conv2d
+
+
+class LazyConv3d(_LazyConv, Conv3d):
+    """`Conv3d` whose `in_channels` come from the first input; it takes the other arguments.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> layer = nn.LazyConv3d(8, kernel_size=2)
+        >>> _ = layer(dlcore.zeros(2, 3, 4, 4, 4))
+        >>> type(layer).__name__, layer.in_channels
+        ('Conv3d', 3)
+    """
+
+    _becomes = Conv3d
+
+
+class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
+    """`ConvTranspose1d` whose `in_channels` come from the first input; it takes the other arguments.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> layer = nn.LazyConvTranspose1d(8, kernel_size=2)
+        >>> _ = layer(dlcore.zeros(2, 3, 4))
+        >>> type(layer).__name__, layer.in_channels
+        ('ConvTranspose1d', 3)
+    """
+
+    _becomes = ConvTranspose1d
+
+
+class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
+    """`ConvTranspose2d` whose `in_channels` come from the first input; it takes the other arguments.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> layer = nn.LazyConvTranspose2d(8, kernel_size=2)
+        >>> _ = layer(dlcore.zeros(2, 3, 4, 4))
+        >>> type(layer).__name__, layer.in_channels
+        ('ConvTranspose2d', 3)
+    """
+
+    _becomes = ConvTranspose2d
+
+
+class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
+    """`ConvTranspose3d` whose `in_channels` come from the first input; it takes the other arguments.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> layer = nn.LazyConvTranspose3d(8, kernel_size=2)
+        >>> _ = layer(dlcore.zeros(2, 3, 4, 4, 4))
+        >>> type(layer).__name__, layer.in_channels
+        ('ConvTranspose3d', 3)
+    """
+
+    _becomes = ConvTranspose3d
