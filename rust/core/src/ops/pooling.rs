@@ -182,6 +182,8 @@ impl Adaptive {
         if n == 0 {
             return Err(Error::shape(op, "there is nothing to pool in a dimension of no elements"));
         }
+        // The table of windows is asked for here, so that one too large for memory is an error.
+        drop(Array::zeros(op, &[out, n.div_ceil(out.max(1)) + 1], DType::I64)?);
         let windows: Vec<(usize, usize)> = (0..out).map(|i| (i * n / out, ((i + 1) * n).div_ceil(out))).collect();
         let lengths: Vec<usize> = windows.iter().map(|(start, end)| end - start).collect();
         let longest = lengths.iter().copied().max().unwrap_or(1);
