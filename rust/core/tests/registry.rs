@@ -164,7 +164,7 @@ fn assert_close(what: &str, got: &[f64], expected: &[f64]) {
     assert_eq!(got.len(), expected.len(), "{what}");
     for (i, (g, e)) in got.iter().zip(expected).enumerate() {
         assert!(
-            (g - e).abs() <= TOLERANCE * (1.0 + e.abs()),
+            g.total_cmp(e).is_eq() || (g - e).abs() <= TOLERANCE * (1.0 + e.abs()),
             "{what}: element {i} is {g}, central differences say {e}"
         );
     }
