@@ -89,7 +89,10 @@ pub(crate) fn eigh<T: RealField + Copy>(
     values: &mut [T],
     vectors: Option<&mut [T]>,
 ) -> Result<(), Failure> {
-    let lower = || a.chunks_exact(n.max(1)).enumerate().flat_map(|(row, line)| &line[..=row]);
+    if n == 0 {
+        return Ok(());
+    }
+    let lower = || a.chunks_exact(n).enumerate().flat_map(|(row, line)| &line[..=row]);
     if !lower().all(is_finite) {
         return Err(Failure::NoConvergence);
     }
