@@ -31,9 +31,23 @@ fn main() {
     report("3x3 stride 2", &Conv2d { c_out: 128, stride: [2, 2], ..residual });
     report("1x1", &Conv2d { c_out: 256, kh: 1, kw: 1, padding: [0, 0], ..residual });
     report("depthwise", &Conv2d { groups: 64, ..residual });
+    let eight = Conv2d { n: 8, ..residual };
+    report("7x7 s2 224", &Conv2d { c_in: 3, h: 224, w: 224, kh: 7, kw: 7, stride: [2, 2], padding: [3, 3], ..eight });
+    report("3x3 64 56", &eight);
+    report("1x1 256 64", &Conv2d { c_in: 256, kh: 1, kw: 1, padding: [0, 0], ..eight });
+    report("1x1 64 256", &Conv2d { c_out: 256, kh: 1, kw: 1, padding: [0, 0], ..eight });
+    report("3x3 s2 128", &Conv2d { c_in: 128, c_out: 128, stride: [2, 2], ..eight });
+    report("3x3 512 7", &Conv2d { c_in: 512, c_out: 512, h: 7, w: 7, ..eight });
+    report("depthwise 144", &Conv2d { c_in: 144, c_out: 144, groups: 144, ..eight });
+    report("dw 144 s2", &Conv2d { c_in: 144, c_out: 144, groups: 144, stride: [2, 2], ..eight });
+    report("1d k5 64 128", &Conv2d { n: 16, c_out: 128, h: 1, w: 1024, kh: 1, kw: 5, padding: [0, 2], ..eight });
 }
 
 fn report(label: &str, conv: &Conv2d) {
+    // An argument picks the lines that hold it; cargo adds one of its own.
+    if std::env::args().skip(1).any(|only| !only.starts_with('-') && !label.contains(&only)) {
+        return;
+    }
     let (oh, ow) = conv.out_size();
     let numbers = |len: usize| -> Vec<f32> { (0..13u8).cycle().take(len).map(|i| f32::from(i) - 6.0).collect() };
     let x = numbers(conv.n * conv.c_in * conv.h * conv.w);

@@ -1,44 +1,200 @@
-//! Groups of one input channel: too thin for a product, so each plane is convolved directly, row by row and tap by tap.
+//! Groups of one input channel: too thin for a product, so each plane is convolved directly.
 //!
-//! A task owns a plane of the result. Each element sums over its taps in a fixed order.
+//! A plane is copied with its padding, a strip that stays in cache at a time, and every window then reads adjacent
+//! elements ([`correlate`], [`dots`]). Strides cut a plane into phases: the columns (and, for the gradient of the
+//! input, the rows) that are equal modulo the stride meet their taps at unit steps, so nothing is multiplied in vain.
+//! A task owns a plane of the result; each element sums in a fixed order.
+//!
+//! [`correlate`]: crate::gemm::plane::correlate
+//! [`dots`]: crate::gemm::plane::dots
+
+use std::ops::Range;
 
 use super::{Conv2d, Images};
-use crate::gemm::GemmFloat;
-use crate::isa::{Kernel, Simd, dispatch};
+use crate::gemm::plane::{Correlation, Dots, PlaneTap, WIDTH};
+use crate::gemm::{GemmFloat, with_scratch};
+use crate::isa::isa;
 use crate::parallel::{Disjoint, for_each};
 
 /// Multiply-adds of a nanosecond, roughly.
-const WORK_PER_NS: usize = 8;
-/// Sums that run side by side.
-const LANES: usize = 16;
+const WORK_PER_NS: usize = 20;
+/// Elements of a strip, about.
+const STRIP: usize = 1 << 15;
 
 pub(super) fn forward<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], bias: Option<&[T]>, y: &mut [T]) {
-    let (oh, ow) = conv.out_size();
+    let ([oh, ow], taps) = (conv.out_size().into(), conv.kh * conv.kw);
+    if y.is_empty() {
+        return;
+    }
     let y = Disjoint::new(y);
     for_each(conv.n * conv.c_out, conv.work() / WORK_PER_NS, |plane| {
+        let (image, channel) = (plane / conv.c_out, plane % conv.c_out);
+        let strips = Strips::of_input(conv);
+        let offsets = strips.offsets(conv);
+        let weights = w[channel * taps..].iter();
+        let taps: Vec<_> = offsets.iter().zip(weights).map(|(&offset, &weight)| PlaneTap { offset, weight }).collect();
         // SAFETY: each task has a plane of its own.
         let y = unsafe { y.slice(plane * oh * ow..(plane + 1) * oh * ow) };
-        dispatch(Forward { conv, x, w, bias, y, plane });
+        strips.each(|rows, padded: *mut T| {
+            let correlation = Correlation {
+                plane: padded.cast_const(),
+                pitch: strips.row(),
+                taps: &taps,
+                out: y[rows.start * ow..].as_mut_ptr(),
+                out_pitch: ow,
+                rows: rows.len(),
+                cols: ow,
+                start: bias.map_or(T::ZERO, |bias| bias[channel]),
+                accumulate: false,
+            };
+            // SAFETY: a strip holds what the windows of its rows see, and `y` its rows; the table is this machine's.
+            unsafe {
+                strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded);
+                (T::microkernels(isa()).correlate)(&correlation);
+            }
+        });
     });
 }
 
 pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T], gx: &mut [T]) {
+    let (oh, ow) = conv.out_size();
     let pixels = conv.h * conv.w;
+    if oh * ow * conv.kh * conv.kw == 0 {
+        return gx.fill(T::ZERO);
+    }
     let gx = Disjoint::new(gx);
     for_each(conv.n * conv.c_in, conv.work() / WORK_PER_NS, |plane| {
+        let (image, channel) = (plane / conv.c_in, plane % conv.c_in);
         // SAFETY: each task has a plane of its own.
         let gx = unsafe { gx.slice(plane * pixels..(plane + 1) * pixels) };
-        dispatch(GradInput { conv, gy, w, gx, plane });
+        let strips = Strips::of_output(conv);
+        strips.each(|rows, padded: *mut T| {
+            for nth in 0..conv.multiplier() {
+                let output = channel * conv.multiplier() + nth;
+                let weights = &w[output * conv.kh * conv.kw..(output + 1) * conv.kh * conv.kw];
+                // SAFETY: the strip has room for these rows.
+                unsafe { strips.pad(&gy, [image, output], &rows, padded) };
+                for down in 0..conv.stride[0] {
+                    for across in 0..conv.stride[1] {
+                        // SAFETY: the strip was filled above.
+                        unsafe { phase(conv, &strips, &rows, padded, [down, across], weights, gx, nth > 0) };
+                    }
+                }
+            }
+        });
     });
 }
 
+/// The elements of the input's gradient whose padded row and column leave the remainders `[down, across]` by the
+/// strides, from a strip of the output's gradient.
+///
+/// # Safety
+/// `padded` holds the strip of `rows`, and has room for as many more elements.
+#[allow(clippy::too_many_arguments, reason = "one private step of the above")]
+unsafe fn phase<T: GemmFloat>(
+    conv: &Conv2d,
+    strips: &Strips,
+    rows: &Range<usize>,
+    padded: *mut T,
+    [down, across]: [usize; 2],
+    weights: &[T],
+    gx: &mut [T],
+    accumulate: bool,
+) {
+    let part = |d: usize, remainder: usize, len: usize| {
+        let (stride, padding) = (conv.stride[d], conv.padding[d]);
+        padding.saturating_sub(remainder).div_ceil(stride)..(len + padding).saturating_sub(remainder).div_ceil(stride)
+    };
+    let (lines, columns) = (part(0, down, conv.h), part(1, across, conv.w));
+    let lines = lines.start.max(rows.start)..lines.end.min(rows.end);
+    if lines.is_empty() || columns.is_empty() {
+        return;
+    }
+    let steps = |d: usize, tap: usize| tap * conv.dilation[d] / conv.stride[d];
+    let meets = |d: usize, tap: usize, remainder: usize| tap * conv.dilation[d] % conv.stride[d] == remainder;
+    let mut taps = Vec::with_capacity(weights.len());
+    for i in (0..conv.kh).filter(|&i| meets(0, i, down)) {
+        for j in (0..conv.kw).filter(|&j| meets(1, j, across)) {
+            let offset = (strips.reach[0] - steps(0, i)) * strips.pitch + strips.reach[1] - steps(1, j);
+            taps.push(PlaneTap { offset, weight: weights[i * conv.kw + j] });
+        }
+    }
+    let line = |t: usize| (t * conv.stride[0] + down - conv.padding[0]) * conv.w;
+    let column = |u: usize| u * conv.stride[1] + across - conv.padding[1];
+    let direct = conv.stride[1] == 1;
+    let apart = columns.len().next_multiple_of(WIDTH);
+    // SAFETY: by contract, and because lines and columns are those of the image.
+    unsafe {
+        let beside = padded.add(strips.len() / 2);
+        let correlation = Correlation {
+            plane: padded.add((lines.start - rows.start) * strips.pitch + columns.start - strips.first[1]).cast_const(),
+            pitch: strips.pitch,
+            taps: &taps,
+            out: if direct { gx[line(lines.start) + column(columns.start)..].as_mut_ptr() } else { beside },
+            out_pitch: if direct { conv.stride[0] * conv.w } else { apart },
+            rows: lines.len(),
+            cols: columns.len(),
+            start: T::ZERO,
+            accumulate: accumulate && direct,
+        };
+        (T::microkernels(isa()).correlate)(&correlation);
+        if direct {
+            return;
+        }
+        for (nth, t) in lines.enumerate() {
+            let from = std::slice::from_raw_parts(beside.add(nth * apart).cast_const(), columns.len());
+            let to = gx[line(t) + column(columns.start)..line(t) + conv.w].iter_mut().step_by(conv.stride[1]);
+            for (to, &x) in to.zip(from) {
+                *to = if accumulate { *to + x } else { x };
+            }
+        }
+    }
+}
+
 pub(super) fn grad_weight<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, x: Images<'_, T>, gw: &mut [T]) {
-    let taps = conv.kh * conv.kw;
+    let ((oh, ow), taps) = (conv.out_size(), conv.kh * conv.kw);
+    if conv.n * oh * ow * taps == 0 {
+        return gw.fill(T::ZERO);
+    }
     let gw = Disjoint::new(gw);
     for_each(conv.c_out, conv.work() / WORK_PER_NS, |channel| {
         // SAFETY: each task has a channel of its own.
         let gw = unsafe { gw.slice(channel * taps..(channel + 1) * taps) };
-        dispatch(GradWeight { conv, gy, x, gw, channel });
+        let strips = Strips::of_input(conv);
+        let outputs = Strips { pitch: ow.next_multiple_of(WIDTH), ..Strips::plain(conv, strips.rows) };
+        let offsets = strips.offsets(conv);
+        let mut sums = vec![T::ZERO; taps * WIDTH];
+        for image in 0..conv.n {
+            strips.each(|rows, padded: *mut T| {
+                // SAFETY: the strips have room for these rows, and hold what the windows see.
+                unsafe {
+                    let gradient = padded.add(strips.len() / 2);
+                    strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded);
+                    outputs.pad(&gy, [image, channel], &rows, gradient);
+                    let dots = Dots {
+                        plane: padded.cast_const(),
+                        pitch: strips.row(),
+                        offsets: &offsets,
+                        other: gradient.cast_const(),
+                        other_pitch: outputs.pitch,
+                        rows: rows.len(),
+                        cols: outputs.pitch,
+                        sums: sums.as_mut_ptr(),
+                    };
+                    (T::microkernels(isa()).dots)(&dots);
+                }
+            });
+        }
+        for (gw, lanes) in gw.iter_mut().zip(sums.chunks_exact_mut(WIDTH)) {
+            let mut width = WIDTH / 2;
+            while width > 0 {
+                for lane in 0..width {
+                    lanes[lane] += lanes[lane + width];
+                }
+                width /= 2;
+            }
+            *gw = lanes[0];
+        }
     });
 }
 
@@ -52,124 +208,140 @@ impl Conv2d {
     fn multiplier(&self) -> usize {
         self.c_out / self.c_in
     }
+}
 
-    /// The rows `(oy, i, iy)` of output, kernel and input that meet.
-    #[inline(always)]
-    fn rows(&self, oy: usize) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.kh)
-            .map(move |i| (i, self.under(0, oy, i)))
-            .filter(|&(_, iy)| iy >= 0 && iy < self.h.cast_signed())
-            .map(|(i, iy)| (i, iy.unsigned_abs()))
+/// How planes are cut into strips of rows, and copied with what windows see past their edges.
+struct Strips {
+    /// Size of the planes.
+    size: [usize; 2],
+    /// All rows and the first column that strips count, and rows of one strip.
+    all: Range<usize>,
+    first: [usize; 2],
+    rows: usize,
+    /// Rows and columns that windows reach beyond their corner, in steps of a strip.
+    reach: [usize; 2],
+    /// Rows of the plane from one row of a strip to the next, and the phases of its columns.
+    stride: [usize; 2],
+    /// Rows and columns of the plane before those of a strip's first row and column.
+    before: [isize; 2],
+    /// Elements from one line to the next.
+    pitch: usize,
+}
+
+impl Strips {
+    /// Planes of the input under the windows of rows of the output.
+    fn of_input(conv: &Conv2d) -> Self {
+        let reach = conv.reach();
+        let columns = conv.out_size().1.next_multiple_of(WIDTH) + reach[1] / conv.stride[1];
+        let plain = Self {
+            size: [conv.h, conv.w],
+            reach,
+            stride: conv.stride,
+            before: conv.padding.map(usize::cast_signed),
+            pitch: columns.next_multiple_of(WIDTH),
+            ..Self::plain(conv, 1)
+        };
+        Self { rows: (STRIP / plain.row()).clamp(1, plain.all.len().max(1)), ..plain }
     }
-}
 
-impl<T> Images<'_, T> {
-    /// Position of a pixel.
-    #[inline(always)]
-    fn at(&self, [n, c, y, x]: [usize; 4]) -> usize {
-        let moved: isize = [n, c, y, x].iter().zip(self.strides).map(|(&i, stride)| i.cast_signed() * stride).sum();
-        self.offset.wrapping_add_signed(moved)
-    }
-}
-
-/// `len` elements, `step` apart, of a slice from `start` on.
-#[derive(Clone, Copy)]
-struct Line<'a, T> {
-    data: &'a [T],
-    start: usize,
-    step: isize,
-}
-
-impl<T: GemmFloat> Line<'_, T> {
-    /// Calls `body(index, element)` for `len` elements, in a loop of its own for adjacent ones.
-    #[inline(always)]
-    fn each(self, len: usize, mut body: impl FnMut(usize, T)) {
-        if self.step == 1 {
-            for (index, &x) in self.data[self.start..self.start + len].iter().enumerate() {
-                body(index, x);
-            }
-        } else {
-            for index in 0..len {
-                body(index, self.data[self.start.wrapping_add_signed(index.cast_signed() * self.step)]);
-            }
+    /// Planes of the output as rows of the padded input divided by the stride see them.
+    fn of_output(conv: &Conv2d) -> Self {
+        let part =
+            |d: usize, len: usize| conv.padding[d] / conv.stride[d]..(len + conv.padding[d]).div_ceil(conv.stride[d]);
+        let (lines, columns) = (part(0, conv.h), part(1, conv.w));
+        let reach = conv.reach();
+        let reach = [reach[0] / conv.stride[0], reach[1] / conv.stride[1]];
+        let pitch = (columns.len().next_multiple_of(WIDTH) + reach[1]).next_multiple_of(WIDTH);
+        Self {
+            first: [lines.start, columns.start],
+            rows: (STRIP / pitch).clamp(1, lines.len().max(1)),
+            all: lines,
+            reach,
+            before: [reach[0].cast_signed(), reach[1].cast_signed() - columns.start.cast_signed()],
+            pitch,
+            ..Self::plain(conv, 1)
         }
     }
-}
 
-struct Forward<'a, T> {
-    conv: &'a Conv2d,
-    x: Images<'a, T>,
-    w: &'a [T],
-    bias: Option<&'a [T]>,
-    y: &'a mut [T],
-    plane: usize,
-}
-
-impl<T: GemmFloat> Kernel for Forward<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Self { conv, x, w, bias, y, plane } = self;
+    /// Planes of the output as they are.
+    fn plain(conv: &Conv2d, rows: usize) -> Self {
         let (oh, ow) = conv.out_size();
-        let (n, channel) = (plane / conv.c_out, plane % conv.c_out);
-        let w = &w[channel * conv.kh * conv.kw..];
-        let start = bias.map_or(T::ZERO, |bias| bias[channel]);
-        for oy in 0..oh {
-            let y = &mut y[oy * ow..(oy + 1) * ow];
-            y.fill(start);
-            for (i, iy) in conv.rows(oy) {
-                for j in 0..conv.kw {
-                    let columns = conv.columns(j, ow);
-                    if columns.is_empty() {
+        Self {
+            size: [oh, ow],
+            all: 0..oh,
+            first: [0, 0],
+            rows,
+            reach: [0, 0],
+            stride: [1, 1],
+            before: [0, 0],
+            pitch: ow,
+        }
+    }
+
+    /// Where each tap of a window is, behind its corner.
+    fn offsets(&self, conv: &Conv2d) -> Vec<usize> {
+        let [down, across] = conv.dilation;
+        let phases = self.stride[1];
+        let at = |i: usize, j: usize| (i * down * phases + j * across % phases) * self.pitch + j * across / phases;
+        (0..conv.kh).flat_map(|i| (0..conv.kw).map(move |j| at(i, j))).collect()
+    }
+
+    /// Elements from the windows of one row of a strip to those of the next.
+    fn row(&self) -> usize {
+        self.stride[0] * self.stride[1] * self.pitch
+    }
+
+    /// Lines of the plane under `rows` rows of a strip.
+    fn lines(&self, rows: usize) -> usize {
+        (rows - 1) * self.stride[0] + self.reach[0] + 1
+    }
+
+    /// Elements of scratch: a strip, and as many more.
+    fn len(&self) -> usize {
+        2 * self.lines(self.rows) * self.stride[1] * self.pitch
+    }
+
+    /// Calls `body` with the rows of each strip, and memory for it.
+    fn each<T: GemmFloat>(&self, mut body: impl FnMut(Range<usize>, *mut T)) {
+        with_scratch(self.len(), |scratch: *mut T| {
+            for start in self.all.clone().step_by(self.rows) {
+                body(start..(start + self.rows).min(self.all.end), scratch);
+            }
+        });
+    }
+
+    /// Fills a strip: phase after phase of each line, zeros outside of the plane.
+    ///
+    /// # Safety
+    /// `to` has room for the strip, and `images` has such a plane.
+    unsafe fn pad<T: GemmFloat>(&self, images: &Images<'_, T>, [n, c]: [usize; 2], rows: &Range<usize>, to: *mut T) {
+        let ([_, _, row, column], [height, width]) = (images.strides, self.size.map(usize::cast_signed));
+        let phases = self.stride[1];
+        let plane = images.channel(c).wrapping_offset(n.cast_signed() * images.strides[0]);
+        let top = (rows.start * self.stride[0]).cast_signed() - self.before[0];
+        for line in 0..self.lines(rows.len()) {
+            let y = top + line.cast_signed();
+            for phase in 0..phases {
+                // Column `u` of this phase is `left + u * phases` of the plane.
+                let left = phase.cast_signed() - self.before[1];
+                let step = phases.cast_signed();
+                let inside = |x: isize| (x.max(0).unsigned_abs()).div_ceil(phases).min(self.pitch);
+                let (first, end) = (inside(-left), inside(width - left));
+                // SAFETY: by contract; only elements of the plane are read.
+                unsafe {
+                    let to = to.add((line * phases + phase) * self.pitch);
+                    if y < 0 || y >= height || first >= end {
+                        to.write_bytes(0, self.pitch);
                         continue;
                     }
-                    let ix = conv.under(1, columns.start, j).unsigned_abs();
-                    let start = x.at([n, channel / conv.multiplier(), iy, ix]);
-                    let step = x.strides[3] * conv.stride[1].cast_signed();
-                    let (weight, y) = (w[i * conv.kw + j], &mut y[columns]);
-                    let line = Line { data: x.data, start, step };
-                    line.each(y.len(), |at, x| y[at] = weight.fma::<S>(x, y[at]));
-                }
-            }
-        }
-    }
-}
-
-struct GradInput<'a, T> {
-    conv: &'a Conv2d,
-    gy: Images<'a, T>,
-    w: &'a [T],
-    gx: &'a mut [T],
-    plane: usize,
-}
-
-impl<T: GemmFloat> Kernel for GradInput<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Self { conv, gy, w, gx, plane } = self;
-        let (oh, ow) = conv.out_size();
-        let (n, channel) = (plane / conv.c_in, plane % conv.c_in);
-        gx.fill(T::ZERO);
-        for output in channel * conv.multiplier()..(channel + 1) * conv.multiplier() {
-            let w = &w[output * conv.kh * conv.kw..];
-            for oy in 0..oh {
-                for (i, iy) in conv.rows(oy) {
-                    for j in 0..conv.kw {
-                        let columns = conv.columns(j, ow);
-                        if columns.is_empty() {
-                            continue;
-                        }
-                        let ix = conv.under(1, columns.start, j).unsigned_abs();
-                        let start = gy.at([n, output, oy, columns.start]);
-                        let line = Line { data: gy.data, start, step: gy.strides[3] };
-                        let (weight, stride) = (w[i * conv.kw + j], conv.stride[1]);
-                        let gx = &mut gx[iy * conv.w + ix..(iy + 1) * conv.w];
-                        if stride == 1 {
-                            let gx = &mut gx[..columns.len()];
-                            line.each(columns.len(), |at, g| gx[at] = weight.fma::<S>(g, gx[at]));
-                        } else {
-                            line.each(columns.len(), |at, g| gx[at * stride] = weight.fma::<S>(g, gx[at * stride]));
+                    to.write_bytes(0, first);
+                    to.add(end).write_bytes(0, self.pitch - end);
+                    let from = plane.wrapping_offset(y * row + (left + first.cast_signed() * step) * column);
+                    if step * column == 1 {
+                        to.add(first).copy_from_nonoverlapping(from, end - first);
+                    } else {
+                        for u in 0..end - first {
+                            *to.add(first + u) = *from.wrapping_offset(u.cast_signed() * step * column);
                         }
                     }
                 }
@@ -178,60 +350,9 @@ impl<T: GemmFloat> Kernel for GradInput<'_, T> {
     }
 }
 
-struct GradWeight<'a, T> {
-    conv: &'a Conv2d,
-    gy: Images<'a, T>,
-    x: Images<'a, T>,
-    gw: &'a mut [T],
-    channel: usize,
-}
-
-impl<T: GemmFloat> Kernel for GradWeight<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Self { conv, gy, x, gw, channel } = self;
-        let (oh, ow) = conv.out_size();
-        let input = channel / conv.multiplier();
-        for i in 0..conv.kh {
-            for j in 0..conv.kw {
-                let columns = conv.columns(j, ow);
-                let mut sums = [T::ZERO; LANES];
-                for n in 0..conv.n {
-                    for oy in 0..oh {
-                        let iy = conv.under(0, oy, i);
-                        if columns.is_empty() || iy < 0 || iy >= conv.h.cast_signed() {
-                            continue;
-                        }
-                        let ix = conv.under(1, columns.start, j).unsigned_abs();
-                        let g = gy.at([n, channel, oy, columns.start]);
-                        let start = x.at([n, input, iy.unsigned_abs(), ix]);
-                        let step = x.strides[3] * conv.stride[1].cast_signed();
-                        if step == 1 && gy.strides[3] == 1 {
-                            let (g, x) = (&gy.data[g..g + columns.len()], &x.data[start..start + columns.len()]);
-                            for (g, x) in g.chunks(LANES).zip(x.chunks(LANES)) {
-                                for (sum, (&g, &x)) in sums.iter_mut().zip(g.iter().zip(x)) {
-                                    *sum = g.fma::<S>(x, *sum);
-                                }
-                            }
-                        } else {
-                            for at in 0..columns.len() {
-                                let g = gy.data[g.wrapping_add_signed(at.cast_signed() * gy.strides[3])];
-                                let x = x.data[start.wrapping_add_signed(at.cast_signed() * step)];
-                                sums[at % LANES] = g.fma::<S>(x, sums[at % LANES]);
-                            }
-                        }
-                    }
-                }
-                let mut width = LANES / 2;
-                while width > 0 {
-                    for l in 0..width {
-                        sums[l] += sums[l + width];
-                    }
-                    width /= 2;
-                }
-                gw[i * conv.kw + j] = sums[0];
-            }
-        }
+impl Conv2d {
+    /// Rows and columns from the first to the last tap of a window.
+    pub(super) fn reach(&self) -> [usize; 2] {
+        [self.dilation[0] * self.kh.saturating_sub(1), self.dilation[1] * self.kw.saturating_sub(1)]
     }
 }

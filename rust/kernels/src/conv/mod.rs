@@ -2,7 +2,7 @@
 //!
 //! Nothing is unfolded in memory: the patches of an image are a panel source ([`patches`]) that the core reads a panel
 //! at a time, straight from the image. The gradient of the input is a product whose rows are added back into the image
-//! while they are in cache ([`fold`]). Groups of one input channel have direct loops ([`depthwise`]).
+//! while they are in cache ([`fold`]), or at unit steps a convolution with the weights turned round ([`turned`]). Groups of one input channel have direct loops ([`depthwise`]).
 //! One-dimensional convolution is the case of height 1.
 
 #![allow(clippy::many_single_char_names, reason = "n, h, w, x, y and the m, n, k of products are the field's names")]
@@ -12,12 +12,16 @@ mod fold;
 mod patches;
 #[cfg(test)]
 mod tests;
+mod turned;
 
 use std::ops::Range;
 
 use crate::gemm::{Bias, Epilogue, GemmFloat, InPlace, Product, Strided2, Target, share_out};
 use crate::layout::Strided;
 use patches::{Grid, Patches, Pixels, TapList, Unfolded};
+
+/// Output channels from which on, and elements up to which, the patches are packed once for all tasks.
+const HELD: (usize, usize) = (256, 1 << 21);
 
 /// The shape of a convolution. All pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +106,7 @@ impl Conv2d {
         let (oh, ow) = self.out_size();
         let (m, n, k) = (self.c_out / self.groups, self.n * oh * ow, self.taps());
         let y = Target::images(y.as_mut_ptr(), oh * ow, self.c_out * oh * ow);
+        let stream_b = m < HELD.0 || n * k > HELD.1;
         let (grid, taps) = self.windows(&x);
         share_out(self.groups, m * n * k, |group, serial| {
             let a =
@@ -111,7 +116,7 @@ impl Conv2d {
             let epilogue = Epilogue { bias, ..Epilogue::default() };
             let c = y.moved(group * m * oh * ow);
             // SAFETY: `check` saw every element of x, w and y inside its slice; groups write apart.
-            unsafe { Product { m, n, k, a: &a, b: &b, c, accumulate: false, epilogue, stream_b: true }.run(serial) }
+            unsafe { Product { m, n, k, a: &a, b: &b, c, accumulate: false, epilogue, stream_b }.run(serial) }
         });
     }
 
@@ -124,6 +129,9 @@ impl Conv2d {
         assert_eq!(gx.len(), self.n * self.c_in * self.h * self.w, "gradient of the input");
         if self.is_depthwise() {
             return depthwise::grad_input(self, gy, w, gx);
+        }
+        if !self.is_pointwise() && turned::suits(self) {
+            return turned::grad_input(self, gy, w, gx);
         }
         if !self.is_pointwise() {
             return fold::grad_input(self, gy, w, gx);

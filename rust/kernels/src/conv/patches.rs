@@ -34,6 +34,11 @@ impl Grid {
     }
 }
 
+/// Taps of several panels that are packed at a time, about.
+const STEPS: usize = 32;
+/// Bytes in which the hardware foresees what is read next.
+const PAGE: usize = 4096;
+
 /// The elements of a window, channel after channel.
 pub(super) struct TapList {
     pub all: Vec<Tap>,
@@ -107,6 +112,13 @@ impl<T: GemmFloat> PanelSource<T> for Patches<'_, T> {
         let pieces = self.segments(self.first + outer.start, outer.len(), &mut segments);
         // SAFETY: by the contract of `pack`; windows are read only inside the image.
         unsafe { (kernels.gather)(self.src, &self.view(), &segments[..pieces], &self.taps.all[k], panel, width) }
+    }
+
+    fn together(&self) -> Option<usize> {
+        // Whole channels: what their taps see lies close together. Several small ones lie in one page.
+        let [rows, columns] = self.grid.extent;
+        let far = (rows * columns).unsigned_abs() * size_of::<T>() >= PAGE;
+        far.then(|| (STEPS / self.taps.period).max(1) * self.taps.period)
     }
 }
 

@@ -38,6 +38,10 @@ const DIRECT_COLS: usize = 128;
 /// Longest rows of B that are read in place however often, in bytes: so short that they do not crowd the same few sets
 /// of a cache.
 const SHORT_ROW: usize = 2048;
+/// Panels that a task packs at once of a B that is never held whole: rows of memory are read in longer pieces.
+const B_GROUP: usize = 8;
+/// Most elements of all slices of a product whose k is cut because B is made up while it is packed.
+const SLICED: usize = 1 << 22;
 /// Rows and columns of the tiles by which k is cut into slices.
 const SLICED_TILE: (usize, usize) = (16, 32);
 /// Tasks to cut the work into, if it suffices.
@@ -199,7 +203,13 @@ impl<T: GemmFloat> Product<'_, T> {
         // Slices show in the bits, so they are counted in tiles of one size, whatever the tiles of this ISA.
         let tiles = self.m.div_ceil(SLICED_TILE.0) * self.n.div_ceil(SLICED_TILE.1);
         let tasks = (work / SLICE_WORK).clamp(1, TASKS);
-        let slices = if self.c.is_rows() && !self.stream_b { (tasks / tiles).min(blocks / 2).max(1) } else { 1 };
+        let wanted = match self.stream_b {
+            false => tasks / tiles,
+            // Tasks along the columns would each pack all of A, which is long.
+            true if self.k >= 4 * self.n => tasks.min(SLICED / (self.m * self.n)),
+            true => 1,
+        };
+        let slices = if self.c.is_rows() { wanted.min(blocks / 2).max(1) } else { 1 };
         let (mut down, mut across) = (if self.stream_b { 1 } else { self.m.div_ceil(TASK_ROWS) }, 1);
         if !serial {
             across = self.n.div_ceil(if ready { TASK_COLS.1 } else { TASK_COLS.0 });
@@ -237,9 +247,13 @@ impl<T: GemmFloat> Product<'_, T> {
         }
     }
 
-    /// Whether a task packs its part of B before it multiplies, not panel after panel.
-    fn packs_b_ahead(&self) -> bool {
-        !self.stream_b && self.b.in_place().is_some_and(|b| is_far(&b))
+    /// Panels of B that a task packs before it multiplies: all of its `panels`, a few, or one after the other.
+    fn b_group(&self, panels: usize) -> usize {
+        match self.b.together() {
+            Some(_) if self.stream_b => panels.min(B_GROUP),
+            Some(_) => panels,
+            None => 1,
+        }
     }
 
     /// Packs B whole: block after block of k, each panel after panel, padded to full width.
@@ -281,7 +295,7 @@ unsafe fn pack_panels<T: GemmFloat>(
     padded: Option<usize>,
     to: *mut T,
 ) {
-    let steps = if source.in_place().is_some_and(|m| is_far(&m)) { 8 } else { k.len().max(1) };
+    let steps = source.together().unwrap_or(k.len()).max(1);
     for step in k.clone().step_by(steps) {
         let mut panel = to;
         for outer in panels.clone().map(&cut) {
@@ -297,7 +311,7 @@ unsafe fn pack_panels<T: GemmFloat>(
 }
 
 /// Whether rows follow the panels in memory, far apart: a few steps of all panels at a time use their lines whole.
-fn is_far<T>(m: &InPlace<T>) -> bool {
+pub(super) fn is_far<T>(m: &InPlace<T>) -> bool {
     m.outer_stride == 1 && m.k_stride.unsigned_abs() * size_of::<T>() >= 1024
 }
 
@@ -334,7 +348,7 @@ impl<T: GemmFloat> Task<'_, T> {
         let height = plan.rows(rows.end - 1).end - plan.rows(rows.start).start;
         let k_len = p.k.div_ceil(plan.blocks);
         let a_len = if matches!(self.a, Panels::Own) { height * k_len } else { 0 };
-        let b_panels = if p.packs_b_ahead() { cols.len() } else { 1 };
+        let b_panels = p.b_group(cols.len());
         let b_len = if matches!(self.b, Panels::Own) { b_panels * plan.width * k_len } else { 0 };
         with_scratch(a_len + b_len + 16, |scratch: *mut T| {
             let b_scratch = scratch;
@@ -369,10 +383,7 @@ impl<T: GemmFloat> Task<'_, T> {
             if matches!(self.a, Panels::Own) {
                 pack_panels(kernels, p.a, rows.clone(), |panel| plan.rows(panel), k.clone(), None, a_scratch);
             }
-            let ahead = matches!(self.b, Panels::Own) && p.packs_b_ahead();
-            if ahead {
-                pack_panels(kernels, p.b, cols.clone(), |panel| plan.cols(panel), k.clone(), Some(width), b_scratch);
-            }
+            let group = p.b_group(cols.len());
             let (epilogue, rest) =
                 if finish { (p.epilogue.in_registers(), p.epilogue.afterwards()) } else { (Epilogue::default(), None) };
             for col_panel in cols.clone() {
@@ -384,13 +395,21 @@ impl<T: GemmFloat> Task<'_, T> {
                         let n_padded = p.n.next_multiple_of(width);
                         (start.add(n_padded * k.start + col * k.len()), width.cast_signed(), true)
                     }
-                    Panels::Own if ahead => {
-                        let before = (col_panel - cols.start) * width;
-                        (b_scratch.add(before * k.len()).cast_const(), width.cast_signed(), true)
-                    }
                     Panels::Own => {
-                        p.b.pack(kernels, col..end, k.clone(), width, b_scratch);
-                        (b_scratch.cast_const(), width.cast_signed(), true)
+                        let nth = (col_panel - cols.start) % group;
+                        if nth == 0 {
+                            let panels = col_panel..(col_panel + group).min(cols.end);
+                            pack_panels(
+                                kernels,
+                                p.b,
+                                panels,
+                                |panel| plan.cols(panel),
+                                k.clone(),
+                                Some(width),
+                                b_scratch,
+                            );
+                        }
+                        (b_scratch.add(nth * width * k.len()).cast_const(), width.cast_signed(), true)
                     }
                 };
                 let lanes = width / 2;

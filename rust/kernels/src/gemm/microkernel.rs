@@ -5,6 +5,8 @@
 
 use super::GemmFloat;
 use super::panel::{CopyFn, GatherFn};
+use super::plane::{CorrelateFn, DotsFn};
+use crate::element::Element;
 
 /// Repeats the body for each row of a tile, with `r` a constant: sums that are indexed by a variable would not stay in
 /// registers.
@@ -40,6 +42,19 @@ pub(crate) trait Vector: Copy {
     /// The lanes of the mask, zero elsewhere; memory of other lanes is not touched.
     unsafe fn load_masked(from: *const Self::Elem, mask: Self::Mask) -> Self;
     unsafe fn store_masked(self, to: *mut Self::Elem, mask: Self::Mask);
+    /// The lanes of the mask (lane `l` where bit `l` is set) from elements that are `step` apart, zero elsewhere.
+    #[inline(always)]
+    unsafe fn load_apart(from: *const Self::Elem, step: isize, bits: u32) -> Self {
+        let mut lanes = [<Self::Elem as Element>::ZERO; 16];
+        for (lane, x) in lanes.iter_mut().enumerate().take(Self::LANES) {
+            if bits >> lane & 1 == 1 {
+                // SAFETY: by contract, the lanes of the mask are valid.
+                *x = unsafe { *from.wrapping_offset(lane.cast_signed() * step) };
+            }
+        }
+        // SAFETY: no register has more lanes.
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
     unsafe fn add(self, other: Self) -> Self;
     /// `self * b + c`, in one rounding where the ISA can.
     unsafe fn fma(self, b: Self, c: Self) -> Self;
@@ -118,6 +133,10 @@ pub(crate) struct Microkernels<T: 'static> {
     pub copy: CopyFn<T>,
     /// Fills a panel with the windows of an image.
     pub gather: GatherFn<T>,
+    /// Convolves a padded plane.
+    pub correlate: CorrelateFn<T>,
+    /// Sums products of two padded planes.
+    pub dots: DotsFn<T>,
 }
 
 /// Sums of this length hide the wait for the lines of C.
@@ -212,6 +231,5 @@ macro_rules! tile_table {
         [$([Self::tile::<$rows, 1, $direct> as TileFn<_>, Self::tile::<$rows, 2, $direct>]),*]
     };
 }
-#[cfg(target_arch = "aarch64")]
 pub(crate) use for_rows;
 pub(crate) use tile_table;

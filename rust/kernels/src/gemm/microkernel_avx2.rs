@@ -6,6 +6,7 @@ use std::arch::x86_64::*;
 
 use super::microkernel::{Microkernels, Tile, TileFn, Vector, first_lanes, tile};
 use super::panel::{Segment, Tap, View, copy, gather, transpose};
+use super::plane::{Correlation, Dots, correlate, dots};
 
 macro_rules! avx2 {
     ($vector:ident, $elem:ty, $register:ty, $lanes:literal, $mask:ident, $transpose:ident, $table:ident,
@@ -100,6 +101,16 @@ macro_rules! avx2 {
                 // SAFETY: as in `tile`.
                 unsafe { gather::<Self>(src, view, segments, taps, panel, width) }
             }
+            #[target_feature(enable = "avx2,fma,bmi2")]
+            unsafe fn correlate(c: &Correlation<'_, $elem>) {
+                // SAFETY: as in `tile`.
+                unsafe { correlate::<Self>(c) }
+            }
+            #[target_feature(enable = "avx2,fma,bmi2")]
+            unsafe fn dots(d: &Dots<'_, $elem>) {
+                // SAFETY: as in `tile`.
+                unsafe { dots::<Self>(d) }
+            }
             const fn rows<const DIRECT: bool>() -> [[TileFn<$elem>; 2]; 6] {
                 super::microkernel::tile_table!(DIRECT; 1 2 3 4 5 6)
             }
@@ -113,6 +124,8 @@ macro_rules! avx2 {
             transpose: $transpose,
             copy: $vector::copy,
             gather: $vector::gather,
+            correlate: $vector::correlate,
+            dots: $vector::dots,
         };
     };
 }

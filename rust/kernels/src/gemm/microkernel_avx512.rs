@@ -6,11 +6,12 @@ use std::arch::x86_64::*;
 
 use super::microkernel::{Microkernels, Tile, TileFn, Vector, first_lanes, tile};
 use super::panel::{Segment, Tap, View, copy, gather};
+use super::plane::{Correlation, Dots, correlate, dots};
 
 macro_rules! avx512 {
     ($vector:ident, $elem:ty, $register:ty, $lanes:literal, $mask:ty, $transpose:ident, $table:ident,
      $zero:ident, $splat:ident, $load:ident, $store:ident, $load_masked:ident, $store_masked:ident,
-     $add:ident, $fma:ident, $less:ident, $less_op:ident, $blend:ident, $cast:ident, $back:ident) => {
+     $add:ident, $fma:ident, $less:ident, $less_op:ident, $blend:ident, $cast:ident, $back:ident, $apart:ident) => {
         #[derive(Clone, Copy)]
         struct $vector($register);
 
@@ -48,6 +49,11 @@ macro_rules! avx512 {
             #[inline(always)]
             unsafe fn store_masked(self, to: *mut $elem, mask: $mask) {
                 unsafe { $store_masked(to, mask, self.0) }
+            }
+            #[inline(always)]
+            #[allow(clippy::cast_possible_truncation, reason = "a bit a lane")]
+            unsafe fn load_apart(from: *const $elem, step: isize, bits: u32) -> Self {
+                unsafe { Self($apart(from, step, bits as $mask)) }
             }
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
@@ -101,6 +107,16 @@ macro_rules! avx512 {
                 // SAFETY: as in `tile`.
                 unsafe { gather::<Self>(src, view, segments, taps, panel, width) }
             }
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+            unsafe fn correlate(c: &Correlation<'_, $elem>) {
+                // SAFETY: as in `tile`.
+                unsafe { correlate::<Self>(c) }
+            }
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+            unsafe fn dots(d: &Dots<'_, $elem>) {
+                // SAFETY: as in `tile`.
+                unsafe { dots::<Self>(d) }
+            }
             const fn rows<const DIRECT: bool>() -> [[TileFn<$elem>; 2]; 14] {
                 super::microkernel::tile_table!(DIRECT; 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
             }
@@ -114,6 +130,8 @@ macro_rules! avx512 {
             transpose: $transpose,
             copy: $vector::copy,
             gather: $vector::gather,
+            correlate: $vector::correlate,
+            dots: $vector::dots,
         };
     };
 }
@@ -137,7 +155,8 @@ avx512!(
     _CMP_LT_OQ,
     _mm512_mask_blend_ps,
     _mm512_castps_si512,
-    _mm512_castsi512_ps
+    _mm512_castsi512_ps,
+    apart_f32
 );
 avx512!(
     F64x8,
@@ -159,8 +178,44 @@ avx512!(
     _CMP_LT_OQ,
     _mm512_mask_blend_pd,
     _mm512_castpd_si512,
-    _mm512_castsi512_pd
+    _mm512_castsi512_pd,
+    apart_f64
 );
+
+/// Elements that are `step` apart, where the mask has a bit. Every second one is shuffled out of two registers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+#[allow(clippy::cast_possible_truncation, reason = "bits of lanes; places below 2^63")]
+unsafe fn apart_f32(from: *const f32, step: isize, mask: __mmask16) -> __m512 {
+    // SAFETY: the caller's: the lanes of the mask are valid.
+    unsafe {
+        if step == 2 {
+            let pairs = _pdep_u32(u32::from(mask), 0x5555_5555);
+            let low = _mm512_maskz_loadu_ps(pairs as u16, from);
+            let high = _mm512_maskz_loadu_ps((pairs >> 16) as u16, from.wrapping_add(16));
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            return _mm512_permutex2var_ps(low, even, high);
+        }
+        let steps = _mm512_set1_epi64(step as i64);
+        let places = |first: i64| {
+            let lanes = _mm512_add_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(first));
+            _mm512_mullo_epi64(lanes, steps)
+        };
+        let zero = _mm256_setzero_ps();
+        let low = _mm512_mask_i64gather_ps::<4>(zero, mask as u8, places(0), from);
+        let high = _mm512_mask_i64gather_ps::<4>(zero, (mask >> 8) as u8, places(8), from);
+        _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+    }
+}
+
+/// As [`apart_f32`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+unsafe fn apart_f64(from: *const f64, step: isize, mask: __mmask8) -> __m512d {
+    let places = _mm512_mullo_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(step as i64));
+    // SAFETY: as above.
+    unsafe { _mm512_mask_i64gather_pd::<8>(_mm512_setzero_pd(), mask, places, from) }
+}
 
 /// [`transpose`](super::panel::transpose) in blocks of one cache line from each of as many rows as a register has
 /// lanes. Four rows meet in one register as its 128-bit parts, which takes no shuffle when they come from memory; what

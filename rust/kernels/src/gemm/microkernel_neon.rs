@@ -6,6 +6,7 @@ use std::arch::aarch64::*;
 
 use super::microkernel::{Microkernels, Tile, TileFn, Vector, for_rows, tile};
 use super::panel::{Segment, Tap, View, copy, gather, transpose};
+use super::plane::{Correlation, Dots, correlate, dots};
 
 macro_rules! neon {
     ($vector:ident, $elem:ty, $register:ty, $lanes:literal, $table:ident,
@@ -129,6 +130,14 @@ macro_rules! neon {
                 // SAFETY: as in `tile`.
                 unsafe { gather::<Self>(src, view, segments, taps, panel, width) }
             }
+            unsafe fn correlate(c: &Correlation<'_, $elem>) {
+                // SAFETY: as in `tile`.
+                unsafe { correlate::<Self>(c) }
+            }
+            unsafe fn dots(d: &Dots<'_, $elem>) {
+                // SAFETY: as in `tile`.
+                unsafe { dots::<Self>(d) }
+            }
             const fn rows<const DIRECT: bool>() -> [[TileFn<$elem>; 2]; 8] {
                 super::microkernel::tile_table!(DIRECT; 1 2 3 4 5 6 7 8)
             }
@@ -142,6 +151,8 @@ macro_rules! neon {
             transpose: transpose::<$elem>,
             copy: $vector::copy,
             gather: $vector::gather,
+            correlate: $vector::correlate,
+            dots: $vector::dots,
         };
     };
 }

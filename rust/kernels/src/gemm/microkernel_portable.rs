@@ -4,6 +4,7 @@
 use super::GemmFloat;
 use super::microkernel::{Microkernels, TileFn, Vector, tile};
 use super::panel::{copy, gather, transpose};
+use super::plane::{correlate, dots};
 
 #[derive(Clone, Copy)]
 struct Lanes<T>([T; 4]);
@@ -88,6 +89,8 @@ macro_rules! portable {
             transpose: transpose::<$elem>,
             copy: copy::<Lanes<$elem>>,
             gather: gather::<Lanes<$elem>>,
+            correlate: correlate::<Lanes<$elem>>,
+            dots: dots::<Lanes<$elem>>,
         };
     };
 }

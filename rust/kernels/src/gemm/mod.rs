@@ -28,6 +28,7 @@ mod microkernel_portable;
 mod outer;
 mod pack;
 mod panel;
+pub(crate) mod plane;
 mod precision;
 mod scratch;
 mod stream;

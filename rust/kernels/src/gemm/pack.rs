@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::GemmFloat;
+use super::driver::is_far;
 use super::microkernel::Microkernels;
 
 /// One operand of a product, seen from the core: `outer` counts rows of A or columns of B, the other index is k.
@@ -16,6 +17,12 @@ pub(crate) trait PanelSource<T: GemmFloat>: Sync {
     /// # Safety
     /// `panel` holds `k.len() * width` elements, the ranges are inside the operand, and `kernels` may run here.
     unsafe fn pack(&self, kernels: &Microkernels<T>, outer: Range<usize>, k: Range<usize>, width: usize, panel: *mut T);
+
+    /// Steps of k to pack at a time for several panels, where neighbouring panels are neighbours in memory and the steps
+    /// of one are far apart: the lines are then read whole, in the order that the hardware foresees.
+    fn together(&self) -> Option<usize> {
+        self.in_place().filter(is_far).map(|_| 8)
+    }
 
     /// The operand as it lies in memory, if it is a matrix: lets the core skip packing.
     fn in_place(&self) -> Option<InPlace<T>> {

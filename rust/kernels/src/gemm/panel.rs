@@ -153,45 +153,91 @@ pub(crate) unsafe fn gather<V: Vector>(
     panel: *mut V::Elem,
     width: usize,
 ) {
-    if view.step != 1 || view.x_step != 1 {
+    if view.step == 1 && view.x_step == 1 {
         // SAFETY: passed on.
-        return unsafe { gather_apart(src, view, segments, taps, panel, width) };
+        unsafe { gather_steps::<V, false>(src, view, segments, taps, panel, width) }
+    } else {
+        // SAFETY: passed on.
+        unsafe { gather_steps::<V, true>(src, view, segments, taps, panel, width) }
     }
+}
+
+/// Which lanes of a register a segment fills, and from where.
+#[derive(Clone, Copy)]
+struct Piece<V: Vector> {
+    at: isize,
+    bits: u32,
+    mask: V::Mask,
+}
+
+impl<V: Vector> Piece<V> {
+    /// # Safety
+    /// The features of `V` are on.
+    #[inline(always)]
+    unsafe fn new(at: isize, bits: u32) -> Self {
+        // SAFETY: passed on.
+        Self { at, bits, mask: unsafe { V::mask(bits) } }
+    }
+
+    /// # Safety
+    /// As [`gather`].
+    #[inline(always)]
+    unsafe fn load<const APART: bool>(&self, src: *const V::Elem, offset: isize, step: isize) -> V {
+        let from = src.wrapping_offset(self.at + offset);
+        // SAFETY: passed on.
+        unsafe { if APART { V::load_apart(from, step, self.bits) } else { V::load_masked(from, self.mask) } }
+    }
+}
+
+/// [`gather`] where neighbouring windows are neighbours in memory, or are `APART`.
+///
+/// # Safety
+/// As [`gather`].
+#[inline(always)]
+unsafe fn gather_steps<V: Vector, const APART: bool>(
+    src: *const V::Elem,
+    view: &View,
+    segments: &[Segment],
+    taps: &[Tap],
+    panel: *mut V::Elem,
+    width: usize,
+) {
     // As many as a register has lanes, at most.
     // SAFETY: the features are on.
-    let mut pieces = [(0, unsafe { V::mask(0) }); 16];
+    let mut pieces = [unsafe { Piece::<V>::new(0, 0) }; 16];
     for column in (0..width).step_by(V::LANES) {
         let meets = |s: &&Segment| s.start < column + V::LANES && s.end() > column;
         let first = segments.iter().position(|s| meets(&s)).unwrap_or(segments.len());
         let count = segments[first..].iter().take_while(meets).count();
         let segments = &segments[first..first + count];
+        // Where lane zero would be, were it of this segment.
+        let origin = |s: &Segment| s.offset + (column.cast_signed() - s.start.cast_signed()) * view.step;
         if segments.iter().all(|segment| lies_inside(view, segment)) {
             for (piece, segment) in pieces.iter_mut().zip(segments) {
                 let lanes = (first_lanes(segment.len) << segment.start >> column) & first_lanes(V::LANES);
-                let at = segment.offset + column.cast_signed() - segment.start.cast_signed();
                 // SAFETY: the features are on.
-                *piece = (at, unsafe { V::mask(lanes) });
+                *piece = unsafe { Piece::new(origin(segment), lanes) };
             }
             // SAFETY: by contract; all taps of these windows are inside the image.
             unsafe {
                 match &pieces[..count] {
-                    &[(at, _)] if segments[0].start <= column && segments[0].end() >= column + V::LANES => {
+                    [whole] if !APART && segments[0].start <= column && segments[0].end() >= column + V::LANES => {
                         for (row, tap) in taps.iter().enumerate() {
-                            V::load(src.wrapping_offset(at + tap.offset)).store(panel.add(row * width + column));
+                            V::load(src.wrapping_offset(whole.at + tap.offset)).store(panel.add(row * width + column));
                         }
                     }
-                    &[(left, left_mask), (right, right_mask)] => {
+                    [left, right] => {
                         for (row, tap) in taps.iter().enumerate() {
-                            let x = V::load_masked(src.wrapping_offset(left + tap.offset), left_mask);
-                            let x = x.or(V::load_masked(src.wrapping_offset(right + tap.offset), right_mask));
+                            let x = left.load::<APART>(src, tap.offset, view.step);
+                            let x = x.or(right.load::<APART>(src, tap.offset, view.step));
                             x.store(panel.add(row * width + column));
                         }
                     }
                     pieces => {
                         for (row, tap) in taps.iter().enumerate() {
                             let mut x = V::zero();
-                            for &(at, mask) in pieces {
-                                x = x.or(V::load_masked(src.wrapping_offset(at + tap.offset), mask));
+                            for piece in pieces {
+                                x = x.or(piece.load::<APART>(src, tap.offset, view.step));
                             }
                             x.store(panel.add(row * width + column));
                         }
@@ -205,17 +251,16 @@ pub(crate) unsafe fn gather<V: Vector>(
             unsafe {
                 let mut x = V::zero();
                 for (piece, segment) in pieces.iter_mut().zip(segments) {
-                    let lane0 = segment.offset + column.cast_signed() - segment.start.cast_signed();
-                    let mask = V::mask((inside(view, segment, tap) >> column) & first_lanes(V::LANES));
-                    x = x.or(V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask));
-                    *piece = (lane0, mask);
+                    let lanes = (inside(view, segment, tap) >> column) & first_lanes(V::LANES);
+                    *piece = Piece::new(origin(segment), lanes);
+                    x = x.or(piece.load::<APART>(src, tap.offset, view.step));
                 }
                 x.store(panel.add(first * width + column));
                 // What lies inside is the same in every channel.
                 for (row, tap) in taps.iter().enumerate().skip(first + view.period).step_by(view.period) {
                     let mut x = V::zero();
-                    for &(lane0, mask) in &pieces[..segments.len()] {
-                        x = x.or(V::load_masked(src.wrapping_offset(lane0 + tap.offset), mask));
+                    for piece in &pieces[..segments.len()] {
+                        x = x.or(piece.load::<APART>(src, tap.offset, view.step));
                     }
                     x.store(panel.add(row * width + column));
                 }
@@ -224,62 +269,24 @@ pub(crate) unsafe fn gather<V: Vector>(
     }
 }
 
-/// [`gather`] where neighbouring windows are not neighbours in memory: one element at a time.
-///
-/// # Safety
-/// As [`gather`].
-#[inline(always)]
-unsafe fn gather_apart<T: GemmFloat>(
-    src: *const T,
-    view: &View,
-    segments: &[Segment],
-    taps: &[Tap],
-    panel: *mut T,
-    width: usize,
-) {
-    for (row, tap) in taps.iter().enumerate() {
-        let to = panel.wrapping_add(row * width);
-        // SAFETY: by contract; only windows inside the image are read.
-        unsafe {
-            for column in 0..width {
-                *to.add(column) = T::ZERO;
-            }
-            for segment in segments {
-                let (y, mut x) = (segment.y + tap.dy, segment.x + tap.dx);
-                if y < 0 || y >= view.height {
-                    continue;
-                }
-                let mut from = segment.offset + tap.offset;
-                for column in segment.start..segment.start + segment.len {
-                    if x >= 0 && x < view.width {
-                        *to.add(column) = *src.offset(from);
-                    }
-                    x += view.x_step;
-                    from += view.step;
-                }
-            }
-        }
-    }
-}
-
-/// Whether all taps of all windows of `segment` lie inside the image (unit steps).
+/// Whether all taps of all windows of `segment` lie inside the image.
 #[inline(always)]
 fn lies_inside(view: &View, segment: &Segment) -> bool {
     let [down, right] = view.reach;
     segment.y >= 0
         && segment.x >= 0
         && segment.y + down < view.height
-        && segment.x + segment.len.cast_signed() + right <= view.width
+        && segment.x + (segment.len.cast_signed() - 1) * view.x_step + right < view.width
 }
 
-/// The panel columns of `segment` whose `tap` lies inside the image, as bits (unit steps).
+/// The panel columns of `segment` whose `tap` lies inside the image, as bits.
 #[inline(always)]
 fn inside(view: &View, segment: &Segment, tap: &Tap) -> u32 {
     let (y, x) = (segment.y + tap.dy, segment.x + tap.dx);
-    let len = segment.len.cast_signed();
-    let (first, end) = ((-x).clamp(0, len), (view.width - x).clamp(0, len));
+    let windows = |pixels: isize| pixels.max(0).unsigned_abs().div_ceil(view.x_step.unsigned_abs()).min(segment.len);
+    let (first, end) = (windows(-x), windows(view.width - x));
     if y < 0 || y >= view.height || first >= end {
         return 0;
     }
-    (first_lanes(end.unsigned_abs()) & !first_lanes(first.unsigned_abs())) << segment.start
+    (first_lanes(end) & !first_lanes(first)) << segment.start
 }

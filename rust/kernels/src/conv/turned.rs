@@ -1,0 +1,45 @@
+//! The gradient of the input at unit steps: a convolution of the output's gradient with the weights turned round.
+//!
+//! Every element of the input then gathers what its windows give back, in one product that is stored once; nothing is
+//! added up in memory as in [`fold`](super::fold), which is for steps of more than one pixel.
+
+use super::{Conv2d, Images};
+use crate::gemm::GemmFloat;
+use crate::memory::Buffer;
+use crate::parallel::{Disjoint, for_each};
+
+/// Input channels of a group that make a product worth it: fewer rows than this leave registers empty.
+const CHANNELS: usize = 12;
+
+/// Whether the gradient of the input can be had, and well, by turning the weights.
+pub(super) fn suits(conv: &Conv2d) -> bool {
+    let (reach, (oh, ow)) = (conv.reach(), conv.out_size());
+    // Windows over the edge multiply zeros.
+    let few_zeros = 4 * conv.h * conv.w <= 5 * oh * ow;
+    few_zeros
+        && conv.stride == [1, 1]
+        && conv.taps() > 0
+        && conv.c_in / conv.groups >= CHANNELS
+        && (0..2).all(|d| conv.padding[d] <= reach[d])
+}
+
+pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T], gx: &mut [T]) {
+    let ((oh, ow), taps, reach) = (conv.out_size(), conv.kh * conv.kw, conv.reach());
+    let (inputs, outputs) = (conv.c_in / conv.groups, conv.c_out / conv.groups);
+    let mut buffer = Buffer::uninit(size_of_val(w));
+    let parts = Disjoint::new(buffer.as_mut_slice::<T>());
+    for_each(conv.c_in, w.len(), |channel| {
+        // SAFETY: each task has the weights of its channel.
+        let to = unsafe { parts.slice(channel * outputs * taps..(channel + 1) * outputs * taps) };
+        let (group, input) = (channel / inputs, channel % inputs);
+        for (output, to) in to.chunks_exact_mut(taps).enumerate() {
+            let from = &w[((group * outputs + output) * inputs + input) * taps..][..taps];
+            for (to, &x) in to.iter_mut().zip(from.iter().rev()) {
+                *to = x;
+            }
+        }
+    });
+    let padding = [reach[0] - conv.padding[0], reach[1] - conv.padding[1]];
+    let turned = Conv2d { c_in: conv.c_out, h: oh, w: ow, c_out: conv.c_in, padding, ..*conv };
+    turned.forward(gy, buffer.as_slice::<T>(), None, gx);
+}

@@ -1,0 +1,176 @@
+//! Sums over a few taps of a padded plane: the vectorised bodies behind depthwise convolution.
+//!
+//! A plane is rows of adjacent elements `pitch` apart, with zeros wherever a window looks past an edge: no tap is ever
+//! left out, and whole vectors are read up to a multiple of [`WIDTH`] columns from every tap.
+
+#![allow(clippy::needless_range_loop, reason = "a register of a row of sums, and its place in memory")]
+
+use super::microkernel::{Vector, first_lanes, for_rows};
+
+/// Columns of the widest register there is: what rows are padded to, and the lanes that [`dots`] sums in on every ISA.
+pub(crate) const WIDTH: usize = 16;
+
+/// One element of a window.
+#[derive(Clone, Copy)]
+pub(crate) struct PlaneTap<T> {
+    /// How far behind the corner of the window.
+    pub offset: usize,
+    pub weight: T,
+}
+
+/// `out[y][x] = start + sum over taps of weight * plane[y][x + offset]`.
+pub(crate) struct Correlation<'a, T> {
+    pub plane: *const T,
+    pub pitch: usize,
+    pub taps: &'a [PlaneTap<T>],
+    pub out: *mut T,
+    pub out_pitch: usize,
+    pub rows: usize,
+    pub cols: usize,
+    pub start: T,
+    /// Start at what `out` holds instead.
+    pub accumulate: bool,
+}
+
+/// `sums[tap][x % WIDTH] += plane[y][x + offset] * other[y][x]`.
+pub(crate) struct Dots<'a, T> {
+    pub plane: *const T,
+    pub pitch: usize,
+    pub offsets: &'a [usize],
+    pub other: *const T,
+    pub other_pitch: usize,
+    pub rows: usize,
+    /// A multiple of [`WIDTH`].
+    pub cols: usize,
+    pub sums: *mut T,
+}
+
+/// See [`correlate`].
+pub(crate) type CorrelateFn<T> = unsafe fn(&Correlation<'_, T>);
+/// See [`dots`].
+pub(crate) type DotsFn<T> = unsafe fn(&Dots<'_, T>);
+
+/// Every element is one chain of multiply-adds over the taps in their order.
+///
+/// # Safety
+/// The features of `V` are on; the plane holds every vector of every tap, `out` every element named.
+#[inline(always)]
+pub(crate) unsafe fn correlate<V: Vector>(c: &Correlation<'_, V::Elem>) {
+    let mut y = 0;
+    while y < c.rows {
+        let rows = (c.rows - y).min(2);
+        let mut x = 0;
+        while x < c.cols {
+            let vectors = (c.cols - x).div_ceil(V::LANES).min(4);
+            // SAFETY: by contract.
+            unsafe {
+                match (rows, vectors) {
+                    (2, 4) => block::<V, 2, 4>(c, y, x),
+                    (2, 3) => block::<V, 2, 3>(c, y, x),
+                    (2, 2) => block::<V, 2, 2>(c, y, x),
+                    (2, _) => block::<V, 2, 1>(c, y, x),
+                    (_, 4) => block::<V, 1, 4>(c, y, x),
+                    (_, 3) => block::<V, 1, 3>(c, y, x),
+                    (_, 2) => block::<V, 1, 2>(c, y, x),
+                    _ => block::<V, 1, 1>(c, y, x),
+                }
+            }
+            x += vectors * V::LANES;
+        }
+        y += rows;
+    }
+}
+
+/// Up to `VECS` registers of each of `ROWS` rows.
+///
+/// # Safety
+/// As [`correlate`].
+#[inline(always)]
+unsafe fn block<V: Vector, const ROWS: usize, const VECS: usize>(c: &Correlation<'_, V::Elem>, y: usize, x: usize) {
+    // SAFETY: by contract; the last register is stored as far as there are columns.
+    unsafe {
+        let last = V::mask(first_lanes((c.cols - x - (VECS - 1) * V::LANES).min(V::LANES)));
+        let whole = V::mask(first_lanes(V::LANES));
+        let mask = |v: usize| if v == VECS - 1 { last } else { whole };
+        let out = c.out.add(y * c.out_pitch + x);
+        let plane = c.plane.add(y * c.pitch + x);
+        let mut sums = [[V::splat(c.start); VECS]; ROWS];
+        if c.accumulate {
+            for_rows!(r in ROWS {
+                for v in 0..VECS {
+                    sums[r][v] = V::load_masked(out.add(r * c.out_pitch + v * V::LANES), mask(v));
+                }
+            });
+        }
+        for tap in c.taps {
+            let (from, weight) = (plane.add(tap.offset), V::splat(tap.weight));
+            for_rows!(r in ROWS {
+                for v in 0..VECS {
+                    sums[r][v] = weight.fma(V::load(from.add(r * c.pitch + v * V::LANES)), sums[r][v]);
+                }
+            });
+        }
+        for_rows!(r in ROWS {
+            for v in 0..VECS {
+                sums[r][v].store_masked(out.add(r * c.out_pitch + v * V::LANES), mask(v));
+            }
+        });
+    }
+}
+
+/// Every lane of a sum is one chain of multiply-adds over rows and columns in their order.
+///
+/// # Safety
+/// The features of `V` are on; both planes hold every vector, `sums` one row of [`WIDTH`] for each offset.
+#[inline(always)]
+pub(crate) unsafe fn dots<V: Vector>(d: &Dots<'_, V::Elem>) {
+    let mut first = 0;
+    while first < d.offsets.len() {
+        let taps = (d.offsets.len() - first).min(3);
+        // SAFETY: by contract.
+        unsafe {
+            match taps {
+                3 => dots_of::<V, 3>(d, first),
+                2 => dots_of::<V, 2>(d, first),
+                _ => dots_of::<V, 1>(d, first),
+            }
+        }
+        first += taps;
+    }
+}
+
+/// The sums of `TAPS` taps.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn dots_of<V: Vector, const TAPS: usize>(d: &Dots<'_, V::Elem>, first: usize) {
+    // SAFETY: by contract.
+    unsafe {
+        let vectors = WIDTH / V::LANES;
+        let sums = d.sums.add(first * WIDTH);
+        let mut lanes = [[V::zero(); 4]; TAPS];
+        for_rows!(r in TAPS {
+            for v in 0..vectors {
+                lanes[r][v] = V::load(sums.add(r * WIDTH + v * V::LANES));
+            }
+        });
+        for y in 0..d.rows {
+            let (plane, other) = (d.plane.add(y * d.pitch), d.other.add(y * d.other_pitch));
+            for x in (0..d.cols).step_by(WIDTH) {
+                for v in 0..vectors {
+                    let x = x + v * V::LANES;
+                    let other = V::load(other.add(x));
+                    for_rows!(r in TAPS {
+                        lanes[r][v] = other.fma(V::load(plane.add(d.offsets[first + r] + x)), lanes[r][v]);
+                    });
+                }
+            }
+        }
+        for_rows!(r in TAPS {
+            for v in 0..vectors {
+                lanes[r][v].store(sums.add(r * WIDTH + v * V::LANES));
+            }
+        });
+    }
+}
