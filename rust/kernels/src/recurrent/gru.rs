@@ -5,7 +5,7 @@ use super::{Backward, Cell, Forward};
 use crate::element::Float;
 use crate::gemm::GemmFloat;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::lanes::{NARROW, put, take};
+use crate::lanes::{NARROW, put, take, take_sum};
 
 /// Cells with gates reset, update and new: `n = tanh(x + r (h w + b))`, `h = (1 - z) n + z h`.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +46,14 @@ impl<T: Float> Kernel for Ahead<'_, T> {
                 let (x, saved) = (&x[row * 3 * hidden..][..3 * hidden], &mut saved[row * 4 * hidden..][..4 * hidden]);
                 for at in (0..count).step_by(NARROW) {
                     let len = NARROW.min(count - at);
-                    let input = |gate: usize| -> [T; NARROW] { take(&x[gate * hidden + first + at..][..len]) };
-                    let product = |gate: usize| {
-                        let product: [T; NARROW] = take(&products[gate * count + at..][..len]);
-                        let bias: [T; NARROW] = take(&bias[gate * hidden + first + at..][..len]);
-                        std::array::from_fn::<T, NARROW, _>(|lane| product[lane] + bias[lane])
-                    };
-                    let (mut r, mut z, mut n) = (input(0), input(1), input(2));
-                    let (of_r, of_z, of_n) = (product(0), product(1), product(2));
+                    // Closures here would be functions of their own, without the features of this one.
+                    let (x, bias, products) = (&x[first + at..], &bias[first + at..], &products[at..]);
+                    let mut r: [T; NARROW] = take(&x[..len]);
+                    let mut z: [T; NARROW] = take(&x[hidden..][..len]);
+                    let mut n: [T; NARROW] = take(&x[2 * hidden..][..len]);
+                    let of_r = take_sum(&products[..len], &bias[..len]);
+                    let of_z = take_sum(&products[count..][..len], &bias[hidden..][..len]);
+                    let of_n = take_sum(&products[2 * count..][..len], &bias[2 * hidden..][..len]);
                     let unit = row * hidden + first + at;
                     let mut h: [T; NARROW] = take(&before[unit..][..len]);
                     for lane in 0..NARROW {
@@ -86,9 +86,11 @@ impl<T: Float> Kernel for Back<'_, T> {
             let g_before = &mut g_before[row * hidden..][..hidden];
             for at in (0..hidden).step_by(NARROW) {
                 let len = NARROW.min(hidden - at);
-                let part = |part: usize| -> [T; NARROW] { take(&saved[part * hidden + at..][..len]) };
-                let (r, z, n, of_n) = (part(0), part(1), part(2), part(3));
-                let [g, before] = [g, before].map(|x| -> [T; NARROW] { take(&x[at..][..len]) });
+                let (r, z): ([T; NARROW], [T; NARROW]) =
+                    (take(&saved[at..][..len]), take(&saved[hidden + at..][..len]));
+                let n: [T; NARROW] = take(&saved[2 * hidden + at..][..len]);
+                let of_n: [T; NARROW] = take(&saved[3 * hidden + at..][..len]);
+                let (g, before): ([T; NARROW], [T; NARROW]) = (take(&g[at..][..len]), take(&before[at..][..len]));
                 let mut slopes = [[T::ZERO; NARROW]; 3];
                 let (mut of_product, mut direct) = ([T::ZERO; NARROW], [T::ZERO; NARROW]);
                 for lane in 0..NARROW {

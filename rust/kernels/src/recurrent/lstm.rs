@@ -6,7 +6,7 @@ use super::{Backward, Cell, Forward};
 use crate::element::Float;
 use crate::gemm::GemmFloat;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::lanes::{NARROW, put, take};
+use crate::lanes::{NARROW, put, take, take_sum};
 use crate::parallel::{Disjoint, for_ranges};
 
 /// Cells with gates in, forget, cell and out: `c = f c + i g`, `h = o tanh(c)`.
@@ -45,12 +45,12 @@ impl<T: Float> Kernel for Ahead<'_, T> {
                 let (x, saved) = (&x[row * 4 * hidden..][..4 * hidden], &mut saved[row * 4 * hidden..][..4 * hidden]);
                 for at in (0..count).step_by(NARROW) {
                     let len = NARROW.min(count - at);
-                    let sum = |gate: usize| {
-                        let x: [T; NARROW] = take(&x[gate * hidden + first + at..][..len]);
-                        let product: [T; NARROW] = take(&products[gate * count + at..][..len]);
-                        std::array::from_fn::<T, NARROW, _>(|lane| x[lane] + product[lane])
-                    };
-                    let (mut i, mut f, mut g, mut o) = (sum(0), sum(1), sum(2), sum(3));
+                    // Closures here would be functions of their own, without the features of this one.
+                    let (x, products) = (&x[first + at..], &products[at..]);
+                    let mut i = take_sum(&x[..len], &products[..len]);
+                    let mut f = take_sum(&x[hidden..][..len], &products[count..][..len]);
+                    let mut g = take_sum(&x[2 * hidden..][..len], &products[2 * count..][..len]);
+                    let mut o = take_sum(&x[3 * hidden..][..len], &products[3 * count..][..len]);
                     let unit = row * hidden + first + at;
                     let mut c: [T; NARROW] = take(&cell[unit..][..len]);
                     let mut h = [T::ZERO; NARROW];
@@ -87,9 +87,13 @@ impl<T: Float> Kernel for Back<'_, T> {
             let (before, g_cell) = (cell_before.row(row), &mut g_cell[row * hidden..][..hidden]);
             for at in (0..hidden).step_by(NARROW) {
                 let len = NARROW.min(hidden - at);
-                let gate = |gate: usize| -> [T; NARROW] { take(&saved[gate * hidden + at..][..len]) };
-                let (i, f, u, o) = (gate(0), gate(1), gate(2), gate(3));
-                let [c, before, g] = [cells, before, g].map(|x| -> [T; NARROW] { take(&x[at..][..len]) });
+                let (i, f): ([T; NARROW], [T; NARROW]) =
+                    (take(&saved[at..][..len]), take(&saved[hidden + at..][..len]));
+                let u: [T; NARROW] = take(&saved[2 * hidden + at..][..len]);
+                let o: [T; NARROW] = take(&saved[3 * hidden + at..][..len]);
+                let c: [T; NARROW] = take(&cells[at..][..len]);
+                let before: [T; NARROW] = take(&before[at..][..len]);
+                let g: [T; NARROW] = take(&g[at..][..len]);
                 let mut gc: [T; NARROW] = take(&g_cell[at..][..len]);
                 let mut gates = [[T::ZERO; NARROW]; 4];
                 for lane in 0..NARROW {

@@ -23,12 +23,14 @@ pub use plain::{Nonlinearity, Plain};
 use crate::element::Float;
 use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
 use crate::memory::Buffer;
-use crate::parallel::{Disjoint, for_each};
+use crate::parallel::{Disjoint, for_each, num_threads};
 use steps::{Before, steps};
 use weights::Blocks;
 
-/// Sequences of a task, about.
-const ROWS: usize = 16;
+/// Most sequences of a task: every step reads the weights once for all of them.
+const ROWS: usize = 32;
+/// Fewest, if there are threads for more tasks.
+const FEWEST: usize = 4;
 /// Estimated multiply-adds of a nanosecond.
 const WORK_PER_NS: usize = 40;
 
@@ -58,8 +60,10 @@ impl Layer<'_> {
         self.sizes.iter().sum()
     }
 
+    /// Sequences do not see each other, so their bits do not depend on who takes which.
     fn tasks(&self) -> usize {
-        self.batch().div_ceil(ROWS)
+        let threads = num_threads().min(self.batch().div_ceil(FEWEST)).max(1);
+        self.batch().div_ceil(ROWS).next_multiple_of(threads)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Backward, Cell, Forward};
 use crate::element::Float;
 use crate::gemm::GemmFloat;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::lanes::{NARROW, put, take};
+use crate::lanes::{NARROW, put, take_sum};
 
 /// What a plain unit does with its sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +59,13 @@ impl<T: Float> Kernel for Ahead<'_, T> {
                 let (x, y) = (&x[at..][..count], &mut y[at..][..count]);
                 for at in (0..count).step_by(NARROW) {
                     let len = NARROW.min(count - at);
-                    let [x, product] = [x, products].map(|x| -> [T; NARROW] { take(&x[at..][..len]) });
-                    let mut h = [T::ZERO; NARROW];
-                    for lane in 0..NARROW {
-                        h[lane] = x[lane] + product[lane];
-                    }
-                    match nonlinearity {
-                        Nonlinearity::Tanh => h.iter_mut().for_each(|h| *h = h.tanh::<S>()),
-                        Nonlinearity::Relu => h.iter_mut().for_each(|h| *h = if *h < T::ZERO { T::ZERO } else { *h }),
+                    let mut h = take_sum(&x[at..][..len], &products[at..][..len]);
+                    for h in &mut h {
+                        *h = match nonlinearity {
+                            Nonlinearity::Tanh => h.tanh::<S>(),
+                            Nonlinearity::Relu if *h < T::ZERO => T::ZERO,
+                            Nonlinearity::Relu => *h,
+                        };
                     }
                     put(&mut y[at..][..len], &h);
                 }

@@ -5,12 +5,17 @@ use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
-/// Columns of a block: whole tiles of the core, in rows whose stride spreads over the sets of a cache.
+/// Columns of a block: whole tiles of the core.
 const COLUMNS: usize = 224;
 
-/// Units of a block where each has so many gates.
+/// Units of a block where each has so many gates: whole vectors.
 pub(super) fn units(gates: usize) -> usize {
-    COLUMNS / gates / 8 * 8
+    COLUMNS / gates / 16 * 16
+}
+
+/// Elements from a row of a block to the next: an odd number of cache lines, which spreads over the sets of a cache.
+fn stride(columns: usize) -> usize {
+    columns.next_multiple_of(16) | 16
 }
 
 /// A matrix of `rows` rows, cut into blocks of columns.
@@ -24,15 +29,12 @@ pub(super) struct Blocks {
 impl Blocks {
     /// The transpose of `w`, (gates, hidden, output); the columns of a block are the gates of its units.
     pub(super) fn of_units<T: GemmFloat>(w: &[T], gates: usize, hidden: usize, output: usize) -> Self {
-        let units = units(gates);
-        Self::pack(output, gates * hidden, gates * units, |first, block| {
-            let (first, count) = (first / gates, block.len() / output.max(1) / gates);
-            for (step, row) in block.chunks_exact_mut(gates * count).enumerate() {
-                for (gate, row) in row.chunks_exact_mut(count).enumerate() {
-                    let from = (gate * hidden + first) * output + step;
-                    for (x, &weight) in row.iter_mut().zip(w[from..].iter().step_by(output)) {
-                        *x = weight;
-                    }
+        Self::pack(output, gates * hidden, gates * units(gates), |first, columns, step, row| {
+            let (first, count) = (first / gates, columns / gates);
+            for (gate, row) in row[..columns].chunks_exact_mut(count).enumerate() {
+                let from = (gate * hidden + first) * output + step;
+                for (x, &weight) in row.iter_mut().zip(w[from..].iter().step_by(output)) {
+                    *x = weight;
                 }
             }
         })
@@ -40,32 +42,40 @@ impl Blocks {
 
     /// The matrix `w`, (rows, columns).
     pub(super) fn of_columns<T: GemmFloat>(w: &[T], rows: usize, columns: usize) -> Self {
-        Self::pack(rows, columns, COLUMNS, |first, block| {
-            let count = block.len() / rows.max(1);
-            for (to, from) in block.chunks_exact_mut(count).zip(w.chunks_exact(columns)) {
-                to.copy_from_slice(&from[first..first + count]);
-            }
+        Self::pack(rows, columns, COLUMNS, |first, count, step, row| {
+            row[..count].copy_from_slice(&w[step * columns + first..][..count]);
         })
     }
 
-    fn pack<T: GemmFloat>(rows: usize, columns: usize, width: usize, fill: impl Fn(usize, &mut [T]) + Sync) -> Self {
-        let mut buffer = Buffer::uninit(rows * columns * size_of::<T>());
+    /// `fill` gets the first column of a block, their number, a row, and where it goes.
+    fn pack<T: GemmFloat>(
+        rows: usize,
+        columns: usize,
+        width: usize,
+        fill: impl Fn(usize, usize, usize, &mut [T]) + Sync,
+    ) -> Self {
+        let blocks = columns.div_ceil(width);
+        let mut buffer = Buffer::uninit(blocks * rows * stride(width) * size_of::<T>());
         let all = Disjoint::new(buffer.as_mut_slice::<T>());
-        if rows > 0 {
-            for_each(columns.div_ceil(width), rows * columns, |block| {
-                let (first, end) = (block * width, ((block + 1) * width).min(columns));
-                // SAFETY: each block has a place of its own.
-                fill(first, unsafe { all.slice(first * rows..end * rows) });
-            });
-        }
+        for_each(blocks, rows * columns, |block| {
+            let first = block * width;
+            let count = width.min(columns - first);
+            for row in 0..rows {
+                let start = (block * rows + row) * stride(width);
+                // SAFETY: each row of each block has a place of its own.
+                fill(first, count, row, unsafe { all.slice(start..start + stride(width)) });
+            }
+        });
         Self { buffer, rows, columns, width }
     }
 
     fn blocks<T: GemmFloat>(&self) -> impl Iterator<Item = (usize, usize, Matrix<'_, T>)> {
-        (0..self.columns).step_by(self.width).map(|first| {
-            let count = self.width.min(self.columns - first);
-            let matrix = Matrix { offset: first * self.rows, ..Matrix::contiguous(self.buffer.as_slice(), count) };
-            (first, count, matrix)
+        let stride = stride(self.width);
+        (0..self.columns.div_ceil(self.width)).map(move |block| {
+            let first = block * self.width;
+            let matrix =
+                Matrix { offset: block * self.rows * stride, ..Matrix::contiguous(self.buffer.as_slice(), stride) };
+            (first, self.width.min(self.columns - first), matrix)
         })
     }
 
