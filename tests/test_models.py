@@ -29,7 +29,7 @@ def learns_by_heart(model, loss, steps=60, lr=3e-3, least=0.05):
     [
         (lambda: models.MLP(12, 32, 4, activation=nn.GELU), (12,)),
         (lambda: models.LeNet(4), (1, 28, 28)),
-        (lambda: models.ResNet(models.resnet._Bottleneck, (1, 1, 1, 1), 4), (3, 32, 32)),
+        (lambda: models.ResNet(nn.BottleneckBlock, (1, 1, 1, 1), 4), (3, 32, 32)),
         (lambda: models.MobileNetV2(4, dropout=0.0), (3, 32, 32)),
         (lambda: models.ViT(8, 4, 4, 3, dim=32, depth=2, heads=2, mlp_dim=64), (3, 8, 8)),
         (lambda: models.VGG((8, 0, 16, 0), 4, dropout=0.0), (3, 16, 16)),

@@ -47,12 +47,9 @@ class ViT(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if image_size % patch_size:
-            raise ValueError(f"ViT: patches of {patch_size} do not fit an image of {image_size}")
-        patches = (image_size // patch_size) ** 2
-        self.patches = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
+        self.patches = nn.PatchEmbed(image_size, patch_size, in_channels, dim)
         self.class_token = nn.Parameter(_core.zeros(1, 1, dim))
-        self.positions = nn.Parameter(_core.empty(1, patches + 1, dim))
+        self.positions = nn.Parameter(_core.empty(1, (image_size // patch_size) ** 2 + 1, dim))
         layer = nn.TransformerEncoderLayer(dim, heads, mlp_dim, dropout, "gelu", batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, depth, nn.LayerNorm(dim))
         self.head = nn.Linear(dim, num_classes)
@@ -60,7 +57,7 @@ class ViT(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) to logits (N, num_classes)."""
-        x = self.patches(images).flatten(2).transpose(1, 2)
+        x = self.patches(images)
         x = cat([self.class_token.expand(x.shape[0], 1, x.shape[2]), x], 1) + self.positions
         logits: Tensor = self.head(self.encoder(x)[:, 0])
         return logits

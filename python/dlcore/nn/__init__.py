@@ -38,12 +38,32 @@ from dlcore.nn.activations import (
 from dlcore.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from dlcore.nn.attention import MultiheadAttention
 from dlcore.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from dlcore.nn.blocks import BottleneckBlock, DepthwiseSeparableConv2d, PatchEmbed, ResidualBlock, SqueezeExcite
+from dlcore.nn.cache import KVCache
 from dlcore.nn.containers import ModuleDict, ModuleList, Sequential
 from dlcore.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from dlcore.nn.distance import Bilinear, CosineSimilarity
 from dlcore.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from dlcore.nn.extra_losses import (
+    BinaryFocalLoss,
+    CategoricalHingeLoss,
+    CircleLoss,
+    DiceLoss,
+    FocalLoss,
+    GeneralizedCrossEntropyLoss,
+    InfoNCELoss,
+    LogCoshLoss,
+    MAPELoss,
+    MSLELoss,
+    NTXentLoss,
+    SquaredHingeLoss,
+    SupConLoss,
+    TverskyLoss,
+)
+from dlcore.nn.feed_forward import GEGLU, GatedFeedForward, SwiGLU
 from dlcore.nn.flatten import ChannelShuffle, Flatten, Unflatten
 from dlcore.nn.fractional import FractionalMaxPool2d, FractionalMaxPool3d
+from dlcore.nn.global_pooling import GlobalAvgPool, GlobalMaxPool
 from dlcore.nn.images import (
     Fold,
     PixelShuffle,
@@ -71,6 +91,7 @@ from dlcore.nn.lazy import (
 )
 from dlcore.nn.linear import Identity, Linear
 from dlcore.nn.linear_cross_entropy import LinearCrossEntropyLoss
+from dlcore.nn.lora import LoRALinear
 from dlcore.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
 from dlcore.nn.losses import (
     BCELoss,
@@ -90,6 +111,7 @@ from dlcore.nn.losses import (
     TripletMarginWithDistanceLoss,
 )
 from dlcore.nn.module import Module
+from dlcore.nn.noise import DropPath, GaussianNoise
 from dlcore.nn.normalization import CrossMapLRN2d, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from dlcore.nn.padding import (
     CircularPad1d,
@@ -130,7 +152,9 @@ from dlcore.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from dlcore.nn.positions import ALiBi, RotaryEmbedding, SinusoidalPositionalEncoding
 from dlcore.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
+from dlcore.nn.rescaling import Normalization, Rescaling
 from dlcore.nn.sparse import Embedding, EmbeddingBag
 from dlcore.nn.transformer import (
     Transformer,
@@ -139,16 +163,19 @@ from dlcore.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from dlcore.nn.wrappers import Bidirectional, TimeDistributed
 
 __all__ = [
     "CELU",
     "ELU",
+    "GEGLU",
     "GELU",
     "GLU",
     "GRU",
     "LSTM",
     "RNN",
     "SELU",
+    "ALiBi",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -165,9 +192,14 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bidirectional",
     "Bilinear",
+    "BinaryFocalLoss",
+    "BottleneckBlock",
     "CTCLoss",
+    "CategoricalHingeLoss",
     "ChannelShuffle",
+    "CircleLoss",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -184,6 +216,9 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "CrossMapLRN2d",
+    "DepthwiseSeparableConv2d",
+    "DiceLoss",
+    "DropPath",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -192,11 +227,17 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
+    "FocalLoss",
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
     "GRUCell",
+    "GatedFeedForward",
     "GaussianNLLLoss",
+    "GaussianNoise",
+    "GeneralizedCrossEntropyLoss",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -205,10 +246,12 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InfoNCELoss",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
     "KLDivLoss",
+    "KVCache",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
@@ -231,10 +274,14 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
+    "LoRALinear",
     "LocalResponseNorm",
+    "LogCoshLoss",
     "LogSigmoid",
     "LogSoftmax",
+    "MAPELoss",
     "MSELoss",
+    "MSLELoss",
     "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
@@ -251,11 +298,14 @@ __all__ = [
     "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
+    "NTXentLoss",
+    "Normalization",
     "PReLU",
     "PairwiseDistance",
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PatchEmbed",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -272,9 +322,13 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "Rescaling",
+    "ResidualBlock",
+    "RotaryEmbedding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -283,9 +337,14 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SquaredHingeLoss",
+    "SqueezeExcite",
+    "SupConLoss",
+    "SwiGLU",
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TimeDistributed",
     "Transformer",
     "TransformerDecoder",
     "TransformerDecoderLayer",
@@ -293,6 +352,7 @@ __all__ = [
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
+    "TverskyLoss",
     "Unflatten",
     "Unfold",
     "Upsample",

@@ -98,11 +98,17 @@ from dlcore._core import (
     triplet_margin_loss,
 )
 from dlcore.nn.functions.attention import multi_head_attention_forward
+from dlcore.nn.functions.contrastive import circle_loss, info_nce_loss, nt_xent_loss, supervised_contrastive_loss
+from dlcore.nn.functions.deviations import log_cosh_loss, mape_loss, msle_loss
 from dlcore.nn.functions.distance import triplet_margin_with_distance_loss
 from dlcore.nn.functions.dropout import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from dlcore.nn.functions.focal import focal_loss, generalized_cross_entropy_loss, sigmoid_focal_loss
 from dlcore.nn.functions.fractional import fractional_max_pool2d, fractional_max_pool3d
+from dlcore.nn.functions.hinges import categorical_hinge_loss, squared_hinge_loss
 from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm
+from dlcore.nn.functions.overlap import dice_loss, tversky_loss
+from dlcore.nn.functions.penalties import gradient_penalty, l1_penalty, l2_penalty
 from dlcore.nn.functions.products import bilinear, channel_shuffle, native_channel_shuffle
 
 __all__ = [
@@ -121,8 +127,10 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "categorical_hinge_loss",
     "celu",
     "channel_shuffle",
+    "circle_loss",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -133,6 +141,7 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
+    "dice_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -141,12 +150,15 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
+    "focal_loss",
     "fold",
     "fractional_max_pool2d",
     "fractional_max_pool3d",
     "gaussian_nll_loss",
     "gelu",
+    "generalized_cross_entropy_loss",
     "glu",
+    "gradient_penalty",
     "grid_sample",
     "group_norm",
     "gumbel_softmax",
@@ -156,20 +168,25 @@ __all__ = [
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "info_nce_loss",
     "instance_norm",
     "interpolate",
     "kl_div",
     "l1_loss",
+    "l1_penalty",
+    "l2_penalty",
     "layer_norm",
     "leaky_relu",
     "linear",
     "linear_cross_entropy",
     "local_response_norm",
+    "log_cosh_loss",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
+    "mape_loss",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
@@ -179,6 +196,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "msle_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
@@ -186,6 +204,7 @@ __all__ = [
     "native_channel_shuffle",
     "nll_loss",
     "normalize",
+    "nt_xent_loss",
     "one_hot",
     "pad",
     "pairwise_distance",
@@ -200,6 +219,7 @@ __all__ = [
     "scaled_dot_product_attention",
     "selu",
     "sigmoid",
+    "sigmoid_focal_loss",
     "silu",
     "smooth_l1_loss",
     "soft_margin_loss",
@@ -208,10 +228,13 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "squared_hinge_loss",
+    "supervised_contrastive_loss",
     "tanh",
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
+    "tversky_loss",
     "unfold",
 ]

@@ -17,14 +17,21 @@ __all__ = [
     "constant_",
     "dirac_",
     "eye_",
+    "glorot_normal_",
+    "glorot_uniform_",
+    "he_normal_",
+    "he_uniform_",
     "kaiming_normal_",
     "kaiming_uniform_",
+    "lecun_normal_",
+    "lecun_uniform_",
     "normal_",
     "ones_",
     "orthogonal_",
     "sparse_",
     "trunc_normal_",
     "uniform_",
+    "variance_scaling_",
     "xavier_normal_",
     "xavier_uniform_",
     "zeros_",
@@ -234,7 +241,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | No
         >>> bool((w.abs() <= 1).all())
         True
     """
-    bound = gain * math.sqrt(6.0 / sum(_fans(tensor)))
+    bound = gain * math.sqrt(6.0 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -250,7 +257,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
         >>> nn.init.xavier_normal_(dlcore.empty(3, 5)).shape
         (3, 5)
     """
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_fans(tensor))), generator=generator)
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_calculate_fan_in_and_fan_out(tensor))), generator=generator)
 
 
 def kaiming_uniform_(
@@ -303,6 +310,123 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator=generator)
 
 
+def variance_scaling_(
+    tensor: Tensor,
+    scale: float = 1.0,
+    mode: str = "fan_in",
+    distribution: str = "truncated_normal",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill with a distribution of the variance scale / fan, Keras' ``VarianceScaling``.
+
+    Args:
+        tensor: at least two dimensions, the outputs first as in all layers here.
+        scale: a factor.
+        mode: ``"fan_in"``, ``"fan_out"``, or ``"fan_avg"`` for their mean.
+        distribution: ``"truncated_normal"``, cut at two standard deviations and widened to the variance again,
+            ``"untruncated_normal"`` or ``"uniform"``.
+        generator: where the numbers come from.
+
+    Raises:
+        ValueError: fewer than two dimensions, a scale that is not positive, or an unknown mode or distribution.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> w = nn.init.variance_scaling_(dlcore.empty(3, 12), scale=4.0, distribution="uniform")
+        >>> bool((w.abs() <= 1).all())
+        True
+    """
+    if not scale > 0:
+        raise ValueError(f"variance_scaling_: scale must be positive, got {scale}")
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+    if mode not in fans:
+        raise ValueError(f"variance_scaling_: mode must be one of {', '.join(fans)}, got {mode!r}")
+    std = math.sqrt(scale / fans[mode])
+    if distribution == "uniform":
+        return uniform_(tensor, -math.sqrt(3) * std, math.sqrt(3) * std, generator)
+    if distribution == "untruncated_normal":
+        return normal_(tensor, 0.0, std, generator)
+    if distribution != "truncated_normal":
+        known = "truncated_normal, untruncated_normal, uniform"
+        raise ValueError(f"variance_scaling_: distribution must be one of {known}, got {distribution!r}")
+    wide = std / 0.87962566103423978  # the deviation of what lies within two
+    return trunc_normal_(tensor, 0.0, wide, -2 * wide, 2 * wide, generator)
+
+
+def glorot_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Keras' name of `xavier_uniform_`.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.glorot_uniform_(dlcore.empty(3, 3)).shape
+        (3, 3)
+    """
+    return xavier_uniform_(tensor, generator=generator)
+
+
+def glorot_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Fill with the truncated normal distribution, variance 2 / (fan_in + fan_out): Keras' ``GlorotNormal``.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.glorot_normal_(dlcore.empty(3, 3)).shape
+        (3, 3)
+    """
+    return variance_scaling_(tensor, 1.0, "fan_avg", generator=generator)
+
+
+def he_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Fill with the uniform distribution over ±√(6 / fan_in): Keras' ``HeUniform``.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.he_uniform_(dlcore.empty(3, 3)).shape
+        (3, 3)
+    """
+    return variance_scaling_(tensor, 2.0, distribution="uniform", generator=generator)
+
+
+def he_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Fill with the truncated normal distribution, variance 2 / fan_in: Keras' ``HeNormal``.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.he_normal_(dlcore.empty(3, 3)).shape
+        (3, 3)
+    """
+    return variance_scaling_(tensor, 2.0, generator=generator)
+
+
+def lecun_uniform_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Fill with the uniform distribution over ±√(3 / fan_in): Keras' ``LecunUniform``.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.lecun_uniform_(dlcore.empty(3, 3)).shape
+        (3, 3)
+    """
+    return variance_scaling_(tensor, distribution="uniform", generator=generator)
+
+
+def lecun_normal_(tensor: Tensor, generator: Generator | None = None) -> Tensor:
+    """Fill with the truncated normal distribution, variance 1 / fan_in, as SELU wants it: Keras' ``LecunNormal``.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import nn
+        >>> nn.init.lecun_normal_(dlcore.empty(3, 3)).shape
+        (3, 3)
+    """
+    return variance_scaling_(tensor, generator=generator)
+
+
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor by which a layer's weights must grow to make up for the nonlinearity behind it.
 
@@ -334,12 +458,15 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"kaiming: mode must be 'fan_in' or 'fan_out', got {mode!r}")
-    fan = _fans(tensor)[mode == "fan_out"]
+    fan = _calculate_fan_in_and_fan_out(tensor)[mode == "fan_out"]
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
-def _fans(tensor: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out), at least 1 so that an empty tensor divides by something."""
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out), at least 1 so that an empty tensor divides by something.
+
+    The name is PyTorch's: layers of others that draw their biases as `Linear` does call it.
+    """
     shape = tuple(tensor.shape)
     if len(shape) < 2:
         raise ValueError(f"fan_in and fan_out need at least two dimensions, got shape {shape}")

@@ -202,7 +202,7 @@ class Module(Hooked, Stateful):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Parameters, each once: what an optimizer takes."""
-        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+        return _Parameters(self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -374,6 +374,22 @@ class Module(Hooked, Stateful):
             return f"{self._get_name()}({_indent(extra)})"
         lines = (extra.split("\n") if extra else []) + children
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+class _Parameters:
+    """An iterator over parameters that remembers the names of those that it gave, for messages."""
+
+    def __init__(self, named: Iterator[tuple[str, Parameter]]) -> None:
+        self._named = named
+        self.names: list[str] = []
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Parameter:
+        name, parameter = next(self._named)
+        self.names.append(name)
+        return parameter
 
 
 def _indent(text: str) -> str:

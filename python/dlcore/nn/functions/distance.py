@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dlcore._core import Tensor, minimum, pairwise_distance
+from dlcore.nn.functions.reduction import reduced
 
 __all__ = ["triplet_margin_with_distance_loss"]
 
@@ -41,8 +42,6 @@ def triplet_margin_with_distance_loss(
         4.0
     """
     name = "triplet_margin_with_distance_loss"
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     if not margin > 0:
         raise ValueError(f"{name}: margin must be positive, got {margin}")
     distance = distance_function or pairwise_distance
@@ -50,4 +49,4 @@ def triplet_margin_with_distance_loss(
     if swap:
         far = minimum(far, distance(positive, negative))
     loss = (distance(anchor, positive) - far + margin).relu()
-    return loss if reduction == "none" else loss.sum() if reduction == "sum" else loss.mean()
+    return reduced(name, loss, reduction)
