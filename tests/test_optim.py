@@ -135,6 +135,7 @@ def test_layout_of_the_state_dict_is_pytorchs():
     assert list(momentum.state_dict()["state"][0]) == ["momentum_buffer"]
 
 
+@pytest.mark.filterwarnings("ignore:.*received no gradient")
 def test_parameters_without_gradient_wait():
     used, unused = nn.Parameter(dlcore.ones(1)), nn.Parameter(dlcore.ones(1))
     for kind in (optim.Adam, lambda p: optim.SGD(p, momentum=0.9)):
@@ -215,6 +216,7 @@ def rates(make, steps, lr=1.0):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
 def test_known_rates():
     assert rates(lambda o: lr_scheduler.StepLR(o, 2, 0.5), 5) == [1, 1, 0.5, 0.5, 0.25, 0.25]
     assert rates(lambda o: lr_scheduler.LambdaLR(o, lambda n: 1 / (n + 1)), 3, 2.0) == [2, 1, 2 / 3, 0.5]
@@ -276,6 +278,7 @@ def test_known_rates():
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
 def test_rates_are_those_of_pytorch(make, expected):
     def resumed(optimizer):
         first = make(optimizer)
@@ -323,6 +326,7 @@ def test_names_of_parameters_are_kept():
         optim.SGD([("weight", model.weight), model.bias])
 
 
+@pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
 def test_one_cycle_moves_momentum_the_other_way():
     for kind, momentum in ((optim.SGD, "momentum"), (optim.Adam, "betas")):
         settings = {"momentum": 0.9} if kind is optim.SGD else {}

@@ -405,6 +405,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from dlcore import array_api, data, datasets, io, linalg, nn, optim, train, utils
+    from dlcore.advice import TrainingWarning
     from dlcore.io import load, save
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
@@ -415,6 +416,7 @@ __all__ = [
     "GradientError",
     "ShapeError",
     "Tensor",
+    "TrainingWarning",
     "__version__",
     "abs",
     "absolute",
@@ -816,7 +818,13 @@ __all__ = [
 ]
 
 _PACKAGES = frozenset({"array_api", "data", "datasets", "io", "linalg", "models", "nn", "optim", "train", "utils"})
-_ELSEWHERE = {"guard": "dlcore.nn.guard", "load": "dlcore.io", "save": "dlcore.io", "summary": "dlcore.nn.summary"}
+_ELSEWHERE = {
+    "TrainingWarning": "dlcore.advice",
+    "guard": "dlcore.nn.guard",
+    "load": "dlcore.io",
+    "save": "dlcore.io",
+    "summary": "dlcore.nn.summary",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,35 +10,45 @@ from dlcore.optim.adafactor import Adafactor
 from dlcore.optim.adagrad import Adagrad
 from dlcore.optim.adam import Adam, AdamW
 from dlcore.optim.adamax import Adamax
+from dlcore.optim.adan import Adan
 from dlcore.optim.asgd import ASGD
+from dlcore.optim.ftrl import Ftrl
 from dlcore.optim.layerwise import LAMB, LARS
 from dlcore.optim.lbfgs import LBFGS
 from dlcore.optim.lion import Lion
+from dlcore.optim.lookahead import SAM, Lookahead
 from dlcore.optim.muon import Muon
 from dlcore.optim.nadam import NAdam
 from dlcore.optim.optimizer import Optimizer
 from dlcore.optim.radam import RAdam
 from dlcore.optim.rmsprop import RMSprop
 from dlcore.optim.rprop import Rprop
+from dlcore.optim.schedule_free import AdamWScheduleFree
 from dlcore.optim.sgd import SGD
 from dlcore.optim.sparse_adam import SparseAdam
 
 if TYPE_CHECKING:
     from dlcore.optim import swa_utils
+    from dlcore.optim.param_groups import weight_decay_groups
 
 __all__ = [
     "ASGD",
     "LAMB",
     "LARS",
     "LBFGS",
+    "SAM",
     "SGD",
     "Adadelta",
     "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdamWScheduleFree",
     "Adamax",
+    "Adan",
+    "Ftrl",
     "Lion",
+    "Lookahead",
     "Muon",
     "NAdam",
     "Optimizer",
@@ -48,6 +58,7 @@ __all__ = [
     "SparseAdam",
     "lr_scheduler",
     "swa_utils",
+    "weight_decay_groups",
 ]
 
 
@@ -57,4 +68,8 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return import_module("dlcore.optim.swa_utils")
+    if name == "weight_decay_groups":
+        from dlcore.optim.param_groups import weight_decay_groups
+
+        return weight_decay_groups
     raise AttributeError(f"module 'dlcore.optim' has no attribute {name!r}")

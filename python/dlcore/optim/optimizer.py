@@ -15,6 +15,7 @@ from dlcore import _core
 from dlcore._core import Tensor, zero_grad, zeros_like
 from dlcore.autograd import enable_grad, no_grad
 from dlcore.hooks import RemovableHandle, call_all
+from dlcore.optim.first_steps import FirstSteps
 
 __all__ = ["FusedOptimizer", "Optimizer"]
 
@@ -49,13 +50,30 @@ class Optimizer:
         self._hooks: dict[str, dict[int, Callable[..., Any]]] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
-        groups = list(params)
+        self._given_names: dict[int, str] = {}
+        groups = self._listed(params)
         if not groups:
             raise ValueError(
                 "the optimizer got an empty parameter list; an iterator, as parameters(), gives its items once"
             )
         for group in groups if isinstance(groups[0], Mapping) else [{"params": groups}]:
             self.add_param_group(group)
+        FirstSteps(self)
+
+    def _listed(self, params: Iterable[Any]) -> list[Any]:
+        """All of `params`; what ``Module.parameters()`` gives has names, which warnings use."""
+        listed = list(params)
+        self._given_names.update(zip(map(id, listed), getattr(params, "names", ()), strict=False))
+        return listed
+
+    def _name_of(self, param: Tensor) -> str:
+        """How a warning names one of the parameters."""
+        for number, group in enumerate(self.param_groups):
+            for place, other in enumerate(group["params"]):
+                if other is param:
+                    named = self._given_names.get(id(param)) or group.get("param_names", {place: None})[place]
+                    return f"{named or f'number {place} of group {number}'}, shape {tuple(param.shape)}"
+        raise KeyError(f"{type(self).__name__} does not train this parameter")
 
     def add_param_group(self, param_group: Mapping[str, Any] | Any) -> None:
         """Add parameters with settings of their own, as when more layers are to be trained.
@@ -69,7 +87,7 @@ class Optimizer:
         params = param_group["params"]
         if isinstance(params, set):
             raise TypeError("parameters must be in an order that stays: give a list, not a set")
-        params = [params] if isinstance(params, Tensor) else list(params)
+        params = [params] if isinstance(params, Tensor) else self._listed(params)
         named = [isinstance(param, tuple) for param in params]
         if any(named) != all(named):
             raise ValueError("either all parameters of a group have names or none")
@@ -198,7 +216,7 @@ class Optimizer:
         return copy.copy_(value.detach())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "state": list(self.state.items()), "_hooks": {}}
+        return {**self.__dict__, "state": list(self.state.items()), "_hooks": {}, "_given_names": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -20,6 +20,13 @@ from dlcore.optim.lr_scheduler.decay import (
     PolynomialLR,
     StepLR,
 )
+from dlcore.optim.lr_scheduler.keras import (
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+)
 from dlcore.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from dlcore.optim.lr_scheduler.warmup import InverseSqrtLR, NoamLR, WarmupCosineLR, WarmupStableDecayLR
 
@@ -28,9 +35,12 @@ __all__ = [
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
+    "CosineDecay",
     "CyclicLR",
+    "ExponentialDecay",
     "ExponentialLR",
     "InverseSqrtLR",
+    "InverseTimeDecay",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
@@ -38,6 +48,8 @@ __all__ = [
     "MultiplicativeLR",
     "NoamLR",
     "OneCycleLR",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
     "PolynomialLR",
     "ReduceLROnPlateau",
     "SequentialLR",

@@ -1,0 +1,162 @@
+"""Warnings of programs that run, but will not learn what they should: said once, and only where it is so."""
+
+import copy
+import warnings
+
+import dlcore
+import pytest
+from dlcore import nn, optim
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.spare = nn.Linear(2, 3), nn.Linear(3, 1), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.second(self.first(x).tanh())
+
+
+def loss_of(model):
+    return model(dlcore.ones(5, 2)).square().sum()
+
+
+def train(model, optimizer, steps=3, clear=lambda: None):
+    for _ in range(steps):
+        clear()
+        loss_of(model).backward()
+        optimizer.step()
+
+
+def used():
+    model = Net()
+    model.spare.requires_grad_(False)
+    return model
+
+
+def test_a_parameter_without_gradient_is_named_once_at_the_users_line():
+    model = Net()
+    optimizer = optim.Adam(model.parameters())
+    with pytest.warns(dlcore.TrainingWarning) as caught:
+        train(model, optimizer, clear=optimizer.zero_grad)
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert "Adam: 2 of 6 parameters have received no gradient" in text
+    assert "spare.weight, shape (4, 4), spare.bias, shape (4,)" in text
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        (lambda model: list(model.parameters()), "number 4 of group 0, shape (4, 4)"),
+        (lambda model: model.named_parameters(), "spare.weight, shape (4, 4)"),
+        (
+            lambda model: [{"params": model.first.parameters()}, {"params": model.spare.parameters()}],
+            "weight, shape (4, 4)",
+        ),
+    ],
+)
+def test_names_are_those_that_are_known(params, name):
+    model = Net()
+    optimizer = optim.SGD(params(model), lr=0.1)
+    with pytest.warns(dlcore.TrainingWarning) as caught:
+        train(model, optimizer, 1)
+    assert name in str(caught[0].message)
+
+
+def test_a_step_before_any_backward():
+    with pytest.warns(dlcore.TrainingWarning, match=r"no parameter has a gradient: call loss.backward\(\)"):
+        optim.SGD(Net().parameters()).step()
+
+
+def test_gradients_that_nobody_cleared():
+    model = used()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    with pytest.warns(dlcore.TrainingWarning, match=r"call optimizer.zero_grad\(\) before every") as caught:
+        train(model, optimizer, 4)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def cleared(model, optimizer):
+    """Ways of clearing gradients."""
+
+    def by_hand():
+        for parameter in model.parameters():
+            parameter.grad = None
+
+    def in_place():
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+
+    return {
+        "optimizer": optimizer.zero_grad,
+        "optimizer, zeros": lambda: optimizer.zero_grad(set_to_none=False),
+        "module": model.zero_grad,
+        "module, zeros": lambda: model.zero_grad(set_to_none=False),
+        "by hand": by_hand,
+        "by hand, in place": in_place,
+    }
+
+
+@pytest.mark.parametrize("way", cleared(used(), optim.SGD(used().parameters())))
+def test_nothing_is_said_of_gradients_that_were_cleared(way):
+    model = used()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    train(model, optimizer, clear=cleared(model, optimizer)[way])
+
+
+def test_nothing_is_said_of_gradients_that_are_gathered_over_batches():
+    model = used()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    for number in range(8):
+        loss_of(model).backward()
+        if number % 4 == 3:
+            optimizer.step()
+            optimizer.zero_grad()
+
+
+def test_nothing_is_said_of_two_networks_that_play_against_each_other():
+    generator, critic = nn.Linear(2, 2), nn.Linear(2, 1)
+    both = optim.Adam(critic.parameters()), optim.Adam(generator.parameters())
+    for _ in range(3):
+        critic.zero_grad()
+        critic(generator(dlcore.ones(3, 2)).detach()).sum().backward()
+        both[0].step()
+        generator.zero_grad()
+        critic(generator(dlcore.ones(3, 2))).sum().backward()  # also adds to the critic's gradients
+        both[1].step()
+
+
+def test_closures_frozen_layers_and_copies_are_silent():
+    model = used()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(model)
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    model, optimizer = copy.deepcopy((model, optimizer))
+    train(model, optimizer)
+
+
+def test_later_steps_pay_nothing():
+    model = used()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    assert optimizer._hooks
+    train(model, optimizer, 2, optimizer.zero_grad)
+    assert not optimizer._hooks
+
+
+def test_warnings_can_be_switched_off():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", dlcore.TrainingWarning)
+        optim.SGD(Net().parameters()).step()
+    assert not caught
