@@ -96,21 +96,24 @@ def whole(example: Any) -> Any:
     )
 
 
-def serve(contestant: str, connection: Connection, data: Path | None) -> None:
+def serve(contestant: str, connection: Connection, data: Path | None, busy: bool) -> None:
     """Answer what is asked: an example's name or set-up for its first losses, or seconds for the times of its steps."""
     step: Callable[..., float] | None = None
     batches: list[Any] = []
+    clock = time.process_time if busy else time.perf_counter
+    threads = 1 if busy else len(os.sched_getaffinity(0))
+    dlcore.set_num_threads(threads)
     while True:
         question = connection.recv()
         if isinstance(question, float):
             assert step is not None
             times: list[float] = []
             step(*batches[0])
-            begin = time.perf_counter()
-            while time.perf_counter() - begin < question or len(times) < 3:
-                start = time.perf_counter()
+            begin = clock()
+            while clock() - begin < question or len(times) < 3:
+                start = clock()
                 step(*batches[len(times) % CHECKED])
-                times.append(time.perf_counter() - start)
+                times.append(clock() - start)
             connection.send(times)
             continue
         if contestant == "dlcore":
@@ -120,7 +123,7 @@ def serve(contestant: str, connection: Connection, data: Path | None) -> None:
             from examples_in_torch import Training
 
             setup = question
-            torch.set_num_threads(len(os.sched_getaffinity(0)))
+            torch.set_num_threads(threads)
             keys = ("name", "weights", "settings", "clip")
             training = Training(*(setup[key] for key in keys), **CONTESTANTS[contestant])
             step, take = training.step, training.take
@@ -136,10 +139,10 @@ def serve(contestant: str, connection: Connection, data: Path | None) -> None:
 class Contestant:
     """A library in a process of its own, which runs only while it is asked for something."""
 
-    def __init__(self, name: str, data: Path | None) -> None:
+    def __init__(self, name: str, data: Path | None, busy: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(name, theirs, data), daemon=True)
+        self.process = context.Process(target=serve, args=(name, theirs, data, busy), daemon=True)
         with environment(KEPT_MEMORY if CONTESTANTS[name].get("best") else {}):
             self.process.start()
         self.stop()
@@ -176,9 +179,9 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def contest(name: str, libraries: list[str], rounds: int, seconds: float, data: Path | None) -> dict[str, float]:
+def contest(name: str, libraries: list[str], options: argparse.Namespace) -> dict[str, float]:
     """Medians of the steps of one example, in milliseconds."""
-    contestants = {library: Contestant(library, data) for library in libraries}
+    contestants = {library: Contestant(library, options.data, options.busy) for library in libraries}
     try:
         setup, losses = contestants["dlcore"].ask(name)
         for library, contestant in list(contestants.items())[1:]:
@@ -190,9 +193,9 @@ def contest(name: str, libraries: list[str], rounds: int, seconds: float, data: 
             if any(abs(a - b) > 1e-3 * abs(a) for a, b in zip(losses, theirs, strict=True)):
                 raise SystemExit(f"{name}: {library} computes other losses: {theirs} and not {losses}")
         times: dict[str, list[float]] = {library: [] for library in contestants}
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             for library, contestant in contestants.items():
-                times[library].append(statistics.median(contestant.ask(seconds)))
+                times[library].append(statistics.median(contestant.ask(options.seconds)))
         return {library: 1e3 * statistics.median(medians) for library, medians in times.items() if medians}
     finally:
         for contestant in contestants.values():
@@ -206,6 +209,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="%(default)s; 0 only compares the losses")
     parser.add_argument("--uncompiled", action="store_true", help="leave out torch.compile, which takes a minute each")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each contestant in a round (%(default)s)")
+    parser.add_argument("--busy", action="store_true", help="one thread's processor time, where others use the machine")
     options = parser.parse_args()
     if unknown := set(options.examples) - set(EXAMPLES):
         parser.error(f"no such example: {', '.join(sorted(unknown))}")
@@ -213,7 +217,7 @@ def main() -> None:
     heads = [f"{library}, ms" for library in libraries]
     print(f"| step of | {' | '.join(heads)} | torch / dlcore | best / dlcore |\n|---|{'---:|' * (len(heads) + 2)}")
     for name in options.examples or EXAMPLES:
-        medians = contest(name, libraries, options.rounds, options.seconds, options.data)
+        medians = contest(name, libraries, options)
         if not options.rounds:
             print(f"{name}: the losses agree", flush=True)
             continue

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+collect_ignore = ["examples_in_torch.py"]  # no benchmark, and torch need not be there
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

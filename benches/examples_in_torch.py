@@ -123,17 +123,17 @@ class VAEDigits(nn.Module):
 
 
 class Transfer(nn.Module):
-    def __init__(self, repeats: int = 5, classes: int = 5) -> None:
+    def __init__(self, repeats: int = 5, classes: int = 5, frozen: int = 8) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(*list(DigitsCNN())[:-1]).requires_grad_(False)
-        heads = nn.ModuleList([nn.Linear(128 * 3 * 3, classes) for _ in range(repeats)])
-        self.model = nn.ModuleList([heads, nn.ModuleList([DigitsCNN(classes) for _ in range(repeats)])])
+        self.trunk = nn.Sequential(*list(DigitsCNN())[:frozen]).requires_grad_(False)
+        ends = nn.ModuleList([nn.Sequential(*list(DigitsCNN(classes))[frozen:]) for _ in range(repeats)])
+        self.model = nn.ModuleList([ends, nn.ModuleList([DigitsCNN(classes) for _ in range(repeats)])])
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         losses = []
         self.trunk.eval()
-        for head, fresh, x, y in zip(*self.model, images, labels, strict=True):
-            losses += [F.cross_entropy(head(self.trunk(x)), y), fresh(x, y)]
+        for end, fresh, x, y in zip(*self.model, images, labels, strict=True):
+            losses += [F.cross_entropy(end(self.trunk(x)), y), fresh(x, y)]
         return torch.stack(losses).sum()
 
 

@@ -19,7 +19,7 @@ from transfer import Transfer
 from vae_digits import VAEDigits
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-STEPS = {GPT: 6, CharLSTM: 5, DigitsCNN: 12, Addition: 8, MemoryGRU: 15, VAEDigits: 30, Transfer: 6}
+STEPS = {GPT: 6, CharLSTM: 5, DigitsCNN: 12, Addition: 8, MemoryGRU: 15, VAEDigits: 30, Transfer: 9}
 
 
 @pytest.fixture(scope="module")
