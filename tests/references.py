@@ -67,6 +67,52 @@ def _polygamma(x, n):
     return (-1) ** (n + 1) * math.factorial(n) * zeta
 
 
+def _zeta(s, x):
+    """Its definition as a series, ended as above."""
+    s, x = np.asarray(s, np.float64), np.asarray(x, np.float64)
+    end = x + 10_000
+    terms = sum((x + k) ** -s for k in range(10_000))
+    with np.errstate(divide="ignore"):
+        return terms + end ** (1 - s) / (s - 1) + end**-s / 2 + s * end ** (-s - 1) / 12
+
+
+def _igammac(a, x):
+    """Of integers: a Poisson variable of mean x is below a."""
+    x = np.asarray(x, np.float64)
+    poisson = [np.exp(-x) * x**k / math.factorial(k) for k in range(int(np.max(a, initial=0)))]
+    below = sum((np.where(k < a, p, 0) for k, p in enumerate(poisson)), start=np.zeros(np.broadcast(a, x).shape))
+    return np.where((np.asarray(a) == 0) & (x == 0), np.nan, below)
+
+
+def _bessel_over_exp(order, x):
+    """Bessel's integral, which a sum over equal steps gives exactly, or its limit for large arguments."""
+    x = np.abs(np.asarray(x, np.float64))
+    angles = (np.arange(2000) + 0.5) * (math.pi / 2000)
+    with np.errstate(all="ignore"):
+        integral = np.mean(np.exp(x[..., None] * (np.cos(angles) - 1)) * np.cos(order * angles), -1)
+        return np.where(x > 1e4, (1 - (4 * order - 1) / (8 * x)) / np.sqrt(2 * math.pi * x), integral)
+
+
+def _bessel(order, x):
+    with np.errstate(all="ignore"):
+        half = np.exp(np.abs(np.asarray(x, np.float64)) / 2)
+        return np.where(np.isinf(half), half, _bessel_over_exp(order, x) * half * half)
+
+
+def _erfcx(x):
+    x = np.asarray(x, np.float64)
+    with np.errstate(all="ignore"):
+        tail = (1 - 1 / (2 * x**2) + 3 / (4 * x**4) - 15 / (8 * x**6)) / (x * math.sqrt(math.pi))
+        return np.where(x > 25, tail, np.exp(x**2) * _erfc(x))
+
+
+@np.vectorize
+def _ndtri(p):
+    if 0 < p < 1:
+        return NormalDist().inv_cdf(p)
+    return {0: -math.inf, 1: math.inf}.get(float(p), math.nan)
+
+
 def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -293,7 +339,7 @@ def _conv2d_grad_weight(g, x, *, groups, kernel, **window):
 
 def _max_pool2d(x, kernel_size, **window):
     pick = _Windows(x.shape[-2:], kernel_size, **window)
-    windows = pick.of(x, -math.inf)
+    windows = pick.of(x, -math.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
     windows = windows.reshape(*windows.shape[:-2], math.prod(kernel_size))
     places = pick.of(np.arange(math.prod(x.shape[-2:])).reshape(x.shape[-2:]), -1).reshape(windows.shape[-3:])
     first = windows.argmax(-1)
@@ -307,7 +353,8 @@ def _divisors(windows, count_include_pad, divisor_override):
 
 def _avg_pool2d(x, kernel_size, count_include_pad, divisor_override, **window):
     windows = _Windows(x.shape[-2:], kernel_size, **window)
-    return windows.of(x, 0).sum((-2, -1)) / _divisors(windows, count_include_pad, divisor_override)
+    mean = windows.of(x, 0).sum((-2, -1)) / _divisors(windows, count_include_pad, divisor_override)
+    return mean if x.dtype.kind == "f" else np.trunc(mean).astype(x.dtype)
 
 
 def _avg_pool2d_grad(g, kernel_size, count_include_pad, divisor_override, shape, **window):
@@ -339,6 +386,18 @@ def _index_put(x, ids, values, dim, accumulate):
         np.add.at(out, key, values)
     else:
         out[key] = values
+    return out
+
+
+def _as_strided(x, size, stride, start):
+    flat = np.ascontiguousarray(x).ravel()
+    places = start + sum((i * step for i, step in zip(np.indices(size), stride, strict=True)), np.zeros(size, np.int64))
+    return flat[places]
+
+
+def _max_unpool(x, places, extent):
+    out = np.zeros((len(x), extent), x.dtype)
+    np.put_along_axis(out, places, x, 1)
     return out
 
 
@@ -491,9 +550,18 @@ REFERENCES = {
     "lgamma": _lgamma,
     "digamma": _digamma,
     "polygamma": _polygamma,
+    "i0": lambda x: _bessel(0, x),
+    "i0e": lambda x: _bessel_over_exp(0, x),
+    "i1": lambda x: np.copysign(_bessel(1, x), x),
+    "i1e": lambda x: np.copysign(_bessel_over_exp(1, x), x),
+    "erfcx": _erfcx,
+    "ndtri": lambda p: _ndtri(p) if np.size(p) else np.array(p, np.float64),
+    "igamma": lambda a, x: 1 - _igammac(a, x),
+    "igammac": _igammac,
+    "zeta": _zeta,
     "abs": np.abs,
     "square": np.square,
-    "sign": np.sign,
+    "sign": lambda x: np.sign(np.where(np.isnan(x), 0, x)),
     "floor": np.floor,
     "ceil": np.ceil,
     "round": np.round,
@@ -573,6 +641,8 @@ REFERENCES = {
     "conv2d": _conv2d,
     "conv2d_grad_input": _conv2d_grad_input,
     "conv2d_grad_weight": _conv2d_grad_weight,
+    "as_strided": _as_strided,
+    "max_unpool": _max_unpool,
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "avg_pool2d_grad": _avg_pool2d_grad,

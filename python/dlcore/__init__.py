@@ -33,6 +33,7 @@ from dlcore._core import (
     amax,
     amin,
     aminmax,
+    angle,
     any,
     arange,
     arccos,
@@ -46,6 +47,7 @@ from dlcore._core import (
     argmin,
     argsort,
     argwhere,
+    as_strided,
     as_tensor,
     asin,
     asinh,
@@ -89,6 +91,8 @@ from dlcore._core import (
     clone,
     column_stack,
     combinations,
+    conj,
+    conj_physical,
     copysign,
     corrcoef,
     cos,
@@ -106,6 +110,7 @@ from dlcore._core import (
     default_generator,
     deg2rad,
     det,
+    device,
     diag,
     diag_embed,
     diagonal,
@@ -117,6 +122,7 @@ from dlcore._core import (
     divide,
     dot,
     double,
+    dsplit,
     dstack,
     dtype,
     einsum,
@@ -131,6 +137,7 @@ from dlcore._core import (
     exp2,
     expm1,
     eye,
+    fill,
     finfo,
     fix,
     flatten,
@@ -146,6 +153,7 @@ from dlcore._core import (
     floor_divide,
     fmod,
     frac,
+    frexp,
     from_dlpack,
     from_numpy,
     frombuffer,
@@ -169,8 +177,12 @@ from dlcore._core import (
     hardshrink,
     heaviside,
     histc,
+    hsplit,
     hstack,
     hypot,
+    i0,
+    igamma,
+    igammac,
     iinfo,
     index_add,
     index_copy,
@@ -219,6 +231,7 @@ from dlcore._core import (
     logical_or,
     logical_xor,
     logit,
+    logspace,
     logsumexp,
     long,
     lstm,
@@ -253,6 +266,8 @@ from dlcore._core import (
     mvlgamma,
     nan_to_num,
     nanmean,
+    nanmedian,
+    nanquantile,
     nansum,
     narrow,
     ne,
@@ -291,6 +306,7 @@ from dlcore._core import (
     randn_like,
     randperm,
     ravel,
+    real,
     reciprocal,
     relu,
     remainder,
@@ -384,9 +400,11 @@ from dlcore._core import (
     var,
     var_mean,
     vdot,
+    vsplit,
     vstack,
     where,
     xlogy,
+    zero_,
     zeros,
     zeros_like,
 )
@@ -404,8 +422,9 @@ TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this 
 if TYPE_CHECKING:
     from typing import Any
 
-    from dlcore import array_api, data, datasets, io, linalg, nn, optim, train, utils
+    from dlcore import array_api, data, datasets, func, io, linalg, nn, optim, special, train, utils
     from dlcore.advice import TrainingWarning
+    from dlcore.func import vmap
     from dlcore.io import load, save
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
@@ -435,6 +454,7 @@ __all__ = [
     "amin",
     "aminmax",
     "amp",
+    "angle",
     "any",
     "arange",
     "arccos",
@@ -449,6 +469,7 @@ __all__ = [
     "argsort",
     "argwhere",
     "array_api",
+    "as_strided",
     "as_tensor",
     "asin",
     "asinh",
@@ -494,6 +515,8 @@ __all__ = [
     "clone",
     "column_stack",
     "combinations",
+    "conj",
+    "conj_physical",
     "copysign",
     "corrcoef",
     "cos",
@@ -513,6 +536,7 @@ __all__ = [
     "default_generator",
     "deg2rad",
     "det",
+    "device",
     "diag",
     "diag_embed",
     "diagonal",
@@ -524,6 +548,7 @@ __all__ = [
     "divide",
     "dot",
     "double",
+    "dsplit",
     "dstack",
     "dtype",
     "einsum",
@@ -539,6 +564,7 @@ __all__ = [
     "exp2",
     "expm1",
     "eye",
+    "fill",
     "finfo",
     "fix",
     "flatten",
@@ -554,11 +580,13 @@ __all__ = [
     "floor_divide",
     "fmod",
     "frac",
+    "frexp",
     "from_dlpack",
     "from_numpy",
     "frombuffer",
     "full",
     "full_like",
+    "func",
     "gather",
     "gcd",
     "ge",
@@ -578,8 +606,12 @@ __all__ = [
     "hardshrink",
     "heaviside",
     "histc",
+    "hsplit",
     "hstack",
     "hypot",
+    "i0",
+    "igamma",
+    "igammac",
     "iinfo",
     "index_add",
     "index_copy",
@@ -635,6 +667,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logit",
+    "logspace",
     "logsumexp",
     "long",
     "lstm",
@@ -671,6 +704,8 @@ __all__ = [
     "mvlgamma",
     "nan_to_num",
     "nanmean",
+    "nanmedian",
+    "nanquantile",
     "nansum",
     "narrow",
     "ne",
@@ -712,6 +747,7 @@ __all__ = [
     "randn_like",
     "randperm",
     "ravel",
+    "real",
     "reciprocal",
     "relu",
     "remainder",
@@ -757,6 +793,7 @@ __all__ = [
     "slogdet",
     "softmax",
     "sort",
+    "special",
     "split",
     "split_with_sizes",
     "sqrt",
@@ -810,20 +847,26 @@ __all__ = [
     "var",
     "var_mean",
     "vdot",
+    "vmap",
+    "vsplit",
     "vstack",
     "where",
     "xlogy",
+    "zero_",
     "zeros",
     "zeros_like",
 ]
 
-_PACKAGES = frozenset({"array_api", "data", "datasets", "io", "linalg", "models", "nn", "optim", "train", "utils"})
+_PACKAGES = frozenset(
+    {"array_api", "data", "datasets", "func", "io", "linalg", "models", "nn", "optim", "special", "train", "utils"}
+)
 _ELSEWHERE = {
     "TrainingWarning": "dlcore.advice",
     "guard": "dlcore.nn.guard",
     "load": "dlcore.io",
     "save": "dlcore.io",
     "summary": "dlcore.nn.summary",
+    "vmap": "dlcore.func",
 }
 
 
@@ -835,6 +878,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"dlcore.{name}")
     if name in _ELSEWHERE:
         return getattr(import_module(_ELSEWHERE[name]), name)
+    if name.startswith("_foreach_"):
+        return getattr(import_module("dlcore.foreach"), name)
     raise AttributeError(f"module 'dlcore' has no attribute {name!r}")
 
 

@@ -443,9 +443,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         >>> round(nn.init.calculate_gain("relu") ** 2, 12)
         2.0
     """
-    gains = {"sigmoid": 1.0, "linear": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 3 / 4}
+    gains = {"sigmoid": 1, "linear": 1, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 3 / 4}
     convolutions = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-    gains |= dict.fromkeys(convolutions, 1.0)
+    gains |= dict.fromkeys(convolutions, 1)
     if nonlinearity == "leaky_relu":
         return math.sqrt(2.0 / (1.0 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in gains:

@@ -119,6 +119,8 @@ pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Result<Tens
     if dtype == DType::Bool {
         return Err(Error::dtype("linspace", "expected a dtype of numbers, got bool"));
     }
+    // Integers between integers, as in PyTorch.
+    let [start, end] = [start, end].map(|bound| if dtype.is_float() { bound } else { bound.trunc() });
     // 16-bit floats from float64, so that they are rounded once.
     let wide = if dtype.is_half() { DType::F64 } else { dtype.widened() };
     let array = with_element!(wide, T => Array::build("linspace", &[steps], |out: &mut [T]| {
@@ -126,6 +128,23 @@ pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Result<Tens
         Ok(())
     }))?;
     Ok(array.cast("linspace", dtype)?.into())
+}
+
+/// `base` to the powers of [`linspace`] from `start` to `end`, computed in float64; of integers without the fraction.
+///
+/// # Errors
+/// As [`linspace`].
+pub fn logspace(start: f64, end: f64, steps: usize, base: f64, dtype: DType) -> Result<Tensor> {
+    if dtype == DType::Bool {
+        return Err(Error::dtype("logspace", "expected a dtype of numbers, got bool"));
+    }
+    let [start, end] = [start, end].map(|bound| if dtype.is_float() { bound } else { bound.trunc() });
+    let array = Array::build("logspace", &[steps], |out: &mut [f64]| {
+        copy::linspace(start, end, out);
+        out.iter_mut().for_each(|power| *power = base.powf(*power));
+        Ok(())
+    })?;
+    Ok(array.cast("logspace", dtype)?.into())
 }
 
 /// The matrix of `rows` by `columns` with ones on its main diagonal.

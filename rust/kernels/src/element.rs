@@ -30,13 +30,13 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     fn to_f32(self) -> f32;
     /// This value as float64, as Rust's `as` converts.
     fn to_f64(self) -> f64;
-    /// This value as int64, as Rust's `as` converts: floats truncate and saturate.
+    /// This value as int64: floats truncate; what it does not hold, and NaN, is its lowest.
     fn to_i64(self) -> i64;
-    /// This value as int32, as Rust's `as` converts: floats truncate and saturate, integers wrap.
+    /// This value as int32: floats truncate, as to int64, and integers wrap.
     fn to_i32(self) -> i32;
-    /// This value as uint64, as Rust's `as` converts: floats truncate and saturate, integers wrap.
+    /// This value as uint64: integers wrap; of floats below half its range the bits of int64, otherwise of the rest.
     fn to_u64(self) -> u64;
-    /// This value as uint8, as Rust's `as` converts: floats truncate and saturate, integers wrap.
+    /// This value as uint8: the lowest bits of int32.
     fn to_u8(self) -> u8;
     /// `x` converted to this type.
     fn cast_from<T: Element>(x: T) -> Self;
@@ -71,7 +71,7 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     /// Absolute value; integers wrap.
     #[must_use]
     fn magnitude(self) -> Self;
-    /// -1, 0 or 1; NaN for NaN.
+    /// -1, 0 or 1; 0 for NaN.
     #[must_use]
     fn sign(self) -> Self;
     /// Whether this is a float's NaN.
@@ -189,11 +189,11 @@ pub trait Float:
         let cubic = Self::from_f64(math::GELU_SCALE * math::GELU_CUBIC);
         self * (self * self).fma::<S>(cubic, Self::from_f64(math::GELU_SCALE))
     }
-    /// `self` times its sigmoid; -0 at minus infinity.
+    /// `self` times its sigmoid; NaN at minus infinity, as in PyTorch.
     #[inline(always)]
     #[must_use]
     fn silu<S: Simd>(self) -> Self {
-        weighted(self, self.sigmoid::<S>())
+        self * self.sigmoid::<S>()
     }
     /// `log(1 + exp(self))`.
     #[inline(always)]
@@ -257,8 +257,9 @@ fn weighted<T: Float>(x: T, weight: T) -> T {
     if x == T::LOWEST { -T::ZERO } else { x * weight }
 }
 
+/// Conversions, as Rust's `as` where `$integers` does not say otherwise.
 macro_rules! conversions {
-    ($to_self:ident) => {
+    ($to_self:ident, |$x:ident| { $($name:ident: $out:ty = $integer:expr;)* }) => {
         #[inline(always)]
         fn from_f64(x: f64) -> Self {
             x as Self
@@ -271,28 +272,32 @@ macro_rules! conversions {
         fn to_f64(self) -> f64 {
             self as f64
         }
-        #[inline(always)]
-        fn to_i64(self) -> i64 {
-            self as i64
-        }
-        #[inline(always)]
-        fn to_i32(self) -> i32 {
-            self as i32
-        }
-        #[inline(always)]
-        fn to_u64(self) -> u64 {
-            self as u64
-        }
-        #[inline(always)]
-        fn to_u8(self) -> u8 {
-            self as u8
-        }
+        $(
+            #[inline(always)]
+            fn $name(self) -> $out {
+                let $x = self;
+                $integer
+            }
+        )*
         #[inline(always)]
         fn cast_from<T: Element>(x: T) -> Self {
             x.$to_self()
         }
     };
 }
+
+/// `$x` without its fraction; the lowest integer for what the type does not hold, NaN among it, as x86 converts.
+macro_rules! whole {
+    ($x:ident: $t:ident as $Integer:ident) => {{
+        const LOWEST: $t = $Integer::MIN as $t;
+        let held = if ($x >= LOWEST) & ($x < -LOWEST) { $x } else { LOWEST };
+        // SAFETY: between the lowest integer, which is a float, and the highest: the float next below minus the lowest.
+        unsafe { held.to_int_unchecked::<$Integer>() }
+    }};
+}
+
+/// Where the upper half of uint64 begins.
+const HALF: u64 = 1 << 63;
 
 macro_rules! integer {
     ($t:ty, $to_self:ident, |$x:ident| $magnitude:expr, $sign:expr) => {
@@ -311,7 +316,12 @@ macro_rules! integer {
             const LOWEST: Self = <$t>::MIN;
             const HIGHEST: Self = <$t>::MAX;
             const IS_FLOAT: bool = false;
-            conversions!($to_self);
+            conversions!($to_self, |x| {
+                to_i64: i64 = x as i64;
+                to_i32: i32 = x as i32;
+                to_u64: u64 = x as u64;
+                to_u8: u8 = x as u8;
+            });
             #[inline(always)]
             fn wrapping_add(self, other: Self) -> Self {
                 <$t>::wrapping_add(self, other)
@@ -418,7 +428,16 @@ macro_rules! float {
             const LOWEST: Self = <$t>::NEG_INFINITY;
             const HIGHEST: Self = <$t>::INFINITY;
             const IS_FLOAT: bool = true;
-            conversions!($to_self);
+            conversions!($to_self, |x| {
+                to_i64: i64 = whole!(x: $t as i64);
+                to_i32: i32 = whole!(x: $t as i32);
+                to_u64: u64 = if x >= HALF as $t {
+                    x.wrapping_sub(HALF as $t).to_i64() as u64 ^ HALF
+                } else {
+                    x.to_i64() as u64
+                };
+                to_u8: u8 = x.to_i32() as u8;
+            });
             #[inline(always)]
             fn wrapping_add(self, other: Self) -> Self {
                 self + other
@@ -474,7 +493,7 @@ macro_rules! float {
             #[inline(always)]
             fn sign(self) -> Self {
                 let unit = <$t>::copysign(1.0, self);
-                if (self == 0.0) | self.is_nan() { self } else { unit }
+                if self == 0.0 { self } else if self.is_nan() { 0.0 } else { unit }
             }
             #[inline(always)]
             fn is_nan(self) -> bool {

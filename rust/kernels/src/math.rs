@@ -15,18 +15,22 @@
 
 mod angle;
 mod arc;
+mod bessel;
 mod gamma;
 mod hyperbolic;
+mod incomplete;
 mod logarithm;
 mod normal;
 mod power;
 
 pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan};
 pub use arc::{acos, asin, atan};
-pub use gamma::{digamma, lgamma, polygamma};
+pub use bessel::{i0, i0e, i1, i1e};
+pub use gamma::{digamma, lgamma, polygamma, zeta};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
+pub use incomplete::{erfcx, igamma, igammac};
 pub use logarithm::{log, log1p, log2, log10};
-pub use normal::{erfc, erfinv, erfinv64};
+pub use normal::{erfc, erfinv, erfinv64, quantile};
 pub use power::pow;
 
 use crate::isa::{Isa, Simd};
@@ -292,13 +296,15 @@ fn rectified<S: Simd>(x: f32, loss: f32) -> f32 {
     S::fma32(loss, -UNLIFT, positive)
 }
 
-/// `x / (1 + exp(-x))`; -0 at minus infinity.
+/// `x / (1 + exp(-x))`; NaN at minus infinity, as in PyTorch.
 #[inline(always)]
 #[must_use]
 pub fn silu<S: Simd>(x: f32) -> f32 {
     let size = size_up_to(x, FALLEN);
     let power = FALLING.at::<S>(size, EXACT, LIFT);
-    rectified::<S>(x, lifted_quotient::<S>(power.value::<S>(), power.times::<S>(size)))
+    let value = rectified::<S>(x, lifted_quotient::<S>(power.value::<S>(), power.times::<S>(size)));
+    // Minus zero, but NaN for minus infinity.
+    S::fma32(if x < 0.0 { x } else { -0.0 }, 0.0, value)
 }
 
 /// `log(1 + exp(x))`.

@@ -1,6 +1,6 @@
 //! Second names of functions, and functions of what is an attribute or a method first.
 
-use crate::convert::{Arg, Operand};
+use crate::convert::{Arg, Number, Operand};
 use crate::function::functions;
 use crate::tensor::PyTensor;
 use dlcore_core::{Tensor, ops};
@@ -26,7 +26,13 @@ functions! {
     ///
     /// >>> dlcore.subtract(dlcore.tensor([1.0, 4.0]), 2)
     /// tensor([-1.,  2.])
-    subtract(other: Operand) => |x: &Tensor| ops::sub(x, &other.beside(x)?);
+    subtract(other: Operand; alpha: Option<Number> = None) => |x: &Tensor| {
+        let other = other.beside(x)?;
+        match alpha {
+            None => ops::sub(x, &other),
+            Some(Number(alpha)) => ops::sub(x, &ops::mul(&other, &Operand::Scalar(alpha).beside(&other)?)?),
+        }
+    };
     /// Another name of ``dlcore.gt``.
     ///
     /// >>> dlcore.greater(dlcore.tensor([1.0, 4.0]), 2)

@@ -1,7 +1,8 @@
 //! Tensors like others: `new_*` of their dtype, `atleast_*` of their elements.
 
 use crate::convert::{DTypeArg, Ints, Number};
-use crate::creation::{finish, from_data, on_cpu};
+use crate::creation::{finish, from_data};
+use crate::device::{DeviceArg, on_cpu};
 use crate::enter::{enter, guarded};
 use crate::function::Returned;
 use crate::tensor::PyTensor;
@@ -17,7 +18,7 @@ macro_rules! filled {
                 $(#[$doc])*
                 #[pyo3(signature = (*size, dtype = None, device = None, requires_grad = false))]
                 fn $name(
-                    &self, py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>, device: Option<&str>,
+                    &self, py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>, device: Option<DeviceArg>,
                     requires_grad: bool,
                 ) -> PyResult<Self> {
                     on_cpu(device)?;
@@ -103,7 +104,7 @@ impl PyTensor {
         size: Ints,
         fill_value: Number,
         dtype: Option<DTypeArg>,
-        device: Option<&str>,
+        device: Option<DeviceArg>,
         requires_grad: bool,
     ) -> PyResult<Self> {
         on_cpu(device)?;
@@ -119,7 +120,7 @@ impl PyTensor {
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
         dtype: Option<DTypeArg>,
-        device: Option<&str>,
+        device: Option<DeviceArg>,
         requires_grad: bool,
     ) -> PyResult<Self> {
         on_cpu(device)?;

@@ -5,7 +5,7 @@ use crate::convert::{Arg, Ints, tensors};
 use crate::enter::{enter, to_py};
 use crate::function::{Returned, functions};
 use crate::tensor::PyTensor;
-use dlcore_core::layout::normalize_dim;
+use dlcore_core::layout::{Show, normalize_dim};
 use dlcore_core::{Array, Error, Result, Tensor, ops};
 use ops::arrange;
 use pyo3::prelude::*;
@@ -159,6 +159,18 @@ functions! {
     };
 }
 
+/// The ints of `indices_or_sections`, and whether that is one number: how many pieces there shall be.
+fn sections(object: &Bound<'_, PyAny>) -> PyResult<(Ints, bool)> {
+    let number = match object.cast::<PyTensor>() {
+        Ok(tensor) => tensor.get().get().rank() == 0,
+        Err(_) => object.extract::<isize>().is_ok(),
+    };
+    match object.cast::<PyTensor>() {
+        Ok(tensor) if !number => Ok((tensor.call_method0("tolist")?.extract()?, number)),
+        _ => Ok((object.extract()?, number)),
+    }
+}
+
 /// As ``split``, but into as many pieces as asked for, as equal as can be, or cut before the given entries.
 ///
 /// >>> [piece.tolist() for piece in dlcore.tensor_split(dlcore.arange(5), 2)]
@@ -171,20 +183,76 @@ fn tensor_split<'py>(
     indices_or_sections: &Bound<'py, PyAny>,
     dim: isize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let x = input.0;
-    let number = match indices_or_sections.cast::<PyTensor>() {
-        Ok(tensor) => tensor.get().get().rank() == 0,
-        Err(_) => indices_or_sections.extract::<isize>().is_ok(),
-    };
-    let sections: Ints = match indices_or_sections.cast::<PyTensor>() {
-        Ok(tensor) if !number => tensor.call_method0("tolist")?.extract()?,
-        _ => indices_or_sections.extract()?,
-    };
+    let (x, (sections, number)) = (input.0, sections(indices_or_sections)?);
     let pieces = enter(py, 0, || {
         let dim = normalize_dim("tensor_split", dim, x.rank())?;
         cut(&x, &ends("tensor_split", &x, dim, &sections, number, false)?, dim)
     })?;
     pieces.returned(py)
+}
+
+/// `tensor_split` along the dimension that a name stands for, where numbers must divide its size.
+fn split_at<'py>(
+    py: Python<'py>,
+    op: &str,
+    x: &Tensor,
+    given: &Bound<'py, PyAny>,
+    dim: usize,
+    least: usize,
+) -> Any<'py> {
+    if x.rank() < least {
+        let what = format_args!("expected at least {least} dimension(s), got shape {}", Show(x.shape()));
+        return Err(to_py(Error::shape(op, what)));
+    }
+    let dim = dim.min(x.rank() - 1); // of a vector the columns are its only dimension
+    let (sections, number) = sections(given)?;
+    enter(py, 0, || cut(x, &ends(op, x, dim, &sections, number, true)?, dim))?.returned(py)
+}
+
+macro_rules! splits {
+    ($($(#[$doc:meta])* $name:ident, $dim:literal, $least:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[pyfunction]
+            fn $name<'py>(py: Python<'py>, input: Arg, indices_or_sections: &Bound<'py, PyAny>) -> Any<'py> {
+                split_at(py, stringify!($name), &input.0, indices_or_sections, $dim, $least)
+            }
+        )*
+
+        #[pymethods]
+        impl PyTensor {
+            $(
+                #[doc = concat!("See ``dlcore.", stringify!($name), "``.")]
+                fn $name<'py>(&self, py: Python<'py>, indices_or_sections: &Bound<'py, PyAny>) -> Any<'py> {
+                    $name(py, Arg(self.get()), indices_or_sections)
+                }
+            )*
+        }
+
+        fn register_splits(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_function(wrap_pyfunction!($name, module)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+splits! {
+    /// Pieces along the columns, or of a vector, as equal as can be: a number that divides them, or cut before the given
+    /// entries.
+    ///
+    /// >>> [piece.tolist() for piece in dlcore.hsplit(dlcore.arange(4), 2)]
+    /// [[0, 1], [2, 3]]
+    hsplit, 1, 1;
+    /// Pieces along the rows: a number that divides them, or cut before the given entries.
+    ///
+    /// >>> [piece.shape for piece in dlcore.vsplit(dlcore.zeros(4, 3), [1])]
+    /// [(1, 3), (3, 3)]
+    vsplit, 0, 2;
+    /// Pieces along the third dimension: a number that divides it, or cut before the given entries.
+    ///
+    /// >>> [piece.shape for piece in dlcore.dsplit(dlcore.zeros(2, 3, 4), 2)]
+    /// [(2, 3, 2), (2, 3, 2)]
+    dsplit, 2, 3;
 }
 
 /// Copies laid side by side: ``dims`` times along each dimension, the last ones where there are fewer counts.
@@ -394,6 +462,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_functions(module)?;
     register_of_tensors(module)?;
     register_of_separate_tensors(module)?;
+    register_splits(module)?;
     module.add_function(wrap_pyfunction!(tensor_split, module)?)?;
     module.add_function(wrap_pyfunction!(tile, module)?)?;
     module.add_function(wrap_pyfunction!(repeat_interleave, module)?)?;

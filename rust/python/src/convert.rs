@@ -60,6 +60,12 @@ impl<'py> FromPyObject<'_, 'py> for Operand {
     }
 }
 
+impl From<Arg> for Operand {
+    fn from(tensor: Arg) -> Self {
+        Self::Tensor(tensor.0)
+    }
+}
+
 /// The tensor over the memory of `object` where that is an array of numpy, which meets tensors as one of them.
 #[cold]
 pub fn ndarray(object: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {

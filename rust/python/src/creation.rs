@@ -1,12 +1,13 @@
 //! Functions that make tensors: from data, filled, counted.
 
 use crate::convert::{Arg, DTypeArg, Ints, Number, scalar};
+use crate::device::{DeviceArg, on_cpu};
 use crate::enter::{DTypeError, enter, guarded, to_py};
 use crate::exchange::buffer::from_buffer;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, MAX_RANK};
 use dlcore_core::{Array, DType, Scalar, Tensor, creation, ops};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 
@@ -225,7 +226,7 @@ fn tensor(
     py: Python<'_>,
     data: &Bound<'_, PyAny>,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
@@ -244,7 +245,7 @@ fn tensor(
 /// tensor([1., 2.])
 #[pyfunction]
 #[pyo3(signature = (data, dtype = None, device = None))]
-fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<&str>) -> Out {
+fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<DeviceArg>) -> Out {
     on_cpu(device)?;
     if let Ok(tensor) = data.cast::<PyTensor>() {
         let tensor = tensor.get().get();
@@ -255,21 +256,13 @@ fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<&s
     guarded(|| ops::cast(&found, dtype.map_or(found.dtype(), |dtype| dtype.0))).map(PyTensor::from)
 }
 
-/// Refuses any device but this one.
-pub fn on_cpu(device: Option<&str>) -> PyResult<()> {
-    match device {
-        None | Some("cpu") => Ok(()),
-        Some(name) => Err(PyRuntimeError::new_err(format!("dlcore computes on the CPU: there is no device {name:?}"))),
-    }
-}
-
 macro_rules! filled {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal, $value:expr;)*) => { $(
         $(#[$doc])*
         #[pyfunction]
         #[pyo3(signature = (*size, dtype = None, device = None, requires_grad = false))]
         fn $name(
-            py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool,
+            py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool,
         ) -> Out {
             on_cpu(device)?;
             let shape = self::size($text, size)?;
@@ -280,7 +273,7 @@ macro_rules! filled {
         #[doc = $like_doc]
         #[pyfunction]
         #[pyo3(signature = (input, *, dtype = None, device = None, requires_grad = false))]
-        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
+        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool) -> Out {
     on_cpu(device)?;
             let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
             let made = enter(py, input.0.numel(), || Ok(Array::full($text, input.0.shape(), $value, dtype)?.into()))?;
@@ -322,7 +315,7 @@ fn full(
     size: Ints,
     fill_value: Number,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
@@ -342,7 +335,7 @@ fn full_like(
     input: Arg,
     fill_value: Number,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
@@ -363,7 +356,7 @@ fn arange(
     end: Option<Number>,
     step: Option<Number>,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
@@ -386,13 +379,34 @@ fn linspace(
     end: Number,
     steps: isize,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
     let steps = count("linspace", "steps", steps)?;
     let made = guarded(|| creation::linspace(start.0.to_f64(), end.0.to_f64(), steps, float_or(dtype)))?;
     finish(made, requires_grad)
+}
+
+/// ``base`` to the powers of ``steps`` equally spaced numbers from ``start`` to ``end``, both included.
+///
+/// >>> dlcore.logspace(0, 2, 3)
+/// tensor([  1.,  10., 100.])
+#[pyfunction]
+#[pyo3(signature = (start, end, steps, base = 10.0, *, dtype = None, device = None, requires_grad = false))]
+fn logspace(
+    start: Number,
+    end: Number,
+    steps: isize,
+    base: f64,
+    dtype: Option<DTypeArg>,
+    device: Option<DeviceArg>,
+    requires_grad: bool,
+) -> Out {
+    on_cpu(device)?;
+    let steps = count("logspace", "steps", steps)?;
+    let (start, end) = (start.0.to_f64(), end.0.to_f64());
+    finish(guarded(|| creation::logspace(start, end, steps, base, float_or(dtype)))?, requires_grad)
 }
 
 /// The ``n`` by ``m`` matrix with ones on the diagonal; ``m`` is ``n`` where it is missing.
@@ -402,7 +416,7 @@ fn linspace(
 ///         [0., 1.]])
 #[pyfunction]
 #[pyo3(signature = (n, m = None, *, dtype = None, device = None, requires_grad = false))]
-fn eye(n: isize, m: Option<isize>, dtype: Option<DTypeArg>, device: Option<&str>, requires_grad: bool) -> Out {
+fn eye(n: isize, m: Option<isize>, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool) -> Out {
     on_cpu(device)?;
     let (n, m) = (count("eye", "n", n)?, m.map(|m| count("eye", "m", m)).transpose()?);
     finish(guarded(|| creation::eye(n, m.unwrap_or(n), float_or(dtype)))?, requires_grad)
@@ -413,6 +427,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(tensor as_tensor zeros zeros_like ones ones_like empty empty_like full full_like arange linspace eye);
+    add!(tensor as_tensor zeros zeros_like ones ones_like empty empty_like full full_like arange linspace logspace eye);
     Ok(())
 }

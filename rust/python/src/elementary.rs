@@ -113,6 +113,11 @@ functions! {
     /// >>> dlcore.digamma(dlcore.tensor([1.0, 2.0]))
     /// tensor([-0.5772,  0.4228])
     digamma() => |x| ops::digamma(x);
+    /// The modified Bessel function of the first kind of order 0.
+    ///
+    /// >>> dlcore.i0(dlcore.tensor([0.0, 1.0]))
+    /// tensor([1.0000, 1.2661])
+    i0() => |x| ops::unary::i0(x);
     /// The logarithm of the gamma function of ``p`` dimensions, of each element above ``(p - 1) / 2``.
     ///
     /// >>> dlcore.mvlgamma(dlcore.tensor([3.0]), 2)
@@ -156,6 +161,21 @@ functions! {
     /// >>> dlcore.sgn(dlcore.tensor([-3.0, 0.0, 2.0]))
     /// tensor([-1.,  0.,  1.])
     sgn() => |x| ops::sign(x);
+    /// The angle of each number in the complex plane: pi below zero, else zero; NaN for NaN.
+    ///
+    /// >>> dlcore.angle(dlcore.tensor([-1.0, 2.0]))
+    /// tensor([3.1416, 0.0000])
+    angle() => |x| special::angle(x);
+    /// The complex conjugates: real numbers are their own.
+    ///
+    /// >>> dlcore.conj(dlcore.tensor([1.0]))
+    /// tensor([1.])
+    conj() => |x: &Tensor| Ok(x.alias());
+    /// The complex conjugates, as a copy: real numbers are their own.
+    ///
+    /// >>> dlcore.conj_physical(dlcore.tensor([1.0]))
+    /// tensor([1.])
+    conj_physical() => |x| ops::copy(x);
     /// Whether each element is plus infinity.
     ///
     /// >>> dlcore.isposinf(dlcore.tensor([float("inf"), -float("inf")]))
@@ -228,6 +248,18 @@ functions! {
     /// >>> dlcore.bitwise_right_shift(dlcore.tensor([8, -8]), 2)
     /// tensor([ 2, -2])
     bitwise_right_shift(other: Operand) => |x: &Tensor| pairs::bitwise_right_shift(x, &other.beside(x)?);
+    /// The part below ``other`` of the integral that is the gamma function of ``input``. There is a gradient for ``other``
+    /// only.
+    ///
+    /// >>> dlcore.igamma(dlcore.tensor([1.0]), dlcore.tensor([2.0]))
+    /// tensor([0.8647])
+    igamma(other: Arg) => |x: &Tensor| pairs::igamma(x, &other.0);
+    /// The part above ``other`` of the integral that is the gamma function of ``input``. There is a gradient for ``other``
+    /// only.
+    ///
+    /// >>> dlcore.igammac(dlcore.tensor([1.0]), dlcore.tensor([2.0]))
+    /// tensor([0.1353])
+    igammac(other: Arg) => |x: &Tensor| pairs::igammac(x, &other.0);
     /// The greatest common divisor of each pair of integers.
     ///
     /// >>> dlcore.gcd(dlcore.tensor([12, 7]), dlcore.tensor([18, 14]))
@@ -282,8 +314,44 @@ impl crate::tensor::PyTensor {
     }
 }
 
+/// The real parts: real numbers as they are.
+///
+/// >>> dlcore.real(dlcore.tensor([1.0]))
+/// tensor([1.])
+#[pyfunction]
+fn real(input: Arg) -> crate::tensor::PyTensor {
+    input.0.alias().into()
+}
+
+/// Each element as ``mantissa * 2 ** exponent``, with a mantissa of size 0.5 to 1 and an int32 exponent. Zero, infinities
+/// and NaN are their own mantissa.
+///
+/// >>> dlcore.frexp(dlcore.tensor([8.0, 0.75]))
+/// frexp(mantissa=tensor([0.5000, 0.7500]), exponent=tensor([4, 0], dtype=dlcore.int32))
+#[pyfunction]
+fn frexp<'py>(py: Python<'py>, input: Arg) -> PyResult<Bound<'py, PyAny>> {
+    let (mantissa, exponent) = crate::enter::enter(py, input.0.numel(), || ops::nextafter::frexp(&input.0))?;
+    crate::linalg::named!(py, "frexp", ["mantissa", "exponent"], [mantissa, exponent])
+}
+
+#[pymethods]
+impl crate::tensor::PyTensor {
+    /// See ``dlcore.frexp``.
+    fn frexp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        frexp(py, Arg(self.get()))
+    }
+
+    /// The real parts: real numbers as they are.
+    #[getter]
+    fn real(&self) -> Self {
+        self.get().alias().into()
+    }
+}
+
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_functions(module)?;
-    module.add_function(wrap_pyfunction!(polygamma, module)?)
+    module.add_function(wrap_pyfunction!(polygamma, module)?)?;
+    module.add_function(wrap_pyfunction!(real, module)?)?;
+    module.add_function(wrap_pyfunction!(frexp, module)?)
 }

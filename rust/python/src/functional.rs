@@ -3,7 +3,7 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "PyO3's expansion of paired operators, seen through the macros here")]
 
 use crate::convert::{Arg, Number, Operand};
-use crate::enter::enter;
+use crate::enter::{enter, guarded, to_py};
 use crate::exchange::temporary::{has_one_reference, is_temporary};
 use crate::out::{self, Out};
 use crate::tensor::PyTensor;
@@ -208,16 +208,17 @@ unary! {
     logical_not, "See ``dlcore.logical_not``." => ops::logical_not;
 }
 
+// Each as `name(type of the first, type of the second)`: an `Operand` may be a number, an `Arg` must be a tensor.
 macro_rules! binary {
-    ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident($first:ty, $second:ty), $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
             #[pyfunction]
             #[pyo3(signature = (input, other, *, out = None))]
             fn $name<'py>(
-                py: Python<'py>, input: Operand, other: Operand, out: Out<'py>,
+                py: Python<'py>, input: $first, other: $second, out: Out<'py>,
             ) -> PyResult<Bound<'py, PyTensor>> {
-                both(py, stringify!($name), input, other, out, $op)
+                both(py, stringify!($name), input.into(), other.into(), out, $op)
             }
         )*
 
@@ -225,8 +226,8 @@ macro_rules! binary {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                pub fn $name(&self, py: Python<'_>, other: Operand) -> PyResult<Self> {
-                    two(py, Operand::Tensor(self.get()), other, $op)
+                pub fn $name(&self, py: Python<'_>, other: $second) -> PyResult<Self> {
+                    two(py, Operand::Tensor(self.get()), other.into(), $op)
                 }
             )*
         }
@@ -243,82 +244,72 @@ binary! {
     ///
     /// >>> dlcore.mul(dlcore.tensor([1.0, 2.0]), 3)
     /// tensor([3., 6.])
-    mul, "See ``dlcore.mul``." => ops::mul;
+    mul(Operand, Operand), "See ``dlcore.mul``." => ops::mul;
     /// ``input // other``, rounded down, broadcast.
     ///
     /// >>> dlcore.floor_divide(dlcore.tensor([7, -7]), 2)
     /// tensor([ 3, -4])
-    floor_divide, "See ``dlcore.floor_divide``." => ops::floor_divide;
-    /// ``input % other`` with the sign of ``other``, broadcast.
-    ///
-    /// >>> dlcore.remainder(dlcore.tensor([7, -7]), 3)
-    /// tensor([1, 2])
-    remainder, "See ``dlcore.remainder``." => ops::remainder;
-    /// ``input ** other``, broadcast.
-    ///
-    /// >>> dlcore.pow(dlcore.tensor([2.0, 3.0]), 2)
-    /// tensor([4., 9.])
-    pow, "See ``dlcore.pow``." => ops::pow;
+    floor_divide(Operand, Operand), "See ``dlcore.floor_divide``." => ops::floor_divide;
     /// The larger of each pair, NaN if either is.
     ///
     /// >>> dlcore.maximum(dlcore.tensor([1.0, 4.0]), dlcore.tensor([3.0, 2.0]))
     /// tensor([3., 4.])
-    maximum, "See ``dlcore.maximum``." => ops::maximum;
+    maximum(Arg, Arg), "See ``dlcore.maximum``." => ops::maximum;
     /// The smaller of each pair, NaN if either is.
     ///
     /// >>> dlcore.minimum(dlcore.tensor([1.0, 4.0]), dlcore.tensor([3.0, 2.0]))
     /// tensor([1., 2.])
-    minimum, "See ``dlcore.minimum``." => ops::minimum;
+    minimum(Arg, Arg), "See ``dlcore.minimum``." => ops::minimum;
     /// Whether the elements of each pair are equal.
     ///
     /// >>> dlcore.eq(dlcore.tensor([1, 2]), 2)
     /// tensor([False,  True])
-    eq, "See ``dlcore.eq``." => ops::eq;
+    eq(Arg, Operand), "See ``dlcore.eq``." => ops::eq;
     /// Whether the elements of each pair differ.
     ///
     /// >>> dlcore.ne(dlcore.tensor([1, 2]), 2)
     /// tensor([ True, False])
-    ne, "See ``dlcore.ne``." => ops::ne;
+    ne(Arg, Operand), "See ``dlcore.ne``." => ops::ne;
     /// Whether the first of each pair is less.
     ///
     /// >>> dlcore.lt(dlcore.tensor([1, 2]), 2)
     /// tensor([ True, False])
-    lt, "See ``dlcore.lt``." => ops::lt;
+    lt(Arg, Operand), "See ``dlcore.lt``." => ops::lt;
     /// Whether the first of each pair is less or equal.
     ///
     /// >>> dlcore.le(dlcore.tensor([1, 3]), 2)
     /// tensor([ True, False])
-    le, "See ``dlcore.le``." => ops::le;
+    le(Arg, Operand), "See ``dlcore.le``." => ops::le;
     /// Whether the first of each pair is greater.
     ///
     /// >>> dlcore.gt(dlcore.tensor([1, 3]), 2)
     /// tensor([False,  True])
-    gt, "See ``dlcore.gt``." => ops::gt;
+    gt(Arg, Operand), "See ``dlcore.gt``." => ops::gt;
     /// Whether the first of each pair is greater or equal.
     ///
     /// >>> dlcore.ge(dlcore.tensor([1, 2]), 2)
     /// tensor([False,  True])
-    ge, "See ``dlcore.ge``." => ops::ge;
+    ge(Arg, Operand), "See ``dlcore.ge``." => ops::ge;
     /// Whether both of each pair are true.
     ///
-    /// >>> dlcore.logical_and(dlcore.tensor([True, False]), True)
+    /// >>> dlcore.logical_and(dlcore.tensor([True, False]), dlcore.tensor(True))
     /// tensor([ True, False])
-    logical_and, "See ``dlcore.logical_and``." => ops::logical_and;
+    logical_and(Arg, Arg), "See ``dlcore.logical_and``." => ops::logical_and;
     /// Whether either of each pair is true.
     ///
-    /// >>> dlcore.logical_or(dlcore.tensor([True, False]), False)
+    /// >>> dlcore.logical_or(dlcore.tensor([True, False]), dlcore.tensor(False))
     /// tensor([ True, False])
-    logical_or, "See ``dlcore.logical_or``." => ops::logical_or;
+    logical_or(Arg, Arg), "See ``dlcore.logical_or``." => ops::logical_or;
     /// Whether exactly one of each pair is true.
     ///
-    /// >>> dlcore.logical_xor(dlcore.tensor([True, False]), True)
+    /// >>> dlcore.logical_xor(dlcore.tensor([True, False]), dlcore.tensor(True))
     /// tensor([False,  True])
-    logical_xor, "See ``dlcore.logical_xor``." => ops::logical_xor;
+    logical_xor(Arg, Arg), "See ``dlcore.logical_xor``." => ops::logical_xor;
     /// Matrix product: of matrices, vectors, and batches of matrices, which broadcast.
     ///
     /// >>> dlcore.matmul(dlcore.tensor([[1.0, 2.0]]), dlcore.tensor([[3.0], [4.0]]))
     /// tensor([[11.]])
-    matmul, "See ``dlcore.matmul``." => ops::matmul;
+    matmul(Arg, Arg), "See ``dlcore.matmul``." => ops::matmul;
 }
 
 /// The nearest integer of each element, or the nearest number with so many ``decimals``; halves to the even one.
@@ -364,6 +355,49 @@ fn sub<'py>(
     both(py, "sub", input, scaled(py, other, alpha)?, out, ops::sub)
 }
 
+/// ``input % other`` with the sign of ``other``, broadcast. One of the two is a tensor.
+///
+/// >>> dlcore.remainder(dlcore.tensor([7, -7]), 3)
+/// tensor([1, 2])
+#[pyfunction]
+#[pyo3(signature = (input, other, *, out = None))]
+fn remainder<'py>(py: Python<'py>, input: Operand, other: Operand, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
+    one_tensor("remainder", &input, &other)?;
+    both(py, "remainder", input, other, out, ops::remainder)
+}
+
+/// ``input ** other``, broadcast. One of the two is a tensor. Of integers to a tensor of negative powers, the rounded
+/// values; raises ValueError for integers to a negative number.
+///
+/// >>> dlcore.pow(dlcore.tensor([2.0, 3.0]), 2)
+/// tensor([4., 9.])
+#[pyfunction]
+#[pyo3(signature = (input, exponent, *, out = None))]
+fn pow<'py>(py: Python<'py>, input: Operand, exponent: Operand, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
+    one_tensor("pow", &input, &exponent)?;
+    whole_power(&input, &exponent)?;
+    both(py, "pow", input, exponent, out, ops::pow)
+}
+
+/// Refuses two numbers, which Python computes better.
+pub fn one_tensor(op: &str, a: &Operand, b: &Operand) -> PyResult<()> {
+    if let (Operand::Scalar(_), Operand::Scalar(_)) = (a, b) {
+        return Err(to_py(Error::dtype(op, "expected a tensor among the two, got two numbers")));
+    }
+    Ok(())
+}
+
+/// Refuses integers to a negative number: their powers are no integers.
+fn whole_power(base: &Operand, exponent: &Operand) -> PyResult<()> {
+    if let (Operand::Tensor(base), Operand::Scalar(Scalar::Int(..0))) = (base, exponent)
+        && !base.dtype().is_float()
+    {
+        let what = "integers to negative powers are no integers; convert with .float() first";
+        return Err(to_py(Error::value("pow", what)));
+    }
+    Ok(())
+}
+
 /// ``input / other``, broadcast; integers divide as float32. With ``rounding_mode`` ``"trunc"`` without the fraction, with
 /// ``"floor"`` rounded down, in the dtype of the two.
 ///
@@ -386,8 +420,8 @@ fn quotient(rounding_mode: Option<&str>) -> PyResult<fn(&Tensor, &Tensor) -> Res
     match rounding_mode {
         None => Ok(ops::div),
         Some("trunc") => Ok(ops::blend::div_trunc),
-        Some("floor") => Ok(ops::floor_divide),
-        Some(other) => Err(crate::enter::to_py(Error::value(
+        Some("floor") => Ok(ops::arithmetic::div_floor),
+        Some(other) => Err(to_py(Error::value(
             "div",
             format_args!("rounding_mode is None, \"trunc\" or \"floor\", got {other:?}"),
         ))),
@@ -527,6 +561,18 @@ impl PyTensor {
         two(py, Operand::Tensor(self.get()), other, quotient(rounding_mode)?)
     }
 
+    /// See ``dlcore.remainder``.
+    pub fn remainder(&self, py: Python<'_>, other: Operand) -> PyResult<Self> {
+        two(py, Operand::Tensor(self.get()), other, ops::remainder)
+    }
+
+    /// See ``dlcore.pow``.
+    pub fn pow(&self, py: Python<'_>, exponent: Operand) -> PyResult<Self> {
+        let base = Operand::Tensor(self.get());
+        whole_power(&base, &exponent)?;
+        two(py, base, exponent, ops::pow)
+    }
+
     /// See ``dlcore.round``.
     #[pyo3(signature = (*, decimals = 0))]
     pub fn round(&self, py: Python<'_>, decimals: i32) -> PyResult<Self> {
@@ -558,10 +604,8 @@ impl PyTensor {
         if modulo.is_some() {
             return Err(PyNotImplementedError::new_err("pow() of tensors takes no modulus"));
         }
-        match operand(other)? {
-            Some(other) => new(py, two(py, Operand::Tensor(self.get()), other, ops::pow)?),
-            None => Ok(PyNotImplemented::get(py).to_owned().into_any()),
-        }
+        let Some(exponent) = operand(other)? else { return Ok(PyNotImplemented::get(py).to_owned().into_any()) };
+        new(py, self.pow(py, exponent)?)
     }
 
     fn __rpow__<'py>(
@@ -679,7 +723,7 @@ impl PyTensor {
         other: Operand,
         _modulo: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let value = two(py, Operand::Tensor(slf.get().get()), other, ops::pow)?.get();
+        let value = slf.get().pow(py, other)?.get();
         slf.get().write("pow_", &value)
     }
 
@@ -692,17 +736,43 @@ impl PyTensor {
 
     /// Writes ``value`` into every element.
     fn fill_<'py>(slf: Bound<'py, Self>, value: Number) -> PyResult<Bound<'py, Self>> {
-        let value = crate::convert::scalar_tensor(value.0, slf.get().get().dtype())?;
+        let tensor = slf.get().get();
+        let value = constant(&tensor, crate::convert::scalar_tensor(value.0, tensor.dtype())?)?;
         slf.get().write("fill_", &value)?;
         Ok(slf)
     }
 
     /// Writes zero into every element.
     fn zero_<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let zero = crate::convert::scalar_tensor(Scalar::Int(0), slf.get().get().dtype())?;
+        let tensor = slf.get().get();
+        let zero = constant(&tensor, crate::convert::scalar_tensor(Scalar::Int(0), tensor.dtype())?)?;
         slf.get().write("zero_", &zero)?;
         Ok(slf)
     }
+}
+
+/// `value` for `tensor` to be filled with: where that has a gradient, so has the result, and it is zero.
+fn constant(tensor: &Tensor, value: Tensor) -> PyResult<Tensor> {
+    if tensor.requires_grad() { guarded(|| ops::select::filled(tensor, &value)) } else { Ok(value) }
+}
+
+/// A tensor like ``input`` with ``value``, a number or a 0-d tensor, in every element. Gradients reach ``value``.
+///
+/// >>> dlcore.fill(dlcore.zeros(2), 3.0)
+/// tensor([3., 3.])
+#[pyfunction]
+fn fill(py: Python<'_>, input: Arg, value: Operand) -> PyResult<PyTensor> {
+    let value = value.in_dtype(&input.0)?;
+    enter(py, input.0.numel(), || ops::select::filled(&input.0, &value)).map(PyTensor::from)
+}
+
+/// ``input`` with zero written into every element.
+///
+/// >>> dlcore.zero_(dlcore.ones(2))
+/// tensor([0., 0.])
+#[pyfunction]
+fn zero_<'py>(input: Bound<'py, PyTensor>) -> PyResult<Bound<'py, PyTensor>> {
+    PyTensor::zero_(input)
 }
 
 /// Registers the functions of this file.
@@ -712,5 +782,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(round, module)?)?;
     module.add_function(wrap_pyfunction!(add, module)?)?;
     module.add_function(wrap_pyfunction!(sub, module)?)?;
-    module.add_function(wrap_pyfunction!(div, module)?)
+    module.add_function(wrap_pyfunction!(div, module)?)?;
+    module.add_function(wrap_pyfunction!(remainder, module)?)?;
+    module.add_function(wrap_pyfunction!(pow, module)?)?;
+    module.add_function(wrap_pyfunction!(fill, module)?)?;
+    module.add_function(wrap_pyfunction!(zero_, module)?)
 }

@@ -1,7 +1,8 @@
 //! Sources of random numbers as Python holds them.
 
 use crate::convert::Arg;
-use crate::creation::{Out, on_cpu};
+use crate::creation::Out;
+use crate::device::{DeviceArg, on_cpu};
 use crate::enter::to_py;
 use crate::tensor::PyTensor;
 use dlcore_core::random::{self, Generator};
@@ -39,7 +40,7 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
 impl PyGenerator {
     #[new]
     #[pyo3(signature = (seed = Seed(0), *, device = None), text_signature = "(seed=0, *, device=None)")]
-    fn new(seed: Seed, device: Option<&str>) -> PyResult<Self> {
+    fn new(seed: Seed, device: Option<DeviceArg>) -> PyResult<Self> {
         on_cpu(device)?;
         Ok(Self(Arc::new(Generator::new(seed.0))))
     }

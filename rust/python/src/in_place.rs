@@ -1,6 +1,6 @@
 //! Methods that write what the method of the same name without `_` returns into the tensor itself.
 
-use crate::convert::{Arg, DTypeArg, Ints, Operand};
+use crate::convert::{Arg, DTypeArg, Ints, Number, Operand};
 use crate::enter::to_py;
 use crate::tensor::PyTensor;
 use dlcore_core::autograd::mode;
@@ -82,9 +82,9 @@ in_place! {
     le_(other: Operand) => le;
     gt_(other: Operand) => gt;
     ge_(other: Operand) => ge;
-    logical_and_(other: Operand) => logical_and;
-    logical_or_(other: Operand) => logical_or;
-    logical_xor_(other: Operand) => logical_xor;
+    logical_and_(other: Arg) => logical_and;
+    logical_or_(other: Arg) => logical_or;
+    logical_xor_(other: Arg) => logical_xor;
     floor_divide_(other: Operand) => floor_divide;
     remainder_(other: Operand) => remainder;
     cumsum_(dim: isize; dtype: Option<DTypeArg> = None) => cumsum;
@@ -150,16 +150,22 @@ in_place! {
     greater_(other: Operand) => greater;
     greater_equal_(other: Operand) => greater_equal;
     hypot_(other: Arg) => hypot;
+    i0_() => i0;
+    conj_physical_() => conj_physical;
+    nextafter_(other: Arg) => nextafter;
+    renorm_(p: f64, dim: isize, maxnorm: f64) => renorm;
+    igamma_(other: Arg) => igamma;
+    igammac_(other: Arg) => igammac;
     lcm_(other: Arg) => lcm;
     ldexp_(other: Arg) => ldexp;
     less_(other: Operand) => less;
     less_equal_(other: Operand) => less_equal;
     multiply_(other: Operand) => multiply;
     not_equal_(other: Operand) => not_equal;
-    subtract_(other: Operand) => subtract;
+    subtract_(other: Operand; alpha: Option<Number> = None) => subtract;
     true_divide_(other: Operand) => true_divide;
     xlogy_(other: Operand) => xlogy;
-    pow_(other: Operand) => pow;
+    pow_(exponent: Operand) => pow;
     logit_(eps: Option<f64> = None) => logit;
     mvlgamma_(p: i64) => mvlgamma;
     polygamma_(n: i64) => polygamma;
@@ -207,6 +213,8 @@ macro_rules! views_in_place {
 }
 
 views_in_place! {
+    as_strided_(size: Ints, stride: Ints, storage_offset: Option<usize> = None)
+        => "as_strided", |x: &Self, _| x.as_strided(size, stride, storage_offset);
     squeeze_(dim: Option<Ints> = None) => "squeeze", |x: &Self, py| x.squeeze(py, dim);
     swapaxes_(axis0: isize, axis1: isize) => "transpose", |x: &Self, py| x.transpose(py, axis0, axis1);
     swapdims_(dim0: isize, dim1: isize) => "transpose", |x: &Self, py| x.transpose(py, dim0, dim1);

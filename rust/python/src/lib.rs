@@ -3,12 +3,12 @@
 //!
 //! Table of contents: [`convert`] arguments, [`out`] results, [`enter`] the door, [`tensor`] the class, [`gradients`] its
 //! part in differentiation, [`graph`] what was recorded, [`custom`] functions of the user's, [`functional`] arithmetic and
-//! elementwise functions, [`elementary`] more of them, [`in_place`] their forms that write, [`reductions`], [`ordering`],
+//! elementwise functions, [`elementary`] more of them, [`special`] those of `dlcore.special` alone, [`in_place`] their forms that write, [`reductions`], [`ordering`],
 //! [`shaping`], [`arranging`], [`placing`], [`blending`], [`statistics`], [`samples`], [`searching`], [`sets`], [`products`],
 //! [`linalg`], [`aliases`], [`function`] how these are bound, [`layers`] what networks are made of, [`activations`],
 //! [`losses`], [`images`], [`windows`] what slides over them, [`recurrent`] networks through time, [`creation`] new
 //! tensors, [`alike`] some like others, [`random`] drawn ones by [`generator`]s, [`index`] `x[...]`, [`display`] `repr`,
-//! [`dtypes`] facts about dtypes, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
+//! [`dtypes`] facts about dtypes, [`device`] the one device, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
 //! [`autocast`] the dtype of products, [`standard`] what the array API standard asks for,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
@@ -32,6 +32,7 @@ mod blending;
 mod convert;
 mod creation;
 mod custom;
+mod device;
 mod display;
 mod dtypes;
 mod elementary;
@@ -61,6 +62,7 @@ mod samples;
 mod searching;
 mod sets;
 mod shaping;
+mod special;
 mod standard;
 mod statistics;
 mod system;
@@ -77,6 +79,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     enter::register(module)?;
     convert::register(module)?;
+    device::register(module)?;
     dtypes::register(module)?;
     tensor::register(module)?;
     gradients::register(module)?;
@@ -96,6 +99,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     images::register(module)?;
     sets::register(module)?;
     blending::register(module)?;
+    special::register(module)?;
     standard::register(module)?;
     statistics::register(module)?;
     products::register(module)?;

@@ -24,8 +24,17 @@ functions! {
             };
             match reduce.as_deref() {
                 None => placing::scatter(x, dim, &index.0, &source),
-                Some("add") => ops::scatter_add(x, dim, &index.0, &ops::broadcast_to(&source, index.0.shape())?),
-                Some(other) => Err(Error::value("scatter", format_args!("reduce is None or \"add\", got {other:?}"))),
+                Some(reduce @ ("add" | "multiply")) => {
+                    let source = if source.rank() == 0 { ops::broadcast_to(&source, index.0.shape())? } else { source };
+                    match reduce {
+                        "add" => ops::scatter_add(x, dim, &index.0, &source),
+                        _ => ops::scatter_reduce::scatter_reduce(x, dim, &index.0, &source, "prod", true),
+                    }
+                }
+                Some(other) => {
+                    let what = format_args!("reduce is None, \"add\" or \"multiply\", got {other:?}");
+                    Err(Error::value("scatter", what))
+                }
             }
         };
     /// The input with ``alpha`` times the slices of ``source`` added at ``index`` along ``dim``.

@@ -1,7 +1,8 @@
 //! Random numbers: functions that draw tensors, methods that fill them.
 
 use crate::convert::{Arg, DTypeArg, Ints, Operand};
-use crate::creation::{Out, count, finish, float_or, on_cpu};
+use crate::creation::{Out, count, finish, float_or};
+use crate::device::{DeviceArg, on_cpu};
 use crate::enter::enter;
 use crate::generator::{PyGenerator, Seed, with_generator};
 use crate::tensor::PyTensor;
@@ -31,7 +32,7 @@ macro_rules! drawn {
         #[pyfunction]
         #[pyo3(signature = (*size, generator = None, dtype = None, device = None, requires_grad = false))]
         fn $name(
-            py: Python<'_>, size: &Bound<'_, PyTuple>, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<&str>,
+            py: Python<'_>, size: &Bound<'_, PyTuple>, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<DeviceArg>,
             requires_grad: bool,
         ) -> Out {
             on_cpu(device)?;
@@ -46,7 +47,7 @@ macro_rules! drawn {
         #[pyfunction]
         #[pyo3(signature = (input, *, generator = None, dtype = None, device = None, requires_grad = false))]
         fn $like(
-            py: Python<'_>, input: Arg, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<&str>,
+            py: Python<'_>, input: Arg, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<DeviceArg>,
             requires_grad: bool,
         ) -> Out {
             on_cpu(device)?;
@@ -85,7 +86,7 @@ fn randint(
     size: Option<Ints>,
     generator: Option<&Bound<'_, PyGenerator>>,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
 ) -> Out {
     on_cpu(device)?;
     // randint(high, size) and randint(low, high, size): the second argument decides.
@@ -113,7 +114,7 @@ fn randperm(
     n: isize,
     generator: Option<&Bound<'_, PyGenerator>>,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;
@@ -138,7 +139,7 @@ fn randint_like(
     high: Option<i64>,
     generator: Option<&Bound<'_, PyGenerator>>,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
 ) -> Out {
     on_cpu(device)?;
     let (low, high) = high.map_or((0, low), |high| (low, high));
@@ -202,7 +203,7 @@ fn normal(
     size: Option<Ints>,
     generator: Option<&Bound<'_, PyGenerator>>,
     dtype: Option<DTypeArg>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     requires_grad: bool,
 ) -> Out {
     on_cpu(device)?;

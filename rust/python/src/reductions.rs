@@ -33,7 +33,11 @@ macro_rules! over_dims {
                         Some(dtype) => ops::cast(&input.0, dtype.0)?,
                         None => input.0,
                     };
-                    $op(&x, &dims($text, dim.as_ref(), x.rank())?, keepdim)
+                    let reduced = $op(&x, &dims($text, dim.as_ref(), x.rank())?, keepdim)?;
+                    match dtype {
+                        Some(dtype) => ops::cast(&reduced, dtype.0),
+                        None => Ok(reduced),
+                    }
                 })
             }
         )*

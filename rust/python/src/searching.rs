@@ -2,7 +2,8 @@
 
 use crate::convert::{Arg, Operand};
 use crate::enter::{enter, to_py};
-use crate::function::{Returned, functions};
+use crate::function::functions;
+use crate::linalg::named;
 use crate::ordering::values_indices;
 use crate::tensor::PyTensor;
 use dlcore_core::ops::placing::take_along_dim;
@@ -182,16 +183,16 @@ pairs! {
 /// The smallest and the largest element, of all or along ``dim``.
 ///
 /// >>> dlcore.aminmax(dlcore.tensor([3.0, 1.0, 2.0]))
-/// (tensor(1.), tensor(3.))
+/// aminmax(min=tensor(1.), max=tensor(3.))
 #[pyfunction]
 #[pyo3(signature = (input, *, dim = None, keepdim = false))]
 fn aminmax<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
     let dim = dim.map(|dim| crate::convert::Ints(smallvec::smallvec![dim]));
-    enter(py, input.0.numel(), || {
+    let found = enter(py, input.0.numel(), || {
         let dims = crate::reductions::dims("aminmax", dim.as_ref(), input.0.rank())?;
-        Ok((ops::amin(&input.0, &dims, keepdim)?, ops::amax(&input.0, &dims, keepdim)?))
-    })?
-    .returned(py)
+        Ok([ops::amin(&input.0, &dims, keepdim)?, ops::amax(&input.0, &dims, keepdim)?])
+    })?;
+    named!(py, "aminmax", ["min", "max"], found)
 }
 
 #[pymethods]

@@ -1,11 +1,12 @@
 //! Functions of elements as a set (which ones there are, and how many of each) and of their places, and their methods.
 
-use crate::convert::Arg;
+use crate::convert::{Arg, DTypeArg};
+use crate::device::{DeviceArg, on_cpu};
 use crate::enter::enter;
 use crate::function::{Returned, functions};
 use crate::tensor::PyTensor;
-use dlcore_core::Tensor;
 use dlcore_core::ops::sets::{self, Unique};
+use dlcore_core::{DType, Tensor};
 use pyo3::prelude::*;
 
 functions! {
@@ -75,9 +76,15 @@ macro_rules! triangles {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (row, col, offset = 0))]
-            fn $name<'py>(py: Python<'py>, row: usize, col: usize, offset: i64) -> PyResult<Bound<'py, PyAny>> {
-                enter(py, usize::MAX, || sets::triangle_indices(row, col, offset, $lower))?.returned(py)
+            #[pyo3(signature = (row, col, offset = 0, *, dtype = None, device = None))]
+            fn $name<'py>(
+                py: Python<'py>, row: usize, col: usize, offset: i64, dtype: Option<DTypeArg>,
+                device: Option<DeviceArg>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                on_cpu(device)?;
+                let dtype = dtype.map_or(DType::I64, |dtype| dtype.0);
+                let indices = || dlcore_core::ops::cast(&sets::triangle_indices(row, col, offset, $lower)?, dtype);
+                enter(py, usize::MAX, indices)?.returned(py)
             }
         )*
 

@@ -7,7 +7,7 @@ use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::layout::{Dims, normalize_dim};
-use dlcore_core::{Error, Result, Tensor, ops};
+use dlcore_core::{DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -165,6 +165,20 @@ fn broadcast_to(input: Arg, size: Ints) -> Out {
     view(|| expand_to(&input.0, &size))
 }
 
+/// The memory of ``input`` read with other extents and strides, from element ``storage_offset`` of it on, as a view. It has
+/// a gradient where ``input`` lies row-major without gaps. Raises ValueError for what lies outside the memory.
+///
+/// >>> dlcore.as_strided(dlcore.arange(5), (3, 2), (1, 1))
+/// tensor([[0, 1],
+///         [1, 2],
+///         [2, 3]])
+#[pyfunction]
+#[pyo3(signature = (input, size, stride, storage_offset = None))]
+fn as_strided(input: Arg, size: Ints, stride: Ints, storage_offset: Option<usize>) -> Out {
+    let (shape, strides) = (size.sizes("as_strided")?, stride.sizes("as_strided")?);
+    view(|| ops::strided::as_strided(&input.0, &shape, &strides, storage_offset))
+}
+
 /// Tensors joined along the existing dimension ``dim``.
 ///
 /// >>> dlcore.cat([dlcore.tensor([1, 2]), dlcore.tensor([3])])
@@ -179,6 +193,11 @@ fn cat<'py>(
     out: out::Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
     let list = self::tensors(tensors)?;
+    if let Some(out) = out.as_ref().map(|out| out.get().get())
+        && list.iter().any(|t| t.array().shares_storage(out.array()))
+    {
+        return Err(to_py(Error::value("cat", "out= lies in the memory of one of the tensors")));
+    }
     let all: Vec<_> = list.iter().collect();
     out::into(py, "cat", usize::MAX, out, || ops::cat(&all, axis.unwrap_or(dim)))
 }
@@ -266,13 +285,31 @@ fn unbind(py: Python<'_>, input: Arg, dim: isize) -> PyResult<Bound<'_, PyTuple>
     PyTuple::new(py, many("unbind", x.shape()[at], entry)?)
 }
 
-/// ``length`` entries of dimension ``dim`` from ``start``, as a view.
+/// Where `narrow` starts: an int, or an integer tensor of no dimensions.
+pub struct Start(isize);
+
+impl<'py> FromPyObject<'_, 'py> for Start {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(tensor) = object.cast::<PyTensor>() {
+            let tensor = tensor.get().get();
+            if tensor.rank() > 0 || tensor.dtype().is_float() || tensor.dtype() == DType::Bool {
+                let what = format_args!("start is an integer tensor of no dimensions, got {}", tensor.dtype());
+                return Err(to_py(Error::dtype("narrow", what)));
+            }
+        }
+        object.extract().map(Self)
+    }
+}
+
+/// ``length`` entries of dimension ``dim`` from ``start``, an int or a 0-d integer tensor, as a view.
 ///
 /// >>> dlcore.narrow(dlcore.arange(5), 0, 1, 3)
 /// tensor([1, 2, 3])
 #[pyfunction]
-fn narrow(input: Arg, dim: isize, start: isize, length: usize) -> Out {
-    let x = input.0;
+fn narrow(input: Arg, dim: isize, start: Start, length: usize) -> Out {
+    let (x, start) = (input.0, start.0);
     let at = dim_of("narrow", &x, dim)?;
     let extent = x.shape()[at];
     let from = if start < 0 { start.checked_add_unsigned(extent) } else { Some(start) };
@@ -354,6 +391,7 @@ fn clamp(py: Python<'_>, input: Arg, min: Option<Operand>, max: Option<Operand>)
 #[pyfunction]
 fn masked_fill(py: Python<'_>, input: Arg, mask: Arg, value: Operand) -> Out {
     let value = value.in_dtype(&input.0)?;
+    guarded(|| ops::select::one_value("masked_fill", &value))?;
     enter(py, input.0.numel(), || ops::masked_fill(&input.0, &mask.0, &value)).map(PyTensor::from)
 }
 
@@ -419,7 +457,7 @@ methods! {
     unsqueeze(dim: isize) -> Out, "See ``dlcore.unsqueeze``.", no;
     chunk(chunks: usize, dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.chunk``.", py;
     unbind(dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.unbind``.", py;
-    narrow(dim: isize, start: isize, length: usize) -> Out, "See ``dlcore.narrow``.", no;
+    narrow(dim: isize, start: Start, length: usize) -> Out, "See ``dlcore.narrow``.", no;
     tril(diagonal: i64 = 0) -> Out, "See ``dlcore.tril``.", py;
     triu(diagonal: i64 = 0) -> Out, "See ``dlcore.triu``.", py;
     clamp(min: Option<Operand> = None, max: Option<Operand> = None) -> Out, "See ``dlcore.clamp``.", py;
@@ -488,9 +526,26 @@ impl PyTensor {
     }
 
     /// See ``dlcore.flip``; the dimensions may stand as separate arguments.
-    #[pyo3(signature = (*dims))]
-    fn flip(&self, py: Python<'_>, dims: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        flip(py, Arg(self.get()), Ints::from_args(dims)?)
+    #[pyo3(signature = (*args, dims = None), text_signature = "($self, *dims)")]
+    fn flip(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, dims: Option<Ints>) -> PyResult<Self> {
+        flip(py, Arg(self.get()), dims.map_or_else(|| Ints::from_args(args), Ok)?)
+    }
+
+    /// See ``dlcore.as_strided``.
+    #[pyo3(signature = (size, stride, storage_offset = None))]
+    pub fn as_strided(&self, size: Ints, stride: Ints, storage_offset: Option<usize>) -> PyResult<Self> {
+        as_strided(Arg(self.get()), size, stride, storage_offset)
+    }
+
+    /// See ``dlcore.broadcast_to``.
+    fn broadcast_to(&self, size: Ints) -> PyResult<Self> {
+        broadcast_to(Arg(self.get()), size)
+    }
+
+    /// The elements where ``condition`` is true, those of ``other`` elsewhere; see ``dlcore.where``.
+    #[pyo3(name = "where")]
+    fn where_<'py>(&self, py: Python<'py>, condition: Arg, other: Operand) -> PyResult<Bound<'py, Self>> {
+        where_(py, condition, Operand::Tensor(self.get()), other, None)
     }
 
     /// See ``dlcore.split``.
@@ -549,7 +604,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(reshape permute transpose flatten squeeze unsqueeze broadcast_to cat stack split chunk unbind narrow flip tril triu
+    add!(reshape permute transpose flatten squeeze unsqueeze broadcast_to as_strided cat stack split chunk unbind narrow flip tril triu
          where_ clamp masked_fill masked_select gather scatter_add index_select);
     Ok(())
 }

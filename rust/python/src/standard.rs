@@ -1,7 +1,7 @@
 //! What the Python array API standard asks of the class beyond PyTorch's names: <https://data-apis.org/array-api/2024.12>.
 
 use crate::convert::Arg;
-use crate::creation::on_cpu;
+use crate::device::{DeviceArg, on_cpu};
 use crate::enter::to_py;
 use crate::function::functions;
 use crate::tensor::PyTensor;
@@ -34,11 +34,11 @@ impl PyTensor {
         py.import("dlcore.array_api")
     }
 
-    /// This tensor, where ``device`` is ``"cpu"``: there is no other.
+    /// This tensor, where ``device`` is the CPU: there is no other.
     #[pyo3(signature = (device, /, *, stream = None))]
     fn to_device<'py>(
         slf: Bound<'py, Self>,
-        device: &str,
+        device: DeviceArg,
         stream: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         on_cpu(Some(device))?;

@@ -121,6 +121,21 @@ fn median<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -
     values_indices(py, values, indices)
 }
 
+/// The lower of the elements in the middle of those that are not NaN: of all, or along ``dim`` with its position.
+///
+/// >>> dlcore.nanmedian(dlcore.tensor([3.0, 1.0, float("nan")]))
+/// tensor(1.)
+#[pyfunction]
+#[pyo3(signature = (input, dim = None, keepdim = false))]
+fn nanmedian<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+    let x = input.0;
+    let Some(dim) = dim else {
+        return enter(py, x.numel(), || statistics::nanmedian_of_all(&x))?.returned(py);
+    };
+    let (values, indices) = enter(py, x.numel(), || statistics::nanmedian(&x, dim, keepdim))?;
+    values_indices(py, values, indices)
+}
+
 /// What lies ``q`` (from 0 to 1) of the way through the elements in order, of all or along ``dim``; between two of them
 /// by ``interpolation``: linear, lower, higher, nearest or midpoint.
 ///
@@ -136,12 +151,41 @@ fn quantile<'py>(
     keepdim: bool,
     interpolation: &str,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let x = input.0;
+    quantiles(py, input.0, q, dim, keepdim, interpolation, false)
+}
+
+/// As ``quantile``, of the elements that are not NaN.
+///
+/// >>> dlcore.nanquantile(dlcore.tensor([1.0, float("nan"), 3.0]), 0.5)
+/// tensor(2.)
+#[pyfunction]
+#[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear"))]
+fn nanquantile<'py>(
+    py: Python<'py>,
+    input: Arg,
+    q: Operand,
+    dim: Option<isize>,
+    keepdim: bool,
+    interpolation: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    quantiles(py, input.0, q, dim, keepdim, interpolation, true)
+}
+
+fn quantiles<'py>(
+    py: Python<'py>,
+    x: Tensor,
+    q: Operand,
+    dim: Option<isize>,
+    keepdim: bool,
+    interpolation: &str,
+    without_nan: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let fractions = match q {
         Operand::Tensor(q) => q,
         Operand::Scalar(q) => Array::full("quantile", &[], q, x.dtype()).map_err(to_py)?.into(),
     };
-    enter(py, x.numel(), || statistics::quantile(&x, &fractions, dim, keepdim, interpolation))?.returned(py)
+    enter(py, x.numel(), || statistics::quantile(&x, &fractions, dim, keepdim, interpolation, without_nan))?
+        .returned(py)
 }
 
 macro_rules! with_mean {
@@ -245,6 +289,25 @@ impl PyTensor {
     ) -> PyResult<Bound<'py, PyAny>> {
         quantile(py, Arg(self.get()), q, dim, keepdim, interpolation)
     }
+
+    /// See ``dlcore.nanquantile``.
+    #[pyo3(signature = (q, dim = None, keepdim = false, *, interpolation = "linear"))]
+    fn nanquantile<'py>(
+        &self,
+        py: Python<'py>,
+        q: Operand,
+        dim: Option<isize>,
+        keepdim: bool,
+        interpolation: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        nanquantile(py, Arg(self.get()), q, dim, keepdim, interpolation)
+    }
+
+    /// See ``dlcore.nanmedian``.
+    #[pyo3(signature = (dim = None, keepdim = false))]
+    fn nanmedian<'py>(&self, py: Python<'py>, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+        nanmedian(py, Arg(self.get()), dim, keepdim)
+    }
 }
 
 /// Registers the functions of this file.
@@ -254,6 +317,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(cdist norm kthvalue median quantile normalize cosine_similarity);
+    add!(cdist norm kthvalue median nanmedian quantile nanquantile normalize cosine_similarity);
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! `gradients`, operators are in `functional`, other functions that are methods too in `reductions` and `shaping`, indexing in `index`.
 
 use crate::convert::{Arg, DTypeArg, Ints, PyDType};
+use crate::device::{DeviceArg, PyDevice};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
 use dlcore_core::autograd::inplace::{assign, assign_through};
@@ -147,11 +148,11 @@ impl PyTensor {
         PyDType(self.get().dtype())
     }
 
-    /// Always ``"cpu"``.
+    /// Always the CPU.
     #[getter]
     #[allow(clippy::unused_self, reason = "an attribute of tensors")]
-    fn device(&self) -> &'static str {
-        "cpu"
+    fn device(&self) -> PyDevice {
+        PyDevice
     }
 
     /// Number of dimensions.
@@ -215,19 +216,17 @@ impl PyTensor {
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
         dtype: Option<DTypeArg>,
-        device: Option<&str>,
+        device: Option<DeviceArg>,
         non_blocking: bool,
         copy: bool,
     ) -> PyResult<Bound<'py, Self>> {
         let _ = non_blocking; // there is no other device to wait for
         let mut dtype = dtype.map(|d| d.0);
-        let check = |name: &str| {
-            if name == "cpu" || name.starts_with("cpu:") {
-                return Ok(());
-            }
-            Err(PyRuntimeError::new_err(format!(
+        let check = |device: DeviceArg| match device {
+            DeviceArg::Cpu => Ok(()),
+            DeviceArg::Other(name) => Err(PyRuntimeError::new_err(format!(
                 "dlcore computes on the CPU: {name:?} is neither a dtype nor a device here; leave out .to({name:?})"
-            )))
+            ))),
         };
         device.map(check).transpose()?;
         let copy = copy || args.iter().nth(3).is_some_and(|arg| arg.is_truthy().unwrap_or(false));
@@ -237,10 +236,12 @@ impl PyTensor {
             }
             if let Ok(tensor) = arg.cast::<Self>() {
                 dtype = Some(tensor.get().get().dtype());
-            } else if let Ok(name) = arg.extract::<&str>() {
-                match DType::ALL.into_iter().find(|d| d.name() == name) {
-                    Some(found) => dtype = Some(found),
-                    None => check(name)?,
+            } else if let Ok(device) = arg.extract::<DeviceArg>() {
+                match device {
+                    DeviceArg::Other(name) if DType::ALL.iter().any(|d| d.name() == name) => {
+                        dtype = Some(arg.extract::<DTypeArg>()?.0);
+                    }
+                    device => check(device)?,
                 }
             } else {
                 dtype = Some(arg.extract::<DTypeArg>()?.0);
@@ -416,6 +417,8 @@ conversions! {
     as_bfloat16, "bfloat16", DType::BF16, "As bfloat16; itself where it is so.";
     as_float64, "double", DType::F64, "As float64; itself where it is so.";
     as_int64, "long", DType::I64, "As int64, floats without their fraction; itself where it is so.";
+    as_int8, "char", DType::I8, "As int8, floats without their fraction; itself where it is so.";
+    as_uint8, "byte", DType::U8, "As uint8, floats without their fraction; itself where it is so.";
     as_int16, "short", DType::I16, "As int16, floats without their fraction; itself where it is so.";
     as_int32, "int", DType::I32, "As int32, floats without their fraction; itself where it is so.";
     as_bool, "bool", DType::Bool, "As bool, true where not zero; itself where it is so.";

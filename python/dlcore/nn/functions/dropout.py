@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from dlcore._core import Tensor, dropout, ones, where, zeros_like
+from dlcore._core import Tensor, dropout, fill, ones, where
 
 __all__ = ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
@@ -78,7 +78,7 @@ def _alpha(name: str, input: Tensor, p: float, training: bool, leading: int) -> 
     if not training or p == 0:
         return input
     if p == 1:
-        return zeros_like(input)
+        return fill(input, 0.0)  # with the gradient of a constant, zero
     kept = dropout(_per_channel(input, leading), p, True) != 0
     scale = sqrt(1 / ((1 - p) * (1 + p * _SATURATED**2)))
     return where(kept, input * scale, _SATURATED * scale) - scale * p * _SATURATED

@@ -1,11 +1,11 @@
 //! Arithmetic on two tensors that broadcast, and negation.
 
 use crate::array::Array;
+use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{
-    Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one,
-};
-use crate::autograd::tensor::Tensor;
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
+use crate::autograd::tensor::{Tensor, Tracking};
+use crate::creation::zeros;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
@@ -326,11 +326,11 @@ extremum!(
     Minimum, "minimum", Binary::Minimum, ops::gt
 );
 
-/// `a // b`, rounded down.
+/// `a // b`, rounded down: constant almost everywhere.
 #[derive(Clone, Debug)]
 pub struct FloorDivide;
 
-impl Discrete for FloorDivide {
+impl Operation for FloorDivide {
     const NAME: &'static str = "floor_divide";
     const PROMOTION: Promotion = Promotion::Common;
 
@@ -341,6 +341,15 @@ impl Discrete for FloorDivide {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_zero_divisor(Self::NAME, inputs[1])?;
         binary(Self::NAME, Binary::FloorDivide, inputs[0], inputs[1])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let flat = |i: usize| context.needs(i).then(|| zeros(context.shape(i), grad.dtype())).transpose();
+        Ok(smallvec![flat(0)?, flat(1)?])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
     }
 
     fn samples() -> Vec<Sample<Self>> {
@@ -439,14 +448,28 @@ functions! {
     minimum = Minimum;
     /// `a % b`, with the sign of `b`.
     remainder = Remainder;
+    /// `a ** b`; of integers to negative powers, the rounded values.
+    pow = Pow;
 }
 
-/// `a // b`.
+/// `a // b`, without a gradient: who asks for one asks for it of a constant, and is told so.
 ///
 /// # Errors
 /// As [`div`]; [`Error::Value`] for a zero integer divisor.
 pub fn floor_divide(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    Ok(apply_discrete(FloorDivide, &[a, b])?.swap_remove(0))
+    if !(a.requires_grad() || b.requires_grad()) {
+        return apply(FloorDivide, &[a, b]);
+    }
+    let quotient = apply(FloorDivide, &[&a.detach(), &b.detach()])?;
+    Ok(if mode::is_recording() { quotient.moved(Tracking::Cut(FloorDivide::NAME)) } else { quotient })
+}
+
+/// `a / b` rounded down, with the gradients of a function of steps: zeros.
+///
+/// # Errors
+/// As [`floor_divide`].
+pub fn div_floor(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(FloorDivide, &[a, b])
 }
 
 /// `-x`.
@@ -467,18 +490,4 @@ pub fn accumulate_into(sum: &Array, gradient: &Array) -> Result<()> {
     }
     let total = binary("add", Binary::Add, sum, &gradient.cast("add", sum.dtype())?)?;
     sum.write("backward", &total[0])
-}
-
-/// `a ** b`. Of integers to a tensor of negative powers, the rounded values; one negative power for all is refused.
-///
-/// # Errors
-/// Shapes that do not broadcast; [`Error::Value`] for integers to one negative power.
-pub fn pow(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if b.rank() == 0 && !a.dtype().is_float() && !b.dtype().is_float() && b.array().item()?.to_f64() < 0.0 {
-        return Err(Error::value(
-            Pow::NAME,
-            "integers to negative powers are no integers; convert with .float() first",
-        ));
-    }
-    apply(Pow, &[a, b])
 }

@@ -130,7 +130,11 @@ impl Operation for Unfold {
 }
 
 /// Zeros of `shape` with the elements of `grad` added where `view` reads.
-fn placed_where_viewed(grad: &Tensor, shape: &[usize], view: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+pub(super) fn placed_where_viewed(
+    grad: &Tensor,
+    shape: &[usize],
+    view: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let extent = shape.iter().product();
     let places = view(&reshape(&counted(extent)?, shape)?)?;
     let flat = |x: &Tensor| reshape(x, &[x.numel()]);
@@ -220,9 +224,12 @@ pub fn unfold(x: &Tensor, dim: isize, size: usize, step: usize) -> Result<Tensor
     if step == 0 {
         return Err(Error::value(Unfold::NAME, "the step must be above zero"));
     }
-    let x = if x.rank() == 0 { reshape(x, &[1])? } else { x.clone() };
-    let windows = apply(Unfold { dim, size, step }, &[&x])?;
-    Ok(windows)
+    if x.rank() > 0 {
+        return apply(Unfold { dim, size, step }, &[x]);
+    }
+    // Of a scalar its one element or none.
+    let windows = apply(Unfold { dim, size, step: 1 }, &[&reshape(x, &[1])?])?;
+    reshape(&slice(&windows, 0, 0, 1, 1)?, &[size])
 }
 
 /// The elements moved on by `shifts` along `dims`, those that leave at the end back at the start; of all elements in
@@ -238,10 +245,16 @@ pub fn roll(x: &Tensor, shifts: &[isize], dims: &[isize]) -> Result<Tensor> {
     if shifts.len() != dims.len() || shifts.is_empty() {
         return Err(Error::value(NAME, format_args!("shifts {shifts:?} for dims {dims:?}: as many are needed")));
     }
+    if x.rank() == 0 {
+        return Err(Error::index(NAME, format_args!("dims {dims:?} of a 0-d tensor, which has none")));
+    }
     let mut rolled = x.clone();
     for (&shift, &dim) in shifts.iter().zip(dims) {
         let at = normalize_dim(NAME, dim, x.rank())?;
-        let Some(&extent) = x.shape().get(at).filter(|&&n| n > 0) else { continue };
+        let extent = x.shape()[at];
+        if extent == 0 {
+            continue;
+        }
         let moved_on = shift.rem_euclid(extent.cast_signed()).unsigned_abs();
         if moved_on > 0 {
             let kept = extent - moved_on;

@@ -207,6 +207,9 @@ pub fn batch_norm(
     options: BatchNormOptions,
 ) -> Result<Tensor> {
     const NAME: &str = BatchNorm::NAME;
+    if x.shape() == [0] {
+        return ops::copy(x); // nothing of no channels
+    }
     let shape = extents(NAME, x.shape())?;
     let given = running.map_or([None, None], |(mean, var)| [Some(mean), Some(var)]);
     let names = ["weight", "bias", "running_mean", "running_var"];

@@ -9,6 +9,8 @@ use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Promotio
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::Show;
+use crate::ops::arithmetic::Add;
+use crate::ops::conv_integer;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::{self, reshape};
 use crate::with_float;
@@ -167,6 +169,11 @@ impl Operation for Conv2d {
                 format_args!("bias of shape {} for {} output channels", Show(bias.shape()), shape.c_out),
             ));
         }
+        if !x.dtype().is_float() {
+            let y = conv_integer::forward(Self::NAME, x, w, &self.convolution)?;
+            let Some(bias) = bias else { return Ok(single(y)) };
+            return Add.forward(&[&y, &bias.reshape(Self::NAME, &[shape.c_out, 1, 1])?]);
+        }
         let w = w.contiguous(Self::NAME)?;
         let bias = bias.map(|bias| bias.contiguous(Self::NAME)).transpose()?;
         let y = with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &out_shape(&shape), |y: &mut [T]| {
@@ -239,6 +246,9 @@ impl Operation for Conv2dGradInput {
         let x = [n, group_in.saturating_mul(self.convolution.groups), self.size[0], self.size[1]];
         let shape = self.convolution.shape(Self::NAME, &x, w.shape())?;
         check_output(Self::NAME, &shape, g.shape())?;
+        if !g.dtype().is_float() {
+            return Ok(single(conv_integer::transposed(Self::NAME, g, w, &self.convolution, self.size)?));
+        }
         let w = w.contiguous(Self::NAME)?;
         let gx = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, &x, |gx: &mut [T]| {
             if !gx.is_empty() {

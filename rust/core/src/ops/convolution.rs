@@ -130,6 +130,10 @@ pub fn convolution(
     steps: &Steps,
     extra: &[usize],
 ) -> Result<Tensor> {
+    if [Some(w), bias].into_iter().flatten().any(|other| other.dtype().is_float() != x.dtype().is_float()) {
+        let what = format_args!("an input of {} with a weight or bias of another kind; convert one of them", x.dtype());
+        return Err(Error::dtype(op, what));
+    }
     if extra.iter().any(|&n| n > 0) {
         let behind: Vec<isize> = extra.iter().rev().flat_map(|&n| [0, n.cast_signed()]).collect();
         let x = pad(x, &behind, Border::Constant(Scalar::Float(0.0)))?;

@@ -7,8 +7,8 @@ use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::select_rows::{addable, checked};
-use crate::ops::{self, reshape};
+use crate::ops::select_rows::{checked, union};
+use crate::ops::{self, reshape, slice};
 use crate::{with_bits, with_element};
 use dlcore_kernels::gather as kernel;
 use smallvec::smallvec;
@@ -74,7 +74,9 @@ impl Operation for ScatterAdd {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, index) = (inputs[0], inputs[1]);
-        addable(Self::NAME, x)?;
+        if let Some(union) = union(inputs, |inputs| self.forward(inputs)) {
+            return union;
+        }
         check_shapes(Self::NAME, self.dim, &self.shape, index.shape())?;
         if x.shape() != index.shape() {
             return Err(Error::shape(
@@ -143,6 +145,10 @@ fn at_least_1d(x: &Tensor) -> Result<Tensor> {
 /// [`Error::Index`] for an index or a dimension out of range, [`Error::Shape`] for shapes that do not fit.
 pub fn gather(x: &Tensor, dim: isize, index: &Tensor) -> Result<Tensor> {
     let dim = normalize_dim(Gather::NAME, dim, x.rank())?;
+    if index.numel() == 0 {
+        // Of no indices nothing is asked but their shape, as in PyTorch.
+        return reshape(&slice(&reshape(x, &[x.numel()])?, 0, 0, 1, 0)?, index.shape());
+    }
     let picked = apply(Gather { dim }, &[&at_least_1d(x)?, &at_least_1d(index)?])?;
     reshape(&picked, index.shape())
 }

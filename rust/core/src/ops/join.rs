@@ -150,8 +150,25 @@ impl Operation for Flip {
 /// # Errors
 /// [`Error::Shape`] where they differ in another dimension, [`Error::Index`] for a dimension out of range.
 pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
-    let kept: Vec<&Tensor> = tensors.iter().copied().filter(|t| t.shape() != [0]).collect();
-    let tensors = if kept.is_empty() { tensors } else { &kept };
+    // Vectors of nothing go with tensors of any shape: they are seen as nothing of that shape.
+    let shape = tensors.iter().map(|t| t.shape()).find(|&shape| shape != [0]);
+    let empty = |t: &Tensor, shape: &[usize]| -> Result<Tensor> {
+        let at = normalize_dim(Cat::NAME, dim, shape.len())?;
+        let mut shape = Dims::from_slice(shape);
+        shape[at] = 0;
+        reshape(t, &shape)
+    };
+    let fitted: Vec<Tensor>;
+    let fitted_list: Vec<&Tensor>;
+    let tensors = match shape {
+        Some(shape) if !shape.is_empty() && tensors.iter().any(|t| t.shape() == [0]) => {
+            let fit = |t: &&Tensor| if t.shape() == [0] { empty(t, shape) } else { Ok((*t).clone()) };
+            fitted = tensors.iter().map(fit).collect::<Result<_>>()?;
+            fitted_list = fitted.iter().collect();
+            &fitted_list
+        }
+        _ => tensors,
+    };
     let first = tensors.first().ok_or_else(|| Error::value(Cat::NAME, "expected at least one tensor"))?;
     if tensors.iter().any(|t| t.rank() == 0) {
         return Err(Error::shape(Cat::NAME, "0-d tensors have no dimension to be joined along; use stack"));

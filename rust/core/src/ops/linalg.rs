@@ -11,7 +11,7 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, broadcast_shapes};
-use crate::ops::arithmetic::binary;
+use crate::ops::arithmetic::{Add, binary};
 use crate::ops::reduce::float_sum;
 use crate::ops::sample::{Sample, real, single};
 use crate::ops::{self, reshape, sum_to, transpose};
@@ -282,6 +282,16 @@ impl Operation for Linear {
         if x.dtype().is_half() {
             let w = w.view(w.layout().permute(&[1, 0]));
             return Ok(single(half_product(Self::NAME, &x, &w, b.as_ref())?.reshape(Self::NAME, &shape)?));
+        }
+        if x.dtype() == DType::Bool {
+            return Err(Error::dtype(Self::NAME, "expected numbers, got bool; convert with .float()"));
+        }
+        if !x.dtype().is_float() {
+            let mut product = MatMul.forward(&[&x, &w.view(w.layout().permute(&[1, 0]))])?;
+            if let Some(b) = &b {
+                product = Add.forward(&[&product[0], b])?;
+            }
+            return Ok(single(product[0].reshape(Self::NAME, &shape)?));
         }
         let out = with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
             let mut problem = Gemm::new([rows, features, outputs], matrix(&x), matrix(w).transposed(), out);

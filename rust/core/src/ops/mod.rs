@@ -14,6 +14,7 @@ pub mod blend;
 pub mod cast;
 pub mod compare;
 pub mod conv;
+mod conv_integer;
 pub mod convolution;
 pub mod copy;
 pub mod cross_entropy;
@@ -59,6 +60,7 @@ pub mod softmax;
 pub mod sort;
 pub mod special;
 pub mod statistics;
+pub mod strided;
 pub mod systems;
 pub mod unary;
 
@@ -116,7 +118,7 @@ macro_rules! registry {
 registry! {
     differentiable:
         arithmetic::Add, arithmetic::Sub, arithmetic::Mul, arithmetic::Div, arithmetic::Neg, arithmetic::Pow,
-        arithmetic::Maximum, arithmetic::Minimum, arithmetic::Remainder, pairs::Fmod, pairs::Atan2, pairs::Hypot,
+        arithmetic::Maximum, arithmetic::Minimum, arithmetic::Remainder, arithmetic::FloorDivide, pairs::Fmod, pairs::Atan2, pairs::Hypot,
         pairs::Copysign,
         cast::Cast, copy::Copy,
         unary::Exp, unary::Exp2, unary::Expm1, unary::Log, unary::Log2, unary::Log10, unary::Log1p, unary::Sqrt, unary::Rsqrt, unary::Reciprocal, unary::Sin,
@@ -124,18 +126,19 @@ registry! {
         unary::Silu, unary::Erf, unary::Abs, unary::Square, unary::Sign, unary::Floor, unary::Ceil, unary::Round,
         unary::Trunc, unary::Tan, unary::Asin, unary::Acos, unary::Atan, unary::Sinh, unary::Cosh, unary::Asinh,
         unary::Acosh, unary::Atanh, unary::Erfc, unary::Erfinv, unary::Lgamma, unary::Digamma, special::Polygamma,
+        unary::I0, unary::I0e, unary::I1, unary::I1e, unary::Erfcx, unary::Ndtri, pairs::Igamma, pairs::Igammac,
         activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
         activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,
         select::Where, select::Clamp,
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
-        join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
+        join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, strided::AsStrided, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, addmm::AddMm, linalg::Linear,
         systems::Solve, systems::SolveTriangular, systems::Inverse, systems::Det, systems::LogAbsDet, lu::Lu,
         factors::Cholesky, factors::Qr, factors::Svd, factors::Eigh, factors::Pinv,
         likelihood::BinaryCrossEntropy,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
-        pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad,
+        pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad, pooling::MaxUnpool,
         softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy, linear_cross_entropy::LinearCrossEntropy,
         attention::ScaledDotProductAttention, recurrent::Recurrent,
         norm::LayerNorm, rms_norm::RmsNorm, batch_norm::BatchNorm, batch_norm::BatchNormInference,
@@ -147,6 +150,6 @@ registry! {
         compare::LogicalAnd, compare::LogicalOr, compare::LogicalXor, compare::LogicalNot,
         compare::IsNan, compare::IsInf, compare::IsFinite,
         reduce::All, reduce::Any, extremum::ArgMax, extremum::ArgMin,
-        arithmetic::FloorDivide, pairs::BitwiseAnd, pairs::BitwiseOr, pairs::BitwiseXor,
-        pairs::ShiftLeft, pairs::ShiftRight, pairs::Gcd, pairs::Lcm, index::Nonzero, index::OneHot;
+        pairs::BitwiseAnd, pairs::BitwiseOr, pairs::BitwiseXor,
+        pairs::ShiftLeft, pairs::ShiftRight, pairs::Gcd, pairs::Lcm, pairs::Zeta, index::Nonzero, index::OneHot;
 }

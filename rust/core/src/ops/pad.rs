@@ -95,6 +95,11 @@ fn pad_dim(x: &Tensor, dim: usize, before: isize, after: isize, border: Border) 
         };
         return cat(&[&outside(before)?, &inside, &outside(after)?], dim.cast_signed());
     }
+    if border == Border::Circular && less(before).max(less(after)) > 0 {
+        // What is left after the cut goes round.
+        let inside = slice(x, dim, less(before).min(n), 1, kept)?;
+        return pad_dim(&inside, dim, before.max(0), after.max(0), border);
+    }
     let ids = Array::build(NAME, &[size], |ids: &mut [i64]| {
         for (id, at) in ids.iter_mut().zip(before.saturating_neg()..) {
             *id = border.source(at, n.cast_signed()) as i64;

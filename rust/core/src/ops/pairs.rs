@@ -9,9 +9,9 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
-use crate::ops::arithmetic::{add, binary, div, mul, neg, no_zero_divisor};
+use crate::ops::arithmetic::{add, binary, div, mul, neg, no_zero_divisor, shift, sub};
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, single};
-use crate::ops::{logical_not, sign, square, sum_to, trunc};
+use crate::ops::{exp, lgamma, log, logical_not, sign, square, sum_to, trunc};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, Binary, Bitwise, FloatBinary};
 use smallvec::smallvec;
@@ -29,7 +29,7 @@ fn float_binary(name: &str, op: FloatBinary, a: &Array, b: &Array) -> Result<Out
 macro_rules! pairs {
     ($(
         $(#[$doc:meta])*
-        $Op:ident = $function:ident as $name:literal: $promotion:ident, $first:ident, $second:ident
+        $Op:ident = $function:ident as $name:literal: $promotion:ident, $first:ident $(($limit:literal))?, $second:ident
             { |$a:ident, $b:ident| $forward:expr }
             { |$x:ident, $y:ident, $grad:ident| $for_x:expr, $for_y:expr }
     )*) => { $(
@@ -64,7 +64,7 @@ macro_rules! pairs {
 
             fn samples() -> Vec<Sample<Self>> {
                 let of = |[a, b]: [Vec<usize>; 2]| {
-                    Sample::new(Self, [input(Domain::$first, &a), input(Domain::$second, &b)])
+                    Sample::new(Self, [input(Domain::$first $(($limit))?, &a), input(Domain::$second, &b)])
                 };
                 broadcast_pairs().into_iter().map(of).collect()
             }
@@ -94,10 +94,29 @@ pairs! {
         { |a, b| float_binary(Self::NAME, FloatBinary::Copysign, a, b) }
         { |x, y, grad| mul(grad, &sign(&mul(x, &copysign(&sign(x)?, y)?)?)?),
           Ok::<_, Error>(Array::zeros("backward", grad.shape(), grad.dtype())?.into()) }
+    /// The part below `b` of the integral that is the gamma function of `a`. It has no derivative by `a` here.
+    Igamma = igamma as "igamma": Float, Index(4), Positive
+        { |a, b| float_binary(Self::NAME, FloatBinary::Igamma, a, b) }
+        { |x, y, grad| no_order(Self::NAME), mul(grad, &gamma_density(x, y)?) }
+    /// The part above `b` of the integral that is the gamma function of `a`. It has no derivative by `a` here.
+    Igammac = igammac as "igammac": Float, Index(4), Positive
+        { |a, b| float_binary(Self::NAME, FloatBinary::Igammac, a, b) }
+        { |x, y, grad| no_order(Self::NAME), neg(&mul(grad, &gamma_density(x, y)?)?) }
     /// The remainder of `a` by `b` that has the sign of `a`.
     Fmod = fmod as "fmod": Common, Real, AwayFromZero
         { |a, b| { no_zero_divisor(Self::NAME, b)?; binary(Self::NAME, Binary::Fmod, a, b) } }
         { |x, y, grad| Ok::<_, Error>(grad.clone()), neg(&mul(grad, &trunc(&div(&x.detach(), &y.detach())?)?)?) }
+}
+
+/// `y^(x - 1) exp(-y) / gamma(x)`.
+fn gamma_density(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let x = &x.detach();
+    exp(&sub(&sub(&mul(&shift(x, -1.0)?, &log(y)?)?, y)?, &lgamma(x)?)?)
+}
+
+/// What the incomplete gamma functions lack, as in PyTorch.
+fn no_order(op: &str) -> Result<Tensor> {
+    Err(Error::gradient(op, "there is no derivative by the first argument; detach() it"))
 }
 
 /// `grad * above / (x^2 + y^2)`.
@@ -200,4 +219,35 @@ pub fn bitwise_not(x: &Tensor) -> Result<Tensor> {
             bitwise_xor(x, &crate::ops::arithmetic::scalar(crate::dtype::Scalar::Int(value), dtype)?)
         }
     }
+}
+
+/// Hurwitz's zeta function of `a` at `b`: the sum of `1 / (k + b)^a` over `k` from 0 on.
+#[derive(Clone, Debug)]
+pub struct Zeta;
+
+impl Discrete for Zeta {
+    const NAME: &'static str = "zeta";
+    const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        float_binary(Self::NAME, FloatBinary::Zeta, inputs[0], inputs[1])
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of =
+            |[a, b]: [Vec<usize>; 2]| Sample::new(Self, [input(Domain::AboveOne, &a), input(Domain::Positive, &b)]);
+        broadcast_pairs().into_iter().map(of).collect()
+    }
+}
+
+/// Hurwitz's zeta function of `a` at `b`.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn zeta(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok(apply_discrete(Zeta, &[a, b])?.swap_remove(0))
 }

@@ -10,7 +10,7 @@ use crate::ops::arithmetic::{add, mul, scalar, scale};
 use crate::ops::arrange::{counted, diagonal, select};
 use crate::ops::select_rows::{IndexAdd, IndexPut, checked};
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::ops::{gather, index, index_put, nonzero};
+use crate::ops::{cast, gather, index, index_put, lt, nonzero, where_};
 
 fn flat(x: &Tensor) -> Result<Tensor> {
     reshape(x, &[x.numel()])
@@ -176,13 +176,23 @@ pub fn put(x: &Tensor, ids: &Tensor, source: &Tensor, accumulate: bool) -> Resul
     reshape(&index_put(&flat(x)?, &[Some(flat(ids)?)], &flat(source)?, accumulate)?, x.shape())
 }
 
+/// `ids` with `extent` added to those below zero, which count from the end.
+fn from_the_end(ids: &Tensor, extent: usize) -> Result<Tensor> {
+    if ids.dtype().is_float() || ids.dtype() == DType::Bool {
+        return Ok(ids.clone()); // refused later
+    }
+    let number = |n: usize| scalar(crate::Scalar::Int(i128::try_from(n).unwrap_or(0)), DType::I64);
+    let ids = cast(ids, DType::I64)?;
+    where_(&lt(&ids, &number(0)?)?, &add(&ids, &number(extent)?)?, &ids)
+}
+
 /// The elements that `ids` name along `dim`, both broadcast in the other dimensions; of all in one row for no dimension.
 ///
 /// # Errors
 /// As [`gather()`].
 pub fn take_along_dim(x: &Tensor, ids: &Tensor, dim: Option<isize>) -> Result<Tensor> {
     const NAME: &str = "take_along_dim";
-    let Some(dim) = dim else { return gather(&flat(x)?, 0, &flat(ids)?) };
+    let Some(dim) = dim else { return gather(&flat(x)?, 0, &from_the_end(&flat(ids)?, x.numel())?) };
     if x.rank() != ids.rank() {
         let (x, ids) = (Show(x.shape()), Show(ids.shape()));
         return Err(Error::shape(NAME, format_args!("shapes {x} and {ids}: as many dimensions are needed")));
@@ -197,7 +207,8 @@ pub fn take_along_dim(x: &Tensor, ids: &Tensor, dim: Option<isize>) -> Result<Te
     };
     let others = broadcast_shapes(NAME, &with(x.shape(), 1), &with(ids.shape(), 1))?;
     let extent = |x: &Tensor| x.shape().get(at).copied().unwrap_or(1);
-    gather(&broadcast_to(x, &with(&others, extent(x)))?, dim, &broadcast_to(ids, &with(&others, extent(ids)))?)
+    let ids = from_the_end(ids, extent(x))?;
+    gather(&broadcast_to(x, &with(&others, extent(x)))?, dim, &broadcast_to(&ids, &with(&others, extent(&ids)))?)
 }
 
 /// `x` with the first elements of `source`, in order, where `mask` (broadcast) is true.

@@ -8,12 +8,13 @@ use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, apply_all, one};
 use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::gather::ScatterAdd;
 use crate::ops::reshape;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::with_float;
+use crate::{with_element, with_float};
 pub use dlcore_kernels::pool::Divisor;
 use dlcore_kernels::pool::{self, Window};
 use smallvec::smallvec;
@@ -128,6 +129,14 @@ impl Planes {
     }
 }
 
+/// Refuses truth values.
+fn numbers(op: &str, x: &Array) -> Result<()> {
+    if x.dtype() == DType::Bool {
+        return Err(Error::dtype(op, "expected numbers, got bool; convert with .float()"));
+    }
+    Ok(())
+}
+
 /// Largest element of each window; the auxiliary output says where in its plane it stood.
 #[derive(Clone, Debug)]
 pub struct MaxPool2d {
@@ -140,8 +149,9 @@ impl Operation for MaxPool2d {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let planes = self.pooling.planes(Self::NAME, inputs[0].shape())?;
+        numbers(Self::NAME, inputs[0])?;
         let x = inputs[0].contiguous(Self::NAME)?;
-        let (y, indices) = with_float!(Self::NAME, x.dtype(), T => {
+        let (y, indices) = with_element!(x.dtype(), T => {
             Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [T], indices: &mut [i64]| {
                 if !y.is_empty() {
                     let window = self.pooling.window();
@@ -216,8 +226,14 @@ impl Operation for AvgPool2d {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let planes = self.pooling.planes(Self::NAME, inputs[0].shape())?;
+        numbers(Self::NAME, inputs[0])?;
+        if inputs[0].dtype() == DType::U8 {
+            // Its sums need room.
+            let mean = self.forward(&[&inputs[0].cast(Self::NAME, DType::I32)?])?;
+            return Ok(single(mean[0].cast(Self::NAME, DType::U8)?));
+        }
         let x = inputs[0].contiguous(Self::NAME)?;
-        let y = with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &planes.shape, |y: &mut [T]| {
+        let y = with_element!(x.dtype(), T => Array::build(Self::NAME, &planes.shape, |y: &mut [T]| {
             if !y.is_empty() {
                 let window = self.pooling.window();
                 pool::avg_pool2d(x.elements(), planes.count, planes.input, &window, self.divisor, y);

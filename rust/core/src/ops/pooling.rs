@@ -7,16 +7,19 @@
 
 use super::pool::{Divisor, Pooling, avg_pool2d, max_pool2d};
 use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::creation::from_values;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::{scalar, scale};
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{
     self, abs, add, cast, floor_divide, gather, index_select, masked_fill, max_dim, mul, pow, relu, reshape, sign,
 };
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// Windows over the last dimensions, of which there are one, two or three.
 #[derive(Clone, Debug)]
@@ -105,6 +108,9 @@ fn extents(lead: &[usize], rest: &[usize]) -> Dims {
 pub fn max_pool(op: &str, x: &Tensor, windows: &Windows) -> Result<(Tensor, Tensor)> {
     windows.check(op)?;
     let lead = lead(op, x, windows.dims())?;
+    if lead[lead.len() - 1] == 0 {
+        return Err(Error::shape(op, format_args!("there are no channels in {}", Show(x.shape()))));
+    }
     match x.shape()[lead.len()..] {
         [length] => {
             let (y, at) = max_pool2d(&reshape(x, &extents(lead, &[1, length]))?, windows.of_planes())?;
@@ -289,6 +295,44 @@ pub fn adaptive_max_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Resul
     Ok((y, place))
 }
 
+/// Rows of `extent` zeros with the elements of the rows of the first input where the second tells. Where several go to
+/// one place the last stays, but as in PyTorch the gradient there is everybody's.
+#[derive(Clone, Debug)]
+pub struct MaxUnpool {
+    /// Elements of a row of the result.
+    pub extent: usize,
+}
+
+impl Operation for MaxUnpool {
+    const NAME: &'static str = "max_unpool";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (x, places) = (Tensor::from(inputs[0].clone()), Tensor::from(inputs[1].clone()));
+        let zeros = Array::zeros(Self::NAME, &[x.shape()[0], self.extent], x.dtype())?.into();
+        Ok(single(ops::placing::scatter(&zeros, 1, &places, &x)?.array().clone()))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(smallvec![Some(gather(grad, 1, &context.input(1)?)?), None])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(1)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        vec![Sample::new(Self { extent: 5 }, [real(&[3, 1]), input(Domain::Index(5), &[3, 1])])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("extent", self.extent.into())]
+    }
+}
+
 /// Zeros of the extents `size` with the elements of `x` where `places` tells, in the flattened extents: what a maximum
 /// pooled, as far as it can be undone.
 ///
@@ -306,7 +350,6 @@ pub fn max_unpool(op: &str, x: &Tensor, places: &Tensor, size: &[usize]) -> Resu
     let (count, all) = (lead.iter().product::<usize>(), size.iter().product::<usize>());
     let each = x.shape()[lead.len()..].iter().product::<usize>();
     let flat = |t: &Tensor| reshape(t, &[count, each]);
-    let zeros: Tensor = Array::zeros(op, &[count, all], x.dtype())?.into();
-    let y = ops::placing::scatter(&zeros, 1, &flat(places)?, &flat(x)?)?;
+    let y = apply(MaxUnpool { extent: all }, &[&flat(x)?, &flat(places)?])?;
     reshape(&y, &extents(lead, size))
 }

@@ -178,18 +178,25 @@ pub fn tensordot(a: &Tensor, b: &Tensor, a_dims: &[isize], b_dims: &[isize]) -> 
     let label = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let a_labels: Labels = (0..label(a.rank())).collect();
     let mut b_labels: Labels = (0..label(b.rank())).map(|d| d + label(a.rank())).collect();
+    let (mut a, mut b) = (a.clone(), b.clone());
     for (&i, &j) in a_dims.iter().zip(b_dims) {
         let (i, j) = (normalize_dim(NAME, i, a.rank())?, normalize_dim(NAME, j, b.rank())?);
-        if a.shape()[i] != b.shape()[j] {
-            let (from, to) = (Show(a.shape()), Show(b.shape()));
-            return Err(Error::shape(NAME, format_args!("dimension {i} of {from} and {j} of {to} differ in size")));
+        // A dimension of one element goes with any other, which is summed first.
+        match (a.shape()[i], b.shape()[j]) {
+            (n, m) if n == m => {}
+            (1, _) => b = sum(&b, &[j], true)?,
+            (_, 1) => a = sum(&a, &[i], true)?,
+            _ => {
+                let (from, to) = (Show(a.shape()), Show(b.shape()));
+                return Err(Error::shape(NAME, format_args!("dimension {i} of {from} and {j} of {to} differ in size")));
+            }
         }
         b_labels[j] = a_labels[i];
     }
     let once = |labels: &Labels, others: &Labels| labels.iter().copied().filter(|l| !others.contains(l)).collect();
     let (a_rest, b_rest): (Labels, Labels) = (once(&a_labels, &b_labels), once(&b_labels, &a_labels));
     let wanted: Labels = a_rest.into_iter().chain(b_rest).collect();
-    let product = contract(Term { x: a.clone(), labels: a_labels }, Term { x: b.clone(), labels: b_labels }, &wanted)?;
+    let product = contract(Term { x: a, labels: a_labels }, Term { x: b, labels: b_labels }, &wanted)?;
     product.ordered(&wanted)
 }
 

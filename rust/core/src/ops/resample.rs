@@ -8,7 +8,7 @@ use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::{add, mul, neg, scalar, scale, shift, sub};
 use crate::ops::arrange::movedim;
 use crate::ops::compare::{ge, le, logical_and};
-use crate::ops::select::{clamp, where_};
+use crate::ops::select::{clamp, filled, where_};
 use crate::ops::{
     abs, broadcast_to, cast, floor, gather, index_select, matmul, reshape, round, slice, stack, transpose,
 };
@@ -257,7 +257,11 @@ fn neighbours(at: &Tensor, mode: Mode) -> Result<Vec<(Tensor, Option<Tensor>)>> 
     let base = floor(&at.detach())?;
     let rest = sub(at, &base)?;
     match mode {
-        Mode::Nearest | Mode::NearestExact | Mode::Area => Ok(vec![(round(&at.detach())?, None)]),
+        Mode::Nearest | Mode::NearestExact | Mode::Area => {
+            // Where the point lies within a nearest element changes nothing: it has a gradient of zero.
+            let weight = at.requires_grad().then(|| filled(at, &number(1.0)?)).transpose()?;
+            Ok(vec![(round(&at.detach())?, weight)])
+        }
         Mode::Linear => Ok(vec![(base.clone(), Some(sub(&number(1.0)?, &rest)?)), (shift(&base, 1.0)?, Some(rest))]),
         Mode::Cubic => {
             // Keys' polynomials: near ones within 1, far ones within 2.

@@ -72,6 +72,9 @@ pub fn cumulative_trapezoid(y: &Tensor, x: Option<&Tensor>, width: f64, dim: isi
 /// [`Error::Shape`] for more than two dimensions and weights that do not fit.
 pub fn cov(x: &Tensor, correction: f64, counts: Option<&Tensor>, weights: Option<&Tensor>) -> Result<Tensor> {
     const NAME: &str = "cov";
+    if counts.is_some_and(|counts| counts.dtype().is_float()) {
+        return Err(Error::dtype(NAME, "fweights are counts: expected integers"));
+    }
     if x.rank() > 2 {
         return Err(Error::shape(NAME, format_args!("expected at most two dimensions, got {}", Show(x.shape()))));
     }
@@ -109,7 +112,8 @@ pub fn cov(x: &Tensor, correction: f64, counts: Option<&Tensor>, weights: Option
     };
     let divisor = clamp(&divisor, Some(Scalar::Float(0.0)), None)?;
     let covariances = div(&matmul(&weighted, &transpose(&centred, 0, 1)?)?, &divisor)?;
-    if x.rank() < 2 { reshape(&covariances, &[]) } else { Ok(covariances) }
+    // Of one variable a number, as in PyTorch.
+    if covariances.numel() == 1 { reshape(&covariances, &[]) } else { Ok(covariances) }
 }
 
 /// Covariances over the deviations of both variables.
@@ -201,6 +205,10 @@ pub fn combinations(x: &Tensor, r: usize, repeated: bool) -> Result<Tensor> {
 /// # Errors
 /// As [`vector_norm`].
 pub fn renorm(x: &Tensor, order: f64, dim: isize, most: f64) -> Result<Tensor> {
+    if x.rank() < 2 {
+        let what = format_args!("expected at least two dimensions, got {}", Show(x.shape()));
+        return Err(Error::shape("renorm", what));
+    }
     let at = normalize_dim("renorm", dim, x.rank())?;
     let others: Dims = (0..x.rank()).filter(|&d| d != at).collect();
     let norms = vector_norm(x, order, &others, true)?;

@@ -186,3 +186,26 @@ pub fn masked_fill(x: &Tensor, mask: &Tensor, value: &Tensor) -> Result<Tensor> 
     }
     where_(mask, &cast(value, x.dtype())?, x)
 }
+
+/// A tensor like `x` with `value` (0-d) in every element; the gradient of `x` is zero.
+///
+/// # Errors
+/// [`Error::Shape`] for a value that has dimensions.
+pub fn filled(x: &Tensor, value: &Tensor) -> Result<Tensor> {
+    one_value("fill", value)?;
+    let everywhere = scalar(Scalar::Bool(true), DType::Bool)?;
+    masked_fill(x, &everywhere, value)
+}
+
+/// Refuses a value that is not one number.
+///
+/// # Errors
+/// [`Error::Shape`] for a value that has dimensions.
+pub fn one_value(op: &str, value: &Tensor) -> Result<()> {
+    match value.rank() {
+        0 => Ok(()),
+        rank => {
+            Err(Error::shape(op, format_args!("expected one value, a number or a 0-d tensor, got {rank} dimensions")))
+        }
+    }
+}

@@ -30,12 +30,19 @@ pub(super) fn checked(op: &str, ids: &Array, dim: usize, extent: usize) -> Resul
     }
 }
 
-/// Refuses bool, whose sums would not be truth values.
-pub(super) fn addable(op: &str, x: &Array) -> Result<()> {
-    if x.dtype() == DType::Bool {
-        return Err(Error::dtype(op, "bool tensors have no sum; convert with .int()"));
+/// Sums of truth values, where the first input is of them: true where any of them is. `sum` gets them as integers.
+pub(super) fn union(inputs: &[&Array], sum: impl FnOnce(&[&Array]) -> Result<Outputs>) -> Option<Result<Outputs>> {
+    if inputs[0].dtype() != DType::Bool {
+        return None;
     }
-    Ok(())
+    let number = |x: &&Array| if x.dtype() == DType::Bool { x.cast("sum", DType::I64) } else { Ok((*x).clone()) };
+    let union = || -> Result<Outputs> {
+        let numbers = inputs.iter().map(number).collect::<Result<Vec<_>>>()?;
+        let mut outputs = sum(&numbers.iter().collect::<Vec<_>>())?;
+        outputs[0] = outputs[0].cast("sum", DType::Bool)?;
+        Ok(outputs)
+    };
+    Some(union())
 }
 
 /// An index that is out of range, as an error.
@@ -142,7 +149,9 @@ impl Operation for IndexAdd {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let Self { dim, extent, frozen } = *self;
-        addable(Self::NAME, inputs[0])?;
+        if let Some(union) = union(inputs, |inputs| self.forward(inputs)) {
+            return union;
+        }
         let ids = checked(Self::NAME, inputs[1], dim, extent)?;
         let x = inputs[0].contiguous(Self::NAME)?;
         let after = dim + ids.rank();
@@ -235,8 +244,10 @@ impl Operation for IndexPut {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, values) = (inputs[0], inputs[2]);
         check_dim(Self::NAME, self.dim, x.shape())?;
-        if self.accumulate {
-            addable(Self::NAME, x)?;
+        if self.accumulate
+            && let Some(union) = union(inputs, |inputs| self.forward(inputs))
+        {
+            return union;
         }
         let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
         let ids = checked(Self::NAME, inputs[1], self.dim, extent)?;

@@ -10,11 +10,11 @@ use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{eq, isnan, logical_and, logical_not};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{clamp, where_};
-use crate::ops::unary::{digamma, lgamma};
-use crate::ops::{cast, log, log1p, sin};
+use crate::ops::unary::{digamma, erfcx, lgamma};
+use crate::ops::{cast, erfc, log, log1p, lt, sin, square};
 use crate::with_stored_float;
 use dlcore_kernels::map;
-use std::f64::consts::PI;
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 fn number(like: &Tensor, value: f64) -> Result<Tensor> {
     scalar(Scalar::Float(value), like.dtype())
@@ -147,6 +147,41 @@ pub fn entr(x: &Tensor) -> Result<Tensor> {
     let below = crate::ops::lt(&x, &number(&x, 0.0)?)?;
     let value = neg(&xlogy(&x, &where_(&below, &number(&x, 1.0)?, &x)?)?)?;
     where_(&below, &number(&x, f64::NEG_INFINITY)?, &value)
+}
+
+/// The probability that a standard normal variable stays below `x`.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn ndtr(x: &Tensor) -> Result<Tensor> {
+    scale(&erfc(&scale(&float(x)?, -FRAC_1_SQRT_2)?)?, 0.5)
+}
+
+/// The logarithm of [`ndtr`], accurate also where that vanishes.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn log_ndtr(x: &Tensor) -> Result<Tensor> {
+    let x = float(x)?;
+    // Each side sees only what it is for, so that neither has a gradient that is not finite.
+    let edge = number(&x, -1.0)?;
+    let below = lt(&x, &edge)?;
+    let (low, high) = (where_(&below, &x, &edge)?, where_(&below, &edge, &x)?);
+    let tail = log(&scale(&erfcx(&scale(&low, -FRAC_1_SQRT_2)?)?, 0.5)?)?;
+    let low = sub(&tail, &scale(&square(&low)?, 0.5)?)?;
+    let high = log1p(&scale(&erfc(&scale(&high, FRAC_1_SQRT_2)?)?, -0.5)?)?;
+    where_(&below, &low, &high)
+}
+
+/// The angle of `x` in the complex plane: pi below zero, NaN for NaN, else zero.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn angle(x: &Tensor) -> Result<Tensor> {
+    let x = float(x)?;
+    let turned = where_(&lt(&x, &number(&x, 0.0)?)?, &number(&x, PI)?, &number(&x, 0.0)?)?;
+    // With the gradient of a function of steps.
+    where_(&isnan(&x)?, &x, &add(&turned, &crate::ops::select::filled(&x, &number(&x, 0.0)?)?)?)
 }
 
 /// `2^exponent * x`.

@@ -216,16 +216,64 @@ pub fn median(x: &Tensor, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)>
     Ok((where_(&has_nan, &found, &value)?, where_(&has_nan, &reshape(&first, shape)?, &position)?))
 }
 
+/// The place of the last number among the elements of `x` in order, along `at`, which stays; 0 where all are NaN.
+fn last_number(x: &Tensor, at: usize) -> Result<Tensor> {
+    let numbers = crate::ops::sum(&logical_not(&isnan(&x.detach())?)?, &[at], true)?;
+    let last = crate::ops::arithmetic::shift(&cast(&numbers, x.dtype().to_float())?, -1.0)?;
+    crate::ops::clamp(&last, Some(Scalar::Float(0.0)), None)
+}
+
+/// The lower of the elements in the middle of those that are not NaN, of all; NaN of none.
+///
+/// # Errors
+/// [`Error::Index`] of no integers.
+pub fn nanmedian_of_all(x: &Tensor) -> Result<Tensor> {
+    if x.numel() == 0 && x.dtype().is_float() {
+        return number(x, f64::NAN);
+    }
+    Ok(nanmedian(&reshape(x, &[x.numel()])?, 0, false)?.0)
+}
+
+/// The lower of the elements in the middle of those along `dim` that are not NaN, and its position; NaN of none.
+///
+/// # Errors
+/// As [`median`].
+pub fn nanmedian(x: &Tensor, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    if !x.dtype().is_float() {
+        return median(x, dim, keepdim);
+    }
+    let at = normalize_dim("nanmedian", dim, x.rank())?;
+    let wide = line(x)?;
+    if wide.shape()[at] == 0 {
+        return Err(Error::index("nanmedian", format_args!("dimension {at} has no elements")));
+    }
+    let (sorted, positions) = sort(&wide, dim, false)?;
+    let middle = cast(&floor(&scale(&last_number(&wide, at)?, 0.5)?)?, DType::I64)?;
+    let mut shape = kept_shape(x.shape(), &[at]);
+    if !keepdim && x.rank() > 0 {
+        shape.remove(at);
+    }
+    let pick = |of: &Tensor| reshape(&take_along_dim(of, &middle, Some(dim))?, &shape);
+    Ok((pick(&sorted)?, pick(&positions)?))
+}
+
 /// What lies `q` of the way through the elements in order, along `dim` or of all: between two of them as `interpolation`
-/// says. NaN where there is one.
+/// says. NaN where there is one, unless those are left out.
 ///
 /// # Errors
 /// [`Error::DType`] for integers or two dtypes, [`Error::Value`] for a `q` outside 0 to 1 or nothing to look at.
 #[allow(clippy::cast_precision_loss, reason = "a count of elements in memory")]
-pub fn quantile(x: &Tensor, q: &Tensor, dim: Option<isize>, keepdim: bool, interpolation: &str) -> Result<Tensor> {
+pub fn quantile(
+    x: &Tensor,
+    q: &Tensor,
+    dim: Option<isize>,
+    keepdim: bool,
+    interpolation: &str,
+    without_nan: bool,
+) -> Result<Tensor> {
     const NAME: &str = "quantile";
     let Some(along) = dim else {
-        let all = quantile(&reshape(x, &[x.numel()])?, q, Some(0), false, interpolation)?;
+        let all = quantile(&reshape(x, &[x.numel()])?, q, Some(0), false, interpolation, without_nan)?;
         let mut shape = Dims::from_slice(q.shape());
         shape.extend(std::iter::repeat_n(1, if keepdim { x.rank() } else { 0 }));
         return reshape(&all, &shape);
@@ -243,18 +291,17 @@ pub fn quantile(x: &Tensor, q: &Tensor, dim: Option<isize>, keepdim: bool, inter
         return Err(Error::value(NAME, "expected elements, and fractions from 0 to 1"));
     }
     let (sorted, _) = sort(&wide, along, false)?;
-    let place = scale(&reshape(q, &[q.numel()])?, (extent - 1) as f64)?;
+    let mut shape = Dims::from_elem(1, wide.rank());
+    shape[at] = q.numel();
+    let fractions = reshape(q, &shape)?;
+    let place =
+        if without_nan { mul(&fractions, &last_number(&wide, at)?)? } else { scale(&fractions, (extent - 1) as f64)? };
     let low = floor(&place)?;
     let up = crate::ops::ceil(&place)?;
-    let row = |places: &Tensor| {
-        let mut shape = Dims::from_elem(1, wide.rank());
-        shape[at] = places.numel();
-        reshape(places, &shape)
-    };
-    let pick = |places: &Tensor| take_along_dim(&sorted, &row(&cast(places, DType::I64)?)?, Some(along));
+    let pick = |places: &Tensor| take_along_dim(&sorted, &cast(places, DType::I64)?, Some(along));
     let found = match interpolation {
         "linear" => {
-            let (low_value, step) = (pick(&low)?, row(&sub(&place, &low)?)?);
+            let (low_value, step) = (pick(&low)?, sub(&place, &low)?);
             add(&low_value, &mul(&step, &sub(&pick(&up)?, &low_value)?)?)?
         }
         "lower" => pick(&low)?,
@@ -263,8 +310,12 @@ pub fn quantile(x: &Tensor, q: &Tensor, dim: Option<isize>, keepdim: bool, inter
         "midpoint" => scale(&add(&pick(&low)?, &pick(&up)?)?, 0.5)?,
         other => return Err(Error::value(NAME, format_args!("there is no interpolation {other:?}"))),
     };
-    let last = slice(&sorted, at, extent - 1, 1, 1)?;
-    let found = where_(&isnan(&broadcast_to(&last, found.shape())?)?, &number(x, f64::NAN)?, &found)?;
+    let found = if without_nan {
+        found
+    } else {
+        let last = slice(&sorted, at, extent - 1, 1, 1)?;
+        where_(&isnan(&broadcast_to(&last, found.shape())?)?, &number(x, f64::NAN)?, &found)?
+    };
     // The fractions come first, then what is left of the shape.
     let moved = crate::ops::arrange::movedim(&found, &[along], &[0])?;
     let mut shape = Dims::from_slice(q.shape());

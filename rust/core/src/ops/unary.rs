@@ -8,14 +8,14 @@ use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::Scalar;
+use crate::dtype::{DType, Scalar};
 use crate::error::Result;
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub, unary};
 use crate::ops::sample::{Domain, Sample, input, single};
-use crate::ops::{le, where_};
+use crate::ops::{eq, le, where_};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, SQRT_2};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, SQRT_2, TAU};
 
 /// Runs a map of floats over `x`.
 pub(crate) fn float_unary(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
@@ -269,12 +269,47 @@ elementwise! {
         { |c, g| mul(g, &sign(&c.input(0)?)?) }
     /// `x * x`.
     Square = square as "square": Keep, Real, saves INPUTS
-        { |x| unary(Self::NAME, Unary::Square, x) }
+        { |x| {
+            // Truth values are counted, as in every power.
+            let x = if x.dtype() == DType::Bool { &x.cast(Self::NAME, DType::I64)? } else { x };
+            unary(Self::NAME, Unary::Square, x)
+        } }
         { |c, g| mul(g, &scale(&c.input(0)?, 2.0)?) }
-    /// -1, 0 or 1; NaN for NaN.
+    /// -1, 0 or 1; 0 for NaN, as in PyTorch.
     Sign = sign as "sign": Keep, AwayFromZero, saves NOTHING
         { |x| unary(Self::NAME, Unary::Sign, x) }
         { |_c, g| flat(g) }
+    /// Modified Bessel function of the first kind, of order 0.
+    I0 = i0 as "i0": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::I0, x) }
+        { |c, g| mul(g, &i1(&c.input(0)?)?) }
+    /// The same over `exp(|x|)`.
+    I0e = i0e as "i0e": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::I0e, x) }
+        { |c, g| { let x = c.input(0)?; mul(g, &sub(&i1e(&x)?, &mul(&sign(&x)?, &i0e(&x)?)?)?) } }
+    /// Modified Bessel function of the first kind, of order 1.
+    I1 = i1 as "i1": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::I1, x) }
+        { |c, g| { let x = c.input(0)?; mul(g, &sub(&i0(&x)?, &per_argument(&i1(&x)?, &x)?)?) } }
+    /// The same over `exp(|x|)`.
+    I1e = i1e as "i1e": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::I1e, x) }
+        { |c, g| {
+            let x = c.input(0)?;
+            let y = i1e(&x)?;
+            mul(g, &sub(&sub(&i0e(&x)?, &per_argument(&y, &x)?)?, &mul(&sign(&x)?, &y)?)?)
+        } }
+    /// `exp(x ** 2) * erfc(x)`.
+    Erfcx = erfcx as "erfcx": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Erfcx, x) }
+        { |c, g| {
+            let x = c.input(0)?;
+            mul(g, &shift(&scale(&mul(&x, &erfcx(&x)?)?, 2.0)?, -FRAC_2_SQRT_PI)?)
+        } }
+    /// What a standard normal variable stays below with probability `x`.
+    Ndtri = ndtri as "ndtri": Float, Unit, saves OUTPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Ndtri, x) }
+        { |c, g| mul(g, &scale(&exp(&scale(&square(&c.output()?)?, 0.5)?)?, TAU.sqrt())?) }
     /// The largest integer that is not above.
     Floor = floor as "floor": Keep, Unit, saves NOTHING
         { |x| rounding(Self::NAME, FloatUnary::Floor, x) }
@@ -333,6 +368,13 @@ impl Operation for Gelu {
     fn params(&self) -> crate::ops::sample::Params {
         vec![("approximate", if self.tanh_form { "tanh" } else { "none" }.into())]
     }
+}
+
+/// `y / x`, which at zero is the slope there of the Bessel functions of order 1.
+fn per_argument(y: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let zero = eq(x, &scalar(Scalar::Float(0.0), x.dtype())?)?;
+    let [one, half] = [1.0, 0.5].map(|value| scalar(Scalar::Float(value), x.dtype()));
+    where_(&zero, &half?, &div(y, &where_(&zero, &one?, x)?)?)
 }
 
 /// `P(X <= x) + x * p(x)`.

@@ -88,8 +88,8 @@ pub fn copy_slice<T: Pod>(src: &[T], dst: &mut [T]) {
     });
 }
 
-/// Converts the window `layout` of `src` to another element type, as Rust's `as` does: floats truncate and saturate,
-/// integers wrap. 16-bit floats are rounded once (int64 beyond 2^53 by way of float64).
+/// Converts the window `layout` of `src` to another element type: floats truncate, and what int32 and int64 do not hold
+/// is their lowest; integers wrap, and to fewer than 32 bits all go by way of int32. 16-bit floats are rounded once (int64 beyond 2^53 by way of float64).
 ///
 /// # Panics
 /// If the window leaves `src` or differs from `dst` in size.

@@ -115,7 +115,7 @@ activations! {
     /// `x * tanh(log(1 + exp(x)))`.
     Mish[EXPONENTIAL] = {
         let (n, _) = mish_parts::<T, S>(x);
-        if x == T::LOWEST { -T::ZERO } else { x * (n / (n + T::from_f64(2.0))) }
+        x * (n / (n + T::from_f64(2.0)))
     }, slope {
         let (n, e) = mish_parts::<T, S>(x);
         let divisor = n + T::from_f64(2.0);

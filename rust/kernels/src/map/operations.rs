@@ -99,7 +99,7 @@ unary! {
     Neg[CHEAP] = x.wrapping_neg();
     /// Absolute value; integers wrap.
     Abs[CHEAP] = x.magnitude();
-    /// -1, 0 or 1; NaN for NaN.
+    /// -1, 0 or 1; 0 for NaN.
     Sign[CHEAP] = x.sign();
     /// `x * x`; integers wrap.
     Square[CHEAP] = x.wrapping_mul(x);
@@ -173,6 +173,18 @@ unary! {
     Lgamma[CALL] = T::from_f64(math::lgamma(x.to_f64()));
     /// Its derivative.
     Digamma[CALL] = T::from_f64(math::digamma(x.to_f64()));
+    /// Modified Bessel function of the first kind, of order 0.
+    I0[CALL] = T::from_f64(math::i0(x.to_f64()));
+    /// The same over `exp(|x|)`.
+    I0e[CALL] = T::from_f64(math::i0e(x.to_f64()));
+    /// Modified Bessel function of the first kind, of order 1.
+    I1[CALL] = T::from_f64(math::i1(x.to_f64()));
+    /// The same over `exp(|x|)`.
+    I1e[CALL] = T::from_f64(math::i1e(x.to_f64()));
+    /// `exp(x^2) erfc(x)`.
+    Erfcx[CALL] = T::from_f64(math::erfcx(x.to_f64()));
+    /// Quantile of the standard normal distribution.
+    Ndtri[CALL] = T::from_f64(math::quantile(x.to_f64()));
     /// Largest integer that is not above.
     Floor[CHEAP] = x.floor();
     /// Smallest integer that is not below.
@@ -231,6 +243,12 @@ binary! {
     Hypot[CALL] = x.hypot(y);
     /// The size of x with the sign of y.
     Copysign[CHEAP] = x.copysign(y);
+    /// Lower incomplete gamma function of order x at y, regularised.
+    Igamma[CALL] = T::from_f64(math::igamma(x.to_f64(), y.to_f64()));
+    /// Upper incomplete gamma function of order x at y, regularised.
+    Igammac[CALL] = T::from_f64(math::igammac(x.to_f64(), y.to_f64()));
+    /// Hurwitz's zeta function of x at y.
+    Zeta[CALL] = T::from_f64(math::zeta(x.to_f64(), y.to_f64()));
     /// Gradient of relu at argument or result y.
     ReluGrad[CHEAP] = if y <= T::ZERO { T::ZERO } else { x };
     /// Gradient of tanh with result y.
@@ -360,17 +378,6 @@ impl<A: Element, R: Element> Function1<A, R> for Odd {
     }
 }
 
-/// Floats that become integers of fewer values than those that they are computed in.
-#[derive(Clone, Copy)]
-struct Saturate<R>(R, R);
-impl<A: Element, R: Element> Function1<A, R> for Saturate<R> {
-    const COST: usize = CHEAP;
-    #[inline(always)]
-    fn call<S: Simd>(self, x: A) -> R {
-        R::cast_from(x).maximum(self.0).minimum(self.1)
-    }
-}
-
 /// Whether float32 holds every number of `A`.
 const fn exact_in_f32<A: Stored>() -> bool {
     size_of::<A>() < 4 || A::Value::IS_FLOAT && size_of::<A>() == 4
@@ -378,9 +385,7 @@ const fn exact_in_f32<A: Stored>() -> bool {
 
 /// See [`crate::copy::cast`].
 pub(crate) fn convert<A: Stored, R: Stored>(src: &[A], layout: Strided, dst: &mut [R]) {
-    if const { R::NARROW && !R::Value::IS_FLOAT && A::Value::IS_FLOAT } {
-        map1(Saturate(R::BOUNDS.0, R::BOUNDS.1), src, layout, dst);
-    } else if const { R::NARROW && R::Value::IS_FLOAT && !exact_in_f32::<A>() } {
+    if const { R::NARROW && R::Value::IS_FLOAT && !exact_in_f32::<A>() } {
         map1(Odd, src, layout, dst);
     } else {
         map1(Cast, src, layout, dst);

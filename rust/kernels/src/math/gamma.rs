@@ -68,7 +68,20 @@ pub fn polygamma(n: u32, x: f64) -> f64 {
     sign * factorial * hurwitz(order + 1.0, x)
 }
 
-/// Hurwitz's zeta function of an integer `s` from 2 on, by Euler and Maclaurin's formula.
+/// Hurwitz's zeta function, the sum of `1 / (k + x)^s` over `k` from 0 on: infinite at `s = 1` and where `x` is an integer
+/// that is not positive, NaN for `s` below 1, and for `x` below zero unless `s` is an integer.
+#[must_use]
+pub fn zeta(s: f64, x: f64) -> f64 {
+    if s.is_nan() || s < 1.0 {
+        return f64::NAN;
+    }
+    if s == 1.0 {
+        return f64::INFINITY;
+    }
+    if x < 0.0 && x.trunc() != x && s.trunc() != s { f64::NAN } else { hurwitz(s, x) }
+}
+
+/// [`zeta`] of `s` above 1, by Euler and Maclaurin's formula.
 fn hurwitz(s: f64, x: f64) -> f64 {
     if x <= 0.0 && x.trunc() == x {
         return if x == f64::NEG_INFINITY { f64::NAN } else { f64::INFINITY };

@@ -121,3 +121,17 @@ pub fn erfinv<S: Simd>(x: f32) -> f32 {
 pub fn erfinv64(x: f64) -> f64 {
     if x.abs() <= 1.0 { inverse::<Portable>(x, (0.5 * (1.0 - x.abs())).ln()) } else { f64::NAN }
 }
+
+/// The number that a standard normal variable stays below with probability `p`; NaN outside 0 to 1.
+#[must_use]
+pub fn quantile(p: f64) -> f64 {
+    if p == 0.0 || p == 1.0 {
+        return f64::INFINITY.copysign(p - 0.5);
+    }
+    if !(0.0..=1.0).contains(&p) {
+        return f64::NAN;
+    }
+    // Where doubling rounds to the end only the sign counts.
+    let most = 1.0 - f64::EPSILON;
+    std::f64::consts::SQRT_2 * inverse::<Portable>((2.0 * p - 1.0).clamp(-most, most), p.min(1.0 - p).ln())
+}

@@ -1,6 +1,6 @@
 //! Average pooling.
 
-use crate::element::Float;
+use crate::element::{Element, Float};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::Disjoint;
 
@@ -40,7 +40,7 @@ impl Geometry {
         }
     }
 
-    fn col_sizes<T: Float>(&self, divisor: Divisor) -> Vec<T> {
+    fn col_sizes<T: Element>(&self, divisor: Divisor) -> Vec<T> {
         (0..self.output.1).map(|col| T::from_f64(self.col_size(divisor, col))).collect()
     }
 }
@@ -50,11 +50,11 @@ fn padded_size(index: usize, input: usize, kernel: usize, stride: usize, padding
     kernel.min((input + 2 * padding).saturating_sub(index * stride))
 }
 
-/// The average of each window; 0 for a window without elements.
+/// The average of each window, of integers without its fraction; 0 for a window without elements.
 ///
 /// # Panics
 /// If no window fits (see [`Window::output`]) or lengths do not match the shapes.
-pub fn avg_pool2d<T: Float>(
+pub fn avg_pool2d<T: Element>(
     x: &[T],
     planes: usize,
     input: (usize, usize),
@@ -80,13 +80,13 @@ struct Average<'a, T> {
     y: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Average<'_, T> {
+impl<T: Element> Kernel for Average<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { geometry, divisor, x, y } = self;
         let (width, out_width, stride) = (geometry.input.1, geometry.output.1, geometry.window.stride.1);
-        let halving = geometry.is_halving() && !matches!(divisor, Divisor::Fixed(_));
+        let halving = T::IS_FLOAT && geometry.is_halving() && !matches!(divisor, Divisor::Fixed(_));
         let quarter = T::from_f64(0.25);
         let mut plane = Margined::new(&geometry, T::ZERO);
         let col_sizes = geometry.col_sizes::<T>(divisor);
@@ -97,7 +97,11 @@ impl<T: Float> Kernel for Average<'_, T> {
                     let (upper, lower) = x[2 * row * width..][..2 * width].split_at(width);
                     let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
                     for (y, (upper, lower)) in y.iter_mut().zip(pairs) {
-                        *y = (upper[0] + upper[1] + lower[0] + lower[1]) * quarter;
+                        *y = upper[0]
+                            .wrapping_add(upper[1])
+                            .wrapping_add(lower[0])
+                            .wrapping_add(lower[1])
+                            .wrapping_mul(quarter);
                     }
                 }
                 continue;
@@ -108,12 +112,12 @@ impl<T: Float> Kernel for Average<'_, T> {
                 for row in geometry.rows(row).positions() {
                     for tap in geometry.taps() {
                         let run = &plane.rows[row * plane.width + tap..][..sums.len() * stride];
-                        strided(run, stride, sums.iter_mut(), |x, sum| *sum += x);
+                        strided(run, stride, sums.iter_mut(), |x, sum| *sum = sum.wrapping_add(x));
                     }
                 }
                 let row_size = T::from_f64(geometry.row_size(divisor, row));
                 for ((y, &sum), &col_size) in y.iter_mut().zip(&sums).zip(&col_sizes) {
-                    *y = sum / (row_size * col_size);
+                    *y = sum.divide(row_size.wrapping_mul(col_size));
                 }
             }
         }

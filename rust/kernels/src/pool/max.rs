@@ -1,6 +1,6 @@
 //! Max pooling: the largest element of each window, and where it stands.
 
-use crate::element::Float;
+use crate::element::{Element, Float};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::{Disjoint, for_ranges};
 
@@ -8,10 +8,9 @@ use super::{GRAIN, Geometry, LANES, Margined, NS_PER_1024, Span, Window, flat, s
 
 /// The largest element of each window, and its position in the plane of the input if `indices` is given. A NaN wins.
 ///
-///
 /// # Panics
 /// If no window fits (see [`Window::output`]) or lengths do not match the shapes.
-pub fn max_pool2d<T: Float>(
+pub fn max_pool2d<T: Element>(
     x: &[T],
     planes: usize,
     input: (usize, usize),
@@ -40,7 +39,7 @@ struct Max<'a, T> {
     indices: Option<&'a mut [i64]>,
 }
 
-impl<T: Float> Kernel for Max<'_, T> {
+impl<T: Element> Kernel for Max<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
@@ -100,7 +99,7 @@ impl<T: Float> Kernel for Max<'_, T> {
 /// One row of results of a 2 by 2 window that steps by its extent, whose first element is at `base`: the same
 /// comparisons in the same order.
 #[inline(always)]
-fn halve<T: Float>(x: &[T], base: usize, width: usize, y: &mut [T], indices: Option<&mut [i64]>) {
+fn halve<T: Element>(x: &[T], base: usize, width: usize, y: &mut [T], indices: Option<&mut [i64]>) {
     let (upper, lower) = x[base..][..2 * width].split_at(width);
     let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
     let best = |upper: &[T; 2], lower: &[T; 2]| {

@@ -10,7 +10,7 @@ mod max;
 
 use std::ops::Range;
 
-use crate::element::Float;
+use crate::element::Element;
 use crate::parallel::for_ranges;
 
 pub use average::{Divisor, avg_pool2d, avg_pool2d_backward};
@@ -176,7 +176,7 @@ struct Margined<T> {
     left: usize,
 }
 
-impl<T: Float> Margined<T> {
+impl<T: Element> Margined<T> {
     fn new(geometry: &Geometry, margin: T) -> Self {
         let Window { kernel, stride, padding, dilation, .. } = geometry.window;
         let width = (geometry.lanes() * stride.1 + (kernel.1 - 1) * dilation.1).max(padding.1);

@@ -2,6 +2,7 @@
 //! (<https://dmlc.github.io/dlpack/latest/c_api.html>); the Python side is the array API standard's.
 
 use super::Window;
+use crate::device::DeviceArg;
 use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, MAX_RANK, Strides, contiguous_strides, numel};
@@ -358,10 +359,10 @@ unsafe fn entries<'a>(start: *const i64, len: usize) -> &'a [i64] {
 fn from_dlpack(
     py: Python<'_>,
     ext_tensor: &Bound<'_, PyAny>,
-    device: Option<&str>,
+    device: Option<DeviceArg>,
     copy: Option<bool>,
 ) -> PyResult<PyTensor> {
-    if device.is_some_and(|name| name != "cpu") {
+    if matches!(device, Some(DeviceArg::Other(_))) {
         return Err(PyBufferError::new_err("from_dlpack: dlcore's tensors are on the CPU"));
     }
     let capsule = if ext_tensor.hasattr("__dlpack__")? {

@@ -25,7 +25,7 @@ macro_rules! named {
         TYPE.get_or_try_init($py, make)?.bind($py).call_method1("_make", (values,))
     }};
 }
-use named;
+pub(crate) use named;
 
 /// Adds functions to the module.
 macro_rules! add {

@@ -120,14 +120,14 @@ fn slogdet<'py>(py: Python<'py>, input: Arg) -> Out<'py> {
 #[pyo3(signature = (A, pivot = true, get_infos = false))]
 fn lu<'py>(py: Python<'py>, A: Arg, pivot: bool, get_infos: bool) -> Out<'py> {
     let x = A.0;
-    let (lu, pivots, infos) = enter(py, usize::MAX, || {
+    let (lu, pivots, info) = enter(py, usize::MAX, || {
         super::systems::check_pivot("lu", pivot)?;
         let (lu, pivots) = elimination::lu_factor(&x)?;
         let batch = &x.shape()[..x.rank() - 2];
         Ok((lu, pivots, dlcore_core::creation::zeros(batch, dlcore_core::DType::I32)?))
     })?;
     if get_infos {
-        named!(py, "lu", ["LU", "pivots", "infos"], [lu, pivots, infos])
+        named!(py, "lu", ["LU", "pivots", "info"], [lu, pivots, info])
     } else {
         named!(py, "lu", ["LU", "pivots"], [lu, pivots])
     }
@@ -145,6 +145,12 @@ impl PyTensor {
     #[pyo3(signature = (some = true))]
     fn qr<'py>(&self, py: Python<'py>, some: bool) -> Out<'py> {
         qr(py, Arg(self.get()), some)
+    }
+
+    /// See ``dlcore.lu``.
+    #[pyo3(signature = (pivot = true, get_infos = false))]
+    fn lu<'py>(&self, py: Python<'py>, pivot: bool, get_infos: bool) -> Out<'py> {
+        lu(py, Arg(self.get()), pivot, get_infos)
     }
 
     /// See ``dlcore.slogdet``.

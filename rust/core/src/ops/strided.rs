@@ -1,0 +1,90 @@
+//! Memory read with other extents and strides.
+
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::tensor::Tensor;
+use crate::error::{Error, Result};
+use crate::layout::{Dims, Layout, Show, Strides, numel};
+use crate::ops::arrange::placed_where_viewed;
+use crate::ops::sample::{Params, Sample, real, single};
+
+/// The elements of a tensor, row after row, read with other extents and strides: a view of what lies so.
+#[derive(Clone, Debug)]
+pub struct AsStrided {
+    /// Extents.
+    pub shape: Dims,
+    /// From one element to the next of each dimension.
+    pub strides: Strides,
+    /// The first element.
+    pub start: usize,
+}
+
+impl Operation for AsStrided {
+    const NAME: &'static str = "as_strided";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0].contiguous(Self::NAME)?;
+        let steps = self.shape.iter().zip(&self.strides);
+        let reaches = steps.map(|(&n, &stride)| n.saturating_sub(1).checked_mul(stride.unsigned_abs()));
+        let last = reaches.fold(Some(self.start), |last, reach| last?.checked_add(reach?));
+        let nothing = self.shape.contains(&0);
+        if !nothing && last.is_none_or(|last| last >= x.numel()) {
+            let (shape, room) = (Show(&self.shape), x.numel());
+            return Err(Error::value(Self::NAME, format_args!("shape {shape} leaves the memory of {room} elements")));
+        }
+        let offset = x.layout().offset + if nothing { 0 } else { self.start };
+        Ok(single(x.view(Layout { shape: self.shape.clone(), strides: self.strides.clone(), offset })))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let view = |x: &Tensor| apply(self.clone(), &[x]);
+        Ok(one(placed_where_viewed(grad, context.shape(0), view)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |shape: &[usize], strides: &[isize], start, x: &[usize]| {
+            let op = Self { shape: Dims::from_slice(shape), strides: Strides::from_slice(strides), start };
+            Sample::new(op, [real(x)])
+        };
+        vec![of(&[2, 2], &[2, 1], 1, &[3, 2]), of(&[3, 2], &[1, 1], 0, &[4]), of(&[0], &[1], 0, &[2])]
+    }
+
+    fn params(&self) -> Params {
+        let strides: &[isize] = &self.strides;
+        vec![("size", self.shape.as_slice().into()), ("stride", strides.into()), ("start", self.start.into())]
+    }
+}
+
+/// The memory that `x` lies in with extents `shape` and `strides`, from its element `offset` on, or from where `x` begins.
+///
+/// # Errors
+/// [`Error::Value`] for lists of two lengths and for what lies outside the memory; [`Error::Gradient`] where a gradient is
+/// wanted for a tensor with gaps or in another order.
+pub fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset: Option<usize>) -> Result<Tensor> {
+    const NAME: &str = AsStrided::NAME;
+    if shape.len() != strides.len() {
+        return Err(Error::value(NAME, format_args!("{} sizes and {} strides", shape.len(), strides.len())));
+    }
+    numel(NAME, shape)?;
+    let (array, own) = (x.array(), x.array().layout().offset);
+    let (shape, strides) = (Dims::from_slice(shape), strides.iter().map(|stride| stride.cast_signed()).collect());
+    if !x.requires_grad() {
+        let room = array.storage().buffer().len() / array.dtype().size();
+        let whole = Layout { offset: 0, ..Layout::contiguous(&[room]) };
+        return apply(AsStrided { shape, strides, start: offset.unwrap_or(own) }, &[&array.view(whole).into()]);
+    }
+    let start = offset.unwrap_or(own).checked_sub(own).filter(|_| array.layout().is_contiguous());
+    let start = start.ok_or_else(|| {
+        Error::gradient(NAME, "there is a gradient for what lies inside of a contiguous tensor; use contiguous() first")
+    })?;
+    apply(AsStrided { shape, strides, start }, &[x])
+}
