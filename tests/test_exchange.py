@@ -226,9 +226,66 @@ def test_what_numpy_computes_with_a_tensor_is_a_tensor():
     assert isinstance(tensor * np.ones(3), dlcore.Tensor)
     assert isinstance(np.sin(tensor), dlcore.Tensor)
     assert isinstance(np.ones(3) * tensor, dlcore.Tensor)
-    with pytest.raises(GradientError, match="detach"):
-        np.sin(dlcore.ones(3, requires_grad=True))
-    assert (dlcore.ones(3, requires_grad=True) * np.ones(3)).requires_grad
+    whole, fraction = np.divmod(tensor, 2)
+    assert isinstance(np.add.reduce(tensor), dlcore.Tensor)
+    assert isinstance(np.sin(tensor[0]), dlcore.Tensor)
+    assert all(isinstance(x, dlcore.Tensor) for x in (whole, fraction))
+
+
+OPERATORS = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "floor_divide",
+    "remainder",
+    "power",
+    "less",
+    "equal",
+    "greater_equal",
+]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_numpys_operators_are_the_tensors_own(name):
+    tensor, array = dlcore.tensor([1.0, 2.0, 5.0], requires_grad=True), np.array([2.0, 3.0, 2.0])
+    for arguments in ((tensor, array), (array, tensor), (tensor, 2), (np.float64(2), tensor)):
+        found = getattr(np, name)(*arguments)
+        assert isinstance(found, dlcore.Tensor)
+        assert found.requires_grad == found.is_floating_point()
+        plain = [x.detach().numpy() if isinstance(x, dlcore.Tensor) else x for x in arguments]
+        np.testing.assert_allclose(found.detach().numpy(), getattr(np, name)(*plain), rtol=1e-6)
+
+
+def test_what_numpy_would_detach_is_refused():
+    tensor, array = dlcore.ones(3, requires_grad=True), np.ones(3)
+    for lose in (
+        lambda: np.sin(tensor),
+        lambda: np.add.reduce(tensor),
+        lambda: np.multiply.outer(array, tensor),
+        lambda: np.add(array, tensor, out=array),
+        lambda: array.__iadd__(tensor),
+    ):
+        with pytest.raises(GradientError, match=r"numpy\.\w+ would compute with a tensor that requires a gradient"):
+            lose()
+    assert array.tolist() == [1, 1, 1]
+    assert (tensor * array).requires_grad
+    assert (array * tensor).requires_grad
+
+
+def test_arrays_take_tensors_in_place():
+    array = view = np.ones(3)
+    array += dlcore.ones(3)
+    assert array is view
+    assert array.tolist() == [2, 2, 2]
+
+
+def test_numpy_does_not_write_to_tensors():
+    tensor = dlcore.ones(3)
+    for write in (lambda: np.sin(np.ones(3), out=tensor), lambda: np.add.at(tensor, [0], 1)):
+        with pytest.raises(TypeError, match="does not write to tensors"):
+            write()
+    assert tensor.tolist() == [1, 1, 1]
 
 
 UNSUITABLE = {
@@ -317,6 +374,20 @@ class _Capsule:
         new = ctypes.pythonapi.PyCapsule_New
         new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
         return new(ctypes.addressof(self.described), b"dltensor", None)
+
+
+def test_arrow_arrays_are_not_copied():
+    arrow = pytest.importorskip("pyarrow")
+    source = arrow.array([1.5, 2.5, 3.5])
+    tensor = dlcore.from_dlpack(source)
+    assert tensor.tolist() == [1.5, 2.5, 3.5]
+    assert tensor.data_ptr() == source.buffers()[1].address
+    back = arrow.array(tensor.numpy())
+    assert back.buffers()[1].address == tensor.data_ptr()
+    assert back.equals(source)
+    lone = arrow.array(dlcore.ones(1000).numpy())
+    gc.collect()
+    assert lone.to_pylist() == [1.0] * 1000
 
 
 def test_layouts_that_no_memory_holds_are_refused():

@@ -22,7 +22,7 @@ from dlcore.data.dataset import TensorDataset
 __all__ = ["Split", "hold_out", "idx_folder", "read_idx"]
 
 _TYPES = {0x08: ">u1", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # numpy's names of the types that dlcore has
-_MOST_DIMENSIONS = 16
+_MOST_DIMENSIONS = 32
 _GZIP_AT_MOST = 1032  # deflate cannot compress further: 258 bytes take at least two bits
 _CHUNK = 1 << 20
 
@@ -104,7 +104,14 @@ def _read(stream: BinaryIO, limit: int) -> Tensor:
 
 
 class Split(NamedTuple):
-    """The samples to learn from and the samples to test on."""
+    """The samples to learn from and the samples to test on.
+
+    Example:
+        >>> from dlcore import datasets
+        >>> split = datasets.hold_out(*datasets.digits())
+        >>> len(split.train), len(split.test)
+        (1438, 359)
+    """
 
     train: TensorDataset
     test: TensorDataset

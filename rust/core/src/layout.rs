@@ -11,7 +11,7 @@ pub type Dims = SmallVec<[usize; 4]>;
 pub type Strides = SmallVec<[isize; 4]>;
 
 /// The most dimensions that a tensor may have.
-pub const MAX_RANK: usize = 16;
+pub const MAX_RANK: usize = dlcore_kernels::layout::MAX_RANK;
 
 /// Shape, strides and offset, in elements.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -460,7 +460,8 @@ macro_rules! float {
             }
             #[inline(always)]
             fn floor_divide(self, other: Self) -> Self {
-                if other == 0.0 {
+                // Nothing to round down, or nothing left of it: the array API standard's quotients, also of infinities.
+                if other == 0.0 || self.is_infinite() || other.is_infinite() {
                     return self / other;
                 }
                 let rest = self % other;
@@ -475,7 +476,10 @@ macro_rules! float {
             #[inline(always)]
             fn remainder(self, other: Self) -> Self {
                 let rest = self % other;
-                if rest != 0.0 && (rest < 0.0) != (other < 0.0) { rest + other } else { rest }
+                if rest == 0.0 {
+                    return rest.copysign(other);
+                }
+                if (rest < 0.0) != (other < 0.0) { rest + other } else { rest }
             }
             #[inline(always)]
             fn truncated_remainder(self, other: Self) -> Self {

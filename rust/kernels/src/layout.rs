@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-/// The most dimensions a window may have. A fixed bound lets [`coalesce`] live on the stack; nobody has met 17.
-pub const MAX_RANK: usize = 16;
+/// The most dimensions a window may have. A fixed bound lets [`coalesce`] live on the stack; nobody has met 33.
+pub const MAX_RANK: usize = 32;
 
 /// A strided window over a slice, in elements: index `(i0, i1, ..)` lives at `offset + sum(i_d * strides[d])`.
 /// Strides may be zero (broadcast) or negative.

@@ -287,7 +287,11 @@ impl<'py> FromPyObject<'_, 'py> for DTypeArg {
     }
 }
 
-/// An element type, such as `dlcore.float32`.
+/// An element type, such as ``dlcore.float32``.
+///
+/// >>> import dlcore
+/// >>> dlcore.float32, dlcore.float32.itemsize, dlcore.float32.is_floating_point
+/// (dlcore.float32, 4, True)
 #[pyclass(frozen, name = "dtype", module = "dlcore", eq, hash)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PyDType(pub DType);

@@ -15,15 +15,49 @@ create_exception!(
     dlcore,
     ShapeError,
     PyValueError,
-    "Shapes that do not fit; the message names them and the operation."
+    "Shapes that do not fit; the message names them and the operation.\n\n\
+     >>> import dlcore\n\
+     >>> try:\n\
+     ...     dlcore.ones(2) + dlcore.ones(3)\n\
+     ... except dlcore.ShapeError as error:\n\
+     ...     print(error)\n\
+     add: shapes (2,) and (3,) do not broadcast: ..."
 );
-create_exception!(dlcore, DTypeError, PyTypeError, "A dtype that an operation does not take.");
-create_exception!(dlcore, GradientError, PyRuntimeError, "A gradient that cannot be computed.");
+create_exception!(
+    dlcore,
+    DTypeError,
+    PyTypeError,
+    "A dtype that an operation does not take.\n\n\
+     >>> import dlcore\n\
+     >>> try:\n\
+     ...     dlcore.tensor('abc')\n\
+     ... except dlcore.DTypeError as error:\n\
+     ...     print(error)\n\
+     tensor: a string is no number; map it to numbers first"
+);
+create_exception!(
+    dlcore,
+    GradientError,
+    PyRuntimeError,
+    "A gradient that cannot be computed.\n\n\
+     >>> import dlcore\n\
+     >>> try:\n\
+     ...     dlcore.ones(()).backward()\n\
+     ... except dlcore.GradientError:\n\
+     ...     print('nothing was recorded')\n\
+     nothing was recorded"
+);
 create_exception!(
     dlcore.linalg,
     LinAlgError,
     PyRuntimeError,
-    "A matrix that has no such inverse or decomposition; of a batch, the message names which."
+    "A matrix that has no such inverse or decomposition; of a batch, the message names which.\n\n\
+     >>> import dlcore\n\
+     >>> try:\n\
+     ...     dlcore.linalg.inv(dlcore.zeros(2, 2))\n\
+     ... except dlcore.linalg.LinAlgError:\n\
+     ...     print('singular')\n\
+     singular"
 );
 
 /// Work on fewer elements than this keeps the interpreter lock: letting go costs more than others would gain.

@@ -98,6 +98,13 @@ impl PyNode {
 }
 
 /// Takes a hook away again: by ``remove()``, or at the end of a ``with`` block.
+///
+/// >>> import dlcore
+/// >>> x = dlcore.ones(2, requires_grad=True)
+/// >>> with x.register_hook(lambda grad: 2 * grad):
+/// ...     x.sum().backward()
+/// >>> x.grad
+/// tensor([2., 2.])
 #[pyclass(frozen, name = "RemovableHandle", module = "dlcore.autograd.graph")]
 pub struct RemovableHandle {
     id: u64,

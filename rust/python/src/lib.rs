@@ -67,6 +67,7 @@ mod standard;
 mod statistics;
 mod system;
 mod tensor;
+mod ufunc;
 mod windows;
 
 use pyo3::prelude::*;

@@ -21,6 +21,7 @@ use crate::ops::systems::solve_triangular;
 use crate::ops::{cast, cat, eq, gt, logical_and, matmul, maximum, reshape, slice, tril, where_};
 use crate::{creation, with_float};
 use dlcore_kernels::decompose;
+use std::fmt;
 
 /// Views of parts of a vector, of the given shapes, one after another.
 fn parts<const N: usize>(packed: &Tensor, shapes: &[Dims; N]) -> Result<[Tensor; N]> {
@@ -326,13 +327,19 @@ impl Operation for Eigh {
 }
 
 /// Inverses in the sense of Moore and Penrose; singular values up to a bound of `atol` or `rtol` times the largest, the
-/// higher of the two, count as zero.
-#[derive(Clone, Debug)]
+/// higher of the two, count as zero. Each is one number, or one for each matrix.
+#[derive(Clone)]
 pub struct Pinv {
     /// The absolute bound.
-    pub atol: f64,
+    pub atol: Tensor,
     /// The relative bound.
-    pub rtol: f64,
+    pub rtol: Tensor,
+}
+
+impl fmt::Debug for Pinv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinv").finish_non_exhaustive()
+    }
 }
 
 impl Operation for Pinv {
@@ -342,8 +349,7 @@ impl Operation for Pinv {
         let x = Tensor::from(inputs[0].clone());
         check_float(Self::NAME, x.dtype())?;
         let (u, s, vt) = svd(&x, Vectors::Thin)?;
-        let bound = |value| scalar(Scalar::Float(value), s.dtype());
-        let kept = above_bound(&s, &bound(self.atol)?, &bound(self.rtol)?)?;
+        let kept = above_bound(&s, &self.atol, &self.rtol)?;
         let (zero, one) = (scalar(Scalar::Int(0), s.dtype())?, scalar(Scalar::Int(1), s.dtype())?);
         let inverses = where_(&kept, &div(&one, &where_(&kept, &s, &one)?)?, &zero)?;
         Ok(single(matmul(&times_columns(&adjoint(&vt)?, &inverses)?, &adjoint(&u)?)?.array().clone()))
@@ -366,24 +372,41 @@ impl Operation for Pinv {
     }
 
     fn samples() -> Vec<Sample<Self>> {
-        let of = |shape: &[usize]| Sample::new(Self { atol: 0.0, rtol: 1e-6 }, [input(Domain::Invertible, shape)]);
+        let number =
+            |value| Tensor::from(Array::full(Self::NAME, &[], Scalar::Float(value), DType::F64).expect("small"));
+        let op = Self { atol: number(0.0), rtol: number(1e-6) };
+        let of = |shape: &[usize]| Sample::new(op.clone(), [input(Domain::Invertible, shape)]);
         vec![of(&[2, 3, 3]), of(&[2, 4, 2]), of(&[1, 2, 4]), of(&[0, 2, 3])]
     }
 
     fn params(&self) -> Params {
-        vec![("rcond", self.rtol.into())]
+        self.rtol.array().item().map(|rtol| ("rcond", rtol.to_f64().into())).into_iter().collect()
     }
 }
 
 /// The bounds up to which singular values of `x` count as zero, absolute and relative to the largest: those given, or
-/// none and the larger extent times the spacing of floats at 1. An absolute one alone is the only one.
-#[must_use]
-pub fn bounds(x: &Tensor, atol: Option<f64>, rtol: Option<f64>) -> [f64; 2] {
+/// none and the larger extent times the spacing of floats at 1. An absolute one alone, above zero, is the only one.
+///
+/// # Errors
+/// [`Error::Memory`](crate::Error::Memory).
+pub fn bounds(x: &Tensor, atol: Option<&Tensor>, rtol: Option<&Tensor>) -> Result<[Tensor; 2]> {
     let extent = x.shape().iter().rev().take(2).max().copied().unwrap_or(0);
     #[allow(clippy::cast_precision_loss, reason = "an extent")]
     let spacings = extent as f64 * if x.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
-    let atol = atol.unwrap_or(0.0);
-    [atol, rtol.unwrap_or(if atol > 0.0 { 0.0 } else { spacings })]
+    let (none, relative) = (bound(0.0)?, bound(spacings)?);
+    Ok(match (atol, rtol) {
+        (None, None) => [none, relative],
+        (atol, Some(rtol)) => [atol.unwrap_or(&none).detach(), rtol.detach()],
+        (Some(atol), None) => [atol.detach(), where_(&gt(atol, &none)?, &none, &relative)?],
+    })
+}
+
+/// One bound for all matrices.
+///
+/// # Errors
+/// [`Error::Memory`](crate::Error::Memory).
+pub fn bound(value: f64) -> Result<Tensor> {
+    scalar(Scalar::Float(value), DType::F64)
 }
 
 /// Where singular values, the largest of each matrix first, are above `atol` and above `rtol` times the largest: one
@@ -451,13 +474,14 @@ pub fn eigh(x: &Tensor, vectors: bool) -> Result<(Tensor, Tensor)> {
     Ok((values, vectors))
 }
 
-/// The inverses in the sense of Moore and Penrose: see [`Pinv`].
+/// The inverses in the sense of Moore and Penrose: see [`Pinv`] and, for the tolerances, [`bounds`].
 ///
 /// # Errors
 /// As [`svd`].
-pub fn pinv(x: &Tensor, atol: f64, rtol: f64) -> Result<Tensor> {
+pub fn pinv(x: &Tensor, atol: Option<&Tensor>, rtol: Option<&Tensor>) -> Result<Tensor> {
     if x.numel() == 0 {
         return Ok(adjoint(x)?.alias());
     }
+    let [atol, rtol] = bounds(x, atol, rtol)?;
     apply(Pinv { atol, rtol }, &[x])
 }

@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
 use crate::ops::arrange::movedim;
-use crate::ops::factors::{above_bound, bounds, eigh, pinv, svdvals};
+use crate::ops::factors::{above_bound, bound, bounds, eigh, pinv, svdvals};
 use crate::ops::matrix_stack::{Stack, adjoint, check_float, first};
 use crate::ops::statistics::vector_norm;
 use crate::ops::systems::{inverse, slogdet, solve, solve_triangular};
-use crate::ops::{abs, amax, amin, cast, eq, gt, log, matmul, reduce, reshape, slice, sort, square, sum, tril, where_};
+use crate::ops::{abs, amax, amin, cast, eq, log, matmul, reduce, reshape, slice, sort, square, sum, tril, where_};
 
 /// The symmetric matrices whose lower triangles `x` holds.
 ///
@@ -93,14 +93,8 @@ fn without(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
 pub fn matrix_rank(x: &Tensor, atol: Option<&Tensor>, rtol: Option<&Tensor>, hermitian: bool) -> Result<Tensor> {
     let x = x.detach();
     let values = if hermitian { sort(&abs(&eigh(&x, false)?.0)?, -1, true)?.0 } else { svdvals(&x)? };
-    let [none, relative] = bounds(&x, None, None).map(|bound| scalar(Scalar::Float(bound), values.dtype()));
-    let none = none?;
-    let kept = match (atol, rtol) {
-        (atol, Some(rtol)) => above_bound(&values, atol.unwrap_or(&none), rtol)?,
-        (None, None) => above_bound(&values, &none, &relative?)?,
-        // An absolute bound above zero is the only one.
-        (Some(atol), None) => above_bound(&values, atol, &where_(&gt(atol, &none)?, &none, &relative?)?)?,
-    };
+    let [atol, rtol] = bounds(&x, atol, rtol)?;
+    let kept = above_bound(&values, &atol, &rtol)?;
     sum(&kept, &[kept.rank() - 1], false)
 }
 
@@ -305,7 +299,7 @@ pub fn vecdot(a: &Tensor, b: &Tensor, dim: isize) -> Result<Tensor> {
 ///
 /// # Errors
 /// As [`pinv`]; [`Error::Shape`] where the rows differ in number.
-pub fn lstsq(a: &Tensor, b: &Tensor, rtol: f64) -> Result<[Tensor; 4]> {
+pub fn lstsq(a: &Tensor, b: &Tensor, rtol: Option<f64>) -> Result<[Tensor; 4]> {
     const NAME: &str = "linalg.lstsq";
     let stack = Stack::of(NAME, a.shape())?;
     let [m, n] = stack.matrix;
@@ -318,10 +312,10 @@ pub fn lstsq(a: &Tensor, b: &Tensor, rtol: f64) -> Result<[Tensor; 4]> {
             format_args!("shapes {a} and {b}: as many right-hand sides as rows are needed"),
         ));
     }
-    let mut x = matmul(&pinv(a, 0.0, rtol)?, &sides)?;
+    let [atol, rtol] = bounds(a, None, rtol.map(bound).transpose()?.as_ref())?;
+    let mut x = matmul(&pinv(a, None, Some(&rtol))?, &sides)?;
     let values = svdvals(&a.detach())?;
-    let bound = |value| scalar(Scalar::Float(value), values.dtype());
-    let ranks = sum(&above_bound(&values, &bound(0.0)?, &bound(rtol)?)?, &[values.rank() - 1], false)?;
+    let ranks = sum(&above_bound(&values, &atol, &rtol)?, &[values.rank() - 1], false)?;
     let full = m > n && !reduce::any(crate::ops::ne(&ranks, &scalar(Scalar::Int(n as i128), DType::I64)?)?.array())?;
     let residuals = if full {
         let apart = sub(&matmul(a, &x)?, &sides)?;

@@ -130,7 +130,7 @@ impl PyTensor {
     /// >>> dlcore.tensor([1.0, 2.0]).numpy()
     /// array([1., 2.], dtype=float32)
     #[pyo3(signature = (*, force = false))]
-    fn numpy<'py>(slf: &Bound<'py, Self>, force: bool) -> PyResult<Bound<'py, PyAny>> {
+    pub fn numpy<'py>(slf: &Bound<'py, Self>, force: bool) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let tensor = slf.get().get();
         if tensor.requires_grad() && !force {
@@ -144,14 +144,7 @@ impl PyTensor {
         py.import("numpy")?.call_method1("asarray", (PyTensor::from(tensor.detach()),))
     }
 
-    /// Tells numpy's operators to leave `array * tensor` and `np.float64(2) * tensor` to the tensor: what takes part in
-    /// differentiation must not silently become an array.
-    #[classattr]
-    fn __array_priority__() -> f64 {
-        1000.0
-    }
-
-    /// What numpy's functions and `tensor * array` computed with a tensor is a tensor again.
+    /// What numpy's functions computed with a tensor is a tensor again.
     #[pyo3(signature = (array, context = None, return_scalar = false))]
     #[allow(clippy::unused_self, reason = "the protocol's signature")]
     fn __array_wrap__<'py>(

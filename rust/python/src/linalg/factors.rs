@@ -1,7 +1,7 @@
 //! Cholesky factors, QR, singular values, eigenvalues of symmetric matrices, and what is read off them.
 
 use super::{Out, named};
-use crate::convert::{Arg, Number, Operand};
+use crate::convert::{Arg, Operand};
 use crate::enter::enter;
 use crate::function::Returned;
 use dlcore_core::ops::factors::{self, Vectors};
@@ -10,7 +10,8 @@ use dlcore_core::{Error, Result, Scalar, Tensor};
 use pyo3::prelude::*;
 
 /// The pseudoinverse of Moore and Penrose. Singular values up to ``atol`` or up to ``rtol`` (by default the larger extent
-/// times the spacing of numbers at 1) times the largest count as zero. ``hermitian``: only the lower triangle is read.
+/// times the spacing of numbers at 1) times the largest count as zero; each is a number, or a tensor with one for each
+/// matrix. ``hermitian``: only the lower triangle is read.
 ///
 /// >>> dlcore.linalg.pinv(dlcore.tensor([[2.0, 0.0], [0.0, 0.0]]))
 /// tensor([[0.5000, 0.0000],
@@ -20,16 +21,15 @@ use pyo3::prelude::*;
 fn linalg_pinv<'py>(
     py: Python<'py>,
     A: Arg,
-    rcond: Option<Number>,
+    rcond: Option<Operand>,
     hermitian: bool,
-    atol: Option<Number>,
-    rtol: Option<Number>,
+    atol: Option<Operand>,
+    rtol: Option<Operand>,
 ) -> Out<'py> {
-    let number = |tolerance: Option<Number>| tolerance.map(|tolerance| tolerance.0.to_f64());
-    let [atol, rtol] = factors::bounds(&A.0, number(atol), number(rtol.or(rcond)));
     enter(py, usize::MAX, || {
         let x = if hermitian { matrices::symmetric(&A.0)? } else { A.0 };
-        factors::pinv(&x, atol, rtol)
+        let tensor = |tolerance: Option<Operand>| tolerance.map(|tolerance| tolerance.beside(&x)).transpose();
+        factors::pinv(&x, tensor(atol)?.as_ref(), tensor(rtol.or(rcond))?.as_ref())
     })?
     .returned(py)
 }

@@ -30,7 +30,7 @@ functions! {
     ///
     /// >>> dlcore.pinverse(dlcore.tensor([[2.0], [0.0]]))
     /// tensor([[0.5000, 0.0000]])
-    pinverse(rcond: f64 = 1e-15) => |x| factors::pinv(x, 0.0, rcond);
+    pinverse(rcond: f64 = 1e-15) => |x| factors::pinv(x, None, Some(&factors::bound(rcond)?));
     /// The Cholesky factor: see ``dlcore.linalg.cholesky``.
     ///
     /// >>> dlcore.cholesky(dlcore.tensor([[4.0]]))

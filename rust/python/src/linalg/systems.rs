@@ -4,7 +4,7 @@ use super::{Out, named};
 use crate::convert::Arg;
 use crate::enter::enter;
 use crate::function::Returned;
-use dlcore_core::ops::{self, factors, lu as elimination, matrices, systems};
+use dlcore_core::ops::{self, lu as elimination, matrices, systems};
 use dlcore_core::{Error, Result, Tensor};
 use pyo3::prelude::*;
 
@@ -93,8 +93,7 @@ fn linalg_lstsq<'py>(py: Python<'py>, A: Arg, B: Arg, rcond: Option<f64>, driver
                 return Err(Error::value("linalg.lstsq", what));
             }
         };
-        let [_, rtol] = factors::bounds(&A.0, None, rcond);
-        let mut found = matrices::lstsq(&A.0, &B.0, rtol)?;
+        let mut found = matrices::lstsq(&A.0, &B.0, rcond)?;
         for (tensor, wanted) in found[1..].iter_mut().zip([residuals, rank, values]) {
             if !wanted {
                 *tensor = dlcore_core::creation::zeros(&[0], tensor.dtype())?;
