@@ -92,6 +92,48 @@ def test_each_nan_is_unique():
     assert xp.unique_inverse(xp.asarray([[3, 3]])).inverse_indices.shape == (1, 2)
 
 
+def test_division_has_the_standards_special_cases():
+    inf, nan = xp.inf, xp.nan
+    x1 = xp.asarray([inf, -inf, inf, 1.0, 1.0, -1.0, inf, -7.0, 0.0, -0.0])
+    x2 = xp.asarray([2.0, 2.0, -2.0, -inf, inf, inf, inf, 2.0, -3.0, 3.0])
+    np.testing.assert_array_equal(
+        xp.floor_divide(x1, x2).numpy(), [inf, -inf, -inf, -0.0, 0, -0.0, nan, -4, -0.0, -0.0]
+    )
+    signs = xp.signbit(xp.floor_divide(x1, x2))
+    assert signs.tolist()[3:6] == [True, False, True]
+    rests = xp.remainder(x1, x2)
+    np.testing.assert_array_equal(rests.numpy(), [nan, nan, nan, -inf, 1, inf, nan, 1, -0.0, 0])
+    assert xp.signbit(rests).tolist()[-2:] == [True, False]
+
+
+def test_tolerances_may_be_one_for_each_matrix():
+    x = xp.asarray([[[4.0, 0.0], [0.0, 1.0]]] * 2)
+    inverse = xp.linalg.pinv(x, rtol=xp.asarray([0.0, 0.5]))
+    np.testing.assert_allclose(inverse.numpy(), [[[0.25, 0], [0, 1]], [[0.25, 0], [0, 0]]])
+    assert xp.linalg.matrix_rank(x, rtol=xp.asarray([0.0, 0.5])).tolist() == [2, 1]
+    assert xp.linalg.pinv(xp.ones((0, 1, 2)), rtol=xp.ones(0)).shape == (0, 2, 1)
+
+
+def test_what_is_ordered_by_positions_is_searched_in_that_order():
+    x, order = xp.asarray([5, 1, 3]), xp.asarray([1, 2, 0])
+    assert xp.searchsorted(x, xp.asarray([3, 4]), sorter=order).tolist() == [1, 2]
+    assert xp.searchsorted(x, xp.asarray([3, 4]), side="right", sorter=order).tolist() == [2, 2]
+
+
+def test_as_many_dimensions_as_the_namespace_says():
+    most = xp.__array_namespace_info__().capabilities()["max dimensions"]
+    x = xp.reshape(xp.ones(2), (1,) * (most - 1) + (2,))
+    assert xp.sum(x + x).tolist() == 4
+    assert xp.permute_dims(x, tuple(reversed(range(most)))).shape[0] == 2
+    with pytest.raises(ValueError, match=f"at most {most}"):
+        xp.reshape(x, (1,) * most + (2,))
+
+
+def test_diagonals_beyond_all_integers_are_empty():
+    assert not xp.any(xp.eye(2, k=2**70))
+    assert not xp.any(xp.eye(2, 3, k=-(2**70)))
+
+
 def test_steps_away_from_the_end_count_nothing():
     assert xp.arange(5, 2).shape == (0,)
     assert xp.arange(0, 5, -1).shape == (0,)

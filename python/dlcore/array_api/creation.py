@@ -117,24 +117,44 @@ def eye(
     """
     check_device(device)
     n_cols = n_rows if n_cols is None else n_cols
+    k = min(max(k, -n_rows), n_cols)  # diagonals further off are as empty, and may be beyond all integers
     rows, columns = dlcore.arange(n_rows).unsqueeze(1), dlcore.arange(n_cols)
     return (columns - rows == k).to(dtype or dlcore.get_default_dtype())
 
 
 def empty(shape: int | tuple[int, ...], *, dtype: dtype | None = None, device: str | None = None) -> Tensor:
-    """An array to be filled."""
+    """An array to be filled.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.empty((2, 3)).shape
+        (2, 3)
+    """
     check_device(device)
     return dlcore.empty(_shape(shape), dtype=dtype)
 
 
 def zeros(shape: int | tuple[int, ...], *, dtype: dtype | None = None, device: str | None = None) -> Tensor:
-    """Zeros."""
+    """Zeros.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.zeros((2, 2), dtype=xp.int32)
+        tensor([[0, 0],
+                [0, 0]], dtype=dlcore.int32)
+    """
     check_device(device)
     return dlcore.zeros(_shape(shape), dtype=dtype)
 
 
 def ones(shape: int | tuple[int, ...], *, dtype: dtype | None = None, device: str | None = None) -> Tensor:
-    """Ones."""
+    """Ones.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.ones(3)
+        tensor([1., 1., 1.])
+    """
     check_device(device)
     return dlcore.ones(_shape(shape), dtype=dtype)
 
@@ -142,45 +162,100 @@ def ones(shape: int | tuple[int, ...], *, dtype: dtype | None = None, device: st
 def full(
     shape: int | tuple[int, ...], fill_value: float, *, dtype: dtype | None = None, device: str | None = None
 ) -> Tensor:
-    """Every element ``fill_value``."""
+    """Every element ``fill_value``.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.full((2,), 7)
+        tensor([7, 7])
+    """
     check_device(device)
     return dlcore.full(_shape(shape), fill_value, dtype=dtype)
 
 
 def empty_like(x: Tensor, /, *, dtype: dtype | None = None, device: str | None = None) -> Tensor:
-    """An array to be filled, in the shape of ``x``."""
+    """An array to be filled, in the shape of ``x``.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.empty_like(xp.ones((2, 3))).shape
+        (2, 3)
+    """
     check_device(device)
     return dlcore.empty_like(x, dtype=dtype)
 
 
 def zeros_like(x: Tensor, /, *, dtype: dtype | None = None, device: str | None = None) -> Tensor:
-    """Zeros in the shape of ``x``."""
+    """Zeros in the shape of ``x``.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.zeros_like(xp.asarray([1, 2]))
+        tensor([0, 0])
+    """
     check_device(device)
     return dlcore.zeros_like(x, dtype=dtype)
 
 
 def ones_like(x: Tensor, /, *, dtype: dtype | None = None, device: str | None = None) -> Tensor:
-    """Ones in the shape of ``x``."""
+    """Ones in the shape of ``x``.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.ones_like(xp.asarray([1, 2]), dtype=xp.float32)
+        tensor([1., 1.])
+    """
     check_device(device)
     return dlcore.ones_like(x, dtype=dtype)
 
 
 def full_like(x: Tensor, /, fill_value: float, *, dtype: dtype | None = None, device: str | None = None) -> Tensor:
-    """Every element ``fill_value``, in the shape of ``x``."""
+    """Every element ``fill_value``, in the shape of ``x``.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.full_like(xp.asarray([1, 2]), 7)
+        tensor([7, 7])
+    """
     check_device(device)
     return dlcore.full_like(x, fill_value, dtype=dtype)
 
 
 def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
-    """The coordinates of a grid from vectors of them."""
+    """The coordinates of a grid from vectors of them.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> x, y = xp.meshgrid(xp.asarray([1, 2, 3]), xp.asarray([4, 5]))
+        >>> x
+        tensor([[1, 2, 3],
+                [1, 2, 3]])
+        >>> y
+        tensor([[4, 4, 4],
+                [5, 5, 5]])
+    """
     return list(dlcore.meshgrid(*arrays, indexing=indexing))
 
 
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """The matrices, zero above the ``k``-th diagonal."""
+    """The matrices, zero above the ``k``-th diagonal.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.tril(xp.ones((2, 3)))
+        tensor([[1., 0., 0.],
+                [1., 1., 0.]])
+    """
     return dlcore.tril(x, k)
 
 
 def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
-    """The matrices, zero below the ``k``-th diagonal."""
+    """The matrices, zero below the ``k``-th diagonal.
+
+    Example:
+        >>> import dlcore.array_api as xp
+        >>> xp.triu(xp.ones((2, 3)), k=1)
+        tensor([[0., 1., 1.],
+                [0., 0., 1.]])
+    """
     return dlcore.triu(x, k)

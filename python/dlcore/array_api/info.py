@@ -20,7 +20,7 @@ class Info:
 
     def capabilities(self) -> dict[str, object]:
         """Optional parts of the standard: masks as indices and shapes that depend on values are supported."""
-        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 32}
 
     def default_device(self) -> str:
         """Where arrays are made."""
