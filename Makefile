@@ -24,7 +24,7 @@ cargo_deny := $(or $(shell command -v cargo-deny),$(cargo_deny_home)/bin/cargo-d
 package := $(shell find rust python -not -path '*/__pycache__*' -not -name '*.so') \
 	Cargo.toml Cargo.lock pyproject.toml README.md $(wildcard LICENSE*)
 
-.PHONY: help setup wheel build develop demo test test-rust test-python lint lint-rust lint-python fmt bench clean
+.PHONY: help setup wheel build develop demo test test-rust test-python lint lint-rust lint-python docs fmt bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -68,12 +68,16 @@ fmt: $(venv)/.with-dev ## format the sources
 	$(bin)/ruff check --select I --fix
 	$(bin)/ruff format
 
+docs: $(venv)/.with-docs ## the reference, from the docstrings, in docs/_build/html
+	$(bin)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 bench: $(venv)/.with-bench ## dlcore against numpy
 	$(bin)/python -m pytest ./benches --benchmark-columns=min,median,iqr,rounds
 
 clean: ## remove all that the verbs made
 	cargo clean
-	rm -rf $(venv) dist demo-out .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks python/dlcore/_core*.so
+	rm -rf $(venv) dist demo-out .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks docs/api docs/_build \
+		python/dlcore/_core*.so
 
 # --- steps --------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,17 @@ __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
 
 class GradcheckError(RuntimeError):
-    """A gradient that finite differences contradict."""
+    """A gradient that finite differences contradict.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.ones(2, dtype=dlcore.float64, requires_grad=True)
+        >>> try:
+        ...     dlcore.autograd.gradcheck(lambda x: x.detach() * x, [x])
+        ... except dlcore.autograd.checks.GradcheckError as error:
+        ...     print("half of the gradient is missing")
+        half of the gradient is missing
+    """
 
 
 def gradcheck(

@@ -18,6 +18,23 @@ class FunctionCtx:
 
     Attributes:
         needs_input_grad: for each argument of ``apply`` whether a gradient by it is wanted.
+
+    Example:
+        >>> import dlcore
+        >>> class Scale(dlcore.autograd.Function):
+        ...     @staticmethod
+        ...     def forward(ctx, x, factor):
+        ...         ctx.factor = factor
+        ...         return x * factor
+        ...
+        ...     @staticmethod
+        ...     def backward(ctx, grad):
+        ...         assert ctx.needs_input_grad == (True, False)
+        ...         return grad * ctx.factor, None
+        >>> x = dlcore.ones(2, requires_grad=True)
+        >>> Scale.apply(x, 3.0).sum().backward()
+        >>> x.grad
+        tensor([3., 3.])
     """
 
     needs_input_grad: tuple[bool, ...] = ()

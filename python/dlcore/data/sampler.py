@@ -10,7 +10,19 @@ __all__ = ["BatchSampler", "RandomSampler", "Sampler", "SequentialSampler"]
 
 
 class Sampler:
-    """The numbers of samples, in order of reading. A subclass defines ``__iter__`` and ``__len__``."""
+    """The numbers of samples, in order of reading. A subclass defines ``__iter__`` and ``__len__``.
+
+    Example:
+        >>> from dlcore.data import DataLoader, Sampler
+        >>> class Backwards(Sampler):
+        ...     def __iter__(self):
+        ...         return iter([2, 1, 0])
+        ...
+        ...     def __len__(self):
+        ...         return 3
+        >>> list(DataLoader([10, 20, 30], batch_size=2, sampler=Backwards()))
+        [tensor([30, 20]), tensor([10])]
+    """
 
     def __iter__(self) -> Iterator[int]:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__()")

@@ -19,6 +19,13 @@ class ResNet(nn.Module):
         layers: blocks in each of the four stages.
         num_classes: number of classes.
         in_channels: channels of the images.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import models
+        >>> model = models.resnet18(num_classes=10)
+        >>> isinstance(model, models.ResNet), model(dlcore.zeros(1, 3, 64, 64)).shape
+        (True, (1, 10))
     """
 
     def __init__(

@@ -19,6 +19,13 @@ class VGG(nn.Module):
         num_classes: number of classes.
         in_channels: channels of the images.
         dropout: probability in the linear layers.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import models
+        >>> model = models.VGG((8, 0, 16, 0), num_classes=10, in_channels=1)
+        >>> model(dlcore.zeros(1, 1, 28, 28)).shape
+        (1, 10)
     """
 
     def __init__(

@@ -100,7 +100,7 @@ class ELU(Module):
 
 
 class Hardshrink(Module):
-    """x, or 0 where |x| ≤ λ.
+    """x, or 0 where ``|x|`` ≤ λ.
 
     Args:
         lambd: λ.
@@ -282,7 +282,7 @@ class Softshrink(Module):
 
 
 class Softsign(Module):
-    """x/(1 + |x|).
+    """``x / (1 + |x|)``.
 
     Example:
         >>> import dlcore

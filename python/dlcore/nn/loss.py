@@ -125,7 +125,7 @@ class MSELoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """|input − target|.
+    """``|input − target|``.
 
     Example:
         >>> import dlcore

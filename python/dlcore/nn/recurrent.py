@@ -47,6 +47,12 @@ class RNNBase(Module):
         proj_size: of an LSTM, what outputs are projected to; 0 for no projection.
         device: ``"cpu"`` or None.
         dtype: of the parameters; float32 by default.
+
+    Example:
+        >>> from dlcore import nn
+        >>> layer = nn.LSTM(3, 5, num_layers=2)
+        >>> isinstance(layer, nn.RNNBase), layer.hidden_size, layer.num_layers
+        (True, 5, 2)
     """
 
     def __init__(
@@ -339,6 +345,12 @@ class RNNCellBase(Module):
         bias: whether products have biases.
         device: ``"cpu"`` or None.
         dtype: of the parameters; float32 by default.
+
+    Example:
+        >>> from dlcore import nn
+        >>> cell = nn.GRUCell(3, 5)
+        >>> isinstance(cell, nn.RNNCellBase), cell.weight_ih.shape
+        (True, (15, 3))
     """
 
     weight_ih: Parameter

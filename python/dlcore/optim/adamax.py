@@ -15,8 +15,8 @@ __all__ = ["Adamax"]
 class Adamax(FusedOptimizer):
     """Adam with the largest magnitude instead of the mean square.
 
-    m = β₁·m + (1 − β₁)·g and u = max(β₂·u, |g| + eps); the parameter moves by −lr / (1 − β₁ᵗ) · m / u (Kingma and Ba,
-    2015, section 7.1).
+    m = β₁·m + (1 − β₁)·g and u = max(β₂·u, abs(g) + eps); the parameter moves by −lr / (1 − β₁ᵗ) · m / u (Kingma and
+    Ba, 2015, section 7.1).
 
     Args:
         params: tensors, or dictionaries with ``"params"`` and settings for these alone.

@@ -38,6 +38,21 @@ class Optimizer:
     Raises:
         ValueError: no parameters, one in two groups, or one that is the result of an operation.
         TypeError: parameters that are not tensors.
+
+    Example:
+        >>> import dlcore
+        >>> class SignDescent(dlcore.optim.Optimizer):
+        ...     def step(self):
+        ...         with dlcore.no_grad():
+        ...             for group in self.param_groups:
+        ...                 for p in group["params"]:
+        ...                     p -= group["lr"] * p.grad.sign()
+        >>> w = dlcore.tensor([1.0, -1.0], requires_grad=True)
+        >>> optimizer = SignDescent([w], defaults={"lr": 0.5})
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach()
+        tensor([ 0.5000, -0.5000])
     """
 
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]) -> None:

@@ -17,7 +17,14 @@ __all__ = ["Evaluation", "Step", "confusion_matrix", "evaluate", "fit"]
 
 
 class Step(NamedTuple):
-    """What one step of training gave."""
+    """What one step of training gave.
+
+    Example:
+        >>> from dlcore import train
+        >>> step = train.Step(epoch=0, number=7, samples=64, loss=0.5, correct=48)
+        >>> step.correct / step.samples
+        0.75
+    """
 
     epoch: int
     """Number of the epoch, from 0."""
@@ -80,7 +87,16 @@ def fit(
 
 
 class Evaluation(NamedTuple):
-    """How a model does on data it was not trained on."""
+    """How a model does on data it was not trained on.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore import data, nn, train
+        >>> loader = data.DataLoader(data.TensorDataset(dlcore.eye(3), dlcore.arange(3)), batch_size=2)
+        >>> evaluation = train.evaluate(nn.Identity(), loader)
+        >>> isinstance(evaluation, train.Evaluation), evaluation.labels
+        (True, tensor([0, 1, 2]))
+    """
 
     loss: float
     """Mean loss."""

@@ -29,6 +29,13 @@ class ParametrizationList(ModuleList):
     Args:
         modules: the functions, in order.
         original: the parameter before.
+
+    Example:
+        >>> from dlcore import nn
+        >>> from dlcore.nn.utils import parametrizations
+        >>> layer = parametrizations.weight_norm(nn.Linear(3, 2))
+        >>> len(layer.parametrizations.weight), layer.parametrizations.weight.original1.shape
+        (1, (2, 3))
     """
 
     def __init__(self, modules: list[Module], original: Tensor) -> None:

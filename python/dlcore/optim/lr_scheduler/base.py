@@ -27,6 +27,20 @@ class LRScheduler:
     Raises:
         TypeError: not an optimizer.
         KeyError: a resumed schedule for groups that never had one.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore.optim import lr_scheduler
+        >>> class Halved(lr_scheduler.LRScheduler):
+        ...     def get_lr(self):
+        ...         return [rate / 2**self.last_epoch for rate in self.base_lrs]
+        >>> optimizer = dlcore.optim.SGD([dlcore.ones(1, requires_grad=True)], lr=1.0)
+        >>> schedule = Halved(optimizer)
+        >>> for _ in range(2):
+        ...     optimizer.step()
+        ...     schedule.step()
+        >>> schedule.get_last_lr()
+        [0.25]
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
