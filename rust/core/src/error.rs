@@ -23,6 +23,8 @@ pub enum Error {
     Memory(String),
     /// A matrix that has no such inverse or decomposition: `LinAlgError(RuntimeError)`.
     LinAlg(String),
+    /// A number that is not finite, where the guard refuses it: `FloatingPointError`.
+    NotFinite(String),
     /// The user asked to stop (Ctrl-C): the exception already pending in Python.
     Interrupted,
     /// Code of the user's that the core called (a hook, a function's backward) raised: the exception waits in Python.
@@ -40,6 +42,7 @@ impl Error {
             | Self::Index(text)
             | Self::Value(text)
             | Self::LinAlg(text)
+            | Self::NotFinite(text)
             | Self::Memory(text) => text.push_str(more),
             Self::Interrupted | Self::Raised => {}
         }
@@ -56,7 +59,8 @@ macro_rules! constructors {
         }
     )* } };
 }
-constructors!(shape => Shape, dtype => DType, gradient => Gradient, index => Index, value => Value, linalg => LinAlg);
+constructors!(shape => Shape, dtype => DType, gradient => Gradient, index => Index, value => Value, linalg => LinAlg,
+    not_finite => NotFinite);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +71,7 @@ impl fmt::Display for Error {
             | Self::Index(text)
             | Self::Value(text)
             | Self::LinAlg(text)
+            | Self::NotFinite(text)
             | Self::Memory(text) => f.write_str(text),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Raised => f.write_str("the user's code raised"),

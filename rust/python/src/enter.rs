@@ -4,7 +4,9 @@ use dlcore_core::error::{Error, Result};
 use dlcore_core::interrupt;
 use dlcore_kernels::memory::OutOfMemory;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyFloatingPointError, PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -120,6 +122,7 @@ pub fn to_py(error: Error) -> PyErr {
         Error::Index(text) => PyIndexError::new_err(text),
         Error::Value(text) => PyValueError::new_err(text),
         Error::LinAlg(text) => LinAlgError::new_err(text),
+        Error::NotFinite(text) => PyFloatingPointError::new_err(text),
         Error::Memory(text) => PyMemoryError::new_err(text),
         Error::Interrupted | Error::Raised => {
             PENDING.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err("interrupted"))

@@ -218,6 +218,12 @@ fn _set_tracing(mode: bool, check_nan: bool, origin: Py<PyAny>) -> (bool, bool) 
     (mode::set_tracing(mode), mode::set_checking(check_nan))
 }
 
+/// Sets whether operations of this thread refuse to give the first number that is not finite; returns what it was.
+#[pyfunction]
+fn _set_guarding(mode: bool) -> bool {
+    mode::set_guarding(mode)
+}
+
 /// Whether this thread remembers where operations are recorded.
 ///
 /// >>> dlcore.autograd.anomaly.is_anomaly_enabled()
@@ -254,6 +260,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(_push_saved_tensors_hooks, module)?)?;
     module.add_function(wrap_pyfunction!(_pop_saved_tensors_hooks, module)?)?;
     module.add_function(wrap_pyfunction!(_set_tracing, module)?)?;
+    module.add_function(wrap_pyfunction!(_set_guarding, module)?)?;
     module.add_function(wrap_pyfunction!(is_anomaly_enabled, module)?)?;
     module.add_function(wrap_pyfunction!(get_gradient_edge, module)?)
 }

@@ -1,6 +1,7 @@
 //! The walk back through the graph: iterative, in descending order of recording.
 
 use crate::array::Array;
+use crate::autograd::guard;
 use crate::autograd::mode::{self, Mode};
 use crate::autograd::node::{Arrived, Edge, Leaf, Node, are_leaves_watched};
 use crate::autograd::tensor::{Tensor, Tracking};
@@ -264,7 +265,17 @@ impl Walk {
         }
         let gradients = {
             let body = node.body().ok_or_else(|| freed(&node))?;
-            let gradients = body.backward(&node, &arrived).map_err(|error| trace::locate(error, &node))?;
+            let backward = || body.backward(&node, &arrived).map_err(|error| trace::locate(error, &node));
+            let gradients = if Mode::get().guards() {
+                let gradients = {
+                    let _pause = guard::Pause::new();
+                    backward()?
+                };
+                guard::check_gradients(&node, &arrived, &gradients)?;
+                gradients
+            } else {
+                backward()?
+            };
             if !self.options.retain_graph && !self.options.create_graph && body.keeps_values() {
                 node.free();
             }

@@ -6,6 +6,7 @@
 
 pub mod autocast;
 pub mod engine;
+mod guard;
 pub mod hooks;
 pub mod inplace;
 pub mod mode;

@@ -1,5 +1,5 @@
 //! What this thread does beside computing: record operations (`no_grad`, `enable_grad`), find out where each was recorded
-//! (`detect_anomaly`), hand over what it saves (`saved_tensors_hooks`).
+//! (`detect_anomaly`), refuse numbers that are not finite (`guard`), hand over what it saves (`saved_tensors_hooks`).
 
 use std::cell::Cell;
 
@@ -11,6 +11,7 @@ const RECORDING: u8 = 1;
 const TRACING: u8 = 2;
 const PACKING: u8 = 4;
 const CHECKING: u8 = 8;
+const GUARDING: u8 = 16;
 
 /// The modes of a thread, read at once: every operation asks.
 #[derive(Clone, Copy)]
@@ -39,6 +40,12 @@ impl Mode {
     #[must_use]
     pub fn checks(self) -> bool {
         self.0 & CHECKING != 0
+    }
+
+    /// Whether operations refuse to give the first number that is not finite.
+    #[must_use]
+    pub fn guards(self) -> bool {
+        self.0 & GUARDING != 0
     }
 
     /// Whether what is saved for backward is handed over.
@@ -76,6 +83,12 @@ pub fn set_tracing(on: bool) -> bool {
 #[allow(clippy::must_use_candidate, reason = "called for its effect")]
 pub fn set_checking(on: bool) -> bool {
     switch(CHECKING, on)
+}
+
+/// Sets whether this thread guards and returns what it was; see [`Mode::guards`].
+#[allow(clippy::must_use_candidate, reason = "called for its effect")]
+pub fn set_guarding(on: bool) -> bool {
+    switch(GUARDING, on)
 }
 
 /// Sets whether this thread packs; see [`Mode::packs`].

@@ -2,7 +2,8 @@
 
 use crate::array::Array;
 pub use crate::autograd::autocast::Autocast;
-use crate::autograd::mode;
+use crate::autograd::guard;
+use crate::autograd::mode::{self, Mode};
 use crate::autograd::node::{Backward, Edges, Gradients, Node};
 use crate::autograd::saved::Saved;
 use crate::autograd::tensor::{Tensor, Tracking};
@@ -337,6 +338,9 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
         arrays.push(input.array());
     }
     let outputs = op.halves().forward(&arrays, |arrays| op.forward(arrays))?;
+    if Mode::get().guards() {
+        guard::check(O::NAME, &op.params(), &arrays, &outputs[0])?;
+    }
     let is_view = is_view(&outputs, &arrays);
     let tracking = track(op, inputs, &outputs)?;
     let mut tensors = SmallVec::new();

@@ -8,7 +8,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Show, broadcast_shapes};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
-use crate::ops::compare::{ge, gt, le, logical_and, logical_not, lt};
+use crate::ops::compare::{ge, gt, le, logical_and, logical_not, lt, ne};
 use crate::ops::loss::Reduction;
 use crate::ops::sample::{Domain, Sample, input, single};
 use crate::ops::select::{clamp, where_};
@@ -130,9 +130,9 @@ pub fn kl_div(x: &Tensor, target: &Tensor, log_target: bool, by_batch: bool, red
     let losses = if log_target {
         mul(&exp(&target)?, &sub(&target, &x)?)?
     } else {
-        let zero = number(&target, 0.0)?;
-        let positive = gt(&target, &zero)?;
-        let safe = where_(&positive, &target, &number(&target, 1.0)?)?;
+        // What is no probability stays, and its logarithm tells: NaN.
+        let some = ne(&target, &number(&target, 0.0)?)?;
+        let safe = where_(&some, &target, &number(&target, 1.0)?)?;
         sub(&mul(&safe, &log(&safe)?)?, &mul(&target, &x)?)?
     };
     if !by_batch {
