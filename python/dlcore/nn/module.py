@@ -67,7 +67,7 @@ class Module(Hooked, Stateful):
                 return self.forward(*(() if input is _NOTHING else (input, *args)), **kwargs)
             return self.forward(input)  # by far the most frequent, and twice as fast when called like this
         except LOCATED as error:
-            locate(error, self)
+            locate(error, self, input)
             raise
 
     __call__: Callable[..., Any] = _call

@@ -29,7 +29,11 @@ fn not_a_tensor(object: &Bound<'_, PyAny>) -> PyErr {
     let kind = object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
     let fix = match kind.as_str() {
         "ndarray" => "; wrap it with dlcore.from_numpy(array)",
-        "list" | "tuple" | "float" | "int" | "bool" => "; wrap it with dlcore.tensor(...)",
+        "tuple" => {
+            "; recurrent layers and attention give a tuple, of which the output is the first; a tuple of numbers becomes \
+             a tensor by dlcore.tensor(...)"
+        }
+        "list" | "float" | "int" | "bool" => "; wrap it with dlcore.tensor(...)",
         "NoneType" => "; did a function forget to return?",
         _ => "",
     };

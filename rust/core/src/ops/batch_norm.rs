@@ -235,7 +235,11 @@ pub fn batch_norm(
     if shape.per_channel() == 1 {
         return Err(Error::value(
             NAME,
-            format_args!("expected more than 1 value per channel when training, got input size {}", Show(x.shape())),
+            format_args!(
+                "expected more than 1 value per channel when training, got input size {}; take a larger batch \
+                 (drop_last=True leaves out a last one that is smaller), or call eval()",
+                Show(x.shape())
+            ),
         ));
     }
     let op = BatchNorm { eps: options.eps };
@@ -342,7 +346,8 @@ mod tests {
         let error = batch_norm(&x, None, None, None, TRAIN).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "batch_norm: expected more than 1 value per channel when training, got input size (1, 3)"
+            "batch_norm: expected more than 1 value per channel when training, got input size (1, 3); take a larger batch \
+             (drop_last=True leaves out a last one that is smaller), or call eval()"
         );
         assert!(batch_norm(&tensor(&[1.], &[1]), None, None, None, TRAIN).is_err());
         assert!(batch_norm(&tensor(&[1., 2.], &[2, 1]), None, Some(&x), None, TRAIN).is_err());
