@@ -83,7 +83,8 @@ def _operations(input: Any) -> str:
     """The operations behind a tensor, the first one first, each with the shape of what it made."""
     if not isinstance(input, Tensor):
         return ""
-    made, steps, node = tuple(input.shape), [], input.grad_fn
+    steps: list[str] = []
+    made, node = tuple(input.shape), input.grad_fn
     while node is not None and len(steps) < _STEPS:
         steps.append(f"{node.name()} {made}")
         shapes = node.input_shapes
