@@ -419,6 +419,8 @@ macro_rules! float {
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_lossless,
+            clippy::cast_precision_loss,
+            clippy::manual_range_contains,
             trivial_numeric_casts,
             reason = "these are the conversions, for every pair of types; the trait says how they round"
         )]
