@@ -81,7 +81,7 @@ def _igammac(a, x):
     x = np.asarray(x, np.float64)
     poisson = [np.exp(-x) * x**k / math.factorial(k) for k in range(int(np.max(a, initial=0)))]
     below = sum((np.where(k < a, p, 0) for k, p in enumerate(poisson)), start=np.zeros(np.broadcast(a, x).shape))
-    return np.where((np.asarray(a) == 0) & (x == 0), np.nan, below)
+    return np.where((np.asarray(a) == 0) & (x == 0), np.nan, below) + 0 * x
 
 
 def _bessel_over_exp(order, x):
@@ -90,7 +90,8 @@ def _bessel_over_exp(order, x):
     angles = (np.arange(2000) + 0.5) * (math.pi / 2000)
     with np.errstate(all="ignore"):
         integral = np.mean(np.exp(x[..., None] * (np.cos(angles) - 1)) * np.cos(order * angles), -1)
-        return np.where(x > 1e4, (1 - (4 * order - 1) / (8 * x)) / np.sqrt(2 * math.pi * x), integral)
+        large = (1 - (4 * order - 1) / (8 * x)) / np.sqrt(2 * math.pi * x)
+        return np.where(x > 1e4, large, np.where(x < 1e-9, x / 2 if order else 1.0, integral))
 
 
 def _bessel(order, x):

@@ -58,6 +58,11 @@ def operands(x1: Operand, x2: Operand) -> tuple[Tensor, Tensor]:
     return dlcore.full((), x1, dtype=dlcore.result_type(x2, x1)), x2
 
 
+def _sign(x: Tensor) -> Tensor:
+    """With NaN, of which ``dlcore.sign`` makes 0 as PyTorch does."""
+    return dlcore.where(dlcore.isnan(x), x, dlcore.sign(x))
+
+
 abs = _unary(dlcore.abs, "abs", "Absolute values.", "[-1.5, 2.0]", "[1.5000, 2.0000]")
 acos = _unary(dlcore.acos, "acos", "Arc cosines in radians; NaN outside -1 to 1.", "[1.0, -1.0]", "[0.0000, 3.1416]")
 acosh = _unary(dlcore.acosh, "acosh", "Inverse hyperbolic cosines; NaN below 1.", "[1.0, 2.0]", "[0.0000, 1.3170]")
@@ -90,7 +95,7 @@ negative = _unary(dlcore.neg, "negative", "The elements, negated.", "[1, -2]", "
 positive = _unary(dlcore.positive, "positive", "The elements as they are; numbers only.", "[1, -2]", "[ 1, -2]")
 reciprocal = _unary(dlcore.reciprocal, "reciprocal", "One over each element.", "[2.0, 4.0]", "[0.5000, 0.2500]")
 round = _unary(dlcore.round, "round", "The nearest integers, of two the even one.", "[0.5, 1.5, 1.7]", "[0., 2., 2.]")
-sign = _unary(dlcore.sign, "sign", "-1, 0 or 1 by the sign.", "[-3.0, 0.0, 2.0]", "[-1.,  0.,  1.]")
+sign = _unary(_sign, "sign", "-1, 0 or 1 by the sign; NaN of NaN.", "[-3.0, 0.0, 2.0]", "[-1.,  0.,  1.]")
 signbit = _unary(
     dlcore.signbit, "signbit", "Whether the sign is minus; that of -0.0 is.", "[-0.0, 0.0]", "[ True, False]"
 )

@@ -312,6 +312,9 @@ impl Operation for MaxUnpool {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, places) = (Tensor::from(inputs[0].clone()), Tensor::from(inputs[1].clone()));
+        if x.rank() != 2 {
+            return Err(Error::shape(Self::NAME, format_args!("expected rows, got shape {}", Show(x.shape()))));
+        }
         let zeros = Array::zeros(Self::NAME, &[x.shape()[0], self.extent], x.dtype())?.into();
         Ok(single(ops::placing::scatter(&zeros, 1, &places, &x)?.array().clone()))
     }
