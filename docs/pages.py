@@ -17,6 +17,8 @@ import dlcore
 MODULES = [
     "dlcore",
     "dlcore.linalg",
+    "dlcore.special",
+    "dlcore.func",
     "dlcore.nn",
     "dlcore.nn.functional",
     "dlcore.nn.init",
