@@ -129,6 +129,16 @@ def test_as_many_dimensions_as_the_namespace_says():
         xp.reshape(x, (1,) * most + (2,))
 
 
+def test_masks_of_no_elements_select_nothing():
+    x, nothing = xp.ones((3, 2)), xp.zeros(0, dtype=xp.bool)
+    assert x[nothing].shape == (0, 2)
+    assert x[xp.zeros((0, 2), dtype=xp.bool)].shape == (0,)
+    x[nothing] = 5.0
+    assert xp.all(x == 1)
+    with pytest.raises(IndexError, match="mask of shape"):
+        x[xp.zeros((0, 3), dtype=xp.bool)]
+
+
 def test_diagonals_beyond_all_integers_are_empty():
     assert not xp.any(xp.eye(2, k=2**70))
     assert not xp.any(xp.eye(2, 3, k=-(2**70)))

@@ -102,7 +102,8 @@ fn check_mask(mask: &Array, shape: &[usize], dim: usize) -> Result<()> {
         return Err(Error::index(NAME, "a 0-d mask selects nothing in particular; give it the tensor's shape"));
     }
     let Some(covered) = shape.get(dim..dim + mask.rank()) else { return Err(too_many(shape)) };
-    if covered == mask.shape() {
+    // A mask of no elements selects nothing, whatever its zero stands beside: the array API standard's rule.
+    if covered.iter().zip(mask.shape()).all(|(&extent, &own)| own == extent || own == 0) {
         return Ok(());
     }
     Err(Error::index(
