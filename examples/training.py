@@ -110,7 +110,8 @@ def read_options(text: str | None, arguments: Sequence[str] | None, out: str) ->
 
 def run(kind: type[Example], arguments: Sequence[str] | None = None) -> Result:
     """Train an example as the command line says, draw the curve, and say whether the goal is reached."""
-    options = read_options(sys.modules[kind.__module__].__doc__, arguments, kind.__name__.lower())
+    program = sys.modules[kind.__module__]
+    options = read_options(program.__doc__, arguments, Path(str(program.__file__)).stem)
     dlcore.manual_seed(options.seed)
     options.steps = options.steps or (kind.quick if options.quick else kind.steps)
     example = kind(options)
