@@ -5,6 +5,7 @@ import dlcore.nn.functional as F
 import numpy as np
 import pytest
 from dlcore import nn, optim
+from dlcore.models import resnet18
 from dlcore.optim import lr_scheduler
 
 zeros = dlcore.zeros
@@ -42,6 +43,27 @@ class Forgetful(nn.Module):
         x = print if x is None else self.first(x)
         x = dlcore.relu(x).numpy() if False else None
         return self.second(x)
+
+
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return x + y
+
+
+def unrecorded():
+    with dlcore.no_grad():
+        Net()(zeros(2, 3, 8, 8))
+
+
+def patched():
+    model = resnet18()
+    model.layer3[0].conv2 = nn.Conv2d(64, 256, 3, padding=1)
+    model(zeros(2, 3, 32, 32))
 
 
 def twice():
@@ -118,6 +140,22 @@ PROGRAMS = {
     "another device": (lambda: nn.Linear(2, 3).to("cuda"), ["CPU", 'leave out .to("cuda")']),
     "another device by its name": (lambda: nn.Linear(2, 3).cuda(), ["CPU", "leave out .cuda()"]),
     "a model of integers": (lambda: nn.Linear(2, 3).to(dlcore.int64), ["float dtype", "int64"]),
+    "the shapes on the way": (
+        lambda: Net()(zeros(2, 3, 8, 8)),
+        ["on the way: (2, 3, 8, 8) → conv2d (2, 8, 6, 6) → batch_norm (2, 8, 6, 6)"],
+    ),
+    "the shapes on the way, unrecorded": (unrecorded, ["on the way: Net (2, 3, 8, 8) → fc (2, 8, 6, 6)"]),
+    "variables of a forward": (lambda: Skip()(zeros(2, 3, 8, 8)), ["Skip: add", "x (2, 3, 8, 8), y (2, 3, 6, 6)"]),
+    "a block of ResNet": (patched, ["ResNet.layer3.0.conv2", "expects 64", "relu (2, 256, 2, 2)"]),
+    "one image": (
+        lambda: nn.Sequential(resnet18())(zeros(1, 3, 32, 32)),
+        ["Sequential.0.layer4.0.bn1", "(1, 512, 1, 1)"],
+    ),
+    "a state among layers": (
+        lambda: nn.Sequential(nn.LSTM(4, 8), nn.Linear(8, 2))(zeros(2, 3, 4)),
+        ["Sequential.1", "got tuple"],
+    ),
+    "bias of an LSTM": (lambda: nn.LSTM(4, 8, 2, 0.5), ["LSTM: bias must be a bool, got float"]),
     # losses
     "label of a further class": (
         lambda: CLASSIFY(zeros(1, 10), dlcore.tensor([10])),

@@ -1,27 +1,37 @@
-"""Finding where the first number that is not finite comes from."""
+"""Finding where the first number that is not finite comes from, and units that no longer learn."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from typing import Any, Self
 
-from dlcore._core import Tensor, isfinite, nonzero
+from dlcore import _core
+from dlcore._core import Tensor, isfinite, isnan, nonzero
+from dlcore.advice import advise
+from dlcore.autograd import detect_anomaly
+from dlcore.nn.conv import Conv1d, Conv2d, Conv3d
+from dlcore.nn.linear import Linear
 from dlcore.nn.module import Module
 
 __all__ = ["guard"]
 
+_ENOUGH = 10  # backward passes before a unit is called dead: a few batches may leave it at rest
+
 
 class guard:  # noqa: N801 - a verb, used with `with`
-    """Raise where a layer first gives a NaN or an infinity, forwards or backwards.
+    """Raise where a number first becomes NaN or infinite, forwards or backwards.
 
-    The error names the layer's path, the index of the first such number, and whether the layer's own input or
-    parameters were at fault. Every output is read once more: for finding a bug, not for every step.
+    The error names the operation and the index of the first such number, and the path of the module whose ``forward``
+    runs. An operation is blamed only for what it made itself: NaN, if none came in, or an infinity, if all that came in
+    was finite. With a model, inputs of layers and their parameters are looked at as well, and at the end of the block
+    the units of linear layers and convolutions that had no gradient in any of ten or more backward passes are warned
+    of: with ReLU they are dead. Every output is read once more: for finding a bug, not for every step.
 
     Args:
-        model: whose layers are looked at.
+        model: whose layers are looked at; None for operations alone.
 
     Raises:
-        FloatingPointError: in a call or a ``backward`` inside the block.
+        FloatingPointError: in an operation or a ``backward`` inside the block.
 
     Example:
         >>> import dlcore
@@ -30,56 +40,86 @@ class guard:  # noqa: N801 - a verb, used with `with`
         ...     def forward(self, x):
         ...         return x.log()
         >>> model = nn.Sequential(nn.ReLU(), Log())
-        >>> with dlcore.guard(model):
+        >>> with dlcore.guard():
         ...     model(dlcore.tensor([1.0, -1.0]))
         Traceback (most recent call last):
-        FloatingPointError: Sequential.1 (Log): the output is -inf at [1]; its input was finite
+        FloatingPointError: Sequential.1: log: the output is -inf at [1]; its input, of shape (2,), held no such number
+          on the way: Sequential (2,) → 1 (2,)
+          in forward, line 3: x (2,)
     """
 
-    def __init__(self, model: Module) -> None:
+    def __init__(self, model: Module | None = None) -> None:
         self.model, self._stack = model, ExitStack()
 
     def __enter__(self) -> Self:
-        name = type(self.model).__name__
-        for path, module in self.model.named_modules():
-            if next(module.children(), None) is None:
-                watch = _Watch(f"{name}.{path}" if path else name)
-                self._stack.enter_context(module.register_forward_hook(watch.forward))
-                self._stack.enter_context(module.register_full_backward_hook(watch.backward))
+        self._stack.enter_context(detect_anomaly(check_nan=False))  # errors of a backward say what it belongs to
+        self._stack.callback(_core._set_guarding, _core._set_guarding(True))
+        self._units: list[_Units] = []
+        if self.model is not None:
+            self._stack.enter_context(self.model.register_forward_pre_hook(_refuse_infinite_inputs))
+            for path, module in self.model.named_modules():
+                if next(module.children(), None) is None:
+                    self._stack.enter_context(module.register_forward_pre_hook(_refuse_nan))
+                if isinstance(module, Linear | Conv1d | Conv2d | Conv3d) and module.weight.requires_grad:
+                    name = type(self.model).__name__ + (f".{path}" if path else "")
+                    self._units.append(_Units(name, module.weight))
+                    self._stack.callback(self._units[-1].handle.remove)
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object, *exception: object) -> None:
         self._stack.close()
+        if kind is None:
+            for units in self._units:
+                units.report()
 
 
-class _Watch:
-    def __init__(self, path: str) -> None:
-        self.path = path
+class _Units:
+    """Which units of a layer had a gradient in any backward pass."""
 
-    def forward(self, module: Module, args: tuple[Any, ...], output: Any) -> None:
-        found = _first(output if isinstance(output, tuple) else (output,))
-        if found is None:
-            return
-        bad = [name for name, parameter in module.named_parameters() if _first((parameter,)) is not None]
-        cause = f"its parameter {bad[0]} was not" if bad else "its input was not" if _first(args) else "its input was"
-        raise FloatingPointError(f"{self._name(module)}: the output is {found}; {cause} finite")
+    def __init__(self, name: str, weight: Tensor) -> None:
+        self._name, self._passes, self._alive = name, 0, _core.zeros(weight.shape[0], dtype=_core.bool)
+        self.handle = weight.register_hook(self._look)
 
-    def backward(self, module: Module, grad_input: tuple[Any, ...], grad_output: tuple[Any, ...]) -> None:
-        outward = _first(grad_output)
-        found = outward or _first(grad_input)
+    def _look(self, gradient: Tensor) -> None:
+        self._passes += 1
+        self._alive = self._alive | (gradient.detach() != 0).flatten(1).any(1)
+
+    def report(self) -> None:
+        dead = nonzero(~self._alive).flatten().tolist()
+        if self._passes >= _ENOUGH and dead and len(dead) < self._alive.numel():
+            shown = ", ".join(map(str, dead[:5])) + (", ..." if len(dead) > 5 else "")
+            advise(
+                f"{self._name}: {len(dead)} of {self._alive.numel()} units ({shown}) had no gradient in any of "
+                f"{self._passes} backward passes: if a ReLU follows, they are dead; a smaller learning rate, another "
+                "initialisation, LeakyReLU or GELU keep them alive",
+                2,
+            )
+
+
+def _refuse_infinite_inputs(_module: Module, args: tuple[Any, ...]) -> None:
+    for value in args:
+        found = _first(value, infinite=True)
         if found is not None:
-            side = "its output" if outward else "its input"
-            raise FloatingPointError(f"{self._name(module)}: the gradient by {side} is {found}")
-
-    def _name(self, module: Module) -> str:
-        extra = module.extra_repr()
-        return f"{self.path} ({type(module).__name__}{f'({extra})' if extra else ''})"
+            raise FloatingPointError(f"the model's input is {found}")
 
 
-def _first(values: tuple[Any, ...]) -> str | None:
-    """The first number that is not finite, with its index, as text."""
-    for value in values:
-        if isinstance(value, Tensor) and value.is_floating_point() and not isfinite(value).all():
-            place = nonzero(~isfinite(value))[0].tolist()
-            return f"{value.detach()[tuple(place)].item()} at {place}"
-    return None
+def _refuse_nan(module: Module, args: tuple[Any, ...]) -> None:
+    for name, parameter in module._own_parameters():
+        found = _first(parameter, infinite=True)
+        if found is not None:
+            raise FloatingPointError(f"its parameter {name} is {found}")
+    for value in args:  # infinite inputs may be a mask's
+        found = _first(value, infinite=False)
+        if found is not None:
+            raise FloatingPointError(f"its input is {found}")
+
+
+def _first(value: Any, *, infinite: bool) -> str | None:
+    """The first number that is not finite, or NaN, with its index, as text."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return None
+    wrong = ~isfinite(value) if infinite else isnan(value)
+    if not wrong.any():
+        return None
+    place = nonzero(wrong)[0].tolist()
+    return f"{value.detach()[tuple(place)].item()} at {place}"

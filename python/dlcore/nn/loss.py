@@ -5,6 +5,8 @@ All take ``reduction``: ``"mean"``, ``"sum"`` or ``"none"`` for one value per el
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dlcore._core import (
     DTypeError,
     Tensor,
@@ -16,6 +18,7 @@ from dlcore._core import (
     nll_loss,
     smooth_l1_loss,
 )
+from dlcore.advice import advise
 from dlcore.nn.module import Module
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
@@ -25,6 +28,9 @@ class _Loss(Module):
     """What all losses share."""
 
     _reductions: tuple[str, ...] = ("mean", "sum", "none")
+    # Operations whose results are no input of this loss, and what to do; looked at in the first call.
+    _mistaken: Mapping[str, str] = {}
+    _looked: bool = False
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
@@ -32,6 +38,13 @@ class _Loss(Module):
             expected = ", ".join(map(repr, self._reductions))
             raise ValueError(f"{type(self).__name__}: reduction must be one of {expected}, got {reduction!r}")
         self.reduction = reduction
+
+    def _look_at(self, input: Tensor) -> None:
+        """Warn of probabilities where logits are wanted, or the reverse, by the operation that made them."""
+        self._looked = True
+        operation = input.grad_fn.name() if isinstance(input, Tensor) and input.grad_fn is not None else ""
+        if operation in self._mistaken:
+            advise(f"{type(self).__name__} was given the result of {operation}: {self._mistaken[operation]}", 3)
 
 
 class CrossEntropyLoss(_Loss):
@@ -51,6 +64,9 @@ class CrossEntropyLoss(_Loss):
         2.0794
     """
 
+    _mistaken: Mapping[str, str] = {
+        "softmax": "it takes logits, as the last linear layer gives them, and does the softmax itself"
+    }
     weight: Tensor | None
 
     def __init__(
@@ -66,6 +82,8 @@ class CrossEntropyLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits (N, C, ...) and int64 labels (N, ...), or probabilities of the input's shape."""
+        if not self._looked:
+            self._look_at(input)
         if self.ignore_index >= 0 and target.is_floating_point():
             raise ValueError("CrossEntropyLoss: ignore_index is a label; targets that are probabilities have none")
         return cross_entropy(
@@ -93,6 +111,9 @@ class NLLLoss(_Loss):
         2.0
     """
 
+    _mistaken: Mapping[str, str] = {
+        "softmax": "it takes log-probabilities: use log_softmax, or logits and CrossEntropyLoss"
+    }
     weight: Tensor | None
 
     def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
@@ -102,6 +123,8 @@ class NLLLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Log-probabilities (N, C) or (N, C, ...) and int64 labels (N) or (N, ...)."""
+        if not self._looked:
+            self._look_at(input)
         if self.weight is not None and self.weight.dtype != input.dtype:
             raise DTypeError(
                 f"NLLLoss: weight is {self.weight.dtype}, the input {input.dtype}; convert with .to(dtype)"
@@ -197,6 +220,9 @@ class BCEWithLogitsLoss(_Loss):
         0.6931
     """
 
+    _mistaken: Mapping[str, str] = {
+        "sigmoid": "it takes logits, as the last linear layer gives them, and does the sigmoid itself"
+    }
     weight: Tensor | None
     pos_weight: Tensor | None
 
@@ -207,6 +233,8 @@ class BCEWithLogitsLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits and targets in 0..1 of one shape."""
+        if not self._looked:
+            self._look_at(input)
         return binary_cross_entropy_with_logits(
             input, target, weight=self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
