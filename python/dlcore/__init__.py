@@ -422,8 +422,9 @@ TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this 
 if TYPE_CHECKING:
     from typing import Any
 
-    from dlcore import array_api, data, datasets, func, io, linalg, nn, optim, special, train, utils
+    from dlcore import array_api, backends, cuda, data, datasets, func, io, linalg, nn, optim, special, train, utils  # noqa: F401
     from dlcore.advice import TrainingWarning
+    from dlcore.compiling import compile
     from dlcore.func import vmap
     from dlcore.io import load, save
     from dlcore.nn.guard import guard
@@ -515,6 +516,7 @@ __all__ = [
     "clone",
     "column_stack",
     "combinations",
+    "compile",
     "conj",
     "conj_physical",
     "copysign",
@@ -858,10 +860,14 @@ __all__ = [
 ]
 
 _PACKAGES = frozenset(
-    {"array_api", "data", "datasets", "func", "io", "linalg", "models", "nn", "optim", "special", "train", "utils"}
+    {
+        *("array_api", "backends", "cuda", "data", "datasets", "func", "io", "linalg", "models", "nn", "optim"),
+        *("special", "train", "utils"),
+    }
 )
 _ELSEWHERE = {
     "TrainingWarning": "dlcore.advice",
+    "compile": "dlcore.compiling",
     "guard": "dlcore.nn.guard",
     "load": "dlcore.io",
     "save": "dlcore.io",

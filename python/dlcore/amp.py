@@ -8,12 +8,12 @@ from __future__ import annotations
 from dlcore import _core
 from dlcore._core import is_autocast_enabled
 
-__all__ = ["autocast", "is_autocast_enabled"]
+__all__ = ["GradScaler", "autocast", "is_autocast_enabled"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import ParamSpec, TypeVar
+    from typing import Any, ParamSpec, TypeVar
 
     _P = ParamSpec("_P")
     _R = TypeVar("_R")
@@ -92,3 +92,55 @@ class autocast:  # noqa: N801 - PyTorch's name, used as a function
                 return function(*args, **kwargs)
 
         return inside
+
+
+class GradScaler:
+    """PyTorch's scaler of losses, which does nothing: `autocast` computes in bfloat16, whose range is float32's.
+
+    Args:
+        device: accepted for PyTorch's programs.
+        **kwargs: likewise; there is no scale to set.
+
+    Example:
+        >>> import dlcore
+        >>> w = dlcore.ones(1, requires_grad=True)
+        >>> scaler, optimizer = dlcore.amp.GradScaler("cpu"), dlcore.optim.SGD([w], lr=0.5)
+        >>> scaler.scale((w * w).sum()).backward()
+        >>> scaler.unscale_(optimizer)
+        >>> _ = scaler.step(optimizer)
+        >>> scaler.update()
+        >>> w.item()
+        0.0
+    """
+
+    def __init__(self, device: str = "cpu", **kwargs: object) -> None:
+        """Take anything."""
+
+    def is_enabled(self) -> bool:
+        """False: nothing is scaled."""
+        return False
+
+    def get_scale(self) -> float:
+        """1."""
+        return 1.0
+
+    def scale(self, outputs: Any) -> Any:
+        """The loss itself."""
+        return outputs
+
+    def unscale_(self, optimizer: Any) -> None:
+        """Do nothing."""
+
+    def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        """Take the optimizer's step."""
+        return optimizer.step(*args, **kwargs)
+
+    def update(self, new_scale: object = None) -> None:
+        """Do nothing."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Do nothing."""

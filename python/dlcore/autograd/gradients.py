@@ -18,8 +18,9 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    is_grads_batched: bool = False,
+    only_inputs: bool = True,  # noqa: ARG001 - PyTorch has it
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """Gradients of `outputs` with respect to `inputs`, returned instead of added to ``.grad``.
@@ -30,9 +31,10 @@ def grad(
         grad_outputs: for each output a tensor of its shape; None is allowed where the output has one element.
         retain_graph: keep the graph for another pass; by default the value of `create_graph`.
         create_graph: record the gradients themselves, for second derivatives.
-        is_grads_batched: not supported, must be False.
+        only_inputs: accepted for PyTorch's programs; gradients of others are never kept.
         allow_unused: give None, instead of an error, for an input that the outputs do not depend on; by default the
             value of `materialize_grads`.
+        is_grads_batched: not supported, must be False.
         materialize_grads: give zeros instead of None for such an input.
 
     Returns:

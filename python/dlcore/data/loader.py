@@ -36,6 +36,8 @@ class DataLoader:
         prefetch_factor: batches that each worker is ahead.
         generator: the source of random orders; without it, the one that `dlcore.manual_seed` seeds.
         seed: short for ``generator=Generator(seed)``.
+        pin_memory: accepted for PyTorch's programs; there is no device to copy to.
+        persistent_workers: likewise; workers are threads, which cost little to start.
 
     Raises:
         ValueError: a size below 1, workers below 0, or `sampler` with `shuffle`.
@@ -60,6 +62,9 @@ class DataLoader:
         prefetch_factor: int = 2,
         generator: Generator | None = None,
         seed: int | None = None,
+        *,
+        pin_memory: bool = False,  # noqa: ARG002 - for PyTorch's programs
+        persistent_workers: bool = False,  # noqa: ARG002 - likewise
     ) -> None:
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: a sampler sets the order, so shuffle must be False")

@@ -57,8 +57,18 @@ def save(obj: Module | Mapping[str, Any], path: str | PathLike[str], metadata: M
     write(tensors, path, metadata)
 
 
-def load(path: str | PathLike[str]) -> dict[str, Any]:
+def load(
+    path: str | PathLike[str],
+    map_location: object = None,  # noqa: ARG001 - there is one device
+    *,
+    weights_only: bool = True,  # noqa: ARG001 - nothing else is ever loaded
+) -> dict[str, Any]:
     """Load what `save` wrote, or any other safetensors file. Nothing in a file is executed.
+
+    Args:
+        path: the file.
+        map_location: accepted for PyTorch's programs: everything is on the CPU.
+        weights_only: likewise: files hold tensors and plain values.
 
     Returns:
         Tensors by name; with the nesting and values of a checkpoint where there are any.

@@ -130,7 +130,8 @@ from dlcore.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from dlcore.nn.parameter import Parameter
+from dlcore.nn.parallel import DataParallel
+from dlcore.nn.parameter import Buffer, Parameter
 from dlcore.nn.parameter_containers import ParameterDict, ParameterList
 from dlcore.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -196,6 +197,7 @@ __all__ = [
     "Bilinear",
     "BinaryFocalLoss",
     "BottleneckBlock",
+    "Buffer",
     "CTCLoss",
     "CategoricalHingeLoss",
     "ChannelShuffle",
@@ -216,6 +218,7 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "CrossMapLRN2d",
+    "DataParallel",
     "DepthwiseSeparableConv2d",
     "DiceLoss",
     "DropPath",

@@ -105,11 +105,13 @@ from dlcore.nn.functions.dropout import alpha_dropout, dropout1d, dropout2d, dro
 from dlcore.nn.functions.focal import focal_loss, generalized_cross_entropy_loss, sigmoid_focal_loss
 from dlcore.nn.functions.fractional import fractional_max_pool2d, fractional_max_pool3d
 from dlcore.nn.functions.hinges import categorical_hinge_loss, squared_hinge_loss
+from dlcore.nn.functions.in_place import celu_, elu_, hardtanh_, leaky_relu_, relu_, rrelu_, selu_, threshold_
 from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm
 from dlcore.nn.functions.overlap import dice_loss, tversky_loss
 from dlcore.nn.functions.penalties import gradient_penalty, l1_penalty, l2_penalty
 from dlcore.nn.functions.products import bilinear, channel_shuffle, native_channel_shuffle
+from dlcore.nn.functions.upsampling import upsample, upsample_bilinear, upsample_nearest
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -129,6 +131,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "categorical_hinge_loss",
     "celu",
+    "celu_",
     "channel_shuffle",
     "circle_loss",
     "conv1d",
@@ -147,6 +150,7 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "elu_",
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
@@ -166,6 +170,7 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
     "info_nce_loss",
@@ -177,6 +182,7 @@ __all__ = [
     "l2_penalty",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "linear_cross_entropy",
     "local_response_norm",
@@ -214,10 +220,13 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "relu_",
     "rms_norm",
     "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
     "selu",
+    "selu_",
     "sigmoid",
     "sigmoid_focal_loss",
     "silu",
@@ -233,8 +242,12 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "tversky_loss",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

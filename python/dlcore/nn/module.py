@@ -15,7 +15,7 @@ from dlcore import _core
 from dlcore._core import Tensor, bfloat16, float16, float32, float64, zero_grad
 from dlcore.nn.hooked import Hooked
 from dlcore.nn.location import LOCATED, locate
-from dlcore.nn.parameter import Parameter
+from dlcore.nn.parameter import Buffer, Parameter
 from dlcore.nn.state import Stateful
 
 __all__ = ["Module"]
@@ -82,6 +82,8 @@ class Module(Hooked, Stateful):
                     + (f"wrap it in nn.Parameter, or use {name}.copy_(...)" if kind is Parameter else "use del first")
                 )
         object.__setattr__(self, name, value)
+        if isinstance(value, Buffer) and name not in self._buffers:
+            self._buffers = {**self._buffers, name: value.persistent}
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
@@ -300,9 +302,11 @@ class Module(Hooked, Stateful):
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Convert floating-point parameters and buffers to a dtype; the device can only be ``"cpu"``.
 
-        Takes ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(tensor)``, as `Tensor.to`.
+        Takes ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(tensor)``, as `Tensor.to`. A
+        ``memory_format`` changes nothing: the layout of what is stored is the core's own business.
         Parameters stay the same objects, so an optimizer made before keeps training them.
         """
+        kwargs.pop("memory_format", None)
         dtype = _core.empty(0).to(*args, **kwargs).dtype if args or kwargs else None
         names_dtype = "dtype" in kwargs or any(isinstance(arg, (_core.dtype, Tensor)) for arg in args)
         return self._convert(dtype) if names_dtype and dtype is not None else self
@@ -351,6 +355,13 @@ class Module(Hooked, Stateful):
     def cuda(self, device: object = None) -> Self:
         """Raise an error: there is no such device here."""
         raise RuntimeError(f"dlcore computes on the CPU: leave out .cuda({'' if device is None else repr(device)})")
+
+    def to_empty(self, *, device: object, recurse: bool = True) -> Self:  # noqa: ARG002 - there is one device
+        """Return the module itself: there is no device without memory whose values are still to come."""
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: PyTorch's programs call it to have operations fused, which the kernels here are already."""
 
     def share_memory(self) -> Self:
         """Return the module itself: processes made by fork share its memory until they write."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from dlcore._core import Tensor, empty
 
-__all__ = ["Parameter"]
+__all__ = ["Buffer", "Parameter"]
 
 
 class Parameter(Tensor):
@@ -37,3 +37,32 @@ class Parameter(Tensor):
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Parameter:
         return type(self)(self.data.clone(), self.requires_grad)
+
+
+class Buffer(Tensor):
+    """A tensor that a module holds without training it: assigned to an attribute, it is registered as a buffer.
+
+    Args:
+        data: the values; their memory is shared, not copied. None gives an empty tensor.
+        persistent: whether the state dict holds it.
+
+    Example:
+        >>> from dlcore import nn, ones
+        >>> class Scale(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.factor = nn.Buffer(ones(3))
+        >>> list(Scale().state_dict())
+        ['factor']
+    """
+
+    persistent: bool
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
+        """Share the memory of `data`."""
+        buffer = Tensor.__new__(cls, empty(0) if data is None else data, False)
+        buffer.persistent = persistent
+        return buffer
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Buffer:
+        return type(self)(self.data.clone(), persistent=self.persistent)

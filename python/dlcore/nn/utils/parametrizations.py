@@ -5,9 +5,9 @@ from __future__ import annotations
 from dlcore._core import Tensor, matmul, norm, ones, randn
 from dlcore.autograd import no_grad
 from dlcore.nn.module import Module
-from dlcore.nn.utils.parametrize import register_parametrization
+from dlcore.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
 
 def _length(weight: Tensor, dim: int | None) -> Tensor:
@@ -126,3 +126,33 @@ def spectral_norm(
     if dim is None:
         dim = 1 if type(module).__name__.startswith("ConvTranspose") else 0
     return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps))
+
+
+def remove_weight_norm(module: Module, name: str = "weight") -> Module:
+    """Make a weight that `weight_norm` took apart an ordinary parameter again, of the same values.
+
+    Raises:
+        ValueError: a weight that was not taken apart.
+
+    Example:
+        >>> from dlcore import nn
+        >>> layer = nn.utils.remove_weight_norm(nn.utils.weight_norm(nn.Linear(2, 3)))
+        >>> sorted(layer.state_dict())
+        ['bias', 'weight']
+    """
+    return remove_parametrizations(module, name)
+
+
+def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
+    """Make a weight that `spectral_norm` divides an ordinary parameter again, of its values now.
+
+    Raises:
+        ValueError: a weight that was not divided.
+
+    Example:
+        >>> from dlcore import nn
+        >>> layer = nn.utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(2, 3)))
+        >>> sorted(layer.state_dict())
+        ['bias', 'weight']
+    """
+    return remove_parametrizations(module, name)
