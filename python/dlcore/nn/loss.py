@@ -39,7 +39,7 @@ class _Loss(Module):
             raise ValueError(f"{type(self).__name__}: reduction must be one of {expected}, got {reduction!r}")
         self.reduction = reduction
 
-    def _look_at(self, input: Tensor) -> None:
+    def _look_at(self, input: object) -> None:
         """Warn of probabilities where logits are wanted, or the reverse, by the operation that made them."""
         self._looked = True
         operation = input.grad_fn.name() if isinstance(input, Tensor) and input.grad_fn is not None else ""
