@@ -32,7 +32,7 @@ def log_cosh_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Ten
 
 
 def mape_loss(input: Tensor, target: Tensor, eps: float = 1e-7, reduction: str = "mean") -> Tensor:
-    """100·|t − x| / max(|t|, eps): the error in per cent of the target.
+    """``100·|t − x| / max(|t|, eps)``: the error in per cent of the target.
 
     Args:
         input: any shape.
