@@ -148,13 +148,18 @@ def bfloat16(x):
 
 
 def _to(x, dtype):
-    """Towards zero and, where the target cannot hold the value, to its nearest end."""
+    """Towards zero; what a narrow integer cannot hold wraps, as in PyTorch on x86."""
     if dtype == "bfloat16":
         return bfloat16(x.astype(np.float64))
     if np.dtype(dtype).kind not in "iu" or x.dtype.kind != "f":
         return x.astype(dtype)
-    ends = np.iinfo(dtype)
-    return np.trunc(x).clip(ends.min, ends.max).astype(dtype)
+    return np.trunc(x).astype(np.int64).astype(dtype)
+
+
+def _floor_divide(x, y):
+    """As the array API standard has it: quotients by zero, and of and by infinities, are not rounded."""
+    exact = np.isinf(x) | np.isinf(y) | (y == 0)
+    return np.where(exact, np.divide(x, y), np.floor_divide(x, y)) if x.dtype.kind == "f" else np.floor_divide(x, y)
 
 
 def _sort(x, dim, descending):
@@ -502,7 +507,7 @@ REFERENCES = {
     "maximum": np.maximum,
     "minimum": np.minimum,
     "remainder": np.mod,
-    "floor_divide": np.floor_divide,
+    "floor_divide": _floor_divide,
     "fmod": np.fmod,
     "atan2": np.arctan2,
     "hypot": np.hypot,

@@ -141,7 +141,9 @@ pub fn logspace(start: f64, end: f64, steps: usize, base: f64, dtype: DType) -> 
     let [start, end] = [start, end].map(|bound| if dtype.is_float() { bound } else { bound.trunc() });
     let array = Array::build("logspace", &[steps], |out: &mut [f64]| {
         copy::linspace(start, end, out);
-        out.iter_mut().for_each(|power| *power = base.powf(*power));
+        for power in &mut *out {
+            *power = base.powf(*power);
+        }
         Ok(())
     })?;
     Ok(array.cast("logspace", dtype)?.into())

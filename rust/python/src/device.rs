@@ -13,6 +13,7 @@ use pyo3::types::{PyString, PyType};
 #[pyclass(frozen, name = "device", module = "dlcore")]
 pub struct PyDevice;
 
+#[allow(clippy::unused_self, reason = "the only device there is has nothing to look at")]
 #[pymethods]
 impl PyDevice {
     #[new]

@@ -56,6 +56,7 @@ impl PyTensor {
     ///
     /// Raises GradientError where numpy would compute with a tensor that requires a gradient, which the result would not
     /// know; TypeError where it would write to a tensor.
+    #[allow(clippy::unused_self, reason = "the protocol's signature")]
     #[pyo3(signature = (ufunc, method, *inputs, **kwargs))]
     fn __array_ufunc__<'py>(
         &self,
@@ -66,12 +67,12 @@ impl PyTensor {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = ufunc.py();
         let name: String = ufunc.getattr("__name__")?.extract()?;
-        let plain = method == "__call__" && kwargs.is_none_or(|kwargs| kwargs.is_empty());
+        let plain = method == "__call__" && kwargs.is_none_or(PyDictMethods::is_empty);
         if plain && let Some(found) = operate(&name, inputs)? {
             return Ok(found);
         }
         let out = kwargs.map(|kwargs| kwargs.get_item("out")).transpose()?.flatten();
-        let mut written = out.iter().flat_map(|out| out.try_iter()).flatten().flatten();
+        let mut written = out.iter().flat_map(PyAnyMethods::try_iter).flatten().flatten();
         if written.any(|x| x.is_instance_of::<PyTensor>())
             || (method == "at" && inputs.get_item(0)?.is_instance_of::<PyTensor>())
         {

@@ -175,7 +175,7 @@ pub fn tensordot(a: &Tensor, b: &Tensor, a_dims: &[isize], b_dims: &[isize]) -> 
     }
     distinct_dims(NAME, a_dims, a.rank())?;
     distinct_dims(NAME, b_dims, b.rank())?;
-    let label = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let label = |dim: usize| u32::try_from(dim).unwrap_or(u32::MAX);
     let a_labels: Labels = (0..label(a.rank())).collect();
     let mut b_labels: Labels = (0..label(b.rank())).map(|d| d + label(a.rank())).collect();
     let (mut a, mut b) = (a.clone(), b.clone());
@@ -183,7 +183,7 @@ pub fn tensordot(a: &Tensor, b: &Tensor, a_dims: &[isize], b_dims: &[isize]) -> 
         let (i, j) = (normalize_dim(NAME, i, a.rank())?, normalize_dim(NAME, j, b.rank())?);
         // A dimension of one element goes with any other, which is summed first.
         match (a.shape()[i], b.shape()[j]) {
-            (n, m) if n == m => {}
+            (ours, theirs) if ours == theirs => {}
             (1, _) => b = sum(&b, &[j], true)?,
             (_, 1) => a = sum(&a, &[i], true)?,
             _ => {

@@ -145,7 +145,8 @@ pub fn xlog1py(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 pub fn entr(x: &Tensor) -> Result<Tensor> {
     let x = float(x)?;
     let below = crate::ops::lt(&x, &number(&x, 0.0)?)?;
-    let value = neg(&xlogy(&x, &where_(&below, &number(&x, 1.0)?, &x)?)?)?;
+    // Zero minus it: the negative of zero would print a sign.
+    let value = crate::ops::sub(&number(&x, 0.0)?, &xlogy(&x, &where_(&below, &number(&x, 1.0)?, &x)?)?)?;
     where_(&below, &number(&x, f64::NEG_INFINITY)?, &value)
 }
 

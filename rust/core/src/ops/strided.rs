@@ -30,8 +30,8 @@ impl Operation for AsStrided {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0].contiguous(Self::NAME)?;
         let steps = self.shape.iter().zip(&self.strides);
-        let reaches = steps.map(|(&n, &stride)| n.saturating_sub(1).checked_mul(stride.unsigned_abs()));
-        let last = reaches.fold(Some(self.start), |last, reach| last?.checked_add(reach?));
+        let mut reaches = steps.map(|(&n, &stride)| n.saturating_sub(1).checked_mul(stride.unsigned_abs()));
+        let last = reaches.try_fold(self.start, |last, reach| last.checked_add(reach?));
         let nothing = self.shape.contains(&0);
         if !nothing && last.is_none_or(|last| last >= x.numel()) {
             let (shape, room) = (Show(&self.shape), x.numel());

@@ -59,7 +59,7 @@ pub(super) fn forward<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], bi
 pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T], gx: &mut [T]) {
     let (oh, ow) = conv.out_size();
     let pixels = conv.h * conv.w;
-    if oh * ow * conv.kh * conv.kw == 0 {
+    if oh * ow * conv.kh * conv.kw * conv.c_out == 0 {
         return gx.fill(T::ZERO);
     }
     let gx = Disjoint::new(gx);
