@@ -166,7 +166,9 @@ def test_an_error_of_forward_itself_names_the_class_and_keeps_its_type():
     for error in (ValueError("too picky"), IndexError("too picky")):
         model = Picky()
         model.error = error
-        with pytest.raises(type(error), match=r"^Sequential\.0: too picky\n  on the way: Sequential \(1,\) → 0 \(1,\)") as caught:
+        with pytest.raises(
+            type(error), match=r"^Sequential\.0: too picky\n  on the way: Sequential \(1,\) → 0 \(1,\)"
+        ) as caught:
             nn.Sequential(model)(dlcore.zeros(1))
         assert caught.value is error
     model.error = UnicodeDecodeError("utf-8", b"x", 0, 1, "kept")
