@@ -205,8 +205,11 @@ class SWALR(LRScheduler):
         ValueError: another strategy, a negative number of steps, or rates that do not fit the groups.
 
     Example:
+        >>> import dlcore
         >>> from dlcore import nn, optim
-        >>> optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
+        >>> model = nn.Linear(1, 1)
+        >>> model(dlcore.ones(1, 1)).sum().backward()
+        >>> optimizer = optim.SGD(model.parameters(), lr=1.0)
         >>> schedule = optim.swa_utils.SWALR(optimizer, 0.5, anneal_epochs=2, anneal_strategy="linear")
         >>> for _ in range(2):
         ...     optimizer.step()

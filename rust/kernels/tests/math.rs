@@ -75,7 +75,8 @@ const CLAIMS: [Claim; 30] = [
     (FloatUnary::Softplus, 2.0, softplus),
     (FloatUnary::Gelu, 4.0, |x| weighted(x, normal(x))),
     (FloatUnary::GeluTanh, 2.5, |x| weighted(x, sigmoid(1.595_769_121_605_730_7 * (x + 0.044_715 * x.powi(3))))),
-    (FloatUnary::Silu, 2.0, |x| weighted(x, sigmoid(x))),
+    // The product itself: minus infinity times zero is NaN, as in PyTorch.
+    (FloatUnary::Silu, 2.0, |x| x * sigmoid(x)),
     (FloatUnary::Erf, 2.0, erf),
     (FloatUnary::Erfc, 4.0, erfc),
     (FloatUnary::Asin, 0.51, f64::asin),
@@ -335,7 +336,7 @@ fn special_values() {
     assert_eq!(apply(FloatUnary::Erf), "nan 1 -1 -0");
     assert_eq!(apply(FloatUnary::Gelu), "nan inf -0 -0");
     assert_eq!(apply(FloatUnary::GeluTanh), "nan inf -0 -0");
-    assert_eq!(apply(FloatUnary::Silu), "nan inf -0 -0");
+    assert_eq!(apply(FloatUnary::Silu), "nan inf nan -0");
     assert_eq!(apply(FloatUnary::Softplus), "nan inf 0 0.6931472");
     assert_eq!(apply(FloatUnary::Expm1), "nan inf -1 -0");
     assert_eq!(apply(FloatUnary::Log1p), "nan inf nan -0");

@@ -235,11 +235,11 @@ fn overlapping_copies_read_before_they_write() {
 }
 
 #[test]
-fn casts_truncate_saturate_and_wrap() {
+fn casts_truncate_and_wrap() {
     let flat = |len: usize| Window::contiguous(&[len]);
     let mut bytes = [0u8; 5];
     copy::cast(&[-1.5f32, 300.0, f32::NAN, 2.9, 255.0], flat(5).strided(), &mut bytes);
-    assert_eq!(bytes, [0, 255, 0, 2, 255]);
+    assert_eq!(bytes, [255, 44, 0, 2, 255]);
     let mut ints = [0i32; 3];
     copy::cast(&[i64::MAX, -1, 1 << 33], flat(3).strided(), &mut ints);
     assert_eq!(ints, [-1, -1, 0]);
@@ -293,8 +293,7 @@ fn nan_rules_of_maps() {
     assert!(y[0].is_nan());
     assert_eq!(y[1..], [inf, 0.0, 0.0, 2.5, 0.0]);
     map::unary(Unary::Sign, &x, layout, &mut y);
-    assert!(y[0].is_nan());
-    assert_eq!(y[1..], [1.0, -1.0, 0.0, 1.0, -1.0]);
+    assert_eq!(y, [0.0, 1.0, -1.0, 0.0, 1.0, -1.0]);
     map::clamp(Some(-1.0), None, &x, layout, &mut y);
     assert!(y[0].is_nan());
     assert_eq!(y[1..], [inf, -1.0, 0.0, 2.5, -1.0]);

@@ -8,6 +8,7 @@ use pyo3::types::{PyString, PyType};
 ///
 /// It equals its name, so that programs may compare ``x.device`` with either.
 ///
+/// >>> import dlcore
 /// >>> dlcore.zeros(2).device == dlcore.device("cpu")
 /// True
 #[pyclass(frozen, name = "device", module = "dlcore")]

@@ -34,7 +34,9 @@ class LRScheduler:
         >>> class Halved(lr_scheduler.LRScheduler):
         ...     def get_lr(self):
         ...         return [rate / 2**self.last_epoch for rate in self.base_lrs]
-        >>> optimizer = dlcore.optim.SGD([dlcore.ones(1, requires_grad=True)], lr=1.0)
+        >>> weight = dlcore.ones(1, requires_grad=True)
+        >>> weight.sum().backward()
+        >>> optimizer = dlcore.optim.SGD([weight], lr=1.0)
         >>> schedule = Halved(optimizer)
         >>> for _ in range(2):
         ...     optimizer.step()

@@ -388,7 +388,7 @@ impl Operation for Pinv {
 /// none and the larger extent times the spacing of floats at 1. An absolute one alone, above zero, is the only one.
 ///
 /// # Errors
-/// [`Error::Memory`](crate::Error::Memory).
+/// [`Error::Memory`].
 pub fn bounds(x: &Tensor, atol: Option<&Tensor>, rtol: Option<&Tensor>) -> Result<[Tensor; 2]> {
     let extent = x.shape().iter().rev().take(2).max().copied().unwrap_or(0);
     #[allow(clippy::cast_precision_loss, reason = "an extent")]
@@ -404,7 +404,7 @@ pub fn bounds(x: &Tensor, atol: Option<&Tensor>, rtol: Option<&Tensor>) -> Resul
 /// One bound for all matrices.
 ///
 /// # Errors
-/// [`Error::Memory`](crate::Error::Memory).
+/// [`Error::Memory`].
 pub fn bound(value: f64) -> Result<Tensor> {
     scalar(Scalar::Float(value), DType::F64)
 }
