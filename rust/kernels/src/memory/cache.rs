@@ -120,8 +120,8 @@ pub fn reset_peak() {
     tally::reset_peak();
 }
 
-/// The shared cache keeps at most `bytes` from now on; with 0 nothing is kept anywhere. `None` is the limit that it
-/// started with.
+/// The shared cache keeps at most `bytes` from now on; with 0 no thread keeps another block, and only those of threads
+/// other than this stay where they are. `None` is the limit that it started with.
 pub fn set_cache_limit(bytes: Option<usize>) {
     // The largest value stands for "not chosen yet".
     let bytes = bytes.unwrap_or(automatic().0).min(UNSET - 1);
