@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -42,6 +44,16 @@ def _path(modules: list[Any]) -> str:
         names = (name for name, found in parent.named_modules() if found is module)
         path += f".{next(names, f'<{type(module).__name__}>')}"
     return path
+
+
+@contextmanager
+def traced(origin: Callable[[], str | None]) -> Iterator[None]:
+    """Inside, remember what `origin` says of each operation that is recorded: its `Node.origin`."""
+    previous = _core._set_tracing(True, False, origin)
+    try:
+        yield
+    finally:
+        _core._set_tracing(*previous, _origin)
 
 
 class detect_anomaly:  # noqa: N801 - PyTorch's name, used as a function
