@@ -66,3 +66,10 @@ class Buffer(Tensor):
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Buffer:
         return type(self)(self.data.clone(), persistent=self.persistent)
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
+        return _buffer, (self.data, self.persistent)
+
+
+def _buffer(data: Tensor, persistent: bool) -> Buffer:
+    return Buffer(data, persistent=persistent)

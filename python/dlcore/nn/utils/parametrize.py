@@ -113,10 +113,31 @@ def register_parametrization(
     delattr(module, tensor_name)
     if "parametrizations" not in module.__dict__:
         module.register_module("parametrizations", ModuleDict())
-        module.__class__ = type(f"Parametrized{type(module).__name__}", (type(module),), {})
+        module.__class__ = _class_of_its_own(type(module))
     _computed(module)[tensor_name] = made
-    setattr(type(module), tensor_name, property(lambda self: _value(self, tensor_name), _assign(tensor_name)))
+    _compute(type(module), tensor_name)
     return module
+
+
+def _class_of_its_own(base: type[Module]) -> type[Module]:
+    """The class of one module with properties in the place of parameters."""
+    return type(f"Parametrized{base.__name__}", (base,), {"__reduce_ex__": _reduce})
+
+
+def _compute(cls: type[Module], name: str) -> None:
+    setattr(cls, name, property(lambda self: _value(self, name), _assign(name)))
+
+
+def _reduce(module: Module, _protocol: Any) -> tuple[Any, ...]:
+    """What copies and pickles are made of; each has a class of its own."""
+    return _empty_twin, (type(module).__mro__[1], tuple(_computed(module))), module.__getstate__()
+
+
+def _empty_twin(base: type[Module], names: tuple[str, ...]) -> Module:
+    cls = _class_of_its_own(base)
+    for name in names:
+        _compute(cls, name)
+    return cls.__new__(cls)
 
 
 def _value(module: Module, name: str) -> Tensor:
