@@ -171,3 +171,86 @@ def test_settings_that_cannot_be():
     ]:
         with pytest.raises(ValueError, match=message):
             make()
+
+
+def test_deviations_take_weights():
+    x, y = dlcore.tensor([1.0, 3.0, 0.0]), dlcore.tensor([1.0, 1.0, 4.0])
+    w = dlcore.tensor([1.0, 2.0, 0.5])
+    assert F.mse_loss(x, y, weight=w).item() == pytest.approx((2 * 4 + 0.5 * 16) / 3.5)
+    assert F.mse_loss(x, y, "sum", w).item() == 16
+    assert F.l1_loss(x, y, weight=w, reduction="none").tolist() == [0, 4, 2]
+    assert F.l1_loss(x, y, weight=w).item() == pytest.approx(6 / 3.5)
+    assert F.huber_loss(x, y, "sum", 1.0, w).item() == pytest.approx(2 * 1.5 + 0.5 * 3.5)
+    assert F.huber_loss(x, y, weight=w).item() == pytest.approx((2 * 1.5 + 0.5 * 3.5) / 3)
+    for loss in (F.mse_loss, F.l1_loss, F.huber_loss):
+        with pytest.raises(ValueError, match=r"got \(3,\) and \(2,\)"):
+            loss(x, y, weight=w[:2])
+        with pytest.raises(ValueError, match="reduction"):
+            loss(x, y, "max", weight=w)
+
+
+def test_dropout_writes_into_its_input_if_asked():
+    x = dlcore.ones(1000)
+    assert F.dropout(x, 0.5, True, True) is x
+    assert sorted(set(x.tolist())) == [0, 2]
+    assert F.dropout(x, training=False, inplace=True) is x
+    leaf = dlcore.ones(4, requires_grad=True)
+    (F.dropout(leaf * 1, 0.5, inplace=True)).sum().backward()
+    assert set(leaf.grad.tolist()) <= {0, 2}
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.0, float("inf")])
+def test_pairs_of_rows_have_the_distances_of_all_rows(p):
+    x = dlcore.tensor(np.random.default_rng(0).standard_normal((5, 3)), requires_grad=True)
+    first, second = np.triu_indices(5, 1)
+    np.testing.assert_allclose(F.pdist(x, p).detach().numpy(), dlcore.cdist(x, x, p).detach().numpy()[first, second])
+    if p == 2:
+        F.pdist(dlcore.cat([x, x])).sum().backward()
+        assert dlcore.isfinite(x.grad).all()
+    with pytest.raises(ValueError, match="at least 0"):
+        F.pdist(x, -1)
+    with pytest.raises(dlcore.ShapeError, match="expected a matrix"):
+        F.pdist(x[0])
+
+
+def test_bags_over_a_table_that_exists():
+    table = dlcore.eye(3)
+    bags = nn.EmbeddingBag.from_pretrained(table, mode="sum")
+    assert bags(dlcore.tensor([[0, 0, 2]])).tolist() == [[2, 0, 1]]
+    assert not bags.weight.requires_grad
+    assert bags.weight.data_ptr() == table.data_ptr()
+    assert nn.EmbeddingBag.from_pretrained(table, freeze=False).weight.requires_grad
+    with pytest.raises(ValueError, match="two dimensions"):
+        nn.EmbeddingBag.from_pretrained(table[0])
+    with pytest.raises(ValueError, match="got a table of shape"):
+        nn.EmbeddingBag(4, 3, _weight=table)
+
+
+def test_a_head_and_its_loss_in_one_are_the_two():
+    rng = np.random.default_rng(0)
+    x = dlcore.tensor(rng.standard_normal((4, 3)), requires_grad=True)
+    table, bias = dlcore.tensor(rng.standard_normal((5, 2, 3))), dlcore.tensor(rng.standard_normal((5, 2)))
+    labels, weight = dlcore.tensor(rng.integers(0, 5, (4, 2))), dlcore.tensor(rng.uniform(0.5, 1, 5))
+    logits = dlcore.einsum("nd,ckd->nck", x, table) + bias
+    options = {"weight": weight, "reduction": "none", "label_smoothing": 0.1}
+    found = F.linear_cross_entropy(x, table, labels, linear_bias=bias, ignore_index=1, **options)
+    expected = F.cross_entropy(logits, labels, ignore_index=1, **options)
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy())
+    plain = table[:, 0], labels[:, 0]
+    for target in (plain[1], F.one_hot(plain[1], 5).double()):  # the fused operation, and the two
+        found = F.linear_cross_entropy(x, plain[0], target)
+        np.testing.assert_allclose(found.item(), F.cross_entropy(F.linear(x, plain[0]), plain[1]).item())
+    alone = F.linear_cross_entropy(x[0], plain[0], plain[1][0])
+    np.testing.assert_allclose(alone.item(), F.cross_entropy(F.linear(x[0], plain[0]), plain[1][0]).item())
+    with pytest.raises(ValueError, match="ignore_index is a label"):
+        F.linear_cross_entropy(x, plain[0], F.one_hot(plain[1], 5).double(), ignore_index=1)
+    with pytest.raises(dlcore.ShapeError, match=r"linear_bias of shape \(5,\)"):
+        F.linear_cross_entropy(x, plain[0], plain[1], linear_bias=bias)
+    with pytest.raises(dlcore.ShapeError, match="expected an input"):
+        F.linear_cross_entropy(x[0], table, labels[0])
+
+
+def test_recurrent_layers_refuse_numbers_for_flags():
+    for layer in (nn.LSTM, nn.GRU, nn.RNN):
+        with pytest.raises(TypeError, match="batch_first must be a bool, got int"):
+            layer(3, 5, batch_first=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlcore.nn import functional, init, utils
 from dlcore.nn.activation import (
     GELU,
@@ -368,3 +370,12 @@ __all__ = [
     "init",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load PyTorch's paths when they are asked for."""
+    if name == "modules":
+        from importlib import import_module
+
+        return import_module("dlcore.nn.modules")
+    raise AttributeError(f"module 'dlcore.nn' has no attribute {name!r}")

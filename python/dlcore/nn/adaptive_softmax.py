@@ -81,13 +81,13 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             if isinstance(module, Linear):
                 module.reset_parameters()
 
-    def forward(self, input: Tensor, target: Tensor) -> _Output:
+    def forward(self, input_: Tensor, target_: Tensor) -> _Output:
         """Features (N, in_features) and int64 labels (N), or (in_features) and (), to ``output`` and ``loss``."""
-        if tuple(target.shape) != tuple(input.shape[:-1]) or input.dim() not in (1, 2):
-            shapes = f"{tuple(input.shape)} and {tuple(target.shape)}"
+        if tuple(target_.shape) != tuple(input_.shape[:-1]) or input_.dim() not in (1, 2):
+            shapes = f"{tuple(input_.shape)} and {tuple(target_.shape)}"
             raise _core.ShapeError(f"AdaptiveLogSoftmaxWithLoss: expected (N, features) and (N), got {shapes}")
-        alone = input.dim() == 1
-        rows, labels = (input.unsqueeze(0), target.unsqueeze(0)) if alone else (input, target)
+        alone = input_.dim() == 1
+        rows, labels = (input_.unsqueeze(0), target_.unsqueeze(0)) if alone else (input_, target_)
         if labels.numel() and (labels.min().item() < 0 or labels.max().item() >= self.n_classes):
             worst = f"{labels.min().item()} to {labels.max().item()}"
             raise IndexError(f"AdaptiveLogSoftmaxWithLoss: targets of {self.n_classes} classes are {worst}")

@@ -37,6 +37,15 @@ class _Numbered(Module):
         for number, module in enumerate(modules):
             self.register_module(str(number), module)
 
+    def _with(self, modules: Iterable[tuple[str, Module]]) -> Self:
+        """Another of the same class that holds these modules; `__init__`, which may ask for more, is not called."""
+        part, left_out = type(self).__new__(type(self)), ("_modules", "_hooks")
+        own = {name: value for name, value in self.__dict__.items() if not isinstance(value, Module)}
+        part.__dict__.update({name: value for name, value in own.items() if name not in left_out})
+        for name, module in modules:
+            part.register_module(name, module)
+        return part
+
     def _key(self, key: int) -> int:
         number = as_index(key)
         if not -len(self) <= number < len(self):
@@ -57,12 +66,12 @@ class _Numbered(Module):
     @overload
     def __getitem__(self, key: slice) -> Self: ...
     def __getitem__(self, key: int | slice) -> Any:
-        modules = self._modules
         if not isinstance(key, slice):
-            return modules[self._key(key)]
-        part = type(self)()
-        part._replace(modules[key])
-        return part
+            return self._modules[self._key(key)]
+        return self._with(self._cut(key))
+
+    def _cut(self, key: slice) -> list[tuple[str, Module]]:
+        return [(str(number), module) for number, module in enumerate(self._modules[key])]
 
     def __setitem__(self, key: int, module: Module) -> None:
         self.register_module(self._names()[self._key(key)], module)
@@ -74,7 +83,10 @@ class _Numbered(Module):
 
     def append(self, module: Module) -> Self:
         """Add a module at the end."""
-        self.register_module(str(len(self)), module)
+        number, names = len(self), self._names()
+        while str(number) in names:  # of a slice, which keeps its names
+            number += 1
+        self.register_module(str(number), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
@@ -90,15 +102,15 @@ class _Numbered(Module):
         return module
 
     def __add__(self, other: Iterable[Module]) -> Self:
-        joined = type(self)()
-        joined._replace([*self, *other])
-        return joined
+        return self._with([(str(number), module) for number, module in enumerate([*self, *other])])
 
     def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)
 
     def insert(self, index: int, module: Module) -> Self:
         """Add a module before `index`."""
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}.insert takes a Module, got {type(module).__name__}")
         modules = list(self._modules)
         modules.insert(index, module)
         self._replace(modules)
@@ -108,7 +120,9 @@ class _Numbered(Module):
 class Sequential(_Numbered):
     """Modules called one after the other, each with the result of the one before.
 
-    Takes modules, or one mapping of names to modules. Supports ``len``, indexing, slicing and iteration.
+    Takes modules, or one mapping of names to modules. Supports ``len``, indexing, iteration, ``+``, and ``*`` with the
+    modules shared by all repetitions. A slice keeps the names of its modules, and the class and
+    attributes of the whole.
 
     Example:
         >>> import dlcore
@@ -128,6 +142,24 @@ class Sequential(_Numbered):
                 if not isinstance(module, Module):
                     raise TypeError(f"Sequential: argument {number} must be a Module, got {type(module).__name__}")
                 self.register_module(str(number), module)
+
+    def _cut(self, key: slice) -> list[tuple[str, Module]]:
+        return list(zip(self._names(), self._modules, strict=True))[key]
+
+    def __mul__(self, times: int) -> Self:
+        if not isinstance(times, int):
+            return NotImplemented
+        if times < 1:
+            raise ValueError(f"{type(self).__name__}: can be repeated once or more, not {times} times")
+        return self._with([(str(number), module) for number, module in enumerate([*self] * times)])
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Self:
+        repeated = self * times
+        if repeated is NotImplemented:
+            return NotImplemented
+        return self.extend(list(repeated)[len(self) :])
 
     def forward(self, input: Any) -> Any:
         """Call the modules in order."""

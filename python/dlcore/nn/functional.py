@@ -27,7 +27,6 @@ from dlcore._core import (
     cosine_similarity,
     cross_entropy,
     ctc_loss,
-    dropout,
     elu,
     embedding_bag,
     fold,
@@ -42,15 +41,12 @@ from dlcore._core import (
     hardswish,
     hardtanh,
     hinge_embedding_loss,
-    huber_loss,
     im2col as unfold,
     interpolate,
     kl_div,
-    l1_loss,
     layer_norm,
     leaky_relu,
     linear,
-    linear_cross_entropy,
     log_softmax,
     logsigmoid,
     lp_pool1d,
@@ -64,7 +60,6 @@ from dlcore._core import (
     max_unpool2d,
     max_unpool3d,
     mish,
-    mse_loss,
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
@@ -100,18 +95,27 @@ from dlcore._core import (
 from dlcore.nn.functions.attention import multi_head_attention_forward
 from dlcore.nn.functions.contrastive import circle_loss, info_nce_loss, nt_xent_loss, supervised_contrastive_loss
 from dlcore.nn.functions.deviations import log_cosh_loss, mape_loss, msle_loss
-from dlcore.nn.functions.distance import triplet_margin_with_distance_loss
-from dlcore.nn.functions.dropout import alpha_dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from dlcore.nn.functions.distance import pdist, triplet_margin_with_distance_loss
+from dlcore.nn.functions.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
 from dlcore.nn.functions.focal import focal_loss, generalized_cross_entropy_loss, sigmoid_focal_loss
 from dlcore.nn.functions.fractional import fractional_max_pool2d, fractional_max_pool3d
 from dlcore.nn.functions.hinges import categorical_hinge_loss, squared_hinge_loss
 from dlcore.nn.functions.in_place import celu_, elu_, hardtanh_, leaky_relu_, relu_, rrelu_, selu_, threshold_
+from dlcore.nn.functions.linear_cross_entropy import linear_cross_entropy
 from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm
 from dlcore.nn.functions.overlap import dice_loss, tversky_loss
 from dlcore.nn.functions.penalties import gradient_penalty, l1_penalty, l2_penalty
 from dlcore.nn.functions.products import bilinear, channel_shuffle, native_channel_shuffle
 from dlcore.nn.functions.upsampling import upsample, upsample_bilinear, upsample_nearest
+from dlcore.nn.functions.weighted import huber_loss, l1_loss, mse_loss
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -214,6 +218,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",

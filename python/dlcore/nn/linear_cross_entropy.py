@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from dlcore import _core
-from dlcore._core import Tensor, cross_entropy, linear
+from dlcore._core import Tensor
+from dlcore.nn.functions.linear_cross_entropy import linear_cross_entropy
 from dlcore.nn.linear import Linear
 from dlcore.nn.loss import _Loss
 
@@ -68,17 +69,15 @@ class LinearCrossEntropyLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Features (N, in_features) and labels (N, *out_features), or probabilities (N, C, *out_features)."""
-        if self.ignore_index is not None and target.is_floating_point():
-            raise ValueError(
-                "LinearCrossEntropyLoss: ignore_index is a label; targets that are probabilities have none"
-            )
-        logits = linear(input, self.linear.weight, self.linear.bias)
-        return cross_entropy(
-            logits.reshape(*input.shape[:-1], self.num_classes, *self.out_features),
+        table, bias, outputs = self.linear.weight, self.linear.bias, (self.num_classes, *self.out_features)
+        return linear_cross_entropy(
+            input,
+            table.reshape(*outputs, self.linear.in_features) if self.out_features else table,
             target,
+            linear_bias=None if bias is None else bias.reshape(outputs),
             weight=self.weight,
-            ignore_index=-100 if self.ignore_index is None else self.ignore_index,
             reduction=self.reduction,
+            ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
         )
 

@@ -168,9 +168,9 @@ class Module(Hooked, Stateful):
             if isinstance(value, Module):
                 yield from value.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all modules inside it, each once."""
-        return (module for _, module in self.named_modules())
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all modules inside it, each once, or as often as they have names."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def _named_tensors(
         self,
@@ -255,14 +255,19 @@ class Module(Hooked, Stateful):
             raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
         return found
 
-    def set_submodule(self, target: str, module: Module) -> None:
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Put `module` in the place of the one under a dotted name, which need not be there yet.
 
         Raises:
-            AttributeError: no module holds the last step.
+            AttributeError: no module holds the last step; with `strict`, also if there is none to replace.
+            ValueError: no name.
         """
+        if not target:
+            raise ValueError("set_submodule: cannot replace the module itself")
         path, _, name = target.rpartition(".")
         parent = self.get_submodule(path)
+        if strict:
+            self.get_submodule(target)
         if name in parent.__dict__:
             setattr(parent, name, module)
         else:

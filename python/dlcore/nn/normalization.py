@@ -174,9 +174,9 @@ class RMSNorm(Module):
         if self.weight is not None:
             self.weight.data.fill_(1)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """(..., *normalized_shape), kept."""
-        return rms_norm(input, self.normalized_shape, self.weight, self.eps)
+        return rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
         """The sizes."""

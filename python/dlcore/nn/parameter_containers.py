@@ -88,7 +88,7 @@ class ParameterDict(Module):
         ['query', 'key']
     """
 
-    def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
+    def __init__(self, parameters: Mapping[str, Any] | ParameterDict | Iterable[tuple[str, Any]] | None = None) -> None:
         super().__init__()
         self._names: dict[str, None] = {}
         self.update(parameters or {})
@@ -117,6 +117,43 @@ class ParameterDict(Module):
     def __contains__(self, key: object) -> bool:
         return key in self._names
 
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._names)
+
+    def __or__(self, other: Mapping[str, Any] | ParameterDict) -> ParameterDict:
+        joined = self.copy()
+        joined.update(other)
+        return joined
+
+    def __ror__(self, other: Mapping[str, Any]) -> ParameterDict:
+        return ParameterDict(other) | self
+
+    def __ior__(self, other: Mapping[str, Any] | ParameterDict) -> Self:
+        self.update(other)
+        return self
+
+    def copy(self) -> ParameterDict:
+        """Another dictionary of the same parameters."""
+        return ParameterDict(self.items())
+
+    @staticmethod
+    def fromkeys(keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """A dictionary of `keys`, each with the value `default`."""
+        return ParameterDict((key, default) for key in keys)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value under `key`, which is `default` if there was none."""
+        if key not in self._names:
+            self[key] = default
+        return self[key]
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the name and value that were added last, and return them."""
+        if not self._names:
+            raise KeyError("ParameterDict: popitem of an empty dictionary")
+        key = next(reversed(self._names))
+        return key, self.pop(key)
+
     def keys(self) -> Iterable[str]:
         """The names."""
         return self._names.keys()
@@ -133,9 +170,10 @@ class ParameterDict(Module):
         """The value under `key`, or `default`."""
         return self[key] if key in self._names else default
 
-    def update(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+    def update(self, parameters: Mapping[str, Any] | ParameterDict | Iterable[tuple[str, Any]]) -> None:
         """Add or replace values."""
-        for name, value in dict(parameters).items():
+        named = parameters.items() if isinstance(parameters, ParameterDict) else dict(parameters).items()
+        for name, value in list(named):
             self[name] = value
 
     def pop(self, key: str) -> Any:

@@ -73,8 +73,10 @@ class RNNBase(Module):
         name = type(self).__name__
         if mode not in _GATES:
             raise ValueError(f"{name}: {mode=} is none of {', '.join(_GATES)}")
-        if not isinstance(bias, bool):
-            raise TypeError(f"{name}: bias must be a bool, got {type(bias).__name__}; name what follows num_layers")
+        for flag, value in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(value, bool):
+                fix = "name what follows num_layers"
+                raise TypeError(f"{name}: {flag} must be a bool, got {type(value).__name__}; {fix}")
         if hidden_size < 1 or num_layers < 1:
             raise ValueError(f"{name}: {hidden_size=} and {num_layers=} must be at least 1")
         if not 0 <= dropout <= 1:

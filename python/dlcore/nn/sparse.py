@@ -175,6 +175,9 @@ class EmbeddingBag(Module):
         if _weight is None:
             self.weight = Parameter(_core.empty(num_embeddings, embedding_dim, dtype=dtype, device=device))
             self.reset_parameters()
+        elif tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            shape = f"{tuple(_weight.shape)} for {num_embeddings} embeddings of size {embedding_dim}"
+            raise ValueError(f"EmbeddingBag: got a table of shape {shape}")
         else:
             self.weight = Parameter(_weight)
 
@@ -184,6 +187,35 @@ class EmbeddingBag(Module):
         if self.padding_idx is not None:
             with no_grad():
                 self.weight[self.padding_idx].zero_()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """A layer over an existing table, (rows, size), whose memory it shares.
+
+        Example:
+            >>> import dlcore
+            >>> from dlcore import nn
+            >>> nn.EmbeddingBag.from_pretrained(dlcore.eye(2))(dlcore.tensor([[0, 1]])).tolist()
+            [[0.5, 0.5]]
+        """
+        if embeddings.dim() != 2:
+            raise ValueError(f"EmbeddingBag: expected a table of two dimensions, got shape {tuple(embeddings.shape)}")
+        rows, size = embeddings.shape
+        options = max_norm, norm_type, scale_grad_by_freq, mode, sparse
+        bag = cls(rows, size, *options, embeddings, include_last_offset, padding_idx)
+        bag.weight.requires_grad = not freeze
+        return bag
 
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         """Indices (B, N), or (N) with the offsets of the bags (B), to (B, embedding_dim)."""

@@ -10,6 +10,7 @@ from typing import Any
 from dlcore import _core
 from dlcore._core import Tensor, norm
 from dlcore.autograd import enable_grad, no_grad
+from dlcore.hooks import RemovableHandle
 from dlcore.optim.optimizer import Optimizer
 from dlcore.optim.settings import at_least_one, at_least_zero, at_most_one
 
@@ -41,6 +42,11 @@ class _Around(Optimizer):
     def add_param_group(self, param_group: Mapping[str, Any] | Any) -> None:
         """Add parameters to the other optimizer."""
         self.optimizer.add_param_group(param_group)
+
+    def _register(self, kind: str, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        if kind.startswith("step"):
+            return super()._register(kind, hook, prepend)
+        return self.optimizer._register(kind, hook, prepend)  # whose state it is
 
     def state_dict(self) -> dict[str, Any]:
         """The other's."""

@@ -164,21 +164,32 @@ class Optimizer:
 
     # --- hooks ----------------------------------------------------------------------------------------------
 
+    def _register(self, kind: str, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        return RemovableHandle(self._hooks.setdefault(kind, {}), hook, prepend)
+
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before every `step`; the handle's ``remove`` takes it away."""
-        return RemovableHandle(self._hooks.setdefault("step_pre", {}), hook)
+        return self._register("step_pre", hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` after every `step`."""
-        return RemovableHandle(self._hooks.setdefault("step_post", {}), hook)
+        return self._register("step_post", hook)
 
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` before `state_dict`; with `prepend` before the hooks that are there."""
+        return self._register("state_dict_pre", hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` on what `state_dict` gives; what it returns, if any, replaces it."""
-        return RemovableHandle(self._hooks.setdefault("state_dict_post", {}), hook)
+        return self._register("state_dict_post", hook, prepend)
 
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` before it is loaded; what it returns, if anything, is loaded instead."""
-        return RemovableHandle(self._hooks.setdefault("load_pre", {}), hook)
+        return self._register("load_pre", hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` after a state dict was loaded."""
+        return self._register("load_post", hook, prepend)
 
     # --- the state dict -------------------------------------------------------------------------------------
 
@@ -189,6 +200,7 @@ class Optimizer:
             ``{"state": {number: {...}}, "param_groups": [{..., "params": [number, ...]}]}``. Tensors are
             shared, not copied.
         """
+        call_all(self._hooks.get("state_dict_pre"), self)
         numbers = {id(param): number for number, param in enumerate(self._params())}
         groups = [{**group, "params": [numbers[id(param)] for param in group["params"]]} for group in self.param_groups]
         state = {
@@ -205,6 +217,7 @@ class Optimizer:
         Raises:
             ValueError: groups of other sizes.
         """
+        state_dict = dict(state_dict)  # a hook may change it
         for hook in self._hooks.get("load_pre", {}).values():
             state_dict = hook(self, state_dict) or state_dict
         groups = state_dict["param_groups"]
@@ -220,6 +233,7 @@ class Optimizer:
             self.state[param] = {key: self._restored(value, key, param) for key, value in state.items()}
         for own, group in zip(self.param_groups, groups, strict=True):
             own.update({key: value for key, value in group.items() if key != "params"})
+        call_all(self._hooks.get("load_post"), self)
 
     def _restored(self, value: Any, key: str, param: Tensor, /) -> Any:
         """A copy of a value of a state dict."""

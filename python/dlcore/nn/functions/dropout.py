@@ -4,12 +4,35 @@ from __future__ import annotations
 
 from math import sqrt
 
-from dlcore._core import Tensor, dropout, fill, ones, where
+from dlcore import _core
+from dlcore._core import Tensor, fill, ones, where
 
-__all__ = ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 # What SELU tends to for large negative inputs.
 _SATURATED = -1.7580993408473766
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """While training, zero each element with probability `p` and scale the others by 1/(1-p) (Srivastava et al. 2014).
+
+    Args:
+        input: any shape.
+        p: probability of a zero, in 0..1.
+        training: whether to do anything.
+        inplace: write the result into the input.
+
+    Raises:
+        ValueError: `p` outside 0..1.
+
+    Example:
+        >>> import dlcore
+        >>> import dlcore.nn.functional as F
+        >>> F.dropout(dlcore.ones(2), training=False)
+        tensor([1., 1.])
+    """
+    dropped = _core.dropout(input, p, training)
+    return input.copy_(dropped) if inplace and dropped is not input else dropped
 
 
 def _per_channel(input: Tensor, leading: int) -> Tensor:

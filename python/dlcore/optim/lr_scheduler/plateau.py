@@ -95,6 +95,11 @@ class ReduceLROnPlateau(LRScheduler):
         else:
             self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether a reduction was less than `cooldown` steps ago."""
+        return self.cooldown_counter > 0
+
     def _is_better(self, value: float) -> bool:
         sign = 1 if self.mode == "max" else -1
         if self.threshold_mode == "abs":
