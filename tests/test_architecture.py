@@ -88,6 +88,7 @@ BELOW = {
     "memory": {"_core"},
     "linalg": {"_core"},
     "special": {"_core"},
+    "shapes": {"_core"},
     "func": {"_core", "autograd"},
     "foreach": {"_core"},
     "array_api": {"_core", "linalg", "dlcore"},

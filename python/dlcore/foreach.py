@@ -41,6 +41,8 @@ def _foreach(name: str, function: Callable[..., Any]) -> Callable[..., list[Tens
         count = len(next((x for x in (self, *args) if isinstance(x, (list, tuple))), ()))
         if not count:
             raise ValueError(f"{name}: expected a list of at least one tensor")
+        if "scalars" in kwargs:  # what the lists of addcdiv and addcmul are called
+            kwargs["value"] = kwargs.pop("scalars")
         columns = [_of_each(x, count, name) for x in (self, *args)]
         named = [
             dict(zip(kwargs, values, strict=True))

@@ -56,9 +56,15 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     /// `self / other`; integers truncate, and give 0 for a zero divisor.
     #[must_use]
     fn divide(self, other: Self) -> Self;
-    /// The quotient rounded down, as Python's `//`; integers give 0 for a zero divisor.
+    /// The quotient rounded down, of and by infinities the array API standard's; integers give 0 for a zero divisor.
     #[must_use]
     fn floor_divide(self, other: Self) -> Self;
+    /// As [`floor_divide`](Self::floor_divide), of and by infinities as Python's `//`: what the remainder leaves, NaN and -1.
+    #[must_use]
+    #[inline(always)]
+    fn floor_divide_by_rest(self, other: Self) -> Self {
+        self.floor_divide(other)
+    }
     /// The remainder that has the divisor's sign, as Python's `%`; integers give 0 for a zero divisor.
     #[must_use]
     fn remainder(self, other: Self) -> Self;
@@ -474,6 +480,16 @@ macro_rules! float {
                 }
                 let floor = quotient.floor();
                 if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+            }
+            #[inline(always)]
+            fn floor_divide_by_rest(self, other: Self) -> Self {
+                if self.is_infinite() && other != 0.0 {
+                    return <$t>::NAN;
+                }
+                if other.is_infinite() && self != 0.0 && (self < 0.0) != (other < 0.0) {
+                    return if self.is_nan() { self } else { -1.0 };
+                }
+                self.floor_divide(other)
             }
             #[inline(always)]
             fn remainder(self, other: Self) -> Self {

@@ -3,7 +3,7 @@
 use crate::convert::{Arg, Number, Operand};
 use crate::function::functions;
 use crate::tensor::PyTensor;
-use dlcore_core::{Tensor, ops};
+use dlcore_core::{DType, Scalar, Tensor, ops};
 use pyo3::prelude::*;
 
 functions! {
@@ -73,6 +73,28 @@ functions! {
     /// >>> dlcore.fix(dlcore.tensor([-1.5]))
     /// tensor([-1.])
     fix() => |x| ops::trunc(x);
+    /// The larger of each pair; what is not NaN where one of the two is.
+    ///
+    /// >>> dlcore.fmax(dlcore.tensor([1.0, float("nan")]), dlcore.tensor([2.0, 3.0]))
+    /// tensor([2., 3.])
+    fmax(other: Arg) => |x: &Tensor| ops::select::number_first(x, &other.0, ops::ge);
+    /// The smaller of each pair; what is not NaN where one of the two is.
+    ///
+    /// >>> dlcore.fmin(dlcore.tensor([1.0, float("nan")]), dlcore.tensor([2.0, 3.0]))
+    /// tensor([1., 3.])
+    fmin(other: Arg) => |x: &Tensor| ops::select::number_first(x, &other.0, ops::le);
+    /// All elements on a diagonal of a matrix of zeros.
+    ///
+    /// >>> dlcore.diagflat(dlcore.tensor([1, 2]), 1)
+    /// tensor([[0, 1, 0],
+    ///         [0, 0, 2],
+    ///         [0, 0, 0]])
+    diagflat(offset: isize = 0) => |x: &Tensor| ops::arrange::diag(&ops::reshape(x, &[x.numel()])?, offset);
+    /// Whether each element is a real number: all are.
+    ///
+    /// >>> dlcore.isreal(dlcore.tensor([1.0]))
+    /// tensor([True])
+    isreal() => |x: &Tensor| dlcore_core::creation::full(x.shape(), Scalar::Bool(true), Some(DType::Bool));
 }
 
 /// A copy with memory of its own; gradients pass through.

@@ -3,8 +3,10 @@
 use crate::convert::{Arg, Ints};
 use crate::enter::{enter, to_py};
 use crate::function::{Returned, functions};
+use crate::reductions::dims;
 use crate::tensor::PyTensor;
-use dlcore_core::{Error, Tensor, ops::samples};
+use dlcore_core::ops::samples::{self, Places};
+use dlcore_core::{Error, Result, Tensor};
 use pyo3::prelude::*;
 
 fn option(arg: Option<&Arg>) -> Option<&Tensor> {
@@ -53,11 +55,59 @@ integrals! {
     /// >>> dlcore.trapezoid(dlcore.tensor([1.0, 3.0, 5.0]))
     /// tensor(6.)
     trapezoid => samples::trapezoid;
+    /// Another name of ``dlcore.trapezoid``.
+    ///
+    /// >>> dlcore.trapz(dlcore.tensor([1.0, 3.0, 5.0]))
+    /// tensor(6.)
+    trapz => samples::trapezoid;
     /// The integrals of samples ``y`` at ``x``, or ``dx`` apart, along ``dim`` up to each but the first.
     ///
     /// >>> dlcore.cumulative_trapezoid(dlcore.tensor([1.0, 3.0, 5.0]))
     /// tensor([2., 6.])
     cumulative_trapezoid => samples::cumulative_trapezoid;
+}
+
+/// Numbers for all dimensions or for each, or coordinates for each.
+#[derive(FromPyObject)]
+enum Spacing {
+    All(f64),
+    Each(Vec<f64>),
+    At(Vec<Arg>),
+}
+
+/// The derivatives of a function of whose values on a grid ``input`` is the tensor: a tuple, one for each dimension, or for
+/// each in ``dim``. ``spacing``: the distance of neighbours, one for all dimensions or a list, or the coordinates along
+/// each, a list of vectors. At both ends differences of ``edge_order`` 1 or 2. Raises ShapeError for fewer than
+/// ``edge_order + 1`` values.
+///
+/// >>> dlcore.gradient(dlcore.tensor([1.0, 4.0, 9.0, 16.0]))
+/// (tensor([3., 4., 6., 7.]),)
+/// >>> dlcore.gradient(dlcore.tensor([0.0, 1.0, 9.0]), spacing=[dlcore.tensor([0.0, 1.0, 3.0])], edge_order=2)
+/// (tensor([0., 2., 6.]),)
+#[pyfunction]
+#[pyo3(signature = (input, *, spacing = None, dim = None, edge_order = 1))]
+fn gradient<'py>(
+    py: Python<'py>,
+    input: Arg,
+    spacing: Option<Spacing>,
+    dim: Option<Ints>,
+    edge_order: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    const NAME: &str = "gradient";
+    let x = input.0;
+    let dims = dims(NAME, dim.as_ref(), x.rank()).map_err(to_py)?;
+    let places: Vec<Places> = match spacing {
+        None => vec![Places::Apart(1.0); dims.len()],
+        Some(Spacing::All(step)) => vec![Places::Apart(step); dims.len()],
+        Some(Spacing::Each(steps)) => steps.into_iter().map(Places::Apart).collect(),
+        Some(Spacing::At(coordinates)) => coordinates.into_iter().map(|arg| Places::At(arg.0)).collect(),
+    };
+    if places.len() != dims.len() {
+        let what = format_args!("spacing of {} dimensions, and {} to differentiate along", places.len(), dims.len());
+        return Err(to_py(Error::value(NAME, what)));
+    }
+    let one = |(&dim, places): (&usize, &Places)| samples::gradient(&x, places, dim.cast_signed(), edge_order);
+    enter(py, x.numel(), || dims.iter().zip(&places).map(one).collect::<Result<Vec<_>>>())?.returned(py)
 }
 
 /// The powers of each element of a vector: from the highest, ``N - 1``, or ``increasing`` from 0.
@@ -102,6 +152,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(trapezoid cumulative_trapezoid vander unravel_index combinations);
+    add!(trapezoid trapz cumulative_trapezoid gradient vander unravel_index combinations);
     Ok(())
 }

@@ -24,6 +24,40 @@ functions! {
     histc(bins: usize = 100, min: f64 = 0.0, max: f64 = 0.0) => |x| sets::histc(x, bins, min, max);
 }
 
+/// Bins of a histogram: so many, or between these edges.
+#[derive(FromPyObject)]
+enum Bins {
+    Count(usize),
+    Edges(Arg),
+}
+
+/// How many elements fall into each of ``bins`` intervals, or between neighbours in the ascending vector ``bins``, and the
+/// edges: a named tuple ``(hist, bin_edges)``. An element on an edge counts above it, on the last one below. ``range``: the
+/// outermost edges, by default the extremes. ``weight``: the sums of these in place of the counts. ``density``: scaled to
+/// the integral 1. Raises DTypeError for integers. There is no gradient.
+///
+/// >>> dlcore.histogram(dlcore.tensor([1.0, 2.0, 1.0]), bins=4, range=(0.0, 3.0)).hist
+/// tensor([0., 2., 1., 0.])
+#[pyfunction]
+#[pyo3(signature = (input, bins, *, range = None, weight = None, density = false))]
+fn histogram<'py>(
+    py: Python<'py>,
+    input: Arg,
+    bins: Bins,
+    range: Option<[f64; 2]>,
+    weight: Option<Arg>,
+    density: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let found = enter(py, input.0.numel(), || {
+        let edges = match bins {
+            Bins::Count(bins) => sets::edges(&input.0, bins, range)?,
+            Bins::Edges(edges) => edges.0,
+        };
+        Ok([sets::histogram(&input.0, &edges, weight.as_ref().map(|weight| &weight.0), density)?, edges])
+    })?;
+    crate::linalg::named!(py, "histogram", ["hist", "bin_edges"], found)
+}
+
 /// What was asked for: the values alone, or a tuple.
 fn asked<'py>(py: Python<'py>, found: Unique, inverse: bool, counts: bool) -> PyResult<Bound<'py, PyAny>> {
     if !inverse && !counts {
@@ -152,6 +186,19 @@ impl PyTensor {
         unique_consecutive(py, Arg(self.get()), return_inverse, return_counts, dim)
     }
 
+    /// See ``dlcore.histogram``.
+    #[pyo3(signature = (bins, *, range = None, weight = None, density = false))]
+    fn histogram<'py>(
+        &self,
+        py: Python<'py>,
+        bins: Bins,
+        range: Option<[f64; 2]>,
+        weight: Option<Arg>,
+        density: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        histogram(py, Arg(self.get()), bins, range, weight, density)
+    }
+
     /// See ``dlcore.nonzero``.
     #[pyo3(signature = (*, as_tuple = false))]
     fn nonzero<'py>(&self, py: Python<'py>, as_tuple: bool) -> PyResult<Bound<'py, PyAny>> {
@@ -163,6 +210,7 @@ impl PyTensor {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_functions(module)?;
     register_triangles(module)?;
+    module.add_function(wrap_pyfunction!(histogram, module)?)?;
     module.add_function(wrap_pyfunction!(unique, module)?)?;
     module.add_function(wrap_pyfunction!(unique_consecutive, module)?)?;
     module.add_function(wrap_pyfunction!(nonzero, module)?)

@@ -6,7 +6,7 @@ use crate::enter::{enter, guarded, to_py};
 use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::autograd::tensor::Tracking;
-use dlcore_core::layout::{Dims, normalize_dim};
+use dlcore_core::layout::{Dims, Show, broadcast_shapes, normalize_dim};
 use dlcore_core::{DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
@@ -586,6 +586,36 @@ impl PyTensor {
         let x = self.get();
         let dims: Vec<isize> = (0..x.rank().cast_signed()).rev().collect();
         view(|| ops::permute(&x, &dims))
+    }
+
+    /// ``mT``, as numbers here are real.
+    #[getter(mH)]
+    fn adjoint_view(&self) -> PyResult<Self> {
+        self.matrix_transpose()
+    }
+
+    /// A matrix with rows and columns exchanged, as a view, as numbers here are real.
+    #[getter(H)]
+    fn adjoint_matrix(&self) -> PyResult<Self> {
+        match self.get().rank() {
+            0 | 2 => self.t(),
+            rank => Err(to_py(Error::shape("H", format_args!("expects a matrix, got {rank} dimensions; use mH")))),
+        }
+    }
+
+    /// Summed to a shape that broadcasts to this one.
+    #[pyo3(signature = (*size))]
+    fn sum_to_size(&self, py: Python<'_>, size: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        let (x, shape) = (self.get(), Ints::from_args(size)?.sizes("sum_to_size")?);
+        enter(py, x.numel(), || {
+            let fits = broadcast_shapes("sum_to_size", &shape, x.shape())?;
+            if fits[..] == *x.shape() {
+                return ops::sum_to(&x, &shape);
+            }
+            let what = format_args!("{} does not broadcast to {}", Show(&shape), Show(x.shape()));
+            Err(Error::shape("sum_to_size", what))
+        })
+        .map(Self::from)
     }
 
     /// The last two dimensions exchanged, as a view.

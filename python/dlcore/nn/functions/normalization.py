@@ -79,5 +79,6 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if input.numel() == 0:
         return input
     edges = [0, 0] * (input.dim() - 2) + [size // 2, (size - 1) // 2]
-    neighbours = pad(input.square(), edges).unfold(1, size, 1).mean(-1)
-    return input / (neighbours * alpha + k) ** beta
+    sums = pad(input.square(), edges).unfold(1, size, 1).sum(-1)
+    means = sums / size if input.is_floating_point() else sums // size
+    return input / (means * alpha + k) ** beta

@@ -328,7 +328,10 @@ extremum!(
 
 /// `a // b`, rounded down: constant almost everywhere.
 #[derive(Clone, Debug)]
-pub struct FloorDivide;
+pub struct FloorDivide {
+    /// Of and by infinities as in Python, NaN and -1; else as in the array API standard, infinities and zeros.
+    pub by_rest: bool,
+}
 
 impl Operation for FloorDivide {
     const NAME: &'static str = "floor_divide";
@@ -340,7 +343,8 @@ impl Operation for FloorDivide {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_zero_divisor(Self::NAME, inputs[1])?;
-        binary(Self::NAME, Binary::FloorDivide, inputs[0], inputs[1])
+        let map = if self.by_rest { Binary::FloorDivideByRest } else { Binary::FloorDivide };
+        binary(Self::NAME, map, inputs[0], inputs[1])
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -353,7 +357,7 @@ impl Operation for FloorDivide {
     }
 
     fn samples() -> Vec<Sample<Self>> {
-        pairs(&Self, Domain::Real, Domain::AwayFromZero)
+        pairs(&Self { by_rest: false }, Domain::Real, Domain::AwayFromZero)
     }
 }
 
@@ -457,19 +461,20 @@ functions! {
 /// # Errors
 /// As [`div`]; [`Error::Value`] for a zero integer divisor.
 pub fn floor_divide(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let floor_divide = FloorDivide { by_rest: false };
     if !(a.requires_grad() || b.requires_grad()) {
-        return apply(FloorDivide, &[a, b]);
+        return apply(floor_divide, &[a, b]);
     }
-    let quotient = apply(FloorDivide, &[&a.detach(), &b.detach()])?;
+    let quotient = apply(floor_divide, &[&a.detach(), &b.detach()])?;
     Ok(if mode::is_recording() { quotient.moved(Tracking::Cut(FloorDivide::NAME)) } else { quotient })
 }
 
-/// `a / b` rounded down, with the gradients of a function of steps: zeros.
+/// `a / b` rounded down, of and by infinities as in Python, with the gradients of a function of steps: zeros.
 ///
 /// # Errors
 /// As [`floor_divide`].
 pub fn div_floor(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    apply(FloorDivide, &[a, b])
+    apply(FloorDivide { by_rest: true }, &[a, b])
 }
 
 /// `-x`.

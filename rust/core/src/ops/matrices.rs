@@ -13,7 +13,10 @@ use crate::ops::factors::{above_bound, bound, bounds, eigh, pinv, svdvals};
 use crate::ops::matrix_stack::{Stack, adjoint, check_float, first};
 use crate::ops::statistics::vector_norm;
 use crate::ops::systems::{inverse, slogdet, solve, solve_triangular};
-use crate::ops::{abs, amax, amin, cast, eq, log, matmul, reduce, reshape, slice, sort, square, sum, tril, where_};
+use crate::ops::{
+    abs, amax, amin, broadcast_to, cast, cat, copysign, eq, hypot, log, matmul, neg, reduce, reshape, slice, sort,
+    square, sum, tril, where_,
+};
 
 /// The symmetric matrices whose lower triangles `x` holds.
 ///
@@ -395,6 +398,42 @@ pub fn tensorinv(a: &Tensor, n: usize) -> Result<Tensor> {
         return Err(Error::shape(NAME, what));
     }
     reshape(&inverse(&reshape(a, &[rows, columns])?)?, &[right, left].concat())
+}
+
+/// Matrices reduced to triangles by Householder's reflections, as LAPACK packs them: the triangle above, below it the vectors
+/// of the reflections without the one that each begins with, and their factors. It has no gradient.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer than two dimensions, [`Error::DType`] for integers.
+pub fn geqrf(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    const NAME: &str = "geqrf";
+    check_float(NAME, x.dtype())?;
+    let stack = Stack::of(NAME, x.shape())?;
+    let ([m, n], rank) = (stack.matrix, x.rank());
+    let (zero, one) = (scalar(Scalar::Int(0), x.dtype())?, scalar(Scalar::Int(1), x.dtype())?);
+    let (mut packed, mut factors, mut left) = (Vec::new(), Vec::new(), x.detach());
+    for i in 0..m.min(n) {
+        let rows = |x: &Tensor, first: usize, count: usize| slice(x, rank - 2, first, 1, count);
+        let column = slice(&left, rank - 1, 0, 1, 1)?;
+        let (head, tail) = (rows(&column, i, 1)?, rows(&column, i + 1, m - i - 1)?);
+        let rest = vector_norm(&tail, 2.0, &[rank - 2], true)?;
+        let done = eq(&rest, &zero)?;
+        // Away from the head, so that nothing cancels.
+        let image = neg(&copysign(&hypot(&head, &rest)?, &head)?)?;
+        let factor = where_(&done, &zero, &div(&sub(&image, &head)?, &image)?)?;
+        let tail = where_(&done, &tail, &div(&tail, &sub(&head, &image)?)?)?;
+        let vector = cat(&[&broadcast_to(&one, head.shape())?, &tail], -2)?;
+        let right = slice(&left, rank - 1, 1, 1, n - i - 1)?;
+        let below = rows(&right, i, m - i)?;
+        let change = matmul(&mul(&vector, &factor)?, &matmul(&adjoint(&vector)?, &below)?)?;
+        left = cat(&[&rows(&right, 0, i)?, &sub(&below, &change)?], -2)?;
+        packed.push(cat(&[&rows(&column, 0, i)?, &where_(&done, &head, &image)?, &tail], -2)?);
+        factors.push(reshape(&factor, &stack.with(&[1]))?);
+    }
+    packed.push(left);
+    factors.push(crate::creation::zeros(&stack.with(&[0]), x.dtype())?);
+    let joined = |parts: &[Tensor], dim| cat(&parts.iter().collect::<Vec<_>>(), dim);
+    Ok((joined(&packed, -1)?, joined(&factors, -1)?))
 }
 
 /// The first columns of the product of reflections `1 - tau * v @ v^T`, whose vectors are in the columns of `x` below

@@ -152,7 +152,11 @@ pub fn avg_pool(op: &str, x: &Tensor, windows: &Windows, divisor: Divisor) -> Re
         [depth, height, width] => {
             let count = lead.iter().product::<usize>();
             let planes = reshape(x, &[count, depth, height, width])?;
-            // One division does for both.
+            // One division does for both; integers are summed first, as the fraction of a quotient would be lost.
+            if !x.dtype().is_float() && !matches!(divisor, Divisor::Fixed(_)) {
+                let wide = avg_pool(op, &cast(x, DType::F64)?, windows, divisor)?;
+                return cast(&wide, x.dtype());
+            }
             let first = if let Divisor::Fixed(_) = divisor { Divisor::Fixed(1) } else { divisor };
             let planes = avg_pool2d(&planes, windows.of_planes(), first)?;
             let (rows, columns) = (planes.shape()[2], planes.shape()[3]);

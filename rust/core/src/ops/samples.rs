@@ -9,7 +9,8 @@ use crate::ops::arithmetic::{add, div, floor_divide, mul, remainder, scalar, sca
 use crate::ops::arrange::{counted, diagonal};
 use crate::ops::statistics::{diff, vector_norm};
 use crate::ops::{
-    cast, clamp, cumsum, flip, index_select, matmul, mean, pow, reshape, slice, sqrt, sum, transpose, where_,
+    amin, broadcast_to, cast, cat, clamp, cumsum, flip, index_select, matmul, mean, pow, reshape, slice, sqrt, sum,
+    transpose, where_,
 };
 
 fn number(like: &Tensor, value: f64) -> Result<Tensor> {
@@ -66,6 +67,68 @@ pub fn cumulative_trapezoid(y: &Tensor, x: Option<&Tensor>, width: f64, dim: isi
     cumsum(&strips("cumulative_trapezoid", &y, x, width, at)?, at.cast_signed())
 }
 
+/// Where the samples of a function are along a dimension.
+#[derive(Clone)]
+pub enum Places {
+    /// As far apart as this.
+    Apart(f64),
+    /// At these coordinates, a vector.
+    At(Tensor),
+}
+
+/// The derivative of a function along a dimension of its samples `y`, by the parabola through each and its neighbours
+/// (Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids", 1988), at both ends through the two
+/// (`edge_order` 1) or three (2) nearest.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer samples than `edge_order + 1` and as many coordinates as there are not samples,
+/// [`Error::Value`] for another order.
+pub fn gradient(y: &Tensor, places: &Places, dim: isize, edge_order: usize) -> Result<Tensor> {
+    const NAME: &str = "gradient";
+    let at = normalize_dim(NAME, dim, y.rank())?;
+    let n = y.shape()[at];
+    if edge_order != 1 && edge_order != 2 {
+        return Err(Error::value(NAME, format_args!("edge_order is 1 or 2, got {edge_order}")));
+    }
+    if n <= edge_order {
+        let what = format_args!("expected at least {} samples along dimension {dim}, got {n}", edge_order + 1);
+        return Err(Error::shape(NAME, what));
+    }
+    let y = cast(y, y.dtype().to_float())?;
+    let mut extents = Dims::from_elem(1, y.rank());
+    extents[at] = n - 1;
+    let steps = match places {
+        Places::Apart(step) => broadcast_to(&number(&y, *step)?, &extents)?,
+        Places::At(x) if x.rank() == 1 && x.numel() == n => {
+            reshape(&diff(&cast(x, y.dtype())?, 1, 0, None, None)?, &extents)?
+        }
+        Places::At(x) => {
+            return Err(Error::shape(NAME, format_args!("coordinates {} of {n} samples", Show(x.shape()))));
+        }
+    };
+    let slopes = div(&diff(&y, 1, at.cast_signed(), None, None)?, &steps)?;
+    let from = |x: &Tensor, first: usize, count: usize| slice(x, at, first, 1, count);
+    let inside = match places {
+        Places::Apart(step) => scale(&sub(&from(&y, 2, n - 2)?, &from(&y, 0, n - 2)?)?, 0.5 / step)?,
+        Places::At(_) => {
+            let (before, after) = (from(&steps, 0, n - 2)?, from(&steps, 1, n - 2)?);
+            let weighted = add(&mul(&from(&slopes, 0, n - 2)?, &after)?, &mul(&from(&slopes, 1, n - 2)?, &before)?)?;
+            div(&weighted, &add(&before, &after)?)?
+        }
+    };
+    // The slope at the end of a parabola: that of the last step, and as much again as it changes over half of both.
+    let edge = |last: usize, other: usize| {
+        let slope = from(&slopes, last, 1)?;
+        if edge_order == 1 {
+            return Ok(slope);
+        }
+        let step = from(&steps, last, 1)?;
+        let share = div(&step, &add(&step, &from(&steps, other, 1)?)?)?;
+        add(&slope, &mul(&sub(&slope, &from(&slopes, other, 1)?)?, &share)?)
+    };
+    cat(&[&edge(0, 1)?, &inside, &edge(n - 2, n.saturating_sub(3))?], at.cast_signed())
+}
+
 /// Covariances of variables, the rows of `x`, over its columns, each counted `counts` times and weighted by `weights`.
 ///
 /// # Errors
@@ -86,6 +149,9 @@ pub fn cov(x: &Tensor, correction: f64, counts: Option<&Tensor>, weights: Option
         if given.shape() != [columns] {
             let what = format_args!("weights {} for {columns} observations", Show(given.shape()));
             return Err(Error::shape(NAME, what));
+        }
+        if given.numel() > 0 && amin(&given.detach(), &[0], false)?.array().item()?.to_f64() < 0.0 {
+            return Err(Error::value(NAME, "weights below zero"));
         }
         let given = cast(given, rows.dtype())?;
         weight = Some(weight.map_or_else(|| Ok(given.clone()), |weight| mul(&weight, &given))?);

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::{cast, ge, le, logical_and, sum_to};
+use crate::ops::{cast, ge, isnan, le, logical_and, logical_or, sum_to};
 use crate::{with_bits, with_dtype};
 use dlcore_kernels::element::Element;
 use dlcore_kernels::map;
@@ -156,6 +156,14 @@ impl Operation for Clamp {
 pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let dtype = a.dtype().promote(Where::NAME, b.dtype())?;
     apply(Where, &[condition, &cast(a, dtype)?, &cast(b, dtype)?])
+}
+
+/// Of each pair the one that `first` prefers; where one of the two is NaN, the other.
+///
+/// # Errors
+/// Shapes that do not broadcast.
+pub fn number_first(a: &Tensor, b: &Tensor, first: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    where_(&logical_or(&first(a, b)?, &isnan(b)?)?, a, b)
 }
 
 /// `x` kept between `lo` and `hi`; where `lo > hi` the result is `hi`. A float bound makes an integer tensor float.

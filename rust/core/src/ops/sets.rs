@@ -6,9 +6,10 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
-use crate::ops::arithmetic::{scalar, shift, sub};
+use crate::ops::arithmetic::{div, scalar, shift, sub};
 use crate::ops::arrange::{counted, movedim, select};
 use crate::ops::placing::put;
+use crate::ops::search::searchsorted;
 use crate::ops::select_rows::IndexAdd;
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::ops::statistics::diff;
@@ -137,6 +138,60 @@ pub fn histc(x: &Tensor, bins: usize, low: f64, high: f64) -> Result<Tensor> {
     let place = floor(&crate::ops::arithmetic::scale(&sub(&kept, &number(low)?)?, bins as f64 / (high - low))?)?;
     let place = crate::ops::clamp(&place, None, Some(Scalar::Float((bins - 1) as f64)))?;
     cast(&bincount(&cast(&place, DType::I64)?, None, bins)?, dtype)
+}
+
+/// The edges of `bins` intervals of one width: between the ends `range`, or between the extremes of `x`.
+///
+/// # Errors
+/// [`Error::Value`] for no bins or an interval that is none.
+pub fn edges(x: &Tensor, bins: usize, range: Option<[f64; 2]>) -> Result<Tensor> {
+    const NAME: &str = "histogram";
+    let flat = reshape(&x.detach(), &[x.numel()])?;
+    let end = |x: Tensor| -> Result<f64> { Ok(x.array().item()?.to_f64()) };
+    let [mut low, mut high] = match range {
+        Some(range) => range,
+        None if x.numel() == 0 => [0.0, 1.0],
+        None => [end(amin(&flat, &[0], false)?)?, end(amax(&flat, &[0], false)?)?],
+    };
+    if bins == 0 || low > high || !low.is_finite() || !high.is_finite() {
+        return Err(Error::value(NAME, format_args!("{bins} bins from {low} to {high}")));
+    }
+    if low.to_bits() == high.to_bits() {
+        (low, high) = (low - 0.5, high + 0.5);
+    }
+    crate::creation::linspace(low, high, bins + 1, x.dtype())
+}
+
+/// How many elements fall between neighbours in the ascending vector `edges`, an element on an edge into the upper interval
+/// and one on the last edge into the last; or the sum of their `weights`. As a `density`, the integral is 1.
+///
+/// # Errors
+/// [`Error::DType`] for integers and edges or weights of another dtype; [`Error::Shape`] for edges that are no vector of two
+/// at least and weights of another shape.
+pub fn histogram(x: &Tensor, edges: &Tensor, weights: Option<&Tensor>, density: bool) -> Result<Tensor> {
+    const NAME: &str = "histogram";
+    if !x.dtype().is_float() || [Some(edges), weights].iter().flatten().any(|other| other.dtype() != x.dtype()) {
+        return Err(Error::dtype(NAME, format_args!("expected one float dtype of all, got {}", x.dtype())));
+    }
+    if edges.rank() != 1 || edges.numel() < 2 || weights.is_some_and(|weights| weights.shape() != x.shape()) {
+        let what =
+            format_args!("expected a vector of two edges at least and as many weights, got {}", Show(edges.shape()));
+        return Err(Error::shape(NAME, what));
+    }
+    let bins = edges.numel() - 1;
+    let flat = |x: &Tensor| reshape(&x.detach(), &[x.numel()]);
+    let (x, edges) = (flat(x)?, edges.detach());
+    let end = |at: usize| slice(&edges, 0, at, 1, 1);
+    let inside = logical_and(&ge(&x, &end(0)?)?, &le(&x, &end(bins)?)?)?;
+    let kept = masked_select(&x, &inside)?;
+    let place = shift(&searchsorted(NAME, &edges, &kept, true)?, -1.0)?;
+    let place = crate::ops::clamp(&place, None, Some(Scalar::Int(bins as i128 - 1)))?;
+    let weights = weights.map(|weights| masked_select(&flat(weights)?, &inside)).transpose()?;
+    let counts = cast(&bincount(&place, weights.as_ref(), bins)?, x.dtype())?;
+    if !density {
+        return Ok(counts);
+    }
+    div(&div(&counts, &crate::ops::sum(&counts, &[0], false)?)?, &diff(&edges, 1, 0, None, None)?)
 }
 
 /// Rows and columns of the elements of a triangle of a matrix: on and below diagonal `offset`, or on and above it.

@@ -221,6 +221,8 @@ binary! {
     Div[CHEAP] = x.divide(y);
     /// The quotient rounded down.
     FloorDivide[CALL] = x.floor_divide(y);
+    /// The quotient rounded down, of and by infinities what the remainder leaves.
+    FloorDivideByRest[CALL] = x.floor_divide_by_rest(y);
     /// The remainder that has the divisor's sign.
     Remainder[CALL] = x.remainder(y);
     /// The remainder that has the dividend's sign.

@@ -101,6 +101,21 @@ fn qr<'py>(py: Python<'py>, input: Arg, some: bool) -> Out<'py> {
     named!(py, "qr", ["Q", "R"], [q, r])
 }
 
+/// Reflections that make matrices triangular, as LAPACK's routine of this name packs them: a named tuple of ``a``, the
+/// triangle and below it the vectors of the reflections without their first element, which is 1, and of their factors
+/// ``tau``. ``dlcore.linalg.householder_product`` multiplies them. There is no gradient.
+///
+/// >>> a, tau = dlcore.geqrf(dlcore.tensor([[3.0], [4.0]]))
+/// >>> a, tau, dlcore.linalg.householder_product(a, tau)
+/// (tensor([[-5.0000],
+///         [ 0.5000]]), tensor([1.6000]), tensor([[-0.6000],
+///         [-0.8000]]))
+#[pyfunction]
+fn geqrf<'py>(py: Python<'py>, input: Arg) -> Out<'py> {
+    let (packed, factors) = enter(py, usize::MAX, || matrices::geqrf(&input.0))?;
+    named!(py, "geqrf", ["a", "tau"], [packed, factors])
+}
+
 /// Signs of determinants and the logarithms of their absolute values: see ``dlcore.linalg.slogdet``.
 ///
 /// >>> dlcore.slogdet(dlcore.eye(3))
@@ -147,6 +162,11 @@ impl PyTensor {
         qr(py, Arg(self.get()), some)
     }
 
+    /// See ``dlcore.geqrf``.
+    fn geqrf<'py>(&self, py: Python<'py>) -> Out<'py> {
+        geqrf(py, Arg(self.get()))
+    }
+
     /// See ``dlcore.lu``.
     #[pyo3(signature = (pivot = true, get_infos = false))]
     fn lu<'py>(&self, py: Python<'py>, pivot: bool, get_infos: bool) -> Out<'py> {
@@ -162,6 +182,6 @@ impl PyTensor {
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_functions(module)?;
-    super::add!(module, svd qr slogdet lu);
+    super::add!(module, svd qr geqrf slogdet lu);
     Ok(())
 }
