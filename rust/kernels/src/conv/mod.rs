@@ -2,7 +2,8 @@
 //!
 //! Nothing is unfolded in memory: the patches of an image are a panel source ([`patches`]) that the core reads a panel
 //! at a time, straight from the image. The gradient of the input is a product whose rows are added back into the image
-//! while they are in cache ([`fold`]), or at unit steps a convolution with the weights turned round ([`turned`]). Groups of one input channel have direct loops ([`depthwise`]).
+//! while they are in cache ([`fold`]), or at unit steps a convolution with the weights turned round ([`turned`]). Groups of one input channel have
+//! direct loops ([`depthwise`]), and on AMX windows are multiplied where they lie ([`terms`]).
 //! One-dimensional convolution is the case of height 1.
 
 #![allow(clippy::many_single_char_names, reason = "n, h, w, x, y and the m, n, k of products are the field's names")]
@@ -10,6 +11,8 @@
 mod depthwise;
 mod fold;
 mod patches;
+#[cfg(target_arch = "x86_64")]
+mod terms;
 #[cfg(test)]
 mod tests;
 mod turned;
@@ -79,6 +82,14 @@ impl<'a, T> Images<'a, T> {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+impl<'a, T: GemmFloat> Images<'a, T> {
+    /// The same images, if they are of float32.
+    fn float32(&self) -> Option<Images<'a, f32>> {
+        T::float32(self.data).map(|data| Images { data, offset: self.offset, strides: self.strides })
+    }
+}
+
 impl Conv2d {
     /// Height and width of the output. Zero where the kernel is larger than the padded input.
     #[must_use]
@@ -102,6 +113,12 @@ impl Conv2d {
         }
         if self.is_depthwise() {
             return depthwise::forward(self, x, w, bias, y);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(x), Some(w), Some(y)) = (x.float32(), T::float32(w), T::float32_mut(y)) {
+            if terms::forward(self, x, w, bias.and_then(T::float32), y) {
+                return;
+            }
         }
         let (oh, ow) = self.out_size();
         let (m, n, k) = (self.c_out / self.groups, self.n * oh * ow, self.taps());
@@ -159,6 +176,12 @@ impl Conv2d {
         x.check([self.n, self.c_in, self.h, self.w]);
         if self.is_depthwise() {
             return depthwise::grad_weight(self, gy, x, gw);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(gy), Some(x), Some(gw)) = (gy.float32(), x.float32(), T::float32_mut(gw)) {
+            if terms::grad_weight(self, gy, x, gw) {
+                return;
+            }
         }
         let (oh, ow) = self.out_size();
         let (m, n, k) = (self.c_out / self.groups, self.taps(), self.n * oh * ow);

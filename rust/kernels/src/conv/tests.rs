@@ -162,6 +162,60 @@ fn networks() {
     all_passes::<f32>(&Conv2d { c_in: 8, h: 31, w: 37, c_out: 40, stride: [2, 2], padding: [1, 1], ..BASE });
 }
 
+/// Enough channels for the routes in terms, where the machine has them: edges, strides, dilation, tails of everything.
+#[test]
+fn many_channels() {
+    let c = Conv2d { c_in: 40, h: 13, w: 11, c_out: 33, padding: [1, 1], ..BASE };
+    all_passes::<f32>(&c);
+    all_passes::<f32>(&Conv2d { h: 25, w: 27, stride: [2, 2], ..c });
+    all_passes::<f32>(&Conv2d { n: 9, c_in: 64, h: 7, w: 7, c_out: 32, ..c });
+    all_passes::<f32>(&Conv2d {
+        c_in: 24,
+        h: 17,
+        w: 19,
+        c_out: 70,
+        kh: 2,
+        kw: 3,
+        padding: [0, 2],
+        dilation: [2, 1],
+        ..c
+    });
+    all_passes::<f32>(&Conv2d { n: 1, c_in: 100, h: 40, w: 12, c_out: 26, stride: [3, 1], padding: [2, 0], ..c });
+    all_passes::<f32>(&Conv2d { n: 3, h: 1, w: 300, kh: 1, kw: 5, padding: [0, 2], ..c });
+    all_passes::<f64>(&c);
+}
+
+/// Products that are normal numbers while those of their last terms are not.
+#[test]
+fn numbers_too_small_for_terms() {
+    let c = Conv2d { n: 2, c_in: 40, h: 13, w: 11, c_out: 33, padding: [1, 1], ..BASE };
+    let scaled = |len, seed, by: f32| numbers::<f32>(len, seed).into_iter().map(|x| x * by).collect::<Vec<_>>();
+    let x = scaled(c.n * c.c_in * c.h * c.w, 1, 1e-12);
+    let (w, gy) = (scaled(c.c_out * c.c_in * 9, 2, 1e-20), scaled(c.n * c.c_out * c.h * c.w, 3, 1e-20));
+    let [mut want, mut size, mut want_w, mut size_w] = [&gy, &gy, &w, &w].map(|like| vec![0.0; like.len()]);
+    for [o, k, i] in meetings(&c) {
+        let (forward, gradient) = (f64::from(w[k]) * f64::from(x[i]), f64::from(gy[o]) * f64::from(x[i]));
+        (want[o], size[o]) = (want[o] + forward, size[o] + forward.abs());
+        (want_w[k], size_w[k]) = (want_w[k] + gradient, size_w[k] + gradient.abs());
+    }
+    let shape = [c.c_in, c.h, c.w];
+    let (mut y, mut gw) = (vec![0.0; gy.len()], vec![0.0; w.len()]);
+    c.forward(Images::contiguous(&x, shape), &w, None, &mut y);
+    c.grad_weight(Images::contiguous(&gy, [c.c_out, c.h, c.w]), Images::contiguous(&x, shape), &mut gw);
+    let pairs = y.iter().zip(want).zip(size).chain(gw.iter().zip(want_w).zip(size_w));
+    for ((&got, want), size) in pairs {
+        assert!((f64::from(got) - want).abs() <= 1e-6 * size, "{got}, not {want}");
+    }
+    // Infinity reaches the windows that see it, and no other.
+    let mut x = numbers::<f32>(x.len(), 1);
+    x[5 * c.w + 6] = f32::INFINITY;
+    c.forward(Images::contiguous(&x, shape), &numbers::<f32>(w.len(), 2), None, &mut y);
+    for (at, y) in y[..c.h * c.w].iter().enumerate() {
+        let sees = (4..=6).contains(&(at / c.w)) && (5..=7).contains(&(at % c.w));
+        assert_eq!(y.is_finite(), !sees, "{at}");
+    }
+}
+
 #[test]
 fn empty_and_smallest() {
     all_passes::<f32>(&Conv2d { n: 0, ..BASE });
@@ -180,6 +234,8 @@ fn same_bits_at_any_thread_count() {
         Conv2d { n: 16, c_in: 1, h: 28, w: 28, c_out: 32, kh: 5, kw: 5, ..BASE },
         Conv2d { n: 8, c_in: 32, h: 12, w: 12, c_out: 64, kh: 5, kw: 5, stride: [2, 2], ..BASE },
         Conv2d { n: 4, c_in: 12, h: 40, w: 30, c_out: 12, groups: 12, ..BASE },
+        Conv2d { n: 20, c_in: 32, h: 14, w: 14, c_out: 64, padding: [1, 1], ..BASE },
+        Conv2d { n: 3, c_in: 128, h: 9, w: 9, c_out: 160, stride: [2, 2], padding: [1, 1], ..BASE },
     ] {
         let (oh, ow) = c.out_size();
         let x = numbers::<f32>(c.n * c.c_in * c.h * c.w, 1);

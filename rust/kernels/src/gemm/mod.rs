@@ -41,11 +41,13 @@ pub use integer::integer;
 pub use precision::{Precision, precision, set_precision};
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use bf16::{SPIN_FLOPS, spin_tiles};
+pub(crate) use bf16::{SPIN_FLOPS, spin_tiles, windows};
 pub(crate) use driver::Product;
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};
 pub(crate) use panel::{Segment, Tap, View};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use precision::terms;
 pub(crate) use scratch::with_scratch;
 pub(crate) use target::Target;
 
@@ -82,11 +84,19 @@ pub(crate) mod private {
         unsafe fn run_in_terms(product: &Product<'_, Self>, serial: bool) -> bool
         where
             Self: GemmFloat;
+
+        /// The numbers as float32, if that is what they are.
+        #[doc(hidden)]
+        fn float32(numbers: &[Self]) -> Option<&[f32]>;
+
+        /// [`Self::float32`], to be written.
+        #[doc(hidden)]
+        fn float32_mut(numbers: &mut [Self]) -> Option<&mut [f32]>;
     }
 }
 
 macro_rules! tables {
-    ($elem:ty, $table:ident, $in_terms:expr) => {
+    ($elem:ty, $table:ident, $in_terms:expr, $float32:expr) => {
         impl private::Tables for $elem {
             #[allow(private_interfaces, reason = "callable inside the crate only")]
             fn microkernels(isa: Isa) -> &'static Microkernels<Self> {
@@ -106,11 +116,19 @@ macro_rules! tables {
                 // SAFETY: passed on.
                 unsafe { $in_terms(product, serial) }
             }
+
+            fn float32(numbers: &[Self]) -> Option<&[f32]> {
+                $float32(numbers)
+            }
+
+            fn float32_mut(numbers: &mut [Self]) -> Option<&mut [f32]> {
+                $float32(numbers)
+            }
         }
     };
 }
-tables!(f32, F32, precision::run_in_terms);
-tables!(f64, F64, never_in_terms);
+tables!(f32, F32, precision::run_in_terms, Some);
+tables!(f64, F64, never_in_terms, |_| None);
 
 /// # Safety
 /// None needed: float64 has no terms.

@@ -50,6 +50,19 @@ const LEAST: [Least; 3] = [
     Least { tile: 96, k: 96, work: 1 << 25 },
 ];
 
+/// Terms that a number is split into under the setting, if this machine has tiles to multiply them.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn terms() -> Option<usize> {
+    use super::bf16::Unit;
+    let terms = match precision() {
+        Precision::Ieee => return None,
+        Precision::Highest => 3,
+        Precision::High => 2,
+        Precision::Medium => 1,
+    };
+    (Unit::available() == Some(Unit::Tiles)).then_some(terms)
+}
+
 /// Runs a product in terms, unless the setting, the machine or the shape speak for multiply-adds. Says whether it did.
 ///
 /// # Safety
@@ -57,16 +70,11 @@ const LEAST: [Least; 3] = [
 #[cfg(target_arch = "x86_64")]
 pub(super) unsafe fn run_in_terms(product: &Product<'_, f32>, serial: bool) -> bool {
     use super::bf16::{Operand, Output, TermProduct, Unit};
-    let terms = match precision() {
-        Precision::Ieee => return false,
-        Precision::Highest => 3,
-        Precision::High => 2,
-        Precision::Medium => 1,
-    };
+    let Some(terms) = terms() else { return false };
     let &Product { m, n, k, a, b, c, accumulate, epilogue, stream_b } = product;
     let least = &LEAST[terms - 1];
     let small = m.min(n) < least.tile || k < least.k || m.saturating_mul(n).saturating_mul(k) < least.work;
-    if small || Unit::available() != Some(Unit::Tiles) {
+    if small {
         return false;
     }
     let (a, b, c, unit) = (Operand::Float32(a), Operand::Float32(b), Output::Float32(c), Unit::Tiles);

@@ -232,6 +232,9 @@ microkernel!(terms1, "2048", first; one_one one_two two_one two_two);
 microkernel!(terms2, "4096", second; one_one one_two two_one two_two);
 microkernel!(terms3, "6144", third; one_one one_two two_one two_two);
 
+// Below the macros, which it uses.
+pub(super) mod windows;
+
 /// Operations of one step of [`spin_tiles`].
 pub(crate) const SPIN_FLOPS: usize = 4 * 2 * 16 * 16 * 32;
 

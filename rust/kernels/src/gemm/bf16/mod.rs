@@ -13,6 +13,7 @@ mod pack;
 mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod windows;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

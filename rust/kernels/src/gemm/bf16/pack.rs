@@ -53,20 +53,20 @@ impl Span {
 /// The extremes of a panel while it is packed, lane by lane: bits of the largest magnitude, and of the smallest less
 /// one, for which zero is the largest of all.
 #[derive(Clone, Copy)]
-struct Extremes {
+pub(super) struct Extremes {
     largest: __m512i,
     smallest: __m512i,
 }
 
 impl Extremes {
     #[inline(always)]
-    unsafe fn new() -> Self {
+    pub unsafe fn new() -> Self {
         // SAFETY: the features are on.
         unsafe { Self { largest: _mm512_setzero_si512(), smallest: _mm512_set1_epi32(-1) } }
     }
 
     #[inline(always)]
-    unsafe fn see(&mut self, x: __m512) {
+    pub unsafe fn see(&mut self, x: __m512) {
         // SAFETY: the features are on.
         unsafe {
             let magnitude = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MAX));
@@ -76,7 +76,7 @@ impl Extremes {
     }
 
     #[inline(always)]
-    unsafe fn span(self) -> Span {
+    pub unsafe fn span(self) -> Span {
         // SAFETY: the features are on.
         let (largest, smallest) =
             unsafe { (_mm512_reduce_max_epu32(self.largest), _mm512_reduce_min_epu32(self.smallest)) };
@@ -146,7 +146,7 @@ unsafe fn split<const TERMS: usize>(x: __m512) -> [__m512i; TERMS] {
 
 /// The terms of 16 pairs, the first of a pair in the lower half of its lane.
 #[inline(always)]
-unsafe fn pairs<T: Load, const TERMS: usize>(first: __m512, second: __m512) -> [__m512i; TERMS] {
+pub(super) unsafe fn pairs<T: Load, const TERMS: usize>(first: __m512, second: __m512) -> [__m512i; TERMS] {
     // SAFETY: the features are on.
     unsafe {
         if TERMS == 1 && !T::ONE_TERM {
@@ -231,14 +231,18 @@ unsafe fn transpose(rows: [__m512i; TILE]) -> [__m512i; TILE] {
     }
 }
 
+/// From a row of a tile to the next, and from a term to the next, in a panel.
+const TOGETHER: [usize; 2] = [STEP, TERM_LEN];
+
 /// Fills one tile of each term from `outer <= 16` rows or columns and `k <= 32` steps, zeros elsewhere. Neighbours in
-/// memory follow k if `ALONG_K`, else the rows or columns.
+/// memory follow k if `ALONG_K`, else the rows or columns. Rows of the tile and terms are `[row, term]` elements apart.
 #[inline(always)]
-unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE: bool>(
+pub(super) unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE: bool>(
     from: *const T,
     [outer, k]: [usize; 2],
     stride: isize,
     to: *mut u16,
+    [row_step, term_step]: [usize; 2],
     extremes: &mut Extremes,
 ) {
     let count = if ALONG_K { outer } else { k.div_ceil(2) };
@@ -270,7 +274,7 @@ unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE
                 if TRANSPOSE {
                     tiles[t][i] = term;
                 } else {
-                    _mm512_storeu_si512(to.add(t * TERM_LEN + i * STEP).cast(), term);
+                    _mm512_storeu_si512(to.add(t * term_step + i * row_step).cast(), term);
                 }
             }
         }
@@ -278,7 +282,7 @@ unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE
         if TRANSPOSE {
             for (t, tile) in tiles.into_iter().enumerate() {
                 for (i, row) in transpose(tile).into_iter().enumerate() {
-                    _mm512_storeu_si512(to.add(t * TERM_LEN + i * STEP).cast(), row);
+                    _mm512_storeu_si512(to.add(t * term_step + i * row_step).cast(), row);
                 }
             }
         }
@@ -287,7 +291,7 @@ unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE
 
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "16 lanes, 16 bits")]
-fn lanes(count: usize) -> __mmask16 {
+pub(super) fn lanes(count: usize) -> __mmask16 {
     first_lanes(count.min(TILE)) as __mmask16
 }
 
@@ -401,17 +405,25 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
                 // SAFETY: by contract.
                 unsafe {
                     match (strides, is_b) {
-                        ([stride, 1], false) => tile::<T, TERMS, true, false>(from, extents, stride, to, extremes),
-                        ([stride, 1], true) => tile::<T, TERMS, true, true>(from, extents, stride, to, extremes),
-                        ([1, stride], false) => tile::<T, TERMS, false, true>(from, extents, stride, to, extremes),
-                        ([1, stride], true) => tile::<T, TERMS, false, false>(from, extents, stride, to, extremes),
+                        ([stride, 1], false) => {
+                            tile::<T, TERMS, true, false>(from, extents, stride, to, TOGETHER, extremes)
+                        }
+                        ([stride, 1], true) => {
+                            tile::<T, TERMS, true, true>(from, extents, stride, to, TOGETHER, extremes)
+                        }
+                        ([1, stride], false) => {
+                            tile::<T, TERMS, false, true>(from, extents, stride, to, TOGETHER, extremes)
+                        }
+                        ([1, stride], true) => {
+                            tile::<T, TERMS, false, false>(from, extents, stride, to, TOGETHER, extremes)
+                        }
                         (strides, is_b) => {
                             let copy = gather(from, extents, strides);
                             let (from, stride) = (copy.as_ptr(), TILE.cast_signed());
                             if is_b {
-                                tile::<f32, TERMS, false, false>(from, extents, stride, to, extremes);
+                                tile::<f32, TERMS, false, false>(from, extents, stride, to, TOGETHER, extremes);
                             } else {
-                                tile::<f32, TERMS, false, true>(from, extents, stride, to, extremes);
+                                tile::<f32, TERMS, false, true>(from, extents, stride, to, TOGETHER, extremes);
                             }
                         }
                     }

@@ -1,0 +1,344 @@
+//! The weight's gradient: the output's gradient by windows, summed over the pixels of all images.
+//!
+//! k counts the pixels of strips of rows, in the layout of the planes: the output's gradient has zeros where there is no
+//! window. A tap begins at an odd pixel as often as at an even one, while tiles of B hold pairs of pixels: so there are
+//! two copies of the input, one shifted by a pixel.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{EDGE, Planes, TASKS, address};
+use crate::conv::{Conv2d, Images};
+use crate::gemm::windows::{self, PRODUCTS_PER_NS, Seen, Watch, WindowTile, add_tile, configure, multiply};
+use crate::gemm::windows::{pack_rows, panel_len, split_turned};
+use crate::gemm::{InPlace, terms, with_scratch};
+use crate::memory::Buffer;
+use crate::parallel::{Disjoint, for_each};
+
+/// Most elements of the sums of all slices.
+const SLICED: usize = 1 << 22;
+/// Most tasks along the channels of the input, each of which packs all of the output's gradient.
+const ACROSS: usize = 4;
+/// Elements of a pair of pixels of 32 channels, and of 32 pixels.
+const PAIR: usize = 2 * EDGE;
+const BLOCK: usize = EDGE * EDGE;
+
+/// Does the gradient, unless the machine, the setting, the shape or the numbers speak for the packed core. Says whether
+/// it did.
+pub(in crate::conv) fn grad_weight(conv: &Conv2d, gy: Images<'_, f32>, x: Images<'_, f32>, gw: &mut [f32]) -> bool {
+    let Some(terms) = terms() else { return false };
+    let Some(planes) = Planes::of(conv, &x.strides) else { return false };
+    let plan = Plan::new(&planes, terms);
+    let sums = Buffer::uninit(plan.slices * plan.sums_len() * size_of::<f32>());
+    let safe = AtomicBool::new(true);
+    let product = GradWeight { plan: &plan, gy, x, sums: &sums, safe: &safe };
+    let products = plan.blocks() * plan.block * plan.steps * planes.taps.len() * plan.rows * plan.across * EDGE.pow(3);
+    let cost = products * terms * (terms + 1) / 2 / PRODUCTS_PER_NS;
+    for_each(plan.slices * plan.tasks, cost, |task| {
+        let (slice, across) = (task / plan.tasks, task % plan.tasks);
+        let blocks = slice * plan.blocks() / plan.slices..(slice + 1) * plan.blocks() / plan.slices;
+        let across = across * plan.across / plan.tasks..(across + 1) * plan.across / plan.tasks;
+        product.run(slice, &blocks, &across);
+    });
+    let safe = safe.into_inner();
+    if safe {
+        plan.add_up(sums.as_slice(), gw);
+    }
+    safe
+}
+
+/// How the work is cut: by the shape alone.
+struct Plan<'a> {
+    planes: &'a Planes<'a>,
+    terms: usize,
+    /// Rows of the output in a strip, and strips in an image.
+    lines: usize,
+    strips: usize,
+    /// Steps of k in a strip, and strips in a block.
+    steps: usize,
+    block: usize,
+    /// Slices of k, whose sums are added at the end.
+    slices: usize,
+    /// Panels of channels of the output and of the input, and tasks along the latter.
+    rows: usize,
+    across: usize,
+    tasks: usize,
+    /// Pixels that taps see of a strip, in blocks of 32, of each of so many copies.
+    seen: usize,
+    copies: usize,
+}
+
+impl<'a> Plan<'a> {
+    fn new(planes: &'a Planes<'a>, terms: usize) -> Self {
+        let &Planes { conv, out: [oh, ow], pitch, reach, .. } = planes;
+        let longest = windows::block_steps(terms);
+        let most = ((longest * EDGE).saturating_sub(ow) / pitch + 1).min(oh);
+        let strips = oh.div_ceil(most);
+        let lines = oh.div_ceil(strips);
+        let steps = planes.columns(lines).div_ceil(EDGE);
+        let all = conv.n * strips;
+        let block = (longest / steps).clamp(1, all.div_ceil(TASKS));
+        let (rows, across) = (conv.c_out.div_ceil(EDGE), planes.groups());
+        let sums = planes.taps.len() * rows * across * BLOCK;
+        let slices = (SLICED / sums).clamp(1, TASKS.min(all.div_ceil(block)));
+        let tasks = across.min(TASKS / slices).clamp(1, ACROSS);
+        let odd = planes.taps.iter().any(|(_, behind)| behind % 2 == 1);
+        let copies = planes.phases.len() * if odd { 2 } else { 1 };
+        let seen = (steps * EDGE + reach + 1).div_ceil(EDGE);
+        Self { planes, terms, lines, strips, steps, block, slices, rows, across, tasks, seen, copies }
+    }
+
+    fn all_strips(&self) -> usize {
+        self.planes.conv.n * self.strips
+    }
+
+    fn blocks(&self) -> usize {
+        self.all_strips().div_ceil(self.block)
+    }
+
+    /// The sums of one slice: for each tap, rows of channels of the output by columns of those of the input.
+    fn sums_len(&self) -> usize {
+        self.planes.taps.len() * self.rows * self.across * BLOCK
+    }
+
+    /// Image, and rows of the output, of a strip.
+    fn strip(&self, strip: usize) -> (usize, Range<usize>) {
+        let (image, first) = (strip / self.strips, strip % self.strips * self.lines);
+        (image, first..(first + self.lines).min(self.planes.out[0]))
+    }
+
+    /// Adds the slices in their order.
+    fn add_up(&self, sums: &[f32], gw: &mut [f32]) {
+        let (inputs, taps) = (self.planes.conv.c_in, self.planes.taps.len());
+        let (row, tap_len) = (self.across * EDGE, self.rows * self.across * BLOCK);
+        let gw = Disjoint::new(gw);
+        for_each(self.planes.conv.c_out, sums.len() / 4, |output| {
+            // SAFETY: each task has the weights of a channel.
+            let gw = unsafe { gw.slice(output * inputs * taps..(output + 1) * inputs * taps) };
+            let mut line = vec![0.0; inputs];
+            for tap in 0..taps {
+                for slice in 0..self.slices {
+                    let from = &sums[slice * self.sums_len() + tap * tap_len + output * row..][..inputs];
+                    if slice == 0 {
+                        line.copy_from_slice(from);
+                    } else {
+                        line.iter_mut().zip(from).for_each(|(sum, &x)| *sum += x);
+                    }
+                }
+                gw[tap..].iter_mut().step_by(taps).zip(&line).for_each(|(to, &x)| *to = x);
+            }
+        });
+    }
+}
+
+struct GradWeight<'a> {
+    plan: &'a Plan<'a>,
+    gy: Images<'a, f32>,
+    x: Images<'a, f32>,
+    sums: &'a Buffer,
+    /// Cleared when some number's terms would lose something.
+    safe: &'a AtomicBool,
+}
+
+impl GradWeight<'_> {
+    /// Sums some blocks of k for some panels of channels of the input.
+    fn run(&self, slice: usize, blocks: &Range<usize>, across: &Range<usize>) {
+        let plan = self.plan;
+        let a_len = plan.rows * panel_len(plan.terms, plan.block * plan.steps);
+        let term = plan.block * plan.copies * plan.seen * BLOCK;
+        // Floats of a row of the copies that are split.
+        let (gy_row, x_row) = (plan.steps * EDGE, (plan.seen + 1) * EDGE);
+        with_scratch(a_len + plan.terms * term + 2 * EDGE * gy_row.max(x_row), |scratch: *mut u16| {
+            let (a, b) = (scratch, scratch.wrapping_add(a_len));
+            let copy = b.wrapping_add(plan.terms * term).cast::<f32>();
+            let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; 2];
+            for block in blocks.clone() {
+                let strips = block * plan.block..((block + 1) * plan.block).min(plan.all_strips());
+                // SAFETY: the scratch has room for what the constants above say, and is this task's own.
+                unsafe {
+                    let a_seen = self.pack(&strips, a, copy, gy_row);
+                    for panel in across.clone() {
+                        let seen = self.split(&strips, panel, b, copy, x_row, term);
+                        if !a_seen.is_safe(seen, plan.terms) {
+                            self.safe.store(false, Ordering::Relaxed);
+                        }
+                        if !self.safe.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        let c = self.sums.as_ptr().cast::<f32>().add(slice * plan.sums_len() + panel * EDGE);
+                        self.multiply(strips.len(), a, b, term, c, block > blocks.start, &mut stacks);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Packs the output's gradient as rows of A.
+    ///
+    /// # Safety
+    /// There is room for all strips in `a`, and for 32 rows in `copy`.
+    unsafe fn pack(&self, strips: &Range<usize>, a: *mut u16, copy: *mut f32, row: usize) -> Seen {
+        let (plan, conv) = (self.plan, self.plan.planes.conv);
+        let mut seen = Seen::NOTHING;
+        for (nth, strip) in strips.clone().enumerate() {
+            let (image, lines) = plan.strip(strip);
+            for panel in 0..plan.rows {
+                let channels = panel * EDGE..((panel + 1) * EDGE).min(conv.c_out);
+                let at = panel_len(plan.terms, panel * strips.len() * plan.steps + nth * plan.steps);
+                // SAFETY: pixels of the gradient, and by contract.
+                unsafe {
+                    for (nth, channel) in channels.clone().enumerate() {
+                        let to = std::slice::from_raw_parts_mut(copy.add(nth * row), row);
+                        let mut end = 0;
+                        for line in lines.clone() {
+                            let first = (line - lines.start) * plan.planes.pitch;
+                            to[end..first].fill(0.0);
+                            end = first + plan.planes.out[1];
+                            read(address(&self.gy, image, channel, line, 0), self.gy.strides[3], &mut to[first..end]);
+                        }
+                        to[end..].fill(0.0);
+                    }
+                    let matrix = InPlace { start: copy.cast_const(), outer_stride: row.cast_signed(), k_stride: 1 };
+                    seen = seen.and(pack_rows(plan.terms, matrix, channels.len(), row, a.add(at), 0));
+                }
+            }
+        }
+        seen
+    }
+
+    /// Splits 32 channels of what the windows of some strips see.
+    ///
+    /// # Safety
+    /// There is room for all copies in `b`, whose terms are `term` elements apart, and for 32 rows in `copy`.
+    unsafe fn split(
+        &self,
+        strips: &Range<usize>,
+        panel: usize,
+        b: *mut u16,
+        copy: *mut f32,
+        row: usize,
+        term: usize,
+    ) -> Seen {
+        let (plan, planes) = (self.plan, self.plan.planes);
+        let parities = plan.copies / planes.phases.len();
+        let step = planes.conv.stride[1].cast_signed() * self.x.strides[3];
+        // SAFETY: there is AMX; pixels of the input, and by contract.
+        unsafe {
+            let mut watch = Watch::new();
+            for (nth, strip) in strips.clone().enumerate() {
+                let (image, lines) = plan.strip(strip);
+                for phase in 0..planes.phases.len() {
+                    for nth in 0..EDGE {
+                        let channel = panel * EDGE + nth;
+                        let to = std::slice::from_raw_parts_mut(copy.add(nth * row), row);
+                        let mut end = 0;
+                        if channel < planes.conv.c_in {
+                            for piece in planes.pieces(phase, lines.start) {
+                                let first = (piece.line - lines.start) * planes.pitch + piece.column;
+                                if first >= row {
+                                    break;
+                                }
+                                to[end..first].fill(0.0);
+                                end = (first + piece.len).min(row);
+                                read(address(&self.x, image, channel, piece.y, piece.x), step, &mut to[first..end]);
+                            }
+                        }
+                        to[end..].fill(0.0);
+                    }
+                    for parity in 0..parities {
+                        let start = copy.add(parity).cast_const();
+                        let matrix = InPlace { start, outer_stride: row.cast_signed(), k_stride: 1 };
+                        let to = b.add(self.copy(nth, phase, parity) * BLOCK);
+                        split_turned(plan.terms, matrix, plan.seen, to, term, &mut watch);
+                    }
+                }
+            }
+            watch.seen()
+        }
+    }
+
+    /// Where a copy of a strip begins, in blocks of 32 pixels.
+    fn copy(&self, strip: usize, phase: usize, parity: usize) -> usize {
+        let parities = self.plan.copies / self.plan.planes.phases.len();
+        (strip * self.plan.copies + phase * parities + parity) * self.plan.seen
+    }
+
+    /// Multiplies all panels of A by one of B, for every tap.
+    ///
+    /// # Safety
+    /// Both are filled for so many strips; `c` is where the sums of the panel begin, and the caller's alone.
+    #[allow(clippy::too_many_arguments, reason = "one private step of `run`")]
+    unsafe fn multiply(
+        &self,
+        strips: usize,
+        a: *const u16,
+        b: *const u16,
+        term: usize,
+        c: *mut f32,
+        accumulate: bool,
+        stacks: &mut [MaybeUninit<Stack>; 2],
+    ) {
+        let (plan, steps) = (self.plan, strips * self.plan.steps);
+        let c_row = plan.across * EDGE;
+        let mut offsets = Vec::with_capacity(steps);
+        let mut waiting: Option<(*const f32, *mut f32)> = None;
+        let mut turn = 0;
+        // SAFETY: there is AMX; tiles read what was split, and write the sums of the panel.
+        unsafe {
+            let _tiles = configure();
+            for (tap, &(phase, behind)) in plan.planes.taps.iter().enumerate() {
+                let parity = behind % 2;
+                offsets.clear();
+                for strip in 0..strips {
+                    let copy = self.copy(strip, phase, parity) * BLOCK;
+                    let at = |step: usize| copy + (step * EDGE + behind - parity) / 2 * PAIR;
+                    offsets.extend((0..plan.steps).map(|step| at(step) * size_of::<u16>()));
+                }
+                for panel in 0..plan.rows {
+                    let a = a.add(panel_len(plan.terms, panel * steps));
+                    let to = c.add((tap * plan.rows + panel) * EDGE * c_row);
+                    let stack = stacks[turn].as_mut_ptr().cast::<f32>();
+                    let (sums, sums_row) = if accumulate { (stack, EDGE) } else { (to, c_row) };
+                    let (b_row, b_term) = (PAIR * size_of::<u16>(), term * size_of::<u16>());
+                    let (b, offsets) = (b.cast(), offsets.as_ptr());
+                    let tile = WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: sums_row };
+                    multiply(plan.terms, &tile);
+                    if accumulate {
+                        // As in the forward pass: the sums of the tile before have arrived.
+                        if let Some((sums, to)) = waiting.replace((stack, to)) {
+                            add_tile(sums, to, c_row);
+                        }
+                        turn = 1 - turn;
+                    }
+                }
+            }
+            if let Some((sums, to)) = waiting {
+                add_tile(sums, to, c_row);
+            }
+        }
+    }
+}
+
+/// Reads elements that are `step` apart.
+///
+/// # Safety
+/// They exist.
+#[inline(always)]
+unsafe fn read(from: *const f32, step: isize, to: &mut [f32]) {
+    // SAFETY: by contract.
+    unsafe {
+        if step == 1 {
+            to.as_mut_ptr().copy_from_nonoverlapping(from, to.len());
+        } else {
+            for (nth, to) in to.iter_mut().enumerate() {
+                *to = *from.wrapping_offset(nth.cast_signed() * step);
+            }
+        }
+    }
+}
+
+/// Where a tile waits on its way to the sums.
+#[repr(align(64))]
+#[expect(dead_code, reason = "room, read through pointers")]
+struct Stack([f32; EDGE * EDGE]);

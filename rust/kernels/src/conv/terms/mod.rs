@@ -1,0 +1,115 @@
+//! Convolution on AMX, in terms: weights times windows that lie in place.
+//!
+//! Each image is copied with its padding, split into bfloat16 terms on the way, so that every tap of a window is a fixed
+//! distance behind its corner ([`Planes`]). Columns of the product are then the pixels of that copy, row after row as if
+//! there were no edges; the few that are no windows are dropped as the sums are stored. Nothing is packed for a tap: an
+//! element is split once, where patches would be split as often as there are taps.
+//!
+//! Numbers whose terms would lose something make these routes decline; the packed core knows what to do.
+
+mod forward;
+mod grad_weight;
+
+pub(super) use forward::forward;
+pub(super) use grad_weight::grad_weight;
+
+use super::{Conv2d, Images};
+use crate::gemm::windows::EDGE;
+
+/// Channels of a step of k, and bytes of a pair of their terms.
+const GROUP: usize = EDGE;
+const PAIR: usize = 4;
+/// Tasks to cut the work into, if it suffices.
+const TASKS: usize = 16;
+/// The least for which this pays: taps, channels and multiply-adds.
+const LEAST: (usize, usize, usize) = (4, 24, 1 << 21);
+/// Steps from column to column up to which rows are read sixteen at a time, with offsets of 32 bits.
+const FAR: isize = 1 << 26;
+
+/// How images are laid out: rows of `pitch` pixels, with zeros wherever a window looks past an edge. Strides cut them
+/// into phases, the rows and columns that are equal modulo the stride, so that windows are always one pixel apart.
+struct Planes<'a> {
+    conv: &'a Conv2d,
+    /// Height and width of the output.
+    out: [usize; 2],
+    pitch: usize,
+    /// The remainders by the strides that some tap meets.
+    phases: Vec<[usize; 2]>,
+    /// Of each tap, its phase and how far it is behind the corner of the window.
+    taps: Vec<(usize, usize)>,
+    /// How far the last tap is.
+    reach: usize,
+}
+
+/// A piece of a row of the image, and where it goes.
+struct Piece {
+    /// Row and column in the image.
+    y: usize,
+    x: usize,
+    len: usize,
+    /// Row and column in the plane.
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Planes<'a> {
+    /// The layout for images with these strides, if the route is one for them.
+    fn of(conv: &'a Conv2d, strides: &[isize; 4]) -> Option<Self> {
+        let &Conv2d { n, c_in, w, c_out, kh, kw, stride, padding, dilation, .. } = conv;
+        let (oh, ow) = conv.out_size();
+        let work = [n, oh, ow, c_in, c_out, kh, kw].into_iter().fold(1, usize::saturating_mul);
+        let (taps, channels, least) = LEAST;
+        let apart = strides[3].unsigned_abs().saturating_mul(stride[1]).cast_signed();
+        if conv.groups != 1 || kh * kw < taps || c_in.min(c_out) < channels || work < least || apart > FAR {
+            return None;
+        }
+        let pitch = match stride[1] {
+            // What is right of a row is left of the next.
+            1 => (w + padding[1]).max(ow),
+            step => (w + 2 * padding[1]).div_ceil(step),
+        };
+        let mut planes = Self { conv, out: [oh, ow], pitch, phases: Vec::new(), taps: Vec::new(), reach: 0 };
+        for (i, j) in (0..kh).flat_map(|i| (0..kw).map(move |j| (i * dilation[0], j * dilation[1]))) {
+            let phase = [i % stride[0], j % stride[1]];
+            let nth = planes.phases.iter().position(|&other| other == phase).unwrap_or(planes.phases.len());
+            if nth == planes.phases.len() {
+                planes.phases.push(phase);
+            }
+            let behind = i / stride[0] * pitch + j / stride[1];
+            planes.taps.push((nth, behind));
+            planes.reach = planes.reach.max(behind);
+        }
+        let whole = |x: usize| x.next_multiple_of(EDGE);
+        let done = whole(planes.columns(oh)).saturating_mul(whole(c_in)).saturating_mul(whole(c_out));
+        (done <= 2 * oh * ow * c_in * c_out).then_some(planes)
+    }
+
+    /// Columns that hold the windows of `rows` rows.
+    fn columns(&self, rows: usize) -> usize {
+        rows.saturating_sub(1) * self.pitch + self.out[1]
+    }
+
+    /// Groups of channels of the input.
+    fn groups(&self) -> usize {
+        self.conv.c_in.div_ceil(GROUP)
+    }
+
+    /// The rows of a phase, from line `first` on.
+    fn pieces(&self, phase: usize, first: usize) -> impl Iterator<Item = Piece> {
+        let &Conv2d { h, w, stride, padding, .. } = self.conv;
+        let [down, across] = self.phases[phase];
+        let column = padding[1].saturating_sub(across).div_ceil(stride[1]);
+        let x = column * stride[1] + across - padding[1];
+        let len = w.saturating_sub(x).div_ceil(stride[1]);
+        let above = padding[0].saturating_sub(down).div_ceil(stride[0]);
+        let lines = (first.max(above)..).map(move |line| (line, line * stride[0] + down - padding[0]));
+        lines.take_while(move |&(_, y)| y < h).map(move |(line, y)| Piece { y, x, len, line, column })
+    }
+}
+
+/// The address of an element of an image.
+fn address(images: &Images<'_, f32>, image: usize, channel: usize, y: usize, x: usize) -> *const f32 {
+    let [n, _, row, column] = images.strides;
+    let steps = image.cast_signed() * n + y.cast_signed() * row + x.cast_signed() * column;
+    images.channel(channel).wrapping_offset(steps)
+}

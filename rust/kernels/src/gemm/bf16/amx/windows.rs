@@ -1,0 +1,150 @@
+//! Tiles whose B lies in place: windows over planes of terms, one address for each step of k.
+//!
+//! The registers and the order of the products are those of the parent; only where B is read differs. Rows of its tiles
+//! are `b_row` bytes apart and begin at any pixel.
+
+use std::arch::asm;
+
+/// What a microkernel computes: `C = A B`, 32 by 32.
+pub(crate) struct WindowTile {
+    /// A panel of packed terms.
+    pub a: *const u16,
+    /// Step `s` of term `t` of B is at `b + offsets[s] + t * b_term`, in bytes.
+    pub b: *const u8,
+    pub offsets: *const usize,
+    pub b_row: usize,
+    pub b_term: usize,
+    /// At least one.
+    pub steps: usize,
+    pub c: *mut f32,
+    /// Elements from a row of C to the next.
+    pub c_row: usize,
+}
+pub(crate) type WindowFn = unsafe fn(&WindowTile);
+
+/// `[terms - 1]`
+pub(crate) static WINDOWS: [WindowFn; 3] = [terms1, terms2, terms3];
+
+/// Loads the two tiles of B of the term that `{x}` is at.
+macro_rules! load_windows {
+    () => {
+        "tileloadd tmm6, [{x} + {b_row}]\ntileloadd tmm7, [{x} + {b_row} + 64]"
+    };
+}
+
+/// One step of 32 k, as [`step`](super::step).
+macro_rules! window_step {
+    (first) => {
+        concat!(load_a!(two_two, "0", "1024"), "\n", load_windows!(), "\n", multiply!(two_two))
+    };
+    // (1, 0), (0, 0), (0, 1).
+    (second) => {
+        concat!(
+            load_a!(two_two, "2048", "3072"),
+            "\n",
+            load_windows!(),
+            "\n",
+            multiply!(two_two),
+            "\n",
+            load_a!(two_two, "0", "1024"),
+            "\n",
+            multiply!(two_two),
+            "\nadd {x}, {b_term}\n",
+            load_windows!(),
+            "\n",
+            multiply!(two_two)
+        )
+    };
+    // (2, 0), (1, 0), (1, 1), (0, 1), (0, 2).
+    (third) => {
+        concat!(
+            load_a!(two_two, "4096", "5120"),
+            "\n",
+            load_windows!(),
+            "\n",
+            multiply!(two_two),
+            "\n",
+            load_a!(two_two, "2048", "3072"),
+            "\n",
+            multiply!(two_two),
+            "\nadd {x}, {b_term}\n",
+            load_windows!(),
+            "\n",
+            multiply!(two_two),
+            "\n",
+            load_a!(two_two, "0", "1024"),
+            "\n",
+            multiply!(two_two),
+            "\nadd {x}, {b_term}\n",
+            load_windows!(),
+            "\n",
+            multiply!(two_two)
+        )
+    };
+}
+
+/// The loop over k, as [`loops`](super::loops).
+macro_rules! window_loops {
+    ($bytes:literal, third) => {
+        concat!(
+            "mov {back}, {steps}\n",
+            window_loop!($bytes, third),
+            "\nmov {steps}, {back}\n",
+            "shl {back}, 3\nsub {offsets}, {back}\n",
+            "imul {back}, {back}, ",
+            $bytes,
+            "/8\nsub {a}, {back}\n",
+            window_loop!($bytes, first)
+        )
+    };
+    ($bytes:literal, $products:ident) => {
+        window_loop!($bytes, $products)
+    };
+}
+
+macro_rules! window_loop {
+    ($bytes:literal, $products:ident) => {
+        concat!(
+            "4:\nmov {x}, [{offsets}]\nadd {x}, {b}\n",
+            window_step!($products),
+            "\nadd {a}, ",
+            $bytes,
+            "\nadd {offsets}, 8\ndec {steps}\njnz 4b"
+        )
+    };
+}
+
+macro_rules! window_kernel {
+    ($name:ident, $bytes:literal, $products:ident) => {
+        unsafe fn $name(tile: &WindowTile) {
+            // SAFETY: the caller configured the tiles, and vouches for the operands and C.
+            unsafe {
+                asm!(
+                    "tilezero tmm0\ntilezero tmm1\ntilezero tmm2\ntilezero tmm3",
+                    "/* {back} and {b_term}: not every kernel uses them */",
+                    window_loops!($bytes, $products),
+                    "tilestored [{c} + {row}], tmm0\ntilestored [{c} + {row} + 64], tmm1",
+                    "tilestored [{below} + {row}], tmm2\ntilestored [{below} + {row} + 64], tmm3",
+                    a = inout(reg) tile.a => _,
+                    b = in(reg) tile.b,
+                    x = out(reg) _,
+                    offsets = inout(reg) tile.offsets => _,
+                    b_row = in(reg) tile.b_row,
+                    b_term = in(reg) tile.b_term,
+                    steps = inout(reg) tile.steps => _,
+                    back = out(reg) _,
+                    line = in(reg) 64_usize,
+                    c = in(reg) tile.c,
+                    below = in(reg) tile.c.wrapping_add(16 * tile.c_row),
+                    row = in(reg) tile.c_row * size_of::<f32>(),
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+window_kernel!(terms1, "2048", first);
+window_kernel!(terms2, "4096", second);
+window_kernel!(terms3, "6144", third);

@@ -1,0 +1,340 @@
+//! Convolution on AMX: what it takes to multiply weights by windows that lie in place.
+//!
+//! A step of k is 32 channels under one tap. Planes of terms hold pairs of channels ([`split_rows`]), so that the windows
+//! of neighbouring pixels are neighbours in memory whatever the tap, and a tile of B is loaded from where its first
+//! window is; for the weight's gradient, where k is the pixels, they hold pairs of pixels ([`split_turned`]). A pixel is
+//! split into its terms once, not once for each tap that sees it.
+
+#[allow(clippy::wildcard_imports, reason = "a dozen intrinsics")]
+use std::arch::x86_64::*;
+
+pub(crate) use super::amx::windows::WindowTile;
+use super::amx::{self, windows};
+use super::pack::{Extremes, Place, Side, Span, lanes, pack, pairs, tile};
+use super::{BLOCK_STEPS, Operand, PANEL, STEP, TERM_LEN, TILE};
+use crate::gemm::driver::SendPtr;
+use crate::gemm::pack::{InPlace, Strided2};
+use crate::memory::Buffer;
+use crate::parallel::{Disjoint, for_each};
+
+/// Rows and columns of a tile of C, and k of a step.
+pub(crate) const EDGE: usize = PANEL;
+/// Estimated products of terms that one thread does in a nanosecond.
+pub(crate) const PRODUCTS_PER_NS: usize = super::PRODUCTS_PER_NS;
+
+/// The extremes of what was split.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen(Span);
+
+impl Seen {
+    /// Nothing but zeros.
+    pub const NOTHING: Self = Self(Span::ZEROS);
+
+    pub fn and(self, other: Self) -> Self {
+        let (a, b) = (self.0, other.0);
+        Self(Span { lowest: a.lowest.min(b.lowest), highest: a.highest.max(b.highest) })
+    }
+
+    /// Whether products of the terms of two operands lose nothing that float32 would keep.
+    pub fn is_safe(self, other: Self, terms: usize) -> bool {
+        terms == 1 || self.0.is_safe(other.0)
+    }
+}
+
+/// Longest block of k, in steps: sums of longer ones are added up in float32.
+pub(crate) fn block_steps(terms: usize) -> usize {
+    BLOCK_STEPS[terms - 1]
+}
+
+/// Elements of a panel of A of `steps`.
+pub(crate) fn panel_len(terms: usize, steps: usize) -> usize {
+    steps * terms * TERM_LEN
+}
+
+/// Tiles of this thread, for as long as the value lives.
+///
+/// # Safety
+/// This machine has AMX.
+pub(crate) unsafe fn configure() -> impl Drop {
+    // SAFETY: passed on.
+    unsafe { amx::Configuration::new() }
+}
+
+/// Runs the microkernel.
+///
+/// # Safety
+/// Tiles are configured, and every element that `tile` names is valid.
+#[inline(always)]
+pub(crate) unsafe fn multiply(terms: usize, tile: &WindowTile) {
+    // SAFETY: passed on.
+    unsafe { windows::WINDOWS[terms - 1](tile) }
+}
+
+/// Packs rows of A: panels of [`EDGE`] rows, `panel_len` apart.
+///
+/// # Safety
+/// This machine has AMX; the matrix has the rows and steps, and `to` room for the panels.
+pub(crate) unsafe fn pack_rows(
+    terms: usize,
+    matrix: InPlace<f32>,
+    rows: usize,
+    k: usize,
+    to: *mut u16,
+    panel_len: usize,
+) -> Seen {
+    let mut seen = Seen::NOTHING;
+    let source = Strided2(matrix);
+    for first in (0..rows).step_by(PANEL) {
+        let place = Place { start: to.wrapping_add(first / PANEL * panel_len), panel_len };
+        let mut span = [Span::ZEROS];
+        let rows = first..(first + PANEL).min(rows);
+        // SAFETY: passed on.
+        unsafe { pack(Operand::Float32(&source), Side::A, terms, &rows, &(0..k), place, &mut span) };
+        seen = seen.and(Seen(span[0]));
+    }
+    seen
+}
+
+/// Weights, packed for all tasks: block after block of k, panel after panel.
+pub(crate) struct Weights {
+    buffer: Buffer,
+    panels: usize,
+    terms: usize,
+    pub steps: usize,
+    /// Steps of a block; the last may be shorter.
+    pub block: usize,
+    pub seen: Seen,
+}
+
+impl Weights {
+    /// Packs `rows` rows of whole steps.
+    ///
+    /// # Safety
+    /// This machine has AMX.
+    pub unsafe fn new(terms: usize, matrix: &[f32], rows: usize) -> Self {
+        let k = matrix.len() / rows;
+        let (steps, panels) = (k.div_ceil(STEP), rows.div_ceil(PANEL));
+        let block = steps.div_ceil(steps.div_ceil(BLOCK_STEPS[terms - 1]));
+        let blocks = steps.div_ceil(block);
+        let buffer = Buffer::uninit(panels * panel_len(terms, steps) * size_of::<u16>());
+        let mut weights = Self { buffer, panels, terms, steps, block, seen: Seen::NOTHING };
+        let mut seen = vec![Seen::NOTHING; panels * blocks];
+        let each = Disjoint::new(&mut seen);
+        for_each(panels * blocks, matrix.len(), |task| {
+            let (panel, block) = (task / blocks, task % blocks);
+            let rows = (rows - panel * PANEL).min(PANEL);
+            let start = matrix[panel * PANEL * k + block * weights.block * STEP..].as_ptr();
+            let matrix = InPlace { start, outer_stride: k.cast_signed(), k_stride: 1 };
+            let len = weights.steps_of(block) * STEP;
+            let to = SendPtr(weights.panel(panel, block).cast_mut());
+            // SAFETY: each task has a panel of its own.
+            unsafe { each.slice(task..task + 1)[0] = pack_rows(terms, matrix, rows, len, to.get(), 0) };
+        });
+        weights.seen = seen.into_iter().fold(Seen::NOTHING, Seen::and);
+        weights
+    }
+
+    pub fn blocks(&self) -> usize {
+        self.steps.div_ceil(self.block)
+    }
+
+    pub fn steps_of(&self, block: usize) -> usize {
+        (self.steps - block * self.block).min(self.block)
+    }
+
+    /// Where a panel is, over one block of k.
+    pub fn panel(&self, panel: usize, block: usize) -> *const u16 {
+        let before = block * self.block * self.panels + panel * self.steps_of(block);
+        self.buffer.as_ptr().cast::<u16>().wrapping_add(panel_len(self.terms, before))
+    }
+}
+
+/// Splits two rows of `len` elements that are `step` apart into terms: pairs, one from each row, side by side. The terms
+/// are `term` pairs apart; there may be no `second` row.
+///
+/// # Safety
+/// This machine has AMX; the rows exist, and so does the room.
+pub(crate) unsafe fn split_rows(
+    terms: usize,
+    rows: [Option<*const f32>; 2],
+    step: isize,
+    len: usize,
+    to: *mut u32,
+    term: usize,
+    seen: &mut Watch,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        match terms {
+            1 => rows_of_terms::<1>(rows, step, len, to, term, seen),
+            2 => rows_of_terms::<2>(rows, step, len, to, term, seen),
+            _ => rows_of_terms::<3>(rows, step, len, to, term, seen),
+        }
+    }
+}
+
+/// Collects the extremes of several rows.
+pub(crate) struct Watch(Extremes);
+
+impl Watch {
+    /// # Safety
+    /// This machine has AMX.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn new() -> Self {
+        // SAFETY: the features are on.
+        Self(unsafe { Extremes::new() })
+    }
+
+    /// # Safety
+    /// This machine has AMX.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn seen(self) -> Seen {
+        // SAFETY: the features are on.
+        Seen(unsafe { self.0.span() })
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
+unsafe fn rows_of_terms<const TERMS: usize>(
+    rows: [Option<*const f32>; 2],
+    step: isize,
+    len: usize,
+    to: *mut u32,
+    term: usize,
+    watch: &mut Watch,
+) {
+    #[allow(clippy::cast_possible_truncation, reason = "`Planes` refuses longer steps")]
+    let places = _mm512_mullo_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+        _mm512_set1_epi32(step as i32),
+    );
+    let mut seen = watch.0;
+    for first in (0..len).step_by(TILE) {
+        let mask = lanes(len - first);
+        // SAFETY: by contract; masks keep to the row.
+        unsafe {
+            let [left, right] = rows.map(|row| {
+                let Some(row) = row else { return _mm512_setzero_ps() };
+                let from = row.wrapping_offset(first.cast_signed() * step);
+                if step == 1 {
+                    _mm512_maskz_loadu_ps(mask, from)
+                } else {
+                    _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, places, from)
+                }
+            });
+            if TERMS > 1 {
+                seen.see(left);
+                seen.see(right);
+            }
+            for (t, x) in pairs::<f32, TERMS>(left, right).into_iter().enumerate() {
+                _mm512_mask_storeu_epi32(to.add(t * term + first).cast(), mask, x);
+            }
+        }
+    }
+    watch.0 = seen;
+}
+
+/// Splits the 32 rows of `matrix`, whose k are neighbours, into terms: pairs of k, each of all rows. `blocks` blocks of 32
+/// k, the terms `term` elements apart.
+///
+/// # Safety
+/// This machine has AMX; the matrix has the rows and `32 * blocks` k, and `to` the room.
+pub(crate) unsafe fn split_turned(
+    terms: usize,
+    matrix: InPlace<f32>,
+    blocks: usize,
+    to: *mut u16,
+    term: usize,
+    watch: &mut Watch,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        match terms {
+            1 => turned::<1>(matrix, blocks, to, term, watch),
+            2 => turned::<2>(matrix, blocks, to, term, watch),
+            _ => turned::<3>(matrix, blocks, to, term, watch),
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
+unsafe fn turned<const TERMS: usize>(
+    matrix: InPlace<f32>,
+    blocks: usize,
+    to: *mut u16,
+    term: usize,
+    watch: &mut Watch,
+) {
+    let stride = matrix.outer_stride;
+    for block in 0..blocks {
+        for half in 0..2 {
+            let from = matrix.start.wrapping_offset((half * TILE).cast_signed() * stride).wrapping_add(block * STEP);
+            // A pair of k takes 64 elements: two from each of 32 rows.
+            let to = to.wrapping_add(block * TILE * 2 * PANEL + half * STEP);
+            // SAFETY: by contract.
+            unsafe {
+                tile::<f32, TERMS, true, true>(from, [TILE, STEP], stride, to, [2 * PANEL, term], &mut watch.0);
+            }
+        }
+    }
+}
+
+/// Where the 32 columns of a tile go: of each half, the lanes that are kept, and the place of the first.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Kept {
+    pub lanes: [u16; 2],
+    pub places: [usize; 2],
+}
+
+/// Brings `rows` rows of sums, 32 each, to C: the lanes that are kept lie together there. Adds what C holds, if told so,
+/// and one element a row.
+///
+/// # Safety
+/// This machine has AMX; everything named is valid, and C the caller's alone.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+pub(crate) unsafe fn store_kept(
+    sums: *const f32,
+    rows: usize,
+    kept: &Kept,
+    c: *mut f32,
+    c_row: usize,
+    accumulate: bool,
+    bias: Option<&[f32]>,
+) {
+    let keep = kept.lanes.map(|lanes_kept| lanes(lanes_kept.count_ones() as usize));
+    for row in 0..rows {
+        for half in 0..2 {
+            // SAFETY: by contract; the mask keeps to what is kept.
+            unsafe {
+                let to = c.wrapping_add(row * c_row + kept.places[half]);
+                let sum = _mm512_loadu_ps(sums.add(row * PANEL + half * TILE));
+                let mut x = _mm512_maskz_compress_ps(kept.lanes[half], sum);
+                if accumulate {
+                    x = _mm512_add_ps(_mm512_maskz_loadu_ps(keep[half], to), x);
+                }
+                if let Some(bias) = bias {
+                    x = _mm512_add_ps(x, _mm512_set1_ps(bias[row]));
+                }
+                _mm512_mask_storeu_ps(to, keep[half], x);
+            }
+        }
+    }
+}
+
+/// Adds 32 rows of 32 sums to rows of C.
+///
+/// # Safety
+/// As [`store_kept`].
+#[target_feature(enable = "avx512f")]
+pub(crate) unsafe fn add_tile(sums: *const f32, c: *mut f32, c_row: usize) {
+    for row in 0..PANEL {
+        for half in [0, TILE] {
+            // SAFETY: by contract.
+            unsafe {
+                let to = c.wrapping_add(row * c_row + half);
+                let sum = _mm512_loadu_ps(sums.add(row * PANEL + half));
+                _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), sum));
+            }
+        }
+    }
+}
