@@ -115,10 +115,10 @@ impl Conv2d {
             return depthwise::forward(self, x, w, bias, y);
         }
         #[cfg(target_arch = "x86_64")]
-        if let (Some(x), Some(w), Some(y)) = (x.float32(), T::float32(w), T::float32_mut(y)) {
-            if terms::forward(self, x, w, bias.and_then(T::float32), y) {
-                return;
-            }
+        if let (Some(x), Some(w), Some(y)) = (x.float32(), T::float32(w), T::float32_mut(y))
+            && terms::forward(self, x, w, bias.and_then(T::float32), y)
+        {
+            return;
         }
         let (oh, ow) = self.out_size();
         let (m, n, k) = (self.c_out / self.groups, self.n * oh * ow, self.taps());
@@ -178,10 +178,10 @@ impl Conv2d {
             return depthwise::grad_weight(self, gy, x, gw);
         }
         #[cfg(target_arch = "x86_64")]
-        if let (Some(gy), Some(x), Some(gw)) = (gy.float32(), x.float32(), T::float32_mut(gw)) {
-            if terms::grad_weight(self, gy, x, gw) {
-                return;
-            }
+        if let (Some(gy), Some(x), Some(gw)) = (gy.float32(), x.float32(), T::float32_mut(gw))
+            && terms::grad_weight(self, gy, x, gw)
+        {
+            return;
         }
         let (oh, ow) = self.out_size();
         let (m, n, k) = (self.c_out / self.groups, self.taps(), self.n * oh * ow);

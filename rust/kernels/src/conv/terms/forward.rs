@@ -114,8 +114,8 @@ impl<'a> Forward<'a> {
         let offsets = groups.flat_map(of_group).collect();
         let half = |first: usize| {
             let is_window = |lane: &usize| (first + lane) % pitch < ow && first + lane < columns;
-            let lanes = (0..EDGE / 2).filter(is_window).fold(0, |lanes, lane| lanes | 1 << lane);
-            (lanes, first / pitch * ow + (first % pitch).min(ow))
+            let kept = (0..EDGE / 2).filter(is_window).fold(0, |bits, lane| bits | 1 << lane);
+            (kept, first / pitch * ow + (first % pitch).min(ow))
         };
         let kept = (0..columns).step_by(EDGE).map(|first| {
             let [left, right] = [first, first + EDGE / 2].map(half);
@@ -132,10 +132,10 @@ impl<'a> Forward<'a> {
         let cost = products * self.terms * (self.terms + 1) / 2 / PRODUCTS_PER_NS;
         let near = windows::panel_len(self.terms, self.offsets.len()) * panels * size_of::<u16>() <= NEAR;
         if near && conv.n >= OWN {
-            // SAFETY: the scratch of a task has room for its images, which no other task has.
             let images = (NEAR / image_len).clamp(1, conv.n.div_ceil(TASKS));
             return for_each(conv.n.div_ceil(images), cost, |task| {
                 let images = task * images..((task + 1) * images).min(conv.n);
+                // SAFETY: the scratch has room for the images of the task, which no other task has.
                 with_scratch(images.len() * image_len, |start: *mut u8| unsafe {
                     let seen = images.clone().enumerate().fold(Seen::NOTHING, |seen, (nth, image)| {
                         seen.and(self.split(image, 0..self.planes.groups(), start.add(nth * image_len)))

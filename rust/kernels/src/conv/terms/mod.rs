@@ -7,6 +7,8 @@
 //!
 //! Numbers whose terms would lose something make these routes decline; the packed core knows what to do.
 
+#![allow(clippy::cast_ptr_alignment, reason = "buffers and scratch begin on cache lines, and parts are whole lines")]
+
 mod forward;
 mod grad_weight;
 

@@ -406,16 +406,16 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
                 unsafe {
                     match (strides, is_b) {
                         ([stride, 1], false) => {
-                            tile::<T, TERMS, true, false>(from, extents, stride, to, TOGETHER, extremes)
+                            tile::<T, TERMS, true, false>(from, extents, stride, to, TOGETHER, extremes);
                         }
                         ([stride, 1], true) => {
-                            tile::<T, TERMS, true, true>(from, extents, stride, to, TOGETHER, extremes)
+                            tile::<T, TERMS, true, true>(from, extents, stride, to, TOGETHER, extremes);
                         }
                         ([1, stride], false) => {
-                            tile::<T, TERMS, false, true>(from, extents, stride, to, TOGETHER, extremes)
+                            tile::<T, TERMS, false, true>(from, extents, stride, to, TOGETHER, extremes);
                         }
                         ([1, stride], true) => {
-                            tile::<T, TERMS, false, false>(from, extents, stride, to, TOGETHER, extremes)
+                            tile::<T, TERMS, false, false>(from, extents, stride, to, TOGETHER, extremes);
                         }
                         (strides, is_b) => {
                             let copy = gather(from, extents, strides);

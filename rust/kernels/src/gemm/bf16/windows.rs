@@ -303,19 +303,19 @@ pub(crate) unsafe fn store_kept(
 ) {
     let keep = kept.lanes.map(|lanes_kept| lanes(lanes_kept.count_ones() as usize));
     for row in 0..rows {
-        for half in 0..2 {
+        for (half, &keep) in keep.iter().enumerate() {
             // SAFETY: by contract; the mask keeps to what is kept.
             unsafe {
                 let to = c.wrapping_add(row * c_row + kept.places[half]);
                 let sum = _mm512_loadu_ps(sums.add(row * PANEL + half * TILE));
                 let mut x = _mm512_maskz_compress_ps(kept.lanes[half], sum);
                 if accumulate {
-                    x = _mm512_add_ps(_mm512_maskz_loadu_ps(keep[half], to), x);
+                    x = _mm512_add_ps(_mm512_maskz_loadu_ps(keep, to), x);
                 }
                 if let Some(bias) = bias {
                     x = _mm512_add_ps(x, _mm512_set1_ps(bias[row]));
                 }
-                _mm512_mask_storeu_ps(to, keep[half], x);
+                _mm512_mask_storeu_ps(to, keep, x);
             }
         }
     }
