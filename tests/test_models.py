@@ -99,19 +99,73 @@ def test_gpt_learns_a_text_by_heart():
     assert model.training
 
 
-def test_gpt_continues_the_same_with_kept_keys_and_values():
+class Recomputing(models.GPT):
+    """A GPT that forgets its caches, and computes everything again for every token."""
+
+    def forward(self, tokens, caches=None):
+        if caches is None:
+            return super().forward(tokens)
+        self.seen = tokens if len(caches[0]) == 0 else dlcore.cat([self.seen, tokens], 1)
+        appended = dlcore.zeros(len(tokens), tokens.shape[1], 1)
+        caches[0].append(appended, appended)
+        return super().forward(self.seen)[:, -tokens.shape[1] :]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"temperature": 0}, {"temperature": 0.7}, {"top_k": 4}, {"top_p": 0.6}, {"top_k": 6, "top_p": 0.8}],
+    ids=str,
+)
+def test_gpt_continues_the_same_with_kept_keys_and_values(how):
     dlcore.manual_seed(1)
-    model, tokens = text_model().eval(), dlcore.tensor([[1, 2, 3], [4, 5, 6]])
-    found = model.generate(tokens, 8, temperature=0)
-    for _ in range(8):
-        following = model(tokens[:, -8:])[:, -1].argmax(-1, keepdim=True)
-        tokens = dlcore.cat([tokens, following], 1)
-    assert found.tolist() == tokens.tolist()
+    model, tokens = text_model(), dlcore.tensor([[1, 2, 3], [4, 5, 6]])
+    plain = Recomputing(vocab_size=11, block_size=8, n_layer=2, n_head=2, n_embd=32, dropout=0.0)
+    for parameter in model.parameters():  # far from its start, where all tokens are about as likely
+        nn.init.normal_(parameter, std=0.3)
+    plain.load_state_dict(model.state_dict())
+    dlcore.manual_seed(2)
+    found = model.generate(tokens, 12, **how)  # beyond the context
+    dlcore.manual_seed(2)
+    assert plain.generate(tokens, 12, **how).tolist() == found.tolist()
+    assert found[:, :3].tolist() == tokens.tolist()
+    if how == {"temperature": 0}:
+        for _ in range(12):
+            following = model(tokens[:, -8:])[:, -1].argmax(-1, keepdim=True)
+            tokens = dlcore.cat([tokens, following], 1)
+        assert found.tolist() == tokens.tolist()
+
+
+def test_a_token_costs_one_position_while_the_context_holds():
+    model, lengths = text_model(), []
+    model.transformer.ln_f.register_forward_hook(lambda _, args, __: lengths.append(args[0].shape[1]))
+    model.generate(dlcore.tensor([[1, 2, 3]]), 8)
+    assert lengths == [3, 1, 1, 1, 1, 1, 8, 8]
+
+
+def test_gpt_draws_as_it_is_told():
+    dlcore.manual_seed(1)
+    model, begin = text_model().eval(), dlcore.full((200, 1), 5)
+    logits = model(begin[:1])[0, 0]
+    likeliest = logits.topk(3).indices.tolist()
+    assert set(model.generate(begin, 1, top_k=3)[:, 1].tolist()) == set(likeliest)
+    assert set(model.generate(begin, 1, temperature=1e-4)[:, 1].tolist()) == {likeliest[0]}
+    ordered = F.softmax(logits, -1).sort(descending=True)
+    for top_p in (0.0, 0.3, 0.7, 1.0):
+        inside = int((ordered.values.cumsum(0) - ordered.values < top_p).sum().item()) or 1
+        allowed = set(ordered.indices[:inside].tolist())
+        assert set(model.generate(begin, 1, top_p=top_p)[:, 1].tolist()) == allowed
+    for wrong in ({"temperature": -1}, {"top_k": 0}, {"top_p": 1.5}):
+        with pytest.raises(ValueError, match="expected temperature ≥ 0, top_k ≥ 1 and top_p in"):
+            model.generate(begin, 1, **wrong)
     with pytest.raises(ValueError, match="9 tokens do not fit the context of 8"):
         model(dlcore.zeros(1, 9, dtype=dlcore.int64))
-    draws = model.generate(dlcore.zeros(200, 1, dtype=dlcore.int64), 1, top_k=3)[:, 1]
-    likeliest = model(dlcore.zeros(1, 1, dtype=dlcore.int64))[0, 0].topk(3).indices.tolist()
-    assert set(draws.tolist()) == set(likeliest)
+    caches = [nn.KVCache() for _ in range(2)]
+    with pytest.raises(RuntimeError, match="generate under"):
+        model(begin, caches)
+    with dlcore.no_grad():
+        parts = [model(part, caches) for part in dlcore.tensor([[1, 2, 3, 4]]).split(2, 1)]
+        whole = model(dlcore.tensor([[1, 2, 3, 4]]))
+    np.testing.assert_allclose(dlcore.cat(parts, 1).numpy(), whole.numpy(), atol=1e-5)
 
 
 def test_bert_learns_a_text_by_heart_and_does_not_see_what_fills_up():

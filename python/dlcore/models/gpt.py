@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dlcore import _core, nn
@@ -10,8 +11,6 @@ from dlcore._core import Tensor, arange, cat, gelu, linear, matmul, rand_like, s
 from dlcore.autograd import no_grad
 
 __all__ = ["GPT"]
-
-_Cache = tuple[Tensor, Tensor] | None
 
 
 class _Projection(nn.Module):
@@ -28,7 +27,7 @@ class _Projection(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Causal self-attention, which can go on from keys and values of before."""
+    """Causal self-attention, which goes on from the keys and values that a cache holds."""
 
     def __init__(self, width: int, heads: int, dropout: float, std: float) -> None:
         super().__init__()
@@ -37,18 +36,19 @@ class _Attention(nn.Module):
         self.c_proj = _Projection(width, width, std)
         self.attn_dropout, self.resid_dropout = nn.Dropout(dropout), nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, cache: _Cache) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, cache: nn.KVCache | None) -> Tensor:
         samples, length, width = x.shape
         qkv = self.c_attn(x).reshape(samples, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)
         if cache is not None:
-            key, value = cat([cache[0], key], 2), cat([cache[1], value], 2)
+            key, value = cache.append(key, value)
         scores = matmul(query * (1 / math.sqrt(query.shape[-1])), key.transpose(-2, -1))
         past = key.shape[2] - length
         unseen = arange(past + length) > arange(past, past + length).unsqueeze(1)
         weights = self.attn_dropout(softmax(scores.masked_fill(unseen, -math.inf), -1))
         mixed = matmul(weights, value).transpose(1, 2).reshape(samples, length, width)
-        return self.resid_dropout(self.c_proj(mixed)), (key, value)
+        y: Tensor = self.resid_dropout(self.c_proj(mixed))
+        return y
 
 
 class _MLP(nn.Module):
@@ -73,10 +73,10 @@ class _Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width)
         self.mlp = _MLP(width, dropout, std)
 
-    def forward(self, x: Tensor, cache: _Cache) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        attended, cache = self.attn(self.ln_1(x), cache)
-        x = x + attended
-        return x + self.mlp(self.ln_2(x)), cache
+    def forward(self, x: Tensor, cache: nn.KVCache | None) -> Tensor:
+        x = x + self.attn(self.ln_1(x), cache)
+        y: Tensor = x + self.mlp(self.ln_2(x))
+        return y
 
 
 class _Config(NamedTuple):
@@ -146,19 +146,21 @@ class GPT(nn.Module):
         self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
         self.lm_head.weight = self.transformer.wte.weight
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (N, T) to logits of what follows each of them, (N, T, vocab_size)."""
-        return self._continue(tokens, [None] * self.config.n_layer)
+    def forward(self, tokens: Tensor, caches: Sequence[nn.KVCache] | None = None) -> Tensor:
+        """Tokens (N, T) to logits of what follows each of them, (N, T, vocab_size).
 
-    def _continue(self, tokens: Tensor, caches: list[_Cache]) -> Tensor:
-        """The logits of `tokens` that follow those in the caches, which are replaced."""
-        trunk, first = self.transformer, caches[0]
-        past, length = 0 if first is None else first[0].shape[2], tokens.shape[1]
+        Args:
+            tokens: int64.
+            caches: one for each block, with the keys and values of the tokens before, to which those of these are
+                appended; without a gradient.
+        """
+        trunk, length = self.transformer, tokens.shape[1]
+        past = len(caches[0]) if caches else 0
         if past + length > self.config.block_size:
             raise ValueError(f"GPT: {past + length} tokens do not fit the context of {self.config.block_size}")
         x = trunk.drop(trunk.wte(tokens) + trunk.wpe(arange(past, past + length)))
         for number, block in enumerate(trunk.h):
-            x, caches[number] = block(x, caches[number])
+            x = block(x, caches[number] if caches else None)
         logits: Tensor = self.lm_head(trunk.ln_f(x))
         return logits
 
@@ -170,7 +172,10 @@ class GPT(nn.Module):
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> Tensor:
-        """Continue sequences; keys and values are kept, so that a token costs one position.
+        """Continue sequences.
+
+        Keys and values are kept, so that a new token costs one position. Once the context is full, what is before it is
+        forgotten, and as all positions shift, every further token costs a whole context.
 
         Args:
             tokens: (N, T), the beginnings.
@@ -180,21 +185,27 @@ class GPT(nn.Module):
             top_p: draw from the likeliest tokens that have this probability together.
 
         Returns:
-            (N, T + max_new_tokens). What is beyond the context's length is forgotten for the next token.
+            (N, T + max_new_tokens).
+
+        Raises:
+            ValueError: a negative temperature, `top_k` below 1, or `top_p` outside 0..1.
         """
+        if temperature < 0 or (top_k is not None and top_k < 1) or (top_p is not None and not 0 <= top_p <= 1):
+            given = f"{temperature=}, {top_k=}, {top_p=}"
+            raise ValueError(f"generate: expected temperature ≥ 0, top_k ≥ 1 and top_p in 0..1, got {given}")
         training, size = self.training, self.config.block_size
+        caches = [nn.KVCache(size) for _ in range(self.config.n_layer)]
         self.eval()
         try:
             with no_grad():
-                caches: list[_Cache] = [None] * self.config.n_layer
                 new = tokens[:, -size:]
                 for _ in range(max_new_tokens):
-                    logits = self._continue(new, caches)[:, -1]
-                    new = _drawn(logits, temperature, top_k, top_p)
+                    if len(caches[0]) == size:
+                        new = tokens[:, -size:]
+                        for cache in caches:
+                            cache.truncate(0)
+                    new = _drawn(self(new, caches)[:, -1], temperature, top_k, top_p)
                     tokens = cat([tokens, new], 1)
-                    kept = caches[0]
-                    if kept is not None and kept[0].shape[2] == size:
-                        caches, new = [None] * self.config.n_layer, tokens[:, -size:]
         finally:
             self.train(training)
         return tokens
@@ -211,7 +222,9 @@ def _drawn(logits: Tensor, temperature: float, top_k: int | None, top_p: float |
     if top_p is not None:
         ordered = logits.sort(-1, descending=True).values
         before = softmax(ordered, -1).cumsum(-1) - softmax(ordered, -1)
-        least = ordered.masked_fill(before >= top_p, math.inf).amin(-1, keepdim=True)
+        beyond = before >= top_p
+        beyond[:, 0] = False  # one stays in any case
+        least = ordered.masked_fill(beyond, math.inf).amin(-1, keepdim=True)
         logits = logits.masked_fill(logits < least, -math.inf)
     # The largest of logits with Gumbel noise is a draw from their softmax.
     return (logits - (-rand_like(logits).log()).log()).argmax(-1, keepdim=True)

@@ -77,8 +77,8 @@ class RNNBase(Module):
             if not isinstance(value, bool):
                 fix = "name what follows num_layers"
                 raise TypeError(f"{name}: {flag} must be a bool, got {type(value).__name__}; {fix}")
-        if hidden_size < 1 or num_layers < 1:
-            raise ValueError(f"{name}: {hidden_size=} and {num_layers=} must be at least 1")
+        if input_size < 1 or hidden_size < 1 or num_layers < 1:
+            raise ValueError(f"{name}: {input_size=}, {hidden_size=} and {num_layers=} must be at least 1")
         if not 0 <= dropout <= 1:
             raise ValueError(f"{name}: {dropout=} is not a probability")
         if not 0 <= proj_size < hidden_size or (proj_size and mode != "LSTM"):
