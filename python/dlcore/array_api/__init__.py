@@ -4,6 +4,8 @@
 compute with them. Names, signatures and results are the standard's, where those of ``dlcore`` are PyTorch's:
 axes are ``axis``, ``std`` divides by the number of elements, ``sum`` keeps no narrow integers.
 
+What the standard's conformance suite finds is in docs/differences.md.
+
     https://data-apis.org/array-api/2024.12
 """
 
