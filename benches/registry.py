@@ -1,123 +1,319 @@
-"""Every function of one or two tensors at 1, 1 000 and 1 000 000 elements, beside numpy and, where there is one, torch.
+"""Every operation of the registry that numpy or torch has too, at 1, 1 000 and 1 000 000 elements, beside them.
 
-    python benches/registry.py [--most 20]
+    python benches/registry.py [--busy] [--sizes 1,1000,1000000] [--only GLOB] [--most 20] [--json FILE]
 
-The names are those of the registry that `dlcore` offers to users and that numpy or torch has too. Printed are the calls
-that take longest on one element, and the worst by what they take beside the faster of the others.
+The libraries take turns, five rounds of a few milliseconds each, and the fastest round counts, so that what else the
+machine does meanwhile hurts all of them alike. On a busy machine, `--busy` counts the processor's time and lets each
+library have one thread. Printed are, for each size, the median by category of what a call takes
+beside torch and beside numpy, and the calls that are worst beside the faster of the two.
 """
 
 from __future__ import annotations
 
 import argparse
+import fnmatch
+import functools
 import importlib
+import json
+import operator
+import statistics
 import time
-from collections.abc import Callable
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import dlcore
-import dlcore.nn.functional as F
 import numpy as np
-from dlcore import _core, special
+from dlcore import _core
+
+ROUNDS, BUDGET = 5, 0.004  # rounds of each library, seconds of a round
+
+
+class Case(NamedTuple):
+    """A call to time: a name that both libraries have, or a function of a library, its `nn.functional` and inputs;
+    and numpy's function."""
+
+    category: str
+    inputs: Callable[[int], list[np.ndarray[Any, Any]]]
+    call: str | Callable[..., Any]
+    numpy: Callable[..., Any] | None = None
+
+
+RNG = np.random.default_rng(0)
+
+
+def floats(*shape: int) -> np.ndarray[Any, Any]:
+    """Positive numbers below one, where all functions have values."""
+    return RNG.random(shape, dtype=np.float32) * np.float32(0.8) + np.float32(0.1)
+
+
+def integers(high: int, *shape: int) -> np.ndarray[Any, Any]:
+    """Integers from 1."""
+    return RNG.integers(1, high, shape)
+
+
+def side(n: int) -> int:
+    """The rows of a matrix of about n elements."""
+    return max(int(n**0.5), 1)
+
+
+def square(n: int) -> np.ndarray[Any, Any]:
+    """A matrix of about n elements."""
+    return floats(side(n), side(n))
+
+
+def definite(n: int) -> np.ndarray[Any, Any]:
+    """A positive definite matrix, of at most 256 rows: decompositions take long."""
+    x = floats(min(side(n), 256), min(side(n), 256))
+    return x @ x.T + len(x) * np.eye(len(x), dtype=np.float32)
+
+
+def image(n: int) -> np.ndarray[Any, Any]:
+    """Planes of about n elements."""
+    return floats(1, 4, side(n // 4), side(n // 4)) if n >= 64 else floats(1, 1, 3, 3)
+
 
 NUMPY = {
-    "abs": "absolute", "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
-    "atan2": "arctan2", "atanh": "arctanh", "div": "true_divide", "eq": "equal", "fmod": "fmod", "ge": "greater_equal",
-    "gt": "greater", "le": "less_equal", "lt": "less", "mul": "multiply", "ne": "not_equal", "neg": "negative",
-    "pow": "power", "sub": "subtract", "amax": "max", "amin": "min", "clone": "copy",
+    "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2",
+    "atanh": "arctanh", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift", "div": "true_divide",
+    "eq": "equal", "ge": "greater_equal", "gt": "greater", "le": "less_equal", "lt": "less", "mul": "multiply",
+    "ne": "not_equal", "neg": "negative", "pow": "power", "sub": "subtract", "clone": "copy",
 }  # fmt: skip
-INTEGERS = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm"}
-# What comes in a shape or with parameters of its own has its benchmark in the files beside this one.
-PAIRS = {
-    "add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder", "floor_divide", "fmod", "atan2", "hypot",
-    "copysign", "igamma", "igammac", "zeta", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or",
-    "logical_xor", *INTEGERS,
+
+BITS = "bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor gcd lcm"
+BY_NAME = {
+    "maps of one": "abs acos asin asinh atan atanh ceil clone cos cosh digamma erf erfc erfinv exp exp2 expm1 floor "
+    "i0 lgamma log log10 log1p log2 logical_not neg reciprocal relu round rsqrt sigmoid sign sin sinh sqrt square tan "
+    "tanh trunc isfinite isinf isnan special.erfcx special.i0e special.i1 special.i1e special.ndtri",
+    "maps of two": "add atan2 copysign div eq floor_divide fmod ge gt hypot igamma igammac le logical_and logical_or "
+    f"logical_xor lt maximum minimum mul ne nextafter pow remainder sub special.zeta {BITS}",
+    "activations": "elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish silu softplus "
+    "softshrink softsign",
+    "reductions": "all amax amin any argmax argmin max mean min prod std sum var",
+    "moves": "nonzero",
+}
+
+SPELT: dict[str, Case] = {
+    "acosh": Case("maps of one", lambda n: [floats(n) + 1], "acosh", np.arccosh),
+    "clamp": Case(
+        "maps of one", lambda n: [floats(n)], lambda t, _, x: t.clamp(x, 0.2, 0.6), lambda x: x.clip(0.2, 0.6)
+    ),
+    "to": Case("maps of one", lambda n: [floats(n)], lambda t, _, x: x.to(t.float64), lambda x: x.astype("float64")),
+    "polygamma": Case("maps of one", lambda n: [floats(n)], lambda t, _, x: t.polygamma(1, x)),
+    "where": Case(
+        "maps of two", lambda n: [floats(n) > 0.5, floats(n), floats(n)], "where", np.where
+    ),
+    "threshold": Case("activations", lambda n: [floats(n)], lambda _, f, x: f.threshold(x, 0.5, 0.0)),
+    "softmax": Case("activations", lambda n: [square(n)], lambda t, _, x: t.softmax(x, -1)),
+    "log_softmax": Case("activations", lambda n: [square(n)], lambda t, _, x: t.log_softmax(x, -1)),
+    "sum by rows": Case("reductions", lambda n: [square(n)], lambda t, _, x: t.sum(x, 1), lambda x: x.sum(1)),
+    "sum by columns": Case("reductions", lambda n: [square(n)], lambda t, _, x: t.sum(x, 0), lambda x: x.sum(0)),
+    "amax by rows": Case("reductions", lambda n: [square(n)], lambda t, _, x: t.amax(x, 1), lambda x: x.max(1)),
+    "argmax by columns": Case(
+        "reductions", lambda n: [square(n)], lambda t, _, x: t.argmax(x, 0), lambda x: x.argmax(0)
+    ),
+    "logsumexp": Case("reductions", lambda n: [square(n)], lambda t, _, x: t.logsumexp(x, -1)),
+    "cumsum": Case("scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.cumsum(x, 0), np.cumsum),
+    "cumprod": Case("scans and sorts", lambda n: [floats(n) + 0.55], lambda t, _, x: t.cumprod(x, 0), np.cumprod),
+    "logcumsumexp": Case("scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.logcumsumexp(x, 0)),
+    "sort": Case("scans and sorts", lambda n: [floats(n)], "sort", np.argsort),
+    "topk": Case("scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.topk(x, min(len(x), 10))),
+    "searchsorted": Case(
+        "scans and sorts", lambda n: [np.sort(floats(n)), floats(n)], "searchsorted", np.searchsorted
+    ),
+    "reshape": Case("views", lambda n: [floats(n)], lambda t, _, x: t.reshape(x, (1, -1)), lambda x: x.reshape(1, -1)),
+    "permute": Case("views", lambda n: [square(n)], lambda t, _, x: t.permute(x, (1, 0)), lambda x: x.transpose(1, 0)),
+    "expand": Case(
+        "views", lambda n: [floats(n)], lambda _, __, x: x.expand(3, -1), lambda x: np.broadcast_to(x, (3, len(x)))
+    ),
+    "slice": Case("views", lambda n: [floats(n)], lambda _, __, x: x[1:], lambda x: x[1:]),
+    "diagonal": Case("views", lambda n: [square(n)], "diagonal", np.diagonal),
+    "as_strided": Case("views", lambda n: [floats(n)], lambda t, _, x: t.as_strided(x, (1,), (1,))),
+    "unfold": Case("views", lambda n: [floats(n)], lambda _, __, x: x.unfold(0, 1, 1)),
+    "flip": Case("moves", lambda n: [floats(n)], lambda t, _, x: t.flip(x, (0,)), lambda x: np.flip(x).copy()),
+    "transposed copy": Case("moves", lambda n: [square(n)], lambda _, __, x: x.t().contiguous(), lambda x: x.T.copy()),
+    "cat": Case("moves", lambda n: [floats(n), floats(n)], lambda t, _, *x: t.cat(x), lambda *x: np.concatenate(x)),
+    "slice_scatter": Case("moves", lambda n: [floats(n), floats(n)], "slice_scatter"),
+    "gather": Case(
+        "moves",
+        lambda n: [floats(n), integers(n, n) if n > 1 else np.zeros(1, "int64")],
+        lambda t, _, x, i: t.gather(x, 0, i),
+        lambda x, i: np.take_along_axis(x, i, 0),
+    ),
+    "index_select": Case(
+        "moves", lambda n: [square(n), np.arange(side(n))[::-1].copy()], lambda t, _, x, i: t.index_select(x, 0, i),
+        lambda x, i: x.take(i, 0),
+    ),
+    "index": Case("moves", lambda n: [floats(n), floats(n) > 0.5], lambda _, __, x, i: x[i], lambda x, i: x[i]),
+    "index_put": Case(
+        "moves", lambda n: [floats(n), np.arange(n), floats(n)], lambda t, _, x, i, y: t.index_put(x, (i,), y)
+    ),
+    "index_add": Case(
+        "moves", lambda n: [square(n), np.arange(side(n)), square(n)], lambda t, _, x, i, y: t.index_add(x, 0, i, y)
+    ),
+    "scatter_add": Case(
+        "moves", lambda n: [floats(n), np.arange(n), floats(n)], lambda t, _, x, i, y: t.scatter_add(x, 0, i, y)
+    ),
+    "scatter_reduce": Case(
+        "moves", lambda n: [floats(n), np.arange(n), floats(n)],
+        lambda t, _, x, i, y: t.scatter_reduce(x, 0, i, y, "amax"),
+    ),
+    "one_hot": Case("moves", lambda n: [integers(10, max(n // 10, 1))], lambda _, f, x: f.one_hot(x, 10)),
+    "matmul": Case("products", lambda n: [square(n), square(n)], "matmul", np.matmul),
+    "addmm": Case("products", lambda n: [square(n)] * 3, "addmm"),
+    "linear": Case("products", lambda n: [square(n), square(n), floats(side(n))], "linear"),
+    "cholesky": Case(
+        "decompositions", lambda n: [definite(n)], "linalg.cholesky", np.linalg.cholesky
+    ),
+    "det": Case("decompositions", lambda n: [definite(n)], "linalg.det", np.linalg.det),
+    "slogdet": Case("decompositions", lambda n: [definite(n)], "linalg.slogdet", np.linalg.slogdet),
+    "eigh": Case("decompositions", lambda n: [definite(n)], "linalg.eigh", np.linalg.eigh),
+    "inv": Case("decompositions", lambda n: [definite(n)], "linalg.inv", np.linalg.inv),
+    "lu_factor": Case("decompositions", lambda n: [definite(n)], "linalg.lu_factor"),
+    "pinv": Case("decompositions", lambda n: [definite(n)], "linalg.pinv", np.linalg.pinv),
+    "qr": Case("decompositions", lambda n: [definite(n)], "linalg.qr", np.linalg.qr),
+    "svd": Case("decompositions", lambda n: [definite(n)], "linalg.svd", np.linalg.svd),
+    "solve": Case(
+        "decompositions", lambda n: [definite(n), definite(n)], "linalg.solve", np.linalg.solve
+    ),
+    "solve_triangular": Case(
+        "decompositions", lambda n: [definite(n), definite(n)],
+        lambda t, _, *x: t.linalg.solve_triangular(*x, upper=True),
+    ),
+    "avg_pool2d": Case("layers", lambda n: [image(n)], lambda _, f, x: f.avg_pool2d(x, 2)),
+    "max_pool2d": Case("layers", lambda n: [image(n)], lambda _, f, x: f.max_pool2d(x, 2)),
+    "conv2d": Case("layers", lambda n: [image(n), floats(4, image(n).shape[1], 3, 3)], "conv2d"),
+    "layer_norm": Case("layers", lambda n: [square(n)], lambda _, f, x: f.layer_norm(x, x.shape[-1:])),
+    "rms_norm": Case("layers", lambda n: [square(n)], lambda _, f, x: f.rms_norm(x, x.shape[-1:])),
+    "batch_norm": Case(
+        "layers", lambda n: [image(n)], lambda _, f, x: f.batch_norm(x, None, None, training=True)
+    ),
+    "attention": Case(
+        "layers", lambda n: [floats(1, 2, max(n // 128, 1), 64)] * 3, "scaled_dot_product_attention"
+    ),
+    "cross_entropy": Case(
+        "layers", lambda n: [floats(max(n // 100, 1), 100), integers(99, max(n // 100, 1))],
+        "cross_entropy",
+    ),
+    "mse_loss": Case("layers", lambda n: [floats(n), floats(n)], "mse_loss"),
+    "binary_cross_entropy": Case("layers", lambda n: [floats(n), floats(n)], "binary_cross_entropy"),
+    "embedding": Case(
+        "layers", lambda n: [integers(99, max(n // 64, 1)), floats(100, 64)], "nn.functional.embedding"
+    ),
 }  # fmt: skip
-WITH_DIM = {"cumsum", "cumprod", "logcumsumexp", "logsumexp", "softmax", "log_softmax", "sort", "flip"}
-WITHOUT = {"one_hot", "where", "clamp", "threshold", "index_select", "unfold", "topk", "lu", "to"}
 
 
-def functions() -> dict[str, Callable[..., Any]]:
-    """The registry's names as users call them."""
-    found = {}
-    for operation in _core.operations():
-        name = operation.name
-        first = operation.examples()[0]
-        if name in WITHOUT or len(first.inputs) != (2 if name in PAIRS else 1):
-            continue
-        for home in (dlcore, F, special):
-            if function := getattr(home, name, None):
-                found[name] = function
-                break
+def cases() -> Iterator[tuple[str, Case]]:
+    """What is timed, under the registry's names."""
+    for category, names in BY_NAME.items():
+        for name in names.split():
+            inputs = 2 if category == "maps of two" else 1
+
+            def arrays(n: int, name: str = name, inputs: int = inputs) -> list[np.ndarray[Any, Any]]:
+                return [integers(8, n) if name in BITS.split() else floats(n) for _ in range(inputs)]
+
+            yield name, Case(category, arrays, name, getattr(np, NUMPY.get(name, name), None))
+    yield from SPELT.items()
+
+
+def left_out() -> list[str]:
+    """Operations of the registry without a case: gradients of others, and what is only there under them."""
+    timed = {name.rpartition(".")[2] for name, _ in cases()}
+    return sorted(o.name for o in _core.operations() if o.name.rpartition(".")[2] not in timed)
+
+
+def best(calls: dict[str, Callable[[], Any]], clock: Callable[[], float]) -> dict[str, float]:
+    """The seconds of one call of each library, in turns."""
+    fastest, numbers = {}, {}
+    for library, call in calls.items():
+        call()
+        start = clock()
+        call()
+        numbers[library] = max(1, int(BUDGET / max(clock() - start, 1e-8)))
+    for _ in range(ROUNDS):
+        for library, call in calls.items():
+            number = numbers[library]
+            start = clock()
+            for _ in range(number):
+                call()
+            took = (clock() - start) / number
+            fastest[library] = min(took, fastest.get(library, took))
+    return fastest
+
+
+def bound(call: str | Callable[..., Any], library: Any, inputs: list[Any]) -> Callable[[], Any]:
+    """The call with its inputs, its name looked up."""
+    if not isinstance(call, str):
+        return functools.partial(call, library, library.nn.functional, *inputs)
+    home, _, name = call.rpartition(".")
+    homes = [operator.attrgetter(home)(library)] if home else [library, library.nn.functional]
+    return functools.partial(next(getattr(home, name) for home in homes if hasattr(home, name)), *inputs)
+
+
+def calls(case: Case, n: int, torch: Any) -> dict[str, Callable[[], Any]]:
+    """The call of each library that has it."""
+    arrays = case.inputs(n)
+    found = {"dlcore": bound(case.call, dlcore, [dlcore.from_numpy(x) for x in arrays])}
+    if torch is not None:
+        found["torch"] = bound(case.call, torch, [torch.from_numpy(x) for x in arrays])
+    if case.numpy is not None:
+        found["numpy"] = functools.partial(case.numpy, *arrays)
     return found
 
 
-def inputs(name: str, n: int) -> list[Any]:
-    """Positive numbers below one, where all functions have values."""
-    rng = np.random.default_rng(0)
-    if name in INTEGERS:
-        return [rng.integers(1, 8, n) for _ in range(2)]
-    return [(rng.random(n, dtype=np.float32) * 0.8 + 0.1) for _ in range(2 if name in PAIRS else 1)]
-
-
-def seconds(call: Callable[[], Any], budget: float = 0.02) -> float:
-    """The fastest of some rounds of one call."""
-    call()
-    start = time.perf_counter()
-    call()
-    once = max(time.perf_counter() - start, 1e-8)
-    number = max(1, int(budget / 5 / once))
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        for _ in range(number):
-            call()
-        best = min(best, (time.perf_counter() - start) / number)
-    return best
-
-
-def timed(function: Callable[..., Any] | None, args: list[Any], name: str, dim: str) -> float | None:
-    """What a call takes, or None where there is no such function, or not for these arguments."""
-    if function is None:
-        return None
-    more = {dim: 0} if name in WITH_DIM else {}
-    if name == "flip" and dim == "dim":
-        more = {"dims": (0,)}
-    try:
-        with np.errstate(all="ignore"):
-            return seconds(lambda: function(*args, **more))
-    except (TypeError, ValueError, RuntimeError, IndexError):
-        return None
+def report(n: int, rows: list[dict[str, Any]], most: int) -> None:
+    """The table of one size."""
+    print(f"\n{n} elements, {len(rows)} calls; {sum(row['dlcore'] <= 1e-6 for row in rows)} take at most 1 us")
+    by_category = defaultdict(list)
+    for row in rows:
+        by_category[row["category"]].append(row)
+    for category, group in [*by_category.items(), ("all", rows)]:
+        medians = []
+        for library in ("torch", "numpy"):
+            ratios = [row["dlcore"] / row[library] for row in group if library in row]
+            medians.append(f"{library} {statistics.median(ratios):5.2f}x of {len(ratios):3}" if ratios else "")
+        print(f"    {category:18} {'    '.join(medians)}")
+    for row in sorted(rows, key=lambda row: -row["ratio"])[:most]:
+        beside = "  ".join(
+            f"{library} {1e6 * row[library]:10.2f} us" for library in ("torch", "numpy") if library in row
+        )
+        print(f"{row['name']:20} {1e6 * row['dlcore']:10.2f} us  {row['ratio']:6.2f}x  {beside}")
 
 
 def main() -> None:
     """Times everything and prints the worst."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="1,1000,1000000", help="numbers of elements")
+    parser.add_argument("--only", default="*", help="names, as a pattern")
     parser.add_argument("--most", type=int, default=20, help="rows of each table")
-    most = parser.parse_args().most
+    parser.add_argument("--busy", action="store_true", help="processor time of one thread")
+    parser.add_argument("--json", type=Path, help="where all figures go")
+    args = parser.parse_args()
+    if args.busy:
+        dlcore.set_num_threads(1)
     try:
         torch = importlib.import_module("torch")
         torch.set_num_threads(dlcore.get_num_threads())
     except ImportError:
         torch = None
-    for n in (1, 1_000, 1_000_000):
+    everything = []
+    for n in map(int, args.sizes.split(",")):
         rows = []
-        for name, function in sorted(functions().items()):
-            arrays = inputs(name, n)
-            own = timed(function, [dlcore.from_numpy(x) for x in arrays], name, "dim")
-            if own is None:
+        for name, case in cases():
+            if not fnmatch.fnmatch(name, args.only):
                 continue
-            others = {"numpy": timed(getattr(np, NUMPY.get(name, name), None), arrays, name, "axis")}
-            if torch is not None:
-                homes = (torch, torch.nn.functional, torch.special)
-                theirs = next((getattr(home, name) for home in homes if hasattr(home, name)), None)
-                others["torch"] = timed(theirs, [torch.from_numpy(x) for x in arrays], name, "dim")
-            known = {library: t for library, t in others.items() if t is not None}
-            rows.append((own, own / min(known.values()) if known else float("nan"), name, known))
-        rows.sort(key=lambda row: -row[0] if n == 1 else -np.nan_to_num(row[1]))
-        print(f"\n{n} element(s), {len(rows)} functions; {sum(own <= 1e-6 for own, *_ in rows)} take at most 1 us")
-        for own, ratio, name, known in rows[:most]:
-            beside = "  ".join(f"{library} {1e6 * t:10.2f} us" for library, t in known.items())
-            print(f"{name:20} {1e6 * own:10.2f} us  {ratio:6.2f}x  {beside}")
+            with np.errstate(all="ignore"):
+                took = best(calls(case, n, torch), time.process_time if args.busy else time.perf_counter)
+            others = [took[library] for library in ("torch", "numpy") if library in took]
+            if others:
+                ratio = took["dlcore"] / min(others)
+                rows.append({"name": name, "category": case.category, "size": n, "ratio": ratio, **took})
+        report(n, rows, args.most)
+        everything += rows
+    if args.json:
+        args.json.write_text(json.dumps(everything, indent=1))
+    print("\nwithout a case:", ", ".join(left_out()))
 
 
 if __name__ == "__main__":
