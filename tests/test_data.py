@@ -10,13 +10,20 @@ import numpy as np
 import pytest
 from dlcore.data import (
     BatchSampler,
+    ChainDataset,
+    ConcatDataset,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     SequentialSampler,
+    StackDataset,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
+    default_convert,
     random_split,
 )
 
@@ -176,6 +183,10 @@ def test_what_a_loader_refuses():
         ({"num_workers": -1}, "num_workers"),
         ({"num_workers": 1, "prefetch_factor": 0}, "prefetch_factor"),
         ({"shuffle": True, "sampler": [1]}, "shuffle must be False"),
+        ({"batch_sampler": [[1]], "batch_size": 2}, "a batch_sampler excludes"),
+        ({"batch_sampler": [[1]], "shuffle": True}, "a batch_sampler excludes"),
+        ({"batch_size": None, "drop_last": True}, "drop_last needs a batch_size"),
+        ({"timeout": -1}, "timeout"),
     ]:
         with pytest.raises(ValueError, match=message):
             DataLoader(tensors(), **settings)
@@ -183,3 +194,111 @@ def test_what_a_loader_refuses():
         TensorDataset(dlcore.zeros(2), dlcore.zeros(3))
     with pytest.raises(ValueError, match="at least one tensor"):
         TensorDataset()
+
+
+class Stream(IterableDataset):
+    def __init__(self, size):
+        self.size = size
+
+    def __iter__(self):
+        return iter(range(self.size))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_streams_are_read_in_order(workers):
+    def batches(size, **settings):
+        return [batch.tolist() for batch in DataLoader(Stream(size), num_workers=workers, **settings)]
+
+    assert batches(5, batch_size=2) == [[0, 1], [2, 3], [4]]
+    assert batches(5, batch_size=2, drop_last=True) == [[0, 1], [2, 3]]
+    assert batches(0, batch_size=2) == []
+    assert list(DataLoader(Stream(3), batch_size=None, num_workers=workers)) == [0, 1, 2]
+    assert batches(40, batch_size=1, prefetch_factor=5) == [[n] for n in range(40)]
+    assert [int(n) for n in DataLoader(Stream(2) + Stream(3), num_workers=workers)] == [0, 1, 0, 1, 2]
+    with pytest.raises(TypeError, match="Stream has no length"):
+        len(DataLoader(Stream(3)))
+    for settings in ({"shuffle": True}, {"sampler": [1]}, {"batch_sampler": [[1]]}):
+        with pytest.raises(ValueError, match="an IterableDataset sets the order"):
+            DataLoader(Stream(3), **settings)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_those_of_a_batch_sampler(workers):
+    chosen = [[9, 0], [3], [5, 5, 5]]
+    loader = DataLoader(tensors(), batch_sampler=chosen, num_workers=workers)
+    assert order(loader) == chosen
+    assert (len(loader), loader.batch_size) == (3, None)
+    single = DataLoader(tensors(3), batch_size=None, num_workers=workers)
+    assert [(tuple(image.shape), label.item()) for image, label in single] == [((3,), 0), ((3,), 1), ((3,), 2)]
+    assert len(single) == 3
+    picked = DataLoader(tensors(), batch_size=None, sampler=BatchSampler(SequentialSampler(range(10)), 4, True))
+    assert order(picked) == [[0, 1, 2, 3], [4, 5, 6, 7]]  # one index operation on the data set each
+
+
+def test_workers_begin_with_their_numbers_and_are_waited_for_so_long():
+    begun = []
+    loader = DataLoader(Squares(12, delay=0.002), num_workers=3, worker_init_fn=begun.append)
+    assert len(list(loader)) == 12
+    assert sorted(begun) == list(range(len(begun)))
+    assert 1 <= len(begun) <= 3
+    with pytest.raises(TimeoutError):
+        list(DataLoader(Squares(3, delay=1.0), batch_size=3, num_workers=1, timeout=0.01))
+
+
+def test_positions_of_arguments_are_those_of_pytorch():
+    loader = DataLoader(tensors(), 4, False, None, None, 0, None, True, True, 0, None, None, dlcore.Generator(1))
+    assert (loader.batch_size, loader.drop_last, len(loader)) == (4, True, 2)
+    assert loader.collate_fn is default_collate
+    shuffled = DataLoader(tensors(), 10, True, generator=dlcore.Generator(1), persistent_workers=False, in_order=True)
+    assert order(shuffled) == [list(RandomSampler(range(10), generator=dlcore.Generator(1)))]
+
+
+def test_samplers_draw():
+    dlcore.manual_seed(0)
+    twice = list(RandomSampler(range(4), num_samples=6))
+    assert (sorted(twice[:4]), len(twice)) == ([0, 1, 2, 3], 6)
+    drawn = list(RandomSampler(range(3), replacement=True, num_samples=300))
+    assert (set(drawn), len(drawn)) == ({0, 1, 2}, 300)
+    assert min(drawn.count(n) for n in range(3)) > 60
+    assert list(RandomSampler([])) == []
+    assert sorted(SubsetRandomSampler([4, 9, 2])) == [2, 4, 9]
+    weighted = list(WeightedRandomSampler([1.0, 0.0, 3.0], 400))
+    assert 1 not in weighted
+    assert 2 < weighted.count(2) / weighted.count(0) < 4.5
+    assert sorted(WeightedRandomSampler([1.0, 2.0, 3.0], 3, replacement=False)) == [0, 1, 2]
+    for make in (lambda n: RandomSampler([1], num_samples=n), lambda n: WeightedRandomSampler([1.0], n)):
+        for wrong in (0, -1, 1.5, True):
+            with pytest.raises(ValueError, match="whole number of at least 1"):
+                make(wrong)
+    with pytest.raises(ValueError, match="weights in a row"):
+        WeightedRandomSampler(dlcore.ones(2, 2), 1)
+
+
+def test_data_sets_one_after_the_other_and_side_by_side():
+    both = tensors(3) + Subset(tensors(), [7, 8])
+    assert isinstance(both, ConcatDataset)
+    assert order(DataLoader(both, batch_size=5)) == [[0, 1, 2, 7, 8]]
+    assert both[-1][1].item() == 8
+    assert both.cumulative_sizes == [3, 5]
+    for wrong in (5, -6):
+        with pytest.raises(IndexError, match="out of range for 5 samples"):
+            both[wrong]
+    stacked = DataLoader(StackDataset([1, 2], np.array([3.0, 4.0])), batch_size=2)
+    assert [part.tolist() for part in next(iter(stacked))] == [[1, 2], [3, 4]]
+    assert len(StackDataset(a=[1, 2, 3])) == 3
+    assert list(ChainDataset([Stream(2), "ab"])) == [0, 1, "a", "b"]
+    for make in (
+        lambda: ConcatDataset([]),
+        StackDataset,
+        lambda: StackDataset([1], [1, 2]),
+        lambda: StackDataset([1], a=[1]),
+    ):
+        with pytest.raises(ValueError, match="Dataset: "):
+            make()
+
+
+def test_samples_are_converted():
+    pair = namedtuple("pair", "x y")
+    found = default_convert([pair(np.ones(2, np.float32), "s"), {"n": np.int64(3)}, 2.5])
+    assert found[0].x.dtype == dlcore.float32
+    assert (found[0].y, found[1]["n"].item(), found[2]) == ("s", 3, 2.5)

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from dlcore.data.collate import default_collate
-from dlcore.data.dataset import Dataset, Subset, TensorDataset, random_split
-from dlcore.data.loader import DataLoader
-from dlcore.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from dlcore.data.collate import default_collate, default_convert
+from dlcore.data.dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
+from dlcore.data.loader import DataLoader, get_worker_info
+from dlcore.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 __all__ = [
     "BatchSampler",
+    "ChainDataset",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "IterableDataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
+    "WeightedRandomSampler",
     "default_collate",
+    "default_convert",
+    "get_worker_info",
     "random_split",
 ]

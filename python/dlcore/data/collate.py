@@ -1,4 +1,4 @@
-"""Making one batch of several samples."""
+"""Making one batch of several samples, or tensors of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from dlcore import _core
 from dlcore._core import Tensor
 
-__all__ = ["default_collate"]
+__all__ = ["default_collate", "default_convert"]
 
 
 def default_collate(samples: Sequence[Any]) -> Any:
@@ -50,3 +50,22 @@ def default_collate(samples: Sequence[Any]) -> Any:
     if hasattr(first, "__array__"):
         return _core.stack([_core.as_tensor(sample) for sample in samples])
     return list(samples)
+
+
+def default_convert(sample: Any) -> Any:
+    """The sample with tensors in the place of numpy arrays, also inside tuples, lists and mappings.
+
+    Example:
+        >>> import numpy as np
+        >>> from dlcore.data import default_convert
+        >>> default_convert({"x": np.ones(2), "name": "a"})
+        {'x': tensor([1., 1.], dtype=dlcore.float64), 'name': 'a'}
+    """
+    if isinstance(sample, Tensor | str | bytes):
+        return sample
+    if isinstance(sample, Mapping):
+        return {key: default_convert(value) for key, value in sample.items()}
+    if isinstance(sample, Sequence):
+        parts = [default_convert(part) for part in sample]
+        return type(sample)(*parts) if hasattr(sample, "_fields") else parts
+    return _core.as_tensor(sample) if hasattr(sample, "__array__") else sample

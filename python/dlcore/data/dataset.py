@@ -1,15 +1,27 @@
-"""Data sets: samples by number."""
+"""Data sets: samples by number, or one after the other."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 from dlcore import _core
 from dlcore._core import Generator, Tensor
 
-__all__ = ["Dataset", "Subset", "TensorDataset", "gather", "random_split"]
+__all__ = [
+    "ChainDataset",
+    "ConcatDataset",
+    "Dataset",
+    "IterableDataset",
+    "StackDataset",
+    "Subset",
+    "TensorDataset",
+    "gather",
+    "random_split",
+]
 
 _Sample_co = TypeVar("_Sample_co", covariant=True)
 
@@ -33,6 +45,108 @@ class Dataset(Generic[_Sample_co]):
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} has no __len__()")
+
+    def __add__(self, other: Dataset[Any]) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Generic[_Sample_co]):
+    """Samples one after the other, as from a stream. A subclass defines ``__iter__``.
+
+    Example:
+        >>> from dlcore.data import DataLoader, IterableDataset
+        >>> class Lines(IterableDataset):
+        ...     def __iter__(self):
+        ...         return iter(["a", "b", "c"])
+        >>> list(DataLoader(Lines(), batch_size=2))
+        [['a', 'b'], ['c']]
+    """
+
+    def __iter__(self) -> Iterator[_Sample_co]:
+        raise NotImplementedError(f"{type(self).__name__} has no __iter__()")
+
+    def __add__(self, other: IterableDataset[Any]) -> ChainDataset:
+        return ChainDataset([self, other])
+
+
+class ChainDataset(IterableDataset[Any]):
+    """Iterable data sets, one after the other.
+
+    Example:
+        >>> from dlcore.data import ChainDataset
+        >>> list(ChainDataset(["ab", "c"]))
+        ['a', 'b', 'c']
+    """
+
+    def __init__(self, datasets: Iterable[Iterable[Any]]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Any]:
+        return (sample for dataset in self.datasets for sample in dataset)
+
+    def __len__(self) -> int:
+        return sum(len(dataset) for dataset in self.datasets if isinstance(dataset, Sized))
+
+
+class ConcatDataset(Dataset[Any]):
+    """Data sets one after the other, as one; also ``first + second``.
+
+    Raises:
+        ValueError: no data sets.
+        IndexError: when asked for a number that there is not.
+
+    Example:
+        >>> from dlcore.data import ConcatDataset
+        >>> both = ConcatDataset([[1, 2], [3]])
+        >>> len(both), both[2], both[-3]
+        (3, 3, 1)
+    """
+
+    def __init__(self, datasets: Iterable[Any]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("ConcatDataset: give at least one data set")
+        self.cumulative_sizes = list(accumulate(map(len, self.datasets)))
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, index: int) -> Any:
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(f"ConcatDataset: index {index} is out of range for {len(self)} samples")
+        part = bisect_right(self.cumulative_sizes, place)
+        return self.datasets[part][place - (self.cumulative_sizes[part - 1] if part else 0)]
+
+
+class StackDataset(Dataset[Any]):
+    """Data sets side by side: sample i is a tuple of the i-th of each, or a dictionary of those under names.
+
+    Raises:
+        ValueError: no data sets, some with a name and some without, or of different lengths.
+
+    Example:
+        >>> from dlcore.data import StackDataset
+        >>> StackDataset(image=["a", "b"], label=[0, 1])[1]
+        {'image': 'b', 'label': 1}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            raise ValueError("StackDataset: give data sets, either all by name or none")
+        self.datasets: tuple[Any, ...] | dict[str, Any] = args or kwargs
+        lengths = {len(dataset) for dataset in (args or kwargs.values())}
+        if len(lengths) > 1:
+            raise ValueError(f"StackDataset: data sets must have one length, got {sorted(lengths)}")
+        self._length = lengths.pop()
+
+    def __getitem__(self, index: int) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):

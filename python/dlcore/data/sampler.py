@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 
-from dlcore._core import Generator, randperm
+from dlcore._core import Generator, Tensor, as_tensor, float64, multinomial, randint, randperm
 
-__all__ = ["BatchSampler", "RandomSampler", "Sampler", "SequentialSampler"]
+__all__ = [
+    "BatchSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
+]
 
 
 class Sampler:
@@ -55,7 +62,12 @@ class RandomSampler(Sampler):
 
     Args:
         data_source: what is read.
+        replacement: draw every number from all, so that some come more than once.
+        num_samples: how many numbers there are; as many as samples by default.
         generator: the source of the orders; without it, the one that `dlcore.manual_seed` seeds.
+
+    Raises:
+        ValueError: `num_samples` below 1.
 
     Example:
         >>> from dlcore.data import RandomSampler
@@ -63,14 +75,96 @@ class RandomSampler(Sampler):
         [0, 1, 2]
     """
 
-    def __init__(self, data_source: Sized, generator: Generator | None = None) -> None:
-        self.data_source, self.generator = data_source, generator
+    def __init__(
+        self,
+        data_source: Sized,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        if num_samples is not None:
+            _at_least_one("RandomSampler", num_samples)
+        self.data_source, self.replacement, self.generator = data_source, replacement, generator
+        self._num_samples = num_samples
+
+    @property
+    def num_samples(self) -> int:
+        """How many numbers there are."""
+        return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        return iter(randperm(len(self.data_source), generator=self.generator).tolist())
+        size, left = len(self.data_source), self.num_samples
+        if self.replacement:
+            yield from randint(0, size, (left,), generator=self.generator).tolist()
+            return
+        while left > 0 and size:  # more numbers than samples: one order after the other
+            yield from randperm(size, generator=self.generator).tolist()[:left]
+            left -= size
 
     def __len__(self) -> int:
-        return len(self.data_source)
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler):
+    """Some numbers in random order, another one in every epoch.
+
+    Args:
+        indices: the numbers.
+        generator: the source of the orders; without it, the one that `dlcore.manual_seed` seeds.
+
+    Example:
+        >>> from dlcore.data import SubsetRandomSampler
+        >>> sorted(SubsetRandomSampler([7, 3, 5]))
+        [3, 5, 7]
+    """
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
+        self.indices, self.generator = indices, generator
+
+    def __iter__(self) -> Iterator[int]:
+        return (self.indices[place] for place in randperm(len(self.indices), generator=self.generator).tolist())
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler):
+    """Numbers drawn with probabilities in proportion to weights, as to see rare classes as often as others.
+
+    Args:
+        weights: one for each sample.
+        num_samples: how many numbers to draw.
+        replacement: whether a number may come again.
+        generator: the source; without it, the one that `dlcore.manual_seed` seeds.
+
+    Raises:
+        ValueError: `num_samples` below 1, or weights that are not in a row.
+
+    Example:
+        >>> from dlcore.data import WeightedRandomSampler
+        >>> list(WeightedRandomSampler([0.0, 1.0, 0.0], num_samples=4))
+        [1, 1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[float] | Tensor,
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        _at_least_one("WeightedRandomSampler", num_samples)
+        self.weights = as_tensor(weights, dtype=float64)
+        if self.weights.dim() != 1:
+            raise ValueError(f"WeightedRandomSampler: expected weights in a row, got shape {tuple(self.weights.shape)}")
+        self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        return iter(drawn.tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
 
 
 class BatchSampler:
@@ -102,3 +196,8 @@ class BatchSampler:
             raise TypeError(f"{type(self.sampler).__name__} has no length")
         whole, rest = divmod(len(self.sampler), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
+
+
+def _at_least_one(name: str, num_samples: int) -> None:
+    if type(num_samples) is not int or num_samples < 1:
+        raise ValueError(f"{name}: num_samples must be a whole number of at least 1, got {num_samples!r}")
