@@ -72,6 +72,8 @@ struct Forward<'a> {
     y: &'a Disjoint<'a, f32>,
     /// Cleared when some number's terms would lose something.
     safe: &'a AtomicBool,
+    /// Pixels of a plane that tiles read.
+    pixels: usize,
     /// Bytes of a plane, of the planes of a pair of channels, and of a term of an image.
     plane: usize,
     pair: usize,
@@ -104,8 +106,9 @@ impl<'a> Forward<'a> {
         let lines = (conv.h + 2 * conv.padding[0]).div_ceil(conv.stride[0]);
         let columns = planes.columns(oh);
         let pixels = (columns.next_multiple_of(EDGE) + planes.reach).max(lines * pitch);
+        let room = pixels + EDGE;
         // An odd number of cache lines: the rows of a tile are in different sets.
-        let plane = ((pixels * PAIR).div_ceil(64) | 1) * 64;
+        let plane = ((room * PAIR).div_ceil(64) | 1) * 64;
         let pair = planes.phases.len() * plane;
         let groups = 0..planes.groups();
         let of_group = |group| {
@@ -122,7 +125,7 @@ impl<'a> Forward<'a> {
             Kept { lanes: [left.0, right.0], places: [left.1, right.1] }
         });
         let (term, kept) = (planes.groups() * GROUP / 2 * pair, kept.collect());
-        Self { planes, terms, x, bias, weights, y, safe, plane, pair, term, offsets, kept }
+        Self { planes, terms, x, bias, weights, y, safe, pixels, plane, pair, term, offsets, kept }
     }
 
     fn run(&self) {
@@ -178,26 +181,21 @@ impl<'a> Forward<'a> {
     /// `to` has room for an image, and these groups of it belong to the caller.
     unsafe fn split(&self, image: usize, groups: Range<usize>, to: *mut u8) -> Seen {
         let (conv, planes) = (self.planes.conv, self.planes);
-        let step = conv.stride[1].cast_signed() * self.x.strides[3];
-        // SAFETY: there is AMX; pieces are inside the image, and planes have room for them.
+        // SAFETY: there is AMX; rows are inside the image, and planes have room for them.
         unsafe {
             let mut watch = Watch::new();
             for pair in groups.start * GROUP / 2..groups.end * GROUP / 2 {
                 let to = to.add(pair * self.pair);
-                for term in 0..self.terms {
-                    to.add(term * self.term).write_bytes(0, self.pair);
-                }
                 if 2 * pair >= conv.c_in {
+                    (0..self.terms).for_each(|term| to.add(term * self.term).write_bytes(0, self.pair));
                     continue;
                 }
                 for phase in 0..planes.phases.len() {
-                    for piece in planes.pieces(phase, 0) {
-                        let row =
-                            |channel| (channel < conv.c_in).then(|| address(&self.x, image, channel, piece.y, piece.x));
-                        let rows = [row(2 * pair), row(2 * pair + 1)];
-                        let at = phase * self.plane + (piece.line * planes.pitch + piece.column) * PAIR;
-                        split_rows(self.terms, rows, step, piece.len, to.add(at).cast(), self.term / PAIR, &mut watch);
-                    }
+                    let (rows, [y, x]) = planes.rows(&self.x, phase, 0, self.pixels);
+                    let channel = |nth| address(&self.x, image, 2 * pair + nth, y, x);
+                    let second = (2 * pair + 1 < conv.c_in).then(|| channel(1));
+                    let (to, term) = (to.add(phase * self.plane).cast(), self.term / PAIR);
+                    split_rows(self.terms, channel(0), second, &rows, to, self.pixels, term, &mut watch);
                 }
             }
             watch.seen()

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{EDGE, Planes, TASKS, address};
 use crate::conv::{Conv2d, Images};
 use crate::gemm::windows::{self, PRODUCTS_PER_NS, Seen, Watch, WindowTile, add_tile, configure, multiply};
-use crate::gemm::windows::{pack_rows, panel_len, split_turned};
+use crate::gemm::windows::{Rows, copy_rows, pack_rows, panel_len, split_turned};
 use crate::gemm::{InPlace, terms, with_scratch};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
@@ -85,7 +85,8 @@ impl<'a> Plan<'a> {
         let tasks = across.min(TASKS / slices).clamp(1, ACROSS);
         let odd = planes.taps.iter().any(|(_, behind)| behind % 2 == 1);
         let copies = planes.phases.len() * if odd { 2 } else { 1 };
-        let seen = (steps * EDGE + reach + 1).div_ceil(EDGE);
+        // The shifted copy lacks its last pair.
+        let seen = (steps * EDGE + reach + 2).div_ceil(EDGE);
         Self { planes, terms, lines, strips, steps, block, slices, rows, across, tasks, seen, copies }
     }
 
@@ -95,6 +96,12 @@ impl<'a> Plan<'a> {
 
     fn blocks(&self) -> usize {
         self.all_strips().div_ceil(self.block)
+    }
+
+    /// Elements that a row of `len` takes: its last piece is written in whole registers, and may be wider than what is
+    /// read of it.
+    fn room(&self, len: usize) -> usize {
+        len + self.planes.pitch.next_multiple_of(EDGE)
     }
 
     /// The sums of one slice: for each tap, rows of channels of the output by columns of those of the input.
@@ -148,8 +155,8 @@ impl GradWeight<'_> {
         let a_len = plan.rows * panel_len(plan.terms, plan.block * plan.steps);
         let term = plan.block * plan.copies * plan.seen * BLOCK;
         // Floats of a row of the copies that are split.
-        let (gy_row, x_row) = (plan.steps * EDGE, (plan.seen + 1) * EDGE);
-        with_scratch(a_len + plan.terms * term + 2 * EDGE * gy_row.max(x_row), |scratch: *mut u16| {
+        let (gy_row, x_row) = (plan.steps * EDGE, plan.seen * EDGE);
+        with_scratch(a_len + plan.terms * term + 2 * EDGE * plan.room(gy_row.max(x_row)), |scratch: *mut u16| {
             let (a, b) = (scratch, scratch.wrapping_add(a_len));
             let copy = b.wrapping_add(plan.terms * term).cast::<f32>();
             let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; 2];
@@ -180,26 +187,22 @@ impl GradWeight<'_> {
     /// There is room for all strips in `a`, and for 32 rows in `copy`.
     unsafe fn pack(&self, strips: &Range<usize>, a: *mut u16, copy: *mut f32, row: usize) -> Seen {
         let (plan, conv) = (self.plan, self.plan.planes.conv);
+        let room = plan.room(row);
         let mut seen = Seen::NOTHING;
         for (nth, strip) in strips.clone().enumerate() {
             let (image, lines) = plan.strip(strip);
+            let (strides, pitch) = ([self.gy.strides[2], self.gy.strides[3]], plan.planes.pitch);
+            let rows = Rows { count: lines.len(), len: plan.planes.out[1], strides, first: 0, pitch };
             for panel in 0..plan.rows {
                 let channels = panel * EDGE..((panel + 1) * EDGE).min(conv.c_out);
                 let at = panel_len(plan.terms, panel * strips.len() * plan.steps + nth * plan.steps);
                 // SAFETY: pixels of the gradient, and by contract.
                 unsafe {
                     for (nth, channel) in channels.clone().enumerate() {
-                        let to = std::slice::from_raw_parts_mut(copy.add(nth * row), row);
-                        let mut end = 0;
-                        for line in lines.clone() {
-                            let first = (line - lines.start) * plan.planes.pitch;
-                            to[end..first].fill(0.0);
-                            end = first + plan.planes.out[1];
-                            read(address(&self.gy, image, channel, line, 0), self.gy.strides[3], &mut to[first..end]);
-                        }
-                        to[end..].fill(0.0);
+                        let from = address(&self.gy, image, channel, lines.start, 0);
+                        copy_rows(from, &rows, copy.add(nth * room), row);
                     }
-                    let matrix = InPlace { start: copy.cast_const(), outer_stride: row.cast_signed(), k_stride: 1 };
+                    let matrix = InPlace { start: copy.cast_const(), outer_stride: room.cast_signed(), k_stride: 1 };
                     seen = seen.and(pack_rows(plan.terms, matrix, channels.len(), row, a.add(at), 0));
                 }
             }
@@ -222,36 +225,26 @@ impl GradWeight<'_> {
     ) -> Seen {
         let (plan, planes) = (self.plan, self.plan.planes);
         let parities = plan.copies / planes.phases.len();
-        let step = planes.conv.stride[1].cast_signed() * self.x.strides[3];
+        let room = plan.room(row);
         // SAFETY: there is AMX; pixels of the input, and by contract.
         unsafe {
             let mut watch = Watch::new();
             for (nth, strip) in strips.clone().enumerate() {
                 let (image, lines) = plan.strip(strip);
                 for phase in 0..planes.phases.len() {
+                    let (rows, [y, x]) = planes.rows(&self.x, phase, lines.start, row);
                     for nth in 0..EDGE {
-                        let channel = panel * EDGE + nth;
-                        let to = std::slice::from_raw_parts_mut(copy.add(nth * row), row);
-                        let mut end = 0;
+                        let (channel, to) = (panel * EDGE + nth, copy.add(nth * room));
                         if channel < planes.conv.c_in {
-                            for piece in planes.pieces(phase, lines.start) {
-                                let first = (piece.line - lines.start) * planes.pitch + piece.column;
-                                if first >= row {
-                                    break;
-                                }
-                                to[end..first].fill(0.0);
-                                end = (first + piece.len).min(row);
-                                read(address(&self.x, image, channel, piece.y, piece.x), step, &mut to[first..end]);
-                            }
+                            copy_rows(address(&self.x, image, channel, y, x), &rows, to, row);
+                        } else {
+                            to.write_bytes(0, row);
                         }
-                        to[end..].fill(0.0);
                     }
-                    for parity in 0..parities {
-                        let start = copy.add(parity).cast_const();
-                        let matrix = InPlace { start, outer_stride: row.cast_signed(), k_stride: 1 };
-                        let to = b.add(self.copy(nth, phase, parity) * BLOCK);
-                        split_turned(plan.terms, matrix, plan.seen, to, term, &mut watch);
-                    }
+                    let matrix = InPlace { start: copy.cast_const(), outer_stride: room.cast_signed(), k_stride: 1 };
+                    let [even, odd] = [0, 1].map(|parity| b.add(self.copy(nth, phase, parity) * BLOCK));
+                    let odd = (parities == 2).then_some(odd);
+                    split_turned(plan.terms, matrix, plan.seen, even, odd, term, &mut watch);
                 }
             }
             watch.seen()
@@ -315,24 +308,6 @@ impl GradWeight<'_> {
             }
             if let Some((sums, to)) = waiting {
                 add_tile(sums, to, c_row);
-            }
-        }
-    }
-}
-
-/// Reads elements that are `step` apart.
-///
-/// # Safety
-/// They exist.
-#[inline(always)]
-unsafe fn read(from: *const f32, step: isize, to: &mut [f32]) {
-    // SAFETY: by contract.
-    unsafe {
-        if step == 1 {
-            to.as_mut_ptr().copy_from_nonoverlapping(from, to.len());
-        } else {
-            for (nth, to) in to.iter_mut().enumerate() {
-                *to = *from.wrapping_offset(nth.cast_signed() * step);
             }
         }
     }

@@ -16,7 +16,7 @@ pub(super) use forward::forward;
 pub(super) use grad_weight::grad_weight;
 
 use super::{Conv2d, Images};
-use crate::gemm::windows::EDGE;
+use crate::gemm::windows::{EDGE, Rows};
 
 /// Channels of a step of k, and bytes of a pair of their terms.
 const GROUP: usize = EDGE;
@@ -41,17 +41,6 @@ struct Planes<'a> {
     taps: Vec<(usize, usize)>,
     /// How far the last tap is.
     reach: usize,
-}
-
-/// A piece of a row of the image, and where it goes.
-struct Piece {
-    /// Row and column in the image.
-    y: usize,
-    x: usize,
-    len: usize,
-    /// Row and column in the plane.
-    line: usize,
-    column: usize,
 }
 
 impl<'a> Planes<'a> {
@@ -96,16 +85,25 @@ impl<'a> Planes<'a> {
         self.conv.c_in.div_ceil(GROUP)
     }
 
-    /// The rows of a phase, from line `first` on.
-    fn pieces(&self, phase: usize, first: usize) -> impl Iterator<Item = Piece> {
+    /// The rows of a phase of `images` in a plane that begins at line `first` and has room for `len` pixels, and the row
+    /// and column of the image where they begin.
+    fn rows(&self, images: &Images<'_, f32>, phase: usize, first: usize, len: usize) -> (Rows, [usize; 2]) {
         let &Conv2d { h, w, stride, padding, .. } = self.conv;
         let [down, across] = self.phases[phase];
         let column = padding[1].saturating_sub(across).div_ceil(stride[1]);
+        let line = padding[0].saturating_sub(down).div_ceil(stride[0]).max(first);
         let x = column * stride[1] + across - padding[1];
-        let len = w.saturating_sub(x).div_ceil(stride[1]);
-        let above = padding[0].saturating_sub(down).div_ceil(stride[0]);
-        let lines = (first.max(above)..).map(move |line| (line, line * stride[0] + down - padding[0]));
-        lines.take_while(move |&(_, y)| y < h).map(move |(line, y)| Piece { y, x, len, line, column })
+        let y = line * stride[0] + down - padding[0];
+        let strides = [2, 3].map(|d| images.strides[d] * stride[d - 2].cast_signed());
+        let mut rows = Rows {
+            count: h.saturating_sub(y).div_ceil(stride[0]),
+            len: w.saturating_sub(x).div_ceil(stride[1]),
+            strides,
+            first: (line - first) * self.pitch + column,
+            pitch: self.pitch,
+        };
+        rows.count = rows.count.min(len.saturating_sub(rows.first).div_ceil(self.pitch));
+        (rows, [y, x])
     }
 }
 

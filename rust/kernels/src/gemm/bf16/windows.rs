@@ -149,27 +149,103 @@ impl Weights {
     }
 }
 
-/// Splits two rows of `len` elements that are `step` apart into terms: pairs, one from each row, side by side. The terms
-/// are `term` pairs apart; there may be no `second` row.
+/// Rows of an image, and where they lie in a plane that has zeros between them.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    /// How many, and elements of each.
+    pub count: usize,
+    pub len: usize,
+    /// From row to row and from element to element of the image.
+    pub strides: [isize; 2],
+    /// Where the first begins in the plane, and from row to row.
+    pub first: usize,
+    pub pitch: usize,
+}
+
+impl Rows {
+    /// Elements of a plane that is filled to the end of the last row, which is written in whole registers.
+    pub fn end(&self) -> usize {
+        let last = if self.count == 0 { 0 } else { (self.count - 1) * self.pitch + self.len.next_multiple_of(TILE) };
+        self.first + last
+    }
+}
+
+/// Splits the rows of two channels into terms, pairs of an element of each: a plane of `len` elements. The terms are
+/// `term` pairs apart; the `second` channel may be missing.
 ///
 /// # Safety
-/// This machine has AMX; the rows exist, and so does the room.
+/// This machine has AMX; the rows exist, and the plane has room for all of `len` and for the rows' `end`.
+#[allow(clippy::too_many_arguments, reason = "from, to, and how")]
 pub(crate) unsafe fn split_rows(
     terms: usize,
-    rows: [Option<*const f32>; 2],
-    step: isize,
-    len: usize,
+    first: *const f32,
+    second: Option<*const f32>,
+    rows: &Rows,
     to: *mut u32,
+    len: usize,
     term: usize,
-    seen: &mut Watch,
+    watch: &mut Watch,
 ) {
     // SAFETY: passed on.
     unsafe {
         match terms {
-            1 => rows_of_terms::<1>(rows, step, len, to, term, seen),
-            2 => rows_of_terms::<2>(rows, step, len, to, term, seen),
-            _ => rows_of_terms::<3>(rows, step, len, to, term, seen),
+            1 => rows_of_terms::<1>(first, second, rows, to, len, term, watch),
+            2 => rows_of_terms::<2>(first, second, rows, to, len, term, watch),
+            _ => rows_of_terms::<3>(first, second, rows, to, len, term, watch),
         }
+    }
+}
+
+/// Copies the rows of a channel to a plane of `len` elements.
+///
+/// # Safety
+/// As [`split_rows`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+pub(crate) unsafe fn copy_rows(from: *const f32, rows: &Rows, to: *mut f32, len: usize) {
+    // SAFETY: by contract.
+    unsafe {
+        to.write_bytes(0, rows.first.min(len));
+        each_piece(rows, |row, at, mask| {
+            let x = load(from.wrapping_offset(row), rows.strides[1], mask);
+            _mm512_storeu_ps(to.add(at), x);
+        });
+        let end = rows.end();
+        to.add(end.min(len)).write_bytes(0, len.saturating_sub(end));
+    }
+}
+
+/// Calls `body` with the place of every 16 elements of the rows in the image and in the plane. What is written past the
+/// end of a row is zero, or overwritten by the next.
+#[inline(always)]
+unsafe fn each_piece(rows: &Rows, mut body: impl FnMut(isize, usize, __mmask16)) {
+    for row in 0..rows.count {
+        let (from, to) = (row.cast_signed() * rows.strides[0], rows.first + row * rows.pitch);
+        let mut column = 0;
+        // All of the gap up to the next row, but for the last.
+        let width = if row + 1 < rows.count { rows.pitch } else { rows.len };
+        while column < width {
+            let mask = lanes(rows.len.saturating_sub(column));
+            body(from + column.cast_signed() * rows.strides[1], to + column, mask);
+            column += TILE;
+        }
+    }
+}
+
+/// Elements that are `step` apart.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+unsafe fn load(from: *const f32, step: isize, mask: __mmask16) -> __m512 {
+    // SAFETY: by contract, the lanes of the mask are valid.
+    unsafe {
+        if step == 1 {
+            return _mm512_maskz_loadu_ps(mask, from);
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "who lays planes out refuses longer steps")]
+        let places = _mm512_mullo_epi32(
+            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+            _mm512_set1_epi32(step as i32),
+        );
+        _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, places, from)
     }
 }
 
@@ -196,63 +272,66 @@ impl Watch {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
 unsafe fn rows_of_terms<const TERMS: usize>(
-    rows: [Option<*const f32>; 2],
-    step: isize,
-    len: usize,
+    first: *const f32,
+    second: Option<*const f32>,
+    rows: &Rows,
     to: *mut u32,
+    len: usize,
     term: usize,
     watch: &mut Watch,
 ) {
-    #[allow(clippy::cast_possible_truncation, reason = "`Planes` refuses longer steps")]
-    let places = _mm512_mullo_epi32(
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-        _mm512_set1_epi32(step as i32),
-    );
     let mut seen = watch.0;
-    for first in (0..len).step_by(TILE) {
-        let mask = lanes(len - first);
-        // SAFETY: by contract; masks keep to the row.
-        unsafe {
-            let [left, right] = rows.map(|row| {
-                let Some(row) = row else { return _mm512_setzero_ps() };
-                let from = row.wrapping_offset(first.cast_signed() * step);
-                if step == 1 {
-                    _mm512_maskz_loadu_ps(mask, from)
-                } else {
-                    _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, places, from)
-                }
-            });
+    // SAFETY: by contract; masks keep to the rows.
+    unsafe {
+        each_piece(rows, |row, at, mask| {
+            let left = load(first.wrapping_offset(row), rows.strides[1], mask);
+            let right = match second {
+                Some(second) => load(second.wrapping_offset(row), rows.strides[1], mask),
+                None => _mm512_setzero_ps(),
+            };
             if TERMS > 1 {
                 seen.see(left);
                 seen.see(right);
             }
             for (t, x) in pairs::<f32, TERMS>(left, right).into_iter().enumerate() {
-                _mm512_mask_storeu_epi32(to.add(t * term + first).cast(), mask, x);
+                _mm512_storeu_si512(to.add(t * term + at).cast(), x);
             }
+        });
+        let end = rows.end();
+        for t in 0..TERMS {
+            let to = to.add(t * term);
+            to.write_bytes(0, rows.first.min(len));
+            to.add(end.min(len)).write_bytes(0, len.saturating_sub(end));
         }
     }
     watch.0 = seen;
 }
 
 /// Splits the 32 rows of `matrix`, whose k are neighbours, into terms: pairs of k, each of all rows. `blocks` blocks of 32
-/// k, the terms `term` elements apart.
+/// k, the terms `term` elements apart. The `odd` copy, if there is one, pairs every second k with the one after it, and
+/// lacks the last pair.
 ///
 /// # Safety
-/// This machine has AMX; the matrix has the rows and `32 * blocks` k, and `to` the room.
+/// This machine has AMX; the matrix has the rows and `32 * blocks` k, and `even` and `odd` the room.
 pub(crate) unsafe fn split_turned(
     terms: usize,
     matrix: InPlace<f32>,
     blocks: usize,
-    to: *mut u16,
+    even: *mut u16,
+    odd: Option<*mut u16>,
     term: usize,
     watch: &mut Watch,
 ) {
     // SAFETY: passed on.
     unsafe {
         match terms {
-            1 => turned::<1>(matrix, blocks, to, term, watch),
-            2 => turned::<2>(matrix, blocks, to, term, watch),
-            _ => turned::<3>(matrix, blocks, to, term, watch),
+            1 => turned::<1>(matrix, blocks, even, term, watch),
+            2 => turned::<2>(matrix, blocks, even, term, watch),
+            _ => turned::<3>(matrix, blocks, even, term, watch),
+        }
+        let Some(odd) = odd else { return };
+        for term in (0..terms).map(|t| t * term) {
+            shift(even.add(term), blocks * TILE, odd.add(term));
         }
     }
 }
@@ -270,10 +349,29 @@ unsafe fn turned<const TERMS: usize>(
         for half in 0..2 {
             let from = matrix.start.wrapping_offset((half * TILE).cast_signed() * stride).wrapping_add(block * STEP);
             // A pair of k takes 64 elements: two from each of 32 rows.
-            let to = to.wrapping_add(block * TILE * 2 * PANEL + half * STEP);
+            let to = to.wrapping_add(block * TILE * PAIRS + half * STEP);
             // SAFETY: by contract.
-            unsafe {
-                tile::<f32, TERMS, true, true>(from, [TILE, STEP], stride, to, [2 * PANEL, term], &mut watch.0);
+            unsafe { tile::<f32, TERMS, true, true>(from, [TILE, STEP], stride, to, [PAIRS, term], &mut watch.0) };
+        }
+    }
+}
+
+/// Elements of a pair of k of 32 rows.
+const PAIRS: usize = 2 * PANEL;
+
+/// The second of each of `count` pairs with the first of the next, but for the last.
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn shift(from: *const u16, count: usize, to: *mut u16) {
+    for half in [0, STEP] {
+        // SAFETY: by contract.
+        unsafe {
+            let load = |pair: usize| _mm512_loadu_si512(from.add(pair * PAIRS + half).cast());
+            let mut this = load(0);
+            for pair in 0..count - 1 {
+                let next = load(pair + 1);
+                let both = _mm512_or_si512(_mm512_srli_epi32::<16>(this), _mm512_slli_epi32::<16>(next));
+                _mm512_storeu_si512(to.add(pair * PAIRS + half).cast(), both);
+                this = next;
             }
         }
     }
