@@ -143,7 +143,7 @@ def test_hooks_buffers_and_shared_parameters_are_copied(make):
 
 
 @both
-@pytest.mark.parametrize("wrap", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("wrap", ["weight_norm", "spectral_norm", "orthogonal"])
 def test_parametrizations_are_copied(wrap, make):
     dlcore.manual_seed(0)
     layer, x = getattr(parametrizations, wrap)(nn.Linear(4, 4)), numbers(3, 4)

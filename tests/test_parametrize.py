@@ -83,3 +83,62 @@ def test_vectors_and_norms_of_many_tensors():
     assert nn.utils.get_total_norm(tensors, math.inf).item() == 2
     with pytest.raises(dlcore.GradientError, match="norm is inf"):
         nn.utils.get_total_norm([dlcore.tensor(math.inf)], error_if_nonfinite=True)
+
+
+@pytest.mark.parametrize("trivialised", [True, False])
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley", "householder", None])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5), (1, 4), (2, 5, 3)], ids=str)
+def test_orthogonal_weights_stay_orthogonal(shape, orthogonal_map, trivialised):
+    def off(weight):
+        tall = weight.mT if weight.shape[-2] < weight.shape[-1] else weight
+        return (tall.mT @ tall - dlcore.eye(tall.shape[-1], dtype=weight.dtype)).abs().max().item()
+
+    dlcore.manual_seed(0)
+    layer = nn.Module()
+    layer.weight = nn.Parameter(dlcore.randn(*shape, dtype=dlcore.float64))
+    before = layer.weight.detach().numpy().copy()
+    q, r = np.linalg.qr(np.moveaxis(before, -1, -2) if shape[-2] < shape[-1] else before)
+    q = q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+    parametrizations.orthogonal(layer, orthogonal_map=orthogonal_map, use_trivialization=trivialised)
+    assert off(layer.weight) < 1e-12
+    keeps = trivialised or orthogonal_map == "householder" or (orthogonal_map is None and shape[-2] != shape[-1])
+    if keeps:
+        nearest = np.moveaxis(q, -1, -2) if shape[-2] < shape[-1] else q
+        np.testing.assert_allclose(layer.weight.detach().numpy(), nearest, atol=1e-12)
+    target = dlcore.tensor(before)
+    optimizer = dlcore.optim.SGD(layer.parameters(), lr=0.01)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = (layer.weight - target).square().sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] or losses[0] == pytest.approx(losses[-1])
+    assert off(layer.weight) < 1e-12
+    if keeps:
+        wanted = layer.weight.detach().clone()
+        with dlcore.no_grad():
+            layer.parametrizations.weight.original.add_(0.1)
+        layer.weight = wanted
+        np.testing.assert_allclose(layer.weight.detach().numpy(), wanted.numpy(), atol=1e-12)
+    else:
+        with pytest.raises(NotImplementedError, match="has no inverse"):
+            layer.weight = target
+    names = ["parametrizations.weight.original", "parametrizations.weight.0.base"]
+    assert list(layer.state_dict()) == names[: 1 + trivialised]
+    parametrize.remove_parametrizations(layer, "weight")
+    assert list(layer.state_dict()) == ["weight"]
+
+
+def test_what_cannot_be_orthogonal():
+    for name, options, message in [
+        ("none", {}, "has no parameter 'none'"),
+        ("bias", {}, "expected a matrix"),
+        ("weight", {"orthogonal_map": "exp"}, "must be one of matrix_exp, cayley, householder"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            parametrizations.orthogonal(nn.Linear(2, 2), name, **options)
+    layer = parametrizations.orthogonal(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"expected a weight of shape \(2, 2\), got \(3, 3\)"):
+        layer.weight = dlcore.eye(3)

@@ -1,13 +1,14 @@
-"""Parametrizations of weights: by length and direction, and by their largest singular value."""
+"""Parametrizations of weights: by length and direction, by their largest singular value, and as orthogonal ones."""
 
 from __future__ import annotations
 
 from dlcore._core import Tensor, matmul, norm, ones, randn
 from dlcore.autograd import no_grad
 from dlcore.nn.module import Module
+from dlcore.nn.utils.orthogonal import orthogonal
 from dlcore.nn.utils.parametrize import register_parametrization, remove_parametrizations
 
-__all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
 
 def _length(weight: Tensor, dim: int | None) -> Tensor:

@@ -41,17 +41,25 @@ class ParametrizationList(ModuleList):
     def __init__(self, modules: list[Module], original: Tensor) -> None:
         super().__init__(modules)
         self.shape = tuple(original.shape)
-        values: Any = original.detach()
-        with no_grad():
-            for module in reversed(self._modules):
-                inverse = getattr(module, "right_inverse", None)
-                values = values if inverse is None else inverse(values)
+        try:
+            values = self._inverse(original)
+        except NotImplementedError:  # the values that there are go through the functions
+            values = original
         self.several = isinstance(values, tuple)
         trained = original.requires_grad
         parts = values if isinstance(values, tuple) else (values,)
         for number, part in enumerate(parts):
             name = f"original{number}" if self.several else "original"
             self.register_parameter(name, Parameter(part.detach().clone(), trained))
+
+    def _inverse(self, values: Any) -> Any:
+        """What has these values as its result, as far as the functions have a ``right_inverse``."""
+        values = values.detach()
+        with no_grad():
+            for module in reversed(self._modules):
+                inverse = getattr(module, "right_inverse", None)
+                values = values if inverse is None else inverse(values)
+        return values
 
     def forward(self) -> Tensor:
         """The parameter."""
@@ -152,9 +160,9 @@ def _assign(name: str) -> Any:
     def assign(module: Module, value: Tensor) -> None:
         """Values that the parameter should have, through the inverses."""
         now = _computed(module)[name]
-        new = ParametrizationList(list(now), value)
+        values = now._inverse(value)
         with no_grad():
-            for old, fresh in zip(now.parameters(recurse=False), new.parameters(recurse=False), strict=True):
+            for old, fresh in zip(now.parameters(False), values if now.several else (values,), strict=True):
                 old.copy_(fresh)
 
     return assign
