@@ -437,12 +437,34 @@ if TYPE_CHECKING:
     from dlcore.io import load, save
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
+    from dlcore.typed import (  # type: ignore[attr-defined]
+        BFloat16Tensor,
+        BoolTensor,
+        ByteTensor,
+        CharTensor,
+        DoubleTensor,
+        FloatTensor,
+        HalfTensor,
+        IntTensor,
+        LongTensor,
+        ShortTensor,
+    )
 
 __all__ = [
+    "BFloat16Tensor",
+    "BoolTensor",
+    "ByteTensor",
+    "CharTensor",
     "DTypeError",
+    "DoubleTensor",
+    "FloatTensor",
     "Generator",
     "GradientError",
+    "HalfTensor",
+    "IntTensor",
+    "LongTensor",
     "ShapeError",
+    "ShortTensor",
     "Tensor",
     "TrainingWarning",
     "__version__",
@@ -891,6 +913,21 @@ _ELSEWHERE = {
     "save": "dlcore.io",
     "summary": "dlcore.nn.summary",
     "vmap": "dlcore.func",
+    **dict.fromkeys(
+        (
+            "BFloat16Tensor",
+            "BoolTensor",
+            "ByteTensor",
+            "CharTensor",
+            "DoubleTensor",
+            "FloatTensor",
+            "HalfTensor",
+            "IntTensor",
+            "LongTensor",
+            "ShortTensor",
+        ),
+        "dlcore.typed",
+    ),
 }
 
 

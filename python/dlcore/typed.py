@@ -1,0 +1,63 @@
+"""PyTorch's constructors by dtype, as ``dlcore.LongTensor([1, 2])``, which older programs make tensors with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlcore import _core
+from dlcore._core import Tensor
+
+_DTYPES = {
+    "BFloat16Tensor": _core.bfloat16,
+    "BoolTensor": _core.bool,
+    "ByteTensor": _core.uint8,
+    "CharTensor": _core.int8,
+    "DoubleTensor": _core.float64,
+    "FloatTensor": _core.float32,
+    "HalfTensor": _core.float16,
+    "IntTensor": _core.int32,
+    "LongTensor": _core.int64,
+    "ShortTensor": _core.int16,
+}
+
+
+class _Typed(type):
+    """The class of the constructors: calls make tensors, and tensors of the dtype are instances."""
+
+    _dtype: _core.dtype
+
+    def __call__(cls, *args: Any) -> Tensor:
+        if args and all(isinstance(arg, int) for arg in args):
+            return _core.empty(args, dtype=cls._dtype)
+        if len(args) > 1:
+            raise TypeError(f"{cls.__name__} takes sizes or one sequence, got {len(args)} arguments")
+        data = args[0] if args else []
+        if isinstance(data, Tensor) and data.dtype != cls._dtype:
+            raise _core.DTypeError(f"{cls.__name__}: expected {cls._dtype}, got {data.dtype}; convert it with .to()")
+        return data if isinstance(data, Tensor) else _core.tensor(data, dtype=cls._dtype)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, Tensor) and instance.dtype == cls._dtype
+
+
+def _constructor(name: str, dtype: _core.dtype) -> _Typed:
+    documentation = f"""A tensor of {dtype!r}: of the values of a sequence, or of sizes, without values.
+
+    Tensors of the dtype are its instances. `dlcore.tensor` and `dlcore.empty` say the same with ``dtype=``.
+
+    Raises:
+        DTypeError: a tensor of another dtype.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.{name}([1, 0]).dtype, dlcore.{name}(2, 3).shape
+        ({dtype!r}, (2, 3))
+        >>> isinstance(dlcore.ones(1, dtype={dtype!r}), dlcore.{name})
+        True
+    """
+    return _Typed(name, (), {"_dtype": dtype, "__doc__": documentation, "__module__": __name__})
+
+
+globals().update({name: _constructor(name, dtype) for name, dtype in _DTYPES.items()})
+
+__all__ = list(_DTYPES)

@@ -1,0 +1,98 @@
+"""Modules as functions of their parameters: calls with others, gradients through a step, ensembles."""
+
+import dlcore
+import dlcore.nn.functional as F
+import numpy as np
+import pytest
+from dlcore import nn
+from dlcore.func import functional_call, grad, stack_module_state
+
+
+def net():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2))
+
+
+X = dlcore.tensor(np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32))
+
+
+def test_a_call_with_other_values_is_that_of_the_other_model():
+    dlcore.manual_seed(0)
+    model, other = net().eval(), net().eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    objects = [id(tensor) for tensor in (*model.parameters(), *model.buffers())]
+    expected = other(X)
+    assert dlcore.equal(functional_call(model, other.state_dict(), X), expected)
+    split = dict(other.named_parameters()), dict(other.named_buffers())
+    assert dlcore.equal(functional_call(model, split, (), {"input": X}, strict=True), expected)
+    mixed = F.linear(model[:3](X), other[3].weight, model[3].bias)
+    assert dlcore.equal(functional_call(model, {"3.weight": other[3].weight, "none": X}, (X,)), mixed)
+    assert objects == [id(tensor) for tensor in (*model.parameters(), *model.buffers())]
+    assert all(dlcore.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_model_is_as_before_after_an_error():
+    model = net()
+    with pytest.raises(dlcore.ShapeError, match=r"Sequential\.0"):
+        functional_call(model, {"0.weight": dlcore.ones(4, 7)}, X)
+    assert model[0].weight.shape == (4, 3)
+    assert isinstance(model[0].weight, nn.Parameter)
+    with pytest.raises(RuntimeError, match=r"missing 0\.bias, 1\.bias, .*, unknown more"):
+        functional_call(model, {"0.weight": model[0].weight, "more": X}, X, strict=True)
+    with pytest.raises(ValueError, match=r"0\.bias in several"):
+        functional_call(model, ({"0.bias": X}, {"0.bias": X}), X)
+
+
+def test_shared_parameters_are_replaced_together():
+    model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    model[1].weight = model[0].weight
+    one = dlcore.eye(3) * 2
+    for name in ("0.weight", "1.weight"):
+        assert dlcore.equal(functional_call(model, {name: one}, X), X * 4)
+    alone = functional_call(model, {"0.weight": one}, X, tie_weights=False)
+    assert dlcore.equal(alone, F.linear(X * 2, model[0].weight))
+    with pytest.raises(ValueError, match="one tensor of the module, with two values"):
+        functional_call(model, {"0.weight": one, "1.weight": one * 1}, X)
+
+
+def test_a_gradient_through_a_step_of_training():
+    dlcore.manual_seed(0)
+    model = nn.Linear(3, 1, dtype=dlcore.float64)
+    x, y = X.double(), X.double().sum(1, keepdim=True).sin()
+    start = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters()}
+
+    def loss(parameters):
+        return F.mse_loss(functional_call(model, parameters, x), y)
+
+    def after_a_step(weight):
+        parameters = {**start, "weight": weight}
+        gradients = dlcore.autograd.grad(loss(parameters), list(parameters.values()), create_graph=True)
+        return loss({n: p - 0.1 * g for (n, p), g in zip(parameters.items(), gradients, strict=True)})
+
+    found = grad(after_a_step)(start["weight"].detach().requires_grad_())
+    step, numbers = 1e-6, np.zeros((1, 3))
+    for column in range(3):
+        shift = dlcore.zeros(1, 3, dtype=dlcore.float64)
+        shift[0, column] = step
+        ends = [after_a_step((start["weight"] + s * shift).detach().requires_grad_()).item() for s in (1, -1)]
+        numbers[0, column] = (ends[0] - ends[1]) / (2 * step)
+    np.testing.assert_allclose(found.detach().numpy(), numbers, rtol=1e-6)
+
+
+def test_an_ensemble_is_one_model_over_stacked_states():
+    models = [net().eval() for _ in range(3)]
+    parameters, buffers = stack_module_state(models)
+    assert parameters["0.weight"].shape == (3, 4, 3)
+    assert parameters["0.weight"].requires_grad
+    assert buffers["1.running_mean"].shape == (3, 4)
+    names = list(parameters), list(buffers)
+
+    def call(*values):
+        state = dict(zip([*names[0], *names[1]], values, strict=True))
+        return functional_call(models[0], state, X)
+
+    every = dlcore.vmap(call)(*parameters.values(), *buffers.values())
+    for found, model in zip(every, models, strict=True):
+        assert dlcore.equal(found, model(X))
+    for wrong in ([], [nn.ReLU(), nn.Tanh()]):
+        with pytest.raises(ValueError, match="models of one class"):
+            stack_module_state(wrong)

@@ -1,0 +1,37 @@
+"""Constructors by dtype: values, sizes, instances."""
+
+import dlcore
+import numpy as np
+import pytest
+
+DTYPES = {
+    "FloatTensor": "float32",
+    "DoubleTensor": "float64",
+    "HalfTensor": "float16",
+    "BFloat16Tensor": "bfloat16",
+    "ByteTensor": "uint8",
+    "CharTensor": "int8",
+    "ShortTensor": "int16",
+    "IntTensor": "int32",
+    "LongTensor": "int64",
+    "BoolTensor": "bool",
+}
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_constructors_make_tensors_of_their_dtype(name):
+    make, dtype = getattr(dlcore, name), getattr(dlcore, DTYPES[name])
+    for values in ([0, 1, 1], np.array([0.0, 1.0, 1.0]), (0, 1, 1)):
+        assert (made := make(values)).dtype == dtype
+        assert made.tolist() == [0, 1, 1]
+    assert make(2, 3).shape == (2, 3)
+    assert make(3).shape == (3,)
+    assert make().shape == (0,)
+    assert make(made) is made
+    for other in DTYPES:
+        assert isinstance(made, getattr(dlcore, other)) is (other == name)
+    assert not isinstance([1], make)
+    with pytest.raises(dlcore.DTypeError, match=f"{name}: expected .*, got dlcore.u?int"):
+        make(dlcore.zeros(2, dtype=dlcore.uint16))
+    with pytest.raises(TypeError, match="sizes or one sequence, got 2"):
+        make([1], [2])
