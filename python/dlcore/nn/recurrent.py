@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from dlcore import _core
 from dlcore._core import Tensor
@@ -345,6 +345,7 @@ class RNNCellBase(Module):
         input_size: features of the input.
         hidden_size: units.
         bias: whether products have biases.
+        num_chunks: gates, each of which has rows of the parameters.
         device: ``"cpu"`` or None.
         dtype: of the parameters; float32 by default.
 
@@ -359,19 +360,19 @@ class RNNCellBase(Module):
     weight_hh: Parameter
     bias_ih: Parameter | None
     bias_hh: Parameter | None
-    _gates: ClassVar[int] = 1
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
-        bias: bool = True,
+        bias: bool,
+        num_chunks: int,
         device: str | None = None,
         dtype: _core.dtype | None = None,
     ) -> None:
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        rows = self._gates * hidden_size
+        rows = num_chunks * hidden_size
         self.weight_ih = Parameter(_core.empty(rows, input_size, dtype=dtype, device=device))
         self.weight_hh = Parameter(_core.empty(rows, hidden_size, dtype=dtype, device=device))
         self.bias_ih = Parameter(_core.empty(rows, dtype=dtype, device=device)) if bias else None
@@ -419,7 +420,7 @@ class RNNCell(RNNCellBase):
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
-        super().__init__(input_size, hidden_size, bias, device, dtype)
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
@@ -447,7 +448,15 @@ class LSTMCell(RNNCellBase):
         ((3, 20), (3, 20))
     """
 
-    _gates = 4
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: _core.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """(batch, input_size) and the states (h, c), (batch, hidden_size) each, to the new states."""
@@ -472,7 +481,15 @@ class GRUCell(RNNCellBase):
         (3, 20)
     """
 
-    _gates = 3
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: _core.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """(batch, input_size) and the state (batch, hidden_size) to the new state."""

@@ -12,7 +12,14 @@ from dlcore.nn.containers import ModuleDict, ModuleList
 from dlcore.nn.module import Module
 from dlcore.nn.parameter import Parameter
 
-__all__ = ["ParametrizationList", "cached", "is_parametrized", "register_parametrization", "remove_parametrizations"]
+__all__ = [
+    "ParametrizationList",
+    "cached",
+    "is_parametrized",
+    "register_parametrization",
+    "remove_parametrizations",
+    "type_before_parametrizations",
+]
 
 # What was computed, by module and name, while a block of `cached` runs.
 _caches: list[dict[tuple[int, str], Tensor]] = []
@@ -138,7 +145,7 @@ def _compute(cls: type[Module], name: str) -> None:
 
 def _reduce(module: Module, _protocol: Any) -> tuple[Any, ...]:
     """What copies and pickles are made of; each has a class of its own."""
-    return _empty_twin, (type(module).__mro__[1], tuple(_computed(module))), module.__getstate__()
+    return _empty_twin, (type_before_parametrizations(module), tuple(_computed(module))), module.__getstate__()
 
 
 def _empty_twin(base: type[Module], names: tuple[str, ...]) -> Module:
@@ -180,6 +187,18 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     return isinstance(found, ModuleDict) and (tensor_name is None or tensor_name in found)
 
 
+def type_before_parametrizations(module: Module) -> type[Module]:
+    """The class of the module, but for parametrizations.
+
+    Example:
+        >>> from dlcore import nn
+        >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+        >>> nn.utils.parametrize.type_before_parametrizations(layer).__name__
+        'Linear'
+    """
+    return type(module).__mro__[1] if is_parametrized(module) else type(module)
+
+
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
     """Make a parameter an ordinary one again.
 
@@ -212,8 +231,9 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     del _computed(module)[tensor_name]
     delattr(type(module), tensor_name)
     if not len(_computed(module)):
+        own = type_before_parametrizations(module)
         delattr(module, "parametrizations")
-        module.__class__ = type(module).__mro__[1]
+        module.__class__ = own
     module.register_parameter(tensor_name, Parameter(values.detach().clone(), trained))
     return module
 
