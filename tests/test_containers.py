@@ -154,3 +154,36 @@ def test_optimizers_call_hooks_around_their_state(wrap):
     handle.remove()
     optimizer.load_state_dict(state)
     assert order[3:] == ["loaded"]
+
+
+def test_what_a_module_holds_is_seen_as_dictionaries():
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False))
+    assert list(model._modules) == ["0", "1"]
+    assert isinstance(model._modules["0"], nn.Linear)
+    for name, module in list(model._modules.items()):
+        if isinstance(module, nn.BatchNorm1d):
+            model._modules[name] = nn.ReLU()
+    assert isinstance(model[1], nn.ReLU)
+    model._modules["last"] = nn.Linear(2, 1, bias=False)
+    assert model(dlcore.zeros(1, 2)).shape == (1, 1)
+    assert model._modules.pop("1") is not None
+    assert names(model) == ["0", "last"]
+    layer = model.last
+    assert list(layer._parameters) == ["weight"]
+    layer._parameters["weight"] = nn.Parameter(dlcore.ones(1, 2))
+    assert layer(dlcore.ones(1, 2)).item() == 2
+    with pytest.raises(TypeError, match="must be a Parameter"):
+        layer._parameters["weight"] = 3
+    with pytest.raises(KeyError):
+        del layer._parameters["none"]
+    layer.register_buffer("seen", dlcore.zeros(1), persistent=False)
+    layer._buffers["seen"] = dlcore.ones(2)
+    assert (layer.seen.shape, list(layer._buffers), list(layer.state_dict())) == ((2,), ["seen"], ["weight"])
+    del layer._buffers["seen"]
+    assert not hasattr(layer, "seen")
+    assert len(nn.ReLU()._buffers) == 0
+    heads = nn.ModuleDict({"a": nn.ReLU()})
+    assert repr(heads._modules) == "{'a': ReLU()}"
+    assert heads._modules["a"] is heads["a"]
+    with pytest.raises(KeyError):
+        heads["b"]

@@ -16,16 +16,16 @@ class _Numbered(Module):
     """Children named "0", "1", ...; what `Sequential` and `ModuleList` share."""
 
     @cached_property
-    def _modules(self) -> tuple[Module, ...]:
+    def _sequence(self) -> tuple[Module, ...]:
         return tuple(value for value in self.__dict__.values() if isinstance(value, Module))
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        self.__dict__.pop("_modules", None)
+        self.__dict__.pop("_sequence", None)
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        self.__dict__.pop("_modules", None)
+        self.__dict__.pop("_sequence", None)
 
     def _names(self) -> list[str]:
         return [name for name, value in self.__dict__.items() if isinstance(value, Module)]
@@ -39,7 +39,7 @@ class _Numbered(Module):
 
     def _with(self, modules: Iterable[tuple[str, Module]]) -> Self:
         """Another of the same class that holds these modules; `__init__`, which may ask for more, is not called."""
-        part, left_out = type(self).__new__(type(self)), ("_modules", "_hooks")
+        part, left_out = type(self).__new__(type(self)), ("_sequence", "_hooks")
         own = {name: value for name, value in self.__dict__.items() if not isinstance(value, Module)}
         part.__dict__.update({name: value for name, value in own.items() if name not in left_out})
         for name, module in modules:
@@ -53,13 +53,13 @@ class _Numbered(Module):
         return number
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(self._sequence)
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules)
+        return iter(self._sequence)
 
     def __contains__(self, module: object) -> bool:
-        return any(module is own for own in self._modules)
+        return any(module is own for own in self._sequence)
 
     @overload
     def __getitem__(self, key: int) -> Any: ...
@@ -67,17 +67,17 @@ class _Numbered(Module):
     def __getitem__(self, key: slice) -> Self: ...
     def __getitem__(self, key: int | slice) -> Any:
         if not isinstance(key, slice):
-            return self._modules[self._key(key)]
+            return self._sequence[self._key(key)]
         return self._with(self._cut(key))
 
     def _cut(self, key: slice) -> list[tuple[str, Module]]:
-        return [(str(number), module) for number, module in enumerate(self._modules[key])]
+        return [(str(number), module) for number, module in enumerate(self._sequence[key])]
 
     def __setitem__(self, key: int, module: Module) -> None:
         self.register_module(self._names()[self._key(key)], module)
 
     def __delitem__(self, key: int | slice) -> None:
-        modules = list(self._modules)
+        modules = list(self._sequence)
         del modules[key if isinstance(key, slice) else self._key(key)]
         self._replace(modules)
 
@@ -97,7 +97,7 @@ class _Numbered(Module):
 
     def pop(self, key: int) -> Module:
         """Remove the module at a place and return it."""
-        module = self._modules[self._key(key)]
+        module = self._sequence[self._key(key)]
         del self[key]
         return module
 
@@ -111,7 +111,7 @@ class _Numbered(Module):
         """Add a module before `index`."""
         if not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__}.insert takes a Module, got {type(module).__name__}")
-        modules = list(self._modules)
+        modules = list(self._sequence)
         modules.insert(index, module)
         self._replace(modules)
         return self
@@ -144,7 +144,7 @@ class Sequential(_Numbered):
                 self.register_module(str(number), module)
 
     def _cut(self, key: slice) -> list[tuple[str, Module]]:
-        return list(zip(self._names(), self._modules, strict=True))[key]
+        return list(zip(self._names(), self._sequence, strict=True))[key]
 
     def __mul__(self, times: int) -> Self:
         if not isinstance(times, int):
@@ -163,7 +163,7 @@ class Sequential(_Numbered):
 
     def forward(self, input: Any) -> Any:
         """Call the modules in order."""
-        for module in self._modules:
+        for module in self._sequence:
             input = module(input)
         return input
 
@@ -197,52 +197,49 @@ class ModuleDict(Module):
         super().__init__()
         self.update(modules or {})
 
-    def _modules(self) -> dict[str, Module]:
-        return {name: value for name, value in self.__dict__.items() if isinstance(value, Module)}
-
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add or replace modules."""
         for name, module in dict(modules).items():
             self[name] = module
 
     def __getitem__(self, key: str) -> Any:
-        return self._modules()[key]
+        return self._modules[key]
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.register_module(key, module)
 
     def __delitem__(self, key: str) -> None:
-        self._modules()[key]
+        self._modules[key]
         delattr(self, key)
 
     def __len__(self) -> int:
-        return len(self._modules())
+        return len(self._modules)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._modules())
+        return iter(self._modules)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._modules()
+        return key in self._modules
 
     def keys(self) -> Iterable[str]:
         """The names."""
-        return self._modules().keys()
+        return self._modules.keys()
 
     def values(self) -> Iterable[Module]:
         """The modules."""
-        return self._modules().values()
+        return self._modules.values()
 
     def items(self) -> Iterable[tuple[str, Module]]:
         """Names and modules."""
-        return self._modules().items()
+        return self._modules.items()
 
     def pop(self, key: str) -> Module:
         """Remove the module under `key` and return it."""
-        module = self._modules()[key]
+        module = self._modules[key]
         delattr(self, key)
         return module
 
     def clear(self) -> None:
         """Remove all modules."""
-        for name in self._modules():
+        for name in list(self._modules):
             delattr(self, name)

@@ -16,6 +16,7 @@ from dlcore._core import Tensor, bfloat16, float16, float32, float64, zero_grad
 from dlcore.nn.hooked import Hooked
 from dlcore.nn.location import LOCATED, locate
 from dlcore.nn.parameter import Buffer, Parameter
+from dlcore.nn.registered import Registered
 from dlcore.nn.state import Stateful
 
 __all__ = ["Module"]
@@ -50,7 +51,7 @@ class Module(Hooked, Stateful):
 
     training: bool = True
     # name -> whether the state dict holds it; an instance gets its own when it needs one
-    _buffers: Mapping[str, bool] = {}
+    _persistent: Mapping[str, bool] = {}
 
     def __init__(self) -> None:
         """Do nothing: PyTorch's programs call it."""
@@ -82,13 +83,13 @@ class Module(Hooked, Stateful):
                     + (f"wrap it in nn.Parameter, or use {name}.copy_(...)" if kind is Parameter else "use del first")
                 )
         object.__setattr__(self, name, value)
-        if isinstance(value, Buffer) and name not in self._buffers:
-            self._buffers = {**self._buffers, name: value.persistent}
+        if isinstance(value, Buffer) and name not in self._persistent:
+            self._persistent = {**self._persistent, name: value.persistent}
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
-        if name in self._buffers:
-            self._buffers = {key: kept for key, kept in self._buffers.items() if key != name}
+        if name in self._persistent:
+            self._persistent = {key: kept for key, kept in self._persistent.items() if key != name}
 
     # --- registering ----------------------------------------------------------------------------------------
 
@@ -114,7 +115,7 @@ class Module(Hooked, Stateful):
             TypeError: neither a tensor nor None.
         """
         self._register(name, tensor, Tensor)
-        self._buffers = {**self._buffers, name: persistent}
+        self._persistent = {**self._persistent, name: persistent}
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Add a child under `name`, which need not be a Python identifier.
@@ -139,6 +140,22 @@ class Module(Hooked, Stateful):
         if getattr(self, name, None) is not None and another:
             raise KeyError(f"{type(self).__name__}: attribute {name!r} already exists")
         setattr(self, name, value)
+
+    @property
+    def _parameters(self) -> Registered[Parameter]:
+        return Registered(self, self._own_parameters(), self.register_parameter)
+
+    @property
+    def _buffers(self) -> Registered[Tensor]:
+        def register(name: str, tensor: Tensor | None) -> None:
+            self.register_buffer(name, tensor, self._persistent.get(name, True))
+
+        return Registered(self, self._own_buffers(), register)
+
+    @property
+    def _modules(self) -> Registered[Module]:
+        named = ((name, value) for name, value in self.__dict__.items() if isinstance(value, Module))
+        return Registered(self, named, self.register_module)
 
     # --- walking --------------------------------------------------------------------------------------------
 
@@ -192,7 +209,7 @@ class Module(Hooked, Stateful):
         return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter))
 
     def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        named = ((name, self.__dict__.get(name)) for name in self._buffers)
+        named = ((name, self.__dict__.get(name)) for name in self._persistent)
         return ((name, value) for name, value in named if isinstance(value, Tensor))
 
     def named_parameters(
@@ -251,7 +268,7 @@ class Module(Hooked, Stateful):
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         found = module.__dict__.get(name)
-        if name not in module._buffers or not isinstance(found, Tensor):
+        if name not in module._persistent or not isinstance(found, Tensor):
             raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
         return found
 

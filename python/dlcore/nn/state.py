@@ -67,7 +67,7 @@ class Stateful:
     def _own_state(self) -> Iterator[tuple[str, Tensor]]:
         module = cast("Module", self)
         yield from module._own_parameters()
-        yield from ((name, tensor) for name, tensor in module._own_buffers() if module._buffers[name])
+        yield from ((name, tensor) for name, tensor in module._own_buffers() if module._persistent[name])
 
     def get_extra_state(self) -> Any:
         """More for the state dict than tensors; a module that defines it also defines `set_extra_state`."""

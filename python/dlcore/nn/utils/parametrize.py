@@ -63,14 +63,14 @@ class ParametrizationList(ModuleList):
         """What has these values as its result, as far as the functions have a ``right_inverse``."""
         values = values.detach()
         with no_grad():
-            for module in reversed(self._modules):
+            for module in reversed(self._sequence):
                 inverse = getattr(module, "right_inverse", None)
                 values = values if inverse is None else inverse(values)
         return values
 
     def forward(self) -> Tensor:
         """The parameter."""
-        first, *rest = self._modules
+        first, *rest = self._sequence
         if self.several:
             originals = [value for name, value in self.__dict__.items() if name.startswith("original")]
             value: Tensor = first(*originals)
