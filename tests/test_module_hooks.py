@@ -199,3 +199,38 @@ def test_backward_hooks_of_modules_whose_input_needs_no_gradient():
     with dlcore.no_grad():
         model(dlcore.ones(2), 3)
     assert len(seen) == 1
+
+
+class Renamed(nn.Linear):
+    """As programs rename what older versions saved."""
+
+    def __init__(self):
+        super().__init__(2, 1, bias=False)
+        self._register_load_state_dict_pre_hook(self.rename)
+
+    def rename(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
+        state_dict[f"{prefix}weight"] = state_dict.pop(f"{prefix}w")
+
+
+def test_hooks_under_their_older_names():
+    model = nn.Sequential(Renamed())
+    for twin in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        twin.load_state_dict({"0.w": [[1.0, 2.0]]})
+        assert twin[0].weight.tolist() == [[1, 2]]
+    seen = []
+    model[0]._register_load_state_dict_pre_hook(lambda module, *_: seen.append(module), with_module=True)
+    model[0]._register_state_dict_hook(lambda module, state, prefix, _: state.update({f"{prefix}more": 1}))
+    assert model.state_dict()["0.more"] == 1
+    model.load_state_dict({"0.w": [[1.0, 2.0]]})
+    assert seen == [model[0]]
+
+
+def test_a_layer_that_takes_its_size_keeps_hooks():
+    lazy, seen = nn.LazyLinear(2), []
+    lazy.register_load_state_dict_pre_hook(lambda *_: seen.append(1))
+    lazy(dlcore.zeros(1, 3))
+    lazy.load_state_dict(lazy.state_dict())
+    assert seen == [1]
+    other = nn.LazyLinear(2)
+    other.load_state_dict(lazy.state_dict())
+    assert (type(other), other.in_features) == (nn.Linear, 3)

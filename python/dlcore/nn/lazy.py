@@ -59,7 +59,9 @@ class _Lazy(Module):
 
     def _arrive(self, features: int) -> None:
         self._size(features)
-        self._hooks = {kind: hooks for kind, hooks in self._hooks.items() if kind != "load_pre"}
+        waiting = [number for number, hook in self._hooks["load_pre"].items() if hook is _sized_by_state]
+        for number in waiting:
+            del self._hooks["load_pre"][number]
         self.__class__ = self._becomes  # type: ignore[assignment]
 
     def forward(self, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dlcore import _core
@@ -111,7 +112,7 @@ class Stateful:
         unexpected: list[str] = []
         problems: list[str] = []
         for start, module in modules:
-            for hook in module._hooks.get("load_pre", {}).values():
+            for hook in list(module._hooks.get("load_pre", {}).values()):  # a lazy layer removes its own
                 hook(module, state, start, {}, strict, missing, unexpected, problems)
         own = {
             start + name: (module, name, tensor) for start, module in modules for name, tensor in module._own_state()
@@ -176,6 +177,19 @@ class Stateful:
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` after a state dict was loaded."""
         return RemovableHandle(self._of_kind("load_post"), hook)
+
+    # PyTorch's names of before, which programs still use.
+
+    _register_state_dict_hook = register_state_dict_post_hook
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        return self.register_load_state_dict_pre_hook(hook if with_module else partial(_without_module, hook))
+
+
+def _without_module(hook: Callable[..., Any], _module: Module, *args: Any) -> Any:
+    return hook(*args)
 
 
 def _modules(module: Stateful) -> list[tuple[str, Module]]:
