@@ -1,4 +1,4 @@
-"""`copy.deepcopy` and `pickle` of every layer, optimizer and scheduler: the same results, and nothing shared."""
+"""`copy.deepcopy` and `pickle` of layers, models, optimizers and schedules: the same results, and nothing shared."""
 
 import copy
 import pickle
@@ -6,7 +6,7 @@ import pickle
 import dlcore
 import numpy as np
 import pytest
-from dlcore import nn, optim
+from dlcore import models, nn, optim
 from dlcore.nn.utils import parametrizations, parametrize
 from dlcore.optim import lr_scheduler
 from layer_cases import CASES, LAYERS, numbers
@@ -66,6 +66,34 @@ def test_copies_of_a_layer_do_the_same_and_share_nothing(name, make):
             x.zero_()
     layer.eval()
     assert_same(results(after, inputs), expected)
+
+
+TOKENS = dlcore.tensor([[1, 2, 3]])
+MODELS = {
+    "LeNet": (lambda: models.LeNet(4), numbers(2, 1, 28, 28)),
+    "ResNet": (lambda: models.ResNet(nn.ResidualBlock, (1, 1, 1, 1), 4), numbers(2, 3, 32, 32)),
+    "ViT": (lambda: models.ViT(8, 4, 4, 3, dim=16, depth=2, heads=2, mlp_dim=32), numbers(2, 3, 8, 8)),
+    "UNet": (lambda: models.UNet(width=4, depth=2), numbers(1, 1, 16, 16)),
+    "VAE": (lambda: models.VAE(16, 8, 32), numbers(2, 16)),
+    "CharLSTM": (lambda: models.CharLSTM(11, 16, 2), TOKENS),
+    "GPT": (lambda: models.GPT(11, 8, 2, 2, 16), TOKENS),
+    "BERT": (lambda: models.BERT(11, 16, 2, 2, 32, max_position_embeddings=8), TOKENS),
+}
+
+
+@both
+@pytest.mark.parametrize("name", MODELS)
+def test_models_are_copied_after_a_step(name, make):
+    dlcore.manual_seed(0)
+    model, x = MODELS[name][0](), MODELS[name][1]
+    results(model, (x,))
+    twin = make(model)
+    expected = results(model, (x,))
+    with dlcore.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert_same(results(twin, (x,)), expected)
+    assert [name for name, _ in twin.named_parameters()] == [name for name, _ in model.named_parameters()]
 
 
 @both
