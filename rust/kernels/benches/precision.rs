@@ -1,5 +1,5 @@
 //! Speed of float32 matrix products in each precision, printed as microseconds and GFLOP/s: the best of many runs,
-//! the precisions in turn.
+//! the precisions in turn. An argument picks the shapes whose name contains it.
 #![allow(clippy::cast_precision_loss, clippy::many_single_char_names, reason = "counts of operations, usual names")]
 
 use std::time::Instant;
@@ -9,31 +9,42 @@ use dlcore_kernels::gemm::{Gemm, Matrix, Precision, gemm, set_precision};
 const PRECISIONS: [Precision; 4] = [Precision::Ieee, Precision::Highest, Precision::High, Precision::Medium];
 
 fn main() {
+    let wanted = std::env::args().skip(1).find(|x| !x.starts_with('-'));
     println!("{:>20} {:>40}", "m x k x n", format!("us and GFLOP/s of {PRECISIONS:?}"));
-    let squares = [32, 48, 64, 96, 128, 192, 256, 384, 512, 1000, 1024, 2048].map(|n| ([n; 3], false));
+    let squares = [32, 48, 64, 96, 128, 192, 256, 384, 512, 1000, 1024, 2048].map(|n| [n; 3]);
     let others = [
         [64, 784, 128],
         [1024, 784, 128],
+        [128, 1024, 784],
         [32, 1024, 1024],
         [8, 4096, 4096],
         [128, 64, 128],
         [127, 31, 301],
         [64, 64, 20_000],
         [64, 20_000, 64],
+        // A small transformer's layers, and their gradients.
+        [768, 128, 128],
+        [768, 128, 384],
+        [768, 512, 128],
+        [128, 768, 512],
+        [512, 768, 128],
     ];
-    for (shape, transposed) in
-        squares.into_iter().chain(others.map(|s| (s, false))).chain([([512; 3], true), ([1024; 3], true)])
-    {
-        report(shape, transposed);
+    for shape in squares.into_iter().chain(others) {
+        for kind in ["NN", "NT", "TN"] {
+            let name = format!("{kind} {} x {} x {}", shape[0], shape[1], shape[2]);
+            if wanted.as_ref().is_none_or(|wanted| name.contains(wanted)) {
+                report(&name, kind, shape);
+            }
+        }
     }
 }
 
-fn report([m, k, n]: [usize; 3], transposed: bool) {
+fn report(name: &str, kind: &str, [m, k, n]: [usize; 3]) {
     let numbers = |len: usize| -> Vec<f32> { (0..13_u8).cycle().take(len).map(f32::from).collect() };
     let (a, b) = (numbers(m * k), numbers(k * n));
     let mut c = vec![0.0; m * n];
-    let a = Matrix::contiguous(&a, k);
-    let b = if transposed { Matrix::contiguous(&b, k).transposed() } else { Matrix::contiguous(&b, n) };
+    let a = if kind == "TN" { Matrix::contiguous(&a, m).transposed() } else { Matrix::contiguous(&a, k) };
+    let b = if kind == "NT" { Matrix::contiguous(&b, k).transposed() } else { Matrix::contiguous(&b, n) };
     let repeat = (20_000_000 / (m * k * n)).clamp(1, 1000);
     let mut best = [f64::INFINITY; PRECISIONS.len()];
     let started = Instant::now();
@@ -47,7 +58,6 @@ fn report([m, k, n]: [usize; 3], transposed: bool) {
             *best = best.min(now.elapsed().as_secs_f64() / repeat as f64);
         }
     }
-    let name = format!("{m} x {k} x {n}{}", if transposed { " NT" } else { "" });
     let flops = 2.0 * (m * k * n) as f64;
     let columns = best.map(|s| format!("{:>10.1} {:>7.0}", s * 1e6, flops / s / 1e9));
     println!("{name:>20} {}", columns.join(""));

@@ -15,6 +15,7 @@ mod store;
 mod tests;
 pub(crate) mod windows;
 
+use std::cmp::Ordering;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -181,6 +182,9 @@ const PACK_SHARED: usize = 60_000_000;
 /// Largest operand that is packed whole, in elements.
 const SHARED_LIMIT: usize = 1 << 25;
 
+/// Panels of a task along the longer side of C down to which that side alone is cut.
+const LEAST_PANELS: usize = 2;
+
 /// How the work is cut. Sizes are in panels and in steps.
 struct Plan {
     rows: usize,
@@ -282,7 +286,13 @@ impl TermProduct<'_> {
         let (mut rows, mut cols) = (if self.stream_b { p } else { p.min(TASK_PANELS.0) }, q.min(TASK_PANELS.1));
         let wanted = if serial { 1 } else { tasks.min(TASKS * num_threads()) };
         while p.div_ceil(rows) * q.div_ceil(cols) * slices < wanted {
-            if cols > 1 && (cols >= rows || rows == 1 || self.stream_b) {
+            // Where C is tall or wide, each task packs its own part of the larger operand, and nobody else needs it.
+            let across = match p.cmp(&q) {
+                Ordering::Greater => rows <= LEAST_PANELS,
+                Ordering::Equal => cols >= rows,
+                Ordering::Less => cols > LEAST_PANELS || rows == 1,
+            };
+            if cols > 1 && (across || self.stream_b) {
                 cols = cols.div_ceil(2);
             } else if rows > 1 && !self.stream_b {
                 rows = rows.div_ceil(2);
@@ -307,7 +317,7 @@ impl TermProduct<'_> {
     }
 
     fn pack_whole(&self, side: Side, plan: &Plan, cost: usize) -> Packed {
-        /// Panels of one task of packing.
+        /// Most panels of one task of packing.
         const GROUP: usize = 8;
         let (operand, outer) = self.operand(side);
         let panels = outer.div_ceil(PANEL);
@@ -317,10 +327,10 @@ impl TermProduct<'_> {
         {
             let spans = Disjoint::new(&mut spans);
             let start = SendPtr(buffer.as_ptr().cast::<u16>());
-            let groups = panels.div_ceil(GROUP);
-            for_each(plan.blocks * groups, cost.min(outer * self.k / 2), |t| {
-                let (block, first) = (t % plan.blocks, t / plan.blocks * GROUP);
-                let group = first..(first + GROUP).min(panels);
+            let group = panels.div_ceil((TASKS * num_threads()).div_ceil(plan.blocks)).min(GROUP);
+            for_each(plan.blocks * panels.div_ceil(group), cost.min(outer * self.k / 2), |t| {
+                let (block, first) = (t % plan.blocks, t / plan.blocks * group);
+                let group = first..(first + group).min(panels);
                 let range = group.start * PANEL..(group.end * PANEL).min(outer);
                 let at = (block * panels + first) * panel_len;
                 // SAFETY: each task has its own panels and spans; either unit implies the features.
@@ -353,7 +363,8 @@ impl Task<'_> {
         let row_panels = rows.len().div_ceil(PANEL);
         let panel_len = plan.block * p.terms * TERM_LEN;
         let a_len = if self.a.is_some() { 0 } else { row_panels * panel_len };
-        let b_len = if self.b.is_some() { 0 } else { panel_len };
+        let group = cols.len().div_ceil(PANEL).min(B_GROUP);
+        let b_len = if self.b.is_some() { 0 } else { group * panel_len };
         // The sums of several blocks wait as float32 before they are rounded.
         let sums_len = if matches!(c, Output::Bfloat16(_)) && blocks.len() > 1 { rows.len() * cols.len() } else { 0 };
         with_scratch(a_len + b_len + 2 * sums_len, |scratch: *mut u16| {
@@ -374,6 +385,7 @@ impl Task<'_> {
                 &mut more_spans[..]
             };
             let a_place = Place { start: scratch, panel_len };
+            let mut b_spans = [Span::ZEROS; B_GROUP];
             let b_place = Place { start: scratch.wrapping_add(a_len), panel_len };
             // SAFETY: tiles are available where they are the unit, by the contract of `TermProduct::run`.
             let _configuration = (p.unit == Unit::Tiles).then(|| unsafe { amx::Configuration::new() });
@@ -390,15 +402,19 @@ impl Task<'_> {
                         pack(p.a, Side::A, p.terms, &rows, &k, a_place, a_spans);
                         Panels { start: a_place.start, panel_len, spans: a_spans }
                     };
-                    for first in cols.clone().step_by(PANEL) {
-                        let col = first..(first + PANEL).min(cols.end);
-                        let mut own_span = [Span::ZEROS];
+                    for (nth, first) in cols.clone().step_by(PANEL).enumerate() {
+                        let nth = nth % group;
                         let b = if let Some(packed) = self.b {
                             packed.block(first / PANEL, block)
                         } else {
-                            pack(p.b, Side::B, p.terms, &col, &k, b_place, &mut own_span);
-                            Panels { start: b_place.start, panel_len, spans: &own_span }
+                            if nth == 0 {
+                                let cols = first..(first + group * PANEL).min(cols.end);
+                                pack(p.b, Side::B, p.terms, &cols, &k, b_place, &mut b_spans);
+                            }
+                            let start = b_place.start.wrapping_add(nth * panel_len);
+                            Panels { start, panel_len, spans: &b_spans[nth..] }
                         };
+                        let col = first..(first + PANEL).min(cols.end);
                         self.column(&rows, &col, &k, a, b, store);
                     }
                 }
@@ -454,6 +470,8 @@ impl Task<'_> {
     }
 }
 
+/// Panels of B that a task packs at once: rows of memory are read in longer pieces.
+const B_GROUP: usize = 4;
 /// Panels of rows whose spans fit the stack.
 const OWN_SPANS: usize = 16;
 
