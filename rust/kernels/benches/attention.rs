@@ -1,5 +1,5 @@
 //! Speed of attention, printed as milliseconds and GFLOP/s of the products that the definition has: the best of many
-//! runs.
+//! runs. An argument picks the labels that contain it.
 #![allow(clippy::cast_precision_loss, clippy::many_single_char_names, reason = "counts of operations, usual names")]
 
 use std::time::Instant;
@@ -21,10 +21,18 @@ fn main() {
     report("8x12 of 512", &gpt);
     report("the same, causal", &Attention { causal: true, ..gpt });
     report("1x1 of 10000", &Attention { batch: 1, heads: 1, queries: 10_000, keys: 10_000, ..gpt });
+    let small = Attention { batch: 12, heads: 4, queries: 64, keys: 64, depth: 32, value_depth: 32, ..gpt };
+    report("12x4 of 64", &small);
+    report("12x4, causal", &Attention { causal: true, ..small });
+    report("64x2 of 24", &Attention { batch: 64, heads: 2, queries: 24, keys: 24, ..small });
+    report("16x6 of 100", &Attention { batch: 16, heads: 6, queries: 100, keys: 100, ..small });
     report("decoding", &Attention { batch: 1, queries: 1, keys: 1024, ..gpt });
 }
 
 fn report(label: &str, p: &Attention) {
+    if std::env::args().skip(1).find(|x| !x.starts_with('-')).is_some_and(|wanted| !label.contains(&wanted)) {
+        return;
+    }
     let numbers = |len: usize| -> Vec<f32> { (0..13u8).cycle().take(len).map(|i| f32::from(i) / 6.0 - 1.0).collect() };
     let rows = p.batch * p.heads * p.queries;
     let [q, k, v, g] = [p.queries, p.keys, p.keys, p.queries].map(|n| numbers(p.batch * p.heads * n * p.depth));

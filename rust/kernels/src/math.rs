@@ -201,11 +201,15 @@ impl Exponential {
         Power { scale, rest, factor: self.factor, series: poly32::<S, 5>(rest, self.series) }
     }
 
-    /// The value at `x`, zero, subnormal or infinite where it is.
+    /// The value at `x`, zero, subnormal or infinite where it is. Limits: to the first and below it is zero, from the
+    /// second on infinite.
     #[inline(always)]
-    fn whole<S: Simd>(self, x: f32) -> f32 {
+    fn whole<S: Simd>(self, x: f32, [zero, infinite]: [f32; 2]) -> f32 {
+        let x = limit(x, zero, infinite);
         // The last step is a product of two normal numbers that finds out whether theirs is one.
         let (lift, unlift) = if x < 0.0 { (LIFT, UNLIFT) } else { (-1.0, 2.0) };
+        // A product that vanishes takes a hundred cycles, and what is masked out is minus infinity.
+        let unlift = if x <= zero { 0.0 } else { unlift };
         self.at::<S>(x, EXACT, lift).value::<S>() * unlift
     }
 }
@@ -235,14 +239,14 @@ impl Power {
 #[inline(always)]
 #[must_use]
 pub fn exp<S: Simd>(x: f32) -> f32 {
-    NATURAL.whole::<S>(limit(x, -104.0, 89.0))
+    NATURAL.whole::<S>(x, [-104.0, 89.0])
 }
 
 /// 2 to the power `x`; exact for integers.
 #[inline(always)]
 #[must_use]
 pub fn exp2<S: Simd>(x: f32) -> f32 {
-    BINARY.whole::<S>(limit(x, -151.0, 129.0))
+    BINARY.whole::<S>(x, [-151.0, 129.0])
 }
 
 /// `exp(x) - 1`, accurate near zero.

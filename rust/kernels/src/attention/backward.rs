@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use super::scores::{Mask, exponentials};
-use super::{Attention, Columns, Heads, KEYS, QUERIES, WORK_PER_NS, blocks};
+use super::scores::{Mask, exponentials, padded};
+use super::{Attention, Columns, Heads, KEYS, QUERIES, TRANSPOSED_FROM, WORK_PER_NS, blocks, part};
 use crate::element::Float;
-use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
+use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_among, gemm_serial, with_scratch};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
 use crate::memory::Buffer;
@@ -54,71 +54,107 @@ pub fn backward<T: GemmFloat>(
     let (rows, columns) = (batch * heads * queries, batch * key_heads * keys);
     let Gradients { q: gq, k: gk, v: gv } = gradients;
     assert!(gq.len() == rows * depth && gk.len() == columns * depth && gv.len() == columns * value_depth);
-    let inner = inner_products(problem, out, g);
-    let key_columns = Columns::new(k, problem, depth);
-    let value_columns = Columns::new(v, problem, value_depth);
     let all_blocks = keys.div_ceil(KEYS);
     let parts = (TASKS / (batch * key_heads).max(1)).clamp(1, all_blocks.max(1));
-    let mut sums = Buffer::zeroed(parts * gq.len() * size_of::<T>());
-    let per_part = heads * queries * depth;
-    let (each, gk, gv) = (Disjoint::new(sums.as_mut_slice::<T>()), Disjoint::new(gk), Disjoint::new(gv));
-    for_each(batch * key_heads * parts, 5 * problem.work() / WORK_PER_NS, |task| {
-        let (part, batch_head) = (task % parts, task / parts);
-        let (batch, key_head) = (batch_head / key_heads, batch_head % key_heads);
-        let at = ((part * problem.batch + batch) * heads + key_head * shared) * queries * depth;
-        // SAFETY: each part of each head has sums of its own.
-        let gq = unsafe { each.slice(at..at + shared * queries * depth) };
-        let own = part * all_blocks / parts * KEYS..((part + 1) * all_blocks / parts * KEYS).min(keys);
-        let mut scratch = Buffer::uninit((2 * QUERIES * KEYS + KEYS * (depth + value_depth)) * size_of::<T>());
-        let (scores, rest) = scratch.as_mut_slice::<T>().split_at_mut(QUERIES * KEYS);
-        let (slopes, rest) = rest.split_at_mut(QUERIES * KEYS);
-        let (sum_k, sum_v) = rest.split_at_mut(KEYS * depth);
-        for keys in blocks(own, KEYS) {
-            let n = keys.len();
-            let (sum_k, sum_v) = (&mut sum_k[..n * depth], &mut sum_v[..n * value_depth]);
-            sum_k.fill(T::ZERO);
-            sum_v.fill(T::ZERO);
-            let first = if problem.causal { keys.start / QUERIES * QUERIES } else { 0 };
-            for head in key_head * shared..(key_head + 1) * shared {
-                for rows in blocks(first..queries.max(first), QUERIES) {
-                    let m = rows.len();
-                    let (scores, slopes) = (&mut scores[..m * n], &mut slopes[..m * n]);
-                    let (q, g) = (q.rows(batch, head, rows.start), g.rows(batch, head, rows.start));
-                    gemm(Gemm::new([m, depth, n], q, key_columns.block(batch, key_head, &keys), scores));
-                    gemm(Gemm::new([m, value_depth, n], g, value_columns.block(batch, key_head, &keys), slopes));
-                    let of_head = (batch * heads + head) * queries;
-                    let (log_sums, inner) = (&log_sums[of_head..], &inner.as_slice::<T>()[of_head..]);
-                    let first = [batch, head, rows.start];
-                    dispatch(Block { problem, mask, first, keys: &keys, log_sums, inner, scores, slopes });
-                    let (probabilities, slopes) = (Matrix::contiguous(scores, n), Matrix::contiguous(slopes, n));
-                    let add = |sizes, a, b, c| gemm(Gemm { accumulate: true, ..Gemm::new(sizes, a, b, c) });
-                    add([n, m, value_depth], probabilities.transposed(), g, &mut *sum_v);
-                    add([n, m, depth], slopes.transposed(), q, &mut *sum_k);
-                    let at = ((head - key_head * shared) * queries + rows.start) * depth;
-                    add([m, n, depth], slopes, k.rows(batch, key_head, keys.start), &mut gq[at..at + m * depth]);
+    let copied = queries >= TRANSPOSED_FROM;
+    // One task for a head's queries adds to their gradient where it belongs, several have sums of their own.
+    let mut sums = Buffer::zeroed(if parts > 1 { parts * gq.len() * size_of::<T>() } else { 0 });
+    if keys == 0 {
+        gq.fill(T::ZERO);
+    }
+    {
+        let (row_stride, gq) = (heads * depth, Disjoint::new(&mut *gq));
+        let (each, gk, gv) = (Disjoint::new(sums.as_mut_slice::<T>()), Disjoint::new(gk), Disjoint::new(gv));
+        for_each(batch * key_heads * parts, 5 * problem.work() / WORK_PER_NS, |task| {
+            let (nth, batch_head) = (task % parts, task / parts);
+            let (batch, key_head) = (batch_head / key_heads, batch_head % key_heads);
+            let own = nth * all_blocks / parts * KEYS..((nth + 1) * all_blocks / parts * KEYS).min(keys);
+            let (block, column) = (QUERIES * padded(KEYS), KEYS * (depth + value_depth));
+            let all = 2 * block + 2 * column + shared * queries;
+            with_scratch(all, |scratch: *mut T| {
+                // SAFETY: as many elements as were asked for.
+                let mut rest = unsafe { std::slice::from_raw_parts_mut(scratch, all) };
+                let (scores, slopes) = (part(&mut rest, block), part(&mut rest, block));
+                let (sum_k, sum_v) = (part(&mut rest, KEYS * depth), part(&mut rest, KEYS * value_depth));
+                let (k_columns, v_columns) = (part(&mut rest, KEYS * depth), part(&mut rest, KEYS * value_depth));
+                let inner = rest;
+                for (head, inner) in (key_head * shared..).zip(inner.chunks_exact_mut(queries.max(1))) {
+                    dispatch(Dots { out, g, at: [batch, head], cols: value_depth, inner });
                 }
-            }
-            for (row, key) in keys.enumerate() {
-                let at = (batch * problem.keys + key) * key_heads + key_head;
-                // SAFETY: each key of each head has its own place.
-                let (gk, gv) = unsafe {
-                    (gk.slice(at * depth..(at + 1) * depth), gv.slice(at * value_depth..(at + 1) * value_depth))
-                };
-                gk.copy_from_slice(&sum_k[row * depth..][..depth]);
-                gv.copy_from_slice(&sum_v[row * value_depth..][..value_depth]);
-            }
-        }
-    });
-    let (sums, gq) = (sums.as_slice::<T>(), Disjoint::new(gq));
-    for_each(batch * queries, parts * rows * depth / 4, |row| {
+                for keys in blocks(own.clone(), KEYS) {
+                    let (sum_k, sum_v) = (&mut sum_k[..keys.len() * depth], &mut sum_v[..keys.len() * value_depth]);
+                    sum_k.fill(T::ZERO);
+                    sum_v.fill(T::ZERO);
+                    let (k_rows, v_rows) = (k.rows(batch, key_head, 0), v.rows(batch, key_head, 0));
+                    let k_columns = Columns::new(k_rows, &keys, depth, copied.then_some(&mut *k_columns));
+                    let v_columns = Columns::new(v_rows, &keys, value_depth, copied.then_some(&mut *v_columns));
+                    for (head, inner) in (key_head * shared..).zip(inner.chunks_exact(queries.max(1))) {
+                        for rows in (0..problem.query_blocks()).map(|index| problem.query_block(index)) {
+                            let (m, n) = (rows.len(), problem.seen(rows.end - 1, &keys));
+                            if n == 0 {
+                                continue;
+                            }
+                            let (keys, width) = (keys.start..keys.start + n, padded(n));
+                            let (scores, slopes) = (&mut scores[..m * width], &mut slopes[..m * width]);
+                            let (q, g) = (q.rows(batch, head, rows.start), g.rows(batch, head, rows.start));
+                            let wide =
+                                |sizes, a, b, c| gemm_serial(Gemm { c_row_stride: width, ..Gemm::new(sizes, a, b, c) });
+                            wide([m, depth, n], q, k_columns.block(&keys), &mut *scores);
+                            wide([m, value_depth, n], g, v_columns.block(&keys), &mut *slopes);
+                            let log_sums = &log_sums[(batch * heads + head) * queries..];
+                            let first = [batch, head, rows.start];
+                            dispatch(Block { problem, mask, first, keys: &keys, log_sums, inner, scores, slopes });
+                            let (scores, slopes) =
+                                (Matrix::contiguous(scores, width), Matrix::contiguous(slopes, width));
+                            let add =
+                                |sizes, a, b, c| gemm_serial(Gemm { accumulate: true, ..Gemm::new(sizes, a, b, c) });
+                            add([n, m, value_depth], scores.transposed(), g, &mut *sum_v);
+                            add([n, m, depth], slopes.transposed(), q, &mut *sum_k);
+                            let (sizes, k) = ([m, n, depth], k.rows(batch, key_head, keys.start));
+                            if parts > 1 {
+                                let at =
+                                    (((nth * problem.batch + batch) * heads + head) * queries + rows.start) * depth;
+                                // SAFETY: each part of each head has sums of its own.
+                                add(sizes, slopes, k, unsafe { each.slice(at..at + m * depth) });
+                            } else {
+                                let at = ((batch * queries + rows.start) * heads + head) * depth;
+                                let start = gq.as_mut_ptr().wrapping_add(at);
+                                // SAFETY: the rows of this head, which nobody else touches, lie apart by `row_stride`.
+                                unsafe { gemm_among(sizes, slopes, k, start, row_stride, keys.start > 0) }
+                            }
+                        }
+                    }
+                    for (row, key) in keys.enumerate() {
+                        let at = (batch * problem.keys + key) * key_heads + key_head;
+                        // SAFETY: each key of each head has its own place.
+                        let (gk, gv) = unsafe {
+                            (gk.slice(at * depth..(at + 1) * depth), gv.slice(at * value_depth..(at + 1) * value_depth))
+                        };
+                        gk.copy_from_slice(&sum_k[row * depth..][..depth]);
+                        gv.copy_from_slice(&sum_v[row * value_depth..][..value_depth]);
+                    }
+                }
+            });
+        });
+    }
+    if parts > 1 {
+        add_parts(problem, parts, sums.as_slice(), gq);
+    }
+}
+
+/// Adds the sums of all parts, each (batch, heads, queries, depth), into `gq`, (batch, queries, heads, depth).
+fn add_parts<T: GemmFloat>(problem: &Attention, parts: usize, sums: &[T], gq: &mut [T]) {
+    let &Attention { batch, heads, queries, depth, .. } = problem;
+    let (whole, gq) = (gq.len(), Disjoint::new(gq));
+    for_each(batch * queries, parts * whole / 4, |row| {
         let (batch, query) = (row / queries, row % queries);
         // SAFETY: each query has its own place.
         let gq = unsafe { gq.slice(row * heads * depth..(row + 1) * heads * depth) };
         for (head, gq) in gq.chunks_exact_mut(depth.max(1)).enumerate() {
-            let at = (batch * heads + head) * queries * depth + query * depth;
+            let at = ((batch * heads + head) * queries + query) * depth;
             gq.copy_from_slice(&sums[at..at + depth]);
             for part in 1..parts {
-                for (gq, &sum) in gq.iter_mut().zip(&sums[part * problem.batch * per_part + at..]) {
+                for (gq, &sum) in gq.iter_mut().zip(&sums[part * whole + at..]) {
                     *gq += sum;
                 }
             }
@@ -126,19 +162,7 @@ pub fn backward<T: GemmFloat>(
     });
 }
 
-/// For each query the product of the result and its gradient.
-fn inner_products<T: GemmFloat>(problem: &Attention, out: Heads<'_, T>, g: Heads<'_, T>) -> Buffer {
-    let &Attention { batch, heads, queries, value_depth, .. } = problem;
-    let mut inner = Buffer::uninit(batch * heads * queries * size_of::<T>());
-    let places = Disjoint::new(inner.as_mut_slice::<T>());
-    for_each(batch * heads, batch * heads * queries * value_depth / 8, |head| {
-        // SAFETY: each head has its own place.
-        let inner = unsafe { places.slice(head * queries..(head + 1) * queries) };
-        dispatch(Dots { out, g, at: [head / heads, head % heads], cols: value_depth, inner });
-    });
-    inner
-}
-
+/// For each query of a head the product of the result and its gradient.
 struct Dots<'a, T> {
     out: Heads<'a, T>,
     g: Heads<'a, T>,
@@ -179,18 +203,20 @@ impl<T: Float> Kernel for Block<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let [batch, head, first] = self.first;
-        let (n, scale) = (self.keys.len(), T::from_f64(self.problem.scale));
-        for (row, (scores, slopes)) in self.scores.chunks_exact_mut(n).zip(self.slopes.chunks_exact_mut(n)).enumerate()
-        {
+        let (width, scale) = (padded(self.keys.len()), T::from_f64(self.problem.scale));
+        let rows = self.scores.chunks_exact_mut(width).zip(self.slopes.chunks_exact_mut(width));
+        for (row, (scores, slopes)) in rows.enumerate() {
             let query = first + row;
-            self.problem.score::<T, S>(&self.mask, [batch, head, query], self.keys, scores);
+            let scored = self.problem.score::<T, S>(&self.mask, [batch, head, query], self.keys, scores);
             let log_sum = self.log_sums[query];
             let shift = if log_sum == T::LOWEST { T::ZERO } else { log_sum };
-            exponentials::<T, S>(scores, shift);
-            let inner = self.inner[query];
-            for (slope, &probability) in slopes.iter_mut().zip(scores.iter()) {
+            exponentials::<T, S>(scored, shift);
+            let (inner, end) = (self.inner[query], scored.len());
+            for (slope, &probability) in slopes.iter_mut().zip(scored.iter()) {
                 *slope = probability * (*slope - inner) * scale;
             }
+            scores[end..].fill(T::ZERO);
+            slopes[self.problem.seen(query, self.keys)..].fill(T::ZERO);
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Attention forward: a task is a block of queries, which runs over the keys.
+//! Attention forward: a task is a head, or a block of its queries where there are few heads; each block of queries runs
+//! over the keys.
 
 use std::ops::Range;
 
-use super::scores::{Mask, exponentials, largest};
-use super::{Attention, Columns, Heads, KEYS, QUERIES, WORK_PER_NS, blocks};
+use super::scores::{Mask, exponentials, largest, padded};
+use super::{Attention, Columns, Heads, KEYS, QUERIES, TRANSPOSED_FROM, WHOLE_HEADS, WORK_PER_NS, part, transpose};
 use crate::element::Float;
-use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
+use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_serial, with_scratch};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
@@ -24,7 +25,7 @@ pub fn forward<T: GemmFloat>(
     out: &mut [T],
     log_sums: &mut [T],
 ) {
-    let &Attention { batch, heads, shared, queries, depth, value_depth, .. } = problem;
+    let &Attention { batch, heads, shared, queries, keys, depth, value_depth, .. } = problem;
     problem.check(&q, &k, &v);
     mask.check(problem);
     let rows = batch * heads * queries;
@@ -32,44 +33,76 @@ pub fn forward<T: GemmFloat>(
     if rows == 0 {
         return;
     }
-    let columns = Columns::new(k, problem, depth);
-    let per_head = queries.div_ceil(QUERIES);
+    let blocks = problem.query_blocks();
+    let copied = queries >= TRANSPOSED_FROM;
+    let whole = batch * heads >= WHOLE_HEADS || blocks == 1;
+    let common = (copied && !whole).then(|| all_transposed(problem, k));
     let (out, log_sums) = (Disjoint::new(out), Disjoint::new(log_sums));
-    for_each(batch * heads * per_head, 2 * problem.work() / WORK_PER_NS, |task| {
-        let (batch, head) = (task / per_head / heads, task / per_head % heads);
-        let rows = blocks(0..queries, QUERIES).nth(task % per_head).expect("one of the blocks");
-        let count = rows.len();
-        let mut scratch = Buffer::uninit(count * (KEYS + value_depth) * size_of::<T>());
-        let (scores, sums) = scratch.as_mut_slice::<T>().split_at_mut(count * KEYS);
-        let mut running = Running { largest: [T::LOWEST; QUERIES], totals: [T::ZERO; QUERIES] };
-        for keys in problem.key_blocks(&rows) {
-            let scores = &mut scores[..count * keys.len()];
-            let (a, b) = (q.rows(batch, head, rows.start), columns.block(batch, head / shared, &keys));
-            gemm(Gemm::new([count, depth, keys.len()], a, b, scores));
-            let first = [batch, head, rows.start];
-            dispatch(Exponentials { problem, mask, first, keys: &keys, scores, sums, running: &mut running });
-            let (a, b) = (Matrix::contiguous(scores, keys.len()), v.rows(batch, head / shared, keys.start));
-            let product = Gemm::new([count, keys.len(), value_depth], a, b, sums);
-            gemm(Gemm { accumulate: keys.start > 0, ..product });
-        }
-        let at = (batch * heads + head) * queries;
-        // SAFETY: each query has its own place.
-        let log_sums = unsafe { log_sums.slice(at + rows.start..at + rows.end) };
-        dispatch(Logarithms { running: &running, log_sums });
-        for (row, query) in rows.enumerate() {
-            let at = ((batch * queries + query) * heads + head) * value_depth;
-            // SAFETY: as above.
-            let out = unsafe { out.slice(at..at + value_depth) };
-            let total = running.totals[row];
-            if total == T::ZERO {
-                out.fill(T::ZERO);
-                continue;
+    let (tasks, each) = if whole { (1, blocks) } else { (blocks, 1) };
+    for_each(batch * heads * tasks, 2 * problem.work() / WORK_PER_NS, |task| {
+        let (batch, head, first) = (task / tasks / heads, task / tasks % heads, task % tasks * each);
+        let (scores_len, sums_len) = (QUERIES * padded(KEYS), QUERIES * value_depth);
+        let own = if copied && whole { keys * depth } else { 0 };
+        let all = scores_len + sums_len + own;
+        with_scratch(all, |scratch: *mut T| {
+            // SAFETY: as many elements as were asked for.
+            let mut rest = unsafe { std::slice::from_raw_parts_mut(scratch, all) };
+            let (scores, sums) = (part(&mut rest, scores_len), part(&mut rest, sums_len));
+            let own = (copied && whole).then_some(rest);
+            let mut columns = Columns::new(k.rows(batch, head / shared, 0), &(0..keys), depth, own);
+            if let Some(common) = &common {
+                let head = batch * problem.key_heads() + head / shared;
+                columns.transposed = Some(&common.as_slice()[head * keys * depth..][..keys * depth]);
             }
-            for (out, &sum) in out.iter_mut().zip(&sums[row * value_depth..]) {
-                *out = sum / total;
+            for rows in (first..first + each).map(|block| problem.query_block(block)) {
+                let sums = &mut sums[..rows.len() * value_depth];
+                let mut running = Running { largest: [T::LOWEST; QUERIES], totals: [T::ZERO; QUERIES] };
+                for keys in problem.key_blocks(&rows) {
+                    let (n, width) = (keys.len(), padded(keys.len()));
+                    let scores = &mut scores[..rows.len() * width];
+                    let product = Gemm::new(
+                        [rows.len(), depth, n],
+                        q.rows(batch, head, rows.start),
+                        columns.block(&keys),
+                        scores,
+                    );
+                    gemm_serial(Gemm { c_row_stride: width, ..product });
+                    let first = [batch, head, rows.start];
+                    dispatch(Exponentials { problem, mask, first, keys: &keys, scores, sums, running: &mut running });
+                    let (a, b) = (Matrix::contiguous(scores, width), v.rows(batch, head / shared, keys.start));
+                    let product = Gemm::new([rows.len(), n, value_depth], a, b, sums);
+                    gemm_serial(Gemm { accumulate: keys.start > 0, ..product });
+                }
+                let at = (batch * heads + head) * queries;
+                // SAFETY: each query has its own place.
+                let log_sums = unsafe { log_sums.slice(at + rows.start..at + rows.end) };
+                dispatch(Finish { running: &running, log_sums, sums });
+                for (row, sums) in rows.zip(sums.chunks_exact(value_depth.max(1))) {
+                    let at = ((batch * queries + row) * heads + head) * value_depth;
+                    // SAFETY: as above.
+                    unsafe { out.slice(at..at + value_depth) }.copy_from_slice(sums);
+                }
             }
-        }
+        });
     });
+}
+
+/// For each head of keys its blocks of [`KEYS`], transposed.
+fn all_transposed<T: GemmFloat>(problem: &Attention, k: Heads<'_, T>) -> Buffer {
+    let &Attention { batch, keys, depth, .. } = problem;
+    let heads = problem.key_heads();
+    let mut buffer = Buffer::uninit(batch * heads * keys * depth * size_of::<T>());
+    let out = Disjoint::new(buffer.as_mut_slice::<T>());
+    let each = keys.div_ceil(KEYS);
+    for_each(batch * heads * each, batch * heads * keys * depth / 2, |task| {
+        let (head, first) = (task / each, task % each * KEYS);
+        let block = first..(first + KEYS).min(keys);
+        let start = (head * keys + first) * depth;
+        // SAFETY: each block of each head has a place of its own.
+        let out = unsafe { out.slice(start..start + block.len() * depth) };
+        transpose(k.rows(head / heads, head % heads, 0), &block, depth, out);
+    });
+    buffer
 }
 
 /// What is known of each query's scores so far.
@@ -97,17 +130,23 @@ impl<T: Float> Kernel for Exponentials<'_, T> {
     fn run<S: Simd>(self) {
         let [batch, head, query] = self.first;
         let depth = self.problem.value_depth;
-        for (row, scores) in self.scores.chunks_exact_mut(self.keys.len()).enumerate() {
-            self.problem.score::<T, S>(&self.mask, [batch, head, query + row], self.keys, scores);
+        for (row, scores) in self.scores.chunks_exact_mut(padded(self.keys.len())).enumerate() {
+            let scored = self.problem.score::<T, S>(&self.mask, [batch, head, query + row], self.keys, scores);
             let before = self.running.largest[row];
-            let most = before.maximum(largest(scores));
+            let most = before.maximum(largest(scored));
             // Where nothing is seen, minus infinity from minus infinity would be NaN.
             let shift = if most == T::LOWEST { T::ZERO } else { most };
-            let total = exponentials::<T, S>(scores, shift);
+            let total = exponentials::<T, S>(scored, shift);
+            let end = scored.len();
+            scores[end..].fill(T::ZERO);
+            self.running.largest[row] = most;
+            if self.keys.start == 0 {
+                self.running.totals[row] = total;
+                continue;
+            }
             let kept = (before - shift).exp::<S>();
             self.running.totals[row] = self.running.totals[row].fma::<S>(kept, total);
-            self.running.largest[row] = most;
-            if self.keys.start > 0 && kept != T::ONE {
+            if kept != T::ONE {
                 for sum in &mut self.sums[row * depth..][..depth] {
                     *sum *= kept;
                 }
@@ -116,17 +155,36 @@ impl<T: Float> Kernel for Exponentials<'_, T> {
     }
 }
 
-struct Logarithms<'a, T> {
+/// Divides the sums of values by those of exponentials, and takes the logarithms.
+struct Finish<'a, T> {
     running: &'a Running<T>,
     log_sums: &'a mut [T],
+    /// (queries, columns of values).
+    sums: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Logarithms<'_, T> {
+impl<T: Float> Kernel for Finish<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        for ((out, &largest), &total) in self.log_sums.iter_mut().zip(&self.running.largest).zip(&self.running.totals) {
+        let Running { largest, totals } = self.running;
+        let rows = self.log_sums.len();
+        for ((out, &largest), &total) in self.log_sums.iter_mut().zip(largest).zip(totals) {
             *out = if total == T::ZERO { T::LOWEST } else { largest + total.log::<S>() };
+        }
+        if self.sums.is_empty() {
+            return;
+        }
+        let cols = self.sums.len() / rows;
+        for (row, &total) in self.sums.chunks_exact_mut(cols).zip(totals) {
+            if total == T::ZERO {
+                row.fill(T::ZERO);
+                continue;
+            }
+            let part = T::ONE / total;
+            for x in row {
+                *x *= part;
+            }
         }
     }
 }

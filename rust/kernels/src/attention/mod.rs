@@ -23,8 +23,6 @@ use std::ops::Range;
 use crate::copy;
 use crate::gemm::{GemmFloat, Matrix};
 use crate::layout::Strided;
-use crate::memory::Buffer;
-use crate::parallel::{Disjoint, for_each};
 
 /// Queries of a block: few enough for the core to read both operands of its products in place.
 const QUERIES: usize = 56;
@@ -32,6 +30,8 @@ const QUERIES: usize = 56;
 const KEYS: usize = 224;
 /// Queries from which on a transposed copy of the keys pays.
 const TRANSPOSED_FROM: usize = 8;
+/// Heads from which on a task is a whole head: it transposes the keys where it uses them, and for its own queries only.
+const WHOLE_HEADS: usize = 32;
 /// Estimated multiply-adds of a nanosecond.
 const WORK_PER_NS: usize = 40;
 
@@ -62,6 +62,16 @@ impl Attention {
     /// Heads of keys.
     fn key_heads(&self) -> usize {
         self.heads / self.shared
+    }
+
+    /// Blocks of a head's queries, of about as many each.
+    fn query_blocks(&self) -> usize {
+        self.queries.div_ceil(QUERIES)
+    }
+
+    fn query_block(&self, index: usize) -> Range<usize> {
+        let blocks = self.query_blocks();
+        index * self.queries / blocks..(index + 1) * self.queries / blocks
     }
 
     /// The keys that some query of `queries` sees, in blocks.
@@ -136,49 +146,51 @@ impl<T> Heads<'_, T> {
     }
 }
 
-/// The rows of all heads as columns.
+/// Rows of one head as the columns of a matrix.
 struct Columns<'a, T> {
-    rows: Heads<'a, T>,
-    heads: usize,
+    /// The head, from its first row on.
+    rows: Matrix<'a, T>,
+    /// Blocks of [`KEYS`] rows, transposed, the first of which begins with row `first`.
+    transposed: Option<&'a [T]>,
+    first: usize,
+    /// Rows from there on.
     len: usize,
     depth: usize,
-    /// For each head its blocks of [`KEYS`] rows, transposed.
-    transposed: Option<Buffer>,
 }
 
 impl<'a, T: GemmFloat> Columns<'a, T> {
-    fn new(rows: Heads<'a, T>, problem: &Attention, depth: usize) -> Self {
-        let (heads, len) = (problem.key_heads(), problem.keys);
-        let mut columns = Self { rows, heads, len, depth, transposed: None };
-        if problem.queries >= TRANSPOSED_FROM {
-            let mut buffer = Buffer::uninit(problem.batch * heads * len * depth * size_of::<T>());
-            let out = Disjoint::new(buffer.as_mut_slice::<T>());
-            let each = len.div_ceil(KEYS);
-            for_each(problem.batch * heads * each, problem.batch * heads * len * depth / 2, |task| {
-                let (head, first) = (task / each, task % each * KEYS);
-                let count = KEYS.min(len - first);
-                let from = rows.rows(head / heads, head % heads, first);
-                let start = (head * len + first) * depth;
-                // SAFETY: each block of each head has a place of its own.
-                let out = unsafe { out.slice(start..start + count * depth) };
-                let (shape, strides) = ([depth, count], [1, from.row_stride]);
-                copy::copy(from.data, Strided { shape: &shape, strides: &strides, offset: from.offset }, out);
-            });
-            columns.transposed = Some(buffer);
-        }
-        columns
+    /// The rows `range` of a head; in `scratch` if a transposed copy pays.
+    fn new(rows: Matrix<'a, T>, range: &Range<usize>, depth: usize, scratch: Option<&'a mut [T]>) -> Self {
+        let Range { start: first, end } = *range;
+        let transposed = scratch.map(|scratch| {
+            for block in blocks(range.clone(), KEYS) {
+                transpose(rows, &block, depth, &mut scratch[(block.start - first) * depth..]);
+            }
+            &*scratch
+        });
+        Self { rows, transposed, first, len: end - first, depth }
     }
 
-    /// The rows `block`, one of the blocks, as the columns of a matrix.
-    fn block(&self, batch: usize, head: usize, block: &Range<usize>) -> Matrix<'_, T> {
-        match &self.transposed {
-            Some(buffer) => {
-                let first = block.start / KEYS * KEYS;
-                let width = KEYS.min(self.len - first);
-                let offset = ((batch * self.heads + head) * self.len + first) * self.depth;
-                Matrix { offset, ..Matrix::contiguous(buffer.as_slice(), width) }
-            }
-            None => self.rows.rows(batch, head, block.start).transposed(),
-        }
+    /// The rows `block`, which begins like one of the blocks, as the columns of a matrix.
+    fn block(&self, block: &Range<usize>) -> Matrix<'_, T> {
+        let Some(transposed) = self.transposed else {
+            let at = block.start.cast_signed() * self.rows.row_stride;
+            return Matrix { offset: self.rows.offset.wrapping_add_signed(at), ..self.rows }.transposed();
+        };
+        let start = block.start - self.first;
+        Matrix { offset: start * self.depth, ..Matrix::contiguous(transposed, KEYS.min(self.len - start)) }
     }
+}
+
+/// The rows `block` as columns, in as many elements of `out`.
+fn transpose<T: GemmFloat>(rows: Matrix<'_, T>, block: &Range<usize>, depth: usize, out: &mut [T]) {
+    let offset = rows.offset.wrapping_add_signed(block.start.cast_signed() * rows.row_stride);
+    let (shape, strides) = ([depth, block.len()], [1, rows.row_stride]);
+    copy::copy(rows.data, Strided { shape: &shape, strides: &strides, offset }, &mut out[..block.len() * depth]);
+}
+
+/// The first `len` elements of what is left of some scratch.
+#[allow(clippy::mut_mut, reason = "what is left gets shorter")]
+fn part<'a, T>(rest: &mut &'a mut [T], len: usize) -> &'a mut [T] {
+    rest.split_off_mut(..len).expect("as much scratch as was asked for")
 }

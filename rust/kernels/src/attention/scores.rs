@@ -9,39 +9,34 @@ use crate::layout::Strided;
 
 const LANES: usize = 16;
 
-/// The largest score of a row, leaving NaN out.
+/// Elements that a row of scores takes in scratch: whole vectors, which end in keys that are not seen.
+pub(super) fn padded(keys: usize) -> usize {
+    keys.next_multiple_of(LANES)
+}
+
+/// The largest score of a row of whole vectors, leaving NaN out.
 #[inline(always)]
 pub(super) fn largest<T: Float>(scores: &[T]) -> T {
     let most = |x: T, y: T| if y > x { y } else { x };
     let mut lanes = [T::LOWEST; LANES];
-    let (chunks, rest) = scores.as_chunks::<LANES>();
-    for chunk in chunks {
+    for chunk in scores.as_chunks::<LANES>().0 {
         for lane in 0..LANES {
             lanes[lane] = most(lanes[lane], chunk[lane]);
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = most(*lane, x);
-    }
     fold(lanes, most)
 }
 
-/// Puts `exp(x - shift)` in place of each score of a row; their sum.
+/// Puts `exp(x - shift)` in place of each score of a row of whole vectors; their sum.
 #[inline(always)]
 pub(super) fn exponentials<T: Float, S: Simd>(scores: &mut [T], shift: T) -> T {
     let mut sums = [T::ZERO; LANES];
-    let (chunks, rest) = scores.as_chunks_mut::<LANES>();
-    let mut whole = [T::LOWEST; LANES];
-    whole[..rest.len()].copy_from_slice(rest);
-    for chunk in chunks.iter_mut().chain(std::iter::once(&mut whole)) {
-        let mut powers = [T::ZERO; LANES];
+    for chunk in scores.as_chunks_mut::<LANES>().0 {
         for lane in 0..LANES {
-            powers[lane] = (chunk[lane] - shift).exp::<S>();
-            sums[lane] += powers[lane];
+            chunk[lane] = (chunk[lane] - shift).exp::<S>();
+            sums[lane] += chunk[lane];
         }
-        *chunk = powers;
     }
-    rest.copy_from_slice(&whole[..rest.len()]);
     fold(sums, |x, y| x + y)
 }
 
@@ -113,22 +108,34 @@ impl<T: Float> Mask<'_, T> {
 }
 
 impl Attention {
-    /// Turns the products of one query with `keys` into scores; minus infinity where a key is not seen.
+    /// Turns the products of one query with `keys`, which begin a row of whole vectors, into scores; minus infinity where
+    /// a key is not seen. They are the vectors up to the last key that causality lets it see, which are returned; the
+    /// rest of the row stays as it is.
     #[inline(always)]
-    pub(super) fn score<T: Float, S: Simd>(
+    pub(super) fn score<'s, T: Float, S: Simd>(
         &self,
         mask: &Mask<'_, T>,
         [batch, head, query]: [usize; 3],
         keys: &Range<usize>,
-        products: &mut [T],
-    ) {
+        row: &'s mut [T],
+    ) -> &'s mut [T] {
         let scale = T::from_f64(self.scale);
         let at = [batch, head, query, keys.start];
+        let seen = self.seen(query, keys);
+        let row = &mut row[..padded(seen)];
+        let products = &mut row[..seen];
         match mask {
-            Mask::None => products.iter_mut().for_each(|x| *x *= scale),
+            Mask::None => {
+                for chunk in row.as_chunks_mut::<LANES>().0 {
+                    for x in chunk {
+                        *x *= scale;
+                    }
+                }
+            }
             Mask::Add(plane) => plane.each(at, products, |mask, x| x.fma::<S>(scale, mask)),
             Mask::Keep(plane) => plane.each(at, products, |mask, x: T| if mask == 0 { T::LOWEST } else { x * scale }),
         }
-        products[self.seen(query, keys)..].fill(T::LOWEST);
+        row[seen..].fill(T::LOWEST);
+        row
     }
 }

@@ -227,13 +227,44 @@ impl<'a, T> Gemm<'a, T> {
 ///
 /// # Panics
 /// If a matrix does not fit its slice, or the bias C.
-#[allow(clippy::needless_pass_by_value, reason = "C is borrowed mutably for this one product")]
 pub fn gemm<T: GemmFloat>(problem: Gemm<'_, T>) {
+    one(problem, false);
+}
+
+/// The same on this thread alone: for tasks, which have their own part of the work already.
+pub(crate) fn gemm_serial<T: GemmFloat>(problem: Gemm<'_, T>) {
+    one(problem, true);
+}
+
+/// The same where other tasks write between the rows of C, which begins at `c`.
+///
+/// # Panics
+/// As [`gemm`].
+///
+/// # Safety
+/// The rows of C are valid, and the caller's alone.
+pub(crate) unsafe fn gemm_among<T: GemmFloat>(
+    [m, k, n]: [usize; 3],
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: *mut T,
+    c_row_stride: usize,
+    accumulate: bool,
+) {
+    let problem = Gemm { c_row_stride, accumulate, ..Gemm::new([m, k, n], a, b, &mut []) };
+    a.check(m, k);
+    b.check(k, n);
+    // SAFETY: checked above, and the rest by contract.
+    unsafe { run(&problem, a, b, Target::rows(c, 0, c_row_stride), true) }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "C is borrowed mutably for this one product")]
+fn one<T: GemmFloat>(problem: Gemm<'_, T>, serial: bool) {
     problem.check();
     problem.epilogue.check(problem.m, problem.n);
     let c = Target::rows(problem.c.as_mut_ptr(), 0, problem.c_row_stride);
     // SAFETY: checked above; C is borrowed mutably.
-    unsafe { run(&problem, problem.a, problem.b, c, false) }
+    unsafe { run(&problem, problem.a, problem.b, c, serial) }
 }
 
 /// The same product for each index of a batch. A and B move by their strides (zero where they are shared), C by

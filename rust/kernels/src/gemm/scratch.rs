@@ -33,11 +33,16 @@ fn take(slots: &[Cell<Option<Buffer>>; 2], bytes: usize) -> Option<Buffer> {
 }
 
 /// Keeps a buffer in place of nothing, or of a smaller one.
-fn put(slots: &[Cell<Option<Buffer>>; 2], buffer: Buffer) {
-    let [first, second] = slots.each_ref().map(Cell::take);
-    let mut all = [first, second, Some(buffer)];
-    all.sort_by_key(|buffer| buffer.as_ref().map_or(0, Buffer::len));
-    let [_, smaller, larger] = all;
-    slots[0].set(smaller);
-    slots[1].set(larger);
+fn put(slots: &[Cell<Option<Buffer>>; 2], mut buffer: Buffer) {
+    // The larger comes last.
+    for slot in slots.iter().rev() {
+        match slot.take() {
+            None => return slot.set(Some(buffer)),
+            Some(kept) if kept.len() >= buffer.len() => slot.set(Some(kept)),
+            Some(kept) => {
+                slot.set(Some(buffer));
+                buffer = kept;
+            }
+        }
+    }
 }
