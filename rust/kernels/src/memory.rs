@@ -5,6 +5,8 @@
 //! told; 0 keeps nothing). Memory that cannot be had, because the machine has none or the program has set itself a limit
 //! ([`set_limit`]), is an error that a program may handle, never an abort.
 
+#[cfg(target_os = "linux")]
+mod arena;
 mod cache;
 mod classes;
 mod local;

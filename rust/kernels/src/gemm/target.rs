@@ -3,6 +3,8 @@
 //! A tile whose columns are neighbours in memory is stored by the microkernel itself; any other is computed on the
 //! stack and scattered.
 
+use std::ops::Range;
+
 use super::GemmFloat;
 use super::epilogue::Epilogue;
 use super::microkernel::{Tile, TileFn};
@@ -46,6 +48,19 @@ impl<T: GemmFloat> Target<T> {
     /// Images of channels of `pixels` adjacent elements; rows are the channels.
     pub fn images(start: *mut T, pixels: usize, image_stride: usize) -> Self {
         Self { start, row_stride: pixels, pixels, image_stride, first: 0 }
+    }
+
+    /// Brings the lines of a tile near, to be written: from memory they take as long as many a product.
+    #[inline(always)]
+    pub fn prefetch(self, rows: Range<usize>, cols: &Range<usize>) {
+        if self.pixels < usize::MAX {
+            return;
+        }
+        for row in rows {
+            for col in cols.clone().step_by(64 / size_of::<T>()) {
+                crate::isa::prefetch_to_write(self.start.wrapping_add(row * self.row_stride + col));
+            }
+        }
     }
 
     /// The target `offset` elements further on.

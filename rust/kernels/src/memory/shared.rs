@@ -86,7 +86,7 @@ impl Shared {
     }
 }
 
-/// A child must find the cache whole and unlocked: the thread that forks holds the lock meanwhile.
+/// A child must find the cache and the arena whole and unlocked: the thread that forks holds the locks meanwhile.
 #[cfg(unix)]
 mod fork {
     use std::cell::UnsafeCell;
@@ -94,7 +94,12 @@ mod fork {
 
     use super::{SHARED, Shared};
 
-    struct Held(UnsafeCell<Option<MutexGuard<'static, Shared>>>);
+    #[cfg(target_os = "linux")]
+    type Locks = (MutexGuard<'static, Shared>, MutexGuard<'static, super::super::arena::Arena>);
+    #[cfg(not(target_os = "linux"))]
+    type Locks = (MutexGuard<'static, Shared>, ());
+
+    struct Held(UnsafeCell<Option<Locks>>);
 
     // SAFETY: touched only by the thread that forks, from `before` to `after`, while it holds the lock.
     unsafe impl Sync for Held {}
@@ -102,15 +107,19 @@ mod fork {
     static HELD: Held = Held(UnsafeCell::new(None));
 
     extern "C" fn before() {
-        let guard = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: this thread holds the lock, so no other is between `before` and `after`.
-        unsafe { *HELD.0.get() = Some(guard) };
+        let shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(target_os = "linux")]
+        let arena = super::super::arena::lock();
+        #[cfg(not(target_os = "linux"))]
+        let arena = ();
+        // SAFETY: this thread holds the locks, so no other is between `before` and `after`.
+        unsafe { *HELD.0.get() = Some((shared, arena)) };
     }
 
     extern "C" fn after() {
-        // SAFETY: as above. The guard leaves the cell before it unlocks.
-        let guard = unsafe { (*HELD.0.get()).take() };
-        drop(guard);
+        // SAFETY: as above. The guards leave the cell before they unlock.
+        let guards = unsafe { (*HELD.0.get()).take() };
+        drop(guards);
     }
 
     pub(super) fn guard() {

@@ -99,6 +99,10 @@ impl Pool {
         Self { threads, workers: (threads > 1).then(build).and_then(Result::ok), desk: Arc::new(desk) }
     }
 
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Asks up to `helpers` workers to help with `region`.
     pub(super) fn offer(&self, region: &Arc<Region>, helpers: usize) {
         let Some(workers) = &self.workers else { return };
@@ -129,7 +133,7 @@ impl Desk {
     /// A worker's life: helps regions, lingers, leaves.
     fn serve(&self) {
         while let Some(region) = self.next() {
-            region.help();
+            region.help(rayon::current_thread_index().unwrap_or(0));
             lock(&self.queue).coming += 1;
         }
     }

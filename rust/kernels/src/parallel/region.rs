@@ -1,4 +1,7 @@
-//! One fork-join: tasks that the calling thread and whoever comes to help claim from one counter.
+//! One fork-join: tasks that the calling thread and whoever comes to help claim.
+//!
+//! Each thread begins with a share of its own, neighbouring tasks, and then takes from the far end of what others have
+//! left. So a thread that computed some rows finds them in its own caches when the next region reads them.
 //!
 //! The caller never waits for a helper that has not begun: a region closes as soon as its tasks are done, and a helper
 //! that arrives later finds it closed and leaves. So a busy or sleeping worker costs time only where it works.
@@ -6,7 +9,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 
@@ -24,13 +27,32 @@ pub(super) fn inside() -> bool {
 pub(super) struct Region {
     /// The caller's closure, valid while the region is open or a helper is inside.
     body: *const (dyn Fn(usize) + Sync),
-    tasks: usize,
-    /// The next task that nobody has claimed.
-    next: AtomicUsize,
+    shares: Box<[Share]>,
     /// Helpers inside, and [`CLOSED`].
     helpers: AtomicUsize,
     caller: Thread,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+/// Tasks that nobody has claimed: the first in the lower half, the end in the upper.
+#[repr(align(64))]
+struct Share(AtomicU64);
+
+impl Share {
+    fn new(first: usize, end: usize) -> Self {
+        Self(AtomicU64::new((end as u64) << 32 | first as u64))
+    }
+
+    /// The first task, for the thread whose share it is, or else the last.
+    fn claim(&self, first: bool) -> Option<usize> {
+        let parts = |tasks: u64| (tasks & u64::from(u32::MAX), tasks >> 32);
+        let rest = |tasks: u64| {
+            let (start, end) = parts(tasks);
+            (start < end).then(|| if first { tasks + 1 } else { tasks - (1 << 32) })
+        };
+        let (start, end) = parts(self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest).ok()?);
+        usize::try_from(if first { start } else { end - 1 }).ok()
+    }
 }
 
 /// Set in `helpers` when no more may come in.
@@ -46,14 +68,18 @@ unsafe impl Sync for Region {}
 
 /// Runs `body(task)` for every task in `0..tasks` on this thread and the pool's workers. A panic in a task stops the
 /// handing out of tasks and continues on this thread.
+///
+/// # Panics
+/// For more than 2^32 tasks.
 pub(super) fn run(pool: &Pool, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+    assert!(u32::try_from(tasks).is_ok(), "too many tasks");
+    let shares = pool.threads().min(tasks);
     // SAFETY: only the lifetime changes. `body` is used by the caller below and by helpers, which `Closing` keeps out
     // or waits for before this frame ends, by return or by panic.
     let body: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(body) };
     let region = Arc::new(Region {
         body: std::ptr::from_ref(body),
-        tasks,
-        next: AtomicUsize::new(0),
+        shares: (0..shares).map(|i| Share::new(i * tasks / shares, (i + 1) * tasks / shares)).collect(),
         helpers: AtomicUsize::new(0),
         caller: std::thread::current(),
         panic: Mutex::new(None),
@@ -61,7 +87,7 @@ pub(super) fn run(pool: &Pool, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
     {
         let _closing = Closing { region: &region, pool };
         pool.offer(&region, tasks - 1);
-        region.work();
+        region.work(0);
     }
     let panic = region.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(payload) = panic {
@@ -93,34 +119,33 @@ impl Drop for Closing<'_> {
 }
 
 impl Region {
-    /// A worker's part: claims tasks until none is left. Does nothing if the region has closed.
-    pub(super) fn help(&self) {
+    /// The part of worker `worker`: claims tasks until none is left. Does nothing if the region has closed.
+    pub(super) fn help(&self, worker: usize) {
         let open = |helpers: usize| (helpers & CLOSED == 0).then_some(helpers + 1);
         if self.helpers.fetch_update(Ordering::Acquire, Ordering::Relaxed, open).is_err() {
             return;
         }
-        self.work();
+        self.work(1 + worker);
         if self.helpers.fetch_sub(1, Ordering::Release) == CLOSED + 1 {
             self.caller.unpark();
         }
     }
 
-    fn work(&self) {
+    fn work(&self, thread: usize) {
         let before = IN_REGION.replace(true);
         let claimed = || {
             // SAFETY: the region is open or this thread is counted inside it, so `run` has not returned.
             let body = unsafe { &*self.body };
-            loop {
-                let task = self.next.fetch_add(1, Ordering::Relaxed);
-                if task >= self.tasks {
-                    break;
+            let (before, own) = self.shares.split_at(thread % self.shares.len());
+            for (nth, share) in own.iter().chain(before).enumerate() {
+                while let Some(task) = share.claim(nth == 0) {
+                    body(task);
                 }
-                body(task);
             }
         };
         // A task that panicked leaves only its own output half written, and the caller sees the panic.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(claimed)) {
-            self.next.store(self.tasks, Ordering::Relaxed);
+            self.shares.iter().for_each(|share| share.0.store(0, Ordering::Relaxed));
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
         }
         IN_REGION.set(before);

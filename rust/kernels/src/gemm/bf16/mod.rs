@@ -441,6 +441,9 @@ impl Task<'_> {
         let mut i = 0;
         while i < panels {
             let first = rows.start + i * PANEL;
+            if i + 1 < panels {
+                store.c.prefetch(first + PANEL..(first + 2 * PANEL).min(rows.end), cols);
+            }
             // SAFETY: passed on; a stack is used again only when its sums are where they belong.
             unsafe {
                 if safe(i) {

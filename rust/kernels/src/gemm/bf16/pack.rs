@@ -250,6 +250,41 @@ pub(super) unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, cons
     // SAFETY: by the contract of `pack`; masks keep to what exists.
     unsafe {
         let mut seen = *extremes;
+        if TRANSPOSE && TERMS > 2 {
+            // Two halves of the numbers to transpose, not three terms.
+            let mut halves = [[_mm512_setzero_si512(); TILE]; 2];
+            #[allow(clippy::needless_range_loop, reason = "two arrays")]
+            for i in 0..TILE {
+                let from = from.wrapping_offset(i.cast_signed() * stride);
+                let (first, second) = if !ALONG_K {
+                    let (low, high) = (if i < k { mask[0] } else { 0 }, if i + TILE < k { mask[1] } else { 0 });
+                    (T::load(from, low), T::load(from.wrapping_offset(TILE.cast_signed() * stride), high))
+                } else if i < outer {
+                    (T::load(from, mask[0]), T::load(from.wrapping_add(TILE), mask[1]))
+                } else {
+                    (_mm512_setzero_ps(), _mm512_setzero_ps())
+                };
+                seen.see(first);
+                seen.see(second);
+                (halves[0][i], halves[1][i]) = (_mm512_castps_si512(first), _mm512_castps_si512(second));
+            }
+            let (first, second) = (transpose(halves[0]), transpose(halves[1]));
+            for i in 0..TILE {
+                let terms = if !ALONG_K {
+                    row::<T, TERMS>(_mm512_castsi512_ps(first[i]), _mm512_castsi512_ps(second[i]))
+                } else if i < TILE / 2 {
+                    pairs::<T, TERMS>(_mm512_castsi512_ps(first[2 * i]), _mm512_castsi512_ps(first[2 * i + 1]))
+                } else {
+                    let i = 2 * i - TILE;
+                    pairs::<T, TERMS>(_mm512_castsi512_ps(second[i]), _mm512_castsi512_ps(second[i + 1]))
+                };
+                for (t, term) in terms.into_iter().enumerate() {
+                    _mm512_storeu_si512(to.add(t * term_step + i * row_step).cast(), term);
+                }
+            }
+            *extremes = seen;
+            return;
+        }
         let mut tiles = [[_mm512_setzero_si512(); TILE]; TERMS];
         #[allow(clippy::needless_range_loop, reason = "the tiles of several terms")]
         for i in 0..TILE {
