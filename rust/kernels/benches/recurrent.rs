@@ -6,7 +6,7 @@ use std::time::Instant;
 use dlcore_kernels::recurrent::{Cell, Gradients, Gru, Inputs, Layer, Lstm, Outputs, Results, backward, forward};
 
 fn main() {
-    for (batch, steps, hidden) in [(64, 128, 256), (1, 128, 256), (32, 32, 64)] {
+    for (batch, steps, hidden) in [(64, 128, 256), (32, 64, 256), (1, 128, 256), (32, 32, 64)] {
         let sizes = vec![batch; steps];
         let layer = Layer { sizes: &sizes, reverse: false, hidden, output: hidden };
         report("lstm", &Lstm, &layer, 0);

@@ -25,7 +25,7 @@ use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each, num_threads};
 use steps::{Before, steps};
-use weights::Blocks;
+use weights::{Blocks, TERMS_FROM, prefers_terms};
 
 /// Most sequences of a task: every step reads the weights once for all of them.
 const ROWS: usize = 32;
@@ -61,8 +61,10 @@ impl Layer<'_> {
     }
 
     /// Sequences do not see each other, so their bits do not depend on who takes which.
-    fn tasks(&self) -> usize {
-        let threads = num_threads().min(self.batch().div_ceil(FEWEST)).max(1);
+    fn tasks<T: GemmFloat>(&self, width: usize) -> usize {
+        let terms = prefers_terms::<T>(self.batch(), self.output, width);
+        let fewest = if terms { TERMS_FROM } else { FEWEST };
+        let threads = num_threads().min(self.batch().div_ceil(fewest)).max(1);
         self.batch().div_ceil(ROWS).next_multiple_of(threads)
     }
 }
@@ -173,9 +175,9 @@ pub fn forward<T: GemmFloat, C: Cell<T>>(cell: &C, layer: &Layer<'_>, inputs: In
     h.copy_from_slice(inputs.h);
     c.copy_from_slice(inputs.c);
     let steps = steps(layer);
-    let weights = Blocks::of_units(inputs.w, C::GATES, hidden, output);
+    let weights = Blocks::of_units(inputs.w, batch, C::GATES, hidden, output);
     let [y, h, c, saved, cells] = [y, h, c, saved, cells].map(Disjoint::new);
-    let (tasks, work) = (layer.tasks(), total * output * width);
+    let (tasks, work) = (layer.tasks::<T>(width), total * output * width);
     for_each(tasks, work / WORK_PER_NS, |task| {
         let (first, end) = (task * batch / tasks, (task + 1) * batch / tasks);
         let most = end - first;
@@ -282,7 +284,7 @@ pub fn backward<T: GemmFloat, C: Cell<T>>(
     gradients.h.copy_from_slice(gh);
     gradients.c.copy_from_slice(gc);
     let steps = steps(layer);
-    let weights = Blocks::of_columns(inputs.w, width, output);
+    let weights = Blocks::of_columns(inputs.w, batch, width, output);
     let split = if C::SPLIT { width } else { 0 };
     let projected = if inputs.projection.is_some() { output } else { 0 };
     // For the gradients of weights: the outputs before each step, and where they are projected the gradients after.
@@ -293,7 +295,7 @@ pub fn backward<T: GemmFloat, C: Cell<T>>(
         let [gx, gh, gc] = [&mut *gradients.x, &mut *gradients.h, &mut *gradients.c].map(Disjoint::new);
         let [before, products, after] =
             [&mut before, &mut products, &mut after].map(|b| Disjoint::new(b.as_mut_slice::<T>()));
-        let tasks = layer.tasks();
+        let tasks = layer.tasks::<T>(width);
         for_each(tasks, total * output * width / WORK_PER_NS, |task| {
             let (first, end) = (task * batch / tasks, (task + 1) * batch / tasks);
             let most = end - first;

@@ -1,7 +1,11 @@
 //! Recurrent weights in blocks of columns whose rows are so short that the core reads them in place, packed once for
-//! all steps.
+//! all steps; where there are tiles for it and enough sequences, in bfloat16 terms besides.
 
-use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
+use std::ops::Range;
+
+use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_serial};
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::{MOST_ROWS, Stationary, terms};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
@@ -24,12 +28,29 @@ pub(super) struct Blocks {
     rows: usize,
     columns: usize,
     width: usize,
+    #[cfg(target_arch = "x86_64")]
+    in_terms: Option<Stationary>,
+}
+
+/// Sequences from which on terms pay: a tile has 16 rows.
+pub(super) const TERMS_FROM: usize = 16;
+
+/// Whether steps of so many sequences are multiplied in terms, where that is possible at all.
+pub(super) fn prefers_terms<T: GemmFloat>(batch: usize, rows: usize, columns: usize) -> bool {
+    /// Rows and columns from which on it pays.
+    const LEAST: usize = 64;
+    #[cfg(target_arch = "x86_64")]
+    let possible = terms().is_some() && T::float32(&[]).is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    let possible = false;
+    possible && batch >= TERMS_FROM && rows.min(columns) >= LEAST
 }
 
 impl Blocks {
     /// The transpose of `w`, (gates, hidden, output); the columns of a block are the gates of its units.
-    pub(super) fn of_units<T: GemmFloat>(w: &[T], gates: usize, hidden: usize, output: usize) -> Self {
-        Self::pack(output, gates * hidden, gates * units(gates), |first, columns, step, row| {
+    pub(super) fn of_units<T: GemmFloat>(w: &[T], batch: usize, gates: usize, hidden: usize, output: usize) -> Self {
+        let in_terms = prefers_terms::<T>(batch, output, gates * hidden);
+        Self::pack(output, gates * hidden, gates * units(gates), in_terms, |first, columns, step, row: &mut [T]| {
             let (first, count) = (first / gates, columns / gates);
             for (gate, row) in row[..columns].chunks_exact_mut(count).enumerate() {
                 let from = (gate * hidden + first) * output + step;
@@ -41,8 +62,9 @@ impl Blocks {
     }
 
     /// The matrix `w`, (rows, columns).
-    pub(super) fn of_columns<T: GemmFloat>(w: &[T], rows: usize, columns: usize) -> Self {
-        Self::pack(rows, columns, COLUMNS, |first, count, step, row| {
+    pub(super) fn of_columns<T: GemmFloat>(w: &[T], batch: usize, rows: usize, columns: usize) -> Self {
+        let in_terms = prefers_terms::<T>(batch, rows, columns);
+        Self::pack(rows, columns, COLUMNS, in_terms, |first, count, step, row: &mut [T]| {
             row[..count].copy_from_slice(&w[step * columns + first..][..count]);
         })
     }
@@ -52,6 +74,7 @@ impl Blocks {
         rows: usize,
         columns: usize,
         width: usize,
+        in_terms: bool,
         fill: impl Fn(usize, usize, usize, &mut [T]) + Sync,
     ) -> Self {
         let blocks = columns.div_ceil(width);
@@ -66,33 +89,102 @@ impl Blocks {
                 fill(first, count, row, unsafe { all.slice(start..start + stride(width)) });
             }
         });
-        Self { buffer, rows, columns, width }
+        #[allow(unused_mut, reason = "other CPUs have no terms")]
+        let mut packed = Self {
+            buffer,
+            rows,
+            columns,
+            width,
+            #[cfg(target_arch = "x86_64")]
+            in_terms: None,
+        };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(terms) = terms().filter(|_| in_terms)
+            && let Some(numbers) = T::float32(packed.buffer.as_slice())
+        {
+            let block = |(columns, Matrix { offset, row_stride, .. }): (_, Matrix<'_, T>)| {
+                (columns, Matrix { data: numbers, offset, row_stride, col_stride: 1 })
+            };
+            let blocks: Vec<_> = packed.blocks::<T>().map(block).collect();
+            // SAFETY: there are terms where there are tiles.
+            packed.in_terms = Some(unsafe { Stationary::new(terms, rows, &blocks) });
+        }
+        packed
     }
 
-    fn blocks<T: GemmFloat>(&self) -> impl Iterator<Item = (usize, usize, Matrix<'_, T>)> {
+    /// The columns of each block, and the block.
+    fn blocks<T: GemmFloat>(&self) -> impl Iterator<Item = (Range<usize>, Matrix<'_, T>)> {
         let stride = stride(self.width);
         (0..self.columns.div_ceil(self.width)).map(move |block| {
             let first = block * self.width;
             let matrix =
                 Matrix { offset: block * self.rows * stride, ..Matrix::contiguous(self.buffer.as_slice(), stride) };
-            (first, self.width.min(self.columns - first), matrix)
+            (first..(first + self.width).min(self.columns), matrix)
         })
     }
 
     /// The products of `count` rows of `a` with each block, one block after the other.
     pub(super) fn multiply<T: GemmFloat>(&self, a: &[T], count: usize, products: &mut [T]) {
-        for (first, width, block) in self.blocks() {
-            let c = &mut products[first * count..(first + width) * count];
-            gemm(Gemm::new([count, self.rows, width], Matrix::contiguous(a, self.rows), block, c));
-        }
+        let place = |column: usize| {
+            let first = column / self.width * self.width;
+            (first * count + column - first, self.width.min(self.columns - first))
+        };
+        self.all(a, count, products, place, false);
     }
 
     /// Adds the product of `count` rows of `a` with the matrix to `c`.
     pub(super) fn multiply_add<T: GemmFloat>(&self, a: &[T], count: usize, c: &mut [T]) {
-        for (first, width, block) in self.blocks() {
-            let a = Matrix::contiguous(a, self.rows);
-            let product = Gemm::new([count, self.rows, width], a, block, &mut c[first..]);
-            gemm(Gemm { c_row_stride: self.columns, accumulate: true, ..product });
+        self.all(a, count, c, |column| (column, self.columns), true);
+    }
+
+    /// Products of `count` rows; `place` says where a column of C begins, and how far apart rows are.
+    fn all<T: GemmFloat>(
+        &self,
+        a: &[T],
+        count: usize,
+        c: &mut [T],
+        place: impl Fn(usize) -> (usize, usize),
+        accumulate: bool,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(in_terms) = &self.in_terms
+            && let Some(numbers) = T::float32(a)
+            && let Some(sums) = T::float32_mut(c)
+        {
+            assert!(sums.len() >= count * self.columns, "rows of C");
+            let start = sums.as_mut_ptr();
+            for first in (0..count).step_by(MOST_ROWS) {
+                let rows = MOST_ROWS.min(count - first);
+                let to = |columns: &Range<usize>| {
+                    let (at, stride) = place(columns.start);
+                    (start.wrapping_add(at + first * stride), stride)
+                };
+                // SAFETY: there are tiles where there are terms; C has the rows and columns.
+                let left_out = unsafe { in_terms.multiply(&numbers[first * self.rows..], rows, to, accumulate) };
+                for row in (0..rows).filter(|row| left_out >> row & 1 == 1) {
+                    self.exactly(a, first + row..first + row + 1, c, &place, accumulate);
+                }
+            }
+            return;
+        }
+        self.exactly(a, 0..count, c, &place, accumulate);
+    }
+
+    /// The products of some rows in multiply-adds of `T`.
+    fn exactly<T: GemmFloat>(
+        &self,
+        a: &[T],
+        rows: Range<usize>,
+        c: &mut [T],
+        place: &impl Fn(usize) -> (usize, usize),
+        accumulate: bool,
+    ) {
+        let a = Matrix::contiguous(&a[rows.start * self.rows..], self.rows);
+        for (columns, block) in self.blocks() {
+            let (at, stride) = place(columns.start);
+            let c = &mut c[at + rows.start * stride..];
+            let product = Gemm::new([rows.len(), self.rows, columns.len()], a, block, c);
+            gemm_serial(Gemm { c_row_stride: stride, accumulate, ..product });
         }
     }
 }

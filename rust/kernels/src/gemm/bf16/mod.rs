@@ -10,6 +10,7 @@
 mod amx;
 mod dot;
 mod pack;
+mod stationary;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::stored::Stored;
 use pack::{Place, Side, Span, pack};
 
 pub(crate) use amx::{SPIN_FLOPS, spin_tiles};
+pub(crate) use stationary::{MOST_ROWS, Stationary};
 
 /// Steps of k that a tile multiplies at once.
 const STEP: usize = 32;

@@ -37,6 +37,18 @@ impl Span {
     /// Of nothing but zeros.
     pub const ZEROS: Self = Self { lowest: 127, highest: 127 };
 
+    /// Of some numbers.
+    pub fn of(numbers: &[f32]) -> Self {
+        let exponents = numbers.iter().filter(|&&x| x != 0.0).map(|x| x.to_bits() >> 23 & 0xFF);
+        let own = exponents.map(|exponent| Self { lowest: exponent, highest: exponent });
+        own.reduce(Self::and).unwrap_or(Self::ZEROS)
+    }
+
+    /// Of the numbers of both.
+    pub fn and(self, other: Self) -> Self {
+        Self { lowest: self.lowest.min(other.lowest), highest: self.highest.max(other.highest) }
+    }
+
     /// Whether a product of terms of two panels loses nothing that float32 would keep: no infinity and no NaN, whose
     /// rests are NaN; nothing whose terms overflow or are subnormal; and no product of terms below the normal numbers,
     /// which AMX takes for zero (the smallest is 2^-24 of the product of the numbers).

@@ -31,8 +31,7 @@ impl Seen {
     pub const NOTHING: Self = Self(Span::ZEROS);
 
     pub fn and(self, other: Self) -> Self {
-        let (a, b) = (self.0, other.0);
-        Self(Span { lowest: a.lowest.min(b.lowest), highest: a.highest.max(b.highest) })
+        Self(self.0.and(other.0))
     }
 
     /// Whether products of the terms of two operands lose nothing that float32 would keep.

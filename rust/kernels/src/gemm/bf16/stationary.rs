@@ -1,0 +1,157 @@
+//! A matrix B that is packed in terms once and multiplied by a few rows many times: recurrent weights.
+
+#[allow(clippy::wildcard_imports, reason = "a few intrinsics")]
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::pack::{Place, Side, Span, lanes, pack};
+use super::{BLOCK_STEPS, MicroTile, Operand, PANEL, STEP, Stack, TERM_LEN, TILE, amx};
+use crate::gemm::Matrix;
+use crate::gemm::driver::SendPtr;
+use crate::gemm::pack::Strided2;
+use crate::gemm::scratch::with_scratch;
+use crate::memory::Buffer;
+use crate::parallel::{Disjoint, for_each};
+
+/// Most rows of a product.
+pub(crate) const MOST_ROWS: usize = PANEL;
+
+/// Panels of the columns of B, each over all of k.
+pub(crate) struct Stationary {
+    buffer: Buffer,
+    columns: Vec<Range<usize>>,
+    terms: usize,
+    k: usize,
+    panel_len: usize,
+    span: Span,
+}
+
+impl Stationary {
+    /// Packs blocks of columns with `k` rows, each with the columns that it has in B.
+    ///
+    /// # Safety
+    /// This machine has AMX.
+    pub unsafe fn new(terms: usize, k: usize, blocks: &[(Range<usize>, Matrix<'_, f32>)]) -> Self {
+        let panels = |(block, (columns, _)): (usize, &(Range<usize>, _))| {
+            let columns = columns.clone();
+            columns.clone().step_by(PANEL).map(move |first| (block, first..(first + PANEL).min(columns.end)))
+        };
+        let panels: Vec<_> = blocks.iter().enumerate().flat_map(panels).collect();
+        let panel_len = k.div_ceil(STEP) * terms * TERM_LEN;
+        let buffer = Buffer::uninit(panels.len() * panel_len * size_of::<u16>());
+        let mut spans = vec![Span::ZEROS; panels.len()];
+        let (all, start) = (Disjoint::new(&mut spans), SendPtr(buffer.as_ptr().cast::<u16>()));
+        for_each(panels.len(), panels.len() * PANEL * k, |index| {
+            let (block, columns) = &panels[index];
+            let (of_block, matrix) = &blocks[*block];
+            matrix.check(k, of_block.len());
+            let source = Strided2(matrix.in_place(matrix.col_stride, matrix.row_stride));
+            let outer = columns.start - of_block.start..columns.end - of_block.start;
+            let place = Place { start: start.get().wrapping_add(index * panel_len), panel_len };
+            // SAFETY: the columns are the matrix's, checked above; each panel has its own place.
+            unsafe {
+                let span = all.slice(index..index + 1);
+                pack(Operand::Float32(&source), Side::B, terms, &outer, &(0..k), place, span);
+            }
+        });
+        let span = spans.into_iter().fold(Span::ZEROS, Span::and);
+        Self { buffer, columns: panels.into_iter().map(|(_, columns)| columns).collect(), terms, k, panel_len, span }
+    }
+
+    /// Multiplies `rows` rows of `a`, `k` adjacent elements each, and brings the products, or adds them, to where `place`
+    /// says columns of C begin, and how far apart its rows are. A bit of the result tells for each row whether it was
+    /// left out: terms of its numbers would lose something. What becomes of a row does not depend on the others.
+    ///
+    /// # Safety
+    /// This machine has AMX; the places are valid, and the caller's alone.
+    ///
+    /// # Panics
+    /// For more rows than [`MOST_ROWS`], or than `a` has.
+    pub unsafe fn multiply(
+        &self,
+        a: &[f32],
+        rows: usize,
+        place: impl Fn(&Range<usize>) -> (*mut f32, usize),
+        accumulate: bool,
+    ) -> u32 {
+        let &Self { terms, k, panel_len, .. } = self;
+        assert!(rows <= MOST_ROWS && a.len() >= rows * k, "rows of A");
+        let block = BLOCK_STEPS[terms - 1];
+        let steps = k.div_ceil(STEP);
+        with_scratch(panel_len, |start: *mut u16| {
+            let mut span = [Span::ZEROS];
+            let source = Matrix::contiguous(a, k);
+            let source = Strided2(source.in_place(source.row_stride, source.col_stride));
+            // SAFETY: the rows are there, and so is the room; AMX by contract.
+            let _configuration = unsafe {
+                pack(
+                    Operand::Float32(&source),
+                    Side::A,
+                    terms,
+                    &(0..rows),
+                    &(0..k),
+                    Place { start, panel_len },
+                    &mut span,
+                );
+                amx::Configuration::new()
+            };
+            let mut left_out = 0_u32;
+            if terms > 1 && !span[0].is_safe(self.span) {
+                for (row, numbers) in a.chunks_exact(k).take(rows).enumerate() {
+                    left_out |= u32::from(!Span::of(numbers).is_safe(self.span)) << row;
+                }
+            }
+            for (index, columns) in self.columns.iter().enumerate() {
+                let b = self.buffer.as_ptr().cast::<u16>().wrapping_add(index * panel_len);
+                let (c, c_row) = place(columns);
+                for first in (0..steps).step_by(block) {
+                    let mut sums = std::mem::MaybeUninit::<Stack>::uninit();
+                    let at = first * terms * TERM_LEN;
+                    let kernel =
+                        amx::MICROKERNELS[terms - 1][rows.div_ceil(TILE) - 1][columns.len().div_ceil(TILE) - 1];
+                    let sums = sums.as_mut_ptr().cast::<f32>();
+                    let tile = MicroTile {
+                        a: start.wrapping_add(at),
+                        b: b.wrapping_add(at),
+                        steps: (steps - first).min(block),
+                        c: sums,
+                        c_row: PANEL,
+                    };
+                    // SAFETY: the panels hold so many steps, the stack the sums, C is the caller's.
+                    unsafe {
+                        kernel(&tile);
+                        bring(sums, rows, columns.len(), left_out, c, c_row, accumulate || first > 0);
+                    }
+                }
+            }
+            left_out
+        })
+    }
+}
+
+/// Stores `cols` sums of each row that is not left out, or adds them to C.
+#[target_feature(enable = "avx512f")]
+unsafe fn bring(
+    sums: *const f32,
+    rows: usize,
+    cols: usize,
+    left_out: u32,
+    c: *mut f32,
+    c_row: usize,
+    accumulate: bool,
+) {
+    for row in (0..rows).filter(|row| left_out >> row & 1 == 0) {
+        for first in (0..cols).step_by(TILE) {
+            let mask = lanes(cols - first);
+            // SAFETY: by contract; the mask keeps to the columns.
+            unsafe {
+                let to = c.wrapping_add(row * c_row + first);
+                let mut x = _mm512_loadu_ps(sums.add(row * PANEL + first));
+                if accumulate {
+                    x = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), x);
+                }
+                _mm512_mask_storeu_ps(to, mask, x);
+            }
+        }
+    }
+}
