@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from dlcore import nn
-from dlcore._core import Tensor, arange, gelu, matmul, softmax, zeros_like
+from dlcore._core import Tensor, arange, gelu, scaled_dot_product_attention, zeros_like
 
 __all__ = ["BERT"]
 
@@ -54,9 +53,9 @@ class _SelfAttention(nn.Module):
             return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
         query, key, value = split(self.query(x)), split(self.key(x)), split(self.value(x))
-        scores = matmul(query * (1 / math.sqrt(query.shape[-1])), key.transpose(-2, -1))
-        scores = scores if unseen is None else scores.masked_fill(unseen, -math.inf)
-        return matmul(self.dropout(softmax(scores, -1)), value).transpose(1, 2).flatten(2)
+        seen = None if unseen is None else unseen.logical_not()
+        dropped = self.dropout.p if self.training else 0.0
+        return scaled_dot_product_attention(query, key, value, seen, dropped).transpose(1, 2).flatten(2)
 
 
 class _Output(nn.Module):

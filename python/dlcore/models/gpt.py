@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dlcore import _core, nn
-from dlcore._core import Tensor, arange, cat, gelu, linear, matmul, rand_like, softmax
+from dlcore._core import Tensor, arange, cat, gelu, linear, rand_like, scaled_dot_product_attention, softmax
 from dlcore.autograd import no_grad
 
 __all__ = ["GPT"]
@@ -42,12 +42,10 @@ class _Attention(nn.Module):
         query, key, value = qkv.unbind(0)
         if cache is not None:
             key, value = cache.append(key, value)
-        scores = matmul(query * (1 / math.sqrt(query.shape[-1])), key.transpose(-2, -1))
-        past = key.shape[2] - length
-        unseen = arange(past + length) > arange(past, past + length).unsqueeze(1)
-        weights = self.attn_dropout(softmax(scores.masked_fill(unseen, -math.inf), -1))
-        mixed = matmul(weights, value).transpose(1, 2).reshape(samples, length, width)
-        y: Tensor = self.resid_dropout(self.c_proj(mixed))
+        past, dropped = key.shape[2] - length, self.attn_dropout.p if self.training else 0.0
+        seen = arange(past, past + length).unsqueeze(1) >= arange(past + length) if past and length > 1 else None
+        mixed = scaled_dot_product_attention(query, key, value, seen, dropped, is_causal=not past)
+        y: Tensor = self.resid_dropout(self.c_proj(mixed.transpose(1, 2).reshape(samples, length, width)))
         return y
 
 
