@@ -31,6 +31,7 @@ fn main() {
     report("3x3 stride 2", &Conv2d { c_out: 128, stride: [2, 2], ..residual });
     report("1x1", &Conv2d { c_out: 256, kh: 1, kw: 1, padding: [0, 0], ..residual });
     report("depthwise", &Conv2d { groups: 64, ..residual });
+    report("digits 28", &Conv2d { h: 28, w: 28, c_out: 32, ..DIGITS });
     report("digits 14", &Conv2d { c_in: 32, h: 14, w: 14, c_out: 64, ..DIGITS });
     report("digits 7", &Conv2d { c_in: 64, h: 7, w: 7, c_out: 128, ..DIGITS });
     let eight = Conv2d { n: 8, ..residual };

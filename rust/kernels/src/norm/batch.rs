@@ -13,7 +13,8 @@ use crate::parallel::{Disjoint, for_each};
 
 /// Planes shorter than this are walked as columns.
 const SHORT_PLANE: usize = 32;
-/// Longest piece of a plane whose statistics are taken at once: it must stay in the first-level cache.
+/// Most elements, of planes or a piece of one, whose statistics are taken at once: they must stay in the first-level
+/// cache.
 const PIECE: usize = 4096;
 /// Columns of one task, about.
 const COLUMNS: usize = 256;
@@ -284,9 +285,15 @@ impl<T: Float> Kernel for Measure<'_, T> {
         }
         for (channel, (mean, variance)) in channels.zip(mean.iter_mut().zip(variance)) {
             let mut moments = Moments { count: 0.0, mean: 0.0, squares: 0.0 };
-            for sample in 0..shape.batch {
-                for piece in x[shape.plane_at(sample, channel)].chunks(PIECE) {
-                    moments = moments.merge(Moments::of(piece));
+            let together = PIECE / shape.plane;
+            for first in (0..shape.batch).step_by(together.max(1)) {
+                if together > 1 {
+                    let samples = first..(first + together).min(shape.batch);
+                    moments = moments.merge(Moments::of(samples.map(|sample| &x[shape.plane_at(sample, channel)])));
+                    continue;
+                }
+                for piece in x[shape.plane_at(first, channel)].chunks(PIECE) {
+                    moments = moments.merge(Moments::of(std::iter::once(piece)));
                 }
             }
             *mean = T::from_f64(moments.mean);
@@ -304,12 +311,22 @@ struct Moments {
 }
 
 impl Moments {
+    /// Those of some rows, which stay in cache for a second look.
     #[inline(always)]
-    fn of<T: Float>(x: &[T]) -> Self {
-        let size = count(x.len());
-        let center = T::from_f64(lanes::sum(x, |x| x) / size);
+    fn of<'a, T: Float>(rows: impl Iterator<Item = &'a [T]> + Clone) -> Self {
+        let (mut size, mut sum) = (0, lanes::Sums::new());
+        for x in rows.clone() {
+            size += x.len();
+            sum.add(x, x, |x, _| [x]);
+        }
+        let ([sum], size) = (sum.finish(), count(size));
+        let center = T::from_f64(sum / size);
         // `center` is rounded: the sum of deviations from it corrects both moments.
-        let [rest, squares] = lanes::sums(x, x, |x, _| [x - center, (x - center) * (x - center)]);
+        let mut sums = lanes::Sums::new();
+        for x in rows {
+            sums.add(x, x, |x, _| [x - center, (x - center) * (x - center)]);
+        }
+        let [rest, squares] = sums.finish();
         Self { count: size, mean: center.to_f64() + rest / size, squares: squares - rest * rest / size }
     }
 
