@@ -147,7 +147,7 @@ impl Conv2d {
         if self.is_depthwise() {
             return depthwise::grad_input(self, gy, w, gx);
         }
-        if !self.is_pointwise() && turned::suits(self) {
+        if turned::suits(self) {
             return turned::grad_input(self, gy, w, gx);
         }
         if !self.is_pointwise() {

@@ -15,7 +15,10 @@ use crate::parallel::{Disjoint, for_each};
 /// Bytes that a task keeps in a cache near its core: of weights that every task can read whole, and of images.
 const NEAR: usize = 1 << 20;
 /// Images from which on each task splits its own.
-const OWN: usize = 8;
+const OWN: usize = 4;
+/// Elements of the output that an element of the input must be part of, for its split to pay: where windows are
+/// neighbours, and where rows are read apart.
+const USES: [usize; 2] = [256, 512];
 
 /// Does the convolution, unless the machine, the setting, the shape or the numbers speak for the packed core. Says
 /// whether it did.
@@ -27,6 +30,10 @@ pub(in crate::conv) fn forward(
     y: &mut [f32],
 ) -> bool {
     let Some(terms) = terms() else { return false };
+    let uses = conv.c_out * conv.kh * conv.kw / (conv.stride[0] * conv.stride[1]);
+    if uses < USES[usize::from(conv.stride[1] > 1)] {
+        return false;
+    }
     let Some(planes) = Planes::of(conv, &x.strides) else { return false };
     let matrix = by_taps(&planes, w);
     // SAFETY: there is AMX where there are terms.

@@ -16,6 +16,8 @@ use crate::gemm::{InPlace, terms, with_scratch};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
+/// Taps from which on splitting an element, and turning it, pays.
+const TAPS: usize = 4;
 /// Most elements of the sums of all slices.
 const SLICED: usize = 1 << 22;
 /// Most tasks along the channels of the input, each of which packs all of the output's gradient.
@@ -28,6 +30,9 @@ const BLOCK: usize = EDGE * EDGE;
 /// it did.
 pub(in crate::conv) fn grad_weight(conv: &Conv2d, gy: Images<'_, f32>, x: Images<'_, f32>, gw: &mut [f32]) -> bool {
     let Some(terms) = terms() else { return false };
+    if conv.kh * conv.kw < TAPS {
+        return false;
+    }
     let Some(planes) = Planes::of(conv, &x.strides) else { return false };
     let plan = Plan::new(&planes, terms);
     let sums = Buffer::uninit(plan.slices * plan.sums_len() * size_of::<f32>());
@@ -78,10 +83,11 @@ impl<'a> Plan<'a> {
         let lines = oh.div_ceil(strips);
         let steps = planes.columns(lines).div_ceil(EDGE);
         let all = conv.n * strips;
-        let block = (longest / steps).clamp(1, all.div_ceil(TASKS));
         let (rows, across) = (conv.c_out.div_ceil(EDGE), planes.groups());
         let sums = planes.taps.len() * rows * across * BLOCK;
-        let slices = (SLICED / sums).clamp(1, TASKS.min(all.div_ceil(block)));
+        let slices = (SLICED / sums).clamp(1, TASKS.min(all));
+        let block = (longest / steps).clamp(1, all.div_ceil(slices));
+        let slices = slices.min(all.div_ceil(block));
         let tasks = across.min(TASKS / slices).clamp(1, ACROSS);
         let odd = planes.taps.iter().any(|(_, behind)| behind % 2 == 1);
         let copies = planes.phases.len() * if odd { 2 } else { 1 };

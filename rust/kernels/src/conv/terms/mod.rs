@@ -23,8 +23,8 @@ const GROUP: usize = EDGE;
 const PAIR: usize = 4;
 /// Tasks to cut the work into, if it suffices.
 const TASKS: usize = 16;
-/// The least for which this pays: taps, channels and multiply-adds.
-const LEAST: (usize, usize, usize) = (4, 24, 1 << 21);
+/// The least for which this pays: channels, windows (splitting weights costs as much for a few), multiply-adds.
+const LEAST: (usize, usize, usize) = (24, 512, 1 << 21);
 /// Steps from column to column up to which rows are read sixteen at a time, with offsets of 32 bits.
 const FAR: isize = 1 << 26;
 
@@ -49,9 +49,10 @@ impl<'a> Planes<'a> {
         let &Conv2d { n, c_in, w, c_out, kh, kw, stride, padding, dilation, .. } = conv;
         let (oh, ow) = conv.out_size();
         let work = [n, oh, ow, c_in, c_out, kh, kw].into_iter().fold(1, usize::saturating_mul);
-        let (taps, channels, least) = LEAST;
+        let (channels, windows, least) = LEAST;
         let apart = strides[3].unsigned_abs().saturating_mul(stride[1]).cast_signed();
-        if conv.groups != 1 || kh * kw < taps || c_in.min(c_out) < channels || work < least || apart > FAR {
+        let too_small = c_in.min(c_out) < channels || n * oh * ow < windows || work < least;
+        if conv.groups != 1 || too_small || apart > FAR {
             return None;
         }
         let pitch = match stride[1] {
