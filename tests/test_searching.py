@@ -131,6 +131,35 @@ def test_results_that_do_not_fit_out_are_refused(call, error):
         call()
 
 
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (lambda **out: dlcore.mm(dlcore.ones(2, 3), dlcore.ones(3, 4), **out), (2, 4)),
+        (lambda **out: dlcore.addmm(dlcore.ones(4), dlcore.ones(2, 3), dlcore.ones(3, 4), beta=2.0, **out), (2, 4)),
+        (lambda **out: dlcore.clamp(dlcore.arange(3.0), 0.5, 1.5, **out), (3,)),
+        (lambda **out: dlcore.tril(dlcore.ones(3, 3), -1, **out), (3, 3)),
+        (lambda **out: dlcore.gather(dlcore.arange(3.0), 0, dlcore.tensor([2, 0]), **out), (2,)),
+        (lambda **out: dlcore.index_select(dlcore.eye(3), 0, dlcore.tensor([2]), **out), (1, 3)),
+        (lambda **out: dlcore.atan2(dlcore.ones(2), dlcore.ones(2), **out), (2,)),
+        (lambda **out: dlcore.diff(dlcore.arange(4.0) ** 2, **out), (3,)),
+    ],
+)
+def test_functions_that_are_methods_take_out(call, shape):
+    for out in [dlcore.zeros(shape), dlcore.empty(0)]:
+        assert call(out=out) is out
+        assert dlcore.equal(out, call())
+
+
+def test_several_results_go_to_a_tuple():
+    x, out = dlcore.tensor([[3.0, 1.0, 2.0]]), (dlcore.empty(0), dlcore.empty(0), dlcore.empty(1, 1))
+    assert dlcore.split_with_sizes(x, [1, 1, 1], 1, out=out) is out
+    assert [t.tolist() for t in out] == [[[3]], [[1]], [[2]]]
+    with pytest.raises(ValueError, match="split_with_sizes: 1 tensors in out for 3 results"):
+        dlcore.split_with_sizes(x, [1, 1, 1], 1, out=dlcore.empty(0))
+    with pytest.raises(TypeError, match="mm: out is a tensor"):
+        dlcore.mm(x, x.t(), out=[1.0])
+
+
 # --- numpy's names and numpy's arrays ---------------------------------------------------------------------------------
 
 

@@ -70,7 +70,7 @@ functions! {
     /// tensor([[1, 0],
     ///         [0, 2]])
     diag_embed(offset: isize = 0, dim1: isize = BEFORE_LAST, dim2: isize = LAST)
-        ["(input, offset=0, dim1=-2, dim2=-1)", "($self, offset=0, dim1=-2, dim2=-1)"]
+        ["(input, offset=0, dim1=-2, dim2=-1, *, out=None)", "($self, offset=0, dim1=-2, dim2=-1)"]
         => |x| arrange::diag_embed(x, offset, dim1, dim2);
     /// The diagonal of a matrix, or the matrix with a vector on its diagonal.
     ///

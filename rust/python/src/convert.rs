@@ -194,6 +194,10 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // First what is usual: to ask a tuple for its value as an int makes an exception, which costs more than a view.
+        if let Ok(items) = object.cast::<PyTuple>() {
+            return items.iter().map(|item| int_of(&item)).collect::<PyResult<_>>().map(Self);
+        }
         if let Ok(value) = object.extract::<isize>() {
             return Ok(Self(SmallVec::from_slice(&[value])));
         }
@@ -203,16 +207,13 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
         let sequence = object.cast::<PySequence>().map_err(|_| {
             PyTypeError::new_err(format!("expected an int or a sequence of ints, got {}", kind(&object)))
         })?;
-        let mut out = SmallVec::new();
-        for item in sequence.try_iter()? {
-            let item = item?;
-            out.push(
-                item.extract()
-                    .map_err(|_| PyTypeError::new_err(format!("expected a sequence of ints, found {}", kind(&item))))?,
-            );
-        }
-        Ok(Self(out))
+        sequence.try_iter()?.map(|item| int_of(&item?)).collect::<PyResult<_>>().map(Self)
     }
+}
+
+/// One of a sequence of ints.
+fn int_of(item: &Bound<'_, PyAny>) -> PyResult<isize> {
+    item.extract().map_err(|_| PyTypeError::new_err(format!("expected a sequence of ints, found {}", kind(item))))
 }
 
 impl Ints {
@@ -221,7 +222,7 @@ impl Ints {
         if args.len() == 1 {
             return args.get_item(0)?.extract();
         }
-        args.extract::<Bound<'_, PyTuple>>()?.as_any().extract()
+        args.as_any().extract()
     }
 
     /// As extents.

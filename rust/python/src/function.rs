@@ -1,14 +1,56 @@
 //! How a function of a tensor is bound that is a method too: two names of one thing, written once.
 
+use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::Tensor;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 /// What functions of the core return, as Python sees it.
-pub trait Returned {
+pub trait Returned: Sized {
     /// As a Python value.
     fn returned(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>>;
+
+    /// The tensors that it is.
+    fn tensors(self) -> Vec<Tensor>;
+
+    /// As a Python value, in the tensor or the tuple of tensors `out` where there is one.
+    #[inline]
+    fn returned_in<'py>(
+        self,
+        py: Python<'py>,
+        op: &'static str,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match out {
+            None => self.returned(py),
+            Some(out) => put_all(py, op, &self.tensors(), out),
+        }
+    }
+}
+
+#[cold]
+fn put_all<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    values: &[Tensor],
+    out: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let places = match out.cast::<PyTensor>() {
+        Ok(one) => vec![one.clone()],
+        Err(_) => out
+            .extract::<Vec<Bound<'py, PyTensor>>>()
+            .map_err(|_| PyTypeError::new_err(format!("{op}: out is a tensor, or a tuple of one for each result")))?,
+    };
+    if places.len() != values.len() {
+        let what = format!("{op}: {} tensors in out for {} results", places.len(), values.len());
+        return Err(PyValueError::new_err(what));
+    }
+    for (value, place) in values.iter().zip(places) {
+        out::put(py, op, value, place)?;
+    }
+    Ok(out)
 }
 
 impl Returned for Tensor {
@@ -16,11 +58,19 @@ impl Returned for Tensor {
     fn returned(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(Bound::new(py, PyTensor::from(self))?.into_any())
     }
+
+    fn tensors(self) -> Vec<Tensor> {
+        vec![self]
+    }
 }
 
 impl Returned for (Tensor, Tensor) {
     fn returned(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok((PyTensor::from(self.0), PyTensor::from(self.1)).into_pyobject(py)?.into_any())
+    }
+
+    fn tensors(self) -> Vec<Tensor> {
+        vec![self.0, self.1]
     }
 }
 
@@ -28,9 +78,13 @@ impl Returned for Vec<Tensor> {
     fn returned(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         Ok(PyTuple::new(py, self.into_iter().map(PyTensor::from).collect::<Vec<_>>())?.into_any())
     }
+
+    fn tensors(self) -> Vec<Tensor> {
+        self
+    }
 }
 
-/// Binds functions of `input` and more arguments (keywords after `;`) as functions and methods:
+/// Binds functions of `input` and more arguments (keywords after `;`) as functions, with `out=`, and as methods:
 ///
 /// `name(argument: Type = default; keyword: Type = default)["signature", "method's signature"] => |x| result;`
 ///
@@ -43,14 +97,15 @@ macro_rules! functions {
             $(#[$doc])*
             #[pyfunction]
             #[pyo3(
-                signature = (input, $($arg $(= $default)?,)* $(*, $($key = $value),+)?)
+                signature = (input, $($arg $(= $default)?,)* *, $($($key = $value,)+)? out = None)
                 $(, text_signature = $signature)?
             )]
             fn $name<'py>(
-                py: Python<'py>, input: $crate::convert::Arg, $($arg: $t,)* $($($key: $k),+)?
+                py: Python<'py>, input: $crate::convert::Arg, $($arg: $t,)* $($($key: $k,)+)? out: Option<Bound<'py, PyAny>>
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (x, apply) = (input.0, $op);
-                $crate::function::Returned::returned($crate::enter::enter(py, x.numel(), || apply(&x))?, py)
+                let result = $crate::enter::enter(py, x.numel(), || apply(&x))?;
+                $crate::function::Returned::returned_in(result, py, stringify!($name), out)
             }
         )*
 
@@ -63,7 +118,7 @@ macro_rules! functions {
                     $(, text_signature = $method_signature)?
                 )]
                 pub fn $name<'py>(&self, py: Python<'py>, $($arg: $t,)* $($($key: $k),+)?) -> PyResult<Bound<'py, PyAny>> {
-                    $name(py, $crate::convert::Arg(self.get()), $($arg,)* $($($key),+)?)
+                    $name(py, $crate::convert::Arg(self.get()), $($arg,)* $($($key,)+)? None)
                 }
             )*
         }

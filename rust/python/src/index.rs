@@ -7,8 +7,9 @@ use dlcore_core::autograd::mode;
 use dlcore_core::layout::{Dims, Show};
 use dlcore_core::{Array, DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyString, PyTuple};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One entry of an index.
@@ -35,15 +36,17 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
         return Ok(Item::Ellipsis);
     }
     if let Ok(slice) = item.cast::<PySlice>() {
-        let part = |name: &str| -> PyResult<Option<isize>> {
+        // Names as Python knows them already: to make one is most of what a slice costs.
+        let py = item.py();
+        let part = |name: &Bound<'_, PyString>| -> PyResult<Option<isize>> {
             let value = slice.getattr(name)?;
-            if value.is_none() { Ok(None) } else { value.call_method0("__index__")?.extract().map(Some) }
+            if value.is_none() { Ok(None) } else { value.extract().map(Some) }
         };
-        let step = part("step")?.unwrap_or(1);
+        let step = part(intern!(py, "step"))?.unwrap_or(1);
         if step == 0 {
             return Err(to_py(Error::value("index", "a slice's step must not be zero")));
         }
-        return Ok(Item::Slice { start: part("start")?, stop: part("stop")?, step });
+        return Ok(Item::Slice { start: part(intern!(py, "start"))?, stop: part(intern!(py, "stop"))?, step });
     }
     if let Ok(tensor) = item.cast::<PyTensor>() {
         let tensor = tensor.get().get();

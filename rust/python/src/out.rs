@@ -27,8 +27,9 @@ pub fn into<'py>(
     }
 }
 
+/// Puts `value` into `out`, as [`into`] does.
 #[cold]
-fn put<'py>(
+pub fn put<'py>(
     py: Python<'py>,
     op: &'static str,
     value: &Tensor,

@@ -3,6 +3,7 @@
 use crate::blending::clamped;
 use crate::convert::{Arg, Ints, Operand, PyDType, tensors};
 use crate::enter::{enter, guarded, to_py};
+use crate::function::functions;
 use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::autograd::tensor::Tracking;
@@ -334,28 +335,6 @@ fn flip(py: Python<'_>, input: Arg, dims: Ints) -> Out {
     enter(py, input.0.numel(), || ops::flip(&input.0, &dims.0)).map(PyTensor::from)
 }
 
-/// The lower triangle of the last two dimensions; zero above diagonal ``diagonal``.
-///
-/// >>> dlcore.tril(dlcore.ones(2, 2))
-/// tensor([[1., 0.],
-///         [1., 1.]])
-#[pyfunction]
-#[pyo3(signature = (input, diagonal = 0))]
-fn tril(py: Python<'_>, input: Arg, diagonal: i64) -> Out {
-    enter(py, input.0.numel(), || ops::tril(&input.0, diagonal)).map(PyTensor::from)
-}
-
-/// The upper triangle of the last two dimensions; zero below diagonal ``diagonal``.
-///
-/// >>> dlcore.triu(dlcore.ones(2, 2))
-/// tensor([[1., 1.],
-///         [0., 1.]])
-#[pyfunction]
-#[pyo3(signature = (input, diagonal = 0))]
-fn triu(py: Python<'_>, input: Arg, diagonal: i64) -> Out {
-    enter(py, input.0.numel(), || ops::triu(&input.0, diagonal)).map(PyTensor::from)
-}
-
 /// ``input`` where ``condition`` is true, ``other`` elsewhere; all broadcast.
 ///
 /// >>> dlcore.where(dlcore.tensor([True, False]), 1.0, dlcore.tensor([5.0, 6.0]))
@@ -374,16 +353,6 @@ fn where_<'py>(
     out::into(py, "where", elements, out, || ops::where_(&condition.0, &a, &b))
 }
 
-/// Each element held between ``min`` and ``max``; either may be missing.
-///
-/// >>> dlcore.clamp(dlcore.tensor([-1.0, 0.5, 2.0]), 0, 1)
-/// tensor([0.0000, 0.5000, 1.0000])
-#[pyfunction]
-#[pyo3(signature = (input, min = None, max = None))]
-fn clamp(py: Python<'_>, input: Arg, min: Option<Operand>, max: Option<Operand>) -> Out {
-    enter(py, input.0.numel(), || clamped(&input.0, min, max)).map(PyTensor::from)
-}
-
 /// ``value`` where ``mask`` is true, the input elsewhere.
 ///
 /// >>> dlcore.masked_fill(dlcore.tensor([1.0, 2.0]), dlcore.tensor([True, False]), 0.0)
@@ -395,43 +364,46 @@ fn masked_fill(py: Python<'_>, input: Arg, mask: Arg, value: Operand) -> Out {
     enter(py, input.0.numel(), || ops::masked_fill(&input.0, &mask.0, &value)).map(PyTensor::from)
 }
 
-/// The elements where ``mask`` is true, in one dimension.
-///
-/// >>> dlcore.masked_select(dlcore.tensor([1, 2, 3]), dlcore.tensor([True, False, True]))
-/// tensor([1, 3])
-#[pyfunction]
-fn masked_select(py: Python<'_>, input: Arg, mask: Arg) -> Out {
-    enter(py, input.0.numel(), || ops::masked_select(&input.0, &mask.0)).map(PyTensor::from)
-}
-
-/// The elements that ``index`` (int64) names along ``dim``: ``out[i][j] = input[index[i][j]][j]`` for ``dim=0``.
-///
-/// >>> dlcore.gather(dlcore.tensor([[1, 2], [3, 4]]), 1, dlcore.tensor([[0], [1]]))
-/// tensor([[1],
-///         [4]])
-#[pyfunction]
-fn gather(py: Python<'_>, input: Arg, dim: isize, index: Arg) -> Out {
-    enter(py, index.0.numel(), || ops::gather(&input.0, dim, &index.0)).map(PyTensor::from)
-}
-
-/// The input with the elements of ``src`` added where ``index`` (int64) names along ``dim``.
-///
-/// >>> dlcore.scatter_add(dlcore.zeros(3), 0, dlcore.tensor([0, 0, 2]), dlcore.ones(3))
-/// tensor([2., 0., 1.])
-#[pyfunction]
-fn scatter_add(py: Python<'_>, input: Arg, dim: isize, index: Arg, src: Arg) -> Out {
-    enter(py, input.0.numel().max(src.0.numel()), || ops::scatter_add(&input.0, dim, &index.0, &src.0))
-        .map(PyTensor::from)
-}
-
-/// The entries that ``index`` (int64, one dimension) names along ``dim``.
-///
-/// >>> dlcore.index_select(dlcore.tensor([[1, 2], [3, 4]]), 0, dlcore.tensor([1, 1]))
-/// tensor([[3, 4],
-///         [3, 4]])
-#[pyfunction]
-fn index_select(py: Python<'_>, input: Arg, dim: isize, index: Arg) -> Out {
-    enter(py, input.0.numel(), || ops::sets::picked(&input.0, dim, &index.0)).map(PyTensor::from)
+functions! {
+    /// The lower triangle of the last two dimensions; zero above diagonal ``diagonal``.
+    ///
+    /// >>> dlcore.tril(dlcore.ones(2, 2))
+    /// tensor([[1., 0.],
+    ///         [1., 1.]])
+    tril(diagonal: i64 = 0) => |x| ops::tril(x, diagonal);
+    /// The upper triangle of the last two dimensions; zero below diagonal ``diagonal``.
+    ///
+    /// >>> dlcore.triu(dlcore.ones(2, 2))
+    /// tensor([[1., 1.],
+    ///         [0., 1.]])
+    triu(diagonal: i64 = 0) => |x| ops::triu(x, diagonal);
+    /// Each element held between ``min`` and ``max``; either may be missing.
+    ///
+    /// >>> dlcore.clamp(dlcore.tensor([-1.0, 0.5, 2.0]), 0, 1)
+    /// tensor([0.0000, 0.5000, 1.0000])
+    clamp(min: Option<Operand> = None, max: Option<Operand> = None) => |x: &Tensor| clamped(x, min, max);
+    /// The elements where ``mask`` is true, in one dimension.
+    ///
+    /// >>> dlcore.masked_select(dlcore.tensor([1, 2, 3]), dlcore.tensor([True, False, True]))
+    /// tensor([1, 3])
+    masked_select(mask: Arg) => |x| ops::masked_select(x, &mask.0);
+    /// The elements that ``index`` (int64) names along ``dim``: ``out[i][j] = input[index[i][j]][j]`` for ``dim=0``.
+    ///
+    /// >>> dlcore.gather(dlcore.tensor([[1, 2], [3, 4]]), 1, dlcore.tensor([[0], [1]]))
+    /// tensor([[1],
+    ///         [4]])
+    gather(dim: isize, index: Arg) => |x| ops::gather(x, dim, &index.0);
+    /// The input with the elements of ``src`` added where ``index`` (int64) names along ``dim``.
+    ///
+    /// >>> dlcore.scatter_add(dlcore.zeros(3), 0, dlcore.tensor([0, 0, 2]), dlcore.ones(3))
+    /// tensor([2., 0., 1.])
+    scatter_add(dim: isize, index: Arg, src: Arg) => |x| ops::scatter_add(x, dim, &index.0, &src.0);
+    /// The entries that ``index`` (int64, one dimension) names along ``dim``.
+    ///
+    /// >>> dlcore.index_select(dlcore.tensor([[1, 2], [3, 4]]), 0, dlcore.tensor([1, 1]))
+    /// tensor([[3, 4],
+    ///         [3, 4]])
+    index_select(dim: isize, index: Arg) => |x| ops::sets::picked(x, dim, &index.0);
 }
 
 macro_rules! methods {
@@ -458,14 +430,7 @@ methods! {
     chunk(chunks: usize, dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.chunk``.", py;
     unbind(dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.unbind``.", py;
     narrow(dim: isize, start: Start, length: usize) -> Out, "See ``dlcore.narrow``.", no;
-    tril(diagonal: i64 = 0) -> Out, "See ``dlcore.tril``.", py;
-    triu(diagonal: i64 = 0) -> Out, "See ``dlcore.triu``.", py;
-    clamp(min: Option<Operand> = None, max: Option<Operand> = None) -> Out, "See ``dlcore.clamp``.", py;
     masked_fill(mask: Arg, value: Operand) -> Out, "See ``dlcore.masked_fill``.", py;
-    masked_select(mask: Arg) -> Out, "See ``dlcore.masked_select``.", py;
-    gather(dim: isize, index: Arg) -> Out, "See ``dlcore.gather``.", py;
-    scatter_add(dim: isize, index: Arg, src: Arg) -> Out, "See ``dlcore.scatter_add``.", py;
-    index_select(dim: isize, index: Arg) -> Out, "See ``dlcore.index_select``.", py;
 }
 
 #[pymethods]
@@ -562,7 +527,8 @@ impl PyTensor {
         min: Option<Operand>,
         max: Option<Operand>,
     ) -> PyResult<Bound<'py, Self>> {
-        let value = clamp(py, Arg(slf.get().get()), min, max)?.get();
+        let x = slf.get().get();
+        let value = enter(py, x.numel(), || clamped(&x, min, max))?;
         slf.get().write("clamp_", &value)?;
         Ok(slf)
     }
@@ -631,10 +597,11 @@ impl PyTensor {
 
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_functions(module)?;
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(reshape permute transpose flatten squeeze unsqueeze broadcast_to as_strided cat stack split chunk unbind narrow flip tril triu
-         where_ clamp masked_fill masked_select gather scatter_add index_select);
+    add!(reshape permute transpose flatten squeeze unsqueeze broadcast_to as_strided cat stack split chunk unbind narrow flip
+         where_ masked_fill);
     Ok(())
 }

@@ -38,7 +38,7 @@ functions! {
     /// >>> dlcore.diff(dlcore.tensor([1, 4, 9]))
     /// tensor([3, 5])
     diff(n: usize = 1, dim: isize = LAST, prepend: Option<Arg> = None, append: Option<Arg> = None)
-        ["(input, n=1, dim=-1, prepend=None, append=None)", "($self, n=1, dim=-1, prepend=None, append=None)"]
+        ["(input, n=1, dim=-1, prepend=None, append=None, *, out=None)", "($self, n=1, dim=-1, prepend=None, append=None)"]
         => |x| statistics::diff(x, n, dim, prepend.as_ref().map(|x| &x.0), append.as_ref().map(|x| &x.0));
     /// The norm of the difference of two tensors.
     ///
