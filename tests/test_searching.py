@@ -156,6 +156,8 @@ def test_several_results_go_to_a_tuple():
     assert [t.tolist() for t in out] == [[[3]], [[1]], [[2]]]
     with pytest.raises(ValueError, match="split_with_sizes: 1 tensors in out for 3 results"):
         dlcore.split_with_sizes(x, [1, 1, 1], 1, out=dlcore.empty(0))
+    with pytest.raises(dlcore.DTypeError, match="gather: expected an out of float32, got float64"):
+        dlcore.gather(x, 1, dlcore.tensor([[0]]), out=dlcore.zeros(1, 1, dtype=dlcore.float64))
     with pytest.raises(TypeError, match="mm: out is a tensor"):
         dlcore.mm(x, x.t(), out=[1.0])
 

@@ -1,8 +1,9 @@
 //! How a function of a tensor is bound that is a method too: two names of one thing, written once.
 
+use crate::enter::to_py;
 use crate::out;
 use crate::tensor::PyTensor;
-use dlcore_core::Tensor;
+use dlcore_core::{Error, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -30,6 +31,9 @@ pub trait Returned: Sized {
     }
 }
 
+/// What moves elements does not convert them, as in PyTorch.
+const MOVES: [&str; 3] = ["gather", "index_select", "masked_select"];
+
 #[cold]
 fn put_all<'py>(
     py: Python<'py>,
@@ -48,6 +52,11 @@ fn put_all<'py>(
         return Err(PyValueError::new_err(what));
     }
     for (value, place) in values.iter().zip(places) {
+        let dtype = place.get().get().dtype();
+        if MOVES.contains(&op) && dtype != value.dtype() {
+            let what = format_args!("expected an out of {}, got {dtype}", value.dtype());
+            return Err(to_py(Error::dtype(op, what)));
+        }
         out::put(py, op, value, place)?;
     }
     Ok(out)
