@@ -3,7 +3,7 @@
 use crate::array::Array;
 use crate::autograd::guard;
 use crate::autograd::mode::{self, Mode};
-use crate::autograd::node::{Arrived, Edge, Leaf, Node, are_leaves_watched};
+use crate::autograd::node::{Arrived, Backward, Edge, Leaf, Node, are_leaves_watched};
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::autograd::trace;
 use crate::dtype::Scalar;
@@ -265,6 +265,9 @@ impl Walk {
         }
         let gradients = {
             let body = node.body().ok_or_else(|| freed(&node))?;
+            if self.adds(&node, body.as_ref(), &arrived) {
+                return Ok(());
+            }
             let backward = || body.backward(&node, &arrived).map_err(|error| trace::locate(error, &node));
             let gradients = if Mode::get().guards() {
                 let gradients = {
@@ -291,6 +294,18 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// Lets a node add its gradient to what its input has already, if it can, and says whether it did.
+    fn adds(&self, node: &Node, body: &dyn Backward, arrived: &[Option<Tensor>]) -> bool {
+        let mode = Mode::get();
+        if self.options.create_graph || mode.guards() || mode.checks() {
+            return false;
+        }
+        let [Some(Edge::Node(next, output))] = node.edges().as_slice() else { return false };
+        let waiting = self.pending.get(&next.sequence());
+        let sum = waiting.and_then(|waiting| waiting.arrived.get(*output as usize)?.as_ref());
+        sum.is_some_and(|sum| sum.is_unshared() && body.add_to(arrived, sum))
     }
 
     fn deliver(&mut self, edge: Edge, gradient: Option<Tensor>) -> Result<()> {

@@ -26,6 +26,12 @@ pub trait Backward: Send + Sync {
     /// What the operations inside return, and a gradient error where saved values were overwritten.
     fn backward(&self, node: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients>;
 
+    /// Adds the gradient with respect to the only input to `sum`, which nobody else sees, where that is shorter than to
+    /// make it and add it. False if nothing was done.
+    fn add_to(&self, _arrived: &[Option<Tensor>], _sum: &Tensor) -> bool {
+        false
+    }
+
     /// Whether anything is kept that a walk should free.
     fn keeps_values(&self) -> bool;
 

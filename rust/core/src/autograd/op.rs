@@ -43,6 +43,12 @@ pub trait Operation: Clone + Debug + Send + Sync + Sized + 'static {
     /// What the operations used return.
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients>;
 
+    /// Adds the gradient of the only input to `sum`, which nobody else sees, where that is shorter than to make it and add
+    /// it. False if nothing was done.
+    fn backward_add(&self, _grad: &Tensor, _sum: &Tensor) -> bool {
+        false
+    }
+
     /// Which inputs and outputs `backward` reads, given which inputs need a gradient.
     fn saves(&self, needs: Needs) -> Saves;
 
@@ -292,6 +298,10 @@ impl<O: Operation> Backward for Recorded<O> {
             }
         }
         Ok(gradients)
+    }
+
+    fn add_to(&self, arrived: &[Option<Tensor>], sum: &Tensor) -> bool {
+        matches!(arrived, [Some(grad)] if self.op.backward_add(grad, sum))
     }
 
     fn keeps_values(&self) -> bool {

@@ -7,7 +7,9 @@ use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops;
+use crate::ops::over::accumulate;
 use crate::ops::sample::{Params, Sample, real, single};
+use dlcore_kernels::map::Arithmetic;
 use smallvec::SmallVec;
 
 /// `x.reshape(shape)`: a view where the layout allows it, otherwise a copy.
@@ -148,6 +150,11 @@ impl Operation for Slice {
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         Ok(one(apply(SliceScatter { slice: self.clone(), shape: Dims::from_slice(context.shape(0)) }, &[grad])?))
+    }
+
+    fn backward_add(&self, grad: &Tensor, sum: &Tensor) -> bool {
+        let part = sum.array().view(sum.array().layout().slice(self.dim, self.start, self.step, self.count));
+        accumulate("backward", Arithmetic::Add, &part, grad.array())
     }
 
     fn saves(&self, _: Needs) -> Saves {

@@ -50,6 +50,10 @@ const LEAST: [Least; 3] = [
     Least { tile: 96, k: 96, work: 1 << 25 },
 ];
 
+/// For three terms and as many rows of C as this: they are shared out, each packed by the task that uses it.
+#[cfg(target_arch = "x86_64")]
+const TALL: (usize, Least) = (512, Least { tile: 48, k: 64, work: 1 << 22 });
+
 /// Terms that a number is split into under the setting, if this machine has tiles to multiply them.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn terms() -> Option<usize> {
@@ -72,7 +76,7 @@ pub(super) unsafe fn run_in_terms(product: &Product<'_, f32>, serial: bool) -> b
     use super::bf16::{Operand, Output, TermProduct, Unit};
     let Some(terms) = terms() else { return false };
     let &Product { m, n, k, a, b, c, accumulate, epilogue, stream_b } = product;
-    let least = &LEAST[terms - 1];
+    let least = if terms == 3 && m >= TALL.0 { &TALL.1 } else { &LEAST[terms - 1] };
     let small = m.min(n) < least.tile || k < least.k || m.saturating_mul(n).saturating_mul(k) < least.work;
     if small {
         return false;
