@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 
 import dlcore
 import numpy as np
@@ -142,3 +143,62 @@ def test_what_cannot_be_orthogonal():
     layer = parametrizations.orthogonal(nn.Linear(2, 2))
     with pytest.raises(ValueError, match=r"expected a weight of shape \(2, 2\), got \(3, 3\)"):
         layer.weight = dlcore.eye(3)
+
+
+HOOKED = [
+    (nn.utils.weight_norm, nn.utils.remove_weight_norm, ["bias", "weight_g", "weight_v"]),
+    (nn.utils.spectral_norm, nn.utils.remove_spectral_norm, ["bias", "weight_orig", "weight_u", "weight_v"]),
+]
+
+
+@pytest.mark.parametrize(("wrap", "unwrap", "keys"), HOOKED)
+def test_the_functions_of_utils_have_the_keys_of_old_checkpoints(wrap, unwrap, keys):
+    layer, x = wrap(nn.Linear(4, 3)), dlcore.randn(2, 4)
+    layer(x).sum().backward()
+    assert list(layer.state_dict()) == keys
+    assert all(parameter.grad is not None for parameter in layer.parameters())
+    layer.eval()
+    expected = layer(x)
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), wrap(nn.Linear(4, 3)).eval()):
+        twin.load_state_dict(layer.state_dict())
+        assert dlcore.equal(twin(x), expected)
+        assert dlcore.equal(unwrap(twin)(x), expected)
+        assert list(twin.state_dict()) == ["bias", "weight"]
+        assert isinstance(twin.weight, nn.Parameter)
+    with pytest.raises(RuntimeError, match=r"two (weight|spectral)_norm hooks"):
+        wrap(layer)
+    with pytest.raises(ValueError, match="'other' not found"):
+        unwrap(layer, "other")
+    with pytest.raises(ValueError, match="no parameter 'other'"):
+        wrap(layer, "other")
+
+
+@pytest.mark.parametrize(("dim", "shape"), [(0, (3, 1)), (1, (1, 4)), (None, ())])
+def test_weight_norm_of_utils_has_one_length_for_each_slice(dim, shape):
+    layer = nn.Linear(4, 3)
+    before = layer.weight.detach().numpy().copy()
+    nn.utils.weight_norm(layer, dim=dim)
+    assert layer.weight_g.shape == shape
+    np.testing.assert_allclose(layer.weight.detach().numpy(), before, rtol=1e-5)
+    layer.weight_g.data.mul_(2)
+    np.testing.assert_allclose(layer(dlcore.eye(4)).detach().numpy() - layer.bias.tolist(), 2 * before.T, rtol=1e-4)
+
+
+def test_spectral_norm_of_utils_iterates_while_training_alone():
+    dlcore.manual_seed(0)
+    for layer, x, rows in (
+        (nn.Conv2d(3, 4, 2), dlcore.ones(1, 3, 2, 2), lambda w: w.reshape(4, -1)),
+        (nn.ConvTranspose2d(3, 4, 2), dlcore.ones(1, 3, 2, 2), lambda w: w.transpose(1, 0, 2, 3).reshape(4, -1)),
+    ):
+        weight = layer.weight.detach().numpy().copy()
+        nn.utils.spectral_norm(layer, n_power_iterations=3).eval()(x)
+        start = layer.weight_u.tolist()
+        layer(x)
+        assert layer.weight_u.tolist() == start
+        layer.train()
+        for _ in range(30):
+            layer(x)
+        largest = np.linalg.svd(rows(weight), compute_uv=False)[0]
+        np.testing.assert_allclose(layer.weight.detach().numpy(), weight / largest, rtol=1e-3)
+    with pytest.raises(ValueError, match="at least 1"):
+        nn.utils.spectral_norm(nn.Linear(1, 1), n_power_iterations=0)

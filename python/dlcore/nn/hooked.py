@@ -13,9 +13,15 @@ from dlcore.hooks import RemovableHandle
 if TYPE_CHECKING:
     from dlcore.nn.backward_hooks import BackwardHooks
 
-__all__ = ["Hooked"]
+__all__ = ["ComputingHook", "Hooked"]
 
 _Hooks = dict[int, Any]
+
+
+class ComputingHook:
+    """A hook before ``forward`` that sets the attribute `name` of its module to a tensor computed from others."""
+
+    name: str
 
 
 class Hooked:
@@ -24,6 +30,14 @@ class Hooked:
     # kind -> hooks; an instance gets its own when it needs one
     _hooks: Mapping[str, _Hooks] = {}
     forward: Callable[..., Any]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a hook computes is copied and pickled without its graph: the copy's next call computes its own.
+        state = self.__dict__.copy()
+        for hook, _ in self._hooks.get("forward_pre", {}).values():
+            if isinstance(hook, ComputingHook):
+                state[hook.name] = state[hook.name].detach()
+        return state
 
     def _of_kind(self, kind: str) -> _Hooks:
         """The hooks of a kind, to be changed."""

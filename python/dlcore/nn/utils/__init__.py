@@ -10,7 +10,7 @@ from dlcore.nn.utils.fusion import (
     fuse_linear_bn_weights,
 )
 from dlcore.nn.utils.init import skip_init
-from dlcore.nn.utils.parametrizations import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
+from dlcore.nn.utils.weight_hooks import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm_",

@@ -11,7 +11,7 @@ from dlcore.nn.utils.parametrize import register_parametrization, remove_paramet
 __all__ = ["orthogonal", "remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
 
-def _length(weight: Tensor, dim: int | None) -> Tensor:
+def slice_lengths(weight: Tensor, dim: int | None) -> Tensor:
     """The length of each slice along `dim`, or of the whole, to be broadcast."""
     if dim is None or dim == -1:
         return norm(weight)
@@ -25,10 +25,10 @@ class _WeightNorm(Module):
         self.dim = dim
 
     def forward(self, length: Tensor, direction: Tensor) -> Tensor:
-        return direction * (length / _length(direction, self.dim))
+        return direction * (length / slice_lengths(direction, self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        return _length(weight, self.dim), weight
+        return slice_lengths(weight, self.dim), weight
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
@@ -137,7 +137,8 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
 
     Example:
         >>> from dlcore import nn
-        >>> layer = nn.utils.remove_weight_norm(nn.utils.weight_norm(nn.Linear(2, 3)))
+        >>> from dlcore.nn.utils.parametrizations import remove_weight_norm, weight_norm
+        >>> layer = remove_weight_norm(weight_norm(nn.Linear(2, 3)))
         >>> sorted(layer.state_dict())
         ['bias', 'weight']
     """
@@ -152,7 +153,8 @@ def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
 
     Example:
         >>> from dlcore import nn
-        >>> layer = nn.utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(2, 3)))
+        >>> from dlcore.nn.utils.parametrizations import remove_spectral_norm, spectral_norm
+        >>> layer = remove_spectral_norm(spectral_norm(nn.Linear(2, 3)))
         >>> sorted(layer.state_dict())
         ['bias', 'weight']
     """
