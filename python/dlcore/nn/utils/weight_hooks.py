@@ -35,6 +35,9 @@ class _WeightHook(ComputingHook):
         """The names of what the weight is computed from."""
         raise NotImplementedError
 
+    def values(self, module: Module) -> list[Tensor]:
+        return [getattr(module, name) for name in self.tensors()]
+
     def __call__(self, module: Module, _args: Any) -> None:
         setattr(module, self.name, self.compute(module, module.training))
 
@@ -50,7 +53,7 @@ class _WeightNorm(_WeightHook):
         return f"{self.name}_g", f"{self.name}_v"
 
     def compute(self, module: Module, training: bool) -> Tensor:  # noqa: ARG002 - it is one formula for both
-        g, v = (getattr(module, name) for name in self.tensors())
+        g, v = self.values(module)
         return v * (g / slice_lengths(v, self.dim))
 
 
@@ -71,7 +74,7 @@ class _SpectralNorm(_WeightHook):
         return vector / norm(vector).clamp(min=self.eps)
 
     def compute(self, module: Module, training: bool) -> Tensor:
-        weight, u, v = (getattr(module, name) for name in self.tensors())
+        weight, u, v = self.values(module)
         matrix = self.matrix(weight)
         if training:
             with no_grad():
