@@ -20,6 +20,9 @@ cargo_deny_version := 0.20.2
 cargo_deny_home := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dlcore/cargo-deny-$(cargo_deny_version)
 cargo_deny := $(or $(shell command -v cargo-deny),$(cargo_deny_home)/bin/cargo-deny)
 
+# The linker that Rust brings along can fold equal functions (see rust/python/build.rs).
+fold := $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld/ld.lld),DLCORE_FOLD=1)
+
 # Folders are in the list because a file that goes changes nothing else.
 package := $(shell find rust python -not -path '*/__pycache__*' -not -name '*.so') \
 	Cargo.toml Cargo.lock pyproject.toml README.md $(wildcard LICENSE*)
@@ -90,7 +93,7 @@ $(venv)/.tools: pyproject.toml
 
 dist/.wheel: $(venv)/.tools $(package)
 	rm -f dist/*.whl $@
-	$(bin)/maturin build --release --interpreter $(bin)/python --out dist
+	$(fold) $(bin)/maturin build --release --interpreter $(bin)/python --out dist
 	touch $@
 
 $(venv)/.installed: dist/.wheel

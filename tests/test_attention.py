@@ -122,3 +122,19 @@ def test_layers_give_the_same_with_and_without_their_weights():
     assert weights is not None
     assert none is None
     assert_close(without, with_weights)
+
+
+@pytest.mark.parametrize(("queries", "keys", "depth", "values"), [(60, 500, 0, 3), (9, 6, 4, 0), (5, 6, 0, 0), (3, 0, 4, 2)])
+def test_what_has_no_elements(queries, keys, depth, values):
+    """Without depth all scores are alike, so the result is the mean of the values."""
+    q, k, v = (
+        dlcore.randn(1, 2, rows, cols, requires_grad=True)
+        for rows, cols in [(queries, depth), (keys, depth), (keys, values)]
+    )
+    y = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+    assert y.shape == (1, 2, queries, values)
+    y.sum().backward()
+    assert [x.grad.shape for x in (q, k, v)] == [x.shape for x in (q, k, v)]
+    if depth == 0 and values:
+        mean = v.detach().mean(2, keepdim=True).expand(y.shape)
+        assert dlcore.allclose(y.detach(), mean, atol=1e-5)

@@ -144,8 +144,18 @@ fn an_lstm_is_what_its_definition_says() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let sizes = [70; 9];
-    let layer = Layer { sizes: &sizes, reverse: false, hidden: 96, output: 96 };
-    let case = Case::<f32>::new(&Lstm, &layer);
-    assert_same_bits(|| case.run(&Lstm, &layer, 0).iter().map(|x| bits(x)).collect::<Vec<_>>());
+    fn check<T: GemmFloat, C: Cell<T>>(cell: &C, sizes: &[usize], hidden: usize, output: usize, biases: usize) {
+        let layer = Layer { sizes, reverse: false, hidden, output };
+        let case = Case::<T>::new(cell, &layer);
+        assert_same_bits(|| {
+            case.run(cell, &layer, biases).iter().flat_map(|x| widen(x)).map(f64::to_bits).collect::<Vec<_>>()
+        });
+    }
+    check::<f32, _>(&Lstm, &[70; 9], 96, 96, 0);
+    // Long sums over the gates, a task with one sequence at the end, and projections.
+    check::<f64, _>(&Lstm, &[16; 2], 350, 350, 0);
+    check::<f32, _>(&Lstm, &[13, 13, 9, 2], 350, 350, 0);
+    let bias = halves(3 * 200, 9);
+    check::<f64, _>(&Gru { bias: &bias }, &[9, 9, 9, 7, 2], 200, 200, 600);
+    check::<f32, _>(&Lstm, &[34, 34, 34, 30, 11], 180, 150, 0);
 }

@@ -156,7 +156,7 @@ pub fn edges(x: &Tensor, bins: usize, range: Option<[f64; 2]>) -> Result<Tensor>
     if bins == 0 || low > high || !low.is_finite() || !high.is_finite() {
         return Err(Error::value(NAME, format_args!("{bins} bins from {low} to {high}")));
     }
-    if low.to_bits() == high.to_bits() {
+    if low >= high {
         (low, high) = (low - 0.5, high + 0.5);
     }
     crate::creation::linspace(low, high, bins + 1, x.dtype())

@@ -135,6 +135,9 @@ impl<'a, T: Copy> Heads<'a, T> {
 
     /// One row of a head.
     fn row(&self, batch: usize, head: usize, row: usize, cols: usize) -> &'a [T] {
+        if cols == 0 {
+            return &[];
+        }
         &self.data[self.rows(batch, head, row).offset..][..cols]
     }
 }

@@ -28,6 +28,9 @@ const STRIDED_COST: usize = 700;
 pub fn copy<T: Pod>(src: &[T], layout: Strided, dst: &mut [T]) {
     layout.check(src.len());
     assert_eq!(layout.numel(), dst.len(), "source and destination differ in size");
+    if dst.is_empty() {
+        return;
+    }
     if layout.is_contiguous() {
         return copy_slice(&src[layout.offset..][..dst.len()], dst);
     }

@@ -147,10 +147,26 @@ impl<T: GemmFloat> Product<'_, T> {
         let padded = self.m.saturating_mul(self.n.next_multiple_of(kernels.cols / 2)).saturating_mul(self.k);
         let serial = serial || padded < SHARED_WORK;
         let cost = if serial { 0 } else { padded / WORK_PER_NS };
-        if let Some(b) = stream::operand(self, kernels) {
-            // SAFETY: passed on.
-            return unsafe { stream::run(self, kernels, b, cost) };
+        // SAFETY: passed on.
+        unsafe {
+            match stream::operand(self, kernels) {
+                Some(b) => stream::run(self, kernels, b, cost),
+                None => self.run_packed(serial),
+            }
         }
+    }
+
+    /// The same by the packed core, which gives a row the same bits however many there are if it is `serial`.
+    ///
+    /// # Safety
+    /// As [`Product::run`].
+    pub unsafe fn run_packed(&self, serial: bool) {
+        if self.m == 0 || self.n == 0 {
+            return;
+        }
+        let kernels = T::microkernels(isa());
+        let padded = self.m.saturating_mul(self.n.next_multiple_of(kernels.cols / 2)).saturating_mul(self.k);
+        let cost = if serial { 0 } else { padded / WORK_PER_NS };
         let a = self.a_panels();
         let mut b = self.b_panels(kernels);
         let n_padded = self.n.next_multiple_of(kernels.cols);
@@ -209,7 +225,7 @@ impl<T: GemmFloat> Product<'_, T> {
             true if self.k >= 4 * self.n => tasks.min(SLICED / (self.m * self.n)),
             true => 1,
         };
-        let slices = if self.c.is_rows() { wanted.min(blocks / 2).max(1) } else { 1 };
+        let slices = if self.c.is_rows() && !serial { wanted.min(blocks / 2).max(1) } else { 1 };
         let (mut down, mut across) = (if self.stream_b { 1 } else { self.m.div_ceil(TASK_ROWS) }, 1);
         if !serial {
             across = self.n.div_ceil(if ready { TASK_COLS.1 } else { TASK_COLS.0 });

@@ -236,6 +236,19 @@ pub(crate) fn gemm_serial<T: GemmFloat>(problem: Gemm<'_, T>) {
     one(problem, true);
 }
 
+/// The same in multiply-adds of one chain: a row of C has the same bits however many there are. For tasks that are cut by
+/// the number of threads.
+#[allow(clippy::needless_pass_by_value, reason = "C is borrowed mutably for this one product")]
+pub(crate) fn gemm_by_rows<T: GemmFloat>(problem: Gemm<'_, T>) {
+    problem.check();
+    problem.epilogue.check(problem.m, problem.n);
+    let Gemm { m, n, k, a, b, c, c_row_stride, accumulate, epilogue } = problem;
+    let (a, b) = (Strided2(a.in_place(a.row_stride, a.col_stride)), Strided2(b.in_place(b.col_stride, b.row_stride)));
+    let c = Target::rows(c.as_mut_ptr(), 0, c_row_stride);
+    // SAFETY: checked above; C is borrowed mutably.
+    unsafe { Product { m, n, k, a: &a, b: &b, c, accumulate, epilogue, stream_b: false }.run_packed(true) }
+}
+
 /// The same where other tasks write between the rows of C, which begins at `c`.
 ///
 /// # Panics

@@ -25,8 +25,12 @@ pub(super) fn fresh(bytes: usize) -> Option<Block> {
     #[cfg(target_os = "linux")]
     if bytes >= pages::HUGE {
         return pages::map(bytes).map(|start| Block { start, zero: true });
-    } else if shares_pages(bytes) {
-        return super::arena::take(bytes).map(|start| Block { start, zero: false });
+    }
+    #[cfg(target_os = "linux")]
+    if shares_pages(bytes)
+        && let Some(start) = super::arena::take(bytes)
+    {
+        return Some(Block { start, zero: false });
     }
     // SAFETY: the size is not zero.
     let start = unsafe { alloc(layout(bytes)?) };
@@ -48,9 +52,11 @@ pub(super) unsafe fn release(start: *mut u8, bytes: usize) {
     if bytes >= pages::HUGE {
         // SAFETY: the contract.
         return unsafe { pages::unmap(start, bytes) };
-    } else if shares_pages(bytes) {
-        // SAFETY: the contract.
-        return unsafe { super::arena::give(start, bytes) };
+    }
+    #[cfg(target_os = "linux")]
+    // SAFETY: the contract.
+    if shares_pages(bytes) && unsafe { super::arena::give(start, bytes) } {
+        return;
     }
     if let Some(layout) = layout(bytes) {
         // SAFETY: the contract; `fresh` used this layout.

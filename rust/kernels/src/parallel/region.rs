@@ -43,7 +43,8 @@ impl Share {
         Self(AtomicU64::new((end as u64) << 32 | first as u64))
     }
 
-    /// The first task, for the thread whose share it is, or else the last.
+    /// The first task, for the thread whose share it is, or else the last. The first only grows and the end only shrinks,
+    /// so no value comes twice; what tasks write is handed over by the queue's lock and `helpers`.
     fn claim(&self, first: bool) -> Option<usize> {
         let parts = |tasks: u64| (tasks & u64::from(u32::MAX), tasks >> 32);
         let rest = |tasks: u64| {
@@ -70,7 +71,7 @@ unsafe impl Sync for Region {}
 /// handing out of tasks and continues on this thread.
 ///
 /// # Panics
-/// For more than 2^32 tasks.
+/// For 2^32 tasks or more.
 pub(super) fn run(pool: &Pool, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
     assert!(u32::try_from(tasks).is_ok(), "too many tasks");
     let shares = pool.threads().min(tasks);

@@ -21,7 +21,7 @@ pub use lstm::Lstm;
 pub use plain::{Nonlinearity, Plain};
 
 use crate::element::Float;
-use crate::gemm::{Gemm, GemmFloat, Matrix, gemm};
+use crate::gemm::{Gemm, GemmFloat, Matrix, gemm, gemm_by_rows};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each, num_threads};
 use steps::{Before, steps};
@@ -208,7 +208,7 @@ pub fn forward<T: GemmFloat, C: Cell<T>>(cell: &C, layer: &Layer<'_>, inputs: In
             });
             if let Some(projection) = inputs.projection {
                 let weight = Matrix::contiguous(projection, hidden).transposed();
-                gemm(Gemm::new([rows, hidden, output], Matrix::contiguous(units, hidden), weight, y));
+                gemm_by_rows(Gemm::new([rows, hidden, output], Matrix::contiguous(units, hidden), weight, y));
             }
             h.copy_from_slice(y);
         }
@@ -329,7 +329,7 @@ pub fn backward<T: GemmFloat, C: Cell<T>>(
                     after.copy_from_slice(g_out);
                     let g_units = &mut g_units[..rows * hidden];
                     let (a, b) = (Matrix::contiguous(g_out, output), Matrix::contiguous(projection, hidden));
-                    gemm(Gemm::new([rows, output, hidden], a, b, g_units));
+                    gemm_by_rows(Gemm::new([rows, output, hidden], a, b, g_units));
                     &*g_units
                 } else {
                     &*g_out

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_serial};
+use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_by_rows};
 #[cfg(target_arch = "x86_64")]
 use crate::gemm::{MOST_ROWS, Stationary, terms};
 use crate::memory::Buffer;
@@ -152,9 +152,9 @@ impl Blocks {
             && let Some(sums) = T::float32_mut(c)
         {
             assert!(sums.len() >= count * self.columns, "rows of C");
-            let start = sums.as_mut_ptr();
             for first in (0..count).step_by(MOST_ROWS) {
                 let rows = MOST_ROWS.min(count - first);
+                let Some(start) = T::float32_mut(c).map(<[f32]>::as_mut_ptr) else { unreachable!("as above") };
                 let to = |columns: &Range<usize>| {
                     let (at, stride) = place(columns.start);
                     (start.wrapping_add(at + first * stride), stride)
@@ -184,7 +184,7 @@ impl Blocks {
             let (at, stride) = place(columns.start);
             let c = &mut c[at + rows.start * stride..];
             let product = Gemm::new([rows.len(), self.rows, columns.len()], a, block, c);
-            gemm_serial(Gemm { c_row_stride: stride, accumulate, ..product });
+            gemm_by_rows(Gemm { c_row_stride: stride, accumulate, ..product });
         }
     }
 }
