@@ -124,7 +124,9 @@ def test_layers_give_the_same_with_and_without_their_weights():
     assert_close(without, with_weights)
 
 
-@pytest.mark.parametrize(("queries", "keys", "depth", "values"), [(60, 500, 0, 3), (9, 6, 4, 0), (5, 6, 0, 0), (3, 0, 4, 2)])
+@pytest.mark.parametrize(
+    ("queries", "keys", "depth", "values"), [(60, 500, 0, 3), (9, 6, 4, 0), (5, 6, 0, 0), (3, 0, 4, 2)]
+)
 def test_what_has_no_elements(queries, keys, depth, values):
     """Without depth all scores are alike, so the result is the mean of the values."""
     q, k, v = (

@@ -76,10 +76,11 @@ pub fn polygamma(n: u32, x: &Tensor) -> Result<Tensor> {
 /// The logarithm of the gamma function of `p` dimensions: the sum of those of `x - i / 2`, and `p (p - 1) log(pi) / 4`.
 ///
 /// # Errors
-/// [`Error::Value`] for `p` zero.
+/// [`Error::Value`] for `p` zero, or more terms than anybody waits for.
 pub fn multigammaln(x: &Tensor, p: u32) -> Result<Tensor> {
-    if p == 0 {
-        return Err(Error::value("mvlgamma", "p must be at least 1"));
+    const MOST: u32 = 10_000;
+    if !(1..=MOST).contains(&p) {
+        return Err(Error::value("mvlgamma", format_args!("p must be 1 to {MOST}, got {p}")));
     }
     let x = float(x)?;
     let mut sum = lgamma(&x)?;
