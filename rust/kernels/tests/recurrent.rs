@@ -13,7 +13,7 @@ use dlcore_kernels::gemm::GemmFloat;
 use dlcore_kernels::recurrent::{
     Cell, Gradients, Gru, Inputs, Layer, Lstm, Nonlinearity, Outputs, Plain, Results, backward, forward,
 };
-use support::{assert_close, assert_same_bits, bits, numbers, widen};
+use support::{assert_close, assert_same_bits, numbers, widen};
 
 /// Numbers of a layer's inputs, small enough for long chains.
 struct Case<T> {
