@@ -132,7 +132,7 @@ def test_files_that_end_before_the_header(tmp_path, content, message):
 
 
 def test_every_truncation_is_noticed(tmp_path):
-    dlcore.save(nn.Linear(3, 2), tmp_path / "f")
+    dlcore.save(nn.Linear(3, 2).state_dict(), tmp_path / "f")
     whole = (tmp_path / "f").read_bytes()
     for length in range(len(whole)):
         (tmp_path / "f").write_bytes(whole[:length])
@@ -190,7 +190,12 @@ def test_what_cannot_be_saved_is_named(tmp_path):
         dlcore.save({"a": [1, {2}]}, tmp_path / "f")
     with pytest.raises(TypeError, match="keys must be str or int"):
         dlcore.save({(1, 2): 3}, tmp_path / "f")
-    with pytest.raises(TypeError, match="expected a module or a dict, got Tensor"):
+    model = nn.Linear(2, 1)
+    with pytest.raises(TypeError, match=r"expected a dict, got Linear; save its \.state_dict\(\).*pickle\.dump"):
+        dlcore.save(model, tmp_path / "f")
+    with pytest.raises(TypeError, match=r"save: optimizer is of type SGD; save its \.state_dict\(\)"):
+        dlcore.save({"epoch": 1, "optimizer": optim.SGD(model.parameters())}, tmp_path / "f")
+    with pytest.raises(TypeError, match="expected a dict, got Tensor"):
         dlcore.save(dlcore.ones(1), tmp_path / "f")
     with pytest.raises(TypeError, match="metadata must be strings"):
         dlcore.save({"a": dlcore.ones(1)}, tmp_path / "f", {"epoch": 3})

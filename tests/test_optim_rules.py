@@ -287,6 +287,27 @@ def test_averages_of_models():
     assert twin.n_averaged.item() == 3
 
 
+@pytest.mark.parametrize(
+    ("rule", "mean"),
+    [
+        ({"multi_avg_fn": optim.swa_utils.get_ema_multi_avg_fn(0.75)}, 3.25),
+        ({"avg_fn": optim.swa_utils.get_ema_avg_fn(0.75)}, 3.25),
+        ({"multi_avg_fn": optim.swa_utils.get_swa_multi_avg_fn()}, 5.5),
+        ({}, 5.5),
+    ],
+)
+def test_integer_buffers_are_averaged_and_rounded_toward_zero(rule, mean):
+    model = nn.BatchNorm1d(1)
+    average = optim.swa_utils.AveragedModel(model, use_buffers=True, **rule)
+    for value in (1, 10):
+        model.num_batches_tracked.fill_(value)
+        model.running_mean.fill_(value)
+        average.update_parameters(model)
+    tracked = average.module.num_batches_tracked
+    assert (tracked.dtype, tracked.item()) == (dlcore.int64, int(mean))
+    assert average.module.running_mean.item() == pytest.approx(mean)
+
+
 @pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
 def test_the_rate_is_annealed_to_that_of_averaging():
     optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)

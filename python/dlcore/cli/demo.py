@@ -150,7 +150,7 @@ def demo(folder: Path | None, epochs: int | None, seed: int, out: Path, plot: bo
     print(confusion_table(confusion_matrix(predicted, result.labels, classes)), "\n")
 
     weights = out / "weights.safetensors"
-    save(model, weights, {"model": type(model).__name__, "test_accuracy": f"{result.accuracy:.4f}"})
+    save(model.state_dict(), weights, {"model": type(model).__name__, "test_accuracy": f"{result.accuracy:.4f}"})
     fresh: nn.Module = DigitNet() if folder is None else LeNet(height, width, classes)
     fresh.load_state_dict(load(weights))
     if not dlcore.equal(evaluate(fresh, test_loader).logits, result.logits):

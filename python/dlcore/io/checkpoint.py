@@ -1,4 +1,4 @@
-"""`save` and `load`: models, state dicts or checkpoints with optimizers, as one safetensors file.
+"""`save` and `load`: state dicts, or checkpoints with optimizers, as one safetensors file.
 
 Tensors by name are stored as they are, so that any reader of safetensors opens them. Whatever else a
 checkpoint holds, nesting and plain values, goes as JSON into one string of the file's metadata, where a
@@ -14,26 +14,24 @@ from typing import Any
 
 from dlcore._core import Tensor
 from dlcore.io.safetensors import read, read_metadata, write
-from dlcore.nn.module import Module
 
 __all__ = ["load", "save"]
 
 _STRUCTURE = "dlcore.structure"
 
 
-def save(obj: Module | Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
-    """Save a model's state, a state dict or a checkpoint. The file appears whole or not at all.
+def save(obj: Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+    """Save a state dict or a checkpoint. The file appears whole or not at all.
 
     Args:
-        obj: a module, of which the state dict is saved; or a dictionary of tensors, numbers, strings, None,
-            and dictionaries, lists and tuples of them, such as ``{"model": model.state_dict(), "optimizer":
-            optimizer.state_dict()}``.
+        obj: a dictionary of tensors, numbers, strings, None, and dictionaries, lists and tuples of them, such as
+            ``model.state_dict()`` or ``{"model": model.state_dict(), "optimizer": optimizer.state_dict()}``.
         path: the file, by custom with the ending ``.safetensors``; its folder must exist.
         metadata: further strings by name, which `dlcore.io.read_metadata` reads.
 
     Raises:
         FileNotFoundError: no such folder.
-        TypeError: a value that cannot be saved; the message names its place.
+        TypeError: a value that cannot be saved, such as a module; the message names its place.
 
     Example:
         >>> import tempfile, dlcore
@@ -43,17 +41,17 @@ def save(obj: Module | Mapping[str, Any], path: str | PathLike[str], metadata: M
         >>> loaded["weight"].tolist(), loaded["epoch"]
         ([1.0, 1.0], 3)
     """
-    state: Mapping[Any, Any] = obj.state_dict() if isinstance(obj, Module) else obj
-    if not isinstance(state, Mapping):
-        raise TypeError(f"save: expected a module or a dict, got {type(obj).__name__}")
+    if not isinstance(obj, Mapping):
+        advice = _advice(obj) or 'give {"name": it}, if it is a tensor or plain values'
+        raise TypeError(f"save: expected a dict, got {type(obj).__name__}; {advice}")
     metadata = dict(metadata or {})
     if _STRUCTURE in metadata:
         raise ValueError(f"save: the metadata key {_STRUCTURE!r} is taken")
     tensors: dict[str, Tensor] = {}
-    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
-        tensors = dict(state)
+    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in obj.items()):
+        tensors = dict(obj)
     else:
-        metadata[_STRUCTURE] = json.dumps(_encode(state, "", tensors), separators=(",", ":"))
+        metadata[_STRUCTURE] = json.dumps(_encode(obj, "", tensors), separators=(",", ":"))
     write(tensors, path, metadata)
 
 
@@ -81,7 +79,7 @@ def load(
         >>> import tempfile, dlcore
         >>> model = dlcore.nn.Linear(3, 1)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     dlcore.save(model, f"{folder}/model.safetensors")
+        ...     dlcore.save(model.state_dict(), f"{folder}/model.safetensors")
         ...     model.load_state_dict(dlcore.load(f"{folder}/model.safetensors"))
         <All keys matched successfully>
     """
@@ -120,7 +118,15 @@ def _encode(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
         return items if isinstance(value, list) else {"tuple": items}
     if value is None or isinstance(value, str | int | float):
         return value
-    raise TypeError(f"save: {place} is of type {type(value).__name__}; tensors, numbers, strings and None can be saved")
+    advice = _advice(value) or "tensors, numbers, strings, None, and dicts, lists and tuples of them can be saved"
+    raise TypeError(f"save: {place} is of type {type(value).__name__}; {advice}")
+
+
+def _advice(value: object) -> str:
+    """What to save in place of an object that has a state; the object itself would need code to come back."""
+    if not callable(getattr(value, "state_dict", None)):
+        return ""
+    return "save its .state_dict(), which load_state_dict() takes back, or the object itself with pickle.dump"
 
 
 def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:

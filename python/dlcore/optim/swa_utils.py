@@ -40,7 +40,13 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Tensor, Tensor, Any], Tens
         1.0
     """
     at_most_one("get_ema_avg_fn", decay=decay)
-    return lambda average, new, _averaged: _core.lerp(average, new, 1 - decay)
+
+    def rule(average: Tensor, new: Tensor, _averaged: Any) -> Tensor:
+        if average.is_floating_point():
+            return _core.lerp(average, new, 1 - decay)
+        return decay * average + (1 - decay) * new  # of integers, which lerp does not take
+
+    return rule
 
 
 def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
@@ -52,7 +58,13 @@ def get_swa_avg_fn() -> Callable[[Tensor, Tensor, Any], Tensor]:
         >>> get_swa_avg_fn()(dlcore.tensor(1.0), dlcore.tensor(4.0), 2).item()
         2.0
     """
-    return lambda average, new, averaged: _core.lerp(average, new, 1.0 / (int(averaged) + 1))
+
+    def rule(average: Tensor, new: Tensor, averaged: Any) -> Tensor:
+        if average.is_floating_point():
+            return _core.lerp(average, new, 1.0 / (int(averaged) + 1))
+        return average + (new - average) / (int(averaged) + 1)
+
+    return rule
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Iterable[Tensor], Iterable[Tensor], Any], None]:
@@ -103,7 +115,7 @@ class AveragedModel(Module):
         device: ``"cpu"`` or None.
         avg_fn: the average from (average, new, number of averaged); equal weights by default.
         multi_avg_fn: the same of lists of tensors, in place.
-        use_buffers: average the buffers too, instead of copying them.
+        use_buffers: average the buffers too, instead of copying them; integers are rounded toward zero.
 
     Raises:
         ValueError: both functions.
