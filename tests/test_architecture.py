@@ -104,7 +104,7 @@ BELOW = {
     "models": {"_core", "autograd", "nn"},
     "data": {"_core"},
     "datasets": {"_core", "data"},
-    "io": {"_core", "nn"},
+    "io": {"_core"},
     "train": {"_core", "autograd", "nn", "optim", "data"},
     "cli": {"_core", "autograd", "nn", "optim", "data", "datasets", "io", "train", "dlcore"},
 }

@@ -146,6 +146,17 @@ def test_dead_units_are_warned_of():
     assert caught[0].filename == __file__
 
 
+def test_a_layer_of_dead_units_is_warned_of_once_with_those_that_it_stops():
+    model, x = network()
+    model[0].bias.data.fill_(-100.0)
+    unused = nn.ModuleList([model, nn.Linear(2, 2)])  # never runs
+    unused.forward = model
+    with pytest.warns(dlcore.TrainingWarning, match=r"^ModuleList.0.0, ModuleList.0.2: no unit had a grad") as caught:
+        under_guard(unused, x, 10)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
 def test_a_few_batches_or_living_units_are_no_reason_to_warn():
     model, x = network()
     under_guard(model, x, 9)

@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import subprocess
+import sys
 from statistics import NormalDist
 
 import dlcore
@@ -226,3 +228,9 @@ def test_second_names_are_the_same_functions():
     for name in special.__all__:
         function = getattr(dlcore, names.get(name, name), None)
         assert function is None or getattr(special, name) is function
+
+
+def test_the_data_sets_are_reached_by_pytorchs_path_without_an_import_of_their_own():
+    code = "import dlcore; print(dlcore.utils.data.DataLoader is dlcore.data.DataLoader)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "True\n"

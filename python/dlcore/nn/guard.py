@@ -71,29 +71,46 @@ class guard:  # noqa: N801 - a verb, used with `with`
         if kind is None:
             for units in self._units:
                 units.report()
+            _report_dead_layers([units.name for units in self._units if units.all_dead()])
 
 
 class _Units:
     """Which units of a layer had a gradient in any backward pass."""
 
     def __init__(self, name: str, weight: Tensor) -> None:
-        self._name, self._passes, self._alive = name, 0, _core.zeros(weight.shape[0], dtype=_core.bool)
+        self.name, self._passes, self._alive = name, 0, _core.zeros(weight.shape[0], dtype=_core.bool)
         self.handle = weight.register_hook(self._look)
 
     def _look(self, gradient: Tensor) -> None:
         self._passes += 1
         self._alive = self._alive | (gradient.detach() != 0).flatten(1).any(1)
 
+    def all_dead(self) -> bool:
+        return self._passes >= _ENOUGH and self._alive.numel() > 0 and not self._alive.any()
+
     def report(self) -> None:
         dead = nonzero(~self._alive).flatten().tolist()
-        if self._passes >= _ENOUGH and dead and len(dead) < self._alive.numel():
-            shown = ", ".join(map(str, dead[:5])) + (", ..." if len(dead) > 5 else "")
-            advise(
-                f"{self._name}: {len(dead)} of {self._alive.numel()} units ({shown}) had no gradient in any of "
-                f"{self._passes} backward passes: if a ReLU follows, they are dead; a smaller learning rate, another "
-                "initialisation, LeakyReLU or GELU keep them alive",
-                2,
-            )
+        if self._passes < _ENOUGH or not dead or len(dead) == self._alive.numel():
+            return
+        shown = ", ".join(map(str, dead[:5])) + (", ..." if len(dead) > 5 else "")
+        advise(
+            f"{self.name}: {len(dead)} of {self._alive.numel()} units ({shown}) had no gradient in any of "
+            f"{self._passes} backward passes: if a ReLU follows, they are dead; a smaller learning rate, another "
+            "initialisation, LeakyReLU or GELU keep them alive",
+            2,
+        )
+
+
+def _report_dead_layers(names: list[str]) -> None:
+    """Once for all of them: one dead layer takes the gradients of those before it and the inputs of those behind."""
+    if names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        advise(
+            f"{shown}: no unit had a gradient in any of {_ENOUGH} or more backward passes: where a ReLU follows, all "
+            "units of the layer may be dead, which stops learning before and behind it; a smaller learning rate, "
+            "another initialisation, LeakyReLU or GELU keep them alive",
+            2,
+        )
 
 
 def _refuse_infinite_inputs(_module: Module, args: tuple[Any, ...]) -> None:
