@@ -4,6 +4,7 @@ import copy
 import warnings
 
 import dlcore
+import dlcore.nn.functional as F
 import pytest
 from dlcore import nn, optim
 
@@ -160,3 +161,27 @@ def test_warnings_can_be_switched_off():
         warnings.simplefilter("ignore", dlcore.TrainingWarning)
         optim.SGD(Net().parameters()).step()
     assert not caught
+
+
+def test_a_softmax_before_the_functional_cross_entropy_is_warned_of():
+    model, y = nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim=1)), dlcore.tensor([0, 1])
+    with pytest.warns(dlcore.TrainingWarning, match="result of softmax: it takes logits") as caught:
+        F.cross_entropy(model(dlcore.ones(2, 3)), y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    F.cross_entropy(model[0](dlcore.ones(2, 3)), y)  # logits; and a warning would be an error
+    F.cross_entropy(model(dlcore.ones(2, 3)).detach(), y)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, nn.CrossEntropyLoss()])
+@pytest.mark.parametrize(
+    ("shape", "labels", "kind", "text"),
+    [
+        ((2, 7, 5), dlcore.zeros(2, 7).long(), dlcore.ShapeError, r"transpose\(1, 2\), or input.flatten\(0, 1\) with"),
+        ((2, 7, 5), dlcore.zeros(14).long(), dlcore.ShapeError, r"give input.flatten\(0, 1\) with target$"),
+        ((2, 7), dlcore.tensor([-1, 2]), IndexError, "ignore_index="),
+    ],
+)
+def test_labels_that_do_not_fit(loss, shape, labels, kind, text):
+    with pytest.raises(kind, match=text):
+        loss(dlcore.zeros(*shape), labels)

@@ -48,10 +48,11 @@ def save(obj: Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[st
     if _STRUCTURE in metadata:
         raise ValueError(f"save: the metadata key {_STRUCTURE!r} is taken")
     tensors: dict[str, Tensor] = {}
-    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in obj.items()):
-        tensors = dict(obj)
+    state: Mapping[Any, Any] = obj
+    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
+        tensors = dict(state)
     else:
-        metadata[_STRUCTURE] = json.dumps(_encode(obj, "", tensors), separators=(",", ":"))
+        metadata[_STRUCTURE] = json.dumps(_encode(state, "", tensors), separators=(",", ":"))
     write(tensors, path, metadata)
 
 

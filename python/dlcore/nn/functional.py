@@ -25,7 +25,6 @@ from dlcore._core import (
     conv_transpose3d,
     cosine_embedding_loss,
     cosine_similarity,
-    cross_entropy,
     ctc_loss,
     elu,
     embedding_bag,
@@ -94,6 +93,7 @@ from dlcore._core import (
 )
 from dlcore.nn.functions.attention import multi_head_attention_forward
 from dlcore.nn.functions.contrastive import circle_loss, info_nce_loss, nt_xent_loss, supervised_contrastive_loss
+from dlcore.nn.functions.cross_entropy import cross_entropy
 from dlcore.nn.functions.deviations import log_cosh_loss, mape_loss, msle_loss
 from dlcore.nn.functions.distance import pdist, triplet_margin_with_distance_loss
 from dlcore.nn.functions.dropout import (

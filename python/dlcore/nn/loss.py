@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from dlcore._core import (
     DTypeError,
+    ShapeError,
     Tensor,
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -19,6 +20,7 @@ from dlcore._core import (
     smooth_l1_loss,
 )
 from dlcore.advice import advise
+from dlcore.nn.functions.cross_entropy import explained
 from dlcore.nn.module import Module
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
@@ -86,14 +88,17 @@ class CrossEntropyLoss(_Loss):
             self._look_at(input)
         if self.ignore_index >= 0 and target.is_floating_point():
             raise ValueError("CrossEntropyLoss: ignore_index is a label; targets that are probabilities have none")
-        return cross_entropy(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )
+        try:
+            return cross_entropy(
+                input,
+                target,
+                weight=self.weight,
+                ignore_index=self.ignore_index,
+                reduction=self.reduction,
+                label_smoothing=self.label_smoothing,
+            )
+        except (IndexError, ShapeError) as error:
+            raise explained(error, input, target) from None
 
 
 class NLLLoss(_Loss):

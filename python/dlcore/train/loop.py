@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from dlcore import _core
-from dlcore._core import Tensor, cross_entropy
+from dlcore._core import Tensor
 from dlcore.autograd import no_grad
 from dlcore.data import DataLoader
+from dlcore.nn.functional import cross_entropy
 from dlcore.nn.module import Module
 from dlcore.optim.lr_scheduler import LRScheduler
 from dlcore.optim.optimizer import Optimizer

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from dlcore.utils import checkpoint
 
 if TYPE_CHECKING:
-    from dlcore.utils import data
+    from dlcore.utils import data as data
 
-__all__ = ["checkpoint", "data"]
+__all__ = ["checkpoint"]
 
 
 def __getattr__(name: str) -> Any:
