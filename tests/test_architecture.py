@@ -89,6 +89,7 @@ BELOW = {
     "linalg": {"_core"},
     "special": {"_core"},
     "shapes": {"_core"},
+    "hints": set(),
     "func": {"_core", "autograd"},
     "foreach": {"_core"},
     "typed": {"_core"},

@@ -434,9 +434,19 @@ if TYPE_CHECKING:
     from dlcore.advice import TrainingWarning
     from dlcore.compiling import compile
     from dlcore.func import vmap
+    from dlcore.hints import (
+        are_deterministic_algorithms_enabled,
+        channels_last,
+        channels_last_3d,
+        contiguous_format,
+        memory_format,
+        preserve_format,
+        use_deterministic_algorithms,
+    )
     from dlcore.io import load, save
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
+    from dlcore.shapes import Size, broadcast_shapes
     from dlcore.typed import (  # type: ignore[attr-defined]
         BFloat16Tensor,
         BoolTensor,
@@ -465,6 +475,7 @@ __all__ = [
     "LongTensor",
     "ShapeError",
     "ShortTensor",
+    "Size",
     "Tensor",
     "TrainingWarning",
     "__version__",
@@ -495,6 +506,7 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "are_deterministic_algorithms_enabled",
     "argmax",
     "argmin",
     "argsort",
@@ -536,6 +548,8 @@ __all__ = [
     "ceil",
     "celu",
     "chain_matmul",
+    "channels_last",
+    "channels_last_3d",
     "cholesky",
     "cholesky_inverse",
     "cholesky_solve",
@@ -550,6 +564,7 @@ __all__ = [
     "compile",
     "conj",
     "conj_physical",
+    "contiguous_format",
     "copysign",
     "corrcoef",
     "cos",
@@ -728,6 +743,7 @@ __all__ = [
     "mean",
     "median",
     "memory",
+    "memory_format",
     "meshgrid",
     "min",
     "minimum",
@@ -773,6 +789,7 @@ __all__ = [
     "positive",
     "pow",
     "prelu",
+    "preserve_format",
     "prod",
     "promote_types",
     "put",
@@ -883,6 +900,7 @@ __all__ = [
     "unique_consecutive",
     "unravel_index",
     "unsqueeze",
+    "use_deterministic_algorithms",
     "utils",
     "vander",
     "var",
@@ -907,6 +925,7 @@ _PACKAGES = frozenset(
 _ELSEWHERE = {
     "TrainingWarning": "dlcore.advice",
     "broadcast_shapes": "dlcore.shapes",
+    "Size": "dlcore.shapes",
     "compile": "dlcore.compiling",
     "guard": "dlcore.nn.guard",
     "load": "dlcore.io",
@@ -927,6 +946,18 @@ _ELSEWHERE = {
             "ShortTensor",
         ),
         "dlcore.typed",
+    ),
+    **dict.fromkeys(
+        (
+            "are_deterministic_algorithms_enabled",
+            "channels_last",
+            "channels_last_3d",
+            "contiguous_format",
+            "memory_format",
+            "preserve_format",
+            "use_deterministic_algorithms",
+        ),
+        "dlcore.hints",
     ),
 }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from dlcore._core import ShapeError
 
-__all__ = ["broadcast_shapes"]
+__all__ = ["Size", "broadcast_shapes"]
 
 
 def broadcast_shapes(*shapes: int | Sequence[int]) -> tuple[int, ...]:
@@ -34,3 +35,29 @@ def broadcast_shapes(*shapes: int | Sequence[int]) -> tuple[int, ...]:
             if extent != 1:
                 result[-place] = extent
     return tuple(result)
+
+
+class _EveryTuple(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, tuple)
+
+
+class Size(tuple[int, ...], metaclass=_EveryTuple):
+    """A shape that counts its elements. Shapes of tensors are plain tuples, which are equal to it and instances too.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.Size([2, 3]).numel(), dlcore.zeros(2, 3).shape == dlcore.Size([2, 3])
+        (6, True)
+        >>> isinstance(dlcore.zeros(2, 3).shape, dlcore.Size)
+        True
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """How many elements a tensor of this shape has."""
+        return prod(self)
+
+    def __repr__(self) -> str:
+        return f"dlcore.Size({list(self)})"

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from dlcore.autograd.anomaly import detect_anomaly, set_detect_anomaly
     from dlcore.autograd.checks import gradcheck, gradgradcheck
     from dlcore.autograd.function import Function
+    from dlcore.autograd.variable import Variable
 
 __all__ = [
     "Function",
+    "Variable",
     "anomaly",
     "backward",
     "checks",
@@ -47,6 +49,7 @@ __all__ = [
 
 _HOMES = {
     "Function": "function",
+    "Variable": "variable",
     "detect_anomaly": "anomaly",
     "gradcheck": "checks",
     "gradgradcheck": "checks",

@@ -9,7 +9,7 @@ from dlcore.models.dcgan import Discriminator, Generator
 from dlcore.models.gpt import GPT
 from dlcore.models.lenet import LeNet
 from dlcore.models.mlp import MLP
-from dlcore.models.mobilenet import MobileNetV2
+from dlcore.models.mobilenet import MobileNetV2, mobilenet_v2
 from dlcore.models.resnet import ResNet, resnet18, resnet34, resnet50
 from dlcore.models.unet import UNet
 from dlcore.models.vgg import VGG, vgg11
@@ -30,6 +30,7 @@ __all__ = [
     "ResNet",
     "UNet",
     "ViT",
+    "mobilenet_v2",
     "resnet18",
     "resnet34",
     "resnet50",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlcore import nn
 from dlcore._core import Tensor, clamp
 
-__all__ = ["MobileNetV2"]
+__all__ = ["MobileNetV2", "mobilenet_v2"]
 
 # Expansion t, channels c, blocks n and stride s of the first of them: table 2 of the paper.
 _STAGES = (
@@ -83,3 +83,14 @@ class MobileNetV2(nn.Module):
         """Images (N, C, H, W) to logits (N, num_classes)."""
         logits: Tensor = self.classifier(self.features(images).mean((2, 3)))
         return logits
+
+
+def mobilenet_v2(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.2) -> MobileNetV2:
+    """`MobileNetV2` under the name of torchvision's function.
+
+    Example:
+        >>> from dlcore.models import mobilenet_v2
+        >>> sum(p.numel() for p in mobilenet_v2().parameters())
+        3504872
+    """
+    return MobileNetV2(num_classes, in_channels, dropout)

@@ -13,17 +13,10 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from dlcore.backends import cudnn
+
 __all__ = ["cuda", "cudnn", "mkldnn", "mps"]
 
-cudnn = SimpleNamespace(
-    benchmark=False,
-    deterministic=True,
-    enabled=False,
-    allow_tf32=False,
-    is_available=lambda: False,
-    version=lambda: None,
-)
-"""Always deterministic, as everything here."""
 cuda = SimpleNamespace(matmul=SimpleNamespace(allow_tf32=False), is_built=lambda: False)
 mps = SimpleNamespace(is_available=lambda: False, is_built=lambda: False)
 mkldnn = SimpleNamespace(enabled=False, is_available=lambda: False)

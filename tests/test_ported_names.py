@@ -1,0 +1,62 @@
+"""Names that programs written for PyTorch import, also where they have nothing to do here."""
+
+import copy
+import pickle
+
+import dlcore
+import dlcore.backends.cudnn as cudnn
+from dlcore import models, nn
+from dlcore.autograd import Variable
+from dlcore.nn.parameter import Parameter
+
+
+def test_switches_may_be_set_in_a_module_of_their_own():
+    assert cudnn is dlcore.backends.cudnn
+    cudnn.benchmark = True
+    assert dlcore.backends.cudnn.benchmark
+    cudnn.benchmark = False
+    assert (cudnn.is_available(), cudnn.version(), cudnn.deterministic) == (False, None, True)
+    dlcore.use_deterministic_algorithms(False, warn_only=True)
+    assert dlcore.are_deterministic_algorithms_enabled() is True
+
+
+def test_memory_formats_change_nothing():
+    formats = [dlcore.contiguous_format, dlcore.preserve_format, dlcore.channels_last, dlcore.channels_last_3d]
+    assert len(set(formats)) == 4
+    layer = nn.Conv2d(1, 2, 3)
+    weight = layer.weight
+    for each in formats:
+        assert isinstance(each, dlcore.memory_format)
+        assert copy.deepcopy(each) is pickle.loads(pickle.dumps(each)) is each
+        assert layer.to(memory_format=each).weight is weight
+    assert repr(dlcore.channels_last) == "dlcore.channels_last"
+
+
+def test_a_size_is_a_shape():
+    size, shape = dlcore.Size((2, 3)), dlcore.zeros(2, 3).shape
+    assert size == shape
+    assert hash(size) == hash(shape)
+    assert isinstance(shape, dlcore.Size)
+    assert isinstance(size, tuple)
+    assert not isinstance([2, 3], dlcore.Size)
+    assert size.numel() == 6
+    assert dlcore.Size().numel() == 1
+    assert dlcore.zeros(size).shape == size
+    assert pickle.loads(pickle.dumps(size)) == size
+
+
+def test_a_variable_is_a_tensor():
+    data = dlcore.ones(2)
+    x = Variable(data, requires_grad=True)
+    (x * 3).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+    assert isinstance(data, Variable)
+    assert not isinstance(1, Variable)
+    assert Variable(x).requires_grad is False
+    data.zero_()
+    assert x.tolist() == [0.0, 0.0]
+
+
+def test_names_are_where_pytorch_has_them():
+    assert Parameter is nn.Parameter is nn.parameter.Parameter
+    assert list(models.mobilenet_v2(5).state_dict()) == list(models.MobileNetV2(5).state_dict())
