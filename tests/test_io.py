@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+from io import BytesIO, StringIO
 
 import dlcore
 import numpy as np
@@ -183,6 +185,40 @@ def test_checkpoint_with_optimizer(tmp_path):
     step(other, its_optimizer)
     for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
         assert dlcore.equal(ours, theirs)
+
+
+def test_file_objects_are_written_and_read(tmp_path):
+    file, state = BytesIO(), {"model": nn.Linear(2, 1).state_dict(), "epoch": 3}
+    dlcore.save(state, file)
+    file.seek(0)
+    loaded = dlcore.load(file)
+    assert loaded["epoch"] == 3
+    assert dlcore.equal(loaded["model"]["weight"], state["model"]["weight"])
+    with (tmp_path / "f").open("wb") as out:
+        dlcore.save(state, out)
+    assert (tmp_path / "f").read_bytes() == file.getvalue()
+    with (tmp_path / "f").open("rb") as back:
+        assert dlcore.load(back)["epoch"] == 3
+    with pytest.raises(TypeError, match="mode 'rb'"):
+        dlcore.load(StringIO("text"))
+
+
+@pytest.mark.parametrize("start", [b"PK\3\4" + bytes(20), pickle.dumps([1] * 9, 2), pickle.dumps([1] * 9)])
+def test_pickles_are_called_by_their_name(tmp_path, start):
+    (tmp_path / "model.pt").write_bytes(start)
+    with pytest.raises(ValueError, match=r"model\.pt: .*torch\.save.*safetensors\.torch\.save_file"):
+        dlcore.load(tmp_path / "model.pt")
+
+
+def test_arrays_and_numbers_of_numpy_are_saved():
+    file = BytesIO()
+    dlcore.save({"a": np.arange(6.0).reshape(2, 3).T, "b": [np.float32(0.5), np.int64(3)], "c": np.array(2)}, file)
+    loaded = dlcore.load(BytesIO(file.getvalue()))
+    assert loaded["a"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert loaded["b"] == [0.5, 3]
+    assert (loaded["c"].shape, loaded["c"].item()) == ((), 2)
+    with pytest.raises(TypeError, match=r"save: a\.0 is an array that no tensor can hold: .*strings"):
+        dlcore.save({"a": [np.array(["x"])]}, BytesIO())
 
 
 def test_what_cannot_be_saved_is_named(tmp_path):

@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from os import PathLike
 from typing import Any
 
-from dlcore._core import Tensor
-from dlcore.io.safetensors import read, read_metadata, write
+from dlcore._core import DTypeError, Tensor
+from dlcore.io.safetensors import File, read_with_metadata, without_numpy, write
 
 __all__ = ["load", "save"]
 
 _STRUCTURE = "dlcore.structure"
 
 
-def save(obj: Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+def save(obj: Mapping[str, Any], path: File, metadata: Mapping[str, str] | None = None) -> None:
     """Save a state dict or a checkpoint. The file appears whole or not at all.
 
     Args:
         obj: a dictionary of tensors, numbers, strings, None, and dictionaries, lists and tuples of them, such as
             ``model.state_dict()`` or ``{"model": model.state_dict(), "optimizer": optimizer.state_dict()}``.
-        path: the file, by custom with the ending ``.safetensors``; its folder must exist.
+            Arrays of numpy come back as tensors.
+        path: the file, by custom with the ending ``.safetensors``; its folder must exist. Or a file object open in
+            binary mode.
         metadata: further strings by name, which `dlcore.io.read_metadata` reads.
 
     Raises:
@@ -57,7 +58,7 @@ def save(obj: Mapping[str, Any], path: str | PathLike[str], metadata: Mapping[st
 
 
 def load(
-    path: str | PathLike[str],
+    path: File,
     map_location: object = None,  # noqa: ARG001 - there is one device
     *,
     weights_only: bool = True,  # noqa: ARG001 - nothing else is ever loaded
@@ -65,7 +66,7 @@ def load(
     """Load what `save` wrote, or any other safetensors file. Nothing in a file is executed.
 
     Args:
-        path: the file.
+        path: the file, or a file object open in binary mode, of which the rest is read.
         map_location: accepted for PyTorch's programs: everything is on the CPU.
         weights_only: likewise: files hold tensors and plain values.
 
@@ -74,7 +75,7 @@ def load(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a broken or hostile file; the message names the rule that it breaks.
+        ValueError: a broken or hostile file, or one of ``torch.save``; the message names the rule that it breaks.
 
     Example:
         >>> import tempfile, dlcore
@@ -84,8 +85,8 @@ def load(
         ...     model.load_state_dict(dlcore.load(f"{folder}/model.safetensors"))
         <All keys matched successfully>
     """
-    tensors = read(path)
-    structure = read_metadata(path).get(_STRUCTURE)
+    tensors, metadata = read_with_metadata(path)
+    structure = metadata.get(_STRUCTURE)
     if structure is None:
         return tensors
     try:
@@ -119,6 +120,12 @@ def _encode(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
         return items if isinstance(value, list) else {"tuple": items}
     if value is None or isinstance(value, str | int | float):
         return value
+    try:
+        plain = without_numpy(value)
+    except DTypeError as error:
+        raise TypeError(f"save: {place} is an array that no tensor can hold: {error}") from None
+    if plain is not value:
+        return _encode(plain, place, tensors)
     advice = _advice(value) or "tensors, numbers, strings, None, and dicts, lists and tuples of them can be saved"
     raise TypeError(f"save: {place} is of type {type(value).__name__}; {advice}")
 

@@ -11,11 +11,12 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from dlcore import _core
 from dlcore._core import Tensor
@@ -23,7 +24,9 @@ from dlcore._core import Tensor
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["read", "read_metadata", "write"]
+__all__ = ["File", "read", "read_metadata", "read_with_metadata", "without_numpy", "write"]
+
+File = str | PathLike[str] | IO[bytes]  # a path, or a file object open in binary mode
 
 _MOST_HEADER = 100_000_000
 _DTYPES = {
@@ -44,12 +47,13 @@ _DTYPES = {
 _SIZES = {kind: dtype.itemsize for kind, dtype in _DTYPES.items()}
 
 
-def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+def write(tensors: Mapping[str, Tensor], path: File, metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors by name. The file appears whole: after a crash there is the old one or the new one.
 
     Args:
         tensors: any shapes and strides.
-        path: the file; its folder must exist.
+        path: the file; its folder must exist. Or an object with ``write``, open in binary mode, which is written where
+            it stands and left open.
         metadata: further strings by name.
 
     Raises:
@@ -63,7 +67,6 @@ def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Ma
         ...     dlcore.io.read(f"{folder}/w.safetensors")["w"].tolist()
         [1.0, 1.0]
     """
-    path = Path(path)
     _check(tensors, metadata or {})
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     names = {dtype: name for name, dtype in _DTYPES.items()}
@@ -78,14 +81,16 @@ def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Ma
     text += b" " * (-len(text) % 8)
     if len(text) > _MOST_HEADER:
         raise ValueError(f"{path}: a header of {len(text)} bytes is more than the format's {_MOST_HEADER}")
+    if not isinstance(path, str | PathLike):
+        _write_into(path, text, [tensors[name] for name in order])
+        return
+    path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write {path.name}: the folder {path.parent} does not exist")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with draft.open("xb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for name in order:
-                file.write(_little_endian(tensors[name]).data)
+            _write_into(file, text, [tensors[name] for name in order])
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -94,6 +99,12 @@ def write(tensors: Mapping[str, Tensor], path: str | PathLike[str], metadata: Ma
             draft.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _write_into(file: IO[bytes], header: bytes, tensors: list[Tensor]) -> None:
+    file.write(len(header).to_bytes(8, "little") + header)
+    for tensor in tensors:
+        file.write(_little_endian(tensor).data)
 
 
 def _check(tensors: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> None:
@@ -128,8 +139,8 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def read(path: str | PathLike[str]) -> dict[str, Tensor]:
-    """Read all tensors of a file.
+def read(path: File) -> dict[str, Tensor]:
+    """Read all tensors of a file, or of what an object with ``read`` has left.
 
     Raises:
         FileNotFoundError: no such file.
@@ -143,22 +154,10 @@ def read(path: str | PathLike[str]) -> dict[str, Tensor]:
         ...     sorted(dlcore.io.read(f"{folder}/w.safetensors"))
         ['b', 'w']
     """
-    path = Path(path)
-    tensors = {}
-    with path.open("rb") as file:
-        header = _read_header(file, path)
-        for name, entry in header.entries.items():
-            file.seek(header.start + entry.begin)
-            tensors[name] = tensor = _core.empty(entry.shape, dtype=_DTYPES[entry.kind])
-            array = _as_array(tensor)
-            file.readinto(array.view("u1").data)
-            if entry.kind == "BOOL" and (array.view("u1") > 1).any():
-                raise ValueError(f"{path}: tensor {name!r} of BOOL holds bytes other than 0 and 1")
-            array[:] = array.view(array.dtype.newbyteorder("<"))
-    return tensors
+    return read_with_metadata(path)[0]
 
 
-def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+def read_metadata(path: File) -> dict[str, str]:
     """The strings that a file holds beside its tensors; errors as `read`.
 
     Example:
@@ -168,9 +167,48 @@ def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
         ...     dlcore.io.read_metadata(f"{folder}/w.safetensors")
         {'origin': 'a test'}
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        return _read_header(file, path).metadata
+    with _opened(path) as (file, name):
+        return _read_header(file, name).metadata
+
+
+def read_with_metadata(path: File) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What `read` and `read_metadata` give, from one reading.
+
+    Example:
+        >>> import io, dlcore
+        >>> from dlcore.io.safetensors import read_with_metadata
+        >>> file = io.BytesIO()
+        >>> dlcore.io.write({"w": dlcore.ones(2)}, file, {"origin": "a test"})
+        >>> read_with_metadata(io.BytesIO(file.getvalue()))
+        ({'w': tensor([1., 1.])}, {'origin': 'a test'})
+    """
+    tensors = {}
+    with _opened(path) as (file, source):
+        header = _read_header(file, source)
+        for name, entry in header.entries.items():
+            file.seek(header.start + entry.begin)
+            tensors[name] = tensor = _core.empty(entry.shape, dtype=_DTYPES[entry.kind])
+            array = _as_array(tensor)
+            file.readinto(array.view("u1").data)  # type: ignore[attr-defined]
+            if entry.kind == "BOOL" and (array.view("u1") > 1).any():
+                raise ValueError(f"{source}: tensor {name!r} of BOOL holds bytes other than 0 and 1")
+            array[:] = array.view(array.dtype.newbyteorder("<"))
+    return tensors, header.metadata
+
+
+@contextmanager
+def _opened(path: File) -> Iterator[tuple[IO[bytes], str]]:
+    """The file, and what errors call it. Of a file object the rest is taken, for not all can seek."""
+    if isinstance(path, str | PathLike):
+        with Path(path).open("rb") as file:
+            yield file, str(Path(path))
+        return
+    content: object = path.read()
+    if not isinstance(content, bytes):
+        raise TypeError(
+            f"expected a file object that reads bytes, got {type(content).__name__}: open it with mode 'rb'"
+        )
+    yield BytesIO(content), str(getattr(path, "name", type(path).__name__))
 
 
 class _Entry(NamedTuple):
@@ -186,18 +224,32 @@ class _Header(NamedTuple):
     metadata: dict[str, str]
 
 
-def _read_header(file: BinaryIO, path: Path) -> _Header:
+def _read_header(file: IO[bytes], source: str) -> _Header:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     try:
-        return _parse_header(file, os.fstat(file.fileno()).st_size)
+        return _parse_header(file, size)
     except _FormatError as error:
-        raise ValueError(f"{path}: not a valid safetensors file: {error}") from None
+        file.seek(0)
+        if _is_pickled(file.read(9)):
+            raise ValueError(
+                f"{source}: not a safetensors file but a pickle or zip archive, as torch.save writes them. Reading it "
+                "could run code, which dlcore does not do; where PyTorch is installed, convert it: "
+                "safetensors.torch.save_file(torch.load(path), new_path), of a state dict"
+            ) from None
+        raise ValueError(f"{source}: not a valid safetensors file: {error}") from None
+
+
+def _is_pickled(start: bytes) -> bool:
+    """Whether a file that is no safetensors file begins as one of `torch.save`, or another pickle."""
+    return start[:4] == b"PK\3\4" or (start[:1] == b"\x80" and start[1:2] in b"\2\3\4\5" and start[2:8] != bytes(6))
 
 
 class _FormatError(Exception):
     """What is wrong with a file, without its name."""
 
 
-def _parse_header(file: BinaryIO, size: int) -> _Header:
+def _parse_header(file: IO[bytes], size: int) -> _Header:
     if size < 8:
         raise _FormatError(f"{size} bytes are too few for the length of a header")
     length = int.from_bytes(file.read(8), "little")
@@ -260,3 +312,18 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def without_numpy(value: object) -> object:
+    """An array as a tensor and a number of numpy as Python's; all else as it is.
+
+    Example:
+        >>> import numpy as np
+        >>> without_numpy(np.ones(2)), without_numpy(np.float32(0.5))
+        (tensor([1., 1.], dtype=dlcore.float64), 0.5)
+    """
+    import numpy as np
+
+    if isinstance(value, np.generic):
+        return value.item()
+    return _core.as_tensor(np.ascontiguousarray(value)).reshape(value.shape) if isinstance(value, np.ndarray) else value
