@@ -194,13 +194,16 @@ def finish(example: Example, result: Result, options: Namespace) -> None:
     else:
         print(f"curve in {options.out / 'curve.png'}")
     score = result.scores[-1][1]
-    verdict = {
-        True: f"the target of {example.goal} is reached",
-        False: f"the target of {example.goal} is missed",
-        None: "these data have no target",
-    }[result.reached]
-    if options.steps < example.steps:
-        verdict += f" (after {options.steps} of the {example.steps} steps that it takes)"
+    if example.goal is None:
+        verdict = "these data have no target"
+    elif result.reached:
+        verdict = f"the target of {example.goal:.4g} is reached"
+    elif options.steps < example.steps:
+        verdict = (
+            f"after {options.steps} of {example.steps} steps; the target of a whole training is {example.goal:.4g}"
+        )
+    else:
+        verdict = f"the target of {example.goal:.4g} is missed"
     print(f"{example.measure} {score:.4f} in {result.seconds:.1f} s: {verdict}")
 
 

@@ -241,7 +241,10 @@ def test_repr_is_pytorchs():
     )
     conv = "Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)"
     assert repr(nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)) == conv
-    assert repr(nn.BatchNorm2d(4)) == "BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"
+    assert (
+        repr(nn.BatchNorm2d(4))
+        == "BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)"
+    )
 
 
 def test_sequential_is_a_sequence():

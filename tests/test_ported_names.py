@@ -60,3 +60,23 @@ def test_a_variable_is_a_tensor():
 def test_names_are_where_pytorch_has_them():
     assert Parameter is nn.Parameter is nn.parameter.Parameter
     assert list(models.mobilenet_v2(5).state_dict()) == list(models.MobileNetV2(5).state_dict())
+
+
+def test_lists_show_what_repeats_once():
+    shown = repr(
+        nn.ModuleList([nn.Linear(1, 2), nn.Linear(1, 2), nn.ReLU(), nn.Sequential(nn.ReLU()), nn.Sequential()])
+    )
+    assert shown.split("\n") == [
+        "ModuleList(",
+        "  (0-1): 2 x Linear(in_features=1, out_features=2, bias=True)",
+        "  (2): ReLU()",
+        "  (3): Sequential(",
+        "    (0): ReLU()",
+        "  )",
+        "  (4): Sequential()",
+        ")",
+    ]
+    assert repr(nn.ModuleList()) == "ModuleList()"
+    assert repr(nn.LayerNorm(4, bias=False)) == "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=False)"
+    assert repr(nn.GroupNorm(2, 4)) == "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)"
+    assert repr(nn.Parameter(dlcore.ones(1))) == "Parameter containing:\ntensor([1.], requires_grad=True)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import groupby
 from operator import index as as_index
 from typing import Any, Self, overload
 
@@ -181,6 +182,18 @@ class ModuleList(_Numbered):
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         self.extend(modules or ())
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"{self._get_name()}()"
+        lines, first = [], 0
+        for shown, equal in groupby(map(repr, self)):
+            count = len(list(equal))
+            shown = shown.replace("\n", "\n  ")
+            last = first + count - 1
+            lines.append(f"({first}): {shown}" if count == 1 else f"({first}-{last}): {count} x {shown}")
+            first += count
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
 class ModuleDict(Module):

@@ -67,7 +67,8 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """The sizes."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        shape, affine, bias = self.normalized_shape, self.elementwise_affine, self.bias is not None
+        return f"{shape}, eps={self.eps}, elementwise_affine={affine}, {bias=}"
 
 
 class GroupNorm(Module):
@@ -128,7 +129,8 @@ class GroupNorm(Module):
 
     def extra_repr(self) -> str:
         """The sizes."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        bias = self.bias is not None
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, {bias=}"
 
 
 class RMSNorm(Module):
