@@ -1,10 +1,12 @@
 """Programs as people write them at first, and the words that the error must hold to put them right."""
 
+import inspect
+
 import dlcore
 import dlcore.nn.functional as F
 import numpy as np
 import pytest
-from dlcore import nn, optim
+from dlcore import models, nn, optim
 from dlcore.models import resnet18
 from dlcore.optim import lr_scheduler
 
@@ -156,6 +158,8 @@ PROGRAMS = {
         ["Sequential.1", "got tuple"],
     ),
     "bias of an LSTM": (lambda: nn.LSTM(4, 8, 2, 0.5), ["LSTM: bias must be a bool, got float"]),
+    "a missing argument": (lambda: nn.Conv2d(3, 4), ["Conv2d.__init__()", "'kernel_size'"]),
+    "a missing argument of a lazy layer": (lambda: nn.LazyConv2d(3), ["LazyConv2d.__init__()", "'kernel_size'"]),
     # losses
     "label of a further class": (
         lambda: CLASSIFY(zeros(1, 10), dlcore.tensor([10])),
@@ -226,6 +230,47 @@ def test_the_error_says_what_to_do(program):
         run()
     text = str(caught.value)
     assert not [word for word in words if word not in text], text
+
+
+CLASSES = {
+    value: value.__name__
+    for place in (nn, optim, lr_scheduler, models)
+    for value in vars(place).values()
+    if inspect.isclass(value) and value.__module__.startswith("dlcore.") and value is not nn.Identity
+}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=CLASSES.values())
+@pytest.mark.parametrize("number", [0, 40])
+def test_a_wrong_call_names_the_class_called(cls, number):
+    with pytest.raises(TypeError, match=rf"^{CLASSES[cls]}\.__(init|new)__\(\) "):
+        cls(*[1] * number, no_such_argument=1)
+
+
+def test_a_class_without_a_constructor_is_named_too():
+    class Plain(nn.Module):
+        pass
+
+    with pytest.raises(TypeError, match=r"Plain.__init__\(\) takes 1 positional argument but 3 were given"):
+        Plain(1, 2)
+    with pytest.raises(TypeError, match=r"Plain.__init__\(\) got an unexpected keyword argument 'width'"):
+        Plain(width=2)
+
+
+def test_constructors_are_inherited_as_python_does():
+    class First(nn.Tanh):
+        pass
+
+    class Second(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.width = width
+
+    class Both(First, Second):
+        pass
+
+    assert Both(3).width == 3
+    assert list(inspect.signature(nn.Conv2d).parameters)[:3] == ["in_channels", "out_channels", "kernel_size"]
 
 
 def test_there_are_many():

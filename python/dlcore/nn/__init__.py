@@ -42,6 +42,7 @@ from dlcore.nn.attention import MultiheadAttention
 from dlcore.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from dlcore.nn.blocks import BottleneckBlock, DepthwiseSeparableConv2d, PatchEmbed, ResidualBlock, SqueezeExcite
 from dlcore.nn.cache import KVCache
+from dlcore.nn.constructors import name_constructors
 from dlcore.nn.containers import ModuleDict, ModuleList, Sequential
 from dlcore.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from dlcore.nn.distance import Bilinear, CosineSimilarity
@@ -370,6 +371,8 @@ __all__ = [
     "init",
     "utils",
 ]
+
+name_constructors((value for value in list(globals().values()) if isinstance(value, type)), Module)
 
 
 def __getattr__(name: str) -> Any:

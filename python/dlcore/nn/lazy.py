@@ -11,7 +11,18 @@ from typing import Any, cast
 from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, _Tracking
-from dlcore.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, _Conv
+from dlcore.nn.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    _Conv,
+    _Convolution,
+    _ConvTranspose,
+    _Size,
+)
 from dlcore.nn.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from dlcore.nn.linear import Linear
 from dlcore.nn.module import Module
@@ -32,9 +43,6 @@ __all__ = [
     "LazyInstanceNorm3d",
     "LazyLinear",
 ]
-
-
-_CONVOLUTION = ["stride", "padding", "dilation", "groups"]
 
 
 class _Lazy(Module):
@@ -238,20 +246,14 @@ class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
 
 
 class _LazyConv(_Lazy, _Conv):
-    def __init__(self, out_channels: int, kernel_size: Any, *args: Any, **kwargs: Any) -> None:
-        ordinary: Any = self._becomes
-        names = ["stride", "padding", "output_padding", "groups"] if self._transposed else _CONVOLUTION
-        groups = {**dict(zip(names, args, strict=False)), **kwargs}.get("groups", 1)
-        ordinary.__init__(self, groups, out_channels, kernel_size, *args, **kwargs)
+    """What waits of both kinds of convolution, whose constructors take what those of the ordinary classes do."""
+
+    def _wait(self) -> None:
         self.in_channels = 0
         for tensor in (self.weight, self.bias):
             if tensor is not None:
                 _resize(tensor, 0)
-        self._wait()
-
-    @property
-    def _transposed(self) -> bool:
-        return self._becomes.__name__.startswith("ConvTranspose")
+        super()._wait()
 
     def _features(self, input: Tensor) -> int:
         if input.dim() not in (self._dims + 1, self._dims + 2):
@@ -259,20 +261,71 @@ class _LazyConv(_Lazy, _Conv):
             raise _core.ShapeError(f"{type(self).__name__}: expected {expected} dimensions, got shape {shape}")
         return input.shape[-self._dims - 1]
 
-    def _features_of(self, weight: tuple[int, ...]) -> int:
-        return weight[0] if self._transposed else weight[1] * self.groups
-
     def _size(self, features: int) -> None:
         if features % self.groups:
             raise ValueError(f"{type(self).__name__}: {self.groups} groups do not divide {features} channels")
-        self.in_channels, groups = features, self.groups
-        ends = (features, self.out_channels // groups) if self._transposed else (self.out_channels, features // groups)
-        _resize(self.weight, *ends, *self.kernel_size)
+        self.in_channels = features
+        _resize(self.weight, *self._ends(features), *self.kernel_size)
         if self.bias is not None:
             _resize(self.bias, self.out_channels)
 
+    def _ends(self, features: int) -> tuple[int, int]:
+        """The first two extents of the weight."""
+        raise NotImplementedError(f"{type(self).__name__} has no _ends()")
 
-class LazyConv1d(_LazyConv, Conv1d):
+
+class _LazyConvolution(_LazyConv, _Convolution):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: _Size,
+        stride: _Size = 1,
+        padding: _Size | str = 0,
+        dilation: _Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: str | None = None,
+        dtype: _core.dtype | None = None,
+    ) -> None:
+        sizes = (groups, out_channels, kernel_size, stride, padding, dilation, groups)
+        _Convolution.__init__(self, *sizes, bias, padding_mode, device, dtype)
+        self._wait()
+
+    def _features_of(self, weight: tuple[int, ...]) -> int:
+        return weight[1] * self.groups
+
+    def _ends(self, features: int) -> tuple[int, int]:
+        return self.out_channels, features // self.groups
+
+
+class _LazyConvTranspose(_LazyConv, _ConvTranspose):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: _Size,
+        stride: _Size = 1,
+        padding: _Size = 0,
+        output_padding: _Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: _Size = 1,
+        padding_mode: str = "zeros",
+        device: str | None = None,
+        dtype: _core.dtype | None = None,
+    ) -> None:
+        sizes = (groups, out_channels, kernel_size, stride, padding, output_padding, groups)
+        _ConvTranspose.__init__(self, *sizes, bias, dilation, padding_mode, device, dtype)
+        self._wait()
+
+    def _features_of(self, weight: tuple[int, ...]) -> int:
+        return weight[0]
+
+    def _ends(self, features: int) -> tuple[int, int]:
+        return features, self.out_channels // self.groups
+
+
+class LazyConv1d(_LazyConvolution, Conv1d):
     """`Conv1d` whose `in_channels` come from the first input; it takes the other arguments.
 
     Example:
@@ -287,7 +340,7 @@ class LazyConv1d(_LazyConv, Conv1d):
     _becomes = Conv1d
 
 
-class LazyConv2d(_LazyConv, Conv2d):
+class LazyConv2d(_LazyConvolution, Conv2d):
     """`Conv2d` whose `in_channels` come from the first input; it takes the other arguments.
 
     Example:
@@ -302,7 +355,7 @@ class LazyConv2d(_LazyConv, Conv2d):
     _becomes = Conv2d
 
 
-class LazyConv3d(_LazyConv, Conv3d):
+class LazyConv3d(_LazyConvolution, Conv3d):
     """`Conv3d` whose `in_channels` come from the first input; it takes the other arguments.
 
     Example:
@@ -317,7 +370,7 @@ class LazyConv3d(_LazyConv, Conv3d):
     _becomes = Conv3d
 
 
-class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
+class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     """`ConvTranspose1d` whose `in_channels` come from the first input; it takes the other arguments.
 
     Example:
@@ -332,7 +385,7 @@ class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
     _becomes = ConvTranspose1d
 
 
-class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
+class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """`ConvTranspose2d` whose `in_channels` come from the first input; it takes the other arguments.
 
     Example:
@@ -347,7 +400,7 @@ class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
     _becomes = ConvTranspose2d
 
 
-class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
+class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """`ConvTranspose3d` whose `in_channels` come from the first input; it takes the other arguments.
 
     Example:

@@ -9,7 +9,7 @@ can get out of step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Never, Self
 
 from dlcore import _core
 from dlcore._core import Tensor, bfloat16, float16, float32, float64, zero_grad
@@ -53,8 +53,12 @@ class Module(Hooked, Stateful):
     # name -> whether the state dict holds it; an instance gets its own when it needs one
     _persistent: Mapping[str, bool] = {}
 
-    def __init__(self) -> None:
-        """Do nothing: PyTorch's programs call it."""
+    def __init__(self, *args: Never, **kwargs: Never) -> None:
+        """Do nothing: PyTorch's programs call it. What a class without a constructor is given raises in its name."""
+        if args or kwargs:
+            positional = f"takes 1 positional argument but {len(args) + 1} were given"
+            problem = positional if args else f"got an unexpected keyword argument {next(iter(kwargs))!r}"
+            raise TypeError(f"{type(self).__name__}.__init__() {problem}")
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the result; every subclass defines it."""
