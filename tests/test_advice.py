@@ -173,15 +173,54 @@ def test_a_softmax_before_the_functional_cross_entropy_is_warned_of():
     F.cross_entropy(model(dlcore.ones(2, 3)).detach(), y)
 
 
+@pytest.mark.parametrize(
+    ("loss", "layer", "given", "target"),
+    [
+        (F.nll_loss, nn.NLLLoss, lambda x: x.softmax(1), dlcore.tensor([0, 1])),
+        (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss, dlcore.sigmoid, dlcore.ones(2, 4)),
+        (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss, lambda x: x.sigmoid().view(-1), dlcore.ones(8)),
+        (F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss, lambda x: x.sigmoid()[:, 0], dlcore.ones(2)),
+    ],
+)
+def test_probabilities_for_other_losses_are_warned_of(loss, layer, given, target):
+    model = nn.Linear(3, 4)
+    with pytest.warns(
+        dlcore.TrainingWarning, match=f"{loss.__name__} was given the result of (softmax|sigmoid): it takes log"
+    ) as caught:
+        loss(given(model(dlcore.ones(2, 3))), target)
+    assert [warning.filename for warning in caught] == [__file__]
+    loss = layer()
+    with pytest.warns(dlcore.TrainingWarning, match=f"{layer.__name__} was given the result of") as caught:
+        loss(given(model(dlcore.ones(2, 3))), target)
+    assert [warning.filename for warning in caught] == [__file__]
+    loss(given(model(dlcore.ones(2, 3))), target)  # said once
+    layer()(given(dlcore.ones(2, 4)), target)  # not recorded
+
+
+def test_logarithms_of_probabilities_are_what_nll_loss_takes():
+    x = nn.Linear(3, 4)(dlcore.ones(2, 3))
+    F.nll_loss(x.softmax(1).log(), dlcore.tensor([0, 1]))
+    F.nll_loss(F.log_softmax(x, 1), dlcore.tensor([0, 1]))
+    F.binary_cross_entropy_with_logits(x.sigmoid() * 4 - 2, dlcore.ones(2, 4))
+
+
 @pytest.mark.parametrize("loss", [F.cross_entropy, nn.CrossEntropyLoss()])
 @pytest.mark.parametrize(
     ("shape", "labels", "kind", "text"),
     [
         ((2, 7, 5), dlcore.zeros(2, 7).long(), dlcore.ShapeError, r"transpose\(1, 2\), or input.flatten\(0, 1\) with"),
         ((2, 7, 5), dlcore.zeros(14).long(), dlcore.ShapeError, r"give input.flatten\(0, 1\) with target$"),
-        ((2, 7), dlcore.tensor([-1, 2]), IndexError, "ignore_index="),
+        ((2, 7), dlcore.tensor([-1, 2]), IndexError, "ignore_index=-1 leaves labels of this value out"),
+        ((2, 7), dlcore.tensor([1, 255]), IndexError, "ignore_index=255"),
     ],
 )
 def test_labels_that_do_not_fit(loss, shape, labels, kind, text):
     with pytest.raises(kind, match=text):
         loss(dlcore.zeros(*shape), labels)
+
+
+@pytest.mark.parametrize("loss", [F.nll_loss, nn.NLLLoss()])
+@pytest.mark.parametrize("label", [-1, 7, 255])
+def test_labels_of_no_class(loss, label):
+    with pytest.raises(IndexError, match=f"target {label} at position 1 .* ignore_index={label} leaves"):
+        loss(dlcore.zeros(2, 7), dlcore.tensor([2, label]))

@@ -158,6 +158,20 @@ PROGRAMS = {
         ["Sequential.1", "got tuple"],
     ),
     "bias of an LSTM": (lambda: nn.LSTM(4, 8, 2, 0.5), ["LSTM: bias must be a bool, got float"]),
+    "bytes into a convolution": (
+        lambda: Net()(zeros(2, 3, 8, 8, dtype=dlcore.uint8)),
+        ["Net.conv", "the input is uint8, the parameters are float32", "x.float() / 255"],
+    ),
+    "bytes into a linear layer": (lambda: nn.Linear(3, 2)(zeros(2, 3, dtype=dlcore.uint8)), [".float() / 255"]),
+    "tokens into a linear layer": (
+        lambda: nn.Sequential(nn.Linear(3, 2))(dlcore.tensor([[1, 2, 3]])),
+        ["Sequential.0", "int64", "float32", ".float()", "nn.Embedding"],
+    ),
+    "truths into a linear layer": (lambda: nn.Linear(3, 2)(zeros(1, 3) == 0), ["bool", "float32", ".float()"]),
+    "bytes into a transposed convolution": (
+        lambda: nn.ConvTranspose2d(3, 2, 2)(zeros(2, 3, 8, 8, dtype=dlcore.uint8)),
+        ["ConvTranspose2d", "uint8", ".float() / 255"],
+    ),
     "a missing argument": (lambda: nn.Conv2d(3, 4), ["Conv2d.__init__()", "'kernel_size'"]),
     "a missing argument of a lazy layer": (lambda: nn.LazyConv2d(3), ["LazyConv2d.__init__()", "'kernel_size'"]),
     # losses

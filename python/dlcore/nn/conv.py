@@ -9,6 +9,7 @@ from typing import ClassVar
 from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.nn import init
+from dlcore.nn.integer_input import refuse_integers
 from dlcore.nn.module import Module
 from dlcore.nn.parameter import Parameter
 
@@ -129,7 +130,11 @@ class _Convolution(_Conv):
         padding: tuple[int, ...] | str = self.padding
         if self._borders is not None:
             input, padding = _core.pad(input, self._borders, _MODES[self.padding_mode]), 0  # type: ignore[assignment]
-        return type(self)._convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        try:
+            return type(self)._convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        except _core.DTypeError:
+            refuse_integers(type(self).__name__, input, self.weight)
+            raise
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
@@ -281,9 +286,12 @@ class _ConvTranspose(_Conv):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """(N, in_channels, ...) to (N, out_channels, ...); `output_size` says which of the possible sizes."""
         more = self.output_padding if output_size is None else self._missing(input, output_size)
-        return type(self)._convolve(
+        result = type(self)._convolve(
             input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
         )
+        if not input.is_floating_point():
+            refuse_integers(type(self).__name__, input, self.weight)
+        return result
 
     def _missing(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """What must be added to get a size."""

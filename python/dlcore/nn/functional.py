@@ -15,7 +15,6 @@ from dlcore._core import (
     avg_pool3d,
     batch_norm,
     binary_cross_entropy,
-    binary_cross_entropy_with_logits,
     celu,
     conv1d,
     conv2d,
@@ -62,7 +61,6 @@ from dlcore._core import (
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
-    nll_loss,
     normalize,
     one_hot,
     pad,
@@ -108,6 +106,7 @@ from dlcore.nn.functions.focal import focal_loss, generalized_cross_entropy_loss
 from dlcore.nn.functions.fractional import fractional_max_pool2d, fractional_max_pool3d
 from dlcore.nn.functions.hinges import categorical_hinge_loss, squared_hinge_loss
 from dlcore.nn.functions.in_place import celu_, elu_, hardtanh_, leaky_relu_, relu_, rrelu_, selu_, threshold_
+from dlcore.nn.functions.likelihood import binary_cross_entropy_with_logits, nll_loss
 from dlcore.nn.functions.linear_cross_entropy import linear_cross_entropy
 from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm

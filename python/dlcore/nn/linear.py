@@ -7,6 +7,7 @@ import math
 from dlcore import _core
 from dlcore._core import Tensor, linear
 from dlcore.nn import init
+from dlcore.nn.integer_input import refuse_integers
 from dlcore.nn.module import Module
 from dlcore.nn.parameter import Parameter
 
@@ -47,6 +48,7 @@ class Linear(Module):
 
     Raises:
         ShapeError: when called with another last dimension.
+        DTypeError: when called with integers.
 
     Example:
         >>> import dlcore
@@ -87,7 +89,10 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., in_features) to (..., out_features)."""
-        return linear(input, self.weight, self.bias)
+        result = linear(input, self.weight, self.bias)
+        if not input.is_floating_point():
+            refuse_integers("Linear", input, self.weight)
+        return result
 
     def extra_repr(self) -> str:
         """The sizes."""

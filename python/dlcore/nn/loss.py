@@ -5,8 +5,6 @@ All take ``reduction``: ``"mean"``, ``"sum"`` or ``"none"`` for one value per el
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from dlcore._core import (
     DTypeError,
     ShapeError,
@@ -19,8 +17,7 @@ from dlcore._core import (
     nll_loss,
     smooth_l1_loss,
 )
-from dlcore.advice import advise
-from dlcore.nn.functions.cross_entropy import explained
+from dlcore.nn.functions.misgiven import explained, warn_of_misgiven
 from dlcore.nn.module import Module
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
@@ -30,8 +27,6 @@ class _Loss(Module):
     """What all losses share."""
 
     _reductions: tuple[str, ...] = ("mean", "sum", "none")
-    # Operations whose results are no input of this loss, and what to do; looked at in the first call.
-    _mistaken: Mapping[str, str] = {}
     _looked: bool = False
 
     def __init__(self, reduction: str = "mean") -> None:
@@ -41,12 +36,10 @@ class _Loss(Module):
             raise ValueError(f"{type(self).__name__}: reduction must be one of {expected}, got {reduction!r}")
         self.reduction = reduction
 
-    def _look_at(self, input: object) -> None:
-        """Warn of probabilities where logits are wanted, or the reverse, by the operation that made them."""
+    def _look_at(self, loss: str, input: Tensor) -> None:
+        """Warn, once, of probabilities where logits are wanted, or the reverse."""
         self._looked = True
-        operation = input.grad_fn.name() if isinstance(input, Tensor) and input.grad_fn is not None else ""
-        if operation in self._mistaken:
-            advise(f"{type(self).__name__} was given the result of {operation}: {self._mistaken[operation]}", 3)
+        warn_of_misgiven(loss, input, type(self).__name__, 4)
 
 
 class CrossEntropyLoss(_Loss):
@@ -66,9 +59,6 @@ class CrossEntropyLoss(_Loss):
         2.0794
     """
 
-    _mistaken: Mapping[str, str] = {
-        "softmax": "it takes logits, as the last linear layer gives them, and does the softmax itself"
-    }
     weight: Tensor | None
 
     def __init__(
@@ -85,7 +75,7 @@ class CrossEntropyLoss(_Loss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits (N, C, ...) and int64 labels (N, ...), or probabilities of the input's shape."""
         if not self._looked:
-            self._look_at(input)
+            self._look_at("cross_entropy", input)
         if self.ignore_index >= 0 and target.is_floating_point():
             raise ValueError("CrossEntropyLoss: ignore_index is a label; targets that are probabilities have none")
         try:
@@ -116,9 +106,6 @@ class NLLLoss(_Loss):
         2.0
     """
 
-    _mistaken: Mapping[str, str] = {
-        "softmax": "it takes log-probabilities: use log_softmax, or logits and CrossEntropyLoss"
-    }
     weight: Tensor | None
 
     def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
@@ -129,12 +116,15 @@ class NLLLoss(_Loss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Log-probabilities (N, C) or (N, C, ...) and int64 labels (N) or (N, ...)."""
         if not self._looked:
-            self._look_at(input)
+            self._look_at("nll_loss", input)
         if self.weight is not None and self.weight.dtype != input.dtype:
             raise DTypeError(
                 f"NLLLoss: weight is {self.weight.dtype}, the input {input.dtype}; convert with .to(dtype)"
             )
-        return nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+        try:
+            return nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+        except IndexError as error:
+            raise explained(error, input, target) from None
 
 
 class MSELoss(_Loss):
@@ -225,9 +215,6 @@ class BCEWithLogitsLoss(_Loss):
         0.6931
     """
 
-    _mistaken: Mapping[str, str] = {
-        "sigmoid": "it takes logits, as the last linear layer gives them, and does the sigmoid itself"
-    }
     weight: Tensor | None
     pos_weight: Tensor | None
 
@@ -239,7 +226,7 @@ class BCEWithLogitsLoss(_Loss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits and targets in 0..1 of one shape."""
         if not self._looked:
-            self._look_at(input)
+            self._look_at("binary_cross_entropy_with_logits", input)
         return binary_cross_entropy_with_logits(
             input, target, weight=self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dlcore import _core
 from dlcore._core import ShapeError, Tensor
-from dlcore.advice import advise
+from dlcore.nn.functions.misgiven import explained, warn_of_misgiven
 
-__all__ = ["cross_entropy", "explained"]
+__all__ = ["cross_entropy"]
 
 
 def cross_entropy(
@@ -20,7 +20,7 @@ def cross_entropy(
 ) -> Tensor:
     """−log softmax(input)[target]: the usual loss of a classifier that gives logits.
 
-    Warns, where the input comes from a softmax: the loss does its own.
+    Warns where the input comes from a softmax: the loss does its own.
 
     Args:
         input: logits, (N, C, ...), or (C,) for one sample.
@@ -40,34 +40,10 @@ def cross_entropy(
         >>> round(F.cross_entropy(dlcore.zeros(3, 8), dlcore.tensor([0, 1, 7])).item(), 4)  # log 8
         2.0794
     """
-    node = getattr(input, "grad_fn", None)
-    if node is not None and node.name() == "softmax":
-        advise(
-            "cross_entropy was given the result of softmax: it takes logits, as the last linear layer gives them, and "
-            "does the softmax itself",
-            1,
-        )
+    warn_of_misgiven("cross_entropy", input)
     try:
         return _core.cross_entropy(
             input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
         )
     except (IndexError, ShapeError) as error:
         raise explained(error, input, target) from None
-
-
-def explained(error: Exception, input: Tensor, target: Tensor) -> Exception:
-    """The error, with what may have been meant by labels that do not fit."""
-    advice = _advice(error, input, target)
-    return type(error)(f"{error}; {advice}") if advice else error
-
-
-def _advice(error: Exception, input: Tensor, target: Tensor) -> str:
-    if isinstance(error, ShapeError):
-        sizes, labels = tuple(input.shape), tuple(target.shape)
-        if len(sizes) == 3 and labels in (sizes[:2], (sizes[0] * sizes[1],)):
-            flat = "target.flatten()" if len(labels) == 2 else "target"
-            other = "input.transpose(1, 2), or " if len(labels) == 2 else ""
-            return f"if the classes are last, give {other}input.flatten(0, 1) with {flat}"
-    elif " target -" in str(error):
-        return "ignore_index= names a label that counts nothing"
-    return ""
