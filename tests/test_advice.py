@@ -7,6 +7,7 @@ import dlcore
 import dlcore.nn.functional as F
 import pytest
 from dlcore import nn, optim
+from dlcore.optim import lr_scheduler
 
 
 class Net(nn.Module):
@@ -153,6 +154,43 @@ def test_later_steps_pay_nothing():
     assert optimizer._hooks
     train(model, optimizer, 2, optimizer.zero_grad)
     assert not optimizer._hooks
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: lr_scheduler.StepLR(o, 1),
+        lambda o: lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(o, 1)]),
+        lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.StepLR(o, 1), lr_scheduler.ConstantLR(o)], [5]),
+    ],
+)
+def test_a_schedule_that_steps_before_its_optimizer(make):
+    model = used()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    scheduler = make(optimizer)
+    with pytest.warns(dlcore.TrainingWarning, match=r"StepLR: lr_scheduler.step\(\) was called before") as caught:
+        scheduler.step()
+    assert [warning.filename for warning in caught] == [__file__]
+    scheduler.step()  # said once
+    train(model, optimizer, 1)
+    make(optimizer).step()
+
+
+def test_schedules_of_optimizers_that_are_resumed_or_step_by_themselves_are_silent():
+    model = used()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    lr_scheduler.StepLR(copy.deepcopy(optimizer), 1).step()
+    lr_scheduler.StepLR(optim.Lookahead(optimizer), 1).step()
+    resumed = optim.SGD(model.parameters(), lr=0.1)
+    resumed.load_state_dict(optimizer.state_dict())
+    lr_scheduler.StepLR(resumed, 1).step()
+
+    class Descent(optim.Optimizer):
+        def step(self):
+            pass
+
+    lr_scheduler.StepLR(Descent(model.parameters(), {"lr": 0.1}), 1).step()
+    lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2).step(0)  # by its number nothing is skipped
 
 
 def test_warnings_can_be_switched_off():

@@ -88,3 +88,14 @@ def test_what_it_cannot_do_it_says_once(monkeypatch):
         dlcore.autocast("cuda")
     with pytest.raises(ValueError, match="device_type"):
         dlcore.is_autocast_enabled("cuda")
+
+
+def test_the_state_of_a_scaler_has_pytorchs_keys():
+    state = {"scale": 1.0, "growth_factor": 2.0, "backoff_factor": 0.5, "growth_interval": 2000, "_growth_tracker": 0}
+    scaler = dlcore.amp.GradScaler("cpu", init_scale=4.0)
+    assert scaler.state_dict() == state
+    scaler.load_state_dict({**state, "scale": 65536.0, "growth_factor": 4.0, "_growth_tracker": 7})
+    assert scaler.state_dict() == {**state, "growth_factor": 4.0, "_growth_tracker": 7}
+    off = dlcore.amp.GradScaler(enabled=False)
+    off.load_state_dict(state)
+    assert off.state_dict() == {}

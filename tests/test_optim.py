@@ -283,9 +283,12 @@ def test_rates_are_those_of_pytorch(make, expected):
     def resumed(optimizer):
         first = make(optimizer)
         for _ in range(3):
+            optimizer.step()
             first.step()
+        states = optimizer.state_dict(), first.state_dict()
         twin = make(optimizer)
-        twin.load_state_dict(first.state_dict())
+        optimizer.load_state_dict(states[0])
+        twin.load_state_dict(states[1])
         return twin
 
     assert rates(make, 7) == pytest.approx(expected)
@@ -345,10 +348,128 @@ def test_one_cycle_moves_momentum_the_other_way():
             scheduler.step()
 
 
+@pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
+def test_several_schedules_may_be_stepped_in_turn_and_rates_changed_by_hand():
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
+    schedulers = lr_scheduler.LinearLR(optimizer, 0.5, total_iters=2), lr_scheduler.ExponentialLR(optimizer, 0.5)
+    found = []
+    for step in range(5):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+        if step == 3:
+            optimizer.param_groups[0]["lr"] = 3.0
+    assert found == [0.5, 0.375, 0.25, 0.125, 3.0]
+    assert schedulers[1].get_last_lr() == [1.5]
+
+
+@pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
+def test_schedules_go_to_a_step_by_its_number():
+    optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
+    scheduler = lr_scheduler.StepLR(optimizer, 2, 0.5)
+    scheduler.step(5)
+    assert scheduler.get_last_lr() == [0.25]
+    waves = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2, 2)
+    waves.step(2 + 1 / 2)
+    assert (waves.last_epoch, waves.T_cur, waves.T_i) == (2, 0.5, 4)
+    assert waves.get_last_lr() == pytest.approx([(1 + math.cos(math.pi / 8)) / 2])
+    with pytest.raises(ValueError, match="epoch must be at least 0"):
+        waves.step(-1)
+
+
+KEYS = {"_get_lr_called_within_step", "_is_initial", "_last_lr", "_step_count", "base_lrs", "last_epoch"}
+
+
+@pytest.mark.parametrize(
+    ("make", "keys"),
+    [  # the keys are those of PyTorch 2.13
+        (lambda o: lr_scheduler.StepLR(o, 2), KEYS | {"gamma", "step_size"}),
+        (lambda o: lr_scheduler.MultiStepLR(o, [2]), KEYS | {"gamma", "milestones"}),
+        (lambda o: lr_scheduler.LambdaLR(o, lambda n: 1.0), KEYS | {"lr_lambdas"}),
+        (lambda o: lr_scheduler.CosineAnnealingLR(o, 2), KEYS | {"T_max", "eta_min"}),
+        (
+            lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 2),
+            KEYS | {"T_0", "T_cur", "T_i", "T_mult", "eta_min"},
+        ),
+        (
+            lambda o: lr_scheduler.CyclicLR(o, 0.1, 1.0),
+            KEYS
+            | {"_scale_fn_custom", "base_momentums", "cycle_momentum", "gamma", "max_lrs", "max_momentums", "mode"}
+            | {"scale_mode", "step_ratio", "total_size", "use_beta1"},
+        ),
+        (
+            lambda o: lr_scheduler.OneCycleLR(o, 1.0, 10),
+            KEYS | {"_anneal_func_type", "_schedule_phases", "cycle_momentum", "total_steps", "use_beta1"},
+        ),
+        (
+            lr_scheduler.ReduceLROnPlateau,
+            {"_last_lr", "best", "cooldown", "cooldown_counter", "default_min_lr", "eps", "factor", "last_epoch"}
+            | {"min_lrs", "mode", "mode_worse", "num_bad_epochs", "patience", "threshold", "threshold_mode"},
+        ),
+        (
+            lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.ConstantLR(o), lr_scheduler.StepLR(o, 2)], [2]),
+            {"_last_lr", "_milestones", "_schedulers", "last_epoch"},
+        ),
+        (lambda o: lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(o, 2)]), {"_last_lr", "_schedulers"}),
+    ],
+)
+def test_states_of_schedules_have_pytorchs_keys(make, keys):
+    assert set(make(optim.SGD([nn.Parameter(dlcore.ones(1))], momentum=0.9)).state_dict()) == keys
+
+
+def test_callable_objects_are_part_of_a_schedules_state():
+    class Halved:
+        def __init__(self, every):
+            self.every = every
+
+        def __call__(self, step):
+            return 0.5 ** (step // self.every)
+
+    for make in (
+        lambda o, f: lr_scheduler.LambdaLR(o, [f]),
+        lambda o, f: lr_scheduler.MultiplicativeLR(o, [f]),
+        lambda o, f: lr_scheduler.CyclicLR(o, 0.1, 1.0, scale_fn=f, cycle_momentum=False),
+    ):
+        state = make(optim.SGD([nn.Parameter(dlcore.ones(1))]), Halved(3)).state_dict()
+        function = Halved(5)
+        make(optim.SGD([nn.Parameter(dlcore.ones(1))]), function).load_state_dict(state)
+        assert function.every == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
+def test_schedules_inside_schedules():
+    def rates(make):
+        optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
+        scheduler, found = make(optimizer), []
+        for _ in range(6):
+            found += scheduler.get_last_lr()
+            optimizer.step()
+            scheduler.step()
+        return found
+
+    def both(o):
+        return lr_scheduler.ChainedScheduler([lr_scheduler.ConstantLR(o, 0.5, 2), lr_scheduler.ExponentialLR(o, 0.5)])
+
+    def warm(o):
+        return lr_scheduler.ConstantLR(o, 0.25, 9)
+
+    assert rates(lambda o: lr_scheduler.SequentialLR(o, [both(o), warm(o)], [3])) == [0.5, 0.25, 0.25, 0.25, 0.25, 0.25]
+    assert rates(lambda o: lr_scheduler.SequentialLR(o, [warm(o), both(o)], [3])) == [0.25, 0.25, 0.25, 0.5, 0.25, 0.25]
+    nested = rates(
+        lambda o: lr_scheduler.SequentialLR(
+            o, [warm(o), lr_scheduler.SequentialLR(o, [warm(o), lr_scheduler.StepLR(o, 1, 0.5)], [1])], [2]
+        )
+    )
+    assert nested == [0.25, 0.25, 0.25, 1.0, 0.5, 0.25]
+
+
+@pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
 def test_schedules_resume():
     optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
     scheduler = lr_scheduler.StepLR(optimizer, 2, 0.5)
     for _ in range(3):
+        optimizer.step()
         scheduler.step()
     twin_optimizer = optim.SGD([nn.Parameter(dlcore.ones(1))], lr=1.0)
     twin = lr_scheduler.StepLR(twin_optimizer, 9)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from warnings import warn
 
 __all__ = ["TrainingWarning", "advise"]
+
+_PACKAGE = __file__.removesuffix("advice.py")
 
 
 class TrainingWarning(UserWarning):
@@ -17,6 +20,9 @@ class TrainingWarning(UserWarning):
     """
 
 
-def advise(text: str, depth: int) -> None:
-    """Warn, at the line of the program `depth` calls above the caller."""
-    warn(text, TrainingWarning, stacklevel=depth + 2)
+def advise(text: str) -> None:
+    """Warn, at the line of the program that called into the package."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    warn(text, TrainingWarning, stacklevel=depth)

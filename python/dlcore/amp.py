@@ -99,7 +99,11 @@ class GradScaler:
 
     Args:
         device: accepted for PyTorch's programs.
-        **kwargs: likewise; there is no scale to set.
+        init_scale: likewise; the scale is 1.
+        growth_factor: kept in the state, for a training that goes on in PyTorch.
+        backoff_factor: likewise.
+        growth_interval: likewise.
+        enabled: False leaves the state empty.
 
     Example:
         >>> import dlcore
@@ -113,8 +117,18 @@ class GradScaler:
         0.0
     """
 
-    def __init__(self, device: str = "cpu", **kwargs: object) -> None:
-        """Take anything."""
+    def __init__(
+        self,
+        device: str = "cpu",  # noqa: ARG002
+        init_scale: float = 2.0**16,  # noqa: ARG002
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        settings = {"growth_factor": growth_factor, "backoff_factor": backoff_factor}
+        self._state = {"scale": 1.0, **settings, "growth_interval": growth_interval, "_growth_tracker": 0}
+        self._state = self._state if enabled else {}
 
     def is_enabled(self) -> bool:
         """False: nothing is scaled."""
@@ -139,8 +153,9 @@ class GradScaler:
         """Do nothing."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
+        """PyTorch's entries, with the scale 1; nothing where `enabled` was False."""
+        return dict(self._state)
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Do nothing."""
+        """Take over the settings; the scale stays 1."""
+        self._state.update({key: value for key, value in state_dict.items() if key in self._state and key != "scale"})

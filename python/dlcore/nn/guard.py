@@ -96,8 +96,7 @@ class _Units:
         advise(
             f"{self.name}: {len(dead)} of {self._alive.numel()} units ({shown}) had no gradient in any of "
             f"{self._passes} backward passes: if a ReLU follows, they are dead; a smaller learning rate, another "
-            "initialisation, LeakyReLU or GELU keep them alive",
-            2,
+            "initialisation, LeakyReLU or GELU keep them alive"
         )
 
 
@@ -108,8 +107,7 @@ def _report_dead_layers(names: list[str]) -> None:
         advise(
             f"{shown}: no unit had a gradient in any of {_ENOUGH} or more backward passes: where a ReLU follows, all "
             "units of the layer may be dead, which stops learning before and behind it; a smaller learning rate, "
-            "another initialisation, LeakyReLU or GELU keep them alive",
-            2,
+            "another initialisation, LeakyReLU or GELU keep them alive"
         )
 
 

@@ -39,7 +39,7 @@ class _Loss(Module):
     def _look_at(self, loss: str, input: Tensor) -> None:
         """Warn, once, of probabilities where logits are wanted, or the reverse."""
         self._looked = True
-        warn_of_misgiven(loss, input, type(self).__name__, 4)
+        warn_of_misgiven(loss, input, type(self).__name__)
 
 
 class CrossEntropyLoss(_Loss):

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["FirstSteps"]
 
 _SHOWN = 5
-_DEPTH = 3  # from the hook to whoever called step()
 
 
 class FirstSteps:
@@ -32,6 +31,7 @@ class FirstSteps:
     def __call__(self, optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
         """Look at the gradients of this step."""
         self._steps += 1
+        optimizer._stepped = True
         if self._steps == 1:
             trained = [param for param in optimizer._params() if param.requires_grad]
             with_gradient = [param for param in trained if param.grad is not None]
@@ -44,8 +44,7 @@ class FirstSteps:
         elif self._backwards and all(self._backwards):
             advise(
                 f"{type(optimizer).__name__}: the gradients were not cleared between the first two steps, "
-                "so the second stepped by their sum: call optimizer.zero_grad() before every loss.backward()",
-                _DEPTH,
+                "so the second stepped by their sum: call optimizer.zero_grad() before every loss.backward()"
             )
         self._end(optimizer)
 
@@ -63,13 +62,12 @@ def _some(gradient: Tensor | None) -> bool:
 def _warn_of_the_others(optimizer: Optimizer, trained: list[Tensor], with_gradient: list[Tensor]) -> None:
     name, missing = type(optimizer).__name__, len(trained) - len(with_gradient)
     if trained and not with_gradient:
-        advise(f"{name}: no parameter has a gradient: call loss.backward() before step()", _DEPTH + 1)
+        advise(f"{name}: no parameter has a gradient: call loss.backward() before step()")
     elif missing:
         found = {id(param) for param in with_gradient}
         places = [optimizer._name_of(param) for param in trained if id(param) not in found]
         listed = ", ".join(places[:_SHOWN]) + (f" and {missing - _SHOWN} others" if missing > _SHOWN else "")
         advise(
             f"{name}: {missing} of {len(trained)} parameters have received no gradient and stay as they are: {listed}. "
-            "The loss does not depend on them; use them in forward(), or call requires_grad_(False)",
-            _DEPTH + 1,
+            "The loss does not depend on them; use them in forward(), or call requires_grad_(False)"
         )

@@ -166,13 +166,13 @@ def _direction(state: dict[str, Any], grad: Tensor, most: int) -> Tensor:
         steps.append(step)
         weights.append(1.0 / product)
         state["H_diag"] = product / dot(change, change).item()
-    direction, parts = -grad, []
-    for change, step, weight in zip(reversed(changes), reversed(steps), reversed(weights), strict=True):
-        parts.append(dot(step, direction).item() * weight)
-        direction.sub_(change, alpha=parts[-1])
+    direction, parts = -grad, state.setdefault("al", [None] * most)
+    for i in reversed(range(len(changes))):
+        parts[i] = dot(steps[i], direction).item() * float(weights[i])
+        direction.sub_(changes[i], alpha=parts[i])
     direction *= state["H_diag"]
-    for change, step, weight, part in zip(changes, steps, weights, reversed(parts), strict=True):
-        direction.add_(step, alpha=part - dot(change, direction).item() * weight)
+    for i in range(len(changes)):
+        direction.add_(steps[i], alpha=parts[i] - dot(changes[i], direction).item() * float(weights[i]))
     return direction
 
 

@@ -55,6 +55,9 @@ class Optimizer:
         tensor([ 0.5000, -0.5000])
     """
 
+    # Whether it took a step, for what schedules warn of; True where that is not known.
+    _stepped: bool = True
+
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes a list of tensors or of groups; put the tensor in a list")
@@ -74,6 +77,7 @@ class Optimizer:
         for group in groups if isinstance(groups[0], Mapping) else [{"params": groups}]:
             self.add_param_group(group)
         FirstSteps(self)
+        self._stepped = type(self).step is not Optimizer.step  # one that calls no hooks is not seen to step
 
     def _listed(self, params: Iterable[Any]) -> list[Any]:
         """All of `params`; what ``Module.parameters()`` gives has names, which warnings use."""
@@ -233,6 +237,7 @@ class Optimizer:
             self.state[param] = {key: self._restored(value, key, param) for key, value in state.items()}
         for own, group in zip(self.param_groups, groups, strict=True):
             own.update({key: value for key, value in group.items() if key != "params"})
+        self._stepped = True
         call_all(self._hooks.get("load_post"), self)
 
     def _restored(self, value: Any, key: str, param: Tensor, /) -> Any:
@@ -245,7 +250,7 @@ class Optimizer:
         return copy.copy_(value.detach())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "state": list(self.state.items()), "_hooks": {}, "_given_names": {}}
+        return {**self.__dict__, "state": list(self.state.items()), "_hooks": {}, "_given_names": {}, "_stepped": True}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

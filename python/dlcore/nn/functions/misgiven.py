@@ -26,13 +26,13 @@ MISGIVEN: Mapping[str, Mapping[str, str]] = {
 _MOVES = frozenset({"clone", "permute", "reshape", "slice", "to"})
 
 
-def warn_of_misgiven(loss: str, input: Tensor, name: str = "", depth: int = 2) -> None:
-    """Warn, at the line `depth` calls above, where the recorded operation that made `input` is none for this loss."""
+def warn_of_misgiven(loss: str, input: Tensor, name: str = "") -> None:
+    """Warn where the recorded operation that made `input` is none for this loss."""
     node = getattr(input, "grad_fn", None)
     while node is not None:
         operation = node.name()
         if operation in MISGIVEN[loss]:
-            advise(f"{name or loss} was given the result of {operation}: {MISGIVEN[loss][operation]}", depth)
+            advise(f"{name or loss} was given the result of {operation}: {MISGIVEN[loss][operation]}")
         node = node.next_functions[0][0] if operation in _MOVES else None
 
 

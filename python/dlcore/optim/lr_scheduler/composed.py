@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any
 
 from dlcore.optim.lr_scheduler.base import LRScheduler
@@ -27,6 +26,21 @@ class _Composed(LRScheduler):
             if scheduler.optimizer is not self.optimizer:
                 raise ValueError(f"{name}: schedule {number} belongs to another optimizer")
         self._schedulers = list(schedulers)
+
+    def _move(self, epoch: int | None) -> None:  # noqa: ARG002 - always 0
+        """Begin again, as a part of a `SequentialLR`."""
+        self._rewind()
+        self._initial_step()
+
+    def _rewind(self) -> None:
+        """Go back to before the first step, which every constructor has taken, and to the first rates."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
+        for scheduler in self._schedulers:
+            if isinstance(scheduler, _Composed):
+                scheduler._rewind()
+            else:
+                scheduler.last_epoch = -1
 
     def state_dict(self) -> dict[str, Any]:
         """The states of all, and what this one keeps itself."""
@@ -78,23 +92,38 @@ class SequentialLR(_Composed):
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(f"SequentialLR: {len(milestones)} milestones for {len(schedulers)} schedules")
         self._milestones = list(milestones)
-        self.last_epoch = last_epoch
-        self.step()
+        self._rewind()
+        if last_epoch == -1:
+            self._initial_step()
+        else:
+            self.last_epoch = last_epoch + 1
+            turn, before = self._turn()
+            self._schedulers[turn]._move(self.last_epoch - before)
+            self._last_lr = self._present()
 
-    def step(self, epoch: int | None = None) -> None:
-        """Move on by one, or to the step of that number, and set the rates."""
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+    def _initial_step(self) -> None:
+        self.last_epoch = 0
+        self._schedulers[self._turn()[0]]._initial_step()
+        self._last_lr = self._present()
+
+    def _turn(self) -> tuple[int, int]:
+        """The number of the schedule whose turn it is, and the step at which it begins."""
         turn = bisect_right(self._milestones, self.last_epoch)
-        scheduler = self._schedulers[turn]
-        scheduler.step(self.last_epoch - (self._milestones[turn - 1] if turn else 0))
-        self._last_lr = scheduler.get_last_lr()
+        return turn, self._milestones[turn - 1] if turn else 0
+
+    def step(self) -> None:  # type: ignore[override]
+        """Move on by one, and set the rates."""
+        self.last_epoch += 1
+        turn, before = self._turn()
+        if turn and before == self.last_epoch:
+            self._schedulers[turn]._move(0)
+        else:
+            self._schedulers[turn].step()
+        self._last_lr = self._present()
 
 
 class ChainedScheduler(_Composed):
-    """Several schedules at once: the first rate times the factors of all.
-
-    PyTorch applies one after the other to the rate of the moment, which is the same for schedules that multiply; one
-    that has a floor (`CosineAnnealingLR` with `eta_min`) counts here with its factor of the first rate.
+    """Several schedules at once, each applied to the rate that those before it left.
 
     Raises:
         ValueError: no schedules, or such as belong to different optimizers.
@@ -111,21 +140,15 @@ class ChainedScheduler(_Composed):
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         super().__init__(optimizer, schedulers)
-        self.base_lrs = [group["initial_lr"] for group in self.optimizer.param_groups]
-        self.last_epoch = 0
-        self._set(self.get_lr())
+        self._last_lr = self._present()
 
-    def get_lr(self) -> list[float]:
-        """The first rates times the factors of all."""
-        together = zip(*(scheduler.get_last_lr() for scheduler in self._schedulers), strict=True)
-        return [
-            base * prod(rate / base for rate in rates) if base else 0.0
-            for base, rates in zip(self.base_lrs, together, strict=True)
-        ]
-
-    def step(self, epoch: int | None = None) -> None:
-        """Move all on by one, or to the step of that number, and set the rates."""
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+    def _initial_step(self) -> None:
         for scheduler in self._schedulers:
-            scheduler.step(epoch)
-        self._set(self.get_lr())
+            scheduler._initial_step()
+        self._last_lr = self._present()
+
+    def step(self) -> None:  # type: ignore[override]
+        """Move all on by one, and set the rates."""
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self._last_lr = self._present()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dlcore.optim.lr_scheduler.base import LRScheduler
+from dlcore.optim.lr_scheduler.base import LRScheduler, held_by, hold
 from dlcore.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"]
@@ -50,18 +50,27 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             if value < 1 or value != int(value):
                 raise ValueError(f"CosineAnnealingWarmRestarts: {name} must be a whole number from 1, got {value}")
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
+        self.T_i, self.T_cur = T_0, float(last_epoch)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """A point on the wave that the step falls into."""
-        begun, length = 0, self.T_0
-        while self.last_epoch >= begun + length:
-            begun += length
-            length *= self.T_mult
-            if self.T_mult == 1:
-                begun = self.last_epoch - self.last_epoch % length
-        height = (1 + math.cos(math.pi * (self.last_epoch - begun) / length)) / 2
+        """A point on the wave, `T_i` long, `T_cur` steps after its beginning."""
+        height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
+
+    def _move(self, epoch: float | None) -> None:
+        """Move to a step, which may be a part of one: ``step(epoch + batch / batches)``."""
+        if epoch is not None and epoch < 0:
+            raise ValueError(f"CosineAnnealingWarmRestarts: epoch must be at least 0, got {epoch}")
+        now = float(self.last_epoch + 1 if epoch is None else epoch)
+        begun, self.T_i = 0.0, self.T_0
+        if self.T_mult == 1:
+            begun = now - now % self.T_0
+        while now >= begun + self.T_i:
+            begun += self.T_i
+            self.T_i *= self.T_mult
+        self.T_cur = now - begun
+        super()._move(math.floor(now))
 
 
 class CyclicLR(LRScheduler):
@@ -81,8 +90,8 @@ class CyclicLR(LRScheduler):
         scale_fn: the height as a function of the user's, instead of a mode.
         scale_mode: whether `scale_fn` takes the number of the ``"cycle"`` (from 1) or of ``"iterations"``.
         cycle_momentum: whether momentum (for Adam β₁) moves too.
-        base_momentum: the lowest momentum, at the highest rate.
-        max_momentum: the highest momentum.
+        base_momentum: the lowest momentum, at the highest rate, or one for each group.
+        max_momentum: the highest momentum, or one for each group.
         last_epoch: number of steps taken before, −1 for none.
 
     Raises:
@@ -113,8 +122,8 @@ class CyclicLR(LRScheduler):
         scale_fn: Callable[[float], float] | None = None,
         scale_mode: str = "cycle",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.8,
-        max_momentum: float = 0.9,
+        base_momentum: float | Sequence[float] = 0.8,
+        max_momentum: float | Sequence[float] = 0.9,
         last_epoch: int = -1,
     ) -> None:
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
@@ -124,35 +133,45 @@ class CyclicLR(LRScheduler):
             raise ValueError("CyclicLR: cycle_momentum=True needs an optimizer with momentum or betas")
         lowest = _for_each_group("CyclicLR", "base_lr", optimizer, base_lr)
         self.max_lrs = _for_each_group("CyclicLR", "max_lr", optimizer, max_lr)
-        self.step_size_up = step_size_up
-        self.step_size_down = step_size_up if step_size_down is None else step_size_down
-        self.mode, self.gamma, self.scale_fn, self.scale_mode = mode, gamma, scale_fn, scale_mode
-        self.cycle_momentum, self.base_momentum, self.max_momentum = cycle_momentum, base_momentum, max_momentum
+        self.total_size = float(step_size_up + (step_size_up if step_size_down is None else step_size_down))
+        self.step_ratio = step_size_up / self.total_size
+        self.mode, self.gamma, self._scale_fn_custom, self.scale_mode = mode, gamma, scale_fn, scale_mode
+        self.cycle_momentum = cycle_momentum
         for group, rate in zip(groups, lowest, strict=True):
             if last_epoch == -1:
                 group["lr"] = group["initial_lr"] = rate
+        if cycle_momentum:
+            self.use_beta1 = "betas" in optimizer.defaults
+            self.base_momentums = _for_each_group("CyclicLR", "base_momentum", optimizer, base_momentum)
+            self.max_momentums = _for_each_group("CyclicLR", "max_momentum", optimizer, max_momentum)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
         """A point on the cycle that the step falls into."""
-        length = self.step_size_up + self.step_size_down
-        cycle, position = divmod(self.last_epoch, length)
-        up, down = position / self.step_size_up, (length - position) / max(self.step_size_down, 1)
-        height = (up if position <= self.step_size_up else down) * self._scale(cycle + 1)
+        cycle, position = divmod(self.last_epoch, self.total_size)
+        part, peak = position / self.total_size, self.step_ratio
+        height = (part / peak if part <= peak else (1 - part) / (1 - peak)) * self._scale(int(cycle) + 1)
         if self.cycle_momentum:
-            _set_momentum(self.optimizer, self.max_momentum - (self.max_momentum - self.base_momentum) * height)
+            ends = zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True)
+            for group, low, high in ends:
+                _set_momentum(group, high - (high - low) * height)
         return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
 
     def _scale(self, cycle: int) -> float:
-        if self.scale_fn is not None:
-            return self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(cycle if self.scale_mode == "cycle" else self.last_epoch)
         if self.mode == "triangular2":
             return 0.5 ** (cycle - 1)
         return float(self.gamma**self.last_epoch) if self.mode == "exp_range" else 1.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer and the function."""
-        return {key: value for key, value in super().state_dict().items() if key != "scale_fn"}
+        """Everything but the optimizer; of `scale_fn` only what it holds, if it is a callable object."""
+        return {**super().state_dict(), "_scale_fn_custom": held_by(self._scale_fn_custom)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave; the function is the program's."""
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
+        hold(self._scale_fn_custom, state_dict.get("_scale_fn_custom"))
 
 
 class OneCycleLR(LRScheduler):
@@ -169,8 +188,8 @@ class OneCycleLR(LRScheduler):
         pct_start: the part of the cycle that goes up.
         anneal_strategy: ``"cos"`` or ``"linear"``.
         cycle_momentum: whether momentum (for Adam β₁) moves too.
-        base_momentum: the lowest momentum, at the highest rate.
-        max_momentum: the highest momentum.
+        base_momentum: the lowest momentum, at the highest rate, or one for each group.
+        max_momentum: the highest momentum, or one for each group.
         div_factor: the first rate is ``max_lr / div_factor``.
         final_div_factor: the last rate is the first divided by this.
         three_phase: down to the first rate in as many steps as up, and only then to the last.
@@ -202,8 +221,8 @@ class OneCycleLR(LRScheduler):
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -223,45 +242,46 @@ class OneCycleLR(LRScheduler):
         peaks = _for_each_group("OneCycleLR", "max_lr", optimizer, max_lr)
         if cycle_momentum and not all("betas" in group or "momentum" in group for group in groups):
             raise ValueError("OneCycleLR: cycle_momentum=True needs an optimizer with momentum or betas")
-        self.total_steps, self.anneal_strategy, self.cycle_momentum = (
-            total_steps,
-            anneal_strategy,
-            cycle_momentum,
-        )
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
-        # (last step, height of the rate there): height 1 is max_lr, 0 the first rate, −1 the last rate
+        self.total_steps, self._anneal_func_type, self.cycle_momentum = total_steps, anneal_strategy, cycle_momentum
         up = float(pct_start * total_steps) - 1
-        end = total_steps - 1
-        self.phases = [(up, 1), (2 * up, 0), (end, -1)] if three_phase else [(up, 1), (end, -1)]
-        self.max_lrs = peaks
-        for group, peak in zip(groups, peaks, strict=True):
+        rise = _phase(up, "initial", "max")
+        if three_phase:
+            self._schedule_phases = [rise, _phase(2 * up, "max", "initial"), _phase(total_steps - 1, "initial", "min")]
+        else:
+            self._schedule_phases = [rise, _phase(total_steps - 1, "max", "min")]
+        if cycle_momentum:
+            self.use_beta1 = "betas" in optimizer.defaults
+        lows = _for_each_group("OneCycleLR", "base_momentum", optimizer, base_momentum)
+        highs = _for_each_group("OneCycleLR", "max_momentum", optimizer, max_momentum)
+        for group, peak, low, high in zip(groups, peaks, lows, highs, strict=True):
             if last_epoch == -1:
-                group["lr"] = group["initial_lr"] = peak / div_factor
-        self.final_div_factor = final_div_factor
+                first = peak / div_factor
+                group.update(lr=first, initial_lr=first, max_lr=peak, min_lr=first / final_div_factor)
+                if cycle_momentum:
+                    group.update(base_momentum=low, max_momentum=high)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
         """A point on the cycle."""
         if self.last_epoch > self.total_steps:  # the loop's last call goes one step beyond the cycle
             raise ValueError(f"OneCycleLR: step {self.last_epoch} of a cycle of {self.total_steps} steps")
-        start, begin = 0.0, 0
-        for end, target in self.phases:
-            if self.last_epoch <= end or target == -1:
+        start, phases = 0.0, self._schedule_phases
+        for phase in phases:
+            end = phase["end_step"]
+            if self.last_epoch <= end or phase is phases[-1]:
                 break
-            start, begin = end, target
+            start = end
         part = (self.last_epoch - start) / (end - start) if end > start else 1.0
-        if self.cycle_momentum:
-            low, high = self.base_momentum, self.max_momentum
-            ends = {1: low, 0: high, -1: high}
-            _set_momentum(self.optimizer, self._between(ends[begin], ends[target], part))
         rates = []
-        for first, peak in zip(self.base_lrs, self.max_lrs, strict=True):
-            heights = {1: peak, 0: first, -1: first / self.final_div_factor}
-            rates.append(self._between(heights[begin], heights[target], part))
+        for group in self.optimizer.param_groups:
+            rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], part))
+            if self.cycle_momentum:
+                ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
+                _set_momentum(group, self._between(*ends, part))
         return rates
 
     def _between(self, begin: float, end: float, part: float) -> float:
-        if self.anneal_strategy == "linear":
+        if self._anneal_func_type == "linear":
             return begin + (end - begin) * part
         return end + (begin - end) / 2 * (1 + math.cos(math.pi * part))
 
@@ -274,9 +294,20 @@ def _for_each_group(name: str, what: str, optimizer: Optimizer, given: float | S
     return values
 
 
-def _set_momentum(optimizer: Optimizer, momentum: float) -> None:
-    for group in optimizer.param_groups:
-        if "betas" in group:
-            group["betas"] = (momentum, *group["betas"][1:])
-        else:
-            group["momentum"] = momentum
+def _phase(end_step: float, begin: str, end: str) -> dict[str, Any]:
+    """A part of one cycle, to a step, with the names in the optimizer's groups of what it goes from and to."""
+    names = {"initial": "max_momentum", "max": "base_momentum", "min": "max_momentum"}
+    return {
+        "end_step": end_step,
+        "start_lr": f"{begin}_lr",
+        "end_lr": f"{end}_lr",
+        "start_momentum": names[begin],
+        "end_momentum": names[end],
+    }
+
+
+def _set_momentum(group: dict[str, Any], momentum: float) -> None:
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from dlcore.optim.lr_scheduler.base import LRScheduler
+from dlcore.optim.lr_scheduler.base import LRScheduler, held_by, hold
 from dlcore.optim.optimizer import Optimizer
 
 __all__ = [
@@ -23,7 +23,23 @@ __all__ = [
 ]
 
 
-class LambdaLR(LRScheduler):
+class _Functions(LRScheduler):
+    """A schedule with a function for each group."""
+
+    lr_lambdas: list[Callable[[int], float]]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimizer; of a function only what it holds, if it is a callable object."""
+        return {**super().state_dict(), "lr_lambdas": [held_by(function) for function in self.lr_lambdas]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave; the functions are the program's."""
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != "lr_lambdas"})
+        for function, held in zip(self.lr_lambdas, state_dict.get("lr_lambdas", ()), strict=False):
+            hold(function, held)
+
+
+class LambdaLR(_Functions):
     """The first rate times a function of the number of steps.
 
     Args:
@@ -53,10 +69,6 @@ class LambdaLR(LRScheduler):
         """The first rate times the function."""
         return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer and the functions."""
-        return {key: value for key, value in super().state_dict().items() if key != "lr_lambdas"}
-
 
 class StepLR(LRScheduler):
     """Multiply the rate by `gamma` every `step_size` steps.
@@ -77,7 +89,12 @@ class StepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """The first rate times gamma to the number of whole periods."""
+        """The present rate, times gamma where a period is over."""
+        if self.last_epoch == 0 or self.last_epoch % self.step_size:
+            return self._present()
+        return self._times(self.gamma)
+
+    def _get_closed_form_lr(self) -> list[float]:
         return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
 
 
@@ -106,7 +123,17 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """A point on the wave."""
+        """The next point on the wave, from the present rate."""
+        if self._is_initial:
+            return self._present()
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # from the bottom, where no factor leads up
+            rise = (1 - math.cos(math.pi / self.T_max)) / 2
+            pairs = zip(self.base_lrs, self._present(), strict=True)
+            return [rate + (base - self.eta_min) * rise for base, rate in pairs]
+        after, before = (1 + math.cos(math.pi * step / self.T_max) for step in (self.last_epoch, self.last_epoch - 1))
+        return [after / before * (rate - self.eta_min) + self.eta_min for rate in self._present()]
+
+    def _get_closed_form_lr(self) -> list[float]:
         height = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
         return [self.eta_min + (base - self.eta_min) * height for base in self.base_lrs]
 
@@ -126,12 +153,17 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones, self.gamma = sorted(milestones), gamma
+        self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """The first rate times gamma to the number of milestones passed."""
-        factor = self.gamma ** bisect_right(self.milestones, self.last_epoch)
+        """The present rate, times gamma at a milestone."""
+        times = self.milestones.get(self.last_epoch, 0)
+        return self._times(self.gamma**times) if times else self._present()
+
+    def _get_closed_form_lr(self) -> list[float]:
+        passed = sum(times for milestone, times in self.milestones.items() if milestone <= self.last_epoch)
+        factor = self.gamma**passed
         return [base * factor for base in self.base_lrs]
 
 
@@ -157,7 +189,14 @@ class ConstantLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """The first rate, times the factor at first."""
+        """The present rate, at first times the factor, which is taken back when its steps are over."""
+        if self.last_epoch == 0:
+            return self._times(self.factor)
+        if self.last_epoch != self.total_iters:
+            return self._present()
+        return self._times(1 / self.factor) if self.factor else self._get_closed_form_lr()
+
+    def _get_closed_form_lr(self) -> list[float]:
         factor = self.factor if self.last_epoch < self.total_iters else 1
         return [base * factor for base in self.base_lrs]
 
@@ -193,7 +232,15 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """A point on the line."""
+        """The next point on the line, from the present rate."""
+        if self.last_epoch == 0:
+            return self._times(self.start_factor)
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return self._present()
+        rise = self.end_factor - self.start_factor
+        return self._times(1 + rise / (self.total_iters * self.start_factor + (self.last_epoch - 1) * rise))
+
+    def _get_closed_form_lr(self) -> list[float]:
         part = min(self.last_epoch / self.total_iters, 1.0) if self.total_iters > 0 else 1.0
         factor = self.start_factor + (self.end_factor - self.start_factor) * part
         return [base * factor for base in self.base_lrs]
@@ -216,7 +263,10 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """The first rate times gamma to the number of steps."""
+        """The present rate times gamma."""
+        return self._present() if self._is_initial else self._times(self.gamma)
+
+    def _get_closed_form_lr(self) -> list[float]:
         return [base * self.gamma**self.last_epoch for base in self.base_lrs]
 
 
@@ -239,12 +289,18 @@ class PolynomialLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """A point on the polynomial."""
+        """The next point on the polynomial, from the present rate."""
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return self._present()
+        rest, before = (1 - step / self.total_iters for step in (self.last_epoch, self.last_epoch - 1))
+        return self._times((rest / before) ** self.power)
+
+    def _get_closed_form_lr(self) -> list[float]:
         rest = (1 - min(self.last_epoch, self.total_iters) / self.total_iters) ** self.power
         return [base * rest for base in self.base_lrs]
 
 
-class MultiplicativeLR(LRScheduler):
+class MultiplicativeLR(_Functions):
     """Multiply the rate by a function of the number of steps, at every step.
 
     Args:
@@ -271,18 +327,13 @@ class MultiplicativeLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         self.lr_lambdas = _one_for_each_group("MultiplicativeLR", optimizer, lr_lambda)
-        self._last_lr = [group["lr"] for group in optimizer.param_groups]
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        """The last rate times the function."""
-        if self.last_epoch == 0:
-            return self.base_lrs
-        return [rate * f(self.last_epoch) for rate, f in zip(self._last_lr, self.lr_lambdas, strict=True)]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer and the functions."""
-        return {key: value for key, value in super().state_dict().items() if key != "lr_lambdas"}
+        """The present rate times the function."""
+        if self._is_initial:
+            return self._present()
+        return [rate * f(self.last_epoch) for rate, f in zip(self._present(), self.lr_lambdas, strict=True)]
 
 
 def _one_for_each_group(
