@@ -193,6 +193,53 @@ def test_schedules_of_optimizers_that_are_resumed_or_step_by_themselves_are_sile
     lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2).step(0)  # by its number nothing is skipped
 
 
+class Holder(nn.Module):
+    def __init__(self, layers, **named):
+        super().__init__()
+        self.head = nn.Linear(2, 1)
+        self.layers = layers
+        for name, value in named.items():
+            setattr(self, name, value)
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [
+        ([nn.Linear(2, 2)], "Holder.layers: layers in a plain list are not part .* nn.ModuleList"),
+        ((nn.Linear(2, 2),), "plain tuple .* nn.ModuleList"),
+        ({"a": nn.Sequential(nn.ReLU(), nn.Linear(2, 2))}, "plain dict .* nn.ModuleDict"),
+        ([[nn.ReLU(), nn.Linear(2, 2)]], "plain list .* nn.ModuleList"),
+        ([nn.Parameter(dlcore.ones(2))], "parameters in a plain list .* nn.ParameterList"),
+    ],
+)
+def test_layers_in_a_plain_container_are_named_once(layers, text):
+    model = Holder(layers)
+    with pytest.warns(dlcore.TrainingWarning, match=text) as caught:
+        optim.SGD(model.parameters(), lr=0.1)
+    assert [warning.filename for warning in caught] == [__file__]
+    list(model.named_parameters())  # said once
+    with pytest.warns(dlcore.TrainingWarning, match="Sequential.0.layers: "):
+        list(nn.Sequential(Holder(layers)).named_parameters())
+
+
+def test_containers_that_hide_nothing_are_silent():
+    layer = nn.Linear(2, 2)
+    frozen = nn.Linear(2, 2).requires_grad_(False)
+    for model in (
+        Holder([layer], registered=layer),
+        Holder([frozen]),
+        Holder([nn.ReLU(), print]),
+        Holder([], sizes=[1, 2], names={"a": 1}, values=(dlcore.ones(1),)),
+        Holder(nn.ModuleList([layer])),
+        nn.Sequential(Holder([layer]), layer),
+    ):
+        list(model.parameters())
+    model = Holder([layer])
+    list(model.parameters(recurse=False))
+    model.layers = nn.ModuleList(model.layers)
+    list(model.parameters())
+
+
 def test_warnings_can_be_switched_off():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

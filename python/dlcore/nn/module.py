@@ -18,6 +18,7 @@ from dlcore.nn.location import LOCATED, locate
 from dlcore.nn.parameter import Buffer, Parameter
 from dlcore.nn.registered import Registered
 from dlcore.nn.state import Stateful
+from dlcore.nn.unregistered import warn_of_unregistered
 
 __all__ = ["Module"]
 
@@ -52,6 +53,8 @@ class Module(Hooked, Stateful):
     training: bool = True
     # name -> whether the state dict holds it; an instance gets its own when it needs one
     _persistent: Mapping[str, bool] = {}
+    # whether layers out of reach were looked for
+    _searched: bool = False
 
     def __init__(self, *args: Never, **kwargs: Never) -> None:
         """Do nothing: PyTorch's programs call it. What a class without a constructor is given raises in its name."""
@@ -219,7 +222,13 @@ class Module(Hooked, Stateful):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Parameters with their dotted names; a shared one comes once, under its first name."""
+        """Parameters with their dotted names; a shared one comes once, under its first name.
+
+        The first time, warns of layers in plain lists, tuples and dictionaries, which are no part of a module.
+        """
+        if recurse and not self._searched:
+            self.__dict__["_searched"] = True
+            warn_of_unregistered(self)
         found = self._named_tensors(Module._own_parameters, prefix, recurse, remove_duplicate)
         return ((name, value) for name, value in found if isinstance(value, Parameter))
 

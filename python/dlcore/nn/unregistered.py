@@ -1,0 +1,56 @@
+"""Warning of layers that a module keeps in a plain list, tuple or dictionary, where nothing finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dlcore._core import Tensor
+from dlcore.advice import advise
+from dlcore.nn.parameter import Parameter
+
+if TYPE_CHECKING:
+    from dlcore.nn.module import Module
+
+__all__ = ["warn_of_unregistered"]
+
+_DEPTH = 3  # lists in lists in lists
+
+
+def warn_of_unregistered(root: Module) -> None:
+    """Warn of the first container with parameters to be trained that are not among those of `root`."""
+    registered = {id(parameter) for module in root.modules() for _, parameter in module._own_parameters()}
+    for path, module in root.named_modules():
+        for name, value in module.__dict__.items():
+            for item in _items(value, _DEPTH):
+                if any(id(parameter) not in registered for parameter in _trained(item)):
+                    advise(_text(".".join(filter(None, [type(root).__name__, path, name])), value, item))
+                    return
+
+
+def _text(where: str, container: object, item: Module | Parameter) -> str:
+    parameters, kind = isinstance(item, Tensor), "Dict" if isinstance(container, dict) else "List"
+    return (
+        f"{where}: {'parameters' if parameters else 'layers'} in a plain {type(container).__name__} are not part of the "
+        "module: parameters(), state_dict() and to() leave them out, and no optimizer trains them; keep them in an "
+        f"nn.{'Parameter' if parameters else 'Module'}{kind}"
+    )
+
+
+def _items(value: object, depth: int) -> Iterator[Module | Parameter]:
+    """The modules and parameters in a container, looked for only where the first entry may be one."""
+    from dlcore.nn.module import Module
+
+    if depth and isinstance(value, (list, tuple, dict)) and value:
+        entries = value.values() if isinstance(value, dict) else value
+        if isinstance(next(iter(entries)), (Module, Parameter, list, tuple, dict)):
+            for entry in entries:
+                if isinstance(entry, (Module, Parameter)):
+                    yield entry
+                else:
+                    yield from _items(entry, depth - 1)
+
+
+def _trained(item: Module | Parameter) -> Iterator[Parameter]:
+    own = [item] if isinstance(item, Parameter) else (p for m in item.modules() for _, p in m._own_parameters())
+    return (parameter for parameter in own if parameter.requires_grad)
