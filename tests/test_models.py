@@ -33,8 +33,9 @@ def learns_by_heart(model, loss, steps=60, lr=3e-3, least=0.05):
         (lambda: models.MobileNetV2(4, dropout=0.0), (3, 32, 32)),
         (lambda: models.ViT(8, 4, 4, 3, dim=32, depth=2, heads=2, mlp_dim=64), (3, 8, 8)),
         (lambda: models.VGG((8, 0, 16, 0), 4, dropout=0.0), (3, 16, 16)),
+        (lambda: models.VGG((8, 0, 16, 0), 4, dropout=0.0, batch_norm=True), (3, 16, 16)),
     ],
-    ids=["mlp", "lenet", "resnet", "mobilenet", "vit", "vgg"],
+    ids=["mlp", "lenet", "resnet", "mobilenet", "vit", "vgg", "vgg_bn"],
 )
 def test_classifiers_learn_a_batch_by_heart(make, shape):
     dlcore.manual_seed(0)

@@ -19,9 +19,10 @@ def tokens(*shape):
         (models.resnet34, 21_797_672, 3.67),
         (models.resnet50, 25_557_032, 4.11),
         (models.vgg11, 132_863_336, 7.61),
+        (models.vgg16, 138_357_544, 15.47),
         (models.MobileNetV2, 3_504_872, 0.31),
     ],
-    ids=["resnet18", "resnet34", "resnet50", "vgg11", "mobilenet"],
+    ids=["resnet18", "resnet34", "resnet50", "vgg11", "vgg16", "mobilenet"],
 )
 def test_image_models_count_as_published(make, parameters, billions):
     model = make()

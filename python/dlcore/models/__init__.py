@@ -12,7 +12,7 @@ from dlcore.models.mlp import MLP
 from dlcore.models.mobilenet import MobileNetV2, mobilenet_v2
 from dlcore.models.resnet import ResNet, resnet18, resnet34, resnet50
 from dlcore.models.unet import UNet
-from dlcore.models.vgg import VGG, vgg11
+from dlcore.models.vgg import VGG, vgg11, vgg13, vgg16, vgg19
 from dlcore.models.vit import ViT
 
 __all__ = [
@@ -35,4 +35,7 @@ __all__ = [
     "resnet34",
     "resnet50",
     "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
 ]

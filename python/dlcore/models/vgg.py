@@ -5,11 +5,11 @@ from __future__ import annotations
 from dlcore import nn
 from dlcore._core import Tensor
 
-__all__ = ["VGG", "vgg11"]
+__all__ = ["VGG", "vgg11", "vgg13", "vgg16", "vgg19"]
 
 
 class VGG(nn.Module):
-    """Convolutions of 3 x 3 between poolings, and three linear layers; `vgg11` is the smallest.
+    """Convolutions of 3 x 3 between poolings, and three linear layers; `vgg11` is the smallest, `vgg19` the largest.
 
     Source: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", 2015.
     Parameter names are torchvision's.
@@ -19,6 +19,7 @@ class VGG(nn.Module):
         num_classes: number of classes.
         in_channels: channels of the images.
         dropout: probability in the linear layers.
+        batch_norm: whether each convolution is followed by a batch norm, as in torchvision's ``vgg11_bn``.
 
     Example:
         >>> import dlcore
@@ -29,14 +30,20 @@ class VGG(nn.Module):
     """
 
     def __init__(
-        self, channels: tuple[int, ...], num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5
+        self,
+        channels: tuple[int, ...],
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        dropout: float = 0.5,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = in_channels
         for after in channels:
             if after:
-                layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
+                norm = [nn.BatchNorm2d(after)] if batch_norm else []
+                layers += [nn.Conv2d(before, after, 3, padding=1), *norm, nn.ReLU()]
                 before = after
             else:
                 layers.append(nn.MaxPool2d(2))
@@ -65,7 +72,7 @@ class VGG(nn.Module):
         return logits
 
 
-def vgg11(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5) -> VGG:
+def vgg11(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5, batch_norm: bool = False) -> VGG:
     """Eleven layers: 132 863 336 parameters.
 
     Example:
@@ -73,4 +80,41 @@ def vgg11(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5) -
         >>> sum(p.numel() for p in vgg11().parameters())
         132863336
     """
-    return VGG((64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0), num_classes, in_channels, dropout)
+    channels = (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0)
+    return VGG(channels, num_classes, in_channels, dropout, batch_norm)
+
+
+def vgg13(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5, batch_norm: bool = False) -> VGG:
+    """Thirteen layers: 133 047 848 parameters.
+
+    Example:
+        >>> from dlcore.models import vgg13
+        >>> sum(p.numel() for p in vgg13().parameters())
+        133047848
+    """
+    channels = (64, 64, 0, 128, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0)
+    return VGG(channels, num_classes, in_channels, dropout, batch_norm)
+
+
+def vgg16(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5, batch_norm: bool = False) -> VGG:
+    """Sixteen layers: 138 357 544 parameters.
+
+    Example:
+        >>> from dlcore.models import vgg16
+        >>> sum(p.numel() for p in vgg16().parameters())
+        138357544
+    """
+    channels = (64, 64, 0, 128, 128, 0, *(256,) * 3, 0, *(512,) * 3, 0, *(512,) * 3, 0)
+    return VGG(channels, num_classes, in_channels, dropout, batch_norm)
+
+
+def vgg19(num_classes: int = 1000, in_channels: int = 3, dropout: float = 0.5, batch_norm: bool = False) -> VGG:
+    """Nineteen layers: 143 667 240 parameters.
+
+    Example:
+        >>> from dlcore.models import vgg19
+        >>> sum(p.numel() for p in vgg19().parameters())
+        143667240
+    """
+    channels = (64, 64, 0, 128, 128, 0, *(256,) * 4, 0, *(512,) * 4, 0, *(512,) * 4, 0)
+    return VGG(channels, num_classes, in_channels, dropout, batch_norm)

@@ -31,8 +31,8 @@ def warn_of_unregistered(root: Module) -> None:
 def _text(where: str, container: object, item: Module | Parameter) -> str:
     parameters, kind = isinstance(item, Tensor), "Dict" if isinstance(container, dict) else "List"
     return (
-        f"{where}: {'parameters' if parameters else 'layers'} in a plain {type(container).__name__} are not part of the "
-        "module: parameters(), state_dict() and to() leave them out, and no optimizer trains them; keep them in an "
+        f"{where}: {'parameters' if parameters else 'layers'} in a plain {type(container).__name__} are not part of "
+        "the module: parameters(), state_dict() and to() leave them out, and no optimizer trains them; keep them in an "
         f"nn.{'Parameter' if parameters else 'Module'}{kind}"
     )
 
