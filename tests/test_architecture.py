@@ -98,7 +98,7 @@ BELOW = {
     "advice": set(),
     "nn": {"_core", "autograd", "hooks", "advice", "linalg"},
     "utils": {"_core", "autograd", "data"},
-    "cuda": {"amp"},
+    "cuda": {"_core", "amp"},
     "backends": set(),
     "compiling": set(),
     "optim": {"_core", "autograd", "hooks", "advice", "nn"},

@@ -80,3 +80,19 @@ def test_lists_show_what_repeats_once():
     assert repr(nn.LayerNorm(4, bias=False)) == "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=False)"
     assert repr(nn.GroupNorm(2, 4)) == "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)"
     assert repr(nn.Parameter(dlcore.ones(1))) == "Parameter containing:\ntensor([1.], requires_grad=True)"
+
+
+def test_mixed_precision_for_other_devices_changes_nothing():
+    from dlcore.cuda.amp import GradScaler, autocast
+
+    scaler = GradScaler()
+    with autocast(), autocast(True, dtype=dlcore.float16), autocast(enabled=False):
+        assert not dlcore.is_autocast_enabled("cpu")
+        loss = scaler.scale((dlcore.ones(2, 2) @ dlcore.ones(2, 2)).sum())
+    assert (loss.item(), loss.dtype) == (8.0, dlcore.float32)
+
+    @autocast()
+    def forward(x):
+        return x @ x
+
+    assert forward(dlcore.ones(2, 2)).dtype == dlcore.float32

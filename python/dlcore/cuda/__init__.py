@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlcore import amp
+from dlcore.cuda import amp
 
 __all__ = [
     "amp",
