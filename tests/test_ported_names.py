@@ -62,6 +62,22 @@ def test_names_are_where_pytorch_has_them():
     assert list(models.mobilenet_v2(5).state_dict()) == list(models.MobileNetV2(5).state_dict())
 
 
+def test_names_of_older_programs():
+    from dlcore.optim.lr_scheduler import _LRScheduler
+    from dlcore.utils.data.dataloader import DataLoader, default_collate
+    from dlcore.utils.data.dataset import Dataset, Subset
+    from dlcore.utils.data.sampler import SubsetRandomSampler
+
+    assert (DataLoader, default_collate) == (dlcore.data.DataLoader, dlcore.data.default_collate)
+    assert (Dataset, Subset) == (dlcore.utils.data.Dataset, dlcore.data.Subset)
+    assert SubsetRandomSampler is dlcore.utils.data.sampler.SubsetRandomSampler
+    assert issubclass(dlcore.optim.lr_scheduler.StepLR, _LRScheduler)
+    assert dlcore.concat([dlcore.ones(1), dlcore.zeros(1)], dim=0).tolist() == [1.0, 0.0]
+    assert dlcore.concatenate is dlcore.concat is dlcore.cat
+    assert dlcore.cuda.memory_allocated() == dlcore.cuda.max_memory_allocated("cuda:0") == 0
+    dlcore.cuda.reset_peak_memory_stats()
+
+
 def test_lists_show_what_repeats_once():
     shown = repr(
         nn.ModuleList([nn.Linear(1, 2), nn.Linear(1, 2), nn.ReLU(), nn.Sequential(nn.ReLU()), nn.Sequential()])

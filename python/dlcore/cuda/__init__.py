@@ -14,6 +14,11 @@ __all__ = [
     "is_bf16_supported",
     "manual_seed",
     "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "memory_allocated",
+    "memory_reserved",
+    "reset_peak_memory_stats",
     "synchronize",
 ]
 
@@ -84,6 +89,59 @@ def empty_cache() -> None:
     Example:
         >>> import dlcore
         >>> dlcore.cuda.empty_cache()
+    """
+
+
+def max_memory_allocated(device: object = None) -> int:  # noqa: ARG001 - there is none
+    """0; `dlcore.memory.stats` has the counters of the CPU's memory.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.cuda.max_memory_allocated()
+        0
+    """
+    return 0
+
+
+def max_memory_reserved(device: object = None) -> int:  # noqa: ARG001 - there is none
+    """0, as `max_memory_allocated`.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.cuda.max_memory_reserved()
+        0
+    """
+    return 0
+
+
+def memory_allocated(device: object = None) -> int:  # noqa: ARG001 - there is none
+    """0, as `max_memory_allocated`.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.cuda.memory_allocated()
+        0
+    """
+    return 0
+
+
+def memory_reserved(device: object = None) -> int:  # noqa: ARG001 - there is none
+    """0, as `max_memory_allocated`.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.cuda.memory_reserved()
+        0
+    """
+    return 0
+
+
+def reset_peak_memory_stats(device: object = None) -> None:
+    """Do nothing; `dlcore.memory.reset_peak` is for the CPU's memory.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.cuda.reset_peak_memory_stats()
     """
 
 

@@ -1,7 +1,7 @@
 """Schedules: the learning rate as a function of how many steps were taken.
 
-A scheduler states its rates in closed form where there is one, from the step's number and the rates it began with;
-what does not accumulate gives the same rates after a resume as without a break.
+As PyTorch's, most multiply the present rates, so that several may be stepped in turn; by a number, ``step(7)``, they go
+where they would be alone. A resumed schedule needs the optimizer's state, with its rates, as well as its own.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from dlcore.optim.lr_scheduler.keras import (
 )
 from dlcore.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from dlcore.optim.lr_scheduler.warmup import InverseSqrtLR, NoamLR, WarmupCosineLR, WarmupStableDecayLR
+
+_LRScheduler = LRScheduler  # what programs derive theirs from
 
 __all__ = [
     "ChainedScheduler",
