@@ -401,6 +401,12 @@ def _as_strided(x, size, stride, start):
     return flat[places]
 
 
+def _as_strided_scatter(x, source, size, stride, start):
+    out, places = x.flatten(), _as_strided(np.arange(x.size), size, stride, start)
+    out[places] = source
+    return out.reshape(x.shape)
+
+
 def _max_unpool(x, places, extent):
     out = np.zeros((len(x), extent), x.dtype)
     np.put_along_axis(out, places, x, 1)
@@ -648,6 +654,7 @@ REFERENCES = {
     "conv2d_grad_input": _conv2d_grad_input,
     "conv2d_grad_weight": _conv2d_grad_weight,
     "as_strided": _as_strided,
+    "as_strided_scatter": _as_strided_scatter,
     "max_unpool": _max_unpool,
     "max_pool2d": _max_pool2d,
     "avg_pool2d": _avg_pool2d,

@@ -20,7 +20,7 @@ def test_switches_may_be_set_in_a_module_of_their_own():
     assert dlcore.are_deterministic_algorithms_enabled() is True
 
 
-def test_memory_formats_change_nothing():
+def test_modules_take_memory_formats_and_stay_what_they_are():
     formats = [dlcore.contiguous_format, dlcore.preserve_format, dlcore.channels_last, dlcore.channels_last_3d]
     assert len(set(formats)) == 4
     layer = nn.Conv2d(1, 2, 3)

@@ -82,6 +82,8 @@ from dlcore._core import (
     ceil,
     celu,
     chain_matmul,
+    channels_last,
+    channels_last_3d,
     cholesky,
     cholesky_inverse,
     cholesky_solve,
@@ -95,6 +97,7 @@ from dlcore._core import (
     combinations,
     conj,
     conj_physical,
+    contiguous_format,
     copysign,
     corrcoef,
     cos,
@@ -260,6 +263,7 @@ from dlcore._core import (
     maximum,
     mean,
     median,
+    memory_format,
     meshgrid,
     min,
     minimum,
@@ -301,6 +305,7 @@ from dlcore._core import (
     positive,
     pow,
     prelu,
+    preserve_format,
     prod,
     promote_types,
     put,
@@ -436,15 +441,7 @@ if TYPE_CHECKING:
     from dlcore.advice import TrainingWarning
     from dlcore.compiling import compile
     from dlcore.func import vmap
-    from dlcore.hints import (
-        are_deterministic_algorithms_enabled,
-        channels_last,
-        channels_last_3d,
-        contiguous_format,
-        memory_format,
-        preserve_format,
-        use_deterministic_algorithms,
-    )
+    from dlcore.hints import are_deterministic_algorithms_enabled, use_deterministic_algorithms
     from dlcore.io import load, save
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
@@ -954,11 +951,6 @@ _ELSEWHERE = {
     **dict.fromkeys(
         (
             "are_deterministic_algorithms_enabled",
-            "channels_last",
-            "channels_last_3d",
-            "contiguous_format",
-            "memory_format",
-            "preserve_format",
             "use_deterministic_algorithms",
         ),
         "dlcore.hints",

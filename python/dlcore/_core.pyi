@@ -6,7 +6,7 @@ Functions and dtypes here have the names of builtins (`max`, `float`), so builti
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import EllipsisType, ModuleType
-from typing import Any, Literal, NamedTuple, Never, Protocol, Self, SupportsIndex, TypeAlias, final, overload
+from typing import Any, ClassVar, Literal, NamedTuple, Never, Protocol, Self, SupportsIndex, TypeAlias, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ _DTypeLike: TypeAlias = (
     dtype | str | type[builtins.bool] | type[builtins.int] | type[builtins.float] | np.dtype[Any] | type[np.generic]
 )
 _Device: TypeAlias = str | device
+_MemoryFormat: TypeAlias = memory_format
 _IndexItem: TypeAlias = SupportsIndex | slice | EllipsisType | Tensor | npt.NDArray[Any] | list[Any] | None
 _Index: TypeAlias = _IndexItem | tuple[_IndexItem, ...]
 
@@ -44,6 +45,22 @@ class dtype:
     def itemsize(self) -> builtins.int: ...
     def __eq__(self, other: object, /) -> builtins.bool: ...
     def __hash__(self) -> builtins.int: ...
+
+@final
+class memory_format:
+    contiguous_format: ClassVar[memory_format]
+    preserve_format: ClassVar[memory_format]
+    channels_last: ClassVar[memory_format]
+    channels_last_3d: ClassVar[memory_format]
+    def __eq__(self, other: object, /) -> builtins.bool: ...
+    def __ne__(self, other: object, /) -> builtins.bool: ...
+    def __hash__(self) -> builtins.int: ...
+    def __int__(self) -> builtins.int: ...
+
+contiguous_format: memory_format
+preserve_format: memory_format
+channels_last: memory_format
+channels_last_3d: memory_format
 
 @final
 class device:
@@ -249,7 +266,7 @@ class Tensor:
     def numel(self) -> builtins.int: ...
     def element_size(self) -> builtins.int: ...
     def data_ptr(self) -> builtins.int: ...
-    def is_contiguous(self) -> builtins.bool: ...
+    def is_contiguous(self, *, memory_format: _MemoryFormat | None = None) -> builtins.bool: ...
     def is_floating_point(self) -> builtins.bool: ...
     # gradients
     def requires_grad_(self, requires_grad: builtins.bool = True) -> Self: ...
@@ -266,8 +283,8 @@ class Tensor:
     def detach(self) -> Tensor: ...
     def detach_(self) -> Self: ...
     # copies and conversions
-    def clone(self) -> Tensor: ...
-    def contiguous(self) -> Tensor: ...
+    def clone(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def contiguous(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
     def to(
         self,
         *args: Tensor | _DTypeLike,
@@ -275,23 +292,28 @@ class Tensor:
         device: _Device | None = None,
         non_blocking: builtins.bool = False,
         copy: builtins.bool = False,
+        memory_format: _MemoryFormat | None = None,
     ) -> Tensor: ...
     @overload
-    def type(self, dtype: None = None) -> _DType: ...
+    def type(
+        self, dtype: None = None, non_blocking: builtins.bool = False, *, memory_format: _MemoryFormat | None = None
+    ) -> _DType: ...
     @overload
-    def type(self, dtype: _DTypeLike) -> Tensor: ...
-    def float(self) -> Tensor: ...
-    def double(self) -> Tensor: ...
-    def half(self) -> Tensor: ...
-    def bfloat16(self) -> Tensor: ...
-    def short(self) -> Tensor: ...
-    def char(self) -> Tensor: ...
-    def byte(self) -> Tensor: ...
-    def int(self) -> Tensor: ...
-    def long(self) -> Tensor: ...
-    def bool(self) -> Tensor: ...
+    def type(
+        self, dtype: _DTypeLike, non_blocking: builtins.bool = False, *, memory_format: _MemoryFormat | None = None
+    ) -> Tensor: ...
+    def float(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def double(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def half(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def bfloat16(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def short(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def char(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def byte(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def int(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def long(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
+    def bool(self, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
     def type_as(self, other: Tensor) -> Tensor: ...
-    def cpu(self) -> Self: ...
+    def cpu(self, *, memory_format: _MemoryFormat | None = None) -> Self: ...
     def cuda(self) -> Never: ...
     def item(self) -> builtins.float | builtins.int | builtins.bool: ...
     def tolist(self) -> Any: ...
@@ -1499,6 +1521,7 @@ def zeros(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def zeros(
@@ -1508,6 +1531,7 @@ def zeros(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def ones(
@@ -1515,6 +1539,7 @@ def ones(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def ones(
@@ -1524,6 +1549,7 @@ def ones(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def empty(
@@ -1531,6 +1557,8 @@ def empty(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def empty(
@@ -1540,6 +1568,8 @@ def empty(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def rand(
@@ -1548,6 +1578,7 @@ def rand(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def rand(
@@ -1558,6 +1589,7 @@ def rand(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def randn(
@@ -1566,6 +1598,7 @@ def randn(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def randn(
@@ -1576,6 +1609,7 @@ def randn(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def zeros_like(
     input: Tensor,
@@ -1583,6 +1617,7 @@ def zeros_like(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
 def ones_like(
     input: Tensor,
@@ -1590,6 +1625,7 @@ def ones_like(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
 def empty_like(
     input: Tensor,
@@ -1597,6 +1633,7 @@ def empty_like(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
 def rand_like(
     input: Tensor,
@@ -1605,6 +1642,7 @@ def rand_like(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
 def randn_like(
     input: Tensor,
@@ -1613,6 +1651,7 @@ def randn_like(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
 def full(
     size: _Ints,
@@ -1621,6 +1660,7 @@ def full(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def full_like(
     input: Tensor,
@@ -1629,6 +1669,7 @@ def full_like(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
 def arange(
     start: _Number,
@@ -1638,6 +1679,7 @@ def arange(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def linspace(
     start: _Number,
@@ -1647,6 +1689,7 @@ def linspace(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def eye(
     n: builtins.int,
@@ -1655,6 +1698,7 @@ def eye(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def manual_seed(seed: builtins.int) -> Generator: ...
 def seed() -> builtins.int: ...
@@ -1672,6 +1716,8 @@ def randint(
     generator: Generator | None = None,
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
+    requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def randint(
@@ -1682,6 +1728,8 @@ def randint(
     generator: Generator | None = None,
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
+    requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
 def randint(
@@ -1692,6 +1740,8 @@ def randint(
     generator: Generator | None = None,
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
+    requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def randperm(
     n: builtins.int,
@@ -1700,6 +1750,7 @@ def randperm(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def randint_like(
     input: Tensor,
@@ -1709,14 +1760,19 @@ def randint_like(
     generator: Generator | None = None,
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
+    requires_grad: builtins.bool = False,
+    memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
-def bernoulli(input: Tensor, p: builtins.float | None = None, *, generator: Generator | None = None) -> Tensor: ...
+def bernoulli(
+    input: Tensor, p: builtins.float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
+) -> Tensor: ...
 def multinomial(
     input: Tensor,
     num_samples: builtins.int,
     replacement: builtins.bool = False,
     *,
     generator: Generator | None = None,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def normal(
     mean: _Operand,
@@ -1727,6 +1783,7 @@ def normal(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor: ...
 def standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor: ...
@@ -2839,7 +2896,7 @@ def linalg_vector_norm(
     dtype: _DTypeLike | None = None,
 ) -> Tensor: ...
 def absolute(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
-def clone(input: Tensor) -> Tensor: ...
+def clone(input: Tensor, *, memory_format: _MemoryFormat | None = None) -> Tensor: ...
 def divide(input: Tensor, other: _Operand, *, out: Tensor | None = None) -> Tensor: ...
 def fix(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def greater(input: Tensor, other: _Operand, *, out: Tensor | None = None) -> Tensor: ...
@@ -3008,6 +3065,7 @@ def logspace(
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
     requires_grad: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def igamma(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def igammac(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor: ...

@@ -5,7 +5,7 @@
 
 use crate::element::Element;
 use crate::layout::{Order, Strided, coalesce};
-use crate::memory::{Pod, zeros};
+use crate::memory::Pod;
 use crate::parallel::{Disjoint, for_each, for_ranges};
 
 /// Elements that one task moves, about.
@@ -294,9 +294,9 @@ pub fn put_add<T: Element>(source: &[T], offsets: &[i64], out: &mut [T]) {
     }
 }
 
-/// Positions of the elements of `mask` that are not zero, in order.
+/// How many elements of each piece of `mask` are not zero: what [`nonzero`] needs to write all pieces at once.
 #[must_use]
-pub fn nonzero(mask: &[u8]) -> Vec<i64> {
+pub fn count_nonzero(mask: &[u8]) -> Vec<usize> {
     let mut counts = vec![0usize; mask.len().div_ceil(GRAIN)];
     let slots = Disjoint::new(&mut counts);
     for_ranges(mask.len(), GRAIN, 50, |range| {
@@ -305,28 +305,78 @@ pub fn nonzero(mask: &[u8]) -> Vec<i64> {
         let slot = unsafe { slots.slice(task..task + 1) };
         slot[0] = mask[range].iter().filter(|&&m| m != 0).count();
     });
+    counts
+}
+
+/// Coordinates in `shape` of the elements of `mask` that are not zero, in order, a row of `out` for each. `counts` are
+/// those of [`count_nonzero`].
+///
+/// # Panics
+/// If lengths do not match.
+pub fn nonzero(mask: &[u8], shape: &[usize], counts: &[usize], out: &mut [i64]) {
+    let rank = shape.len();
+    assert_eq!(mask.len(), shape.iter().product(), "as many elements as the shape says");
+    assert_eq!(out.len(), counts.iter().sum::<usize>() * rank, "a row for each element");
+    if rank == 0 {
+        return;
+    }
     let starts: Vec<usize> = counts.iter().scan(0, |sum, count| Some(std::mem::replace(sum, *sum + count))).collect();
-    let mut out = zeros(counts.iter().sum());
-    let slots = Disjoint::new(&mut out);
-    for_ranges(mask.len(), GRAIN, 2 * MOVE_NS, |range| {
+    let rows = Disjoint::new(out);
+    for_ranges(mask.len(), GRAIN, (1 + rank) * MOVE_NS, |range| {
         let task = range.start / GRAIN;
+        let piece = starts[task] * rank..(starts[task] + counts[task]) * rank;
         // SAFETY: the pieces follow one another.
-        let mut out = unsafe { slots.slice(starts[task]..starts[task] + counts[task]) };
-        let mut at = range.start.cast_signed() as i64;
-        for mask in mask[range].chunks(64) {
-            // Every position is written, and the next one over it unless it counts: no branch to predict.
-            let (mut found, mut count) = ([0; 64], 0);
-            for &mask in mask {
-                found[count % 64] = at;
-                count += usize::from(mask != 0);
-                at += 1;
-            }
-            let (head, tail) = out.split_at_mut(count);
-            head.copy_from_slice(&found[..count]);
-            out = tail;
+        let out = unsafe { rows.slice(piece) };
+        // The usual ranks as constants, so that a row is written without a loop.
+        match rank {
+            1 => write_rows([0; 1], &mask[range.clone()], range.start, shape, out),
+            2 => write_rows([0; 2], &mask[range.clone()], range.start, shape, out),
+            3 => write_rows([0; 3], &mask[range.clone()], range.start, shape, out),
+            4 => write_rows([0; 4], &mask[range.clone()], range.start, shape, out),
+            _ => write_rows(vec![0; rank], &mask[range.clone()], range.start, shape, out),
         }
     });
-    out
+}
+
+/// The part of [`nonzero`] for a piece of the mask that begins at element `start`.
+fn write_rows(mut row: impl AsMut<[i64]>, mask: &[u8], start: usize, shape: &[usize], mut out: &mut [i64]) {
+    let row = row.as_mut();
+    let last = row.len() - 1;
+    let inner = shape[last];
+    // The first element of the row of the tensor that `row` names.
+    let mut base = start;
+    let move_to = |row: &mut [i64], mut at: usize| {
+        for (coordinate, extent) in row.iter_mut().zip(shape).rev() {
+            *coordinate = (at % extent).cast_signed() as i64;
+            at /= extent;
+        }
+    };
+    if last > 0 {
+        base -= start % inner;
+        move_to(row, base);
+    } else {
+        base = 0;
+    }
+    for (chunk, mask) in mask.chunks(64).enumerate() {
+        let first = start + 64 * chunk;
+        // Every position is written, and the next one over it unless it counts: no branch to predict.
+        let (mut found, mut count) = ([0u8; 64], 0);
+        for (at, &mask) in (0..).zip(mask) {
+            found[count % 64] = at;
+            count += usize::from(mask != 0);
+        }
+        let (head, tail) = out.split_at_mut(count * (last + 1));
+        for (out, &at) in head.chunks_exact_mut(last + 1).zip(&found) {
+            let at = first + usize::from(at);
+            if at - base >= inner {
+                base = at - at % inner;
+                move_to(row, base);
+            }
+            row[last] = (at - base).cast_signed() as i64;
+            out.copy_from_slice(row);
+        }
+        out = tail;
+    }
 }
 
 /// Rows of `classes` numbers, zero but for a one at each id; `out` is `[ids.len(), classes]`.

@@ -13,8 +13,8 @@
 mod support;
 
 use dlcore_kernels::gather::{
-    BadIndex, first_bad_index, gather, index_add, index_select, nonzero, normalize_indices, one_hot, put, put_add,
-    scatter_add, take,
+    BadIndex, count_nonzero, first_bad_index, gather, index_add, index_select, nonzero, normalize_indices, one_hot,
+    put, put_add, scatter_add, take,
 };
 use dlcore_kernels::layout::Strided;
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
@@ -159,14 +159,33 @@ fn flat_offsets() {
     take::<u8>(&[], &[], &mut []);
 }
 
+/// Coordinates of what is not zero, a row each.
+fn rows(mask: &[u8], shape: &[usize]) -> Vec<i64> {
+    let counts = count_nonzero(mask);
+    let mut out = vec![-1; counts.iter().sum::<usize>() * shape.len()];
+    nonzero(mask, shape, &counts, &mut out);
+    out
+}
+
 #[test]
 fn masks_and_one_hot() {
-    assert_eq!(nonzero(&[0, 1, 2, 0, 255]), [1, 2, 4]);
-    assert!(nonzero(&[]).is_empty());
+    assert_eq!(rows(&[0, 1, 2, 0, 255], &[5]), [1, 2, 4]);
+    assert!(rows(&[], &[0]).is_empty());
+    assert!(rows(&[], &[3, 0]).is_empty());
     let mask: Vec<u8> = ids(100_003, 3, 4).iter().map(|&id| u8::from(id == 1)).collect();
     let expected: Vec<i64> = mask.iter().zip(0..).filter(|(m, _)| **m != 0).map(|(_, at)| at).collect();
-    assert_same_bits(|| nonzero(&mask));
-    assert_eq!(nonzero(&mask), expected);
+    assert_same_bits(|| rows(&mask, &[100_003]));
+    assert_eq!(rows(&mask, &[100_003]), expected);
+    for shape in [&[100, 1000][..], &[50_000, 2], &[10, 100, 100], &[100, 1, 1, 1000], &[10, 10, 10, 10, 10]] {
+        let coordinates = |at: &i64| {
+            let mut at = *at;
+            let mut row: Vec<i64> = shape.iter().rev().map(|&n| (at % n as i64, at /= n as i64).0).collect();
+            row.reverse();
+            row
+        };
+        let expected: Vec<i64> = expected.iter().filter(|&&at| at < 100_000).flat_map(coordinates).collect();
+        assert_eq!(rows(&mask[..100_000], shape), expected, "{shape:?}");
+    }
     let mut out = [7; 6];
     one_hot(&[2, 0], 3, &mut out);
     assert_eq!(out, [0, 0, 1, 1, 0, 0]);

@@ -2,6 +2,7 @@
 
 use crate::convert::{Arg, Number, Operand};
 use crate::function::functions;
+use crate::memory_format::MemoryFormat;
 use crate::tensor::PyTensor;
 use dlcore_core::{DType, Scalar, Tensor, ops};
 use pyo3::prelude::*;
@@ -97,13 +98,14 @@ functions! {
     isreal() => |x: &Tensor| dlcore_core::creation::full(x.shape(), Scalar::Bool(true), Some(DType::Bool));
 }
 
-/// A copy with memory of its own; gradients pass through.
+/// A copy with memory of its own, row-major or in another ``memory_format``; gradients pass through.
 ///
 /// >>> dlcore.clone(dlcore.tensor([1, 2]))
 /// tensor([1, 2])
 #[pyfunction]
-fn clone(py: Python<'_>, input: &Bound<'_, PyTensor>) -> PyResult<PyTensor> {
-    input.get().clone(py)
+#[pyo3(signature = (input, *, memory_format = None))]
+fn clone(py: Python<'_>, input: &Bound<'_, PyTensor>, memory_format: Option<MemoryFormat>) -> PyResult<PyTensor> {
+    input.get().clone(py, memory_format)
 }
 
 /// A matrix with rows and columns exchanged, as a view; fewer dimensions are returned as they are.

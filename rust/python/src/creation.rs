@@ -4,9 +4,11 @@ use crate::convert::{Arg, DTypeArg, Ints, Number, scalar};
 use crate::device::{DeviceArg, on_cpu};
 use crate::enter::{DTypeError, enter, guarded, to_py};
 use crate::exchange::buffer::from_buffer;
+use crate::memory_format::{MemoryFormat, brought};
+use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, MAX_RANK};
-use dlcore_core::{Array, DType, Scalar, Tensor, creation, ops};
+use dlcore_core::{Array, DType, Error, Layout, Scalar, Tensor, creation, ops};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -14,14 +16,67 @@ use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 /// A new tensor.
 pub type Out = PyResult<PyTensor>;
 
+/// A new tensor, or the one that it was put into.
+pub type Made<'py> = PyResult<Bound<'py, PyTensor>>;
+
 /// The finished tensor: a leaf where a gradient is wanted.
 pub fn finish(tensor: Tensor, requires_grad: bool) -> Out {
     Ok(if requires_grad { Tensor::leaf(tensor.array().clone()).map_err(to_py)? } else { tensor }.into())
 }
 
+/// What all functions that make tensors are asked besides.
+pub struct Asked<'py> {
+    pub dtype: Option<DTypeArg>,
+    pub device: Option<DeviceArg>,
+    pub requires_grad: bool,
+    pub out: out::Out<'py>,
+}
+
+/// The tensor of function `op` that `make` makes in the dtype asked for, if one is; in `out`, and of its dtype, where that
+/// is given.
+pub fn made<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    asked: Asked<'py>,
+    make: impl FnOnce(Option<DType>) -> PyResult<Tensor>,
+) -> Made<'py> {
+    on_cpu(asked.device)?;
+    let dtype = asked.dtype.map(|dtype| dtype.0);
+    let Some(out) = asked.out else {
+        return Bound::new(py, finish(make(dtype)?, asked.requires_grad)?);
+    };
+    let own = out.get().get().dtype();
+    if let Some(dtype) = dtype.filter(|&dtype| dtype != own) {
+        return Err(to_py(Error::dtype(
+            op,
+            format_args!("dtype is {dtype}, that of out {own}; leave one of them out"),
+        )));
+    }
+    let out = out::put(py, op, &make(Some(own))?, out)?;
+    if asked.requires_grad {
+        out.get().set_requires_grad(true)?;
+    }
+    Ok(out)
+}
+
+/// The tensor of function `op` that `make` makes in the shape of `input`, and in its dtype unless another is asked for.
+pub fn like<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    input: Tensor,
+    asked: Asked<'py>,
+    format: Option<MemoryFormat>,
+    make: impl FnOnce(&Tensor, DType) -> PyResult<Tensor>,
+) -> Made<'py> {
+    made(py, op, asked, |dtype| {
+        let filled = make(&input, dtype.unwrap_or_else(|| input.dtype()))?;
+        guarded(|| brought(format, op, input.array().layout(), filled))
+    })
+}
+
 /// The dtype asked for, or the default one.
-pub fn float_or(dtype: Option<DTypeArg>) -> DType {
-    dtype.map_or_else(DType::default_float, |dtype| dtype.0)
+pub fn float_or(dtype: Option<DType>) -> DType {
+    dtype.unwrap_or_else(DType::default_float)
 }
 
 /// `*size`: separate ints or one sequence.
@@ -260,26 +315,39 @@ macro_rules! filled {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal, $value:expr;)*) => { $(
         $(#[$doc])*
         #[pyfunction]
-        #[pyo3(signature = (*size, dtype = None, device = None, requires_grad = false))]
-        fn $name(
-            py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool,
-        ) -> Out {
-            on_cpu(device)?;
+        #[pyo3(signature = (*size, dtype = None, device = None, requires_grad = false, out = None))]
+        fn $name<'py>(
+            py: Python<'py>, size: &Bound<'py, PyTuple>, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool,
+            out: out::Out<'py>,
+        ) -> Made<'py> {
             let shape = self::size($text, size)?;
-            let made = enter(py, usize::MAX, || Ok(Array::full($text, &shape, $value, float_or(dtype))?.into()))?;
-            finish(made, requires_grad)
+            made(py, $text, Asked { dtype, device, requires_grad, out }, |dtype| {
+                enter(py, usize::MAX, || Ok(Array::full($text, &shape, $value, float_or(dtype))?.into()))
+            })
         }
 
-        #[doc = $like_doc]
-        #[pyfunction]
-        #[pyo3(signature = (input, *, dtype = None, device = None, requires_grad = false))]
-        fn $like(py: Python<'_>, input: Arg, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool) -> Out {
-    on_cpu(device)?;
-            let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
-            let made = enter(py, input.0.numel(), || Ok(Array::full($text, input.0.shape(), $value, dtype)?.into()))?;
-            finish(made, requires_grad)
-        }
+        like!($like, stringify!($like), $like_doc, $value);
     )* };
+}
+
+macro_rules! like {
+    ($like:ident, $text:expr, $doc:literal, $value:expr) => {
+        #[doc = $doc]
+        #[pyfunction]
+        #[pyo3(signature = (input, *, dtype = None, device = None, requires_grad = false, memory_format = None))]
+        fn $like<'py>(
+            py: Python<'py>,
+            input: Arg,
+            dtype: Option<DTypeArg>,
+            device: Option<DeviceArg>,
+            requires_grad: bool,
+            memory_format: Option<MemoryFormat>,
+        ) -> Made<'py> {
+            like(py, $text, input.0, Asked { dtype, device, requires_grad, out: None }, memory_format, |x, dtype| {
+                enter(py, x.numel(), || Ok(Array::full($text, x.shape(), $value, dtype)?.into()))
+            })
+        }
+    };
 }
 
 filled! {
@@ -296,12 +364,39 @@ filled! {
     /// tensor([1., 1., 1.])
     ones, "ones", ones_like,
         "Ones in the shape and dtype of ``input``.\n\n>>> dlcore.ones_like(dlcore.tensor([1.5, 2.5]))\ntensor([1., 1.])", Scalar::Int(1);
-    /// A tensor to be filled. dlcore fills it with zeros: what a program prints must not depend on old memory.
-    ///
-    /// >>> dlcore.empty(2, 3).shape
-    /// (2, 3)
-    empty, "empty", empty_like,
-        "A tensor to be filled, in the shape and dtype of ``input``.\n\n>>> dlcore.empty_like(dlcore.zeros(2)).shape\n(2,)", Scalar::Int(0);
+}
+
+like!(
+    empty_like,
+    "empty_like",
+    "A tensor to be filled, in the shape and dtype of ``input``.\n\n>>> dlcore.empty_like(dlcore.zeros(2)).shape\n(2,)",
+    Scalar::Int(0)
+);
+
+/// A tensor to be filled. dlcore fills it with zeros: what a program prints must not depend on old memory.
+///
+/// >>> dlcore.empty(2, 3).shape
+/// (2, 3)
+#[pyfunction]
+#[pyo3(
+    signature = (*size, dtype = None, device = None, requires_grad = false, memory_format = None, out = None)
+)]
+fn empty<'py>(
+    py: Python<'py>,
+    size: &Bound<'py, PyTuple>,
+    dtype: Option<DTypeArg>,
+    device: Option<DeviceArg>,
+    requires_grad: bool,
+    memory_format: Option<MemoryFormat>,
+    out: out::Out<'py>,
+) -> Made<'py> {
+    let shape = self::size("empty", size)?;
+    made(py, "empty", Asked { dtype, device, requires_grad, out }, |dtype| {
+        enter(py, usize::MAX, || {
+            let made = Array::zeros("empty", &shape, float_or(dtype))?.into();
+            brought(memory_format, "empty", &Layout::contiguous(&shape), made)
+        })
+    })
 }
 
 /// A tensor of ``size`` with every element ``fill_value``, in the value's dtype unless ``dtype`` is given.
@@ -309,19 +404,20 @@ filled! {
 /// >>> dlcore.full((2,), 1.5)
 /// tensor([1.5000, 1.5000])
 #[pyfunction]
-#[pyo3(signature = (size, fill_value, *, dtype = None, device = None, requires_grad = false))]
-fn full(
-    py: Python<'_>,
+#[pyo3(signature = (size, fill_value, *, dtype = None, device = None, requires_grad = false, out = None))]
+fn full<'py>(
+    py: Python<'py>,
     size: Ints,
     fill_value: Number,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
-) -> Out {
-    on_cpu(device)?;
+    out: out::Out<'py>,
+) -> Made<'py> {
     let shape = size.sizes("full")?;
-    let made = enter(py, usize::MAX, || creation::full(&shape, fill_value.0, dtype.map(|dtype| dtype.0)))?;
-    finish(made, requires_grad)
+    made(py, "full", Asked { dtype, device, requires_grad, out }, |dtype| {
+        enter(py, usize::MAX, || creation::full(&shape, fill_value.0, dtype))
+    })
 }
 
 /// Every element ``fill_value``, in the shape and dtype of ``input``.
@@ -329,19 +425,19 @@ fn full(
 /// >>> dlcore.full_like(dlcore.zeros(2), 3)
 /// tensor([3., 3.])
 #[pyfunction]
-#[pyo3(signature = (input, fill_value, *, dtype = None, device = None, requires_grad = false))]
-fn full_like(
-    py: Python<'_>,
+#[pyo3(signature = (input, fill_value, *, dtype = None, device = None, requires_grad = false, memory_format = None))]
+fn full_like<'py>(
+    py: Python<'py>,
     input: Arg,
     fill_value: Number,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
-) -> Out {
-    on_cpu(device)?;
-    let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
-    let made = enter(py, input.0.numel(), || creation::full(input.0.shape(), fill_value.0, Some(dtype)))?;
-    finish(made, requires_grad)
+    memory_format: Option<MemoryFormat>,
+) -> Made<'py> {
+    like(py, "full_like", input.0, Asked { dtype, device, requires_grad, out: None }, memory_format, |x, dtype| {
+        enter(py, x.numel(), || creation::full(x.shape(), fill_value.0, Some(dtype)))
+    })
 }
 
 /// ``start``, ``start + step``, ... below ``end``; int64 if all are ints, float32 otherwise.
@@ -349,23 +445,25 @@ fn full_like(
 /// >>> dlcore.arange(3)
 /// tensor([0, 1, 2])
 #[pyfunction]
-#[pyo3(signature = (start, end = None, step = None, *, dtype = None, device = None, requires_grad = false))]
-fn arange(
-    py: Python<'_>,
+#[pyo3(signature = (start, end = None, step = None, *, dtype = None, device = None, requires_grad = false, out = None))]
+fn arange<'py>(
+    py: Python<'py>,
     start: Number,
     end: Option<Number>,
     step: Option<Number>,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
-) -> Out {
-    on_cpu(device)?;
+    out: out::Out<'py>,
+) -> Made<'py> {
     let (start, end) = match end {
         Some(end) => (start.0, end.0),
         None => (Scalar::Int(0), start.0),
     };
     let step = step.map_or(Scalar::Int(1), |step| step.0);
-    finish(enter(py, usize::MAX, || creation::arange(start, end, step, dtype.map(|dtype| dtype.0)))?, requires_grad)
+    made(py, "arange", Asked { dtype, device, requires_grad, out }, |dtype| {
+        enter(py, usize::MAX, || creation::arange(start, end, step, dtype))
+    })
 }
 
 /// ``steps`` equally spaced numbers from ``start`` to ``end``, both included.
@@ -373,19 +471,22 @@ fn arange(
 /// >>> dlcore.linspace(0, 1, 5)
 /// tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
 #[pyfunction]
-#[pyo3(signature = (start, end, steps, *, dtype = None, device = None, requires_grad = false))]
-fn linspace(
+#[pyo3(signature = (start, end, steps, *, dtype = None, device = None, requires_grad = false, out = None))]
+fn linspace<'py>(
+    py: Python<'py>,
     start: Number,
     end: Number,
     steps: isize,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
-) -> Out {
-    on_cpu(device)?;
+    out: out::Out<'py>,
+) -> Made<'py> {
     let steps = count("linspace", "steps", steps)?;
-    let made = guarded(|| creation::linspace(start.0.to_f64(), end.0.to_f64(), steps, float_or(dtype)))?;
-    finish(made, requires_grad)
+    let (start, end) = (start.0.to_f64(), end.0.to_f64());
+    made(py, "linspace", Asked { dtype, device, requires_grad, out }, |dtype| {
+        guarded(|| creation::linspace(start, end, steps, float_or(dtype)))
+    })
 }
 
 /// ``base`` to the powers of ``steps`` equally spaced numbers from ``start`` to ``end``, both included.
@@ -393,8 +494,11 @@ fn linspace(
 /// >>> dlcore.logspace(0, 2, 3)
 /// tensor([  1.,  10., 100.])
 #[pyfunction]
-#[pyo3(signature = (start, end, steps, base = 10.0, *, dtype = None, device = None, requires_grad = false))]
-fn logspace(
+#[pyo3(signature = (
+    start, end, steps, base = 10.0, *, dtype = None, device = None, requires_grad = false, out = None
+))]
+fn logspace<'py>(
+    py: Python<'py>,
     start: Number,
     end: Number,
     steps: isize,
@@ -402,11 +506,13 @@ fn logspace(
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
-) -> Out {
-    on_cpu(device)?;
+    out: out::Out<'py>,
+) -> Made<'py> {
     let steps = count("logspace", "steps", steps)?;
     let (start, end) = (start.0.to_f64(), end.0.to_f64());
-    finish(guarded(|| creation::logspace(start, end, steps, base, float_or(dtype)))?, requires_grad)
+    made(py, "logspace", Asked { dtype, device, requires_grad, out }, |dtype| {
+        guarded(|| creation::logspace(start, end, steps, base, float_or(dtype)))
+    })
 }
 
 /// The ``n`` by ``m`` matrix with ones on the diagonal; ``m`` is ``n`` where it is missing.
@@ -415,11 +521,20 @@ fn logspace(
 /// tensor([[1., 0.],
 ///         [0., 1.]])
 #[pyfunction]
-#[pyo3(signature = (n, m = None, *, dtype = None, device = None, requires_grad = false))]
-fn eye(n: isize, m: Option<isize>, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool) -> Out {
-    on_cpu(device)?;
+#[pyo3(signature = (n, m = None, *, dtype = None, device = None, requires_grad = false, out = None))]
+fn eye<'py>(
+    py: Python<'py>,
+    n: isize,
+    m: Option<isize>,
+    dtype: Option<DTypeArg>,
+    device: Option<DeviceArg>,
+    requires_grad: bool,
+    out: out::Out<'py>,
+) -> Made<'py> {
     let (n, m) = (count("eye", "n", n)?, m.map(|m| count("eye", "m", m)).transpose()?);
-    finish(guarded(|| creation::eye(n, m.unwrap_or(n), float_or(dtype)))?, requires_grad)
+    made(py, "eye", Asked { dtype, device, requires_grad, out }, |dtype| {
+        guarded(|| creation::eye(n, m.unwrap_or(n), float_or(dtype)))
+    })
 }
 
 /// Registers the class and the functions of this file.

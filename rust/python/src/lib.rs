@@ -8,7 +8,7 @@
 //! [`linalg`], [`aliases`], [`function`] how these are bound, [`layers`] what networks are made of, [`activations`],
 //! [`losses`], [`images`], [`windows`] what slides over them, [`recurrent`] networks through time, [`creation`] new
 //! tensors, [`alike`] some like others, [`random`] drawn ones by [`generator`]s, [`index`] `x[...]`, [`display`] `repr`,
-//! [`dtypes`] facts about dtypes, [`device`] the one device, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
+//! [`dtypes`] facts about dtypes, [`memory_format`] orders in memory, [`device`] the one device, [`exchange`] memory shared with other libraries, [`optim`] optimizer steps,
 //! [`autocast`] the dtype of products, [`standard`] what the array API standard asks for,
 //! [`registry`] the list of operations for tests, [`system`] threads, memory, instruction set.
 
@@ -49,6 +49,7 @@ mod index;
 mod layers;
 mod linalg;
 mod losses;
+mod memory_format;
 mod optim;
 mod ordering;
 mod out;
@@ -82,6 +83,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     convert::register(module)?;
     device::register(module)?;
     dtypes::register(module)?;
+    memory_format::register(module)?;
     tensor::register(module)?;
     gradients::register(module)?;
     graph::register(module)?;

@@ -1,10 +1,12 @@
 //! Random numbers: functions that draw tensors, methods that fill them.
 
 use crate::convert::{Arg, DTypeArg, Ints, Operand};
-use crate::creation::{Out, count, finish, float_or};
-use crate::device::{DeviceArg, on_cpu};
+use crate::creation::{Asked, Made, Out, count, float_or, like, made};
+use crate::device::DeviceArg;
 use crate::enter::enter;
 use crate::generator::{PyGenerator, Seed, with_generator};
+use crate::memory_format::MemoryFormat;
+use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::Dims;
 use dlcore_core::random::{self, Generator};
@@ -30,32 +32,32 @@ macro_rules! drawn {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal => $draw:expr;)*) => { $(
         $(#[$doc])*
         #[pyfunction]
-        #[pyo3(signature = (*size, generator = None, dtype = None, device = None, requires_grad = false))]
-        fn $name(
-            py: Python<'_>, size: &Bound<'_, PyTuple>, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<DeviceArg>,
-            requires_grad: bool,
-        ) -> Out {
-            on_cpu(device)?;
+        #[pyo3(signature = (*size, generator = None, dtype = None, device = None, requires_grad = false, out = None))]
+        fn $name<'py>(
+            py: Python<'py>, size: &Bound<'py, PyTuple>, generator: Option<&Bound<'py, PyGenerator>>, dtype: Option<DTypeArg>,
+            device: Option<DeviceArg>, requires_grad: bool, out: out::Out<'py>,
+        ) -> Made<'py> {
             let shape = crate::creation::size($text, size)?;
-            let made = with_generator(generator, |generator| {
-                enter(py, usize::MAX, || $draw(generator, &shape, float_or(dtype)))
-            })?;
-            finish(made, requires_grad)
+            made(py, $text, Asked { dtype, device, requires_grad, out }, |dtype| {
+                with_generator(generator, |generator| {
+                    enter(py, usize::MAX, || $draw(generator, &shape, float_or(dtype)))
+                })
+            })
         }
 
         #[doc = $like_doc]
         #[pyfunction]
-        #[pyo3(signature = (input, *, generator = None, dtype = None, device = None, requires_grad = false))]
-        fn $like(
-            py: Python<'_>, input: Arg, generator: Option<&Bound<'_, PyGenerator>>, dtype: Option<DTypeArg>, device: Option<DeviceArg>,
-            requires_grad: bool,
-        ) -> Out {
-            on_cpu(device)?;
-            let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
-            let made = with_generator(generator, |generator| {
-                enter(py, usize::MAX, || $draw(generator, input.0.shape(), dtype))
-            })?;
-            finish(made, requires_grad)
+        #[pyo3(signature = (
+            input, *, generator = None, dtype = None, device = None, requires_grad = false, memory_format = None
+        ))]
+        fn $like<'py>(
+            py: Python<'py>, input: Arg, generator: Option<&Bound<'py, PyGenerator>>, dtype: Option<DTypeArg>,
+            device: Option<DeviceArg>, requires_grad: bool, memory_format: Option<MemoryFormat>,
+        ) -> Made<'py> {
+            let asked = Asked { dtype, device, requires_grad, out: None };
+            like(py, stringify!($like), input.0, asked, memory_format, |x, dtype| {
+                with_generator(generator, |generator| enter(py, usize::MAX, || $draw(generator, x.shape(), dtype)))
+            })
         }
     )* };
 }
@@ -78,17 +80,20 @@ drawn! {
 /// >>> dlcore.randint(0, 10, (2, 3)).dtype
 /// dlcore.int64
 #[pyfunction]
-#[pyo3(signature = (low, high = None, size = None, *, generator = None, dtype = None, device = None))]
-fn randint(
-    py: Python<'_>,
+#[pyo3(signature = (
+    low, high = None, size = None, *, generator = None, dtype = None, device = None, requires_grad = false, out = None
+))]
+fn randint<'py>(
+    py: Python<'py>,
     low: i64,
-    high: Option<&Bound<'_, PyAny>>,
+    high: Option<&Bound<'py, PyAny>>,
     size: Option<Ints>,
-    generator: Option<&Bound<'_, PyGenerator>>,
+    generator: Option<&Bound<'py, PyGenerator>>,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
-) -> Out {
-    on_cpu(device)?;
+    requires_grad: bool,
+    out: out::Out<'py>,
+) -> Made<'py> {
     // randint(high, size) and randint(low, high, size): the second argument decides.
     let (low, high, size) = match (high, size) {
         (Some(high), Some(size)) => (low, high.extract()?, size),
@@ -97,9 +102,11 @@ fn randint(
         (None, None) => return Err(PyValueError::new_err("randint: size is missing")),
     };
     let shape = size.sizes("randint")?;
-    let dtype = dtype.map_or(DType::I64, |dtype| dtype.0);
-    with_generator(generator, |generator| {
-        enter(py, usize::MAX, || random::randint(generator, low, high, &shape, dtype)).map(PyTensor::from)
+    made(py, "randint", Asked { dtype, device, requires_grad, out }, |dtype| {
+        let dtype = dtype.unwrap_or(DType::I64);
+        with_generator(generator, |generator| {
+            enter(py, usize::MAX, || random::randint(generator, low, high, &shape, dtype))
+        })
     })
 }
 
@@ -108,21 +115,21 @@ fn randint(
 /// >>> sorted(dlcore.randperm(4).tolist())
 /// [0, 1, 2, 3]
 #[pyfunction]
-#[pyo3(signature = (n, *, generator = None, dtype = None, device = None, requires_grad = false))]
-fn randperm(
-    py: Python<'_>,
+#[pyo3(signature = (n, *, generator = None, dtype = None, device = None, requires_grad = false, out = None))]
+fn randperm<'py>(
+    py: Python<'py>,
     n: isize,
-    generator: Option<&Bound<'_, PyGenerator>>,
+    generator: Option<&Bound<'py, PyGenerator>>,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
-) -> Out {
-    on_cpu(device)?;
+    out: out::Out<'py>,
+) -> Made<'py> {
     let n = count("randperm", "n", n)?;
-    let made = with_generator(generator, |generator| {
-        enter(py, n, || ops::cast(&random::randperm(generator, n)?, dtype.map_or(DType::I64, |dtype| dtype.0)))
-    })?;
-    finish(made, requires_grad)
+    made(py, "randperm", Asked { dtype, device, requires_grad, out }, |dtype| {
+        let dtype = dtype.unwrap_or(DType::I64);
+        with_generator(generator, |generator| enter(py, n, || ops::cast(&random::randperm(generator, n)?, dtype)))
+    })
 }
 
 /// Random integers from ``low`` (0 where it is missing) up to, not including, ``high``, in the shape and dtype of
@@ -131,21 +138,26 @@ fn randperm(
 /// >>> dlcore.randint_like(dlcore.zeros(2), 10).shape
 /// (2,)
 #[pyfunction]
-#[pyo3(signature = (input, low, high = None, *, generator = None, dtype = None, device = None))]
-fn randint_like(
-    py: Python<'_>,
+#[pyo3(signature = (
+    input, low, high = None, *, generator = None, dtype = None, device = None, requires_grad = false, memory_format = None
+))]
+fn randint_like<'py>(
+    py: Python<'py>,
     input: Arg,
     low: i64,
     high: Option<i64>,
-    generator: Option<&Bound<'_, PyGenerator>>,
+    generator: Option<&Bound<'py, PyGenerator>>,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
-) -> Out {
-    on_cpu(device)?;
+    requires_grad: bool,
+    memory_format: Option<MemoryFormat>,
+) -> Made<'py> {
     let (low, high) = high.map_or((0, low), |high| (low, high));
-    let dtype = dtype.map_or(input.0.dtype(), |dtype| dtype.0);
-    with_generator(generator, |generator| {
-        enter(py, usize::MAX, || random::randint(generator, low, high, input.0.shape(), dtype)).map(PyTensor::from)
+    let asked = Asked { dtype, device, requires_grad, out: None };
+    like(py, "randint_like", input.0, asked, memory_format, |x, dtype| {
+        with_generator(generator, |generator| {
+            enter(py, usize::MAX, || random::randint(generator, low, high, x.shape(), dtype))
+        })
     })
 }
 
@@ -154,15 +166,20 @@ fn randint_like(
 /// >>> dlcore.bernoulli(dlcore.tensor([0.0, 1.0]))
 /// tensor([0., 1.])
 #[pyfunction]
-#[pyo3(signature = (input, p = None, *, generator = None))]
-fn bernoulli(py: Python<'_>, input: Arg, p: Option<f64>, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
+#[pyo3(signature = (input, p = None, *, generator = None, out = None))]
+fn bernoulli<'py>(
+    py: Python<'py>,
+    input: Arg,
+    p: Option<f64>,
+    generator: Option<&Bound<'py, PyGenerator>>,
+    out: out::Out<'py>,
+) -> Made<'py> {
     let x = input.0;
     with_generator(generator, |generator| {
-        enter(py, x.numel(), || match p {
+        out::into(py, "bernoulli", x.numel(), out, || match p {
             None => random::bernoulli(generator, &x),
             Some(p) => Ok(Tensor::from(random::mask(generator, p, x.shape())?.cast("bernoulli", x.dtype())?)),
         })
-        .map(PyTensor::from)
     })
 }
 
@@ -172,17 +189,18 @@ fn bernoulli(py: Python<'_>, input: Arg, p: Option<f64>, generator: Option<&Boun
 /// >>> dlcore.multinomial(dlcore.tensor([0.0, 3.0, 0.0]), 1)
 /// tensor([1])
 #[pyfunction]
-#[pyo3(signature = (input, num_samples, replacement = false, *, generator = None))]
-fn multinomial(
-    py: Python<'_>,
+#[pyo3(signature = (input, num_samples, replacement = false, *, generator = None, out = None))]
+fn multinomial<'py>(
+    py: Python<'py>,
     input: Arg,
     num_samples: isize,
     replacement: bool,
-    generator: Option<&Bound<'_, PyGenerator>>,
-) -> Out {
+    generator: Option<&Bound<'py, PyGenerator>>,
+    out: out::Out<'py>,
+) -> Made<'py> {
     let samples = count("multinomial", "num_samples", num_samples)?;
     with_generator(generator, |generator| {
-        enter(py, usize::MAX, || random::multinomial(generator, &input.0, samples, replacement)).map(PyTensor::from)
+        out::into(py, "multinomial", usize::MAX, out, || random::multinomial(generator, &input.0, samples, replacement))
     })
 }
 
@@ -193,39 +211,42 @@ fn multinomial(
 /// tensor([1., 2.])
 #[pyfunction]
 #[pyo3(
-    signature = (mean, std = None, size = None, *, generator = None, dtype = None, device = None, requires_grad = false),
-    text_signature = "(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False)",
+    signature = (
+        mean, std = None, size = None, *, generator = None, dtype = None, device = None, requires_grad = false, out = None
+    ),
+    text_signature = "(mean, std=1.0, size=None, *, generator=None, dtype=None, device=None, requires_grad=False, out=None)",
 )]
-fn normal(
-    py: Python<'_>,
+fn normal<'py>(
+    py: Python<'py>,
     mean: Operand,
     std: Option<Operand>,
     size: Option<Ints>,
-    generator: Option<&Bound<'_, PyGenerator>>,
+    generator: Option<&Bound<'py, PyGenerator>>,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
-) -> Out {
-    on_cpu(device)?;
+    out: out::Out<'py>,
+) -> Made<'py> {
     let std = std.unwrap_or(Operand::Scalar(dlcore_core::Scalar::Float(1.0)));
     let shape = size.map(|size| size.sizes("normal")).transpose()?;
-    let made = with_generator(generator, |generator| match (&mean, &std, shape) {
-        (Operand::Scalar(mean), Operand::Scalar(std), Some(shape)) => {
-            let (mean, std) = (mean.to_f64(), std.to_f64());
-            enter(py, usize::MAX, || {
-                random::check_deviation("normal", std)?;
-                random::normal(generator, &shape, mean, std, float_or(dtype))
-            })
-        }
-        (Operand::Scalar(_), Operand::Scalar(_), None) => {
-            Err(PyValueError::new_err("normal: size is missing; with numbers for mean and std it is needed"))
-        }
-        _ => {
-            let (mean, std) = Operand::pair(mean.clone(), std.clone())?;
-            enter(py, usize::MAX, || random::normal_around(generator, &mean, &std))
-        }
-    })?;
-    finish(made, requires_grad)
+    made(py, "normal", Asked { dtype, device, requires_grad, out }, |dtype| {
+        with_generator(generator, |generator| match (&mean, &std, shape) {
+            (Operand::Scalar(mean), Operand::Scalar(std), Some(shape)) => {
+                let (mean, std) = (mean.to_f64(), std.to_f64());
+                enter(py, usize::MAX, || {
+                    random::check_deviation("normal", std)?;
+                    random::normal(generator, &shape, mean, std, float_or(dtype))
+                })
+            }
+            (Operand::Scalar(_), Operand::Scalar(_), None) => {
+                Err(PyValueError::new_err("normal: size is missing; with numbers for mean and std it is needed"))
+            }
+            _ => {
+                let (mean, std) = Operand::pair(mean.clone(), std.clone())?;
+                enter(py, usize::MAX, || random::normal_around(generator, &mean, &std))
+            }
+        })
+    })
 }
 
 macro_rules! by_parameter {
@@ -276,8 +297,9 @@ fn truncated_normal(
     dtype: Option<DTypeArg>,
 ) -> Out {
     let shape = size.sizes("truncated_normal")?;
+    let dtype = float_or(dtype.map(|dtype| dtype.0));
     with_generator(generator, |generator| {
-        enter(py, usize::MAX, || random::truncated_normal(generator, &shape, [mean, std], [a, b], float_or(dtype)))
+        enter(py, usize::MAX, || random::truncated_normal(generator, &shape, [mean, std], [a, b], dtype))
             .map(PyTensor::from)
     })
 }
@@ -377,20 +399,25 @@ impl PyTensor {
 
     /// Ones with the probabilities in this tensor, or everywhere with probability ``p``, otherwise zeros.
     #[pyo3(signature = (p = None, *, generator = None))]
-    fn bernoulli(&self, py: Python<'_>, p: Option<f64>, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
-        bernoulli(py, Arg(self.get()), p, generator)
+    fn bernoulli<'py>(
+        &self,
+        py: Python<'py>,
+        p: Option<f64>,
+        generator: Option<&Bound<'py, PyGenerator>>,
+    ) -> Made<'py> {
+        bernoulli(py, Arg(self.get()), p, generator, None)
     }
 
     /// See ``dlcore.multinomial``.
     #[pyo3(signature = (num_samples, replacement = false, *, generator = None))]
-    fn multinomial(
+    fn multinomial<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         num_samples: isize,
         replacement: bool,
-        generator: Option<&Bound<'_, PyGenerator>>,
-    ) -> Out {
-        multinomial(py, Arg(self.get()), num_samples, replacement, generator)
+        generator: Option<&Bound<'py, PyGenerator>>,
+    ) -> Made<'py> {
+        multinomial(py, Arg(self.get()), num_samples, replacement, generator, None)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::convert::{Arg, DTypeArg, Ints, PyDType};
 use crate::device::{DeviceArg, PyDevice};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
+use crate::memory_format::{self, MemoryFormat};
 use dlcore_core::autograd::inplace::{assign, assign_through};
 use dlcore_core::autograd::mode;
 use dlcore_core::error::Error;
@@ -67,6 +68,26 @@ impl PyTensor {
         // The earlier one drops after the lock: its owner may run Python code.
         let earlier = std::mem::replace(&mut *self.tensor.lock().unwrap_or_else(PoisonError::into_inner), tensor);
         drop(earlier);
+    }
+
+    /// `slf` in `dtype` and `format`, where they are given: itself where that changes nothing and `copy` does not ask.
+    fn converted<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        dtype: Option<DType>,
+        copy: bool,
+        format: Option<MemoryFormat>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let tensor = slf.get().get();
+        let made = match dtype.filter(|&dtype| dtype != tensor.dtype()) {
+            Some(dtype) => {
+                let cast = |x: &Tensor| ops::cast(x, dtype);
+                enter(py, tensor.numel(), || memory_format::written(format, "to", &tensor, cast))?.into()
+            }
+            None if copy || !memory_format::kept(format, tensor.array().layout()) => slf.get().clone(py, format)?,
+            None => return Ok(slf),
+        };
+        Bound::new(py, made)
     }
 
     /// Writes `value` in place on behalf of `op`, recorded where it must be.
@@ -183,9 +204,10 @@ impl PyTensor {
         array.storage().buffer().as_ptr() as usize + array.layout().offset * array.dtype().size()
     }
 
-    /// Whether the elements lie row-major without gaps.
-    fn is_contiguous(&self) -> bool {
-        self.get().array().layout().is_contiguous()
+    /// Whether the elements lie without gaps, row-major or in another ``memory_format``.
+    #[pyo3(signature = (*, memory_format = None))]
+    fn is_contiguous(&self, memory_format: Option<MemoryFormat>) -> bool {
+        memory_format::holds(memory_format, self.get().array().layout())
     }
 
     /// Whether the dtype is a floating-point type.
@@ -193,24 +215,34 @@ impl PyTensor {
         self.get().dtype().is_float()
     }
 
-    /// A copy with memory of its own; gradients pass through.
-    pub fn clone(&self, py: Python<'_>) -> PyResult<Self> {
+    /// A copy with memory of its own, row-major or in another ``memory_format``; gradients pass through.
+    #[pyo3(signature = (*, memory_format = None))]
+    pub fn clone(&self, py: Python<'_>, memory_format: Option<MemoryFormat>) -> PyResult<Self> {
         let tensor = self.get();
-        enter(py, tensor.numel(), || ops::copy(&tensor)).map(Self::from)
+        enter(py, tensor.numel(), || memory_format::written(memory_format, "clone", &tensor, ops::copy)).map(Self::from)
     }
 
-    /// The same elements row-major without gaps: itself where it already is so.
-    fn contiguous<'py>(slf: Bound<'py, Self>, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
-        let tensor = slf.get().get();
-        if tensor.array().layout().is_contiguous() {
+    /// The same elements without gaps, row-major or in another ``memory_format``: itself where it already is so.
+    #[pyo3(signature = (*, memory_format = None))]
+    fn contiguous<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        memory_format: Option<MemoryFormat>,
+    ) -> PyResult<Bound<'py, Self>> {
+        if slf.get().is_contiguous(memory_format) {
             return Ok(slf);
         }
-        Bound::new(py, Self::from(enter(py, tensor.numel(), || ops::copy(&tensor))?))
+        if memory_format == Some(MemoryFormat::Preserve) {
+            let what = "preserve_format is no format to be contiguous in; name another";
+            return Err(to_py(Error::value("contiguous", what)));
+        }
+        Bound::new(py, slf.get().clone(py, memory_format)?)
     }
 
     /// Converts to a dtype, or to the dtype of another tensor; itself where nothing changes.
-    /// ``device`` may be named ``"cpu"``: there is no other.
-    #[pyo3(signature = (*args, dtype = None, device = None, non_blocking = false, copy = false))]
+    /// ``device`` may be named ``"cpu"``: there is no other. ``memory_format`` is the order of what is new, and makes it
+    /// new where the tensor lies in another.
+    #[pyo3(signature = (*args, dtype = None, device = None, non_blocking = false, copy = false, memory_format = None))]
     fn to<'py>(
         slf: Bound<'py, Self>,
         py: Python<'py>,
@@ -219,6 +251,7 @@ impl PyTensor {
         device: Option<DeviceArg>,
         non_blocking: bool,
         copy: bool,
+        memory_format: Option<MemoryFormat>,
     ) -> PyResult<Bound<'py, Self>> {
         let _ = non_blocking; // there is no other device to wait for
         let mut dtype = dtype.map(|d| d.0);
@@ -247,19 +280,17 @@ impl PyTensor {
                 dtype = Some(arg.extract::<DTypeArg>()?.0);
             }
         }
-        let tensor = slf.get().get();
-        match dtype {
-            Some(dtype) if dtype != tensor.dtype() => {
-                Bound::new(py, Self::from(enter(py, tensor.numel(), || ops::cast(&tensor, dtype))?))
-            }
-            _ if copy => Bound::new(py, slf.get().clone(py)?),
-            _ => Ok(slf),
-        }
+        Self::converted(slf, py, dtype, copy, memory_format)
     }
 
-    /// This tensor: dlcore computes on the CPU.
-    fn cpu(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
+    /// This tensor: dlcore computes on the CPU. A copy where it lies in another ``memory_format``.
+    #[pyo3(signature = (*, memory_format = None))]
+    fn cpu<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        memory_format: Option<MemoryFormat>,
+    ) -> PyResult<Bound<'py, Self>> {
+        Self::converted(slf, py, None, false, memory_format)
     }
 
     /// Not on a CPU: raises with advice.
@@ -279,17 +310,24 @@ impl PyTensor {
     }
 
     /// Converted to a dtype by its Python type: ``x.type(dlcore.float64)``; without argument the dtype.
-    #[pyo3(name = "type", signature = (dtype = None))]
-    fn type_<'py>(slf: Bound<'py, Self>, py: Python<'py>, dtype: Option<DTypeArg>) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(name = "type", signature = (dtype = None, non_blocking = false, *, memory_format = None))]
+    fn type_<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        dtype: Option<DTypeArg>,
+        non_blocking: bool,
+        memory_format: Option<MemoryFormat>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = non_blocking; // there is no other device to wait for
         match dtype {
             None => Ok(slf.get().dtype().into_pyobject(py)?.into_any()),
-            dtype => Ok(Self::to(slf, py, &PyTuple::empty(py), dtype, None, false, false)?.into_any()),
+            Some(dtype) => Ok(Self::converted(slf, py, Some(dtype.0), false, memory_format)?.into_any()),
         }
     }
 
     /// In the dtype of ``other``.
     fn type_as<'py>(slf: Bound<'py, Self>, py: Python<'py>, other: Arg) -> PyResult<Bound<'py, Self>> {
-        Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg(other.0.dtype())), None, false, false)
+        Self::converted(slf, py, Some(other.0.dtype()), false, None)
     }
 
     fn __format__(slf: &Bound<'_, Self>, spec: &Bound<'_, PyAny>) -> PyResult<String> {
@@ -402,9 +440,11 @@ macro_rules! conversions {
         impl PyTensor {
             $(
                 #[doc = $doc]
-                #[pyo3(name = $text)]
-                fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>) -> PyResult<Bound<'py, Self>> {
-                    Self::to(slf, py, &PyTuple::empty(py), Some(DTypeArg($dtype)), None, false, false)
+                #[pyo3(name = $text, signature = (*, memory_format = None))]
+                fn $name<'py>(
+                    slf: Bound<'py, Self>, py: Python<'py>, memory_format: Option<MemoryFormat>,
+                ) -> PyResult<Bound<'py, Self>> {
+                    Self::converted(slf, py, Some($dtype), false, memory_format)
                 }
             )*
         }

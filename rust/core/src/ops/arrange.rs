@@ -14,6 +14,7 @@ use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select::where_;
 use crate::ops::select_rows::IndexAdd;
 use crate::ops::shape::{broadcast_to, pad_end, permute, reshape, reshape_inferred, slice, transpose};
+use crate::ops::strided::written_where_viewed;
 
 /// The elements on a diagonal of two dimensions, which becomes the last one: a view.
 #[derive(Clone, Debug)]
@@ -54,7 +55,8 @@ impl Operation for Diagonal {
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let view = |x: &Tensor| apply(self.clone(), &[x]);
-        Ok(one(placed_where_viewed(grad, context.shape(0), view)?))
+        let zeros = Array::zeros(Self::NAME, context.shape(0), grad.dtype())?.into();
+        Ok(one(written_where_viewed(Self::NAME, &zeros, grad, view)?))
     }
 
     fn saves(&self, _: Needs) -> Saves {

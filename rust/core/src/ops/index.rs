@@ -116,19 +116,22 @@ fn check_mask(mask: &Array, shape: &[usize], dim: usize) -> Result<()> {
     ))
 }
 
+/// Coordinates of the true elements of `mask`, a row each.
+fn places(op: &str, mask: &Array) -> Result<Array> {
+    let array = mask.contiguous(op)?;
+    let (mask, shape) = (array.elements(), array.shape());
+    let counts = gather::count_nonzero(mask);
+    Array::build(op, &[counts.iter().sum(), shape.len()], |out: &mut [i64]| {
+        gather::nonzero(mask, shape, &counts, out);
+        Ok(())
+    })
+}
+
 /// Positions of the true elements of `mask`: one list for each of its dimensions.
 fn coordinates(mask: &Array) -> Result<Vec<Array>> {
-    let flat = gather::nonzero(mask.contiguous(NAME)?.elements());
-    let mut step = mask.numel();
-    mask.shape()
-        .iter()
-        .map(|&extent| {
-            step /= extent.max(1);
-            let (step, extent) = (to_i64(step.max(1)), to_i64(extent.max(1)));
-            let along: Vec<i64> = flat.iter().map(|at| at / step % extent).collect();
-            Array::from_slice(NAME, &along, &[along.len()])
-        })
-        .collect()
+    let rows = places(NAME, mask)?;
+    let along = |dim| rows.view(rows.layout().slice(1, dim, 1, 1)).contiguous(NAME)?.reshape(NAME, &[rows.shape()[0]]);
+    (0..mask.rank()).map(along).collect()
 }
 
 /// The indices as contiguous int64 counted from the start.
@@ -260,20 +263,7 @@ impl Discrete for Nonzero {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let mask = inputs[0].cast(Self::NAME, DType::Bool)?;
-        if mask.rank() == 0 {
-            let count = mask.data::<u8>()[mask.layout().offset];
-            return Ok(single(Array::zeros(Self::NAME, &[count.into(), 0], DType::I64)?));
-        }
-        let along = coordinates(&mask)?;
-        let (count, rank) = (along[0].numel(), along.len());
-        let out = Array::build(Self::NAME, &[count, rank], |out: &mut [i64]| {
-            for (d, along) in along.iter().enumerate() {
-                out.iter_mut().skip(d).step_by(rank).zip(along.elements()).for_each(|(out, at)| *out = *at);
-            }
-            Ok(())
-        })?;
-        Ok(single(out))
+        Ok(single(places(Self::NAME, &inputs[0].cast(Self::NAME, DType::Bool)?)?))
     }
 
     fn samples() -> Vec<Sample<Self>> {

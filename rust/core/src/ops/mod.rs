@@ -132,7 +132,7 @@ registry! {
         select::Where, select::Clamp,
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
-        join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, strided::AsStrided, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
+        join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, strided::AsStrided, strided::AsStridedScatter, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, addmm::AddMm, linalg::Linear,
         systems::Solve, systems::SolveTriangular, systems::Inverse, systems::Det, systems::LogAbsDet, lu::Lu,
         factors::Cholesky, factors::Qr, factors::Svd, factors::Eigh, factors::Pinv,

@@ -1,5 +1,5 @@
-//! Elements written or added where indices, masks or views say, into a copy; all come down to [`IndexPut`] and
-//! [`IndexAdd`].
+//! Elements written or added where indices, masks or views say, into a copy; all come down to [`IndexPut`],
+//! [`IndexAdd`] and, where a view says, [`AsStridedScatter`](crate::ops::strided::AsStridedScatter).
 
 use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
@@ -10,6 +10,7 @@ use crate::ops::arithmetic::{add, mul, scalar, scale};
 use crate::ops::arrange::{counted, diagonal, select};
 use crate::ops::select_rows::{IndexAdd, IndexPut, checked};
 use crate::ops::shape::{broadcast_to, reshape, slice};
+use crate::ops::strided::written_where_viewed;
 use crate::ops::{cast, gather, index, index_put, lt, nonzero, where_};
 
 fn flat(x: &Tensor) -> Result<Tensor> {
@@ -29,16 +30,6 @@ fn put_flat(x: &Tensor, places: &Tensor, values: &Tensor) -> Result<Tensor> {
     let values = flat(&broadcast_to(values, places.shape())?)?;
     let put = IndexPut { dim: 0, accumulate: false };
     reshape(&apply(put, &[&flat(x)?, &flat(places)?, &values])?, x.shape())
-}
-
-/// `x` with `source` where `view` reads.
-fn written(op: &str, x: &Tensor, source: &Tensor, view: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    let places = view(&reshape(&counted(x.numel())?, x.shape())?)?;
-    if source.shape() != places.shape() {
-        let (from, to) = (Show(source.shape()), Show(places.shape()));
-        return Err(Error::shape(op, format_args!("a source of shape {from} for a place of shape {to}")));
-    }
-    put_flat(x, &places, source)
 }
 
 /// `x` with the elements of `source` (broadcast where it is 0-d) written where `ids` name along `dim`. A source may be
@@ -236,7 +227,7 @@ pub fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tens
 /// # Errors
 /// As [`select`]; [`Error::Shape`] for a source of another shape.
 pub fn select_scatter(x: &Tensor, source: &Tensor, dim: isize, at: isize) -> Result<Tensor> {
-    written("select_scatter", x, source, |x| select(x, dim, at))
+    written_where_viewed("select_scatter", x, source, |x| select(x, dim, at))
 }
 
 /// `x` with `source` on a diagonal.
@@ -244,7 +235,7 @@ pub fn select_scatter(x: &Tensor, source: &Tensor, dim: isize, at: isize) -> Res
 /// # Errors
 /// As [`diagonal`]; [`Error::Shape`] for a source of another shape.
 pub fn diagonal_scatter(x: &Tensor, source: &Tensor, offset: isize, rows: isize, columns: isize) -> Result<Tensor> {
-    written("diagonal_scatter", x, source, |x| diagonal(x, offset, rows, columns))
+    written_where_viewed("diagonal_scatter", x, source, |x| diagonal(x, offset, rows, columns))
 }
 
 /// `x` with `source` in every `step`th entry from `start` to `end` along `dim`, counted as Python's slices are.
@@ -266,7 +257,7 @@ pub fn slice_scatter(
     let place =
         |at: isize| if at < 0 { at.saturating_add_unsigned(extent).max(0) } else { at }.unsigned_abs().min(extent);
     let (start, end) = (start.map_or(0, place), end.map_or(extent, place));
-    written(NAME, x, source, |x| {
+    written_where_viewed(NAME, x, source, |x| {
         slice(x, at, start.min(extent), step.cast_signed(), end.saturating_sub(start).div_ceil(step))
     })
 }

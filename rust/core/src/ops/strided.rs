@@ -7,7 +7,10 @@ use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, Strides, numel};
 use crate::ops::arrange::placed_where_viewed;
+use crate::ops::cast::cast;
 use crate::ops::sample::{Params, Sample, real, single};
+use crate::ops::shape::contiguous;
+use smallvec::smallvec;
 
 /// The elements of a tensor, row after row, read with other extents and strides: a view of what lies so.
 #[derive(Clone, Debug)]
@@ -62,6 +65,73 @@ impl Operation for AsStrided {
         let strides: &[isize] = &self.strides;
         vec![("size", self.shape.as_slice().into()), ("stride", strides.into()), ("start", self.start.into())]
     }
+}
+
+/// The first input, row after row, with the second written where [`AsStrided`] reads, which must read no place twice.
+#[derive(Clone, Debug)]
+pub struct AsStridedScatter(pub AsStrided);
+
+impl Operation for AsStridedScatter {
+    const NAME: &'static str = "as_strided_scatter";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let out = inputs[0].copy(Self::NAME)?;
+        self.0.forward(&[&out])?[0].write(Self::NAME, inputs[1])?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let kept = match context.needs(0) {
+            false => None,
+            true => {
+                let zeros = Array::zeros(Self::NAME, context.shape(1), grad.dtype())?.into();
+                Some(apply(self.clone(), &[grad, &zeros])?)
+            }
+        };
+        let put = context.needs(1).then(|| apply(self.0.clone(), &[grad])).transpose()?;
+        Ok(smallvec![kept, put])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |shape: &[usize], strides: &[isize], start, x: &[usize]| {
+            let op = AsStrided { shape: Dims::from_slice(shape), strides: Strides::from_slice(strides), start };
+            Sample::new(Self(op), [real(x), real(shape)])
+        };
+        vec![of(&[2, 2], &[3, 1], 1, &[3, 2]), of(&[2], &[5], 0, &[2, 4]), of(&[0], &[1], 0, &[2])]
+    }
+
+    fn params(&self) -> Params {
+        self.0.params()
+    }
+}
+
+/// `x` with `source` written where `view` reads it, which reads no place twice.
+///
+/// # Errors
+/// [`Error::Shape`] for a source of another shape; what `view` returns.
+pub fn written_where_viewed(
+    op: &str,
+    x: &Tensor,
+    source: &Tensor,
+    view: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let whole = contiguous(&x.detach())?;
+    let place = view(&whole)?;
+    if source.shape() != place.shape() {
+        let (from, to) = (Show(source.shape()), Show(place.shape()));
+        return Err(Error::shape(op, format_args!("a source of shape {from} for a place of shape {to}")));
+    }
+    let Layout { shape, strides, offset } = place.array().layout().clone();
+    let start = offset - whole.array().layout().offset;
+    apply(AsStridedScatter(AsStrided { shape, strides, start }), &[x, &cast(source, x.dtype())?])
 }
 
 /// The memory that `x` lies in with extents `shape` and `strides`, from its element `offset` on, or from where `x` begins.
