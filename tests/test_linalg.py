@@ -326,10 +326,10 @@ def test_vectors():
     a, b = RNG.standard_normal((2, 4, 3)), RNG.standard_normal((4, 3))
     A, B = dlcore.from_numpy(a), dlcore.from_numpy(b)
     check(linalg.vecdot(A, B), (a * b).sum(-1))
-    check(linalg.cross(A, B), np.cross(a, b))
+    check(linalg.cross(A, B[None]), np.cross(a, b))
     check(linalg.vander(B, N=4), b[..., None] ** np.arange(4))
     with pytest.raises(dlcore.ShapeError, match="3 elements"):
-        linalg.cross(A, B[:, :1])
+        linalg.cross(A, B[None, :, :1])
 
 
 # --- gradients ------------------------------------------------------------------------------------------------------

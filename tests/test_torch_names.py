@@ -64,6 +64,16 @@ class Composed:
         (lambda: [x.tolist() for x in dlcore.arange(4).hsplit(2)], [[0, 1], [2, 3]]),
         (lambda: dlcore.arange(6).flip(dims=(0,)), [5, 4, 3, 2, 1, 0]),
         (lambda: dlcore.as_strided(dlcore.arange(6), (2, 2), (3, 1), 1), [[1, 2], [4, 5]]),
+        (lambda: dlcore.as_strided_scatter(dlcore.zeros(4), dlcore.ones(2), (2,), (2,), 1), [0.0, 1.0, 0.0, 1.0]),
+        (lambda: dlcore.zeros(4)[1:].as_strided_scatter(T([2.0]), (1,), (1,)), [2.0, 0.0, 0.0]),
+        (lambda: dlcore.slice_scatter(T([1, 2, 3]), T([1.5]), 0, 1, 2), [1, 1, 3]),
+        (lambda: dlcore.select_scatter(dlcore.zeros(2, 2).T, T([1.0, 2.0]), 0, -1), [[0.0, 0.0], [1.0, 2.0]]),
+        (lambda: dlcore.diagonal_scatter(dlcore.ones(2, 3), T([2.0]), -1), [[1.0, 1.0, 1.0], [2.0, 1.0, 1.0]]),
+        (lambda: dlcore.add(T([True, False]), T([True, False]), alpha=3), [True, False]),
+        (lambda: T([True, False]).add(T([True, True]), alpha=0), [True, False]),
+        (lambda: dlcore.add(T([1, 2]), T([True, False]), alpha=3), [4, 2]),
+        (lambda: dlcore.add(T([1.0]).half(), 2.5, alpha=2), T([6.0]).half().tolist()),
+        (lambda: dlcore.add(T([1, 2]), 2.5, alpha=2), [6.0, 7.0]),
         (lambda: dlcore.arange(6).as_strided_((2,), (4,)), [0, 4]),
         (lambda: T([1.0]).broadcast_to((2, 1)), [[1.0], [1.0]]),
         (lambda: T([1.0, 2.0]).where(T([True, False]), 0.0), [1.0, 0.0]),
@@ -108,6 +118,15 @@ def test_known_values(got, expected):
         lambda: dlcore.hsplit(dlcore.zeros(2, 3), 2),
         lambda: dlcore.vsplit(dlcore.zeros(3), 3),
         lambda: dlcore.as_strided(dlcore.zeros(3), (2,), (3,)),
+        lambda: dlcore.as_strided_scatter(dlcore.zeros(3), dlcore.zeros(2), (2,), (3,)),
+        lambda: dlcore.as_strided_scatter(dlcore.zeros(3), dlcore.zeros(2), (2,), (0,)),
+        lambda: dlcore.as_strided_scatter(dlcore.zeros(3), dlcore.zeros(2, 2), (2, 2), (1, 1)),
+        lambda: dlcore.as_strided_scatter(dlcore.zeros(3), dlcore.zeros(2), (2,), (1, 1)),
+        lambda: dlcore.as_strided_scatter(dlcore.zeros(3), dlcore.zeros(1), (2,), (1,)),
+        lambda: dlcore.as_strided_scatter(dlcore.zeros(2, 2).T, dlcore.zeros(2), (2,), (1,)),
+        lambda: dlcore.as_strided_scatter(dlcore.zeros(3)[1:], dlcore.zeros(1), (1,), (1,), 0),
+        lambda: dlcore.linalg.cross(dlcore.zeros(2, 3), dlcore.zeros(3)),
+        lambda: dlcore.cross(dlcore.zeros(3), dlcore.zeros(1, 3)),
         lambda: F.conv2d(dlcore.ones(1, 1, 2, 2) > 0, dlcore.ones(1, 1, 1, 1) > 0),
     ],
 )
@@ -138,6 +157,11 @@ def test_a_device_is_the_cpu_under_any_name():
         (lambda x: dlcore.fill(dlcore.zeros(3, dtype=x.dtype), x), [()]),
         (lambda x, y: dlcore.cat([x, y], 1), [(0,), (2, 3)]),
         (lambda x: dlcore.as_strided(x, (2, 2), (1, 1), 1), [(2, 3)]),
+        (lambda x, y: dlcore.as_strided_scatter(x, y, (2, 2), (3, 1), 1), [(2, 3), (2, 2)]),
+        (lambda x, y: dlcore.slice_scatter(x.transpose(0, 1), y, 0, 0, None, 2), [(2, 3), (2, 2)]),
+        (lambda x, y: dlcore.select_scatter(x, y, 1, 0), [(2, 3), (2,)]),
+        (lambda x, y: dlcore.diagonal_scatter(x, y, 1), [(2, 3), (2,)]),
+        (lambda x: dlcore.diagonal(x, 1, 2, 0), [(2, 3, 4)]),
         (lambda x: dlcore.frexp(x).mantissa, [(4,)]),
         (lambda x: dlcore.nanmedian(x, 0).values, [(5, 2)]),
         (lambda x: dlcore.nanquantile(x, 0.3, 0), [(5, 2)]),
@@ -234,3 +258,9 @@ def test_the_data_sets_are_reached_by_pytorchs_path_without_an_import_of_their_o
     code = "import dlcore; print(dlcore.utils.data.DataLoader is dlcore.data.DataLoader)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "True\n"
+
+
+def test_a_sum_to_no_dimensions_counts_truths():
+    assert T(True).sum_to_size(()).dtype == dlcore.int64
+    assert dlcore.ones(3, dtype=dlcore.bool).sum_to_size(3).dtype == dlcore.bool
+    assert dlcore.ones(3, dtype=dlcore.bool).sum_to_size(1).tolist() == [3]

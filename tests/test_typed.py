@@ -35,3 +35,25 @@ def test_constructors_make_tensors_of_their_dtype(name):
         make(dlcore.zeros(2, dtype=dlcore.uint16))
     with pytest.raises(TypeError, match="sizes or one sequence, got 2"):
         make([1], [2])
+
+
+def test_the_class_of_tensors_makes_floats():
+    assert dlcore.Tensor(2, 3).shape == (2, 3)
+    assert dlcore.Tensor().shape == (0,)
+    for data in ([[1, 2]], ((True, 2),), np.array([[1, 2]]), [np.array([1, 2])]):
+        made = dlcore.Tensor(data)
+        assert made.dtype == dlcore.float32
+        assert made.tolist() == [[1.0, 2.0]]
+    whole = dlcore.tensor([1, 2])
+    assert dlcore.Tensor(whole).dtype == dlcore.int64
+    dlcore.Tensor(whole)[0] = 5
+    assert whole.tolist() == [5, 2]
+    assert dlcore.Tensor(dlcore.ones(2), True).requires_grad
+    assert dlcore.Tensor([1.0], requires_grad=True).requires_grad
+    assert not dlcore.Tensor(dlcore.ones(2, requires_grad=True)).requires_grad
+
+
+@pytest.mark.parametrize("arguments", [(2.5,), (True,), ([1], [2]), (None,), ("ab",), (-1,), ([1], 2)])
+def test_what_the_class_of_tensors_refuses(arguments):
+    with pytest.raises((TypeError, ValueError)):
+        dlcore.Tensor(*arguments)

@@ -105,6 +105,8 @@ def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
         >>> xp.linalg.cross(xp.asarray([1, 0, 0]), xp.asarray([0, 1, 0]))
         tensor([0, 0, 1])
     """
+    rank = max(x1.ndim, x2.ndim)
+    x1, x2 = (x[(None,) * (rank - x.ndim)] for x in (x1, x2))
     return linalg.cross(x1, x2, dim=axis)
 
 

@@ -303,7 +303,9 @@ pub fn count_nonzero(mask: &[u8]) -> Vec<usize> {
         let task = range.start / GRAIN;
         // SAFETY: each task writes its own element.
         let slot = unsafe { slots.slice(task..task + 1) };
-        slot[0] = mask[range].iter().filter(|&&m| m != 0).count();
+        // As many bytes as a byte counts, which a vector adds up side by side.
+        let count = |mask: &[u8]| usize::from(mask.iter().map(|&m| u8::from(m != 0)).sum::<u8>());
+        slot[0] = mask[range].chunks(255).map(count).sum();
     });
     counts
 }
@@ -344,20 +346,18 @@ fn write_rows(mut row: impl AsMut<[i64]>, mask: &[u8], start: usize, shape: &[us
     let last = row.len() - 1;
     let inner = shape[last];
     // The first element of the row of the tensor that `row` names.
-    let mut base = start;
+    let mut base = start - start % inner;
     let move_to = |row: &mut [i64], mut at: usize| {
         for (coordinate, extent) in row.iter_mut().zip(shape).rev() {
             *coordinate = (at % extent).cast_signed() as i64;
             at /= extent;
         }
     };
-    if last > 0 {
-        base -= start % inner;
-        move_to(row, base);
-    } else {
-        base = 0;
-    }
+    move_to(row, base);
     for (chunk, mask) in mask.chunks(64).enumerate() {
+        if mask.iter().all(|&m| m == 0) {
+            continue;
+        }
         let first = start + 64 * chunk;
         // Every position is written, and the next one over it unless it counts: no branch to predict.
         let (mut found, mut count) = ([0u8; 64], 0);
@@ -366,6 +366,11 @@ fn write_rows(mut row: impl AsMut<[i64]>, mask: &[u8], start: usize, shape: &[us
             count += usize::from(mask != 0);
         }
         let (head, tail) = out.split_at_mut(count * (last + 1));
+        out = tail;
+        if last == 0 {
+            head.iter_mut().zip(found).for_each(|(out, at)| *out = (first + usize::from(at)).cast_signed() as i64);
+            continue;
+        }
         for (out, &at) in head.chunks_exact_mut(last + 1).zip(&found) {
             let at = first + usize::from(at);
             if at - base >= inner {
@@ -375,7 +380,6 @@ fn write_rows(mut row: impl AsMut<[i64]>, mask: &[u8], start: usize, shape: &[us
             row[last] = (at - base).cast_signed() as i64;
             out.copy_from_slice(row);
         }
-        out = tail;
     }
 }
 

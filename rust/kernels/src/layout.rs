@@ -25,17 +25,14 @@ impl Strided<'_> {
         self.shape.iter().product()
     }
 
-    /// Row-major without gaps (dimensions of extent 1 may have any stride).
+    /// Row-major without gaps (dimensions of extent 1 may have any stride); what has no elements always is.
     #[must_use]
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1isize;
         for (&extent, &stride) in self.shape.iter().zip(self.strides).rev() {
-            if extent == 0 {
-                return true;
-            }
             if extent != 1 {
                 if stride != expected {
-                    return false;
+                    return self.shape.contains(&0);
                 }
                 expected *= extent.cast_signed();
             }

@@ -4,6 +4,7 @@
 use crate::convert::{Arg, Ints, tensors};
 use crate::enter::{enter, to_py};
 use crate::function::{Returned, functions};
+use crate::out::Outs;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Show, normalize_dim};
 use dlcore_core::{Array, Error, Result, Tensor, ops};
@@ -296,9 +297,12 @@ macro_rules! of_tensors {
         $(
             $(#[$doc])*
             #[pyfunction]
-            fn $name<'py>(py: Python<'py>, tensors: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+            #[pyo3(signature = (tensors, *, out = None))]
+            fn $name<'py>(
+                py: Python<'py>, tensors: &Bound<'py, PyAny>, out: Outs<'py>,
+            ) -> PyResult<Bound<'py, PyAny>> {
                 let list = self::tensors(tensors)?;
-                enter(py, usize::MAX, || $op(&list))?.returned(py)
+                enter(py, usize::MAX, || $op(&list))?.returned_in(py, stringify!($name), out)
             }
         )*
 

@@ -9,9 +9,9 @@ use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Dims, MAX_RANK};
 use dlcore_core::{Array, DType, Error, Layout, Scalar, Tensor, creation, ops};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 /// A new tensor.
 pub type Out = PyResult<PyTensor>;
@@ -127,6 +127,26 @@ pub fn from_data(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tens
         "tensor: cannot make a tensor of {}; expected numbers, nested lists of numbers, or an array",
         data.get_type().name()?
     )))
+}
+
+/// What `Tensor(...)` makes: of sizes, of a sequence of numbers, or another handle to a tensor's memory.
+pub fn constructed(args: &Bound<'_, PyTuple>) -> PyResult<Tensor> {
+    let is_size = |arg: &Bound<'_, PyAny>| arg.is_instance_of::<PyInt>() && !arg.is_instance_of::<PyBool>();
+    if args.iter().all(|arg| is_size(&arg)) {
+        let shape = if args.is_empty() { Dims::from_slice(&[0]) } else { size("Tensor", args)? };
+        return guarded(|| creation::zeros(&shape, DType::default_float()));
+    }
+    let only = || PyTypeError::new_err("Tensor: expected sizes, one sequence of numbers, or a tensor");
+    let data = if args.len() == 1 { args.get_item(0)? } else { return Err(only()) };
+    if let Ok(tensor) = data.cast::<PyTensor>() {
+        return Ok(tensor.get().get().detach());
+    }
+    if data.len().is_err() {
+        return Err(only());
+    }
+    let dtype = DType::default_float();
+    let found = from_data(&data, Some(dtype))?;
+    guarded(|| ops::cast(&found, dtype))
 }
 
 /// The dtype of a number that has one: numpy's scalars keep theirs, Python's have none.

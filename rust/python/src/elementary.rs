@@ -1,7 +1,11 @@
 //! Elementary and special functions, one or two tensors each, and their methods.
 
 use crate::convert::{Arg, Operand};
+use crate::enter::enter;
 use crate::function::functions;
+use crate::linalg::named;
+use crate::out::{self, Outs};
+use crate::tensor::PyTensor;
 use dlcore_core::ops::{self, pairs, special};
 use dlcore_core::{Array, Error, Result, Tensor};
 use pyo3::prelude::*;
@@ -302,15 +306,16 @@ functions! {
 /// >>> dlcore.polygamma(1, dlcore.tensor([1.0]))
 /// tensor([1.6449])
 #[pyfunction]
-fn polygamma(py: Python<'_>, n: i64, input: Arg) -> PyResult<crate::tensor::PyTensor> {
-    crate::enter::enter(py, input.0.numel(), || special::polygamma(order("polygamma", n)?, &input.0)).map(Into::into)
+#[pyo3(signature = (n, input, *, out = None))]
+fn polygamma<'py>(py: Python<'py>, n: i64, input: Arg, out: out::Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
+    out::into(py, "polygamma", input.0.numel(), out, || special::polygamma(order("polygamma", n)?, &input.0))
 }
 
 #[pymethods]
-impl crate::tensor::PyTensor {
+impl PyTensor {
     /// See ``dlcore.polygamma``.
-    pub fn polygamma(&self, py: Python<'_>, n: i64) -> PyResult<Self> {
-        polygamma(py, n, Arg(self.get()))
+    pub fn polygamma<'py>(&self, py: Python<'py>, n: i64) -> PyResult<Bound<'py, Self>> {
+        polygamma(py, n, Arg(self.get()), None)
     }
 }
 
@@ -319,7 +324,7 @@ impl crate::tensor::PyTensor {
 /// >>> dlcore.real(dlcore.tensor([1.0]))
 /// tensor([1.])
 #[pyfunction]
-fn real(input: Arg) -> crate::tensor::PyTensor {
+fn real(input: Arg) -> PyTensor {
     input.0.alias().into()
 }
 
@@ -329,16 +334,17 @@ fn real(input: Arg) -> crate::tensor::PyTensor {
 /// >>> dlcore.frexp(dlcore.tensor([8.0, 0.75]))
 /// frexp(mantissa=tensor([0.5000, 0.7500]), exponent=tensor([4, 0], dtype=dlcore.int32))
 #[pyfunction]
-fn frexp<'py>(py: Python<'py>, input: Arg) -> PyResult<Bound<'py, PyAny>> {
-    let (mantissa, exponent) = crate::enter::enter(py, input.0.numel(), || ops::nextafter::frexp(&input.0))?;
-    crate::linalg::named!(py, "frexp", ["mantissa", "exponent"], [mantissa, exponent])
+#[pyo3(signature = (input, *, out = None))]
+fn frexp<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> PyResult<Bound<'py, PyAny>> {
+    let (mantissa, exponent) = enter(py, input.0.numel(), || ops::nextafter::frexp(&input.0))?;
+    named!(py, "frexp", ["mantissa", "exponent"], [mantissa, exponent], out)
 }
 
 #[pymethods]
-impl crate::tensor::PyTensor {
+impl PyTensor {
     /// See ``dlcore.frexp``.
     fn frexp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        frexp(py, Arg(self.get()))
+        frexp(py, Arg(self.get()), None)
     }
 
     /// The real parts: real numbers as they are.

@@ -1,7 +1,7 @@
 //! How a function of a tensor is bound that is a method too: two names of one thing, written once.
 
 use crate::enter::to_py;
-use crate::out;
+use crate::out::{self, Outs};
 use crate::tensor::PyTensor;
 use dlcore_core::{Error, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -18,29 +18,37 @@ pub trait Returned: Sized {
 
     /// As a Python value, in the tensor or the tuple of tensors `out` where there is one.
     #[inline]
-    fn returned_in<'py>(
-        self,
-        py: Python<'py>,
-        op: &'static str,
-        out: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn returned_in<'py>(self, py: Python<'py>, op: &'static str, out: Outs<'py>) -> PyResult<Bound<'py, PyAny>> {
         match out {
             None => self.returned(py),
-            Some(out) => put_all(py, op, &self.tensors(), out),
+            Some(out) => put_all(py, op, &self.tensors(), &out).map(|_| out),
         }
     }
 }
 
-/// What moves elements does not convert them, as in PyTorch.
-const MOVES: [&str; 3] = ["gather", "index_select", "masked_select"];
+/// What moves elements, or finds positions, does not convert them, as in PyTorch.
+const MOVES: [&str; 5] = ["gather", "index_select", "masked_select", "multinomial", "nonzero"];
+
+/// The results of `op` as Python sees them: new tensors, or those in `out`, a tensor or a tuple of one for each.
+pub fn placed<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    values: Vec<Tensor>,
+    out: Outs<'py>,
+) -> PyResult<Vec<Bound<'py, PyTensor>>> {
+    match out {
+        None => values.into_iter().map(|value| Bound::new(py, PyTensor::from(value))).collect(),
+        Some(out) => put_all(py, op, &values, &out),
+    }
+}
 
 #[cold]
 fn put_all<'py>(
     py: Python<'py>,
     op: &'static str,
     values: &[Tensor],
-    out: Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
+    out: &Bound<'py, PyAny>,
+) -> PyResult<Vec<Bound<'py, PyTensor>>> {
     let places = match out.cast::<PyTensor>() {
         Ok(one) => vec![one.clone()],
         Err(_) => out
@@ -51,15 +59,15 @@ fn put_all<'py>(
         let what = format!("{op}: {} tensors in out for {} results", places.len(), values.len());
         return Err(PyValueError::new_err(what));
     }
-    for (value, place) in values.iter().zip(places) {
+    for (value, place) in values.iter().zip(&places) {
         let dtype = place.get().get().dtype();
         if MOVES.contains(&op) && dtype != value.dtype() {
             let what = format_args!("expected an out of {}, got {dtype}", value.dtype());
             return Err(to_py(Error::dtype(op, what)));
         }
-        out::put(py, op, value, place)?;
+        out::put(py, op, value, place.clone())?;
     }
-    Ok(out)
+    Ok(places)
 }
 
 impl Returned for Tensor {
@@ -110,7 +118,7 @@ macro_rules! functions {
                 $(, text_signature = $signature)?
             )]
             fn $name<'py>(
-                py: Python<'py>, input: $crate::convert::Arg, $($arg: $t,)* $($($key: $k,)+)? out: Option<Bound<'py, PyAny>>
+                py: Python<'py>, input: $crate::convert::Arg, $($arg: $t,)* $($($key: $k,)+)? out: $crate::out::Outs<'py>
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (x, apply) = (input.0, $op);
                 let result = $crate::enter::enter(py, x.numel(), || apply(&x))?;

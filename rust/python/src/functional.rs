@@ -8,7 +8,7 @@ use crate::exchange::temporary::{has_one_reference, is_temporary};
 use crate::out::{self, Out};
 use crate::tensor::PyTensor;
 use dlcore_core::ops::over::{Arithmetic, Replaced, over, write_over};
-use dlcore_core::{Error, Result, Scalar, Tensor, ops};
+use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
@@ -336,7 +336,8 @@ fn add<'py>(
     alpha: Option<Number>,
     out: Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
-    both(py, "add", input, scaled(py, other, alpha)?, out, ops::add)
+    let other = scaled(py, &input, other, alpha)?;
+    both(py, "add", input, other, out, ops::add)
 }
 
 /// ``input - alpha * other``, broadcast.
@@ -352,7 +353,8 @@ fn sub<'py>(
     alpha: Option<Number>,
     out: Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
-    both(py, "sub", input, scaled(py, other, alpha)?, out, ops::sub)
+    let other = scaled(py, &input, other, alpha)?;
+    both(py, "sub", input, other, out, ops::sub)
 }
 
 /// ``input % other`` with the sign of ``other``, broadcast. One of the two is a tensor.
@@ -428,10 +430,26 @@ fn quotient(rounding_mode: Option<&str>) -> PyResult<fn(&Tensor, &Tensor) -> Res
     }
 }
 
-fn scaled(py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Operand> {
-    let Some(Number(alpha)) = alpha else { return Ok(other) };
-    let product = two(py, other, Operand::Scalar(alpha), ops::mul)?;
-    Ok(Operand::Tensor(product.get()))
+/// `alpha` times `other`, which meets `input`. As in PyTorch the dtype is that of the two, whatever `alpha` is.
+fn scaled(py: Python<'_>, input: &Operand, other: Operand, alpha: Option<Number>) -> PyResult<Operand> {
+    let integer = |number: Scalar| match number {
+        Scalar::Bool(value) => Some(value.into()),
+        Scalar::Int(value) => Some(value),
+        Scalar::Float(_) => None,
+    };
+    let is_bool = |operand: &Operand| matches!(operand, Operand::Tensor(x) if x.dtype() == DType::Bool);
+    match (other, alpha) {
+        (other, None) => Ok(other),
+        (Operand::Scalar(other), Some(Number(alpha))) => Ok(Operand::Scalar(match (integer(other), integer(alpha)) {
+            (Some(other), Some(alpha)) => Scalar::Int(other.wrapping_mul(alpha)),
+            _ => Scalar::Float(other.to_f64() * alpha.to_f64()),
+        })),
+        (other, Some(Number(alpha))) => {
+            let stays_bool = is_bool(&other) && is_bool(input) && !matches!(alpha, Scalar::Float(_));
+            let alpha = if stays_bool { Scalar::Bool(alpha.to_f64() != 0.0) } else { alpha };
+            Ok(Operand::Tensor(two(py, other, Operand::Scalar(alpha), ops::mul)?.get()))
+        }
+    }
 }
 
 /// An operator's operand: `None` where the type is foreign, so that Python tries the other side.
@@ -546,13 +564,17 @@ impl PyTensor {
     /// See ``dlcore.add``.
     #[pyo3(signature = (other, *, alpha = None))]
     fn add(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
-        two(py, Operand::Tensor(self.get()), scaled(py, other, alpha)?, ops::add)
+        let input = Operand::Tensor(self.get());
+        let other = scaled(py, &input, other, alpha)?;
+        two(py, input, other, ops::add)
     }
 
     /// See ``dlcore.sub``.
     #[pyo3(signature = (other, *, alpha = None))]
     fn sub(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
-        two(py, Operand::Tensor(self.get()), scaled(py, other, alpha)?, ops::sub)
+        let input = Operand::Tensor(self.get());
+        let other = scaled(py, &input, other, alpha)?;
+        two(py, input, other, ops::sub)
     }
 
     /// See ``dlcore.div``.
@@ -651,7 +673,7 @@ macro_rules! in_place {
                 fn $name<'py>(
                     slf: Bound<'py, Self>, py: Python<'py>, other: Operand $(, $alpha: Option<Number>)?
                 ) -> PyResult<Bound<'py, Self>> {
-                    $(let other = scaled(py, other, $alpha)?;)?
+                    $(let other = scaled(py, &Operand::Tensor(slf.get().get()), other, $alpha)?;)?
                     slf.get().replace(py, $text, other, $op, $over)?;
                     Ok(slf)
                 }

@@ -2,20 +2,29 @@
 
 use crate::convert::{Arg, DTypeArg};
 use crate::enter::enter;
-use crate::out::{self, Out};
+use crate::function::placed;
+use crate::out::{self, Out, Outs};
 use crate::tensor::PyTensor;
 use dlcore_core::{Tensor, ops};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
 
-/// A named pair of tensors, as `max(x, dim)` returns it.
-pub fn values_indices(py: Python<'_>, values: Tensor, indices: Tensor) -> PyResult<Bound<'_, PyAny>> {
+/// A named pair of tensors, as `max(x, dim)` returns it; those of `out`, where it is given.
+pub fn values_indices<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    values: Tensor,
+    indices: Tensor,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let make = || -> PyResult<Py<PyAny>> {
         let namedtuple = py.import("collections")?.getattr("namedtuple")?;
         Ok(namedtuple.call1(("values_indices", ("values", "indices")))?.unbind())
     };
-    TYPE.get_or_try_init(py, make)?.bind(py).call1((PyTensor::from(values), PyTensor::from(indices)))
+    let pair = PyTuple::new(py, placed(py, op, vec![values, indices], out)?)?;
+    TYPE.get_or_try_init(py, make)?.bind(py).call1(pair)
 }
 
 macro_rules! running {
@@ -77,13 +86,20 @@ running! {
 /// tensor([1, 2, 0])
 #[pyfunction]
 #[pyo3(
-    signature = (input, dim = -1, descending = false, stable = false),
-    text_signature = "(input, dim=-1, descending=False, stable=False)",
+    signature = (input, dim = -1, descending = false, stable = false, *, out = None),
+    text_signature = "(input, dim=-1, descending=False, stable=False, *, out=None)",
 )]
-fn sort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: bool) -> PyResult<Bound<'_, PyAny>> {
+fn sort<'py>(
+    py: Python<'py>,
+    input: Arg,
+    dim: isize,
+    descending: bool,
+    stable: bool,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let _ = stable;
     let (values, indices) = enter(py, input.0.numel(), || ops::sort(&input.0, dim, descending))?;
-    values_indices(py, values, indices)
+    values_indices(py, "sort", values, indices, out)
 }
 
 /// The positions that the elements in order along ``dim`` have: the ``indices`` of ``dlcore.sort``.
@@ -107,13 +123,21 @@ fn argsort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: boo
 /// tensor([3., 2.])
 #[pyfunction]
 #[pyo3(
-    signature = (input, k, dim = -1, largest = true, sorted = true),
-    text_signature = "(input, k, dim=-1, largest=True, sorted=True)",
+    signature = (input, k, dim = -1, largest = true, sorted = true, *, out = None),
+    text_signature = "(input, k, dim=-1, largest=True, sorted=True, *, out=None)",
 )]
-fn topk(py: Python<'_>, input: Arg, k: isize, dim: isize, largest: bool, sorted: bool) -> PyResult<Bound<'_, PyAny>> {
+fn topk<'py>(
+    py: Python<'py>,
+    input: Arg,
+    k: isize,
+    dim: isize,
+    largest: bool,
+    sorted: bool,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let _ = sorted;
     let (values, indices) = enter(py, input.0.numel(), || ops::topk(&input.0, k, dim, largest))?;
-    values_indices(py, values, indices)
+    values_indices(py, "topk", values, indices, out)
 }
 
 #[pymethods]
@@ -124,7 +148,7 @@ impl PyTensor {
         text_signature = "($self, dim=-1, descending=False, stable=False)",
     )]
     fn sort<'py>(&self, py: Python<'py>, dim: isize, descending: bool, stable: bool) -> PyResult<Bound<'py, PyAny>> {
-        sort(py, Arg(self.get()), dim, descending, stable)
+        sort(py, Arg(self.get()), dim, descending, stable, None)
     }
 
     /// See ``dlcore.argsort``.
@@ -149,7 +173,7 @@ impl PyTensor {
         largest: bool,
         sorted: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        topk(py, Arg(self.get()), k, dim, largest, sorted)
+        topk(py, Arg(self.get()), k, dim, largest, sorted, None)
     }
 }
 

@@ -10,6 +10,9 @@ use pyo3::prelude::*;
 /// Where a result goes.
 pub type Out<'py> = Option<Bound<'py, PyTensor>>;
 
+/// Where results go: a tensor, or a tuple of one for each.
+pub type Outs<'py> = Option<Bound<'py, PyAny>>;
+
 /// Runs `body`, which touches about `elements` elements, and puts its result into `out` where there is one: converted to
 /// its dtype, if that is of no lower kind. One without elements takes the result's shape.
 #[inline]

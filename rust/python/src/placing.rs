@@ -1,10 +1,10 @@
 //! Functions that write or add elements where indices, masks or views say, or pick them there, and their methods.
 
-use crate::convert::{Arg, Operand};
+use crate::convert::{Arg, Ints, Operand};
 use crate::enter::enter;
 use crate::function::{Returned, functions};
 use crate::tensor::PyTensor;
-use dlcore_core::ops::{self, placing};
+use dlcore_core::ops::{self, placing, strided};
 use dlcore_core::{Error, Tensor};
 use pyo3::prelude::*;
 
@@ -81,7 +81,7 @@ functions! {
     /// >>> dlcore.select_scatter(dlcore.zeros(2, 2), dlcore.ones(2), 0, 1)
     /// tensor([[0., 0.],
     ///         [1., 1.]])
-    select_scatter(src: Arg, dim: isize, index: isize) => |x| placing::select_scatter(x, &src.0, dim, index);
+    select_scatter(src: Arg, dim: isize, index: isize) => |x| ops::arrange::select_scatter(x, &src.0, dim, index);
     /// The input with ``src`` in every ``step``-th entry from ``start`` to ``end`` along ``dim``.
     ///
     /// >>> dlcore.slice_scatter(dlcore.zeros(4), dlcore.ones(2), start=1, end=3)
@@ -94,7 +94,7 @@ functions! {
     /// tensor([[1., 0.],
     ///         [0., 1.]])
     diagonal_scatter(src: Arg, offset: isize = 0, dim1: isize = 0, dim2: isize = 1)
-        => |x| placing::diagonal_scatter(x, &src.0, offset, dim1, dim2);
+        => |x| ops::arrange::diagonal_scatter(x, &src.0, offset, dim1, dim2);
     /// Positions of the elements that are not zero, one row each.
     ///
     /// >>> dlcore.argwhere(dlcore.tensor([0, 3, 4]))
@@ -121,8 +121,42 @@ fn index_put<'py>(
     enter(py, x.numel(), || ops::index_put(&x, &indices, &values, accumulate))?.returned(py)
 }
 
+/// The input with ``src`` written where ``dlcore.as_strided(input, size, stride, storage_offset)`` would read.
+///
+/// Raises ValueError for an input with gaps or in another order, and for a place that would be written twice.
+///
+/// >>> dlcore.as_strided_scatter(dlcore.zeros(4), dlcore.ones(2), (2,), (3,))
+/// tensor([1., 0., 0., 1.])
+#[pyfunction]
+#[pyo3(signature = (input, src, size, stride, storage_offset = None))]
+fn as_strided_scatter<'py>(
+    py: Python<'py>,
+    input: Arg,
+    src: Arg,
+    size: Ints,
+    stride: Ints,
+    storage_offset: Option<usize>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (shape, strides) = (size.sizes("as_strided_scatter")?, stride.sizes("as_strided_scatter")?);
+    let x = input.0;
+    enter(py, x.numel(), || strided::as_strided_scatter(&x, &src.0, &shape, &strides, storage_offset))?.returned(py)
+}
+
 #[pymethods]
 impl PyTensor {
+    /// See ``dlcore.as_strided_scatter``.
+    #[pyo3(signature = (src, size, stride, storage_offset = None))]
+    fn as_strided_scatter<'py>(
+        &self,
+        py: Python<'py>,
+        src: Arg,
+        size: Ints,
+        stride: Ints,
+        storage_offset: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        as_strided_scatter(py, Arg(self.get()), src, size, stride, storage_offset)
+    }
+
     /// See ``dlcore.index_put``.
     #[pyo3(signature = (indices, values, accumulate = false))]
     pub fn index_put<'py>(
@@ -139,5 +173,6 @@ impl PyTensor {
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_functions(module)?;
+    module.add_function(wrap_pyfunction!(as_strided_scatter, module)?)?;
     module.add_function(wrap_pyfunction!(index_put, module)?)
 }

@@ -3,6 +3,7 @@
 use crate::convert::{Arg, Ints, tensors};
 use crate::enter::enter;
 use crate::function::{Returned, functions};
+use crate::out::Outs;
 use crate::tensor::PyTensor;
 use dlcore_core::ops::products;
 use dlcore_core::{Tensor, ops};
@@ -135,15 +136,15 @@ fn einsum<'py>(py: Python<'py>, equation: &str, operands: &Bound<'py, PyTuple>) 
 /// >>> dlcore.chain_matmul(dlcore.ones(2, 3), dlcore.ones(3, 4), dlcore.ones(4, 5)).shape
 /// (2, 5)
 #[pyfunction]
-#[pyo3(signature = (*matrices))]
-fn chain_matmul<'py>(py: Python<'py>, matrices: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (*matrices, out = None))]
+fn chain_matmul<'py>(py: Python<'py>, matrices: &Bound<'py, PyTuple>, out: Outs<'py>) -> PyResult<Bound<'py, PyAny>> {
     let list = tensors(matrices.as_any())?;
     enter(py, usize::MAX, || {
         let (first, rest) =
             list.split_first().ok_or_else(|| dlcore_core::Error::value("chain_matmul", "expected a matrix"))?;
         rest.iter().try_fold(first.clone(), |product: Tensor, next| ops::matmul(&product, next))
     })?
-    .returned(py)
+    .returned_in(py, "chain_matmul", out)
 }
 
 /// Registers the functions of this file.

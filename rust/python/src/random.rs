@@ -4,6 +4,7 @@ use crate::convert::{Arg, DTypeArg, Ints, Operand};
 use crate::creation::{Asked, Made, Out, count, float_or, like, made};
 use crate::device::DeviceArg;
 use crate::enter::enter;
+use crate::function::Returned;
 use crate::generator::{PyGenerator, Seed, with_generator};
 use crate::memory_format::MemoryFormat;
 use crate::out;
@@ -196,11 +197,15 @@ fn multinomial<'py>(
     num_samples: isize,
     replacement: bool,
     generator: Option<&Bound<'py, PyGenerator>>,
-    out: out::Out<'py>,
-) -> Made<'py> {
+    out: out::Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let samples = count("multinomial", "num_samples", num_samples)?;
     with_generator(generator, |generator| {
-        out::into(py, "multinomial", usize::MAX, out, || random::multinomial(generator, &input.0, samples, replacement))
+        enter(py, usize::MAX, || random::multinomial(generator, &input.0, samples, replacement))?.returned_in(
+            py,
+            "multinomial",
+            out,
+        )
     })
 }
 
@@ -416,7 +421,7 @@ impl PyTensor {
         num_samples: isize,
         replacement: bool,
         generator: Option<&Bound<'py, PyGenerator>>,
-    ) -> Made<'py> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         multinomial(py, Arg(self.get()), num_samples, replacement, generator, None)
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::convert::{Arg, DTypeArg, Ints, Operand};
 use crate::enter::{enter, to_py};
+use crate::function::Returned;
 use crate::ordering::values_indices;
-use crate::out::{self, Out};
+use crate::out::{self, Out, Outs};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::Dims;
 use dlcore_core::{Error, Result, ops};
@@ -111,24 +112,23 @@ macro_rules! extreme {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (input, dim = None, keepdim = false, *, axis = None, keepdims = None))]
+            #[pyo3(signature = (input, dim = None, keepdim = false, *, axis = None, keepdims = None, out = None))]
             fn $name<'py>(
                 py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, keepdim: bool,
-                axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>,
+                axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>, out: Outs<'py>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (x, dim, keepdim) = (input.0, dim.or(axis), keepdims.unwrap_or(keepdim));
                 let Some(dim) = dim else {
                     let value = enter(py, x.numel(), || $reduce(&x, &dims($text, None, x.rank())?, keepdim))?;
-                    return Ok(Bound::new(py, PyTensor::from(value))?.into_any());
+                    return value.returned_in(py, $text, out);
                 };
                 if let Ok(other) = dim.cast::<PyTensor>() {
                     let (x, other) = Operand::pair(Operand::Tensor(x), Operand::Tensor(other.get().get()))?;
-                    let value = enter(py, x.numel(), || $pair(&x, &other))?;
-                    return Ok(Bound::new(py, PyTensor::from(value))?.into_any());
+                    return enter(py, x.numel(), || $pair(&x, &other))?.returned_in(py, $text, out);
                 }
                 let dim: isize = dim.extract()?;
                 let (values, indices) = enter(py, x.numel(), || $by_dim(&x, dim, keepdim))?;
-                values_indices(py, values, indices)
+                values_indices(py, $text, values, indices, out)
             }
         )*
 
@@ -141,7 +141,7 @@ macro_rules! extreme {
                     &self, py: Python<'py>, dim: Option<&Bound<'py, PyAny>>, keepdim: bool,
                     axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>,
                 ) -> PyResult<Bound<'py, PyAny>> {
-                    $name(py, Arg(self.get()), dim, keepdim, axis, keepdims)
+                    $name(py, Arg(self.get()), dim, keepdim, axis, keepdims, None)
                 }
             )*
         }
@@ -236,18 +236,18 @@ macro_rules! spread {
             $(#[$doc])*
             #[pyfunction]
             #[pyo3(name = $text, signature = (
-                input, dim = None, unbiased = None, keepdim = false, *, correction = None, axis = None, keepdims = None
+                input, dim = None, unbiased = None, keepdim = false, *, correction = None, axis = None, keepdims = None,
+                out = None
             ))]
-            fn $name(
-                py: Python<'_>, input: Arg, dim: Option<&Bound<'_, PyAny>>, unbiased: Option<bool>, keepdim: bool,
-                correction: Option<f64>, axis: Option<&Bound<'_, PyAny>>, keepdims: Option<bool>,
-            ) -> PyResult<PyTensor> {
+            fn $name<'py>(
+                py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, unbiased: Option<bool>, keepdim: bool,
+                correction: Option<f64>, axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>, out: Out<'py>,
+            ) -> PyResult<Bound<'py, PyTensor>> {
                 let (dim, keepdim) = (dim.or(axis), keepdims.unwrap_or(keepdim));
                 let (dim, correction) = spread_arguments(dim, unbiased, correction)?;
-                enter(py, input.0.numel(), || {
+                out::into(py, $text, input.0.numel(), out, || {
                     $op(&input.0, &dims($text, dim.as_ref(), input.0.rank())?, correction, keepdim)
                 })
-                .map(PyTensor::from)
             }
         )*
 
@@ -258,11 +258,11 @@ macro_rules! spread {
                 #[pyo3(name = $text, signature = (
                     dim = None, unbiased = None, keepdim = false, *, correction = None, axis = None, keepdims = None
                 ))]
-                fn $name(
-                    &self, py: Python<'_>, dim: Option<&Bound<'_, PyAny>>, unbiased: Option<bool>, keepdim: bool,
-                    correction: Option<f64>, axis: Option<&Bound<'_, PyAny>>, keepdims: Option<bool>,
-                ) -> PyResult<Self> {
-                    $name(py, Arg(self.get()), dim, unbiased, keepdim, correction, axis, keepdims)
+                fn $name<'py>(
+                    &self, py: Python<'py>, dim: Option<&Bound<'py, PyAny>>, unbiased: Option<bool>, keepdim: bool,
+                    correction: Option<f64>, axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>,
+                ) -> PyResult<Bound<'py, Self>> {
+                    $name(py, Arg(self.get()), dim, unbiased, keepdim, correction, axis, keepdims, None)
                 }
             )*
         }

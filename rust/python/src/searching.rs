@@ -5,6 +5,7 @@ use crate::enter::{enter, to_py};
 use crate::function::functions;
 use crate::linalg::named;
 use crate::ordering::values_indices;
+use crate::out::Outs;
 use crate::tensor::PyTensor;
 use dlcore_core::ops::placing::take_along_dim;
 use dlcore_core::ops::scatter_reduce as reducing;
@@ -132,11 +133,13 @@ macro_rules! pairs {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = (input, $($arg $(= $default)?),*) $(, text_signature = $signature)?)]
-            fn $name<'py>(py: Python<'py>, input: Arg, $($arg: $t),*) -> PyResult<Bound<'py, PyAny>> {
+            #[pyo3(signature = (input, $($arg $(= $default)?,)* *, out = None) $(, text_signature = $signature)?)]
+            fn $name<'py>(
+                py: Python<'py>, input: Arg, $($arg: $t,)* out: Outs<'py>,
+            ) -> PyResult<Bound<'py, PyAny>> {
                 let op = $op;
                 let (values, indices) = enter(py, input.0.numel(), || op(&input.0, $($arg),*))?;
-                values_indices(py, values, indices)
+                values_indices(py, stringify!($name), values, indices, out)
             }
         )*
 
@@ -146,7 +149,7 @@ macro_rules! pairs {
                 #[doc = concat!("See ``dlcore.", stringify!($name), "``.")]
                 #[pyo3(signature = ($($arg $(= $default)?),*) $(, text_signature = $method)?)]
                 fn $name<'py>(&self, py: Python<'py>, $($arg: $t),*) -> PyResult<Bound<'py, PyAny>> {
-                    $name(py, Arg(self.get()), $($arg),*)
+                    $name(py, Arg(self.get()), $($arg,)* None)
                 }
             )*
         }
@@ -176,7 +179,7 @@ pairs! {
     ///
     /// >>> dlcore.mode(dlcore.tensor([2, 1, 2])).values
     /// tensor(2)
-    mode(dim: isize = LAST, keepdim: bool = false)["(input, dim=-1, keepdim=False)", "($self, dim=-1, keepdim=False)"]
+    mode(dim: isize = LAST, keepdim: bool = false)["(input, dim=-1, keepdim=False, *, out=None)", "($self, dim=-1, keepdim=False)"]
         => search::mode;
 }
 
@@ -185,14 +188,20 @@ pairs! {
 /// >>> dlcore.aminmax(dlcore.tensor([3.0, 1.0, 2.0]))
 /// aminmax(min=tensor(1.), max=tensor(3.))
 #[pyfunction]
-#[pyo3(signature = (input, *, dim = None, keepdim = false))]
-fn aminmax<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (input, *, dim = None, keepdim = false, out = None))]
+fn aminmax<'py>(
+    py: Python<'py>,
+    input: Arg,
+    dim: Option<isize>,
+    keepdim: bool,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let dim = dim.map(|dim| crate::convert::Ints(smallvec::smallvec![dim]));
     let found = enter(py, input.0.numel(), || {
         let dims = crate::reductions::dims("aminmax", dim.as_ref(), input.0.rank())?;
         Ok([ops::amin(&input.0, &dims, keepdim)?, ops::amax(&input.0, &dims, keepdim)?])
     })?;
-    named!(py, "aminmax", ["min", "max"], found)
+    named!(py, "aminmax", ["min", "max"], found, out)
 }
 
 #[pymethods]
@@ -200,7 +209,7 @@ impl PyTensor {
     /// See ``dlcore.aminmax``.
     #[pyo3(signature = (*, dim = None, keepdim = false))]
     fn aminmax<'py>(&self, py: Python<'py>, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
-        aminmax(py, Arg(self.get()), dim, keepdim)
+        aminmax(py, Arg(self.get()), dim, keepdim, None)
     }
 }
 

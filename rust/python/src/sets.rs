@@ -4,9 +4,11 @@ use crate::convert::{Arg, DTypeArg};
 use crate::device::{DeviceArg, on_cpu};
 use crate::enter::enter;
 use crate::function::{Returned, functions};
+use crate::out::Outs;
 use crate::tensor::PyTensor;
 use dlcore_core::ops::sets::{self, Unique};
 use dlcore_core::{DType, Tensor};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 functions! {
@@ -39,7 +41,7 @@ enum Bins {
 /// >>> dlcore.histogram(dlcore.tensor([1.0, 2.0, 1.0]), bins=4, range=(0.0, 3.0)).hist
 /// tensor([0., 2., 1., 0.])
 #[pyfunction]
-#[pyo3(signature = (input, bins, *, range = None, weight = None, density = false))]
+#[pyo3(signature = (input, bins, *, range = None, weight = None, density = false, out = None))]
 fn histogram<'py>(
     py: Python<'py>,
     input: Arg,
@@ -47,6 +49,7 @@ fn histogram<'py>(
     range: Option<[f64; 2]>,
     weight: Option<Arg>,
     density: bool,
+    out: Outs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let found = enter(py, input.0.numel(), || {
         let edges = match bins {
@@ -55,7 +58,7 @@ fn histogram<'py>(
         };
         Ok([sets::histogram(&input.0, &edges, weight.as_ref().map(|weight| &weight.0), density)?, edges])
     })?;
-    crate::linalg::named!(py, "histogram", ["hist", "bin_edges"], found)
+    crate::linalg::named!(py, "histogram", ["hist", "bin_edges"], found, out)
 }
 
 /// What was asked for: the values alone, or a tuple.
@@ -150,13 +153,16 @@ triangles! {
 /// tensor([[1],
 ///         [2]])
 #[pyfunction]
-#[pyo3(signature = (input, *, as_tuple = false))]
-fn nonzero<'py>(py: Python<'py>, input: Arg, as_tuple: bool) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (input, *, as_tuple = false, out = None))]
+fn nonzero<'py>(py: Python<'py>, input: Arg, as_tuple: bool, out: Outs<'py>) -> PyResult<Bound<'py, PyAny>> {
     let x = input.0;
     if as_tuple {
+        if out.is_some() {
+            return Err(PyTypeError::new_err("nonzero: a tuple takes no out; leave as_tuple out"));
+        }
         return enter(py, x.numel(), || sets::nonzero_by_dimension(&x))?.returned(py);
     }
-    enter(py, x.numel(), || dlcore_core::ops::nonzero(&x))?.returned(py)
+    enter(py, x.numel(), || dlcore_core::ops::nonzero(&x))?.returned_in(py, "nonzero", out)
 }
 
 #[pymethods]
@@ -196,13 +202,13 @@ impl PyTensor {
         weight: Option<Arg>,
         density: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        histogram(py, Arg(self.get()), bins, range, weight, density)
+        histogram(py, Arg(self.get()), bins, range, weight, density, None)
     }
 
     /// See ``dlcore.nonzero``.
     #[pyo3(signature = (*, as_tuple = false))]
     fn nonzero<'py>(&self, py: Python<'py>, as_tuple: bool) -> PyResult<Bound<'py, PyAny>> {
-        nonzero(py, Arg(self.get()), as_tuple)
+        nonzero(py, Arg(self.get()), as_tuple, None)
     }
 }
 

@@ -576,7 +576,12 @@ impl PyTensor {
         enter(py, x.numel(), || {
             let fits = broadcast_shapes("sum_to_size", &shape, x.shape())?;
             if fits[..] == *x.shape() {
-                return ops::sum_to(&x, &shape);
+                // As in PyTorch, which sums even one element: integers are int64 then.
+                return if shape.is_empty() {
+                    ops::sum(&x, &(0..x.rank()).collect::<Dims>(), false)
+                } else {
+                    ops::sum_to(&x, &shape)
+                };
             }
             let what = format_args!("{} does not broadcast to {}", Show(&shape), Show(x.shape()));
             Err(Error::shape("sum_to_size", what))

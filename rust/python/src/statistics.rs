@@ -4,6 +4,7 @@ use crate::convert::{Arg, DTypeArg, Ints, Operand};
 use crate::enter::{enter, to_py};
 use crate::function::{Returned, functions};
 use crate::ordering::values_indices;
+use crate::out::Outs;
 use crate::reductions::{dims, spread_arguments};
 use crate::tensor::PyTensor;
 use dlcore_core::ops::{self, statistics};
@@ -68,8 +69,8 @@ fn cdist<'py>(py: Python<'py>, x1: Arg, x2: Arg, p: f64, compute_mode: Option<&s
 /// tensor(5.)
 #[pyfunction]
 #[pyo3(
-    signature = (input, p = None, dim = None, keepdim = false, *, dtype = None),
-    text_signature = "(input, p='fro', dim=None, keepdim=False, *, dtype=None)",
+    signature = (input, p = None, dim = None, keepdim = false, *, dtype = None, out = None),
+    text_signature = "(input, p='fro', dim=None, keepdim=False, *, dtype=None, out=None)",
 )]
 fn norm<'py>(
     py: Python<'py>,
@@ -78,12 +79,13 @@ fn norm<'py>(
     dim: Option<Ints>,
     keepdim: bool,
     dtype: Option<DTypeArg>,
+    out: Outs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let order = match p.filter(|p| !p.is_none()) {
         None => 2.0,
         Some(p) => match p.extract::<&str>() {
             Ok("fro") => 2.0,
-            Ok("nuc") => return crate::linalg::nuclear_norm(py, input, dim, keepdim, dtype),
+            Ok("nuc") => return crate::linalg::nuclear_norm(py, input, dim, keepdim, dtype, out),
             Ok(other) => return Err(to_py(Error::value("norm", format_args!("there is no norm {other:?} here")))),
             Err(_) => p.extract::<f64>()?,
         },
@@ -92,7 +94,7 @@ fn norm<'py>(
         let x = dtype.map_or(Ok(input.0.clone()), |dtype| ops::cast(&input.0, dtype.0))?;
         statistics::vector_norm(&x, order, &dims("norm", dim.as_ref(), x.rank())?, keepdim)
     })?
-    .returned(py)
+    .returned_in(py, "norm", out)
 }
 
 /// The ``k``-th smallest element along ``dim``, 1 being the smallest, and its position.
@@ -100,10 +102,17 @@ fn norm<'py>(
 /// >>> dlcore.kthvalue(dlcore.tensor([3.0, 1.0, 2.0]), 2).values
 /// tensor(2.)
 #[pyfunction]
-#[pyo3(signature = (input, k, dim = -1, keepdim = false), text_signature = "(input, k, dim=-1, keepdim=False)")]
-fn kthvalue<'py>(py: Python<'py>, input: Arg, k: isize, dim: isize, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (input, k, dim = -1, keepdim = false, *, out = None), text_signature = "(input, k, dim=-1, keepdim=False, *, out=None)")]
+fn kthvalue<'py>(
+    py: Python<'py>,
+    input: Arg,
+    k: isize,
+    dim: isize,
+    keepdim: bool,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let (values, indices) = enter(py, input.0.numel(), || statistics::kthvalue(&input.0, k, dim, keepdim))?;
-    values_indices(py, values, indices)
+    values_indices(py, "kthvalue", values, indices, out)
 }
 
 /// The lower of the elements in the middle: of all, or along ``dim`` with its position. NaN where there is one.
@@ -111,14 +120,20 @@ fn kthvalue<'py>(py: Python<'py>, input: Arg, k: isize, dim: isize, keepdim: boo
 /// >>> dlcore.median(dlcore.tensor([3.0, 1.0, 2.0, 4.0]))
 /// tensor(2.)
 #[pyfunction]
-#[pyo3(signature = (input, dim = None, keepdim = false))]
-fn median<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (input, dim = None, keepdim = false, *, out = None))]
+fn median<'py>(
+    py: Python<'py>,
+    input: Arg,
+    dim: Option<isize>,
+    keepdim: bool,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let x = input.0;
     let Some(dim) = dim else {
-        return enter(py, x.numel(), || statistics::median_of_all(&x))?.returned(py);
+        return enter(py, x.numel(), || statistics::median_of_all(&x))?.returned_in(py, "median", out);
     };
     let (values, indices) = enter(py, x.numel(), || statistics::median(&x, dim, keepdim))?;
-    values_indices(py, values, indices)
+    values_indices(py, "median", values, indices, out)
 }
 
 /// The lower of the elements in the middle of those that are not NaN: of all, or along ``dim`` with its position.
@@ -126,14 +141,20 @@ fn median<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -
 /// >>> dlcore.nanmedian(dlcore.tensor([3.0, 1.0, float("nan")]))
 /// tensor(1.)
 #[pyfunction]
-#[pyo3(signature = (input, dim = None, keepdim = false))]
-fn nanmedian<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (input, dim = None, keepdim = false, *, out = None))]
+fn nanmedian<'py>(
+    py: Python<'py>,
+    input: Arg,
+    dim: Option<isize>,
+    keepdim: bool,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let x = input.0;
     let Some(dim) = dim else {
-        return enter(py, x.numel(), || statistics::nanmedian_of_all(&x))?.returned(py);
+        return enter(py, x.numel(), || statistics::nanmedian_of_all(&x))?.returned_in(py, "nanmedian", out);
     };
     let (values, indices) = enter(py, x.numel(), || statistics::nanmedian(&x, dim, keepdim))?;
-    values_indices(py, values, indices)
+    values_indices(py, "nanmedian", values, indices, out)
 }
 
 /// What lies ``q`` (from 0 to 1) of the way through the elements in order, of all or along ``dim``; between two of them
@@ -142,7 +163,7 @@ fn nanmedian<'py>(py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool
 /// >>> dlcore.quantile(dlcore.tensor([1.0, 2.0, 4.0]), 0.75)
 /// tensor(3.)
 #[pyfunction]
-#[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear"))]
+#[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear", out = None))]
 fn quantile<'py>(
     py: Python<'py>,
     input: Arg,
@@ -150,8 +171,9 @@ fn quantile<'py>(
     dim: Option<isize>,
     keepdim: bool,
     interpolation: &str,
+    out: Outs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    quantiles(py, input.0, q, dim, keepdim, interpolation, false)
+    quantiles(py, input.0, q, dim, keepdim, interpolation, false, out)
 }
 
 /// As ``quantile``, of the elements that are not NaN.
@@ -159,7 +181,7 @@ fn quantile<'py>(
 /// >>> dlcore.nanquantile(dlcore.tensor([1.0, float("nan"), 3.0]), 0.5)
 /// tensor(2.)
 #[pyfunction]
-#[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear"))]
+#[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear", out = None))]
 fn nanquantile<'py>(
     py: Python<'py>,
     input: Arg,
@@ -167,8 +189,9 @@ fn nanquantile<'py>(
     dim: Option<isize>,
     keepdim: bool,
     interpolation: &str,
+    out: Outs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    quantiles(py, input.0, q, dim, keepdim, interpolation, true)
+    quantiles(py, input.0, q, dim, keepdim, interpolation, true, out)
 }
 
 fn quantiles<'py>(
@@ -179,13 +202,14 @@ fn quantiles<'py>(
     keepdim: bool,
     interpolation: &str,
     without_nan: bool,
+    out: Outs<'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let fractions = match q {
         Operand::Tensor(q) => q,
         Operand::Scalar(q) => Array::full("quantile", &[], q, x.dtype()).map_err(to_py)?.into(),
     };
     enter(py, x.numel(), || statistics::quantile(&x, &fractions, dim, keepdim, interpolation, without_nan))?
-        .returned(py)
+        .returned_in(py, "quantile", out)
 }
 
 macro_rules! with_mean {
@@ -262,19 +286,19 @@ impl PyTensor {
         keepdim: bool,
         dtype: Option<DTypeArg>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        norm(py, Arg(self.get()), p, dim, keepdim, dtype)
+        norm(py, Arg(self.get()), p, dim, keepdim, dtype, None)
     }
 
     /// See ``dlcore.kthvalue``.
     #[pyo3(signature = (k, dim = -1, keepdim = false), text_signature = "($self, k, dim=-1, keepdim=False)")]
     fn kthvalue<'py>(&self, py: Python<'py>, k: isize, dim: isize, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
-        kthvalue(py, Arg(self.get()), k, dim, keepdim)
+        kthvalue(py, Arg(self.get()), k, dim, keepdim, None)
     }
 
     /// See ``dlcore.median``.
     #[pyo3(signature = (dim = None, keepdim = false))]
     fn median<'py>(&self, py: Python<'py>, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
-        median(py, Arg(self.get()), dim, keepdim)
+        median(py, Arg(self.get()), dim, keepdim, None)
     }
 
     /// See ``dlcore.quantile``.
@@ -287,7 +311,7 @@ impl PyTensor {
         keepdim: bool,
         interpolation: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        quantile(py, Arg(self.get()), q, dim, keepdim, interpolation)
+        quantile(py, Arg(self.get()), q, dim, keepdim, interpolation, None)
     }
 
     /// See ``dlcore.nanquantile``.
@@ -300,13 +324,13 @@ impl PyTensor {
         keepdim: bool,
         interpolation: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        nanquantile(py, Arg(self.get()), q, dim, keepdim, interpolation)
+        nanquantile(py, Arg(self.get()), q, dim, keepdim, interpolation, None)
     }
 
     /// See ``dlcore.nanmedian``.
     #[pyo3(signature = (dim = None, keepdim = false))]
     fn nanmedian<'py>(&self, py: Python<'py>, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
-        nanmedian(py, Arg(self.get()), dim, keepdim)
+        nanmedian(py, Arg(self.get()), dim, keepdim, None)
     }
 }
 

@@ -2,6 +2,7 @@
 //! `gradients`, operators are in `functional`, other functions that are methods too in `reductions` and `shaping`, indexing in `index`.
 
 use crate::convert::{Arg, DTypeArg, Ints, PyDType};
+use crate::creation;
 use crate::device::{DeviceArg, PyDevice};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
@@ -18,10 +19,13 @@ use std::sync::{Mutex, PoisonError};
 
 /// A multi-dimensional array of numbers that can remember how it was computed, so that gradients follow.
 ///
-/// ``Tensor(data, requires_grad=False)`` shares the memory of the tensor ``data``; it exists for subclasses such as
-/// ``nn.Parameter``. Make tensors with ``dlcore.tensor``, ``dlcore.from_numpy``, ``dlcore.zeros`` and the like.
+/// Make tensors with ``dlcore.tensor``, ``dlcore.from_numpy``, ``dlcore.zeros`` and the like. As in PyTorch, the class makes
+/// them of sizes, as ``dlcore.empty`` does, and of a sequence of numbers, in the default dtype; with a tensor it shares
+/// memory, which subclasses such as ``nn.Parameter`` need: ``Tensor(data, requires_grad=False)``.
 ///
 /// >>> import dlcore
+/// >>> dlcore.Tensor(2, 3).shape, dlcore.Tensor([1, 2])
+/// ((2, 3), tensor([1., 2.]))
 /// >>> x = dlcore.tensor([1.0, 2.0], requires_grad=True)
 /// >>> (x * x).sum().backward()
 /// >>> x.grad
@@ -134,10 +138,16 @@ impl PyTensor {
 #[pymethods]
 impl PyTensor {
     #[new]
-    #[pyo3(signature = (data, requires_grad = false))]
-    fn new(data: Arg, requires_grad: bool) -> PyResult<Self> {
-        let plain = data.0.detach();
-        Ok(if requires_grad { Tensor::leaf(plain.array().clone()).map_err(to_py)? } else { plain }.into())
+    #[pyo3(signature = (*args, requires_grad = false))]
+    fn new(args: &Bound<'_, PyTuple>, requires_grad: bool) -> PyResult<Self> {
+        // Subclasses say `requires_grad` by position.
+        let flag = args.get_item(1).ok().filter(|_| args.len() == 2);
+        let flag = flag.and_then(|flag| flag.extract::<bool>().ok());
+        let plain = match flag {
+            Some(_) => args.get_item(0)?.extract::<Arg>()?.0.detach(),
+            None => creation::constructed(args)?,
+        };
+        creation::finish(plain, requires_grad || flag == Some(true))
     }
 
     /// Extents of the dimensions, a tuple of ints.

@@ -14,7 +14,7 @@ use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select::where_;
 use crate::ops::select_rows::IndexAdd;
 use crate::ops::shape::{broadcast_to, pad_end, permute, reshape, reshape_inferred, slice, transpose};
-use crate::ops::strided::written_where_viewed;
+use crate::ops::strided::written_at;
 
 /// The elements on a diagonal of two dimensions, which becomes the last one: a view.
 #[derive(Clone, Debug)]
@@ -27,15 +27,9 @@ pub struct Diagonal {
     pub columns: usize,
 }
 
-impl Operation for Diagonal {
-    const NAME: &'static str = "diagonal";
-
-    fn halves(&self) -> Halves {
-        Halves::Stored
-    }
-
-    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let from = inputs[0].layout();
+impl Diagonal {
+    /// Where the diagonal lies in what lies as `from`.
+    fn within(&self, from: &Layout) -> Layout {
         let (above, below) = (self.offset.max(0).unsigned_abs(), (-self.offset).max(0).unsigned_abs());
         let reach = |dim: usize, start: usize| from.shape[dim].saturating_sub(start);
         let length = reach(self.rows, below).min(reach(self.columns, above));
@@ -50,13 +44,25 @@ impl Operation for Diagonal {
         }
         layout.shape.push(length);
         layout.strides.push(step);
-        Ok(single(inputs[0].view(layout)))
+        layout
+    }
+}
+
+impl Operation for Diagonal {
+    const NAME: &'static str = "diagonal";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(inputs[0].view(self.within(inputs[0].layout()))))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        let view = |x: &Tensor| apply(self.clone(), &[x]);
-        let zeros = Array::zeros(Self::NAME, context.shape(0), grad.dtype())?.into();
-        Ok(one(written_where_viewed(Self::NAME, &zeros, grad, view)?))
+        let shape = context.shape(0);
+        let zeros = Array::zeros(Self::NAME, shape, grad.dtype())?.into();
+        Ok(one(written_at(Self::NAME, &zeros, grad, self.within(&Layout::contiguous(shape)))?))
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -160,12 +166,25 @@ pub fn counted(n: usize) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Index`] for a dimension out of range, [`Error::Value`] for one named twice.
 pub fn diagonal(x: &Tensor, offset: isize, rows: isize, columns: isize) -> Result<Tensor> {
-    let at = |dim| normalize_dim(Diagonal::NAME, dim, x.rank());
+    apply(diagonal_of(x.rank(), offset, rows, columns)?, &[x])
+}
+
+/// `x` with `source` on the diagonal that [`diagonal`] gives.
+///
+/// # Errors
+/// As [`diagonal`]; [`Error::Shape`] for a source of another shape.
+pub fn diagonal_scatter(x: &Tensor, source: &Tensor, offset: isize, rows: isize, columns: isize) -> Result<Tensor> {
+    let place = diagonal_of(x.rank(), offset, rows, columns)?.within(&Layout::contiguous(x.shape()));
+    written_at("diagonal_scatter", x, source, place)
+}
+
+fn diagonal_of(rank: usize, offset: isize, rows: isize, columns: isize) -> Result<Diagonal> {
+    let at = |dim| normalize_dim(Diagonal::NAME, dim, rank);
     let (rows, columns) = (at(rows)?, at(columns)?);
     if rows == columns {
         return Err(Error::value(Diagonal::NAME, format_args!("dimension {rows} is named twice")));
     }
-    apply(Diagonal { offset, rows, columns }, &[x])
+    Ok(Diagonal { offset, rows, columns })
 }
 
 /// Zeros with `x` on the diagonal `offset` above the main one of dimensions `rows` and `columns` of the result.
@@ -383,8 +402,28 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
 /// # Errors
 /// [`Error::Index`] for an index or a dimension out of range.
 pub fn select(x: &Tensor, dim: isize, index: isize) -> Result<Tensor> {
-    let at = normalize_dim("select", dim, x.rank())?;
-    let Some(&extent) = x.shape().get(at) else {
+    let (at, start) = entry(x.shape(), dim, index)?;
+    let mut shape = Dims::from_slice(x.shape());
+    shape.remove(at);
+    reshape(&slice(x, at, start, 1, 1)?, &shape)
+}
+
+/// `x` with `source` as entry `index` along `dim`.
+///
+/// # Errors
+/// As [`select`]; [`Error::Shape`] for a source of another shape.
+pub fn select_scatter(x: &Tensor, source: &Tensor, dim: isize, index: isize) -> Result<Tensor> {
+    let (at, start) = entry(x.shape(), dim, index)?;
+    let mut place = Layout::contiguous(x.shape()).slice(at, start, 1, 1);
+    place.shape.remove(at);
+    place.strides.remove(at);
+    written_at("select_scatter", x, source, place)
+}
+
+/// The dimension and the entry that `dim` and `index`, counted from either end, name of `shape`.
+fn entry(shape: &[usize], dim: isize, index: isize) -> Result<(usize, usize)> {
+    let at = normalize_dim("select", dim, shape.len())?;
+    let Some(&extent) = shape.get(at) else {
         return Err(Error::index("select", "a 0-d tensor has no entries"));
     };
     let from_start = if index < 0 { index.saturating_add_unsigned(extent) } else { index };
@@ -392,9 +431,7 @@ pub fn select(x: &Tensor, dim: isize, index: isize) -> Result<Tensor> {
         let what = format_args!("index {index} is out of range for dimension {at} of size {extent}");
         return Err(Error::index("select", what));
     };
-    let mut shape = Dims::from_slice(x.shape());
-    shape.remove(at);
-    reshape(&slice(x, at, start, 1, 1)?, &shape)
+    Ok((at, start))
 }
 
 /// `x` seen with at least `rank` dimensions: a vector as a row, a matrix with a last dimension of extent 1.

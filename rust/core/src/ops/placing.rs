@@ -5,12 +5,12 @@ use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Show, broadcast_shapes, normalize_dim};
+use crate::layout::{Dims, Layout, Show, broadcast_shapes, normalize_dim};
 use crate::ops::arithmetic::{add, mul, scalar, scale};
-use crate::ops::arrange::{counted, diagonal, select};
+use crate::ops::arrange::counted;
 use crate::ops::select_rows::{IndexAdd, IndexPut, checked};
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::ops::strided::written_where_viewed;
+use crate::ops::strided::written_at;
 use crate::ops::{cast, gather, index, index_put, lt, nonzero, where_};
 
 fn flat(x: &Tensor) -> Result<Tensor> {
@@ -222,22 +222,6 @@ pub fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tens
     put_flat(&broadcast_to(x, &shape)?, &places, &source)
 }
 
-/// `x` with `source` as entry `at` along `dim`.
-///
-/// # Errors
-/// As [`select`]; [`Error::Shape`] for a source of another shape.
-pub fn select_scatter(x: &Tensor, source: &Tensor, dim: isize, at: isize) -> Result<Tensor> {
-    written_where_viewed("select_scatter", x, source, |x| select(x, dim, at))
-}
-
-/// `x` with `source` on a diagonal.
-///
-/// # Errors
-/// As [`diagonal`]; [`Error::Shape`] for a source of another shape.
-pub fn diagonal_scatter(x: &Tensor, source: &Tensor, offset: isize, rows: isize, columns: isize) -> Result<Tensor> {
-    written_where_viewed("diagonal_scatter", x, source, |x| diagonal(x, offset, rows, columns))
-}
-
 /// `x` with `source` in every `step`th entry from `start` to `end` along `dim`, counted as Python's slices are.
 ///
 /// # Errors
@@ -257,7 +241,6 @@ pub fn slice_scatter(
     let place =
         |at: isize| if at < 0 { at.saturating_add_unsigned(extent).max(0) } else { at }.unsigned_abs().min(extent);
     let (start, end) = (start.map_or(0, place), end.map_or(extent, place));
-    written_where_viewed(NAME, x, source, |x| {
-        slice(x, at, start.min(extent), step.cast_signed(), end.saturating_sub(start).div_ceil(step))
-    })
+    let count = end.saturating_sub(start).div_ceil(step);
+    written_at(NAME, x, source, Layout::contiguous(x.shape()).slice(at, start, step.cast_signed(), count))
 }

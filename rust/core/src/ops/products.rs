@@ -142,15 +142,19 @@ pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// The vector product of three elements along `dim`; the first dimension of extent 3 where none is named.
 ///
 /// # Errors
-/// [`Error::Shape`] where the dimension does not have three elements.
+/// [`Error::Shape`] where the dimension does not have three elements, or one tensor has more dimensions.
 pub fn cross(a: &Tensor, b: &Tensor, dim: Option<isize>) -> Result<Tensor> {
+    if a.rank() != b.rank() {
+        let (a, b) = (Show(a.shape()), Show(b.shape()));
+        return Err(Error::shape("cross", format_args!("shapes {a} and {b} have not as many dimensions")));
+    }
     let shape = crate::layout::broadcast_shapes("cross", a.shape(), b.shape())?;
     let at = match dim {
         Some(dim) => normalize_dim("cross", dim, shape.len())?,
         None => shape.iter().position(|&n| n == 3).unwrap_or(shape.len()),
     };
     // Dimensions broadcast, but not the three elements.
-    let has_three = |x: &Tensor| (at + x.rank()).checked_sub(shape.len()).and_then(|at| x.shape().get(at)) == Some(&3);
+    let has_three = |x: &Tensor| x.shape().get(at) == Some(&3);
     if !has_three(a) || !has_three(b) {
         return Err(Error::shape(
             "cross",

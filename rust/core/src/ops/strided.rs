@@ -9,7 +9,6 @@ use crate::layout::{Dims, Layout, Show, Strides, numel};
 use crate::ops::arrange::placed_where_viewed;
 use crate::ops::cast::cast;
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::shape::contiguous;
 use smallvec::smallvec;
 
 /// The elements of a tensor, row after row, read with other extents and strides: a view of what lies so.
@@ -85,13 +84,11 @@ impl Operation for AsStridedScatter {
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        let kept = match context.needs(0) {
-            false => None,
-            true => {
-                let zeros = Array::zeros(Self::NAME, context.shape(1), grad.dtype())?.into();
-                Some(apply(self.clone(), &[grad, &zeros])?)
-            }
+        let kept = || {
+            let zeros = Array::zeros(Self::NAME, context.shape(1), grad.dtype())?.into();
+            apply(self.clone(), &[grad, &zeros])
         };
+        let kept = context.needs(0).then(kept).transpose()?;
         let put = context.needs(1).then(|| apply(self.0.clone(), &[grad])).transpose()?;
         Ok(smallvec![kept, put])
     }
@@ -113,25 +110,51 @@ impl Operation for AsStridedScatter {
     }
 }
 
-/// `x` with `source` written where `view` reads it, which reads no place twice.
+/// `x` with `source` written at `place`, where that lies in a contiguous tensor of the shape of `x`; it has no place twice.
 ///
 /// # Errors
-/// [`Error::Shape`] for a source of another shape; what `view` returns.
-pub fn written_where_viewed(
-    op: &str,
-    x: &Tensor,
-    source: &Tensor,
-    view: impl Fn(&Tensor) -> Result<Tensor>,
-) -> Result<Tensor> {
-    let whole = contiguous(&x.detach())?;
-    let place = view(&whole)?;
-    if source.shape() != place.shape() {
-        let (from, to) = (Show(source.shape()), Show(place.shape()));
+/// [`Error::Shape`] for a source of another shape.
+pub fn written_at(op: &str, x: &Tensor, source: &Tensor, place: Layout) -> Result<Tensor> {
+    if source.shape() != place.shape.as_slice() {
+        let (from, to) = (Show(source.shape()), Show(&place.shape));
         return Err(Error::shape(op, format_args!("a source of shape {from} for a place of shape {to}")));
     }
-    let Layout { shape, strides, offset } = place.array().layout().clone();
-    let start = offset - whole.array().layout().offset;
-    apply(AsStridedScatter(AsStrided { shape, strides, start }), &[x, &cast(source, x.dtype())?])
+    let at = AsStrided { shape: place.shape, strides: place.strides, start: place.offset };
+    apply(AsStridedScatter(at), &[x, &cast(source, x.dtype())?])
+}
+
+/// `x` with `source` written where `as_strided` would read.
+///
+/// # Errors
+/// [`Error::Value`] for what lies outside of `x`, for an `x` with gaps or in another order, and where several elements of
+/// `source` would have one place; [`Error::Shape`] for a source of another shape.
+pub fn as_strided_scatter(
+    x: &Tensor,
+    source: &Tensor,
+    shape: &[usize],
+    strides: &[usize],
+    offset: Option<usize>,
+) -> Result<Tensor> {
+    const NAME: &str = AsStridedScatter::NAME;
+    if shape.len() != strides.len() {
+        return Err(Error::value(NAME, format_args!("{} sizes and {} strides", shape.len(), strides.len())));
+    }
+    numel(NAME, shape)?;
+    // From the shortest step on, each must go past all that the shorter ones reach.
+    let mut steps: Vec<_> = shape.iter().zip(strides).filter(|&(&extent, _)| extent > 1).collect();
+    steps.sort_by_key(|&(_, &stride)| stride);
+    let mut reached = 0usize;
+    for (&extent, &stride) in steps {
+        if stride <= reached {
+            return Err(Error::value(NAME, "several elements of the source have one place"));
+        }
+        reached = reached.saturating_add(stride.saturating_mul(extent - 1));
+    }
+    let own = x.array().layout();
+    let start = offset.unwrap_or(own.offset).checked_sub(own.offset).filter(|_| own.is_contiguous());
+    let start = start.ok_or_else(|| Error::value(NAME, "expected a place in a contiguous tensor; use contiguous()"))?;
+    let (shape, strides) = (Dims::from_slice(shape), strides.iter().map(|stride| stride.cast_signed()).collect());
+    written_at(NAME, x, source, Layout { shape, strides, offset: start })
 }
 
 /// The memory that `x` lies in with extents `shape` and `strides`, from its element `offset` on, or from where `x` begins.

@@ -4,6 +4,7 @@ use super::{Out, named};
 use crate::convert::{Arg, Operand};
 use crate::enter::enter;
 use crate::function::Returned;
+use crate::out::Outs;
 use dlcore_core::ops::factors::{self, Vectors};
 use dlcore_core::ops::{self, matrices};
 use dlcore_core::{Error, Result, Scalar, Tensor};
@@ -17,7 +18,7 @@ use pyo3::prelude::*;
 /// tensor([[0.5000, 0.0000],
 ///         [0.0000, 0.0000]])
 #[pyfunction]
-#[pyo3(signature = (A, rcond = None, hermitian = false, *, atol = None, rtol = None))]
+#[pyo3(signature = (A, rcond = None, hermitian = false, *, atol = None, rtol = None, out = None))]
 fn linalg_pinv<'py>(
     py: Python<'py>,
     A: Arg,
@@ -25,13 +26,14 @@ fn linalg_pinv<'py>(
     hermitian: bool,
     atol: Option<Operand>,
     rtol: Option<Operand>,
+    out: Outs<'py>,
 ) -> Out<'py> {
     enter(py, usize::MAX, || {
         let x = if hermitian { matrices::symmetric(&A.0)? } else { A.0 };
         let tensor = |tolerance: Option<Operand>| tolerance.map(|tolerance| tolerance.beside(&x)).transpose();
         factors::pinv(&x, tensor(atol)?.as_ref(), tensor(rtol.or(rcond))?.as_ref())
     })?
-    .returned(py)
+    .returned_in(py, "linalg.pinv", out)
 }
 
 /// How many singular values are above ``atol`` and above ``rtol`` times the largest; with ``hermitian``, absolute
@@ -40,7 +42,7 @@ fn linalg_pinv<'py>(
 /// >>> dlcore.linalg.matrix_rank(dlcore.tensor([[1.0, 2.0], [2.0, 4.0]]))
 /// tensor(1)
 #[pyfunction]
-#[pyo3(signature = (A, tol = None, hermitian = false, *, atol = None, rtol = None))]
+#[pyo3(signature = (A, tol = None, hermitian = false, *, atol = None, rtol = None, out = None))]
 fn linalg_matrix_rank<'py>(
     py: Python<'py>,
     A: Arg,
@@ -48,6 +50,7 @@ fn linalg_matrix_rank<'py>(
     hermitian: bool,
     atol: Option<Operand>,
     rtol: Option<Operand>,
+    out: Outs<'py>,
 ) -> Out<'py> {
     let x = A.0;
     enter(py, usize::MAX, || {
@@ -58,7 +61,7 @@ fn linalg_matrix_rank<'py>(
         };
         matrices::matrix_rank(&x, atol.as_ref(), rtol.as_ref(), hermitian)
     })?
-    .returned(py)
+    .returned_in(py, "linalg.matrix_rank", out)
 }
 
 /// The lower (or upper) triangular factor of symmetric positive definite matrices, of which only that triangle is read.
@@ -68,9 +71,9 @@ fn linalg_matrix_rank<'py>(
 /// tensor([[2., 0.],
 ///         [1., 1.]])
 #[pyfunction]
-#[pyo3(signature = (A, *, upper = false))]
-fn linalg_cholesky<'py>(py: Python<'py>, A: Arg, upper: bool) -> Out<'py> {
-    enter(py, usize::MAX, || cholesky_factor(&A.0, upper))?.returned(py)
+#[pyo3(signature = (A, *, upper = false, out = None))]
+fn linalg_cholesky<'py>(py: Python<'py>, A: Arg, upper: bool, out: Outs<'py>) -> Out<'py> {
+    enter(py, usize::MAX, || cholesky_factor(&A.0, upper))?.returned_in(py, "linalg.cholesky", out)
 }
 
 /// The lower or the upper factor.
@@ -85,8 +88,8 @@ pub fn cholesky_factor(x: &Tensor, upper: bool) -> Result<Tensor> {
 /// >>> dlcore.allclose(Q @ R, dlcore.tensor([[3.0, 1.0], [4.0, 2.0]]))
 /// True
 #[pyfunction]
-#[pyo3(signature = (A, mode = "reduced"))]
-fn linalg_qr<'py>(py: Python<'py>, A: Arg, mode: &str) -> Out<'py> {
+#[pyo3(signature = (A, mode = "reduced", *, out = None))]
+fn linalg_qr<'py>(py: Python<'py>, A: Arg, mode: &str, out: Outs<'py>) -> Out<'py> {
     let x = A.0;
     let (q, r) = enter(py, usize::MAX, || match mode {
         "reduced" => factors::qr(&x, false),
@@ -96,7 +99,7 @@ fn linalg_qr<'py>(py: Python<'py>, A: Arg, mode: &str) -> Out<'py> {
             Err(Error::value("linalg.qr", format_args!("expected mode 'reduced', 'complete' or 'r', got {other:?}")))
         }
     })?;
-    named!(py, "linalg_qr", ["Q", "R"], [q, r])
+    named!(py, "linalg_qr", ["Q", "R"], [q, r], out)
 }
 
 /// Singular value decomposition: ``U @ diag(S) @ Vh = A`` with orthogonal U and Vh, singular values in descending order;
@@ -106,12 +109,12 @@ fn linalg_qr<'py>(py: Python<'py>, A: Arg, mode: &str) -> Out<'py> {
 /// >>> dlcore.linalg.svd(dlcore.tensor([[0.0, 3.0], [2.0, 0.0]])).S
 /// tensor([3., 2.])
 #[pyfunction]
-#[pyo3(signature = (A, full_matrices = true, *, driver = None))]
-fn linalg_svd<'py>(py: Python<'py>, A: Arg, full_matrices: bool, driver: Option<&str>) -> Out<'py> {
+#[pyo3(signature = (A, full_matrices = true, *, driver = None, out = None))]
+fn linalg_svd<'py>(py: Python<'py>, A: Arg, full_matrices: bool, driver: Option<&str>, out: Outs<'py>) -> Out<'py> {
     let _ = driver; // of cuSOLVER
     let vectors = if full_matrices { Vectors::Full } else { Vectors::Thin };
     let (u, s, vh) = enter(py, usize::MAX, || factors::svd(&A.0, vectors))?;
-    named!(py, "linalg_svd", ["U", "S", "Vh"], [u, s, vh])
+    named!(py, "linalg_svd", ["U", "S", "Vh"], [u, s, vh], out)
 }
 
 /// Singular values in descending order.
@@ -119,10 +122,10 @@ fn linalg_svd<'py>(py: Python<'py>, A: Arg, full_matrices: bool, driver: Option<
 /// >>> dlcore.linalg.svdvals(dlcore.tensor([[0.0, 3.0], [2.0, 0.0]]))
 /// tensor([3., 2.])
 #[pyfunction]
-#[pyo3(signature = (A, *, driver = None))]
-fn linalg_svdvals<'py>(py: Python<'py>, A: Arg, driver: Option<&str>) -> Out<'py> {
+#[pyo3(signature = (A, *, driver = None, out = None))]
+fn linalg_svdvals<'py>(py: Python<'py>, A: Arg, driver: Option<&str>, out: Outs<'py>) -> Out<'py> {
     let _ = driver; // of cuSOLVER
-    enter(py, usize::MAX, || factors::svdvals(&A.0))?.returned(py)
+    enter(py, usize::MAX, || factors::svdvals(&A.0))?.returned_in(py, "linalg.svdvals", out)
 }
 
 /// The matrix of which the lower triangle is what `UPLO` names of `x`.
@@ -141,10 +144,10 @@ fn lower_of(op: &str, x: &Tensor, uplo: &str) -> Result<Tensor> {
 /// >>> dlcore.linalg.eigh(dlcore.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
 /// tensor([1., 2.])
 #[pyfunction]
-#[pyo3(signature = (A, UPLO = "L"))]
-fn linalg_eigh<'py>(py: Python<'py>, A: Arg, UPLO: &str) -> Out<'py> {
+#[pyo3(signature = (A, UPLO = "L", *, out = None))]
+fn linalg_eigh<'py>(py: Python<'py>, A: Arg, UPLO: &str, out: Outs<'py>) -> Out<'py> {
     let (values, vectors) = enter(py, usize::MAX, || factors::eigh(&lower_of("linalg.eigh", &A.0, UPLO)?, true))?;
-    named!(py, "linalg_eigh", ["eigenvalues", "eigenvectors"], [values, vectors])
+    named!(py, "linalg_eigh", ["eigenvalues", "eigenvectors"], [values, vectors], out)
 }
 
 /// Eigenvalues of symmetric matrices in ascending order; only one triangle is read, ``UPLO`` 'L' or 'U'.
@@ -152,9 +155,13 @@ fn linalg_eigh<'py>(py: Python<'py>, A: Arg, UPLO: &str) -> Out<'py> {
 /// >>> dlcore.linalg.eigvalsh(dlcore.tensor([[2.0, 0.0], [0.0, 1.0]]))
 /// tensor([1., 2.])
 #[pyfunction]
-#[pyo3(signature = (A, UPLO = "L"))]
-fn linalg_eigvalsh<'py>(py: Python<'py>, A: Arg, UPLO: &str) -> Out<'py> {
-    enter(py, usize::MAX, || Ok(factors::eigh(&lower_of("linalg.eigvalsh", &A.0, UPLO)?, false)?.0))?.returned(py)
+#[pyo3(signature = (A, UPLO = "L", *, out = None))]
+fn linalg_eigvalsh<'py>(py: Python<'py>, A: Arg, UPLO: &str, out: Outs<'py>) -> Out<'py> {
+    enter(py, usize::MAX, || Ok(factors::eigh(&lower_of("linalg.eigvalsh", &A.0, UPLO)?, false)?.0))?.returned_in(
+        py,
+        "linalg.eigvalsh",
+        out,
+    )
 }
 
 /// Registers the functions of this file.

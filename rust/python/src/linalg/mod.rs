@@ -13,15 +13,15 @@ use pyo3::prelude::*;
 
 type Out<'py> = PyResult<Bound<'py, PyAny>>;
 
-/// Several tensors as a named tuple.
+/// Several tensors as a named tuple; those of `out`, where it is given, with the values written to them.
 macro_rules! named {
-    ($py:expr, $name:literal, [$($field:literal),+], $values:expr) => {{
+    ($py:expr, $name:literal, [$($field:literal),+], $values:expr, $out:expr) => {{
         static TYPE: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
         let make = || -> PyResult<Py<PyAny>> {
             let namedtuple = $py.import("collections")?.getattr("namedtuple")?;
             Ok(namedtuple.call1(($name, [$($field),+]))?.unbind())
         };
-        let values = $values.into_iter().map($crate::tensor::PyTensor::from).collect::<Vec<_>>();
+        let values = $crate::function::placed($py, $name, $values.into_iter().collect(), $out)?;
         TYPE.get_or_try_init($py, make)?.bind($py).call_method1("_make", (values,))
     }};
 }

@@ -4,6 +4,7 @@ use super::Out;
 use crate::convert::{Arg, DTypeArg, Ints};
 use crate::enter::{enter, to_py};
 use crate::function::Returned;
+use crate::out::Outs;
 use crate::reductions::dims;
 use dlcore_core::ops::matrices::{self, Order};
 use dlcore_core::ops::{self, statistics};
@@ -41,7 +42,7 @@ fn pair(op: &str, dim: Option<&Ints>) -> Result<[isize; 2]> {
 /// >>> dlcore.linalg.norm(dlcore.tensor([[3.0, 0.0], [0.0, 4.0]]))
 /// tensor(5.)
 #[pyfunction]
-#[pyo3(signature = (A, ord = None, dim = None, keepdim = false, *, dtype = None))]
+#[pyo3(signature = (A, ord = None, dim = None, keepdim = false, *, dtype = None, out = None))]
 fn linalg_norm<'py>(
     py: Python<'py>,
     A: Arg,
@@ -49,6 +50,7 @@ fn linalg_norm<'py>(
     dim: Option<Ints>,
     keepdim: bool,
     dtype: Option<DTypeArg>,
+    out: Outs<'py>,
 ) -> Out<'py> {
     const NAME: &str = "linalg.norm";
     let x = A.0;
@@ -73,7 +75,7 @@ fn linalg_norm<'py>(
             )),
         }
     })?
-    .returned(py)
+    .returned_in(py, "linalg.norm", out)
 }
 
 /// ``sum(|x| ** ord) ** (1 / ord)`` of all elements or over ``dim``. Infinity takes the largest, minus infinity the
@@ -82,7 +84,7 @@ fn linalg_norm<'py>(
 /// >>> dlcore.linalg.vector_norm(dlcore.tensor([3.0, 4.0]))
 /// tensor(5.)
 #[pyfunction]
-#[pyo3(signature = (x, ord = 2.0, dim = None, keepdim = false, *, dtype = None))]
+#[pyo3(signature = (x, ord = 2.0, dim = None, keepdim = false, *, dtype = None, out = None))]
 fn linalg_vector_norm<'py>(
     py: Python<'py>,
     x: Arg,
@@ -90,12 +92,13 @@ fn linalg_vector_norm<'py>(
     dim: Option<Ints>,
     keepdim: bool,
     dtype: Option<DTypeArg>,
+    out: Outs<'py>,
 ) -> Out<'py> {
     enter(py, x.0.numel(), || {
         let x = in_dtype(&x.0, dtype)?;
         statistics::vector_norm(&x, ord, &dims("linalg.vector_norm", dim.as_ref(), x.rank())?, keepdim)
     })?
-    .returned(py)
+    .returned_in(py, "linalg.vector_norm", out)
 }
 
 /// The norm of the matrices in two dimensions: ``'fro'`` the root of the sum of squares, ``'nuc'`` the sum of the
@@ -106,8 +109,8 @@ fn linalg_vector_norm<'py>(
 /// tensor(6.)
 #[pyfunction]
 #[pyo3(
-    signature = (A, ord = None, dim = None, keepdim = false, *, dtype = None),
-    text_signature = "(A, ord='fro', dim=(-2, -1), keepdim=False, *, dtype=None)",
+    signature = (A, ord = None, dim = None, keepdim = false, *, dtype = None, out = None),
+    text_signature = "(A, ord='fro', dim=(-2, -1), keepdim=False, *, dtype=None, out=None)",
 )]
 fn linalg_matrix_norm<'py>(
     py: Python<'py>,
@@ -116,6 +119,7 @@ fn linalg_matrix_norm<'py>(
     dim: Option<Ints>,
     keepdim: bool,
     dtype: Option<DTypeArg>,
+    out: Outs<'py>,
 ) -> Out<'py> {
     const NAME: &str = "linalg.matrix_norm";
     let order = ord.map_or(Ok(Order::Frobenius), |ord| order(NAME, ord))?;
@@ -123,7 +127,7 @@ fn linalg_matrix_norm<'py>(
         let dims = pair(NAME, dim.as_ref())?;
         matrices::matrix_norm(&in_dtype(&A.0, dtype)?, order, dims, keepdim)
     })?
-    .returned(py)
+    .returned_in(py, "linalg.matrix_norm", out)
 }
 
 /// How much relative errors may grow when a system is solved: the norm of the matrix times that of its inverse, for the
@@ -132,10 +136,10 @@ fn linalg_matrix_norm<'py>(
 /// >>> dlcore.linalg.cond(dlcore.tensor([[4.0, 0.0], [0.0, 2.0]]))
 /// tensor(2.)
 #[pyfunction]
-#[pyo3(signature = (A, p = None))]
-fn linalg_cond<'py>(py: Python<'py>, A: Arg, p: Option<&Bound<'py, PyAny>>) -> Out<'py> {
+#[pyo3(signature = (A, p = None, *, out = None))]
+fn linalg_cond<'py>(py: Python<'py>, A: Arg, p: Option<&Bound<'py, PyAny>>, out: Outs<'py>) -> Out<'py> {
     let order = p.map(|p| order("linalg.cond", p)).transpose()?;
-    enter(py, usize::MAX, || matrices::cond(&A.0, order))?.returned(py)
+    enter(py, usize::MAX, || matrices::cond(&A.0, order))?.returned_in(py, "linalg.cond", out)
 }
 
 /// The sum of singular values of a matrix, or of the matrices in two dimensions: what `norm` does for `p="nuc"`.
@@ -145,12 +149,13 @@ pub fn nuclear_norm<'py>(
     dim: Option<Ints>,
     keepdim: bool,
     dtype: Option<DTypeArg>,
+    out: Outs<'py>,
 ) -> Out<'py> {
     enter(py, usize::MAX, || {
         let dims = pair("norm", dim.as_ref())?;
         matrices::matrix_norm(&in_dtype(&x.0, dtype)?, Order::Nuclear, dims, keepdim)
     })?
-    .returned(py)
+    .returned_in(py, "norm", out)
 }
 
 /// Registers the functions of this file.

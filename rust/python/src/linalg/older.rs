@@ -4,6 +4,7 @@ use super::{Out, named};
 use crate::convert::Arg;
 use crate::enter::enter;
 use crate::function::functions;
+use crate::out::Outs;
 use crate::tensor::PyTensor;
 use dlcore_core::ops::factors::{self, Vectors};
 use dlcore_core::ops::{self, lu as elimination, matrices, systems};
@@ -71,8 +72,8 @@ functions! {
 /// >>> dlcore.allclose(U @ dlcore.diag(S) @ V.T, dlcore.tensor([[0.0, 3.0], [2.0, 0.0]]))
 /// True
 #[pyfunction]
-#[pyo3(signature = (input, some = true, compute_uv = true))]
-fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool) -> Out<'py> {
+#[pyo3(signature = (input, some = true, compute_uv = true, *, out = None))]
+fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool, out: Outs<'py>) -> Out<'py> {
     let x = input.0;
     let found = enter(py, usize::MAX, || {
         if compute_uv {
@@ -87,7 +88,7 @@ fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool) -> Out<'p
         let [m, n] = [x.rank() - 2, x.rank() - 1].map(|d| x.shape()[d]);
         Ok([zeros(m)?, s, zeros(n)?])
     })?;
-    named!(py, "svd", ["U", "S", "V"], found)
+    named!(py, "svd", ["U", "S", "V"], found, out)
 }
 
 /// Orthogonal and triangular factors: see ``dlcore.linalg.qr``; ``some=False`` for a square orthogonal one.
@@ -95,10 +96,10 @@ fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool) -> Out<'p
 /// >>> dlcore.qr(dlcore.ones(3, 2)).Q.shape
 /// (3, 2)
 #[pyfunction]
-#[pyo3(signature = (input, some = true))]
-fn qr<'py>(py: Python<'py>, input: Arg, some: bool) -> Out<'py> {
+#[pyo3(signature = (input, some = true, *, out = None))]
+fn qr<'py>(py: Python<'py>, input: Arg, some: bool, out: Outs<'py>) -> Out<'py> {
     let (q, r) = enter(py, usize::MAX, || factors::qr(&input.0, !some))?;
-    named!(py, "qr", ["Q", "R"], [q, r])
+    named!(py, "qr", ["Q", "R"], [q, r], out)
 }
 
 /// Reflections that make matrices triangular, as LAPACK's routine of this name packs them: a named tuple of ``a``, the
@@ -111,9 +112,10 @@ fn qr<'py>(py: Python<'py>, input: Arg, some: bool) -> Out<'py> {
 ///         [ 0.5000]]), tensor([1.6000]), tensor([[-0.6000],
 ///         [-0.8000]]))
 #[pyfunction]
-fn geqrf<'py>(py: Python<'py>, input: Arg) -> Out<'py> {
+#[pyo3(signature = (input, *, out = None))]
+fn geqrf<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
     let (packed, factors) = enter(py, usize::MAX, || matrices::geqrf(&input.0))?;
-    named!(py, "geqrf", ["a", "tau"], [packed, factors])
+    named!(py, "geqrf", ["a", "tau"], [packed, factors], out)
 }
 
 /// Signs of determinants and the logarithms of their absolute values: see ``dlcore.linalg.slogdet``.
@@ -121,9 +123,10 @@ fn geqrf<'py>(py: Python<'py>, input: Arg) -> Out<'py> {
 /// >>> dlcore.slogdet(dlcore.eye(3))
 /// slogdet(sign=tensor(1.), logabsdet=tensor(0.))
 #[pyfunction]
-fn slogdet<'py>(py: Python<'py>, input: Arg) -> Out<'py> {
+#[pyo3(signature = (input, *, out = None))]
+fn slogdet<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
     let (sign, logarithm) = enter(py, usize::MAX, || systems::slogdet(&input.0))?;
-    named!(py, "slogdet", ["sign", "logabsdet"], [sign, logarithm])
+    named!(py, "slogdet", ["sign", "logabsdet"], [sign, logarithm], out)
 }
 
 /// LU factors in one matrix, and pivots: see ``dlcore.linalg.lu_factor``; with ``get_infos`` zeros as well, as no
@@ -142,9 +145,9 @@ fn lu<'py>(py: Python<'py>, A: Arg, pivot: bool, get_infos: bool) -> Out<'py> {
         Ok((lu, pivots, dlcore_core::creation::zeros(batch, dlcore_core::DType::I32)?))
     })?;
     if get_infos {
-        named!(py, "lu", ["LU", "pivots", "info"], [lu, pivots, info])
+        named!(py, "lu", ["LU", "pivots", "info"], [lu, pivots, info], None)
     } else {
-        named!(py, "lu", ["LU", "pivots"], [lu, pivots])
+        named!(py, "lu", ["LU", "pivots"], [lu, pivots], None)
     }
 }
 
@@ -153,18 +156,18 @@ impl PyTensor {
     /// See ``dlcore.svd``.
     #[pyo3(signature = (some = true, compute_uv = true))]
     fn svd<'py>(&self, py: Python<'py>, some: bool, compute_uv: bool) -> Out<'py> {
-        svd(py, Arg(self.get()), some, compute_uv)
+        svd(py, Arg(self.get()), some, compute_uv, None)
     }
 
     /// See ``dlcore.qr``.
     #[pyo3(signature = (some = true))]
     fn qr<'py>(&self, py: Python<'py>, some: bool) -> Out<'py> {
-        qr(py, Arg(self.get()), some)
+        qr(py, Arg(self.get()), some, None)
     }
 
     /// See ``dlcore.geqrf``.
     fn geqrf<'py>(&self, py: Python<'py>) -> Out<'py> {
-        geqrf(py, Arg(self.get()))
+        geqrf(py, Arg(self.get()), None)
     }
 
     /// See ``dlcore.lu``.
@@ -175,7 +178,7 @@ impl PyTensor {
 
     /// See ``dlcore.slogdet``.
     fn slogdet<'py>(&self, py: Python<'py>) -> Out<'py> {
-        slogdet(py, Arg(self.get()))
+        slogdet(py, Arg(self.get()), None)
     }
 }
 

@@ -4,6 +4,7 @@ use super::Out;
 use crate::convert::{Arg, Ints, tensors};
 use crate::enter::enter;
 use crate::function::Returned;
+use crate::out::Outs;
 use dlcore_core::ops::{arrange, matrices, products, systems};
 use pyo3::prelude::*;
 
@@ -13,9 +14,13 @@ macro_rules! plain {
         $(
             $(#[$doc])*
             #[pyfunction]
-            #[pyo3(signature = ($($arg $(= $default)?),* $(, *, $($key = $value),+)?) $(, text_signature = $signature)?)]
-            fn $name<'py>(py: Python<'py>, $($arg: $t,)* $($($key: $k),+)?) -> Out<'py> {
-                enter(py, usize::MAX, || $op)?.returned(py)
+            #[pyo3(
+                signature = ($($arg $(= $default)?,)* *, $($($key = $value,)+)? out = None) $(, text_signature = $signature)?
+            )]
+            fn $name<'py>(
+                py: Python<'py>, $($arg: $t,)* $($($key: $k,)+)? out: Outs<'py>
+            ) -> Out<'py> {
+                enter(py, usize::MAX, || $op)?.returned_in(py, stringify!($name), out)
             }
         )*
 
@@ -59,20 +64,20 @@ plain! {
     ///
     /// >>> dlcore.linalg.cross(dlcore.tensor([1.0, 0.0, 0.0]), dlcore.tensor([0.0, 1.0, 0.0]))
     /// tensor([0., 0., 1.])
-    linalg_cross(input: Arg, other: Arg; dim: isize = LAST)["(input, other, *, dim=-1)"]
+    linalg_cross(input: Arg, other: Arg; dim: isize = LAST)["(input, other, *, dim=-1, out=None)"]
         => products::cross(&input.0, &other.0, Some(dim));
     /// The sum of the products of vectors along ``dim``.
     ///
     /// >>> dlcore.linalg.vecdot(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]), dlcore.tensor([1.0, 1.0]))
     /// tensor([3., 7.])
-    linalg_vecdot(x: Arg, y: Arg; dim: isize = LAST)["(x, y, *, dim=-1)"]
+    linalg_vecdot(x: Arg, y: Arg; dim: isize = LAST)["(x, y, *, dim=-1, out=None)"]
         => matrices::vecdot(&x.0, &y.0, dim);
     /// The diagonals of matrices, in a new last dimension: a view.
     ///
     /// >>> dlcore.linalg.diagonal(dlcore.tensor([[1, 2], [3, 4]]))
     /// tensor([1, 4])
     linalg_diagonal(A: Arg; offset: isize = 0, dim1: isize = BEFORE_LAST, dim2: isize = LAST)
-        ["(A, *, offset=0, dim1=-2, dim2=-1)"]
+        ["(A, *, offset=0, dim1=-2, dim2=-1, out=None)"]
         => arrange::diagonal(&A.0, offset, dim1, dim2);
     /// The inverse of ``tensordot(A, ., ind)``: dimensions after the first ``ind`` come first in it.
     ///
@@ -105,9 +110,10 @@ plain! {
 /// >>> dlcore.linalg.multi_dot([dlcore.ones(2, 3), dlcore.ones(3, 4), dlcore.ones(4)])
 /// tensor([12., 12.])
 #[pyfunction]
-fn linalg_multi_dot<'py>(py: Python<'py>, tensors: &Bound<'py, PyAny>) -> Out<'py> {
+#[pyo3(signature = (tensors, *, out = None))]
+fn linalg_multi_dot<'py>(py: Python<'py>, tensors: &Bound<'py, PyAny>, out: Outs<'py>) -> Out<'py> {
     let list = self::tensors(tensors)?;
-    enter(py, usize::MAX, || matrices::multi_dot(&list))?.returned(py)
+    enter(py, usize::MAX, || matrices::multi_dot(&list))?.returned_in(py, "linalg.multi_dot", out)
 }
 
 /// Registers the functions of this file.

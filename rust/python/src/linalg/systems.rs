@@ -4,6 +4,7 @@ use super::{Out, named};
 use crate::convert::Arg;
 use crate::enter::enter;
 use crate::function::Returned;
+use crate::out::Outs;
 use dlcore_core::ops::{self, lu as elimination, matrices, systems};
 use dlcore_core::{Error, Result, Tensor};
 use pyo3::prelude::*;
@@ -20,8 +21,8 @@ fn is_vectors(a: &Tensor, b: &Tensor) -> bool {
 /// >>> dlcore.linalg.solve(A, dlcore.tensor([2.0, 2.0]))
 /// tensor([1.0000, 0.5000])
 #[pyfunction]
-#[pyo3(signature = (A, B, *, left = true))]
-fn linalg_solve<'py>(py: Python<'py>, A: Arg, B: Arg, left: bool) -> Out<'py> {
+#[pyo3(signature = (A, B, *, left = true, out = None))]
+fn linalg_solve<'py>(py: Python<'py>, A: Arg, B: Arg, left: bool, out: Outs<'py>) -> Out<'py> {
     let (a, b) = (A.0, B.0);
     enter(py, usize::MAX, || {
         if is_vectors(&a, &b) {
@@ -32,7 +33,7 @@ fn linalg_solve<'py>(py: Python<'py>, A: Arg, B: Arg, left: bool) -> Out<'py> {
         }
         from_either_side(left, &a, &b, systems::solve)
     })?
-    .returned(py)
+    .returned_in(py, "linalg.solve", out)
 }
 
 /// What `solve` finds for `a @ x = b`, or for `x @ a = b` by the transposes.
@@ -56,7 +57,7 @@ fn from_either_side(
 /// tensor([[1.],
 ///         [2.]])
 #[pyfunction]
-#[pyo3(signature = (A, B, *, upper, left = true, unitriangular = false))]
+#[pyo3(signature = (A, B, *, upper, left = true, unitriangular = false, out = None))]
 fn linalg_solve_triangular<'py>(
     py: Python<'py>,
     A: Arg,
@@ -64,11 +65,12 @@ fn linalg_solve_triangular<'py>(
     upper: bool,
     left: bool,
     unitriangular: bool,
+    out: Outs<'py>,
 ) -> Out<'py> {
     enter(py, usize::MAX, || {
         from_either_side(left, &A.0, &B.0, |a, b| systems::solve_triangular(a, b, upper == left, unitriangular))
     })?
-    .returned(py)
+    .returned_in(py, "linalg.solve_triangular", out)
 }
 
 /// Least squares: ``solution`` minimises the norm of ``A @ solution - B`` and, among such, its own (by singular values,
@@ -101,7 +103,7 @@ fn linalg_lstsq<'py>(py: Python<'py>, A: Arg, B: Arg, rcond: Option<f64>, driver
         }
         Ok(found)
     })?;
-    named!(py, "linalg_lstsq", ["solution", "residuals", "rank", "singular_values"], found)
+    named!(py, "linalg_lstsq", ["solution", "residuals", "rank", "singular_values"], found, None)
 }
 
 /// PyTorch's matrices are factorised without exchanges on other devices only, and so are these.
@@ -116,13 +118,13 @@ pub fn check_pivot(op: &str, pivot: bool) -> Result<()> {
 /// tensor([[2., 4.],
 ///         [0., 1.]])
 #[pyfunction]
-#[pyo3(signature = (A, *, pivot = true))]
-fn linalg_lu<'py>(py: Python<'py>, A: Arg, pivot: bool) -> Out<'py> {
+#[pyo3(signature = (A, *, pivot = true, out = None))]
+fn linalg_lu<'py>(py: Python<'py>, A: Arg, pivot: bool, out: Outs<'py>) -> Out<'py> {
     let (p, l, u) = enter(py, usize::MAX, || {
         check_pivot("linalg.lu", pivot)?;
         elimination::lu(&A.0)
     })?;
-    named!(py, "linalg_lu", ["P", "L", "U"], [p, l, u])
+    named!(py, "linalg_lu", ["P", "L", "U"], [p, l, u], out)
 }
 
 /// L, without its ones, and U in one matrix, and with which row each was exchanged in turn, counting from 1.
@@ -130,13 +132,13 @@ fn linalg_lu<'py>(py: Python<'py>, A: Arg, pivot: bool) -> Out<'py> {
 /// >>> dlcore.linalg.lu_factor(dlcore.tensor([[0.0, 1.0], [2.0, 4.0]])).pivots
 /// tensor([2, 2], dtype=dlcore.int32)
 #[pyfunction]
-#[pyo3(signature = (A, *, pivot = true))]
-fn linalg_lu_factor<'py>(py: Python<'py>, A: Arg, pivot: bool) -> Out<'py> {
+#[pyo3(signature = (A, *, pivot = true, out = None))]
+fn linalg_lu_factor<'py>(py: Python<'py>, A: Arg, pivot: bool, out: Outs<'py>) -> Out<'py> {
     let (lu, pivots) = enter(py, usize::MAX, || {
         check_pivot("linalg.lu_factor", pivot)?;
         elimination::lu_factor(&A.0)
     })?;
-    named!(py, "linalg_lu_factor", ["LU", "pivots"], [lu, pivots])
+    named!(py, "linalg_lu_factor", ["LU", "pivots"], [lu, pivots], out)
 }
 
 /// The solution x of ``A @ x = B`` given what ``lu_factor`` made of ``A``; of ``x @ A = B`` with ``left=False``, and for
@@ -147,8 +149,16 @@ fn linalg_lu_factor<'py>(py: Python<'py>, A: Arg, pivot: bool) -> Out<'py> {
 /// tensor([[1.],
 ///         [1.]])
 #[pyfunction]
-#[pyo3(signature = (LU, pivots, B, *, left = true, adjoint = false))]
-fn linalg_lu_solve<'py>(py: Python<'py>, LU: Arg, pivots: Arg, B: Arg, left: bool, adjoint: bool) -> Out<'py> {
+#[pyo3(signature = (LU, pivots, B, *, left = true, adjoint = false, out = None))]
+fn linalg_lu_solve<'py>(
+    py: Python<'py>,
+    LU: Arg,
+    pivots: Arg,
+    B: Arg,
+    left: bool,
+    adjoint: bool,
+    out: Outs<'py>,
+) -> Out<'py> {
     enter(py, usize::MAX, || {
         if left {
             return elimination::lu_solve(&LU.0, &pivots.0, &B.0, adjoint);
@@ -156,7 +166,7 @@ fn linalg_lu_solve<'py>(py: Python<'py>, LU: Arg, pivots: Arg, B: Arg, left: boo
         let transposed = ops::transpose(&B.0, -2, -1)?;
         ops::transpose(&elimination::lu_solve(&LU.0, &pivots.0, &transposed, !adjoint)?, -2, -1)
     })?
-    .returned(py)
+    .returned_in(py, "linalg.lu_solve", out)
 }
 
 /// The matrices P, L and U that ``linalg.lu_factor`` packed; empty ones for what is not asked for.
@@ -166,8 +176,15 @@ fn linalg_lu_solve<'py>(py: Python<'py>, LU: Arg, pivots: Arg, B: Arg, left: boo
 /// tensor([[0., 1.],
 ///         [2., 4.]])
 #[pyfunction]
-#[pyo3(signature = (LU_data, LU_pivots, unpack_data = true, unpack_pivots = true))]
-fn lu_unpack<'py>(py: Python<'py>, LU_data: Arg, LU_pivots: Arg, unpack_data: bool, unpack_pivots: bool) -> Out<'py> {
+#[pyo3(signature = (LU_data, LU_pivots, unpack_data = true, unpack_pivots = true, *, out = None))]
+fn lu_unpack<'py>(
+    py: Python<'py>,
+    LU_data: Arg,
+    LU_pivots: Arg,
+    unpack_data: bool,
+    unpack_pivots: bool,
+    out: Outs<'py>,
+) -> Out<'py> {
     let (lu, pivots) = (LU_data.0, LU_pivots.0);
     let found = enter(py, usize::MAX, || {
         let nothing = dlcore_core::creation::zeros(&[0], lu.dtype())?;
@@ -180,7 +197,7 @@ fn lu_unpack<'py>(py: Python<'py>, LU_data: Arg, LU_pivots: Arg, unpack_data: bo
         };
         Ok([p, l, u])
     })?;
-    named!(py, "lu_unpack", ["P", "L", "U"], found)
+    named!(py, "lu_unpack", ["P", "L", "U"], found, out)
 }
 
 /// Signs of determinants and the logarithms of their absolute values: for determinants beyond the range of a float.
@@ -188,10 +205,10 @@ fn lu_unpack<'py>(py: Python<'py>, LU_data: Arg, LU_pivots: Arg, unpack_data: bo
 /// >>> dlcore.linalg.slogdet(dlcore.tensor([[0.0, 1.0], [1.0, 0.0]]))
 /// linalg_slogdet(sign=tensor(-1.), logabsdet=tensor(0.))
 #[pyfunction]
-#[pyo3(signature = (A))]
-fn linalg_slogdet<'py>(py: Python<'py>, A: Arg) -> Out<'py> {
+#[pyo3(signature = (A, *, out = None))]
+fn linalg_slogdet<'py>(py: Python<'py>, A: Arg, out: Outs<'py>) -> Out<'py> {
     let (sign, logarithm) = enter(py, usize::MAX, || systems::slogdet(&A.0))?;
-    named!(py, "linalg_slogdet", ["sign", "logabsdet"], [sign, logarithm])
+    named!(py, "linalg_slogdet", ["sign", "logabsdet"], [sign, logarithm], out)
 }
 
 /// Registers the functions of this file.
