@@ -38,6 +38,7 @@ MODULES = [
     "dlcore.amp",
     "dlcore.data",
     "dlcore.datasets",
+    "dlcore.distributions",
     "dlcore.io",
     "dlcore.models",
     "dlcore.train",

@@ -105,6 +105,7 @@ BELOW = {
     "models": {"_core", "autograd", "nn"},
     "data": {"_core"},
     "datasets": {"_core", "data"},
+    "distributions": {"_core", "autograd", "linalg"},
     "io": {"_core"},
     "train": {"_core", "autograd", "nn", "optim", "data"},
     "cli": {"_core", "autograd", "nn", "optim", "data", "datasets", "io", "train", "dlcore"},

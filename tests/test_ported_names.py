@@ -1,6 +1,7 @@
 """Names that programs written for PyTorch import, also where they have nothing to do here."""
 
 import copy
+import math
 import pickle
 
 import dlcore
@@ -76,6 +77,8 @@ def test_names_of_older_programs():
     assert dlcore.concatenate is dlcore.concat is dlcore.cat
     assert dlcore.cuda.memory_allocated() == dlcore.cuda.max_memory_allocated("cuda:0") == 0
     dlcore.cuda.reset_peak_memory_stats()
+    assert (dlcore.pi, dlcore.e, dlcore.inf, dlcore.newaxis) == (math.pi, math.e, math.inf, None)
+    assert math.isnan(dlcore.nan)
 
 
 def test_lists_show_what_repeats_once():

@@ -1,11 +1,15 @@
 """Programs in PyTorch's idioms, as repositories have them, with the import changed and nothing else."""
 
 import math
+from collections import deque
 
 import dlcore as torch
 import dlcore.nn.functional as F
+import numpy as np
 import pytest
 from dlcore import nn
+from dlcore.cuda.amp import GradScaler, autocast
+from dlcore.distributions import Categorical
 from dlcore.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 from dlcore.utils.data import DataLoader, Dataset
 
@@ -299,6 +303,84 @@ def test_a_gan_loop_with_a_gradient_penalty():
         g_step.step()
     assert math.isfinite((err_real + err_fake + err_g).item())
     assert critic(real).mean() > critic(fake).mean()
+
+
+class Policy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.affine1, self.affine2 = nn.Linear(4, 32), nn.Linear(32, 2)
+        self.saved_log_probs, self.rewards = [], []
+
+    def forward(self, x):
+        return F.softmax(self.affine2(F.relu(self.affine1(x))), dim=1)
+
+
+def test_a_policy_gradient():
+    torch.manual_seed(543)
+    policy = Policy()
+    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-2)
+    eps = torch.finfo(torch.float32).eps
+
+    def finish_episode():
+        r, policy_loss, returns = 0, [], deque()
+        for reward in policy.rewards[::-1]:
+            r = reward + 0.1 * r
+            returns.appendleft(r)
+        returns = torch.tensor(returns)
+        returns = (returns - returns.mean()) / (returns.std() + eps)
+        for log_prob, r in zip(policy.saved_log_probs, returns, strict=True):
+            policy_loss.append(-log_prob * r)
+        optimizer.zero_grad()
+        torch.cat(policy_loss).sum().backward()
+        optimizer.step()
+        del policy.rewards[:], policy.saved_log_probs[:]
+
+    generator, scores = np.random.default_rng(0), []
+    for _ in range(60):
+        for _ in range(20):
+            state = generator.standard_normal(4)
+            m = Categorical(policy(torch.from_numpy(state).float().unsqueeze(0)))
+            action = m.sample()
+            policy.saved_log_probs.append(m.log_prob(action))
+            policy.rewards.append(1.0 if (state[0] > 0) == (action.item() == 1) else -1.0)
+        scores.append(sum(policy.rewards) / 20)
+        finish_episode()
+    assert sum(scores[-10:]) / 10 > 0.6 > sum(scores[:10]) / 10
+
+
+def test_two_schedules_stepped_in_turn_with_averaged_weights(tmp_path):
+    torch.manual_seed(0)
+    x, y = torch.randn(64, 8), torch.randint(0, 3, (64,))
+    model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(inplace=True), nn.Linear(16, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    warmup = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.1, total_iters=4)
+    decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.9)
+    average = torch.optim.swa_utils.AveragedModel(model)
+    scaler = GradScaler(enabled=torch.cuda.is_available())
+    rates = []
+    for _ in range(8):
+        rates.append(optimizer.param_groups[0]["lr"])
+        lam, index = 0.7, torch.randperm(x.size(0))
+        mixed = lam * x + (1 - lam) * x[index, :]
+        with autocast():
+            out = model(mixed)
+            loss = lam * F.cross_entropy(out, y) + (1 - lam) * F.cross_entropy(out, y[index])
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        warmup.step()
+        decay.step()
+        average.update_parameters(model)
+    expected = [0.1 * min(0.1 + 0.9 * step / 4, 1) * 0.9**step for step in range(8)]
+    assert rates == pytest.approx(expected)
+    state = {"scheduler": decay.state_dict(), "scaler": scaler.state_dict(), "average": average.state_dict()}
+    torch.save(state, tmp_path / "state.pt")
+    again = torch.load(tmp_path / "state.pt")
+    assert (again["scheduler"], again["scaler"]) == (state["scheduler"], state["scaler"])
+    average.load_state_dict(again["average"])
+    torch.optim.swa_utils.update_bn(DataLoader(x, batch_size=16), average)
+    assert average.module[1].num_batches_tracked.item() == 4
 
 
 def test_another_device_is_refused_with_advice():

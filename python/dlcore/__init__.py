@@ -9,6 +9,8 @@ Importing this costs milliseconds: numpy and the parts that are packages of thei
 
 from __future__ import annotations
 
+from math import e, inf, nan, pi
+
 from dlcore import amp, autograd, memory
 from dlcore._core import (
     DTypeError,
@@ -434,11 +436,28 @@ from dlcore.autograd import (
     set_grad_enabled,
 )
 
+newaxis = None
+
 TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this import
 if TYPE_CHECKING:
     from typing import Any
 
-    from dlcore import array_api, backends, cuda, data, datasets, func, io, linalg, nn, optim, special, train, utils  # noqa: F401
+    from dlcore import (  # noqa: F401
+        array_api,
+        backends,
+        cuda,
+        data,
+        datasets,
+        distributions,
+        func,
+        io,
+        linalg,
+        nn,
+        optim,
+        special,
+        train,
+        utils,
+    )
     from dlcore.advice import TrainingWarning
     from dlcore.compiling import compile
     from dlcore.func import vmap
@@ -596,6 +615,7 @@ __all__ = [
     "diff",
     "digamma",
     "dist",
+    "distributions",
     "div",
     "divide",
     "dot",
@@ -603,6 +623,7 @@ __all__ = [
     "dsplit",
     "dstack",
     "dtype",
+    "e",
     "einsum",
     "empty",
     "empty_like",
@@ -676,6 +697,7 @@ __all__ = [
     "index_put",
     "index_reduce",
     "index_select",
+    "inf",
     "inference_mode",
     "initial_seed",
     "inner",
@@ -761,6 +783,7 @@ __all__ = [
     "multiply",
     "mv",
     "mvlgamma",
+    "nan",
     "nan_to_num",
     "nanmean",
     "nanmedian",
@@ -770,6 +793,7 @@ __all__ = [
     "ne",
     "neg",
     "negative",
+    "newaxis",
     "nextafter",
     "nn",
     "no_grad",
@@ -784,6 +808,7 @@ __all__ = [
     "outer",
     "pairwise_distance",
     "permute",
+    "pi",
     "pinverse",
     "pixel_shuffle",
     "pixel_unshuffle",
@@ -921,8 +946,8 @@ __all__ = [
 
 _PACKAGES = frozenset(
     {
-        *("array_api", "backends", "cuda", "data", "datasets", "func", "io", "linalg", "models", "nn", "optim"),
-        *("special", "train", "utils"),
+        *("array_api", "backends", "cuda", "data", "datasets", "distributions", "func", "io", "linalg", "models", "nn"),
+        *("optim", "special", "train", "utils"),
     }
 )
 _ELSEWHERE = {

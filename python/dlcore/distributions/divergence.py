@@ -1,0 +1,88 @@
+"""The divergence of Kullback and Leibler between two distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dlcore._core import Tensor, softplus, where
+from dlcore.distributions.bernoulli import Bernoulli
+from dlcore.distributions.categorical import Categorical
+from dlcore.distributions.distribution import Distribution
+from dlcore.distributions.independent import Independent
+from dlcore.distributions.normal import Normal
+
+__all__ = ["kl_divergence", "register_kl"]
+
+_Formula = Callable[[Any, Any], Tensor]
+_FORMULAS: dict[tuple[type, type], _Formula] = {}
+
+
+def register_kl(type_p: type[Distribution], type_q: type[Distribution]) -> Callable[[_Formula], _Formula]:
+    """Make a function the divergence of two types of distributions; a decorator.
+
+    Example:
+        >>> from dlcore.distributions import Distribution, kl_divergence, register_kl
+        >>> class Point(Distribution):
+        ...     pass
+        >>> @register_kl(Point, Point)
+        ... def _(p, q):
+        ...     return 0.0
+        >>> kl_divergence(Point(), Point())
+        0.0
+    """
+
+    def register(formula: _Formula) -> _Formula:
+        _FORMULAS[type_p, type_q] = formula
+        return formula
+
+    return register
+
+
+def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
+    """The expected log p − log q of samples of p, of shape batch_shape.
+
+    Args:
+        p: where samples come from.
+        q: what they are compared with.
+
+    Raises:
+        NotImplementedError: two types for which no formula is registered.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore.distributions import Normal, kl_divergence
+        >>> kl_divergence(Normal(1.0, 1.0), Normal(0.0, 1.0))
+        tensor(0.5000)
+    """
+    for one in type(p).__mro__:
+        for other in type(q).__mro__:
+            if (one, other) in _FORMULAS:
+                return _FORMULAS[one, other](p, q)
+    raise NotImplementedError(f"kl_divergence: no formula for {type(p).__name__} and {type(q).__name__}: register_kl")
+
+
+@register_kl(Normal, Normal)
+def _of_normals(p: Normal, q: Normal) -> Tensor:
+    ratio = (p.scale / q.scale).square()
+    return 0.5 * (ratio + ((p.loc - q.loc) / q.scale).square() - 1 - ratio.log())
+
+
+@register_kl(Categorical, Categorical)
+def _of_categories(p: Categorical, q: Categorical) -> Tensor:
+    terms = p.probs * (p.logits - q.logits)
+    terms = where(q.probs == 0, float("inf"), terms)
+    return where(p.probs == 0, 0.0, terms).sum(-1)
+
+
+@register_kl(Bernoulli, Bernoulli)
+def _of_truths(p: Bernoulli, q: Bernoulli) -> Tensor:
+    yes = p.probs * (softplus(-q.logits) - softplus(-p.logits))
+    return yes + (1 - p.probs) * (softplus(q.logits) - softplus(p.logits))
+
+
+@register_kl(Independent, Independent)
+def _of_independent(p: Independent, q: Independent) -> Tensor:
+    if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
+        raise NotImplementedError("kl_divergence: two Independent must take the same number of dimensions")
+    return p.added(kl_divergence(p.base_dist, q.base_dist))
