@@ -96,6 +96,7 @@ BELOW = {
     "array_api": {"_core", "linalg", "dlcore"},
     "hooks": set(),
     "advice": set(),
+    "answers": {"_core"},
     "nn": {"_core", "autograd", "hooks", "advice", "linalg"},
     "utils": {"_core", "autograd", "data"},
     "cuda": {"_core", "amp"},

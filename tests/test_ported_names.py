@@ -81,6 +81,14 @@ def test_names_of_older_programs():
     assert math.isnan(dlcore.nan)
 
 
+def test_what_is_asked_of_a_tensor_has_its_answer():
+    x = dlcore.ones(2, 3)
+    assert not any([x.is_cuda, x.is_mps, x.is_sparse, x.is_quantized, x.is_pinned()])
+    assert (x.get_device(), x.nelement(), x.ndimension()) == (-1, 6, 2)
+    assert x.pin_memory() is x.share_memory_() is x
+    assert nn.Parameter(x).is_cuda is False
+
+
 def test_lists_show_what_repeats_once():
     shown = repr(
         nn.ModuleList([nn.Linear(1, 2), nn.Linear(1, 2), nn.ReLU(), nn.Sequential(nn.ReLU()), nn.Sequential()])

@@ -28,6 +28,7 @@ def test_constructors_make_tensors_of_their_dtype(name):
     assert make(3).shape == (3,)
     assert make().shape == (0,)
     assert make(made) is made
+    assert dlcore.zeros(2).type(make).dtype == dtype
     for other in DTYPES:
         assert isinstance(made, getattr(dlcore, other)) is (other == name)
     assert not isinstance([1], make)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from math import e, inf, nan, pi
 
-from dlcore import amp, autograd, memory
+from dlcore import amp, answers, autograd, memory
 from dlcore._core import (
     DTypeError,
     Generator,
@@ -436,6 +436,7 @@ from dlcore.autograd import (
     set_grad_enabled,
 )
 
+answers.give()
 newaxis = None
 
 TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this import

@@ -26,6 +26,11 @@ class _Typed(type):
 
     _dtype: _core.dtype
 
+    @property
+    def name(cls) -> str:
+        """The dtype's, for which a constructor may stand, as numpy's scalar types do: ``x.type(FloatTensor)``."""
+        return str(cls._dtype).removeprefix("dlcore.")
+
     def __call__(cls, *args: Any) -> Tensor:
         if args and all(isinstance(arg, int) for arg in args):
             return _core.empty(args, dtype=cls._dtype)

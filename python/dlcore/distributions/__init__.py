@@ -16,8 +16,8 @@ from __future__ import annotations
 from dlcore.distributions.bernoulli import Bernoulli
 from dlcore.distributions.categorical import Categorical
 from dlcore.distributions.distribution import Distribution
-from dlcore.distributions.divergence import kl_divergence, register_kl
 from dlcore.distributions.independent import Independent
+from dlcore.distributions.kl import kl_divergence, register_kl
 from dlcore.distributions.multivariate_normal import MultivariateNormal
 from dlcore.distributions.normal import Normal
 from dlcore.distributions.uniform import Uniform
