@@ -209,6 +209,27 @@ def test_names_and_numbers_are_those_of_the_checkpoints():
         "layer2.0.conv2.weight",
         "layer2.0.downsample.0.weight",
     ]
+    vit = list(models.ViT(depth=1).state_dict())
+    assert vit[0] == "class_token"
+    assert sorted({name.removesuffix(".weight").removesuffix(".bias") for name in vit}) == [
+        "class_token",
+        "conv_proj",
+        "encoder.layers.encoder_layer_0.ln_1",
+        "encoder.layers.encoder_layer_0.ln_2",
+        "encoder.layers.encoder_layer_0.mlp.0",
+        "encoder.layers.encoder_layer_0.mlp.3",
+        "encoder.layers.encoder_layer_0.self_attention.in_proj_bias",
+        "encoder.layers.encoder_layer_0.self_attention.in_proj_weight",
+        "encoder.layers.encoder_layer_0.self_attention.out_proj",
+        "encoder.ln",
+        "encoder.pos_embedding",
+        "heads.head",
+    ]
+    assert list(models.VGG((8, 0), batch_norm=True).state_dict())[:3] == [
+        "features.0.weight",
+        "features.0.bias",
+        "features.1.weight",
+    ]
     counts = {
         11689512: models.resnet18(),
         61706: models.LeNet(),
@@ -228,6 +249,8 @@ def test_names_and_numbers_are_those_of_the_checkpoints():
         models.GPT(n_head=5)
     with pytest.raises(ValueError, match="do not fit an image"):
         models.ViT(image_size=30, patch_size=7)
+    with pytest.raises(ValueError, match="expected images of 32 x 32"):
+        models.ViT(depth=1)(dlcore.zeros(1, 3, 28, 28))
 
 
 def test_a_guard_names_the_layer_and_the_index():

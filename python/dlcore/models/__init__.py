@@ -13,7 +13,7 @@ from dlcore.models.mobilenet import MobileNetV2, mobilenet_v2
 from dlcore.models.resnet import ResNet, resnet18, resnet34, resnet50
 from dlcore.models.unet import UNet
 from dlcore.models.vgg import VGG, vgg11, vgg13, vgg16, vgg19
-from dlcore.models.vit import ViT
+from dlcore.models.vit import ViT, vit_b_16
 
 __all__ = [
     "BERT",
@@ -38,4 +38,5 @@ __all__ = [
     "vgg13",
     "vgg16",
     "vgg19",
+    "vit_b_16",
 ]
