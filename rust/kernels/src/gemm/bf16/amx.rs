@@ -3,8 +3,10 @@
 //! The compiler does not know tile registers, so each microkernel is one block of assembly that leaves C in memory. Subnormal inputs and results are zero here, whatever the thread's rounding flags say.
 
 use std::arch::asm;
+use std::arch::x86_64::_rdtsc;
+use std::cell::Cell;
 
-use super::{MicroTile, TileFn};
+use super::{MicroTile, TILE, TILE_LEN, TileFn};
 
 /// The shape of all eight tile registers of this thread, while it lives: 16 rows of 64 bytes.
 pub(super) struct Configuration(());
@@ -43,64 +45,128 @@ impl Drop for Configuration {
 
 /// `[terms - 1][tiles of A - 1][tiles of B - 1]`.
 pub(super) static MICROKERNELS: [[[TileFn; 2]; 2]; 3] = [
-    [[terms1::one_one, terms1::one_two], [terms1::two_one, terms1::two_two]],
-    [[terms2::one_one, terms2::one_two], [terms2::two_one, terms2::two_two]],
-    [[terms3::one_one, terms3::one_two], [terms3::two_one, terms3::two_two]],
+    [[terms1::one_one, terms1::one_two], [terms1::two_one, two_two::<1>]],
+    [[terms2::one_one, terms2::one_two], [terms2::two_one, two_two::<2>]],
+    [[terms3::one_one, terms3::one_two], [terms3::two_one, two_two::<3>]],
 ];
 
-// tmm0..3 hold C, row by row; tmm4 and 5 the tiles of A below each other; tmm6 and 7 those of B side by side.
+/// Four tiles of C, at once or two after two, whichever is faster now. The sums are the same.
+unsafe fn two_two<const TERMS: usize>(tile: &MicroTile) {
+    let one_two = MICROKERNELS[TERMS - 1][0][1];
+    let two_two = [terms1::two_two, terms2::two_two, terms3::two_two][TERMS - 1];
+    let (a, c) = (tile.a.wrapping_add(TILE_LEN), tile.c.wrapping_add(TILE * tile.c_row));
+    // SAFETY: the halves are of what the caller vouches for.
+    at_once_or_halves(
+        || unsafe { two_two(tile) },
+        || unsafe {
+            one_two(tile);
+            one_two(&MicroTile { a, c, ..*tile });
+        },
+    );
+}
 
-/// For each tile of C in the shape: `first` and the text of that tile.
-macro_rules! for_c {
-    (one_one, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        $a
+/// Runs four tiles of C at once, or in halves: more loads, but three registers less.
+///
+/// The CPU renames registers of tiles from a small store that the threads of a core share. Alone, a thread hardly notices.
+/// While another one runs, as those of other guests of a host may at any time, about nine registers are left (found by
+/// measuring): with all eight in use, every operation waits for the one before, and a product takes three to four times
+/// as long; with five, half of that. Nothing tells a program that it is so, so now and then it runs both.
+fn at_once_or_halves(at_once: impl Fn(), halves: impl Fn()) {
+    /// Products between races.
+    const ROUNDS: u32 = 200;
+    thread_local! {
+        static TURN: Cell<(bool, u32)> = const { Cell::new((false, 0)) };
+    }
+    let (crowded, rounds) = TURN.get();
+    if rounds > 0 {
+        TURN.set((crowded, rounds - 1));
+        return if crowded { halves() } else { at_once() };
+    }
+    let time = |product: &dyn Fn()| {
+        // SAFETY: the caller has configured tiles. Registers that were written stay in use until they are configured.
+        std::mem::forget(unsafe { Configuration::new() });
+        // SAFETY: a CPU with tiles has the instruction.
+        let start = unsafe { _rdtsc() };
+        product();
+        // SAFETY: as above.
+        unsafe { _rdtsc() }.wrapping_sub(start)
     };
-    (one_two, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        concat!($a, "\n", $b)
+    // The first also brings the operands near: a small lead means nothing.
+    let (at_once, halves) = (time(&at_once), time(&halves));
+    TURN.set((at_once > halves + halves / 5, ROUNDS));
+}
+
+// A pair of tiles below or beside each other: tmm0 and 1 hold C, tmm4 what there is one tile of, A or B, tmm6 and 7 what
+// there are two of; the other three stay unused on purpose. Four tiles: tmm0..3 hold C, row by row, tmm4 and 5 the tiles of
+// A, tmm6 and 7 those of B.
+
+/// Tiles of zeros for C.
+macro_rules! zero {
+    (one_one) => {
+        "tilezero tmm0"
     };
-    (two_one, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        concat!($a, "\n", $c)
+    (two_two) => {
+        "tilezero tmm0\ntilezero tmm1\ntilezero tmm2\ntilezero tmm3"
     };
-    (two_two, $a:literal, $b:literal, $c:literal, $d:literal) => {
-        concat!($a, "\n", $b, "\n", $c, "\n", $d)
+    ($shape:ident) => {
+        "tilezero tmm0\ntilezero tmm1"
     };
 }
 
-/// Loads the tiles of A of a term, whose place in the step is given.
-macro_rules! load_a {
-    (one_one, $at:literal, $next:literal) => {
-        concat!("tileloadd tmm4, [{a} + {line} + ", $at, "]")
+/// Stores C.
+macro_rules! store {
+    (one_one) => {
+        "tilestored [{c} + {row}], tmm0"
     };
-    (one_two, $at:literal, $next:literal) => {
-        load_a!(one_one, $at, $next)
+    (one_two) => {
+        "tilestored [{c} + {row}], tmm0\ntilestored [{c} + {row} + 64], tmm1"
+    };
+    (two_one) => {
+        "tilestored [{c} + {row}], tmm0\ntilestored [{below} + {row}], tmm1"
+    };
+    (two_two) => {
+        concat!(store!(one_two), "\ntilestored [{below} + {row}], tmm2\ntilestored [{below} + {row} + 64], tmm3")
+    };
+}
+
+/// Loads the tiles of A of a term, whose places in the step are given.
+macro_rules! load_a {
+    (two_one, $at:literal, $next:literal) => {
+        concat!("tileloadd tmm6, [{a} + {line} + ", $at, "]\ntileloadd tmm7, [{a} + {line} + ", $next, "]")
+    };
+    (two_two, $at:literal, $next:literal) => {
+        concat!("tileloadd tmm4, [{a} + {line} + ", $at, "]\ntileloadd tmm5, [{a} + {line} + ", $next, "]")
     };
     ($shape:ident, $at:literal, $next:literal) => {
-        concat!(load_a!(one_one, $at, $next), "\n", "tileloadd tmm5, [{a} + {line} + ", $next, "]")
+        concat!("tileloadd tmm4, [{a} + {line} + ", $at, "]")
     };
 }
 
-/// Loads the tiles of B of a term, whose place in the step is given.
+/// Loads the tiles of B of a term, whose places in the step are given.
 macro_rules! load_b {
     (one_one, $at:literal, $next:literal) => {
         concat!("tileloadd tmm6, [{b} + {line} + ", $at, "]")
     };
     (two_one, $at:literal, $next:literal) => {
-        load_b!(one_one, $at, $next)
+        concat!("tileloadd tmm4, [{b} + {line} + ", $at, "]")
     };
     ($shape:ident, $at:literal, $next:literal) => {
-        concat!(load_b!(one_one, $at, $next), "\n", "tileloadd tmm7, [{b} + {line} + ", $next, "]")
+        concat!("tileloadd tmm6, [{b} + {line} + ", $at, "]\ntileloadd tmm7, [{b} + {line} + ", $next, "]")
     };
 }
 
 macro_rules! multiply {
-    ($shape:ident) => {
-        for_c!(
-            $shape,
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7"
-        )
+    (one_one) => {
+        "tdpbf16ps tmm0, tmm4, tmm6"
+    };
+    (one_two) => {
+        "tdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm1, tmm4, tmm7"
+    };
+    (two_one) => {
+        "tdpbf16ps tmm0, tmm6, tmm4\ntdpbf16ps tmm1, tmm7, tmm4"
+    };
+    (two_two) => {
+        concat!(multiply!(one_two), "\ntdpbf16ps tmm2, tmm5, tmm6\ntdpbf16ps tmm3, tmm5, tmm7")
     };
 }
 
@@ -199,24 +265,23 @@ macro_rules! one_loop {
 macro_rules! microkernel {
     ($terms:ident, $bytes:literal, $products:ident; $($shape:ident)*) => {
         mod $terms {
-            use super::{MicroTile, asm};
+            use super::{MicroTile, TILE, asm};
             $(
                 pub(super) unsafe fn $shape(tile: &MicroTile) {
                     // SAFETY: the caller configured the tiles, and vouches for the panels and C.
                     unsafe {
                         asm!(
-                            for_c!($shape, "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"),
+                            zero!($shape),
                             "/* {below} and {back}: not every shape uses them */",
                             loops!($shape, $bytes, $products),
-                            for_c!($shape, "tilestored [{c} + {row}], tmm0", "tilestored [{c} + {row} + 64], tmm1",
-                                   "tilestored [{below} + {row}], tmm2", "tilestored [{below} + {row} + 64], tmm3"),
+                            store!($shape),
                             a = inout(reg) tile.a => _,
                             b = inout(reg) tile.b => _,
                             steps = inout(reg) tile.steps => _,
                             back = out(reg) _,
                             line = in(reg) 64_usize,
                             c = in(reg) tile.c,
-                            below = in(reg) tile.c.wrapping_add(16 * tile.c_row),
+                            below = in(reg) tile.c.wrapping_add(TILE * tile.c_row),
                             row = in(reg) tile.c_row * size_of::<f32>(),
                             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,

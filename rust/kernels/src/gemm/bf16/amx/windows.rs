@@ -5,6 +5,8 @@
 
 use std::arch::asm;
 
+use crate::gemm::bf16::{TILE, TILE_LEN};
+
 /// What a microkernel computes: `C = A B`, 32 by 32.
 pub(crate) struct WindowTile {
     /// A panel of packed terms.
@@ -23,7 +25,22 @@ pub(crate) struct WindowTile {
 pub(crate) type WindowFn = unsafe fn(&WindowTile);
 
 /// `[terms - 1]`
-pub(crate) static WINDOWS: [WindowFn; 3] = [terms1, terms2, terms3];
+pub(crate) static WINDOWS: [WindowFn; 3] = [kernel::<1>, kernel::<2>, kernel::<3>];
+
+/// As [`two_two`](super::two_two).
+unsafe fn kernel<const TERMS: usize>(tile: &WindowTile) {
+    let at_once = [terms1::two_two, terms2::two_two, terms3::two_two][TERMS - 1];
+    let half = [terms1::one_two, terms2::one_two, terms3::one_two][TERMS - 1];
+    let (a, c) = (tile.a.wrapping_add(TILE_LEN), tile.c.wrapping_add(TILE * tile.c_row));
+    // SAFETY: the halves are of what the caller vouches for.
+    super::at_once_or_halves(
+        || unsafe { at_once(tile) },
+        || unsafe {
+            half(tile);
+            half(&WindowTile { a, c, ..*tile });
+        },
+    );
+}
 
 /// Loads the two tiles of B of the term that `{x}` is at.
 macro_rules! load_windows {
@@ -34,79 +51,79 @@ macro_rules! load_windows {
 
 /// One step of 32 k, as [`step`](super::step).
 macro_rules! window_step {
-    (first) => {
-        concat!(load_a!(two_two, "0", "1024"), "\n", load_windows!(), "\n", multiply!(two_two))
+    ($shape:ident, first) => {
+        concat!(load_a!($shape, "0", "1024"), "\n", load_windows!(), "\n", multiply!($shape))
     };
     // (1, 0), (0, 0), (0, 1).
-    (second) => {
+    ($shape:ident, second) => {
         concat!(
-            load_a!(two_two, "2048", "3072"),
+            load_a!($shape, "2048", "3072"),
             "\n",
             load_windows!(),
             "\n",
-            multiply!(two_two),
+            multiply!($shape),
             "\n",
-            load_a!(two_two, "0", "1024"),
+            load_a!($shape, "0", "1024"),
             "\n",
-            multiply!(two_two),
+            multiply!($shape),
             "\nadd {x}, {b_term}\n",
             load_windows!(),
             "\n",
-            multiply!(two_two)
+            multiply!($shape)
         )
     };
     // (2, 0), (1, 0), (1, 1), (0, 1), (0, 2).
-    (third) => {
+    ($shape:ident, third) => {
         concat!(
-            load_a!(two_two, "4096", "5120"),
+            load_a!($shape, "4096", "5120"),
             "\n",
             load_windows!(),
             "\n",
-            multiply!(two_two),
+            multiply!($shape),
             "\n",
-            load_a!(two_two, "2048", "3072"),
+            load_a!($shape, "2048", "3072"),
             "\n",
-            multiply!(two_two),
+            multiply!($shape),
             "\nadd {x}, {b_term}\n",
             load_windows!(),
             "\n",
-            multiply!(two_two),
+            multiply!($shape),
             "\n",
-            load_a!(two_two, "0", "1024"),
+            load_a!($shape, "0", "1024"),
             "\n",
-            multiply!(two_two),
+            multiply!($shape),
             "\nadd {x}, {b_term}\n",
             load_windows!(),
             "\n",
-            multiply!(two_two)
+            multiply!($shape)
         )
     };
 }
 
 /// The loop over k, as [`loops`](super::loops).
 macro_rules! window_loops {
-    ($bytes:literal, third) => {
+    ($shape:ident, $bytes:literal, third) => {
         concat!(
             "mov {back}, {steps}\n",
-            window_loop!($bytes, third),
+            window_loop!($shape, $bytes, third),
             "\nmov {steps}, {back}\n",
             "shl {back}, 3\nsub {offsets}, {back}\n",
             "imul {back}, {back}, ",
             $bytes,
             "/8\nsub {a}, {back}\n",
-            window_loop!($bytes, first)
+            window_loop!($shape, $bytes, first)
         )
     };
-    ($bytes:literal, $products:ident) => {
-        window_loop!($bytes, $products)
+    ($shape:ident, $bytes:literal, $products:ident) => {
+        window_loop!($shape, $bytes, $products)
     };
 }
 
 macro_rules! window_loop {
-    ($bytes:literal, $products:ident) => {
+    ($shape:ident, $bytes:literal, $products:ident) => {
         concat!(
             "4:\nmov {x}, [{offsets}]\nadd {x}, {b}\n",
-            window_step!($products),
+            window_step!($shape, $products),
             "\nadd {a}, ",
             $bytes,
             "\nadd {offsets}, 8\ndec {steps}\njnz 4b"
@@ -115,36 +132,40 @@ macro_rules! window_loop {
 }
 
 macro_rules! window_kernel {
-    ($name:ident, $bytes:literal, $products:ident) => {
-        unsafe fn $name(tile: &WindowTile) {
-            // SAFETY: the caller configured the tiles, and vouches for the operands and C.
-            unsafe {
-                asm!(
-                    "tilezero tmm0\ntilezero tmm1\ntilezero tmm2\ntilezero tmm3",
-                    "/* {back} and {b_term}: not every kernel uses them */",
-                    window_loops!($bytes, $products),
-                    "tilestored [{c} + {row}], tmm0\ntilestored [{c} + {row} + 64], tmm1",
-                    "tilestored [{below} + {row}], tmm2\ntilestored [{below} + {row} + 64], tmm3",
-                    a = inout(reg) tile.a => _,
-                    b = in(reg) tile.b,
-                    x = out(reg) _,
-                    offsets = inout(reg) tile.offsets => _,
-                    b_row = in(reg) tile.b_row,
-                    b_term = in(reg) tile.b_term,
-                    steps = inout(reg) tile.steps => _,
-                    back = out(reg) _,
-                    line = in(reg) 64_usize,
-                    c = in(reg) tile.c,
-                    below = in(reg) tile.c.wrapping_add(16 * tile.c_row),
-                    row = in(reg) tile.c_row * size_of::<f32>(),
-                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
-                );
-            }
+    ($terms:ident, $bytes:literal, $products:ident; $($shape:ident)*) => {
+        mod $terms {
+            use super::{TILE, WindowTile, asm};
+            $(
+                pub(super) unsafe fn $shape(tile: &WindowTile) {
+                    // SAFETY: the caller configured the tiles, and vouches for the operands and C.
+                    unsafe {
+                        asm!(
+                            zero!($shape),
+                            "/* {back}, {b_term} and {below}: not every kernel uses them */",
+                            window_loops!($shape, $bytes, $products),
+                            store!($shape),
+                            a = inout(reg) tile.a => _,
+                            b = in(reg) tile.b,
+                            x = out(reg) _,
+                            offsets = inout(reg) tile.offsets => _,
+                            b_row = in(reg) tile.b_row,
+                            b_term = in(reg) tile.b_term,
+                            steps = inout(reg) tile.steps => _,
+                            back = out(reg) _,
+                            line = in(reg) 64_usize,
+                            c = in(reg) tile.c,
+                            below = in(reg) tile.c.wrapping_add(TILE * tile.c_row),
+                            row = in(reg) tile.c_row * size_of::<f32>(),
+                            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                            options(nostack),
+                        );
+                    }
+                }
+            )*
         }
     };
 }
-window_kernel!(terms1, "2048", first);
-window_kernel!(terms2, "4096", second);
-window_kernel!(terms3, "6144", third);
+window_kernel!(terms1, "2048", first; one_two two_two);
+window_kernel!(terms2, "4096", second; one_two two_two);
+window_kernel!(terms3, "6144", third; one_two two_two);
