@@ -38,8 +38,9 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, cache: nn.KVCache | None) -> Tensor:
         samples, length, width = x.shape
-        qkv = self.c_attn(x).reshape(samples, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        query, key, value = qkv.unbind(0)
+        # Cut first and turned after: the gradients are rows that go where they belong, and nothing is transposed.
+        parts = self.c_attn(x).reshape(samples, length, 3, self.heads, width // self.heads).unbind(2)
+        query, key, value = (part.transpose(1, 2) for part in parts)
         if cache is not None:
             key, value = cache.append(key, value)
         past, dropped = key.shape[2] - length, self.attn_dropout.p if self.training else 0.0

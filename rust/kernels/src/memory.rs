@@ -94,7 +94,7 @@ impl Buffer {
     /// # Errors
     /// If the memory cannot be had.
     pub fn try_zeroed(bytes: usize) -> Result<Self, OutOfMemory> {
-        const GRAIN: usize = 1 << 20;
+        const GRAIN: usize = 1 << 18;
         const NS_PER_1024_BYTES: usize = 80;
         if bytes == 0 {
             return Ok(Self::own(NOWHERE, bytes));

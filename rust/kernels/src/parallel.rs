@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Regions whose estimated serial time is below this stay on the calling thread, in nanoseconds.
-pub const SERIAL_BELOW_NS: usize = 10_000;
+pub const SERIAL_BELOW_NS: usize = 5_000;
 
 /// Runs `body(task)` for every task in `0..tasks`, in parallel when `cost_ns`, the estimated serial time of the whole
 /// region in nanoseconds, makes a hand-off worth it. Tasks must write disjoint data. A panic in a task comes out here,

@@ -16,7 +16,7 @@ use crate::stored::Stored;
 use transpose::transpose;
 
 /// Elements a task.
-const GRAIN: usize = 1 << 15;
+const GRAIN: usize = 1 << 14;
 /// Estimated cost of 1024 elements, in nanoseconds: within rows, element by element.
 const ROW_COST: usize = 100;
 const STRIDED_COST: usize = 700;
