@@ -340,6 +340,35 @@ pub fn nonzero(mask: &[u8], shape: &[usize], counts: &[usize], out: &mut [i64]) 
     });
 }
 
+/// A one in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// For each set of eight bits the numbers of those that are set, a byte each from the lowest on.
+const PLACES: [u64; 256] = {
+    let (mut table, mut set) = ([0u64; 256], 0);
+    while set < 256 {
+        let (mut bit, mut shift) = (0, 0);
+        while bit < 8 {
+            if set >> bit & 1 == 1 {
+                table[set] |= bit << shift;
+                shift += 8;
+            }
+            bit += 1;
+        }
+        set += 1;
+    }
+    table
+};
+
+/// The numbers of the bytes of `word` that are not zero, a byte each from the lowest on, and how many there are.
+#[inline(always)]
+fn places_of(word: u64) -> (u64, usize) {
+    // The highest bit of each byte that is not zero, moved to its lowest; no sum here carries from byte to byte.
+    let ones = ((((word & (0x7f * EACH)) + 0x7f * EACH) | word) >> 7) & EACH;
+    let set = ones.wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    (PLACES[usize::from(set.to_le_bytes()[0])], usize::from((ones.wrapping_mul(EACH) >> 56).to_le_bytes()[0]))
+}
+
 /// The part of [`nonzero`] for a piece of the mask that begins at element `start`.
 fn write_rows(mut row: impl AsMut<[i64]>, mask: &[u8], start: usize, shape: &[usize], mut out: &mut [i64]) {
     let row = row.as_mut();
@@ -355,15 +384,18 @@ fn write_rows(mut row: impl AsMut<[i64]>, mask: &[u8], start: usize, shape: &[us
     };
     move_to(row, base);
     for (chunk, mask) in mask.chunks(64).enumerate() {
-        if mask.iter().all(|&m| m == 0) {
-            continue;
-        }
         let first = start + 64 * chunk;
-        // Every position is written, and the next one over it unless it counts: no branch to predict.
-        let (mut found, mut count) = ([0u8; 64], 0);
-        for (at, &mask) in (0..).zip(mask) {
-            found[count % 64] = at;
-            count += usize::from(mask != 0);
+        // The places of eight elements at a time, whatever they are: no branch to predict.
+        let (mut found, mut count) = ([0u8; 64 + 8], 0);
+        for (mask, at) in mask.chunks(8).zip((0..).step_by(8)) {
+            let mut word = [0; 8];
+            word[..mask.len()].copy_from_slice(mask);
+            let (places, more) = places_of(u64::from_le_bytes(word));
+            found[count..count + 8].copy_from_slice(&(places + at * EACH).to_le_bytes());
+            count += more;
+        }
+        if count == 0 {
+            continue;
         }
         let (head, tail) = out.split_at_mut(count * (last + 1));
         out = tail;
