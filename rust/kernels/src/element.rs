@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::isa::Simd;
+use crate::isa::{Isa, Simd};
 use crate::math;
 use crate::memory::Pod;
 
@@ -58,19 +58,25 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     fn divide(self, other: Self) -> Self;
     /// The quotient rounded down, of and by infinities the array API standard's; integers give 0 for a zero divisor.
     #[must_use]
-    fn floor_divide(self, other: Self) -> Self;
+    fn floor_divide<S: Simd>(self, other: Self) -> Self;
     /// As [`floor_divide`](Self::floor_divide), of and by infinities as Python's `//`: what the remainder leaves, NaN and -1.
     #[must_use]
     #[inline(always)]
-    fn floor_divide_by_rest(self, other: Self) -> Self {
-        self.floor_divide(other)
+    fn floor_divide_by_rest<S: Simd>(self, other: Self) -> Self {
+        self.floor_divide::<S>(other)
     }
     /// The remainder that has the divisor's sign, as Python's `%`; integers give 0 for a zero divisor.
     #[must_use]
-    fn remainder(self, other: Self) -> Self;
+    fn remainder<S: Simd>(self, other: Self) -> Self;
     /// The remainder that has the dividend's sign, as C's `fmod`; integers give 0 for a zero divisor.
     #[must_use]
-    fn truncated_remainder(self, other: Self) -> Self;
+    fn truncated_remainder<S: Simd>(self, other: Self) -> Self;
+    /// Whether the four above hold for [`Portable`](crate::isa::Portable) only: floats whose quotient is infinite or has
+    /// more digits than they.
+    #[inline(always)]
+    fn is_far_from(self, _other: Self) -> bool {
+        false
+    }
     /// `self` to the power `exponent`. Integers wrap; a negative exponent truncates the exact result.
     #[must_use]
     fn pow<S: Simd>(self, exponent: Self) -> Self;
@@ -139,7 +145,7 @@ pub trait Float:
     fn is_infinite(self) -> bool;
     /// Angle of the point `(x, self)`.
     #[must_use]
-    fn atan2(self, x: Self) -> Self;
+    fn atan2<S: Simd>(self, x: Self) -> Self;
     /// Magnitude of `self` with the sign of `sign`.
     #[must_use]
     fn copysign(self, sign: Self) -> Self;
@@ -263,6 +269,17 @@ fn weighted<T: Float>(x: T, weight: T) -> T {
     if x == T::LOWEST { -T::ZERO } else { x * weight }
 }
 
+/// The quotient of two sizes rounded down, and the rest, both exact: where FMA is and the quotient has no more digits than
+/// they. An infinite divisor leaves all.
+#[inline(always)]
+fn division<T: Float, S: Simd>(size: T, unit: T) -> (T, T) {
+    // Rounding the quotient may have brought it up to the next integer, not further; the rest fits, so it is not rounded.
+    let whole = (size / unit).trunc();
+    let rest = (-whole).fma::<S>(unit, size);
+    let (whole, rest) = if rest < T::ZERO { (whole - T::ONE, rest + unit) } else { (whole, rest) };
+    (whole, if unit.is_infinite() { size } else { rest })
+}
+
 /// Conversions, as Rust's `as` where `$integers` does not say otherwise.
 macro_rules! conversions {
     ($to_self:ident, |$x:ident| { $($name:ident: $out:ty = $integer:expr;)* }) => {
@@ -350,7 +367,7 @@ macro_rules! integer {
             }
             #[inline(always)]
             #[allow(unused_comparisons, reason = "one body for signed and unsigned")]
-            fn floor_divide(self, other: Self) -> Self {
+            fn floor_divide<S: Simd>(self, other: Self) -> Self {
                 if other == 0 {
                     return 0;
                 }
@@ -360,7 +377,7 @@ macro_rules! integer {
             }
             #[inline(always)]
             #[allow(unused_comparisons, reason = "one body for signed and unsigned")]
-            fn remainder(self, other: Self) -> Self {
+            fn remainder<S: Simd>(self, other: Self) -> Self {
                 if other == 0 {
                     return 0;
                 }
@@ -368,7 +385,7 @@ macro_rules! integer {
                 if rest != 0 && (rest < 0) != (other < 0) { rest.wrapping_add(other) } else { rest }
             }
             #[inline(always)]
-            fn truncated_remainder(self, other: Self) -> Self {
+            fn truncated_remainder<S: Simd>(self, other: Self) -> Self {
                 if other == 0 { 0 } else { self.wrapping_rem(other) }
             }
             #[inline(always)]
@@ -420,7 +437,7 @@ integer!(u64, to_u64, |x| x, x.min(1));
 integer!(u8, to_u8, |x| x, x.min(1));
 
 macro_rules! float {
-    ($t:ident, $to_self:ident, $fma:ident, |$x:ident, $y:ident, $S:ident| { pow: $pow:expr; $($name:ident: $out:ty = $body:expr;)* }) => {
+    ($t:ident, $to_self:ident, $fma:ident, |$x:ident, $y:ident, $S:ident| { pow: $pow:expr; atan2: $atan2:expr; $($name:ident: $out:ty = $body:expr;)* }) => {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -467,7 +484,13 @@ macro_rules! float {
                 self / other
             }
             #[inline(always)]
-            fn floor_divide(self, other: Self) -> Self {
+            fn floor_divide<S: Simd>(self, other: Self) -> Self {
+                if S::ISA != Isa::Portable {
+                    let (whole, rest) = division::<Self, S>(self.abs(), other.abs());
+                    let opposite = self.is_sign_negative() != other.is_sign_negative();
+                    let floor = if opposite { -(whole + if rest != 0.0 { 1.0 } else { 0.0 }) } else { whole };
+                    return if other.is_infinite() { self / other } else { floor };
+                }
                 // Nothing to round down, or nothing left of it: the array API standard's quotients, also of infinities.
                 if other == 0.0 || self.is_infinite() || other.is_infinite() {
                     return self / other;
@@ -482,26 +505,29 @@ macro_rules! float {
                 if quotient - floor > 0.5 { floor + 1.0 } else { floor }
             }
             #[inline(always)]
-            fn floor_divide_by_rest(self, other: Self) -> Self {
-                if self.is_infinite() && other != 0.0 {
-                    return <$t>::NAN;
-                }
-                if other.is_infinite() && self != 0.0 && (self < 0.0) != (other < 0.0) {
-                    return if self.is_nan() { self } else { -1.0 };
-                }
-                self.floor_divide(other)
+            fn floor_divide_by_rest<S: Simd>(self, other: Self) -> Self {
+                let below = other.is_infinite() && self != 0.0 && (self < 0.0) != (other < 0.0);
+                let floor = self.floor_divide::<S>(other);
+                let floor = if below && self == self { -1.0 } else { floor };
+                if self.is_infinite() && other != 0.0 { <$t>::NAN } else { floor }
             }
             #[inline(always)]
-            fn remainder(self, other: Self) -> Self {
-                let rest = self % other;
-                if rest == 0.0 {
-                    return rest.copysign(other);
-                }
-                if (rest < 0.0) != (other < 0.0) { rest + other } else { rest }
+            fn remainder<S: Simd>(self, other: Self) -> Self {
+                let rest = self.truncated_remainder::<S>(other);
+                let opposite = (rest < 0.0) != (other < 0.0);
+                let moved = if opposite { rest + other } else { rest };
+                if rest == 0.0 { rest.copysign(other) } else { moved }
             }
             #[inline(always)]
-            fn truncated_remainder(self, other: Self) -> Self {
-                self % other
+            fn truncated_remainder<S: Simd>(self, other: Self) -> Self {
+                if S::ISA == Isa::Portable {
+                    return self % other;
+                }
+                division::<Self, S>(self.abs(), other.abs()).1.copysign(self)
+            }
+            #[inline(always)]
+            fn is_far_from(self, other: Self) -> bool {
+                self.abs() >= other.abs() / <$t>::EPSILON
             }
             #[inline(always)]
             fn pow<$S: Simd>(self, $y: Self) -> Self {
@@ -559,8 +585,9 @@ macro_rules! float {
                 <$t>::is_infinite(self)
             }
             #[inline(always)]
-            fn atan2(self, x: Self) -> Self {
-                <$t>::atan2(self, x)
+            fn atan2<$S: Simd>(self, $y: Self) -> Self {
+                let $x = self;
+                $atan2
             }
             #[inline(always)]
             fn copysign(self, sign: Self) -> Self {
@@ -586,6 +613,7 @@ macro_rules! float {
 }
 float!(f32, to_f32, fma32, |x, y, S| {
     pow: math::pow::<S>(x, y);
+    atan2: math::atan2::<S>(x, y);
     exp: f32 = math::exp::<S>(x);
     exp2: f32 = math::exp2::<S>(x);
     expm1: f32 = math::expm1::<S>(x);
@@ -617,6 +645,7 @@ float!(f32, to_f32, fma32, |x, y, S| {
 });
 float!(f64, to_f64, fma64, |x, y, S| {
     pow: x.powf(y);
+    atan2: math::atan2_64::<S>(x, y);
     exp: f64 = f64::exp(x);
     exp2: f64 = f64::exp2(x);
     expm1: f64 = x.exp_m1();

@@ -24,7 +24,7 @@ mod normal;
 mod power;
 
 pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan};
-pub use arc::{acos, asin, atan};
+pub use arc::{acos, asin, atan, atan2, atan2_64};
 pub use bessel::{i0, i0e, i1, i1e};
 pub use gamma::{digamma, lgamma, polygamma, zeta};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};

@@ -37,6 +37,13 @@ pub(super) trait Function2<A, B, R>: Copy + Sync {
     const PLAIN: bool = false;
     /// Must be `#[inline(always)]`.
     fn call<S: Simd>(self, a: A, b: B) -> R;
+    /// Whether there are arguments for which only the call for [`Portable`] holds.
+    const MENDED: bool = false;
+    /// Whether these are such.
+    #[inline(always)]
+    fn is_beyond(self, _a: A, _b: B) -> bool {
+        false
+    }
 }
 
 /// An elementwise function of three arguments.
@@ -280,28 +287,48 @@ struct Loop2<'a, F, A, B, R> {
     dst: &'a mut [R],
 }
 
+/// The loops over two operands of which at most one is a single value. A macro, as features do not cross a closure.
+macro_rules! each_pair {
+    ($a:ident, $b:ident, $dst:ident, |$d:pat_param, $x:ident, $y:ident| $body:expr) => {
+        match ($a, $b) {
+            (Piece::Slice(a), Piece::Slice(b)) => {
+                for (($d, &$x), &$y) in $dst.iter_mut().zip(a).zip(b) {
+                    $body;
+                }
+            }
+            (Piece::Slice(a), Piece::Splat($y)) => {
+                for ($d, &$x) in $dst.iter_mut().zip(a) {
+                    $body;
+                }
+            }
+            (Piece::Splat($x), Piece::Slice(b)) => {
+                for ($d, &$y) in $dst.iter_mut().zip(b) {
+                    $body;
+                }
+            }
+            (Piece::Splat(_), Piece::Splat(_)) => {}
+        }
+    };
+}
+
 impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, F, A, B, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { f, a, b, dst } = self;
-        match (a, b) {
-            (Piece::Slice(a), Piece::Slice(b)) => {
-                for ((d, &x), &y) in dst.iter_mut().zip(a).zip(b) {
-                    *d = f.call::<S>(x, y);
-                }
+        if let (Piece::Splat(x), Piece::Splat(y)) = (a, b) {
+            dst.fill(if f.is_beyond(x, y) { f.call::<Portable>(x, y) } else { f.call::<S>(x, y) });
+            return;
+        }
+        each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
+        if const { F::MENDED } {
+            let mut any = false;
+            each_pair!(a, b, dst, |_, x, y| any |= f.is_beyond(x, y));
+            if any {
+                each_pair!(a, b, dst, |d, x, y| if f.is_beyond(x, y) {
+                    *d = f.call::<Portable>(x, y);
+                });
             }
-            (Piece::Slice(a), Piece::Splat(y)) => {
-                for (d, &x) in dst.iter_mut().zip(a) {
-                    *d = f.call::<S>(x, y);
-                }
-            }
-            (Piece::Splat(x), Piece::Slice(b)) => {
-                for (d, &y) in dst.iter_mut().zip(b) {
-                    *d = f.call::<S>(x, y);
-                }
-            }
-            (Piece::Splat(x), Piece::Splat(y)) => dst.fill(f.call::<S>(x, y)),
         }
     }
 }

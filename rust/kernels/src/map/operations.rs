@@ -47,12 +47,12 @@ macro_rules! unary {
     };
 }
 
-/// The same for functions of two arguments.
+/// The same for functions of two arguments. A method of `x` and `y` may say where the value is that for `Portable`.
 macro_rules! binary {
     (
         $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $y:ident, $T:ident, $S:ident|
-        $($(#[$op_doc:meta])* $Op:ident[$cost:expr] = $body:expr;)*
+        $($(#[$op_doc:meta])* $Op:ident[$cost:expr $(, portable where $beyond:ident)?] = $body:expr;)*
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,13 @@ macro_rules! binary {
                         fn call<$S: Simd>(self, $x: $T, $y: $T) -> $R {
                             $body
                         }
+                        $(
+                            const MENDED: bool = true;
+                            #[inline(always)]
+                            fn is_beyond(self, $x: $T, $y: $T) -> bool {
+                                $x.$beyond($y)
+                            }
+                        )?
                     }
                     map2(Op, a, la, b, lb, dst);
                 })*
@@ -85,10 +92,11 @@ macro_rules! binary {
 }
 
 /// Cost of 1024 elements, in nanoseconds: of plain arithmetic (the same on every ISA), of an exponential, of a longer
-/// polynomial, of a call into the C library.
+/// polynomial, of a division with its remainder, of a call into the C library.
 pub(super) const CHEAP: usize = 100;
 pub(super) const EXPONENTIAL: usize = 300;
 const POLYNOMIAL: usize = 500;
+const DIVISION: usize = 1_000;
 pub(super) const CALL: usize = 10_000;
 
 unary! {
@@ -220,13 +228,13 @@ binary! {
     /// `x / y`; integers truncate.
     Div[CHEAP] = x.divide(y);
     /// The quotient rounded down.
-    FloorDivide[CALL] = x.floor_divide(y);
+    FloorDivide[DIVISION, portable where is_far_from] = x.floor_divide::<S>(y);
     /// The quotient rounded down, of and by infinities what the remainder leaves.
-    FloorDivideByRest[CALL] = x.floor_divide_by_rest(y);
+    FloorDivideByRest[DIVISION, portable where is_far_from] = x.floor_divide_by_rest::<S>(y);
     /// The remainder that has the divisor's sign.
-    Remainder[CALL] = x.remainder(y);
+    Remainder[DIVISION, portable where is_far_from] = x.remainder::<S>(y);
     /// The remainder that has the dividend's sign.
-    Fmod[CALL] = x.truncated_remainder(y);
+    Fmod[DIVISION, portable where is_far_from] = x.truncated_remainder::<S>(y);
     /// x to the power y.
     Pow[4 * POLYNOMIAL] = x.pow::<S>(y);
     /// The larger; NaN if either is.
@@ -240,7 +248,7 @@ binary! {
     FloatBinary, float_binary: Float => T as K;
     |x, y, T, S|
     /// Angle of the point `(y, x)`.
-    Atan2[CALL] = x.atan2(y);
+    Atan2[2 * POLYNOMIAL] = x.atan2::<S>(y);
     /// `sqrt(x * x + y * y)`, without overflow.
     Hypot[CALL] = x.hypot(y);
     /// The size of x with the sign of y.
