@@ -259,6 +259,21 @@ pub trait Float:
     /// Inverse of the error function; NaN outside -1 to 1.
     #[must_use]
     fn erfinv<S: Simd>(self) -> Self;
+    /// Quantile of the standard normal distribution; NaN outside 0 to 1.
+    #[must_use]
+    fn ndtri<S: Simd>(self) -> Self;
+    /// Modified Bessel function of the first kind, of order 0.
+    #[must_use]
+    fn i0<S: Simd>(self) -> Self;
+    /// The same over `exp(|self|)`.
+    #[must_use]
+    fn i0e<S: Simd>(self) -> Self;
+    /// Modified Bessel function of the first kind, of order 1.
+    #[must_use]
+    fn i1<S: Simd>(self) -> Self;
+    /// The same over `exp(|self|)`.
+    #[must_use]
+    fn i1e<S: Simd>(self) -> Self;
     /// Whether [`Float::sin`], [`Float::cos`] and [`Float::tan`] hold for this angle.
     fn is_moderate_angle(self) -> bool;
 }
@@ -642,19 +657,24 @@ float!(f32, to_f32, fma32, |x, y, S| {
     atanh: f32 = math::atanh::<S>(x);
     erfc: f32 = math::erfc::<S>(x);
     erfinv: f32 = math::erfinv::<S>(x);
+    ndtri: f32 = math::ndtri::<S>(x);
+    i0: f32 = math::i0::<S>(x);
+    i0e: f32 = math::i0e::<S>(x);
+    i1: f32 = math::i1::<S>(x);
+    i1e: f32 = math::i1e::<S>(x);
 });
 float!(f64, to_f64, fma64, |x, y, S| {
     pow: x.powf(y);
     atan2: math::atan2_64::<S>(x, y);
-    exp: f64 = f64::exp(x);
+    exp: f64 = math::exp64::<S>(x);
     exp2: f64 = f64::exp2(x);
     expm1: f64 = x.exp_m1();
-    log: f64 = x.ln();
+    log: f64 = math::log64::<S>(x);
     log2: f64 = f64::log2(x);
     log10: f64 = f64::log10(x);
     log1p: f64 = x.ln_1p();
     tanh: f64 = f64::tanh(x);
-    logistic: (f64, f64) = math::logistic64(x);
+    logistic: (f64, f64) = math::logistic64::<S>(x);
     gelu: f64 = weighted(x, math::normal64(x).0);
     erf: f64 = math::platform::erf(x);
     normal: (f64, f64) = math::normal64(x);
@@ -670,5 +690,10 @@ float!(f64, to_f64, fma64, |x, y, S| {
     acosh: f64 = math::platform::acosh(x);
     atanh: f64 = math::platform::atanh(x);
     erfc: f64 = math::platform::erfc(x);
-    erfinv: f64 = math::erfinv64(x);
+    erfinv: f64 = math::erfinv64::<S>(x);
+    ndtri: f64 = math::ndtri64::<S>(x);
+    i0: f64 = math::i0_64::<S>(x);
+    i0e: f64 = math::i0e_64::<S>(x);
+    i1: f64 = math::i1_64::<S>(x);
+    i1e: f64 = math::i1e_64::<S>(x);
 });

@@ -2,7 +2,7 @@
 //! branches, so that a loop around them vectorises. AVX2, AVX-512 and NEON give the same bits.
 //!
 //! Errors are bounded by the tests below, in units in the last place over the whole range, special values included.
-//! The float64 counterparts, where speed matters less, are the platform's (see [`crate::element::Float`]).
+//! Of the float64 counterparts some are such code too, the others the platform's (see [`crate::element::Float`]).
 
 #![allow(
     clippy::excessive_precision,
@@ -22,16 +22,18 @@ mod incomplete;
 mod logarithm;
 mod normal;
 mod power;
+mod wide;
 
 pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan};
 pub use arc::{acos, asin, atan, atan2, atan2_64};
-pub use bessel::{i0, i0e, i1, i1e};
-pub use gamma::{digamma, lgamma, polygamma, zeta};
+pub use bessel::{i0, i0_64, i0e, i0e_64, i1, i1_64, i1e, i1e_64};
+pub use gamma::{digamma, is_moderate_zeta, lgamma, moderate_zeta, polygamma_factor, zeta};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use incomplete::{erfcx, igamma, igammac};
 pub use logarithm::{log, log1p, log2, log10};
-pub use normal::{erfc, erfinv, erfinv64, quantile};
+pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
 pub use power::pow;
+pub use wide::{exp64, log64};
 
 use crate::isa::{Isa, Simd};
 
@@ -428,8 +430,8 @@ pub fn gelu_tanh<S: Simd>(x: f32) -> f32 {
 
 /// [`logistic`] in float64.
 #[must_use]
-pub fn logistic64(x: f64) -> (f64, f64) {
-    let e = (-x.abs()).exp();
+pub fn logistic64<S: Simd>(x: f64) -> (f64, f64) {
+    let e = exp64::<S>(-x.abs());
     let (large, small) = (1.0 / (1.0 + e), e / (1.0 + e));
     if x < 0.0 { (small, large) } else { (large, small) }
 }

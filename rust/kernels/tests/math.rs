@@ -1,9 +1,9 @@
 //! Accuracy of the elementary functions, through the maps, in units in the last place against float64.
 
-use dlcore_kernels::isa::{Isa, isa};
+use dlcore_kernels::isa::{Isa, Portable, isa};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{self, Binary, FloatBinary, FloatUnary};
-use dlcore_kernels::math::{TRIGONOMETRIC_LIMIT, digamma, erfinv64, lgamma, polygamma};
+use dlcore_kernels::math::{TRIGONOMETRIC_LIMIT, digamma, erfinv64, lgamma, ndtri64, polygamma_factor, zeta};
 use dlcore_kernels::parallel::for_each;
 
 fn flat(len: &usize) -> Strided<'_> {
@@ -61,7 +61,7 @@ fn check(name: &str, bound: f64, x: &[f32], map: impl Fn(&[f32], &mut [f32]), wa
 /// A function, the error allowed to it, and what it should be.
 type Claim = (FloatUnary, f64, fn(f64) -> f64);
 
-const CLAIMS: [Claim; 30] = [
+const CLAIMS: [Claim; 31] = [
     (FloatUnary::Exp, 1.0, f64::exp),
     (FloatUnary::Exp2, 1.0, f64::exp2),
     (FloatUnary::Expm1, 2.0, f64::exp_m1),
@@ -88,7 +88,8 @@ const CLAIMS: [Claim; 30] = [
     (FloatUnary::Acosh, 0.51, acosh),
     (FloatUnary::Atanh, 0.51, |x| 0.5 * (2.0 * x / (1.0 - x)).ln_1p()),
     (FloatUnary::Lgamma, 0.51, lgamma),
-    (FloatUnary::Erfinv, 0.51, erfinv64),
+    (FloatUnary::Erfinv, 2.0, erfinv64::<Portable>),
+    (FloatUnary::Ndtri, 2.0, ndtri64::<Portable>),
     (FloatUnary::Sqrt, 0.5, f64::sqrt),
     (FloatUnary::Rsqrt, 1.5, |x| if x == 0.0 { f64::INFINITY.copysign(x) } else { 1.0 / x.sqrt() }),
     (FloatUnary::Reciprocal, 0.5, |x| 1.0 / x),
@@ -173,19 +174,29 @@ fn acosh(x: f64) -> f64 {
 #[test]
 fn the_inverse_of_the_error_function_undoes_it() {
     for x in span(-0.999, 0.999, 2000).map(f64::from) {
-        let y = erfinv64(x);
+        let y = erfinv64::<Portable>(x);
         assert!((erf(y) - x).abs() <= 4e-16 * (1.0 + x.abs()), "{x}: {y}");
     }
     // 0.1 and 0.9999 by Mathematica's InverseErf.
     for (x, y) in
         [(0.1, 0.088_855_990_494_257_69), (0.999_9, 2.751_063_905_712_060_5), (1e-300, 8.862_269_254_527_58e-301)]
     {
-        assert!((erfinv64(x) / y - 1.0).abs() < 1e-13, "{x}");
+        assert!((erfinv64::<Portable>(x) / y - 1.0).abs() < 1e-13, "{x}");
     }
 }
 
 #[test]
 fn derivatives_of_the_gamma_function() {
+    let polygamma = |n: u32, x: f64| {
+        let mut y = [0.0];
+        map::polygamma(n, &[x], flat(&1), &mut y);
+        let one_by_one = polygamma_factor(n) * zeta(f64::from(n) + 1.0, x);
+        assert!((y[0] / one_by_one - 1.0).abs() < 1e-13 || y[0].to_bits() == one_by_one.to_bits(), "{n} {x}");
+        y[0]
+    };
+    for (n, x) in [(1, 1e-3), (5, 3.7), (30, 0.3), (31, 0.3), (30, 9e7), (2, 1e9), (4, -2.5), (1, 50.0), (12, 12.0)] {
+        polygamma(n, x);
+    }
     // Euler's constant, pi^2 / 6, Apery's constant.
     let (gamma, zeta3) = (0.577_215_664_901_532_9, 1.202_056_903_159_594_3);
     let squared = std::f64::consts::PI.powi(2);
@@ -205,6 +216,79 @@ fn derivatives_of_the_gamma_function() {
     assert!(digamma(-3.0).is_nan() && digamma(f64::NAN).is_nan());
     assert_eq!((digamma(0.0), digamma(f64::INFINITY)), (f64::NEG_INFINITY, f64::INFINITY));
     assert_eq!((polygamma(1, 0.0), polygamma(1, f64::INFINITY)), (f64::INFINITY, 0.0));
+}
+
+#[test]
+fn bessel_functions() {
+    // By Bessel's integral, exp(x (cos t - 1)) cos(t n) over a period, which a sum of equal steps gives exactly.
+    let integral = |n: f64, x: f64| {
+        let angles = (0..400u16).map(|i| (f64::from(i) + 0.5) * (std::f64::consts::PI / 400.0));
+        angles.map(|t| (-2.0 * x * (0.5 * t).sin().powi(2)).exp() * (n * t).cos()).sum::<f64>() / 400.0
+    };
+    let x: Vec<f32> = span(0.0, 600.0, 20_000).chain(span(1e-3, 10.0, 20_000)).collect();
+    let wide: Vec<f64> = x.iter().copied().map(f64::from).collect();
+    let ops = [
+        (FloatUnary::I0, 0.0, false),
+        (FloatUnary::I0e, 0.0, true),
+        (FloatUnary::I1, 1.0, false),
+        (FloatUnary::I1e, 1.0, true),
+    ];
+    for (op, n, scaled) in ops {
+        let want = |x: f64| integral(n, x) * if scaled { 1.0 } else { x.exp() };
+        // Where the integral has not lost digits to its terms of both signs.
+        let near = |x: &f32| n == 0.0 || *x > 0.1;
+        let x: Vec<f32> = x.iter().copied().filter(near).collect();
+        check(&format!("{op:?}"), 0.53, &x, |x, y| map::float_unary(op, x, flat(&x.len()), y), want);
+        let mut y = vec![0.0; wide.len()];
+        map::float_unary(op, &wide, flat(&wide.len()), &mut y);
+        for (&x, y) in wide.iter().zip(y) {
+            let off = (y - want(x)).abs();
+            assert!(off <= 1e-14 * want(x) + 1e-15 * n, "{op:?} {x}: {y} for {}", want(x));
+        }
+    }
+    let x = [f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-30, 91.5, f32::NAN];
+    let mut y = [0f32; 6];
+    let mut all = Vec::new();
+    for (op, ..) in ops {
+        map::float_unary(op, &x, flat(&6), &mut y);
+        assert!(y[5].is_nan());
+        all.push(y[..4].to_vec());
+    }
+    let inf = f32::INFINITY;
+    assert_eq!(all, [[inf, inf, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [inf, -inf, -0.0, 5e-31], [0.0, -0.0, -0.0, 5e-31]]);
+}
+
+#[test]
+fn exponential_and_logarithm_of_float64() {
+    let check = |op, x: &[f64], want: fn(f64) -> f64| {
+        let mut y = vec![0.0; x.len()];
+        map::float_unary(op, x, flat(&x.len()), &mut y);
+        for (&x, y) in x.iter().zip(y) {
+            let (want, y): (f64, f64) = (want(x), y);
+            // The platform's are within a unit in the last place too.
+            let apart = want.to_bits().abs_diff(y.to_bits());
+            assert!(apart <= 2 || want.is_nan() && y.is_nan(), "{op:?} of {x:e} is {y:e}, not {want:e}");
+        }
+    };
+    let mut x: Vec<f64> = (0..=400_000u32).map(|i| f64::from(i) * 0.003_75 - 760.0).collect();
+    x.extend([
+        0.0,
+        -0.0,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        709.78,
+        709.79,
+        -745.13,
+        -745.14,
+        1e-20,
+        f64::MIN,
+    ]);
+    check(FloatUnary::Exp, &x, f64::exp);
+    let mut x: Vec<f64> = (0..400_000u64).map(|i| f64::from_bits(i * 23_050_000_000_007)).collect();
+    x.extend((0..100_000u32).map(|i| 0.5 + f64::from(i) * 1.5e-5));
+    x.extend([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -1.0, f64::MAX, f64::from_bits(1)]);
+    check(FloatUnary::Log, &x, f64::ln);
 }
 
 fn sigmoid(x: f64) -> f64 {

@@ -6,11 +6,10 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
-use crate::ops::arithmetic::{add, mul, neg, scalar, scale, sub};
+use crate::ops::arithmetic::{mul, neg, scalar, scale, sub};
 use crate::ops::pairs::bitwise_right_shift;
-use crate::ops::{
-    abs, broadcast_to, cast, eq, exp2, floor, gt, isfinite, isnan, logical_and, logical_or, logical_xor, lt, where_,
-};
+use crate::ops::{abs, cast, exp2, floor, gt, isfinite, logical_and, lt, where_};
+use dlcore_kernels::map;
 
 /// The float next to each element of `x` in the direction of `y`; `y` where both are equal. It has no gradient.
 ///
@@ -19,27 +18,28 @@ use crate::ops::{
 pub fn nextafter(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     const NAME: &str = "nextafter";
     let dtype = x.dtype().promote(NAME, y.dtype())?;
-    let integers = match dtype {
-        DType::F16 | DType::BF16 => DType::I16,
-        DType::F32 => DType::I32,
-        DType::F64 => DType::I64,
+    let shape = broadcast_shapes(NAME, x.shape(), y.shape())?;
+    macro_rules! run {
+        ($integer:ident as $t:ty, $infinity:expr) => {{
+            let bits = |x: &Tensor| {
+                let bits = cast(&x.detach(), dtype)?.array().contiguous(NAME)?.reinterpret(NAME, DType::$integer)?;
+                bits.expand(NAME, &shape)
+            };
+            let (x, y) = (bits(x)?, bits(y)?);
+            Array::build(NAME, &shape, |out: &mut [$t]| {
+                map::next_after($infinity, x.data::<$t>(), x.strided(), y.data::<$t>(), y.strided(), out);
+                Ok(())
+            })?
+        }};
+    }
+    let next = match dtype {
+        DType::F16 => run!(I16 as i16, 0x7c00),
+        DType::BF16 => run!(I16 as i16, 0x7f80),
+        DType::F32 => run!(I32 as i32, 0x7f80_0000),
+        DType::F64 => run!(I64 as i64, 0x7ff0_0000_0000_0000),
         other => return Err(Error::dtype(NAME, format_args!("expected a float dtype, got {other}"))),
     };
-    let shape = broadcast_shapes(NAME, x.shape(), y.shape())?;
-    let operand = |x: &Tensor| broadcast_to(&cast(&x.detach(), dtype)?, &shape);
-    let (x, y) = (operand(x)?, operand(y)?);
-    let read_as = |x: &Array, dtype| Ok::<_, Error>(Tensor::from(x.contiguous(NAME)?.reinterpret(NAME, dtype)?));
-    let zero = scalar(Scalar::Int(0), dtype)?;
-    let (up, positive) = (gt(&y, &x)?, gt(&x, &zero)?);
-    // Away from zero the bits count up, towards it down.
-    let (one, minus) = (scalar(Scalar::Int(1), integers)?, scalar(Scalar::Int(-1), integers)?);
-    let step = where_(&logical_xor(&up, &positive)?, &minus, &one)?;
-    let next = read_as(add(&read_as(x.array(), integers)?, &step)?.array(), dtype)?;
-    // Next to zero is the smallest float.
-    let least = read_as(one.array(), dtype)?;
-    let next = where_(&eq(&x, &zero)?, &where_(&up, &least, &neg(&least)?)?, &next)?;
-    let stays = logical_or(&eq(&x, &y)?, &isnan(&y)?)?;
-    where_(&isnan(&x)?, &x, &where_(&stays, &y, &next)?)
+    Ok(next.reinterpret(NAME, dtype)?.into())
 }
 
 /// `x` as `mantissa * 2^exponent`, the size of the mantissa from 0.5 up to 1, the exponent int32. Zero and what is not

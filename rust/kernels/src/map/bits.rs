@@ -123,6 +123,50 @@ bitwise! {
     Lcm[10 * CALL] = lcm;
 }
 
+/// The number next to a float in the direction of another, on their bits read as integers.
+#[derive(Clone, Copy)]
+struct NextAfter<T> {
+    /// The sign alone, and all other bits.
+    sign: T,
+    size: T,
+    infinity: T,
+}
+
+impl<T: Bits> Function2<T, T, T> for NextAfter<T> {
+    const COST: usize = 2 * CHEAP;
+    const PLAIN: bool = true;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T, y: T) -> T {
+        let (x_size, y_size) = (x.and(self.size), y.and(self.size));
+        // As floats are ordered, both zeros being 0.
+        let x_rank = if x < T::ZERO { x_size.wrapping_neg() } else { x_size };
+        let y_rank = if y < T::ZERO { y_size.wrapping_neg() } else { y_size };
+        let next = if y_rank > x_rank { x_rank.wrapping_add(T::ONE) } else { x_rank.wrapping_sub(T::ONE) };
+        // Zero keeps the sign of what it is next to.
+        let negative = if next == T::ZERO { x < T::ZERO } else { next < T::ZERO };
+        let next = next.magnitude().or(if negative { self.sign } else { T::ZERO });
+        let next = if x_rank == y_rank || y_size > self.infinity { y } else { next };
+        if x_size > self.infinity { x } else { next }
+    }
+}
+
+/// `dst[i]` is the float next to `a[i]` in the direction of `b[i]`, which it is where both are equal; the floats are given
+/// as the integers that have their bits, with that of infinity.
+///
+/// # Panics
+/// If a window leaves its slice or differs from `dst` in size.
+pub fn next_after<K: Stored<Value: Bits>>(
+    infinity: K::Value,
+    a: &[K],
+    la: Strided,
+    b: &[K],
+    lb: Strided,
+    dst: &mut [K],
+) {
+    let (sign, size) = K::BOUNDS;
+    map2(NextAfter { sign, size, infinity }, a, la, b, lb, dst);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

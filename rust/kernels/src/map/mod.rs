@@ -11,6 +11,6 @@ mod over;
 mod source;
 
 pub use activations::{Activation, Parameters, activation, activation_grad};
-pub use bits::{Bits, Bitwise, bitwise};
+pub use bits::{Bits, Bitwise, bitwise, next_after};
 pub use operations::*;
 pub use over::{Arithmetic, Replaced, over};

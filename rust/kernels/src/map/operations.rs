@@ -182,17 +182,17 @@ unary! {
     /// Its derivative.
     Digamma[CALL] = T::from_f64(math::digamma(x.to_f64()));
     /// Modified Bessel function of the first kind, of order 0.
-    I0[CALL] = T::from_f64(math::i0(x.to_f64()));
+    I0[4 * POLYNOMIAL] = x.i0::<S>();
     /// The same over `exp(|x|)`.
-    I0e[CALL] = T::from_f64(math::i0e(x.to_f64()));
+    I0e[4 * POLYNOMIAL] = x.i0e::<S>();
     /// Modified Bessel function of the first kind, of order 1.
-    I1[CALL] = T::from_f64(math::i1(x.to_f64()));
+    I1[4 * POLYNOMIAL] = x.i1::<S>();
     /// The same over `exp(|x|)`.
-    I1e[CALL] = T::from_f64(math::i1e(x.to_f64()));
+    I1e[4 * POLYNOMIAL] = x.i1e::<S>();
     /// `exp(x^2) erfc(x)`.
     Erfcx[CALL] = T::from_f64(math::erfcx(x.to_f64()));
     /// Quantile of the standard normal distribution.
-    Ndtri[CALL] = T::from_f64(math::quantile(x.to_f64()));
+    Ndtri[2 * POLYNOMIAL] = x.ndtri::<S>();
     /// Largest integer that is not above.
     Floor[CHEAP] = x.floor();
     /// Smallest integer that is not below.
@@ -348,12 +348,27 @@ trigonometric!(Cos, cos, cos, "Cosine of each element.");
 trigonometric!(Tan, tan, tan, "Tangent of each element.");
 
 #[derive(Clone, Copy)]
-struct Polygamma(u32);
+struct Polygamma {
+    n: u32,
+    factor: f64,
+}
 impl<T: Float> Function1<T, T> for Polygamma {
-    const COST: usize = 10 * CALL;
+    const COST: usize = CALL;
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
-        T::from_f64(math::polygamma(self.0, x.to_f64()))
+        T::from_f64(self.factor * math::moderate_zeta::<S>(self.n.saturating_add(1), x.to_f64()))
+    }
+    #[inline(always)]
+    fn mend(self, a: &[T], dst: &mut [T]) {
+        let s = self.n.saturating_add(1);
+        if a.iter().fold(true, |all, x| all & math::is_moderate_zeta(s, x.to_f64())) {
+            return;
+        }
+        for (d, &x) in dst.iter_mut().zip(a) {
+            if !math::is_moderate_zeta(s, x.to_f64()) {
+                *d = T::from_f64(self.factor * math::zeta(f64::from(self.n) + 1.0, x.to_f64()));
+            }
+        }
     }
 }
 
@@ -362,7 +377,7 @@ impl<T: Float> Function1<T, T> for Polygamma {
 /// # Panics
 /// If the window leaves `src` or differs from `dst` in size.
 pub fn polygamma<K: Stored<Value: Float>>(n: u32, src: &[K], layout: Strided, dst: &mut [K]) {
-    map1(Polygamma(n), src, layout, dst);
+    map1(Polygamma { n, factor: math::polygamma_factor(n) }, src, layout, dst);
 }
 
 #[derive(Clone, Copy)]

@@ -1,5 +1,6 @@
 //! The logarithm of the gamma function and its derivatives, in float64.
 
+use crate::isa::Simd;
 use std::f64::consts::PI;
 
 /// The platform's `log(|gamma(x)|)`, by the form that keeps the sign to itself.
@@ -29,7 +30,7 @@ pub fn lgamma(x: f64) -> f64 {
     platform::lgamma(x)
 }
 
-/// From here on the asymptotic series hold to 1e-17.
+/// From here on the asymptotic series hold to 1e-17, that of zeta where it is raised by the exponent.
 const ASYMPTOTIC: f64 = 10.0;
 
 /// The derivative of [`lgamma`]; NaN at negative integers, minus infinity at zero.
@@ -59,13 +60,11 @@ pub fn digamma(x: f64) -> f64 {
 /// Below, what is summed one by one would never end; there the function is NaN.
 const LEAST: f64 = -1e6;
 
-/// The `n`th derivative of [`digamma`], `n` at least 1: `(-1)^(n+1) n! zeta(n + 1, x)`.
+/// What the `n`th derivative of [`digamma`], `n` at least 1, is times `zeta(n + 1, x)`: `(-1)^(n+1) n!`.
 #[must_use]
-pub fn polygamma(n: u32, x: f64) -> f64 {
-    let order = f64::from(n);
-    let factorial = lgamma(order + 1.0).exp().round();
-    let sign = if n % 2 == 1 { 1.0 } else { -1.0 };
-    sign * factorial * hurwitz(order + 1.0, x)
+pub fn polygamma_factor(n: u32) -> f64 {
+    let factorial = lgamma(f64::from(n) + 1.0).exp().round();
+    if n % 2 == 1 { factorial } else { -factorial }
 }
 
 /// Hurwitz's zeta function, the sum of `1 / (k + x)^s` over `k` from 0 on: infinite at `s = 1` and where `x` is an integer
@@ -93,31 +92,71 @@ fn hurwitz(s: f64, x: f64) -> f64 {
         return 0.0;
     }
     let (mut x, mut sum) = (x, 0.0);
-    while x < ASYMPTOTIC {
+    while x < ASYMPTOTIC + s.min(30.0) {
         sum += x.powf(-s);
         x += 1.0;
     }
-    // (2k)! / Bernoulli's number 2k.
-    let divisors = [
-        12.0,
-        -720.0,
-        30_240.0,
-        -1_209_600.0,
-        47_900_160.0,
-        -1_892_437_580.318_379_3,
-        74_724_249_600.0,
-        -2.950_130_727_918_164e12,
-        1.164_678_281_435_006_7e14,
-        -4.597_978_722_407_472_6e15,
-    ];
     let power = x.powf(-s);
-    let mut value = sum + x * power / (s - 1.0) + 0.5 * power;
+    sum + tail(s, x, power)
+}
+
+/// [`zeta`] of `s` above 1 at `x` from [`ASYMPTOTIC`] on, where `power` is `x^-s`.
+#[inline(always)]
+fn tail(s: f64, x: f64, power: f64) -> f64 {
+    // Bernoulli's number 2k / (2k)!.
+    let weights = [
+        1.0 / 12.0,
+        -1.0 / 720.0,
+        1.0 / 30_240.0,
+        -1.0 / 1_209_600.0,
+        1.0 / 47_900_160.0,
+        -1.0 / 1_892_437_580.318_379_3,
+        1.0 / 74_724_249_600.0,
+        -1.0 / 2.950_130_727_918_164e12,
+        1.0 / 1.164_678_281_435_006_7e14,
+        -1.0 / 4.597_978_722_407_472_6e15,
+    ];
+    let mut value = x * power / (s - 1.0) + 0.5 * power;
     // s (s + 1) .. (s + 2k) / x^(s + 2k + 1).
-    let (mut rising, mut k) = (s * power / x, s);
-    for divisor in divisors {
-        value += rising / divisor;
-        rising *= (k + 1.0) * (k + 2.0) / (x * x);
+    let inverse = 1.0 / x;
+    let (mut rising, mut k) = (s * power * inverse, s);
+    for weight in weights {
+        value += rising * weight;
+        rising *= (k + 1.0) * (k + 2.0) * (inverse * inverse);
         k += 2.0;
     }
     value
+}
+
+/// Bits of the exponents for which [`moderate_zeta`] holds.
+const POWER_BITS: u32 = 5;
+
+/// Whether [`moderate_zeta`] holds: powers are neither many products nor beyond float64.
+#[inline(always)]
+#[must_use]
+pub fn is_moderate_zeta(s: u32, x: f64) -> bool {
+    x > 0.0 && x < 1e8 && s < 1 << POWER_BITS
+}
+
+/// [`zeta`] of a whole `s` from 2 on, where [`is_moderate_zeta`], as straight-line code: all are summed from as many terms.
+#[inline(always)]
+#[must_use]
+pub fn moderate_zeta<S: Simd>(s: u32, x: f64) -> f64 {
+    let (mut x, mut sum) = (x, 0.0);
+    for _ in 0..10 {
+        sum += inverse_power(s, x);
+        x += 1.0;
+    }
+    sum + tail(f64::from(s), x, inverse_power(s, x))
+}
+
+/// `x^-s` by repeated squares.
+#[inline(always)]
+fn inverse_power(s: u32, x: f64) -> f64 {
+    let (mut square, mut power) = (x, 1.0);
+    for bit in 0..POWER_BITS {
+        power *= if s >> bit & 1 == 1 { square } else { 1.0 };
+        square *= square;
+    }
+    1.0 / power
 }

@@ -75,7 +75,7 @@ fn completed(x: f32, log: f32) -> f32 {
 
 /// Natural logarithm of a positive finite `x`.
 #[inline(always)]
-fn natural<S: Simd>(x: f32) -> f32 {
+pub(super) fn natural<S: Simd>(x: f32) -> f32 {
     let Parts { exponent, excess, square, series } = parts::<S>(x);
     let small = S::fma32(square, series, exponent * LN2_LOW);
     S::fma32(exponent, LN2_HIGH, excess + small)
