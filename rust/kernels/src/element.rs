@@ -683,7 +683,7 @@ float!(f64, to_f64, fma64, |x, y, S| {
     tan: f64 = f64::tan(x);
     asin: f64 = f64::asin(x);
     acos: f64 = f64::acos(x);
-    atan: f64 = f64::atan(x);
+    atan: f64 = math::atan64::<S>(x);
     sinh: f64 = f64::sinh(x);
     cosh: f64 = f64::cosh(x);
     asinh: f64 = math::platform::asinh(x);

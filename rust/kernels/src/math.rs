@@ -25,7 +25,7 @@ mod power;
 mod wide;
 
 pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan};
-pub use arc::{acos, asin, atan, atan2, atan2_64};
+pub use arc::{acos, asin, atan, atan2, atan2_64, atan64};
 pub use bessel::{i0, i0_64, i0e, i0e_64, i1, i1_64, i1e, i1e_64};
 pub use gamma::{digamma, is_moderate_zeta, lgamma, moderate_zeta, polygamma_factor, zeta};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};

@@ -88,24 +88,24 @@ fn small_atan64<S: Simd>(t: f64) -> f64 {
     S::fma64(poly64::<S, 22>(square, series) * square, t, t)
 }
 
-/// Arc tangent.
-#[inline(always)]
-#[must_use]
-pub fn atan<S: Simd>(x: f32) -> f32 {
-    let size = x.abs();
-    let inverted = size > 1.0;
-    let (small, large) = if inverted { (1.0, size) } else { (size, 1.0) };
-    let y = small_atan::<S>(small / large);
-    (if inverted { Parts::<f32>::RIGHT.plus(-y) } else { y }).copysign(x)
-}
-
-/// Defines the angle of the point `(x, y)` for a type, by its arc tangent of what is from 0 to 1.
-macro_rules! angle {
-    ($(#[$doc:meta])* $name:ident: $t:ident by $small_atan:ident) => {
-        $(#[$doc])*
+/// Defines the arc tangent and the angle of the point `(x, y)` for a type, by its arc tangent of what is from 0 to 1.
+macro_rules! tangents {
+    ($t:ident: $atan:ident, $atan2:ident by $small_atan:ident) => {
+        /// Arc tangent.
         #[inline(always)]
         #[must_use]
-        pub fn $name<S: Simd>(y: $t, x: $t) -> $t {
+        pub fn $atan<S: Simd>(x: $t) -> $t {
+            let size = x.abs();
+            let steep = size > 1.0;
+            let (small, large) = if steep { (1.0, size) } else { (size, 1.0) };
+            let y = $small_atan::<S>(small / large);
+            (if steep { Parts::<$t>::RIGHT.plus(-y) } else { y }).copysign(x)
+        }
+
+        /// Angle of the point `(x, y)`.
+        #[inline(always)]
+        #[must_use]
+        pub fn $atan2<S: Simd>(y: $t, x: $t) -> $t {
             let (height, width) = (y.abs(), x.abs());
             let steep = height > width;
             let (small, large) = if steep { (width, height) } else { (height, width) };
@@ -120,14 +120,8 @@ macro_rules! angle {
         }
     };
 }
-angle!(
-    /// Angle of the point `(x, y)`.
-    atan2: f32 by small_atan
-);
-angle!(
-    /// [`atan2`] in float64.
-    atan2_64: f64 by small_atan64
-);
+tangents!(f32: atan, atan2 by small_atan);
+tangents!(f64: atan64, atan2_64 by small_atan64);
 
 /// Up to here the series is of the number itself: so far that twice the angle of its counterpart stays below 1.
 const NEAR: f32 = 0.55;

@@ -16,14 +16,9 @@ struct Parts {
     series: f32,
 }
 
+/// `(log(1 + x) - x) / x^2` from sqrt(1/2) - 1 to sqrt(2) - 1.
 #[inline(always)]
-fn parts<S: Simd>(x: f32) -> Parts {
-    const SQRT_HALF: i32 = 0x3f35_04f3;
-    let subnormal = x < f32::MIN_POSITIVE;
-    let scaled = if subnormal { x * 8_388_608.0 } else { x };
-    let bits = scaled.to_bits().cast_signed().wrapping_sub(SQRT_HALF);
-    let exponent = (bits >> 23).wrapping_sub(if subnormal { 23 } else { 0 }) as f32;
-    let excess = f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF).cast_unsigned()) - 1.0;
+fn series<S: Simd>(x: f32) -> f32 {
     // Minimax, from Cephes.
     let series = [
         7.037_683_6e-2,
@@ -37,7 +32,26 @@ fn parts<S: Simd>(x: f32) -> Parts {
         3.333_333_1e-1,
         -0.5,
     ];
-    Parts { exponent, excess, square: excess * excess, series: poly32::<S, 10>(excess, series) }
+    poly32::<S, 10>(x, series)
+}
+
+/// The bits of sqrt(1/2), where mantissas begin.
+const SQRT_HALF: i32 = 0x3f35_04f3;
+
+/// The exponent and the excess of [`Parts`].
+#[inline(always)]
+pub(super) fn split(x: f32) -> (f32, f32) {
+    let subnormal = x < f32::MIN_POSITIVE;
+    let scaled = if subnormal { x * 8_388_608.0 } else { x };
+    let bits = scaled.to_bits().cast_signed().wrapping_sub(SQRT_HALF);
+    let exponent = (bits >> 23).wrapping_sub(if subnormal { 23 } else { 0 }) as f32;
+    (exponent, f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF).cast_unsigned()) - 1.0)
+}
+
+#[inline(always)]
+fn parts<S: Simd>(x: f32) -> Parts {
+    let (exponent, excess) = split(x);
+    Parts { exponent, excess, square: excess * excess, series: series::<S>(excess) }
 }
 
 /// A base: the logarithms to it of 2 and of e, each in two parts, the first of few bits.
@@ -115,4 +129,16 @@ pub fn log1p<S: Simd>(x: f32) -> f32 {
     let y = if x == f32::INFINITY || x.abs() < 1e-8 { x } else { y };
     let y = if x == -1.0 { f32::NEG_INFINITY } else { y };
     if x >= -1.0 { y } else { f32::NAN }
+}
+
+/// `log(1 + z) + more * log(2)` for a `z` from 0 to 2^126.
+#[inline(always)]
+pub(super) fn log1p_above<S: Simd>(z: f32, more: f32) -> f32 {
+    let steps = (1.0 + z).to_bits().cast_signed().wrapping_sub(SQRT_HALF) >> 23;
+    // The sum and its excess times 2^-steps, rounded once.
+    let scale = f32::from_bits((127 - steps).cast_unsigned() << 23);
+    let excess = S::fma32(z, scale, scale - 1.0);
+    let exponent = steps as f32 + more;
+    let small = S::fma32(excess * excess, series::<S>(excess), exponent * LN2_LOW);
+    S::fma32(exponent, LN2_HIGH, excess + small)
 }

@@ -1,50 +1,52 @@
 //! Powers, by a logarithm and an exponential in float64.
 
+use super::logarithm::split;
 use super::{ROUND64, poly64};
 use crate::isa::Simd;
 
-/// Base-2 logarithm of a positive finite `x`, good to float32's accuracy after multiplication by any exponent.
+/// Base-2 logarithm of a positive finite `x`, to 1.7e-11 of it.
 #[inline(always)]
 fn log2_wide<S: Simd>(x: f32) -> f64 {
-    const SQRT_HALF: i64 = 0x3fe6_a09e_0000_0000;
-    const SCALE: f64 = 2.0 * std::f64::consts::LOG2_E;
-    let bits = f64::from(x).to_bits().cast_signed().wrapping_sub(SQRT_HALF);
-    let exponent = f64::from((bits >> 52) as i32);
-    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF).cast_unsigned());
-    let s = (m - 1.0) / (m + 1.0);
-    // 2 / ln(2) * atanh(s): the series, whose terms shrink by 34 each.
-    let series = [SCALE / 15.0, SCALE / 13.0, SCALE / 11.0, SCALE / 9.0, SCALE / 7.0, SCALE / 5.0, SCALE / 3.0, SCALE];
-    S::fma64(poly64::<S, 8>(s * s, series), s, exponent)
+    let (exponent, excess) = split(x);
+    let (exponent, excess) = (f64::from(exponent), f64::from(excess));
+    // log2(1 + excess) / excess, minimax: a longer polynomial is quicker than a shorter one of a quotient.
+    let series = [
+        7.735_240_057_439_995e-2,
+        -1.428_289_387_704_696_5e-1,
+        1.447_520_839_245_525e-1,
+        -1.431_590_359_291_979e-1,
+        1.587_695_510_021_638_3e-1,
+        -1.803_003_675_453_767e-1,
+        2.061_753_665_879_18e-1,
+        -2.404_531_748_746_992_5e-1,
+        2.885_372_933_687_329e-1,
+        -3.606_736_746_794_282e-1,
+        4.808_983_613_969_552_4e-1,
+        -7.213_475_208_694_409e-1,
+        1.442_695_040_868_689_2,
+    ];
+    S::fma64(poly64::<S, 13>(excess, series), excess, exponent)
 }
 
-/// 2 to the power `t`, to 1e-11 of it, for |t| up to 200, at which other `t` are taken.
+/// 2 to the power `t`, to 1.9e-9 of it, for |t| up to 200, at which other `t` are taken.
 #[inline(always)]
 fn exp2_wide<S: Simd>(t: f64) -> f64 {
     let t = if t < -200.0 { -200.0 } else { t };
     let t = if t > 200.0 { 200.0 } else { t };
     let shifted = t + ROUND64;
-    let r = (t - (shifted - ROUND64)) * std::f64::consts::LN_2;
-    // The exponential series: r^10 / 10! is below 1e-11.
+    let r = t - (shifted - ROUND64);
+    // Minimax on |r| up to 1/2.
     let series = [
-        1.0 / 362_880.0,
-        1.0 / 40_320.0,
-        1.0 / 5_040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
+        1.534_583_379_512_707_6e-4,
+        1.339_993_221_971_085_9e-3,
+        9.618_488_909_276_019e-3,
+        5.550_328_773_706_879e-2,
+        2.402_264_689_054_013e-1,
+        6.931_472_057_396_059e-1,
+        1.000_000_000_554_489_6,
     ];
     let n = shifted.to_bits().wrapping_sub(ROUND64.to_bits()).wrapping_add(1023);
-    poly64::<S, 10>(r, series) * f64::from_bits(n << 52)
-}
-
-/// e to the power `x`, as wide.
-#[inline(always)]
-pub(super) fn exp_wide<S: Simd>(x: f64) -> f64 {
-    exp2_wide::<S>(x * std::f64::consts::LOG2_E)
+    poly64::<S, 7>(r, series) * f64::from_bits(n << 52)
 }
 
 /// `x` to the power `y`, with C's special cases.
