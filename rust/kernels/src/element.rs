@@ -523,7 +523,7 @@ macro_rules! float {
             fn floor_divide_by_rest<S: Simd>(self, other: Self) -> Self {
                 let below = other.is_infinite() && self != 0.0 && (self < 0.0) != (other < 0.0);
                 let floor = self.floor_divide::<S>(other);
-                let floor = if below && self == self { -1.0 } else { floor };
+                let floor = if below && !<$t>::is_nan(self) { -1.0 } else { floor };
                 if self.is_infinite() && other != 0.0 { <$t>::NAN } else { floor }
             }
             #[inline(always)]

@@ -1,4 +1,9 @@
 //! Functions of two numbers, through the maps: against float64, the C library, and at the ends of their domains.
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::many_single_char_names,
+    reason = "integers below 2^24; mathematical names"
+)]
 
 use dlcore_kernels::isa::{Isa, isa};
 use dlcore_kernels::layout::Strided;
