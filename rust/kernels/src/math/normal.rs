@@ -214,12 +214,13 @@ impl Inverse {
         }
     }
 
-    /// The inverse at `x`, `lost` where it was rounded, for which `rest` is `1 - x^2`, from the least float on.
+    /// The inverse at `x`, `lost` where it was rounded, for which `rest` is `1 - x^2`, from the least float on; without `FAR`
+    /// as far as `x` of 24 bits go.
     #[inline(always)]
-    fn at<S: Simd>(&self, x: f32, lost: f32, rest: f32) -> f32 {
+    fn at<S: Simd, const FAR: bool>(&self, x: f32, lost: f32, rest: f32) -> f32 {
         let w = -natural::<S>(rest);
         let root = w.sqrt();
-        let tail = if root > 4.1 { self.far.at::<S>(root) } else { self.middle.at::<S>(root) };
+        let tail = if FAR && root > 4.1 { self.far.at::<S>(root) } else { self.middle.at::<S>(root) };
         let [high, low] = if w > 5.0 { tail } else { self.near.at::<S>(w) };
         S::fma32(x, high, S::fma32(x, low, lost * high))
     }
@@ -232,7 +233,7 @@ pub fn erfinv<S: Simd>(x: f32) -> f32 {
     const INVERSE: Inverse = Inverse::times(1.0);
     let size = x.abs();
     let below = 1.0 - size;
-    let y = INVERSE.at::<S>(x, EXACT, S::fma32(below, size, below)).copysign(x);
+    let y = INVERSE.at::<S, false>(x, EXACT, S::fma32(below, size, below)).copysign(x);
     let y = if size == 1.0 { f32::INFINITY.copysign(x) } else { y };
     if size <= 1.0 { y } else { f32::NAN }
 }
@@ -246,7 +247,7 @@ pub fn ndtri<S: Simd>(p: f32) -> f32 {
     let tail = if p < complement { p } else { complement };
     let x = 1.0 - 2.0 * tail;
     let lost = (1.0 - x) - 2.0 * tail;
-    let y = INVERSE.at::<S>(x, lost, 4.0 * S::fma32(-tail, tail, tail)).copysign(p - 0.5);
+    let y = INVERSE.at::<S, true>(x, lost, 4.0 * S::fma32(-tail, tail, tail)).copysign(p - 0.5);
     let y = if tail == 0.0 { f32::INFINITY.copysign(p - 0.5) } else { y };
     if tail >= 0.0 { y } else { f32::NAN }
 }
