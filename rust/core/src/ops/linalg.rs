@@ -352,27 +352,30 @@ impl Operation for Linear {
 /// more than the products.
 fn products(context: &Context<'_>, grad: &Array, [rows, features, outputs]: [usize; 3]) -> Result<Gradients> {
     let grad = grad.reshape(Linear::NAME, &[rows, outputs])?;
-    let product = |shape: &[usize], extents: [usize; 3], transposed: bool, other: &Array| -> Result<Option<Tensor>> {
+    let product = |shape: &[usize], extents: [usize; 3], a: &Array, b: &Array| -> Result<Array> {
         if grad.dtype().is_half() {
-            let grad = if transposed { grad.view(grad.layout().permute(&[1, 0])) } else { grad.clone() };
-            let out = half_product(Linear::NAME, &grad, other, None)?.reshape(Linear::NAME, shape)?;
-            return Ok(Some(out.into()));
+            return half_product(Linear::NAME, a, b, None)?.reshape(Linear::NAME, shape);
         }
-        let out = with_float!(Linear::NAME, grad.dtype(), T => Array::build(Linear::NAME, shape, |out: &mut [T]| {
-            let grad = if transposed { matrix(&grad).transposed() } else { matrix(&grad) };
-            gemm::gemm(Gemm::new(extents, grad, matrix(other), out));
+        with_float!(Linear::NAME, grad.dtype(), T => Array::build(Linear::NAME, shape, |out: &mut [T]| {
+            gemm::gemm(Gemm::new(extents, matrix(a), matrix(b), out));
             Ok(())
-        }))?;
-        Ok(Some(out.into()))
+        }))
     };
-    let x = if context.needs(0) {
-        product(context.shape(0), [rows, outputs, features], false, context.input(1)?.array())?
-    } else {
-        None
+    let turned = |matrix: &Array| matrix.view(matrix.layout().permute(&[1, 0]));
+    let weight = if context.needs(0) { Some(context.input(1)?) } else { None };
+    let x = match &weight {
+        Some(w) => Some(product(context.shape(0), [rows, outputs, features], &grad, w.array())?.into()),
+        None => None,
     };
     let w = if context.needs(1) {
         let x = context.input(0)?.array().reshape(Linear::NAME, &[rows, features])?;
-        product(context.shape(1), [outputs, rows, features], true, &x)?
+        // The gradient lies as the weight does: one that is a transposed view wants it back as it was.
+        let w = if weight.is_some_and(|w| w.array().layout().strides[0] == 1 && features > 1) {
+            turned(&product(&[features, outputs], [features, rows, outputs], &turned(&x), &grad)?)
+        } else {
+            product(context.shape(1), [outputs, rows, features], &turned(&grad), &x)?
+        };
+        Some(w.into())
     } else {
         None
     };
