@@ -158,9 +158,9 @@ GRADIENTS = [
 ]  # fmt: skip
 
 INDICES = [
-    (lambda: F.cross_entropy(z(2, 3), t(0, 3)), "cross_entropy: target 3 at position 1 is out of range for 3 classes (0 to 2); labels may be off by one"),
-    (lambda: F.cross_entropy(z(2, 3), t(0, -1)), "cross_entropy: target -1 at position 1 is out of range for 3 classes (0 to 2); labels may be off by one; ignore_index= names a label that counts nothing"),
-    (lambda: F.nll_loss(z(2, 3), t(0, 9)), "nll_loss: target 9 at position 1 is out of range for 3 classes (0 to 2); labels may be off by one"),
+    (lambda: F.cross_entropy(z(2, 3), t(0, 3)), "cross_entropy: target 3 at position 1 is out of range for 3 classes (0 to 2); labels may be off by one; ignore_index=3 leaves labels of this value out"),
+    (lambda: F.cross_entropy(z(2, 3), t(0, -1)), "cross_entropy: target -1 at position 1 is out of range for 3 classes (0 to 2); labels may be off by one; ignore_index=-1 leaves labels of this value out"),
+    (lambda: F.nll_loss(z(2, 3), t(0, 9)), "nll_loss: target 9 at position 1 is out of range for 3 classes (0 to 2); labels may be off by one; ignore_index=9 leaves labels of this value out"),
     (lambda: nn.Embedding(10, 3)(t(10)), "Embedding(10, 3): embedding: index 10 at position 0 is out of range for dimension 0 of size 10"),
     (lambda: dlcore.gather(z(2, 3), 1, dlcore.tensor([[5]])), "gather: index 5 at position 0 is out of range for dimension 1 of size 3"),
     (lambda: dlcore.index_select(z(2, 3), 0, t(2)), "index_select: index 2 at position 0 is out of range for dimension 0 of size 2"),

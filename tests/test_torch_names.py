@@ -264,3 +264,16 @@ def test_a_sum_to_no_dimensions_counts_truths():
     assert T(True).sum_to_size(()).dtype == dlcore.int64
     assert dlcore.ones(3, dtype=dlcore.bool).sum_to_size(3).dtype == dlcore.bool
     assert dlcore.ones(3, dtype=dlcore.bool).sum_to_size(1).tolist() == [3]
+
+
+def test_alpha_does_not_change_the_dtype():
+    """As in PyTorch, ``alpha * other`` is computed in the dtype of the sum."""
+    of = dlcore.tensor
+    assert dlcore.add(of([0]), of([100], dtype=dlcore.int8), alpha=2).tolist() == [200]
+    assert dlcore.add(of([0.0]), of([60000.0], dtype=dlcore.float16), alpha=2).tolist() == [120000]
+    assert dlcore.add(of([0.0], dtype=dlcore.float64), of([1]), alpha=0.1).tolist() == [0.1]
+    assert dlcore.add(of([1], dtype=dlcore.int32), of([True]), alpha=3).dtype == dlcore.int32
+    assert dlcore.add(of([1.0], dtype=dlcore.float16), of([1]), alpha=0.5).dtype == dlcore.float16
+    assert dlcore.add(of([True]), True, alpha=2).dtype == dlcore.bool
+    with pytest.raises(dlcore.DTypeError, match=r"alpha=0\.5 is no whole number"):
+        dlcore.sub(of([1]), of([2]), alpha=0.5)

@@ -52,6 +52,9 @@ pub fn made<'py>(
             format_args!("dtype is {dtype}, that of out {own}; leave one of them out"),
         )));
     }
+    if asked.requires_grad && !own.is_float() {
+        return Err(to_py(Error::dtype(op, format_args!("requires_grad needs an out of floats, got {own}"))));
+    }
     let out = out::put(py, op, &make(Some(own))?, out)?;
     if asked.requires_grad {
         out.get().set_requires_grad(true)?;
@@ -411,6 +414,9 @@ fn empty<'py>(
     out: out::Out<'py>,
 ) -> Made<'py> {
     let shape = self::size("empty", size)?;
+    if out.is_some() && memory_format.is_some() {
+        return Err(to_py(Error::value("empty", "out lies as it does; leave memory_format out")));
+    }
     made(py, "empty", Asked { dtype, device, requires_grad, out }, |dtype| {
         enter(py, usize::MAX, || {
             let made = Array::zeros("empty", &shape, float_or(dtype))?.into();

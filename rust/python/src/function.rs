@@ -3,7 +3,7 @@
 use crate::enter::to_py;
 use crate::out::{self, Outs};
 use crate::tensor::PyTensor;
-use dlcore_core::{Error, Tensor};
+use dlcore_core::{DType, Error, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -26,7 +26,7 @@ pub trait Returned: Sized {
     }
 }
 
-/// What moves elements, or finds positions, does not convert them, as in PyTorch.
+/// What moves elements, or finds positions, does not convert them, as in PyTorch; nor are positions beside values.
 const MOVES: [&str; 5] = ["gather", "index_select", "masked_select", "multinomial", "nonzero"];
 
 /// The results of `op` as Python sees them: new tensors, or those in `out`, a tensor or a tuple of one for each.
@@ -59,15 +59,20 @@ fn put_all<'py>(
         let what = format!("{op}: {} tensors in out for {} results", places.len(), values.len());
         return Err(PyValueError::new_err(what));
     }
-    for (value, place) in values.iter().zip(&places) {
+    // Nothing is written unless all can be.
+    for (index, (value, place)) in values.iter().zip(&places).enumerate() {
+        if places[..index].iter().any(|earlier| earlier.is(place)) {
+            return Err(PyValueError::new_err(format!("{op}: one tensor in out for two results")));
+        }
         let dtype = place.get().get().dtype();
-        if MOVES.contains(&op) && dtype != value.dtype() {
+        let exact = MOVES.contains(&op) || (index > 0 && value.dtype() == DType::I64);
+        if exact && dtype != value.dtype() {
             let what = format_args!("expected an out of {}, got {dtype}", value.dtype());
             return Err(to_py(Error::dtype(op, what)));
         }
-        out::put(py, op, value, place.clone())?;
+        out::check(op, value, place).map_err(to_py)?;
     }
-    Ok(places)
+    values.iter().zip(places).map(|(value, place)| out::put(py, op, value, place)).collect()
 }
 
 impl Returned for Tensor {

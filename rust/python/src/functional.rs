@@ -430,26 +430,22 @@ fn quotient(rounding_mode: Option<&str>) -> PyResult<fn(&Tensor, &Tensor) -> Res
     }
 }
 
-/// `alpha` times `other`, which meets `input`. As in PyTorch the dtype is that of the two, whatever `alpha` is.
+/// `alpha` times `other`, which meets `input`, in the dtype that the two have together: `alpha` does not change it.
 fn scaled(py: Python<'_>, input: &Operand, other: Operand, alpha: Option<Number>) -> PyResult<Operand> {
-    let integer = |number: Scalar| match number {
-        Scalar::Bool(value) => Some(value.into()),
-        Scalar::Int(value) => Some(value),
-        Scalar::Float(_) => None,
-    };
-    let is_bool = |operand: &Operand| matches!(operand, Operand::Tensor(x) if x.dtype() == DType::Bool);
-    match (other, alpha) {
-        (other, None) => Ok(other),
-        (Operand::Scalar(other), Some(Number(alpha))) => Ok(Operand::Scalar(match (integer(other), integer(alpha)) {
-            (Some(other), Some(alpha)) => Scalar::Int(other.wrapping_mul(alpha)),
-            _ => Scalar::Float(other.to_f64() * alpha.to_f64()),
-        })),
-        (other, Some(Number(alpha))) => {
-            let stays_bool = is_bool(&other) && is_bool(input) && !matches!(alpha, Scalar::Float(_));
-            let alpha = if stays_bool { Scalar::Bool(alpha.to_f64() != 0.0) } else { alpha };
-            Ok(Operand::Tensor(two(py, other, Operand::Scalar(alpha), ops::mul)?.get()))
+    let Some(Number(alpha)) = alpha else { return Ok(other) };
+    let (x, other) = Operand::pair(input.clone(), other)?;
+    let dtype = x.dtype().promote("add", other.dtype()).map_err(to_py)?;
+    let alpha = match alpha {
+        alpha if dtype.is_float() => alpha,
+        Scalar::Float(alpha) => {
+            let what = format_args!("alpha={alpha} is no whole number, as the operands are ({dtype})");
+            return Err(to_py(Error::dtype("add", what)));
         }
-    }
+        alpha if dtype == DType::Bool => Scalar::Bool(alpha.to_f64() != 0.0),
+        alpha => alpha,
+    };
+    let other = enter(py, other.numel(), || ops::cast(&other, dtype))?;
+    Ok(Operand::Tensor(two(py, Operand::Tensor(other), Operand::Scalar(alpha), ops::mul)?.get()))
 }
 
 /// An operator's operand: `None` where the type is foreign, so that Python tries the other side.

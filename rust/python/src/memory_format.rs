@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 /// ``channels_last`` and ``channels_last_3d``, the channels of a pixel side by side; ``preserve_format``, that of the
 /// tensor that is copied.
 ///
+/// >>> import dlcore
 /// >>> x = dlcore.zeros(2, 3, 4, 5).to(memory_format=dlcore.channels_last)
 /// >>> x.shape, x.stride()
 /// ((2, 3, 4, 5), (60, 1, 15, 3))

@@ -38,27 +38,35 @@ pub fn put<'py>(
     value: &Tensor,
     out: Bound<'py, PyTensor>,
 ) -> PyResult<Bound<'py, PyTensor>> {
+    check(op, value, &out).map_err(to_py)?;
     let target = out.get().get();
-    if mode::is_recording() && (value.requires_grad() || target.requires_grad()) {
-        let what = "out= has no gradient; use the result, or dlcore.no_grad()";
-        return Err(to_py(Error::gradient(op, what)));
-    }
-    if !value.dtype().can_cast(target.dtype()) {
-        let what = format_args!("a {} result does not go into an out of {}", value.dtype(), target.dtype());
-        return Err(to_py(Error::dtype(op, what)));
-    }
     let value = enter(py, value.numel(), || ops::cast(value, target.dtype()))?;
     if target.shape() == value.shape() {
         out.get().write(op, &value)?;
-    } else if target.numel() == 0 {
-        out.get().set(value);
     } else {
+        // A copy: the result may be a view of an argument.
+        out.get().set(enter(py, value.numel(), || ops::copy(&value))?);
+    }
+    Ok(out)
+}
+
+/// Whether `value` may go into `out`.
+pub fn check(op: &str, value: &Tensor, out: &Bound<'_, PyTensor>) -> Result<()> {
+    let target = out.get().get();
+    if mode::is_recording() && (value.requires_grad() || target.requires_grad()) {
+        return Err(Error::gradient(op, "out= has no gradient; use the result, or dlcore.no_grad()"));
+    }
+    if !value.dtype().can_cast(target.dtype()) {
+        let what = format_args!("a {} result does not go into an out of {}", value.dtype(), target.dtype());
+        return Err(Error::dtype(op, what));
+    }
+    if target.shape() != value.shape() && target.numel() != 0 {
         let what = format_args!(
             "out has shape {}, the result {}; give an out of that shape, or an empty one",
             Show(target.shape()),
             Show(value.shape())
         );
-        return Err(to_py(Error::shape(op, what)));
+        return Err(Error::shape(op, what));
     }
-    Ok(out)
+    Ok(())
 }

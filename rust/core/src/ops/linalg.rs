@@ -369,7 +369,7 @@ fn products(context: &Context<'_>, grad: &Array, [rows, features, outputs]: [usi
     };
     let w = if context.needs(1) {
         let x = context.input(0)?.array().reshape(Linear::NAME, &[rows, features])?;
-        // The gradient lies as the weight does: one that is a transposed view wants it back as it was.
+        // The gradient lies as the weight does, where that is known: a transposed view wants it back as it was.
         let w = if weight.is_some_and(|w| w.array().layout().strides[0] == 1 && features > 1) {
             turned(&product(&[features, outputs], [features, rows, outputs], &turned(&x), &grad)?)
         } else {
