@@ -205,11 +205,14 @@ class Holder(nn.Module):
 @pytest.mark.parametrize(
     ("layers", "text"),
     [
-        ([nn.Linear(2, 2)], "Holder.layers: layers in a plain list are not part .* nn.ModuleList"),
-        ((nn.Linear(2, 2),), "plain tuple .* nn.ModuleList"),
+        ([nn.Linear(2, 2), nn.ReLU()], "Holder.layers: layers in a plain list are not part .* nn.ModuleList"),
+        ((nn.ReLU(), nn.Linear(2, 2)), "plain tuple .* nn.ModuleList"),
         ({"a": nn.Sequential(nn.ReLU(), nn.Linear(2, 2))}, "plain dict .* nn.ModuleDict"),
-        ([[nn.ReLU(), nn.Linear(2, 2)]], "plain list .* nn.ModuleList"),
-        ([nn.Parameter(dlcore.ones(2))], "parameters in a plain list .* nn.ParameterList"),
+        ([[nn.ReLU(), nn.Linear(2, 2)], []], "plain list .* nn.ModuleList"),
+        (
+            [nn.Parameter(dlcore.ones(2)), nn.Parameter(dlcore.ones(2))],
+            "parameters in a plain list .* nn.ParameterList",
+        ),
     ],
 )
 def test_layers_in_a_plain_container_are_named_once(layers, text):
@@ -226,15 +229,16 @@ def test_containers_that_hide_nothing_are_silent():
     layer = nn.Linear(2, 2)
     frozen = nn.Linear(2, 2).requires_grad_(False)
     for model in (
-        Holder([layer], registered=layer),
-        Holder([frozen]),
+        Holder([layer, nn.ReLU()], registered=layer),
+        Holder([frozen, frozen]),
+        Holder([layer], other=(layer,)),  # one, held on purpose without making it a part
         Holder([nn.ReLU(), print]),
         Holder([], sizes=[1, 2], names={"a": 1}, values=(dlcore.ones(1),)),
         Holder(nn.ModuleList([layer])),
-        nn.Sequential(Holder([layer]), layer),
+        nn.Sequential(Holder([layer, layer]), layer),
     ):
         list(model.parameters())
-    model = Holder([layer])
+    model = Holder([layer, layer])
     list(model.parameters(recurse=False))
     model.layers = nn.ModuleList(model.layers)
     list(model.parameters())
@@ -309,3 +313,33 @@ def test_labels_that_do_not_fit(loss, shape, labels, kind, text):
 def test_labels_of_no_class(loss, label):
     with pytest.raises(IndexError, match=f"target {label} at position 1 .* ignore_index={label} leaves"):
         loss(dlcore.zeros(2, 7), dlcore.tensor([2, label]))
+
+
+def test_a_module_that_is_being_made_may_still_register_its_layers():
+    class Late(nn.Module):
+        def __init__(self, register):
+            super().__init__()
+            self.layers = [nn.Linear(2, 2), nn.Linear(2, 2)]
+            for parameter in self.parameters():
+                nn.init.zeros_(parameter)
+            if register:
+                self.layers = nn.ModuleList(self.layers)
+
+    assert len(list(Late(True).parameters())) == 4
+    late = Late(False)
+    with pytest.warns(dlcore.TrainingWarning, match="Late.layers"):
+        list(late.parameters())
+
+
+def test_a_module_that_says_itself_what_its_parameters_are_is_believed():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = [nn.Linear(2, 2), nn.Linear(2, 2)]
+
+        def parameters(self, recurse=True):
+            yield from super().parameters(recurse)
+            for layer in self.layers:
+                yield from layer.parameters(recurse)
+
+    assert len(list(Own().parameters())) == 4

@@ -90,6 +90,41 @@ def test_what_it_cannot_do_it_says_once(monkeypatch):
         dlcore.is_autocast_enabled("cuda")
 
 
+@needs_instructions
+def test_autocast_of_another_device_leaves_an_outer_one_on():
+    x = dlcore.ones(2, 2)
+    with dlcore.autocast("cpu"):
+        for enabled in (True, False):
+            with dlcore.cuda.amp.autocast(enabled):
+                assert (x @ x).dtype == dlcore.bfloat16
+        assert dlcore.is_autocast_enabled()
+
+
+def test_a_scaler_leaves_out_steps_that_are_not_finite():
+    for scaler, expected in (
+        (dlcore.amp.GradScaler("cpu"), [1.0, 1.0]),
+        (dlcore.cuda.amp.GradScaler(), [1.0, 1.0]),
+        (dlcore.amp.GradScaler(enabled=False), [0.5, -float("inf")]),
+    ):
+        w, unused = dlcore.ones(2, requires_grad=True), dlcore.ones(1)
+        optimizer = dlcore.optim.SGD([w, unused], lr=0.5)
+        w.grad = dlcore.tensor([1.0, float("inf")])
+        scaler.step(optimizer)
+        assert w.tolist() == expected
+        w.grad = dlcore.tensor([1.0, 0.0])
+        scaler.step(optimizer)
+        assert w[0].item() == expected[0] - 0.5
+
+
+def test_the_former_scaler_has_no_device_before_its_settings():
+    scaler = dlcore.cuda.amp.GradScaler(4.0, 3.0, 0.25, 7)
+    assert isinstance(scaler, dlcore.amp.GradScaler)
+    state = scaler.state_dict()
+    assert (state["growth_factor"], state["backoff_factor"], state["growth_interval"]) == (3.0, 0.25, 7)
+    assert scaler.is_enabled()
+    assert not dlcore.cuda.amp.GradScaler(4.0, 3.0, 0.25, 7, False).is_enabled()
+
+
 def test_the_state_of_a_scaler_has_pytorchs_keys():
     state = {"scale": 1.0, "growth_factor": 2.0, "backoff_factor": 0.5, "growth_interval": 2000, "_growth_tracker": 0}
     scaler = dlcore.amp.GradScaler("cpu", init_scale=4.0)

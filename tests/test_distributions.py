@@ -21,6 +21,12 @@ OTHER = dlcore.tensor([[0.3, 0.3, 0.4], [0.2, 0.2, 0.6]])
 COVARIANCE = dlcore.tensor([[2.0, 0.6], [0.6, 1.0]])
 
 
+def vectors(length, *batch):
+    """Normal vectors whose means and covariances are no special ones."""
+    values = dlcore.arange(float(math.prod(batch) * length)).reshape(*batch, length)
+    return MultivariateNormal(values.sin(), dlcore.diag(dlcore.arange(1.0, length + 1)) + 0.25)
+
+
 def close(found, expected, tolerance=1e-5):
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=tolerance, atol=tolerance)
 
@@ -165,13 +171,45 @@ def test_gradients_go_through_samples_and_log_probabilities():
         (lambda: Categorical(PROBS, PROBS), ValueError, "either probs or logits"),
         (lambda: Categorical(dlcore.tensor(1.0)), ValueError, "must have a dimension"),
         (lambda: Categorical(-PROBS), ValueError, "probs must be at least 0"),
-        (lambda: Categorical(logits=PROBS * math.nan), ValueError, "logits must be numbers, got nan in a tensor of"),
-        (lambda: Categorical(PROBS).log_prob(dlcore.tensor([3, 0])), ValueError, "from 0 to 2"),
+        (lambda: Categorical(logits=PROBS * math.nan), ValueError, "logits must be finite .* got nan in a tensor of"),
+        (lambda: Categorical(logits=PROBS * -math.inf), ValueError, "-inf at most beside others, got -inf"),
+        (lambda: Categorical(logits=dlcore.tensor([0.0, math.inf])), ValueError, "logits must be finite .* got"),
+        (lambda: Categorical(dlcore.zeros(2, 3)), ValueError, "probs must be finite and not all zero, got 0"),
+        (lambda: Categorical(dlcore.tensor([1.0, math.inf])), ValueError, "probs must be finite"),
+        (lambda: Categorical(PROBS).log_prob(dlcore.tensor([3, 0])), ValueError, "from 0 to 2, got 3"),
+        (lambda: Categorical(PROBS).log_prob(dlcore.tensor(-1)), ValueError, "from 0 to 2, got -1"),
+        (lambda: Categorical(PROBS).log_prob(dlcore.tensor(0.5)), ValueError, "whole number .* got 0.5"),
+        (lambda: Bernoulli(0.5).log_prob(dlcore.tensor([0.0, 0.5])), ValueError, "value must be 0 or 1, got 0.5"),
+        (lambda: Normal(0.0, 1.0).log_prob(dlcore.tensor(math.nan)), ValueError, "value must be a number, got nan"),
+        (lambda: Normal(0.0, 1.0).log_prob(0.5), ValueError, "log_prob takes a tensor, got float"),
+        (lambda: Distribution().expand((2,)), NotImplementedError, "Distribution has no expand"),
+        (lambda: Distribution().mode, NotImplementedError, "Distribution has no mode"),
         (lambda: Categorical(PROBS).rsample(), NotImplementedError, r"no rsample\(\): its samples have no gradient"),
         (lambda: Bernoulli(1.5), ValueError, r"probs must be in 0..1, got 1.5"),
         (Bernoulli, ValueError, "either probs or logits"),
         (lambda: MultivariateNormal(dlcore.zeros(2)), ValueError, "either covariance_matrix or scale_tril"),
         (lambda: MultivariateNormal(dlcore.tensor(0.0), COVARIANCE), ValueError, "must have a dimension"),
+        (
+            lambda: MultivariateNormal(dlcore.zeros(3), COVARIANCE),
+            ValueError,
+            r"shape \(..., 3, 3\), .* got shape \(2, 2\)",
+        ),
+        (lambda: MultivariateNormal(dlcore.zeros(1), COVARIANCE), ValueError, r"shape \(..., 1, 1\)"),
+        (
+            lambda: MultivariateNormal(dlcore.zeros(2), COVARIANCE[:, :1]),
+            ValueError,
+            "covariance_matrix must be of shape",
+        ),
+        (lambda: MultivariateNormal(dlcore.zeros(2), dlcore.ones(2)), ValueError, "covariance_matrix must be of shape"),
+        (lambda: MultivariateNormal(dlcore.zeros(2), COVARIANCE.tril()), ValueError, "must be symmetric, got 0"),
+        (lambda: MultivariateNormal(dlcore.zeros(2), scale_tril=COVARIANCE), ValueError, "must be lower triangular"),
+        (
+            lambda: MultivariateNormal(dlcore.zeros(2), scale_tril=-dlcore.eye(2)),
+            ValueError,
+            "diagonal .* positive, got -1",
+        ),
+        (lambda: MultivariateNormal(dlcore.ones(2) * math.nan, COVARIANCE), ValueError, "loc must be a number"),
+        (lambda: kl_divergence(vectors(2), vectors(3)), ValueError, "lengths 2 and 3"),
         (lambda: Independent(Normal(0.0, 1.0), 1), ValueError, "does not have 1 dimensions"),
         (lambda: kl_divergence(Normal(0.0, 1.0), Bernoulli(0.5)), NotImplementedError, "Normal and Bernoulli"),
         (lambda: Distribution().log_prob(dlcore.zeros(1)), NotImplementedError, r"Distribution has no log_prob"),
@@ -186,3 +224,58 @@ def test_checks_can_be_left_out():
     assert Normal(0.0, -1.0, validate_args=False).scale.item() == -1.0
     outside = Uniform(0.0, 1.0, validate_args=False).log_prob(dlcore.tensor([2.0, 0.5]))
     assert outside.tolist() == [-math.inf, 0.0]
+    normal = Normal(0.0, 1.0, validate_args=False)
+    assert normal.log_prob(dlcore.tensor(math.nan)).isnan()
+    assert normal.expand((2,)).log_prob(dlcore.tensor(math.nan)).isnan().all()
+    assert Bernoulli(0.5, validate_args=False).log_prob(dlcore.tensor(0.3)).item() == pytest.approx(math.log(0.5))
+    assert Categorical(dlcore.zeros(2), validate_args=False).probs.isnan().all()
+    skewed = MultivariateNormal(dlcore.zeros(2), scale_tril=-dlcore.eye(2), validate_args=False)
+    assert skewed.scale_tril.tolist() == [[-1, 0], [0, -1]]
+
+
+def test_the_density_of_an_interval_ends_before_its_end():
+    assert Uniform(0.0, 2.0).log_prob(dlcore.tensor([0.0, 2.0])).tolist() == [pytest.approx(-math.log(2)), -math.inf]
+
+
+def test_divergences_of_what_is_sure():
+    zero, half, one = (Bernoulli(p) for p in (0.0, 0.5, 1.0))
+    assert kl_divergence(half, zero).item() == kl_divergence(half, one).item() == math.inf
+    assert kl_divergence(zero, one).item() == kl_divergence(one, zero).item() == math.inf
+    assert kl_divergence(zero, zero).item() == kl_divergence(one, one).item() == 0
+    close(kl_divergence(zero, half), math.log(2))
+    close(kl_divergence(one, half), math.log(2))
+
+
+def test_divergences_of_intervals_and_of_vectors():
+    inner, outer = Uniform(0.0, 1.0), Uniform(-1.0, dlcore.tensor([3.0, 0.5]))
+    close(kl_divergence(inner, outer), [math.log(4), math.inf])
+    p, q = vectors(3, 4), MultivariateNormal(dlcore.ones(3), dlcore.eye(3) * 2)
+    away, spread = p.loc - q.loc, p.covariance_matrix
+    determinants = math.log(8) - dlcore.linalg.slogdet(spread)[1]
+    trace = spread.diagonal(dim1=-2, dim2=-1).sum(-1)
+    close(kl_divergence(p, q), 0.5 * (determinants + trace / 2 + away.square().sum(-1) / 2 - 3))
+    close(kl_divergence(p, p), np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("made", "value", "mode"),
+    [
+        (Normal(dlcore.tensor([1.0, 2.0]), 0.5), 1.5, [1.0, 2.0]),
+        (Uniform(0.0, dlcore.tensor([1.0, 2.0])), 0.5, [math.nan, math.nan]),
+        (Bernoulli(dlcore.tensor([0.2, 0.9])), 1.0, [0.0, 1.0]),
+        (Bernoulli(logits=dlcore.tensor([0.0, -1.0])), 0.0, [math.nan, 0.0]),
+        (Categorical(PROBS), 1, [2, 0]),
+        (Categorical(logits=PROBS), 1, [2, 0]),
+        (vectors(3, 2), [0.0, 1.0, 2.0], vectors(3, 2).loc.tolist()),
+        (Independent(Normal(dlcore.zeros(2, 3), 1.0), 1), [0.0, 1.0, 2.0], [[0.0] * 3] * 2),
+    ],
+)
+def test_expanded_ones_are_the_same_in_a_larger_batch(made, value, mode):
+    np.testing.assert_array_equal(made.mode.numpy(), mode)
+    larger = made.expand((4, 2))
+    assert type(larger) is type(made)
+    assert (larger.batch_shape, larger.event_shape, made.batch_shape) == ((4, 2), made.event_shape, (2,))
+    assert larger.sample((5,)).shape == (5, 4, 2, *made.event_shape)
+    value = dlcore.tensor(value)
+    close(larger.log_prob(value), np.broadcast_to(made.log_prob(value).numpy(), (4, 2)))
+    close(larger.entropy(), np.broadcast_to(made.entropy().numpy(), (4, 2)))

@@ -280,3 +280,10 @@ def test_a_guard_names_the_layer_and_the_index():
         pytest.raises(FloatingPointError, match=r"(?s)sqrt: the gradient by input 0.* is inf at \[0\].*in module Root"),
     ):
         root(start).sum().backward()
+
+
+def test_the_attention_of_a_vit_has_a_dropout_of_its_own():
+    block = models.ViT(depth=1, dropout=0.3).encoder.layers[0]
+    assert (block.dropout.p, block.self_attention.dropout) == (0.3, 0.0)
+    block = models.ViT(depth=1, attention_dropout=0.2).encoder.layers[0]
+    assert (block.dropout.p, block.self_attention.dropout) == (0.0, 0.2)

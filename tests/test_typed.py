@@ -26,6 +26,8 @@ def test_constructors_make_tensors_of_their_dtype(name):
         assert made.tolist() == [0, 1, 1]
     assert make(2, 3).shape == (2, 3)
     assert make(3).shape == (3,)
+    assert make(dlcore.Size([2, 3])).shape == (2, 3)
+    assert make(dlcore.Size([])).shape == ()
     assert make().shape == (0,)
     assert make(made) is made
     assert dlcore.zeros(2).type(make).dtype == dtype

@@ -95,7 +95,9 @@ class autocast:  # noqa: N801 - PyTorch's name, used as a function
 
 
 class GradScaler:
-    """PyTorch's scaler of losses, which does nothing: `autocast` computes in bfloat16, whose range is float32's.
+    """PyTorch's scaler of losses, which leaves out steps whose gradients are not finite.
+
+    It scales nothing: `autocast` computes in bfloat16, whose range is float32's.
 
     Args:
         device: accepted for PyTorch's programs.
@@ -103,7 +105,7 @@ class GradScaler:
         growth_factor: kept in the state, for a training that goes on in PyTorch.
         backoff_factor: likewise.
         growth_interval: likewise.
-        enabled: False leaves the state empty.
+        enabled: False takes every step, and leaves the state empty.
 
     Example:
         >>> import dlcore
@@ -131,8 +133,8 @@ class GradScaler:
         self._state = self._state if enabled else {}
 
     def is_enabled(self) -> bool:
-        """False: nothing is scaled."""
-        return False
+        """Whether gradients are looked at before a step."""
+        return bool(self._state)
 
     def get_scale(self) -> float:
         """1."""
@@ -146,7 +148,11 @@ class GradScaler:
         """Do nothing."""
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        """Take the optimizer's step."""
+        """Take the optimizer's step, unless a gradient is not finite; None then."""
+        if self._state:
+            parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+            if any(p.grad is not None and not p.grad.isfinite().all() for p in parameters):
+                return None
         return optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: object = None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from dlcore import _core
 from dlcore._core import Tensor
+from dlcore.shapes import Size
 
 _DTYPES = {
     "BFloat16Tensor": _core.bfloat16,
@@ -37,6 +38,8 @@ class _Typed(type):
         if len(args) > 1:
             raise TypeError(f"{cls.__name__} takes sizes or one sequence, got {len(args)} arguments")
         data = args[0] if args else []
+        if type(data) is Size:  # that of a tensor is a plain tuple, and read as values
+            return _core.empty(data, dtype=cls._dtype)
         if isinstance(data, Tensor) and data.dtype != cls._dtype:
             raise _core.DTypeError(f"{cls.__name__}: expected {cls._dtype}, got {data.dtype}; convert it with .to()")
         return data if isinstance(data, Tensor) else _core.tensor(data, dtype=cls._dtype)

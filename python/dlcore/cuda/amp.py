@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dlcore import _core, amp
-from dlcore.amp import GradScaler
 
 __all__ = ["GradScaler", "autocast"]
 
@@ -36,3 +35,36 @@ class autocast(amp.autocast):  # noqa: N801 - PyTorch's name, used as a function
         cache_enabled: bool | None = None,
     ) -> None:
         super().__init__("cpu", dtype, False, cache_enabled)
+
+    def __enter__(self) -> autocast:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+class GradScaler(amp.GradScaler):
+    """`dlcore.amp.GradScaler` without the device before its settings.
+
+    Args:
+        init_scale: accepted for PyTorch's programs.
+        growth_factor: kept in the state.
+        backoff_factor: likewise.
+        growth_interval: likewise.
+        enabled: False takes every step, and leaves the state empty.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.cuda.amp.GradScaler(1024.0, growth_interval=100).state_dict()["growth_interval"]
+        100
+    """
+
+    def __init__(
+        self,
+        init_scale: float = 2.0**16,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        super().__init__("cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -22,7 +23,8 @@ class Bernoulli(Distribution):
         validate_args: False leaves out the checks.
 
     Raises:
-        ValueError: both or neither, probabilities outside 0..1, or logits that are not numbers.
+        ValueError: both or neither, probabilities outside 0..1, or logits that are not numbers; from `log_prob`, a
+            value that is neither 0 nor 1.
 
     Example:
         >>> import dlcore
@@ -69,6 +71,12 @@ class Bernoulli(Distribution):
         return self.probs
 
     @property
+    def mode(self) -> Tensor:
+        """The more probable one, and not a number where both are alike."""
+        mode = (self.probs >= 0.5).to(self.probs.dtype)
+        return _core.where(self.probs == 0.5, math.nan, mode)
+
+    @property
     def variance(self) -> Tensor:
         """P (1 − p)."""
         return self.probs * (1 - self.probs)
@@ -80,6 +88,7 @@ class Bernoulli(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of zeros and ones."""
+        self._refuse_outside(value, (value == 0) | (value == 1), "0 or 1")
         logits, value = _core.broadcast_tensors(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none")
 

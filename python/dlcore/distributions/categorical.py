@@ -23,8 +23,8 @@ class Categorical(Distribution):
         validate_args: False leaves out the checks.
 
     Raises:
-        ValueError: both or neither, no dimension, negative probabilities, or logits that are not numbers; from
-            `log_prob`, a number that is no category.
+        ValueError: both or neither, no dimension, negative probabilities, or numbers that do not become probabilities
+            (not finite, or all of them zero); from `log_prob`, a number that is no category.
 
     Example:
         >>> import dlcore
@@ -49,11 +49,14 @@ class Categorical(Distribution):
         if probs is not None:
             if validate_args is not False:
                 refuse("Categorical", "probs", probs, probs >= 0, "at least 0")
-            self.probs = probs / probs.sum(-1, keepdim=True)
-        elif logits is not None:
-            if validate_args is not False:
-                refuse("Categorical", "logits", logits, logits == logits, "numbers")
-            self.logits = logits - logits.logsumexp(-1, keepdim=True)
+            self.probs = made = probs / probs.sum(-1, keepdim=True)
+        else:
+            self.logits = made = given - given.logsumexp(-1, keepdim=True)
+        if validate_args is not False:
+            name, expected = (
+                ("probs", "not all zero") if probs is not None else ("logits", "-inf at most beside others")
+            )
+            refuse("Categorical", name, given, made == made, f"finite and {expected}")
         super().__init__(given.shape[:-1], (), validate_args)
         self._num_events = given.shape[-1]
 
@@ -89,6 +92,8 @@ class Categorical(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of numbers from 0 to K − 1."""
+        known = (value >= 0) & (value < self._num_events) & (value == value.long())
+        self._refuse_outside(value, known, f"a whole number from 0 to {self._num_events - 1}")
         value = value.long().unsqueeze(-1)
         shape = _core.broadcast_tensors(value, self.logits[..., :1])[0].shape
         logits = self.logits.expand((*shape[:-1], self._num_events))

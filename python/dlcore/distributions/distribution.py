@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 from dlcore import _core
 from dlcore._core import Tensor
@@ -17,7 +19,7 @@ class Distribution:
     Args:
         batch_shape: shape of what is drawn independently of each other.
         event_shape: shape of one draw.
-        validate_args: False leaves out the checks of parameters.
+        validate_args: False leaves out the checks of parameters and of the values whose probability is asked for.
 
     Example:
         >>> import dlcore
@@ -30,21 +32,48 @@ class Distribution:
     """
 
     has_rsample = False
-    # the parameters that `repr` shows
+    # the parameters, whose first dimensions are those of the batch; `repr` shows them
     _shown: tuple[str, ...] = ()
 
     def __init__(
         self,
         batch_shape: Sequence[int] = (),
         event_shape: Sequence[int] = (),
-        validate_args: bool | None = None,  # noqa: ARG002 - what subclasses check
+        validate_args: bool | None = None,
     ) -> None:
         self.batch_shape, self.event_shape = tuple(batch_shape), tuple(event_shape)
+        self._checked = validate_args is not False
+
+    def expand(self, batch_shape: Sequence[int]) -> Self:
+        """The same distribution with a larger batch, to whose shape the parameters are expanded.
+
+        Raises:
+            NotImplementedError: a subclass of your own that does not say how.
+
+        Example:
+            >>> from dlcore.distributions import Normal
+            >>> Normal(0.0, 1.0).expand((2, 3)).sample().shape
+            (2, 3)
+        """
+        if not self._shown:
+            raise NotImplementedError(f"{type(self).__name__} has no expand()")
+        made, own = copy.copy(self), len(self.batch_shape)
+        for name in self._shown:
+            if name in self.__dict__:
+                value: Tensor = self.__dict__[name]
+                made.__dict__[name] = value.expand((*batch_shape, *value.shape[own:]))
+        made.batch_shape = tuple(batch_shape)
+        return made
 
     @property
     def mean(self) -> Tensor:
         """The expected value."""
         raise NotImplementedError(f"{type(self).__name__} has no mean")
+
+    @property
+    def mode(self) -> Tensor:
+        """The most probable value."""
+        raise NotImplementedError(f"{type(self).__name__} has no mode")
 
     @property
     def variance(self) -> Tensor:
@@ -74,6 +103,13 @@ class Distribution:
     def entropy(self) -> Tensor:
         """The expected −log_prob, of shape batch_shape."""
         raise NotImplementedError(f"{type(self).__name__} has no entropy()")
+
+    def _refuse_outside(self, value: Tensor, inside: Tensor, expected: str) -> None:
+        """Raise a ValueError for values that cannot be drawn, unless checks are left out."""
+        if self._checked:
+            if not isinstance(value, Tensor):
+                raise ValueError(f"{type(self).__name__}: log_prob takes a tensor, got {type(value).__name__}")
+            refuse(type(self).__name__, "value", value.expand(inside.shape), inside, expected)
 
     def _extended_shape(self, sample_shape: Sequence[int] = ()) -> tuple[int, ...]:
         return (*sample_shape, *self.batch_shape, *self.event_shape)

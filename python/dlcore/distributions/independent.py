@@ -48,9 +48,19 @@ class Independent(Distribution):
         return self.base_dist.mean
 
     @property
+    def mode(self) -> Tensor:
+        """The other's."""
+        return self.base_dist.mode
+
+    @property
     def variance(self) -> Tensor:
         """The other's."""
         return self.base_dist.variance
+
+    def expand(self, batch_shape: Sequence[int]) -> Independent:
+        """Expand the other, but for the dimensions that were taken."""
+        taken = self.event_shape[: self.reinterpreted_batch_ndims]
+        return Independent(self.base_dist.expand((*batch_shape, *taken)), self.reinterpreted_batch_ndims)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draw as the other."""

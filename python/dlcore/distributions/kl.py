@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dlcore._core import Tensor, softplus, where
+from dlcore._core import Tensor, cat, softplus, where
 from dlcore.distributions.bernoulli import Bernoulli
 from dlcore.distributions.categorical import Categorical
 from dlcore.distributions.distribution import Distribution
 from dlcore.distributions.independent import Independent
+from dlcore.distributions.multivariate_normal import MultivariateNormal
 from dlcore.distributions.normal import Normal
+from dlcore.distributions.uniform import Uniform
+from dlcore.linalg import solve_triangular
+from dlcore.shapes import broadcast_shapes
 
 __all__ = ["kl_divergence", "register_kl"]
 
@@ -78,7 +82,26 @@ def _of_categories(p: Categorical, q: Categorical) -> Tensor:
 @register_kl(Bernoulli, Bernoulli)
 def _of_truths(p: Bernoulli, q: Bernoulli) -> Tensor:
     yes = p.probs * (softplus(-q.logits) - softplus(-p.logits))
-    return yes + (1 - p.probs) * (softplus(q.logits) - softplus(p.logits))
+    yes = where(p.probs == 0, 0.0, where(q.probs == 0, float("inf"), yes))
+    no = (1 - p.probs) * (softplus(q.logits) - softplus(p.logits))
+    return yes + where(p.probs == 1, 0.0, where(q.probs == 1, float("inf"), no))
+
+
+@register_kl(Uniform, Uniform)
+def _of_intervals(p: Uniform, q: Uniform) -> Tensor:
+    widths = ((q.high - q.low) / (p.high - p.low)).log()
+    return where((q.low > p.low) | (q.high < p.high), float("inf"), widths)
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _of_vectors(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
+    if p.event_shape != q.event_shape:
+        raise ValueError(f"kl_divergence: vectors of lengths {p.event_shape[0]} and {q.event_shape[0]}")
+    batch = broadcast_shapes(p.batch_shape, q.batch_shape)
+    p, q = p.expand(batch), q.expand(batch)
+    columns = cat([p.scale_tril, (q.loc - p.loc).unsqueeze(-1)], -1)
+    squares = solve_triangular(q.scale_tril, columns, upper=False).square().sum((-2, -1))
+    return 0.5 * (squares - p.event_shape[0]) + q._half_log_determinant() - p._half_log_determinant()
 
 
 @register_kl(Independent, Independent)

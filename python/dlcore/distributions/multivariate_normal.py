@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor
-from dlcore.distributions.distribution import Distribution
+from dlcore.distributions.distribution import Distribution, refuse
 from dlcore.linalg import cholesky, solve_triangular
 
 __all__ = ["MultivariateNormal"]
@@ -20,10 +20,12 @@ class MultivariateNormal(Distribution):
         loc: (..., D), the mean.
         covariance_matrix: (..., D, D), symmetric and positive definite.
         scale_tril: (..., D, D), its lower factor with a positive diagonal; one of the two is to be given.
-        validate_args: accepted for PyTorch's sake.
+        validate_args: False leaves out the checks, but for those of shapes.
 
     Raises:
-        ValueError: both or neither, or a mean without a dimension.
+        ValueError: both or neither, a mean without a dimension, a matrix that is not D by D, a covariance that is not
+            symmetric, or a factor with entries above the diagonal or with one on it that is not positive; from
+            `log_prob`, a value that is not a number.
         LinAlgError: a covariance that is not positive definite.
 
     Example:
@@ -46,12 +48,26 @@ class MultivariateNormal(Distribution):
     ) -> None:
         if loc.dim() < 1:
             raise ValueError("MultivariateNormal: loc must have a dimension, that of the vectors")
-        if covariance_matrix is not None and scale_tril is None:
-            factor = cholesky(covariance_matrix)
-        elif scale_tril is not None and covariance_matrix is None:
-            factor = scale_tril
-        else:
+        given = covariance_matrix if covariance_matrix is not None else scale_tril
+        if given is None or (covariance_matrix is not None and scale_tril is not None):
             raise ValueError("MultivariateNormal: give either covariance_matrix or scale_tril")
+        name = "covariance_matrix" if covariance_matrix is not None else "scale_tril"
+        length = loc.shape[-1]
+        if given.shape[-2:] != (length, length):
+            raise ValueError(
+                f"MultivariateNormal: {name} must be of shape (..., {length}, {length}), as loc is of shape "
+                f"{tuple(loc.shape)}, got shape {tuple(given.shape)}"
+            )
+        if validate_args is not False:
+            refuse("MultivariateNormal", "loc", loc, loc == loc, "a number")
+            if covariance_matrix is not None:
+                symmetric = _core.isclose(given, given.mT, atol=1e-6)
+                refuse("MultivariateNormal", name, given, symmetric, "symmetric")
+            else:
+                refuse("MultivariateNormal", name, given, given == given.tril(), "lower triangular")
+                diagonal = given.diagonal(dim1=-2, dim2=-1)
+                refuse("MultivariateNormal", f"the diagonal of {name}", diagonal, diagonal > 0, "positive")
+        factor = cholesky(given) if covariance_matrix is not None else given
         shape = _core.broadcast_tensors(loc.unsqueeze(-1), factor[..., :1])[0].shape[:-1]
         self.loc, self.scale_tril = loc.expand(shape), factor.expand((*shape, shape[-1]))
         super().__init__(shape[:-1], shape[-1:], validate_args)
@@ -80,6 +96,7 @@ class MultivariateNormal(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
+        self._refuse_outside(value, value == value, "a number")
         distance = (value - self.loc).unsqueeze(-1)
         factor = self.scale_tril.expand((*distance.shape[:-1], self.event_shape[0]))
         square = solve_triangular(factor, distance, upper=False).squeeze(-1).square().sum(-1)

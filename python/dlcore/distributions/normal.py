@@ -21,7 +21,7 @@ class Normal(Distribution):
         validate_args: False leaves out the checks.
 
     Raises:
-        ValueError: a scale that is not positive, or a mean that is not a number.
+        ValueError: a scale that is not positive, or a mean that is not a number; from `log_prob`, a value that is none.
 
     Example:
         >>> import dlcore
@@ -66,6 +66,7 @@ class Normal(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
+        self._refuse_outside(value, value == value, "a number")
         distance = (value - self.loc) / self.scale
         return -0.5 * distance.square() - self.scale.log() - 0.5 * math.log(2 * math.pi)
 

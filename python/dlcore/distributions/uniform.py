@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dlcore import _core
@@ -35,14 +36,18 @@ class Uniform(Distribution):
     def __init__(self, low: Tensor | float, high: Tensor | float, validate_args: bool | None = None) -> None:
         self.low, self.high = tensors(low, high)
         super().__init__(self.low.shape, (), validate_args)
-        self._checked = validate_args is not False
-        if self._checked:
+        if validate_args is not False:
             refuse("Uniform", "high", self.high, self.low < self.high, "above low")
 
     @property
     def mean(self) -> Tensor:
         """The middle."""
         return (self.low + self.high) / 2
+
+    @property
+    def mode(self) -> Tensor:
+        """Not a number: no value is more probable than all others."""
+        return self.high * math.nan
 
     @property
     def variance(self) -> Tensor:
@@ -55,10 +60,9 @@ class Uniform(Distribution):
         return self.low + part * (self.high - self.low)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """The logarithm of the density."""
-        inside = (self.low <= value) & (value <= self.high)
-        if self._checked:
-            refuse("Uniform", "value", value.expand(inside.shape), inside, "between low and high")
+        """The logarithm of the density, which is that of zero at `high`."""
+        self._refuse_outside(value, (self.low <= value) & (value <= self.high), "between low and high")
+        inside = (self.low <= value) & (value < self.high)
         width = (self.high - self.low).log()
         return _core.where(inside, -width, -float("inf"))
 

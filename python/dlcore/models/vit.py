@@ -14,10 +14,10 @@ __all__ = ["ViT", "vit_b_16"]
 class _Block(nn.Module):
     """Attention and a network of two layers, each behind a norm and beside a shortcut."""
 
-    def __init__(self, dim: int, heads: int, mlp_dim: int, dropout: float) -> None:
+    def __init__(self, dim: int, heads: int, mlp_dim: int, dropout: float, attention_dropout: float) -> None:
         super().__init__()
         self.ln_1 = nn.LayerNorm(dim, eps=1e-6)
-        self.self_attention = nn.MultiheadAttention(dim, heads, dropout, batch_first=True)
+        self.self_attention = nn.MultiheadAttention(dim, heads, attention_dropout, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.ln_2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = nn.Sequential(
@@ -38,13 +38,17 @@ class _Block(nn.Module):
 class _Encoder(nn.Module):
     """Learned positions, the blocks, and a norm."""
 
-    def __init__(self, length: int, dim: int, depth: int, heads: int, mlp_dim: int, dropout: float) -> None:
+    def __init__(
+        self, length: int, dim: int, depth: int, heads: int, mlp_dim: int, dropout: float, attention_dropout: float
+    ) -> None:
         super().__init__()
         self.pos_embedding = nn.Parameter(_core.empty(1, length, dim))
         nn.init.normal_(self.pos_embedding, std=0.02)
         self.dropout = nn.Dropout(dropout)
-        blocks = ((f"encoder_layer_{number}", _Block(dim, heads, mlp_dim, dropout)) for number in range(depth))
-        self.layers = nn.Sequential(OrderedDict(blocks))
+        made = (_Block(dim, heads, mlp_dim, dropout, attention_dropout) for _ in range(depth))
+        self.layers = nn.Sequential(
+            OrderedDict((f"encoder_layer_{number}", block) for number, block in enumerate(made))
+        )
         self.ln = nn.LayerNorm(dim, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +71,8 @@ class ViT(nn.Module):
         depth: blocks of the encoder.
         heads: heads of the attention.
         mlp_dim: features between the linear layers of a block.
-        dropout: probability.
+        dropout: probability, of features.
+        attention_dropout: probability, of the weights of the attention.
 
     Raises:
         ValueError: patches that do not fit the image; also when called with images of another size.
@@ -90,6 +95,7 @@ class ViT(nn.Module):
         heads: int = 3,
         mlp_dim: int = 768,
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if image_size % patch_size:
@@ -97,7 +103,8 @@ class ViT(nn.Module):
         self.image_size = image_size
         self.class_token = nn.Parameter(_core.zeros(1, 1, dim))
         self.conv_proj = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.encoder = _Encoder((image_size // patch_size) ** 2 + 1, dim, depth, heads, mlp_dim, dropout)
+        length = (image_size // patch_size) ** 2 + 1
+        self.encoder = _Encoder(length, dim, depth, heads, mlp_dim, dropout, attention_dropout)
         self.heads = nn.Sequential(OrderedDict(head=nn.Linear(dim, num_classes)))
         nn.init.trunc_normal_(self.conv_proj.weight, std=sqrt(1 / (in_channels * patch_size**2)))
         for parameter in (self.conv_proj.bias, *self.heads.parameters()):
@@ -115,7 +122,13 @@ class ViT(nn.Module):
         return logits
 
 
-def vit_b_16(num_classes: int = 1000, image_size: int = 224, in_channels: int = 3, dropout: float = 0.0) -> ViT:
+def vit_b_16(
+    num_classes: int = 1000,
+    image_size: int = 224,
+    in_channels: int = 3,
+    dropout: float = 0.0,
+    attention_dropout: float = 0.0,
+) -> ViT:
     """The paper's base size, with patches of 16 x 16: 86 567 656 parameters.
 
     Example:
@@ -123,4 +136,4 @@ def vit_b_16(num_classes: int = 1000, image_size: int = 224, in_channels: int = 
         >>> sum(p.numel() for p in vit_b_16().parameters())
         86567656
     """
-    return ViT(image_size, 16, num_classes, in_channels, 768, 12, 12, 3072, dropout)
+    return ViT(image_size, 16, num_classes, in_channels, 768, 12, 12, 3072, dropout, attention_dropout)

@@ -18,7 +18,7 @@ from dlcore.nn.location import LOCATED, locate
 from dlcore.nn.parameter import Buffer, Parameter
 from dlcore.nn.registered import Registered
 from dlcore.nn.state import Stateful
-from dlcore.nn.unregistered import warn_of_unregistered
+from dlcore.nn.unregistered import is_being_made, warn_of_unregistered
 
 __all__ = ["Module"]
 
@@ -226,7 +226,7 @@ class Module(Hooked, Stateful):
 
         The first time, warns of layers in plain lists, tuples and dictionaries, which are no part of a module.
         """
-        if recurse and not self._searched:
+        if recurse and not self._searched and not is_being_made(self):
             self.__dict__["_searched"] = True
             warn_of_unregistered(self)
         found = self._named_tensors(Module._own_parameters, prefix, recurse, remove_duplicate)
