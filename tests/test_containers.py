@@ -19,6 +19,27 @@ def names(container):
     return [name for name, _ in container.named_children()]
 
 
+@pytest.mark.parametrize("children", [nn.Module.named_children, lambda module: module._modules.items()])
+def test_who_walks_may_replace_what_it_meets(children):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.ReLU()), nn.ModuleList([nn.Linear(2, 2)]))
+
+    def replace(module):
+        for name, child in children(module):
+            if isinstance(child, nn.Linear):
+                setattr(module, name, nn.Identity())
+            else:
+                replace(child)
+
+    replace(model)
+    assert [type(module).__name__ for module in model.modules()] == [
+        *("Sequential", "Identity", "Sequential", "Identity", "ReLU", "ModuleList", "Identity")
+    ]
+    for name, _ in model.named_modules():
+        if name.endswith("0"):
+            model.set_submodule(name, nn.Tanh())
+    assert type(model[1][0]) is type(model[2][0]) is nn.Tanh
+
+
 def test_slices_of_a_subclass_need_no_arguments():
     block = ConvNormReLU(3, out=8)
     block.register_forward_hook(lambda *_: None)

@@ -122,7 +122,7 @@ LAYERS = [
         nn.UpsamplingBilinear2d(scale_factor=2),
         F.interpolate(IMAGES, scale_factor=2, mode="bilinear", align_corners=True),
         (IMAGES,),
-        "UpsamplingBilinear2d(scale_factor=2, mode='bilinear')",
+        "UpsamplingBilinear2d(scale_factor=2.0, mode='bilinear')",
     ),
     (nn.UpsamplingNearest2d(3), F.interpolate(IMAGES, 3), (IMAGES,), "UpsamplingNearest2d(size=3, mode='nearest')"),
 ]

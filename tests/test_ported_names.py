@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from collections import OrderedDict
 
 import dlcore
 import dlcore.backends.cudnn as cudnn
@@ -89,6 +90,15 @@ def test_what_is_asked_of_a_tensor_has_its_answer():
     assert nn.Parameter(x).is_cuda is False
 
 
+def test_what_counts_operations_asks_of_layers():
+    layers = [nn.Conv2d(2, 4, 3), nn.ConvTranspose2d(2, 4, 3, 2, output_padding=1)]
+    assert [(layer.transposed, layer.output_padding) for layer in layers] == [(False, (0, 0)), (True, (1, 1))]
+    assert nn.Upsample(scale_factor=(2, 3)).scale_factor == (2.0, 3.0)
+    fans = [nn.init._calculate_correct_fan(layers[0].weight, mode) for mode in ("fan_in", "FAN_OUT")]
+    assert fans == [18, 36]
+    assert isinstance(layers[0].state_dict(), OrderedDict)
+
+
 def test_lists_show_what_repeats_once():
     shown = repr(
         nn.ModuleList([nn.Linear(1, 2), nn.Linear(1, 2), nn.ReLU(), nn.Sequential(nn.ReLU()), nn.Sequential()])
@@ -104,6 +114,21 @@ def test_lists_show_what_repeats_once():
         ")",
     ]
     assert repr(nn.ModuleList()) == "ModuleList()"
+    assert repr(nn.ParameterList([dlcore.ones(2, 3), 1])).split("\n") == [
+        "ParameterList(",
+        "    (0): Parameter containing: [dlcore.float32 of size 2x3]",
+        "    (1): Object of type: int",
+        ")",
+    ]
+    assert repr(nn.Conv2d(2, 2, 3, padding="valid", dilation=2, groups=2, bias=False, padding_mode="reflect")) == (
+        "Conv2d(2, 2, kernel_size=(3, 3), stride=(1, 1), padding=valid, dilation=(2, 2), groups=2, bias=False, "
+        "padding_mode=reflect)"
+    )
+    assert "padding=(1,), dilation=(3,), output_padding=(2,))" in repr(nn.ConvTranspose1d(1, 1, 2, 3, 1, 2, dilation=3))
+    groups = [{"params": [dlcore.ones(1, requires_grad=True)], "lr": rate} for rate in (1.0, 2.0)]
+    shown = repr(dlcore.optim.SGD(groups)).split("\n")
+    assert shown[:3] == ["SGD (", "Parameter Group 0", "    dampening: 0"]
+    assert shown[10:13] == ["    weight_decay: 0", "", "Parameter Group 1"]
     assert repr(nn.LayerNorm(4, bias=False)) == "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=False)"
     assert repr(nn.GroupNorm(2, 4)) == "GroupNorm(2, 4, eps=1e-05, affine=True, bias=True)"
     assert repr(nn.Parameter(dlcore.ones(1))) == "Parameter containing:\ntensor([1.], requires_grad=True)"

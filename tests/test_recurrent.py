@@ -144,6 +144,7 @@ def test_names_of_parameters_are_pytorchs():
     kinds = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
     assert names[:8] == [f"{kind}_{suffix}" for suffix in ("l0", "l0_reverse") for kind in kinds]
     assert names[-1] == "bias_hh_l1_reverse"
+    assert [name for run in nn.LSTM(1, 2, 2, bidirectional=True)._all_weights for name in run] == names
     assert repr(nn.LSTM(1, 2, 2, bias=False, proj_size=1)) == "LSTM(1, 2, proj_size=1, num_layers=2, bias=False)"
 
 

@@ -19,11 +19,11 @@ __all__ = ["load", "save"]
 _STRUCTURE = "dlcore.structure"
 
 
-def save(obj: Mapping[str, Any], path: File, metadata: Mapping[str, str] | None = None) -> None:
-    """Save a state dict or a checkpoint. The file appears whole or not at all.
+def save(obj: Any, path: File, metadata: Mapping[str, str] | None = None) -> None:
+    """Save a state dict, a checkpoint or a tensor. The file appears whole or not at all.
 
     Args:
-        obj: a dictionary of tensors, numbers, strings, None, and dictionaries, lists and tuples of them, such as
+        obj: tensors, numbers, strings, None, and dictionaries, lists and tuples of them, such as
             ``model.state_dict()`` or ``{"model": model.state_dict(), "optimizer": optimizer.state_dict()}``.
             Arrays of numpy come back as tensors.
         path: the file, by custom with the ending ``.safetensors``; its folder must exist. Or a file object open in
@@ -42,18 +42,14 @@ def save(obj: Mapping[str, Any], path: File, metadata: Mapping[str, str] | None 
         >>> loaded["weight"].tolist(), loaded["epoch"]
         ([1.0, 1.0], 3)
     """
-    if not isinstance(obj, Mapping):
-        advice = _advice(obj) or 'give {"name": it}, if it is a tensor or plain values'
-        raise TypeError(f"save: expected a dict, got {type(obj).__name__}; {advice}")
     metadata = dict(metadata or {})
     if _STRUCTURE in metadata:
         raise ValueError(f"save: the metadata key {_STRUCTURE!r} is taken")
     tensors: dict[str, Tensor] = {}
-    state: Mapping[Any, Any] = obj
-    if all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()):
-        tensors = dict(state)
+    if _is_state_dict(obj):
+        tensors = dict(obj)
     else:
-        metadata[_STRUCTURE] = json.dumps(_encode(state, "", tensors), separators=(",", ":"))
+        metadata[_STRUCTURE] = json.dumps(_encode(obj, "", tensors), separators=(",", ":"))
     write(tensors, path, metadata)
 
 
@@ -62,7 +58,7 @@ def load(
     map_location: object = None,  # noqa: ARG001 - there is one device
     *,
     weights_only: bool = True,  # noqa: ARG001 - nothing else is ever loaded
-) -> dict[str, Any]:
+) -> Any:
     """Load what `save` wrote, or any other safetensors file. Nothing in a file is executed.
 
     Args:
@@ -71,7 +67,8 @@ def load(
         weights_only: likewise: files hold tensors and plain values.
 
     Returns:
-        Tensors by name; with the nesting and values of a checkpoint where there are any.
+        Tensors by name; with the nesting and values of a checkpoint where there are any. What was no dictionary comes
+        back as what it was.
 
     Raises:
         FileNotFoundError: no such file.
@@ -90,12 +87,16 @@ def load(
     if structure is None:
         return tensors
     try:
-        state = _decode(json.loads(structure), tensors)
+        return _decode(json.loads(structure), tensors)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path}: its {_STRUCTURE} is broken: {error!r}") from None
-    if not isinstance(state, dict):
-        raise ValueError(f"{path}: its {_STRUCTURE} is not a dictionary")
-    return state
+
+
+def _is_state_dict(obj: object) -> bool:
+    """Whether it is what a file holds without more."""
+    return isinstance(obj, Mapping) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in obj.items()
+    )
 
 
 # A JSON object's one key says what it is: {"tensor": name}, {"dict": [[key, value], ...]}, {"tuple": [...]}.
@@ -116,7 +117,8 @@ def _encode(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
             items.append([key, _encode(item, f"{place}.{key}" if place else str(key), tensors)])
         return {"dict": items}
     if isinstance(value, list | tuple):
-        items = [_encode(item, f"{place}.{number}", tensors) for number, item in enumerate(value)]
+        start = f"{place}." if place else ""
+        items = [_encode(item, f"{start}{number}", tensors) for number, item in enumerate(value)]
         return items if isinstance(value, list) else {"tuple": items}
     if value is None or isinstance(value, str | int | float):
         return value
@@ -127,14 +129,15 @@ def _encode(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
     if plain is not value:
         return _encode(plain, place, tensors)
     advice = _advice(value) or "tensors, numbers, strings, None, and dicts, lists and tuples of them can be saved"
-    raise TypeError(f"save: {place} is of type {type(value).__name__}; {advice}")
+    raise TypeError(f"save: {place or 'what is given'} is of type {type(value).__name__}; {advice}")
 
 
 def _advice(value: object) -> str:
-    """What to save in place of an object that has a state; the object itself would need code to come back."""
-    if not callable(getattr(value, "state_dict", None)):
-        return ""
-    return "save its .state_dict(), which load_state_dict() takes back, or the object itself with pickle.dump"
+    """What to save in place of an object, which would need code to come back."""
+    if callable(getattr(value, "state_dict", None)):
+        return "save its .state_dict(), which load_state_dict() takes back, or the object itself with pickle.dump"
+    has_attributes = hasattr(value, "__dict__") and not callable(value)
+    return "save vars() of it, the dictionary of its attributes" if has_attributes else ""
 
 
 def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -69,6 +69,7 @@ def write(tensors: Mapping[str, Tensor], path: File, metadata: Mapping[str, str]
     """
     _check(tensors, metadata or {})
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    header |= dict.fromkeys(tensors)  # in the order of those that are given, which a reader gets back
     names = {dtype: name for name, dtype in _DTYPES.items()}
     # wide elements first, so that each tensor starts at a multiple of its element size
     order = sorted(tensors, key=lambda name: (-_SIZES[names[tensors[name].dtype]], name))

@@ -18,7 +18,7 @@ class _Numbered(Module):
 
     @cached_property
     def _sequence(self) -> tuple[Module, ...]:
-        return tuple(value for value in self.__dict__.values() if isinstance(value, Module))
+        return tuple(module for _, module in self._own_modules())
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
@@ -29,7 +29,7 @@ class _Numbered(Module):
         self.__dict__.pop("_sequence", None)
 
     def _names(self) -> list[str]:
-        return [name for name, value in self.__dict__.items() if isinstance(value, Module)]
+        return [name for name, _ in self._own_modules()]
 
     def _replace(self, modules: Iterable[Module]) -> None:
         """Hold these modules instead of the present ones, numbered anew."""

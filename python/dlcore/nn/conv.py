@@ -24,6 +24,8 @@ class _Conv(Module):
 
     weight: Parameter
     bias: Parameter | None
+    transposed: ClassVar[bool] = False
+    padding_mode: str
     _dims: ClassVar[int]
 
     def _set_up(
@@ -64,16 +66,17 @@ class _Conv(Module):
             bound = 1 / math.sqrt(max(math.prod(self.weight.shape[1:]), 1))
             init.uniform_(self.bias, -bound, bound)
 
-    def _parts(self) -> list[str]:
-        return [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
-
-    def _rest(self, parts: list[str]) -> str:
-        if self.dilation != (1,) * self._dims:
-            parts.append(f"dilation={self.dilation}")
-        if self.groups != 1:
-            parts.append(f"groups={self.groups}")
+    def extra_repr(self) -> str:
+        """The sizes, and what differs from the defaults."""
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"]
+        none, ones = (0,) * self._dims, (1,) * self._dims
+        for name, usual in (("padding", none), ("dilation", ones), ("output_padding", none), ("groups", 1)):
+            if (value := getattr(self, name)) != usual:
+                parts.append(f"{name}={value}")
         if self.bias is None:
             parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode}")
         return ", ".join(parts)
 
 
@@ -111,7 +114,7 @@ class _Convolution(_Conv):
         channels = (in_channels, out_channels)
         self._set_up(channels, kernel_size, stride, dilation, groups, bias, shape, device, dtype)
         self.padding = padding if isinstance(padding, str) else self._each(padding)
-        self.padding_mode = padding_mode
+        self.output_padding, self.padding_mode = (0,) * self._dims, padding_mode
         self._borders = None if padding_mode == "zeros" else self._both_sides()
 
     def _both_sides(self) -> list[int]:
@@ -135,15 +138,6 @@ class _Convolution(_Conv):
         except _core.DTypeError:
             refuse_integers(type(self).__name__, input, self.weight)
             raise
-
-    def extra_repr(self) -> str:
-        """The sizes, and what differs from the defaults."""
-        parts = self._parts()
-        if self.padding not in ((0,) * self._dims, "valid"):
-            parts.append(f"padding={self.padding}")
-        if self.padding_mode != "zeros":
-            parts.append(f"padding_mode={self.padding_mode}")
-        return self._rest(parts)
 
 
 class Conv1d(_Convolution):
@@ -254,6 +248,7 @@ class Conv3d(_Convolution):
 class _ConvTranspose(_Conv):
     """Transposed convolution of any number of dimensions."""
 
+    transposed = True
     _convolve: ClassVar[Callable[..., Tensor]]
 
     def __init__(
@@ -306,14 +301,6 @@ class _ConvTranspose(_Conv):
             most = [n + s - 1 for n, s in zip(least, self.stride, strict=True)]
             raise ValueError(f"{type(self).__name__}: output_size {wanted} is not between {least} and {most}")
         return tuple(w - n for w, n in zip(wanted, least, strict=True))
-
-    def extra_repr(self) -> str:
-        """The sizes, and what differs from the defaults."""
-        parts = self._parts()
-        for name in ("padding", "output_padding"):
-            if getattr(self, name) != (0,) * self._dims:
-                parts.append(f"{name}={getattr(self, name)}")
-        return self._rest(parts)
 
 
 class ConvTranspose1d(_ConvTranspose):

@@ -456,17 +456,20 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
-    if mode not in ("fan_in", "fan_out"):
+    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
+
+
+# The names of the two are PyTorch's: layers of others that draw their parameters in their own way call them.
+
+
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
+    if mode.lower() not in ("fan_in", "fan_out"):
         raise ValueError(f"kaiming: mode must be 'fan_in' or 'fan_out', got {mode!r}")
-    fan = _calculate_fan_in_and_fan_out(tensor)[mode == "fan_out"]
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    return _calculate_fan_in_and_fan_out(tensor)[mode.lower() == "fan_out"]
 
 
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
-    """(fan_in, fan_out), at least 1 so that an empty tensor divides by something.
-
-    The name is PyTorch's: layers of others that draw their biases as `Linear` does call it.
-    """
+    """(fan_in, fan_out), at least 1 so that an empty tensor divides by something."""
     shape = tuple(tensor.shape)
     if len(shape) < 2:
         raise ValueError(f"fan_in and fan_out need at least two dimensions, got shape {shape}")

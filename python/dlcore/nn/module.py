@@ -8,7 +8,7 @@ can get out of step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Never, Self
 
 from dlcore import _core
@@ -161,18 +161,29 @@ class Module(Hooked, Stateful):
 
     @property
     def _modules(self) -> Registered[Module]:
-        named = ((name, value) for name, value in self.__dict__.items() if isinstance(value, Module))
-        return Registered(self, named, self.register_module)
+        return Registered(self, self._own_modules(), self.register_module)
 
     # --- walking --------------------------------------------------------------------------------------------
+
+    # Lists, not generators: who walks may put others in the place of what it meets.
+
+    def _own_modules(self) -> list[tuple[str, Module]]:
+        return [(name, value) for name, value in self.__dict__.items() if isinstance(value, Module)]
+
+    def _own_parameters(self) -> list[tuple[str, Parameter]]:
+        return [(name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter)]
+
+    def _own_buffers(self) -> list[tuple[str, Tensor]]:
+        named = ((name, self.__dict__.get(name)) for name in self._persistent)
+        return [(name, value) for name, value in named if isinstance(value, Tensor)]
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside, each once."""
         seen = set()
-        for name, value in self.__dict__.items():
-            if isinstance(value, Module) and value not in seen:
-                seen.add(value)
-                yield name, value
+        for name, module in self._own_modules():
+            if module not in seen:
+                seen.add(module)
+                yield name, module
 
     def children(self) -> Iterator[Module]:
         """The modules directly inside, each once."""
@@ -188,9 +199,8 @@ class Module(Hooked, Stateful):
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, value in self.__dict__.items():
-            if isinstance(value, Module):
-                yield from value.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+        for name, module in self._own_modules():
+            yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all modules inside it, each once, or as often as they have names."""
@@ -198,7 +208,7 @@ class Module(Hooked, Stateful):
 
     def _named_tensors(
         self,
-        own: Callable[[Module], Iterator[tuple[str, Tensor]]],
+        own: Callable[[Module], Iterable[tuple[str, Tensor]]],
         prefix: str,
         recurse: bool,
         remove_duplicate: bool,
@@ -211,13 +221,6 @@ class Module(Hooked, Stateful):
                     if remove_duplicate:
                         seen.add(id(tensor))
                     yield (f"{path}.{name}" if path else name), tensor
-
-    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter))
-
-    def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        named = ((name, self.__dict__.get(name)) for name in self._persistent)
-        return ((name, value) for name, value in named if isinstance(value, Tensor))
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -358,7 +361,7 @@ class Module(Hooked, Stateful):
                     parameter.requires_grad = trained
                     if gradient is not None:
                         parameter.grad = gradient.to(dtype)
-            for name, buffer in list(module._own_buffers()):
+            for name, buffer in module._own_buffers():
                 if buffer.is_floating_point():
                     module.__dict__[name] = buffer.to(dtype)
         return self
@@ -413,12 +416,10 @@ class Module(Hooked, Stateful):
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
-        children = [
-            f"({name}): {_indent(repr(child))}" for name, child in self.__dict__.items() if isinstance(child, Module)
-        ]
-        if not children:
-            return f"{self._get_name()}({_indent(extra)})"
+        children = [f"({name}): {_indent(repr(child))}" for name, child in self._own_modules()]
         lines = (extra.split("\n") if extra else []) + children
+        if not children and len(lines) < 2:
+            return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 

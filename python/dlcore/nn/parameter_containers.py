@@ -18,8 +18,10 @@ def _parameter(value: Any) -> Any:
 
 
 def _shown(name: object, value: Any) -> str:
-    kind = "Parameter" if isinstance(value, Parameter) else "Object"
-    return f"({name}): {kind} of {f'shape {tuple(value.shape)}' if isinstance(value, Tensor) else type(value).__name__}"
+    if not isinstance(value, Tensor):
+        return f"  ({name}): Object of type: {type(value).__name__}"
+    kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+    return f"  ({name}): {kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
 
 
 class ParameterList(Module):

@@ -87,7 +87,7 @@ class RNNBase(Module):
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         rows, width = _GATES[mode] * hidden_size, proj_size or hidden_size
-        names = []
+        self._all_weights: list[list[str]] = []
         for layer in range(num_layers):
             features = input_size if layer == 0 else width * (1 + bidirectional)
             for direction in ("", "_reverse")[: 1 + bidirectional]:
@@ -96,10 +96,10 @@ class RNNBase(Module):
                     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
                 if proj_size:
                     shapes["weight_hr"] = (proj_size, hidden_size)
-                for kind, shape in shapes.items():
-                    names.append(f"{kind}_l{layer}{direction}")
-                    setattr(self, names[-1], Parameter(_core.empty(shape, dtype=dtype, device=device)))
-        self._names = tuple(names)
+                names = [f"{kind}_l{layer}{direction}" for kind in shapes]
+                for name, shape in zip(names, shapes.values(), strict=True):
+                    setattr(self, name, Parameter(_core.empty(shape, dtype=dtype, device=device)))
+                self._all_weights.append(names)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -112,9 +112,7 @@ class RNNBase(Module):
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters of each layer and direction."""
-        weights = [getattr(self, name) for name in self._names]
-        each = len(weights) // (self.num_layers * (1 + self.bidirectional))
-        return [weights[i : i + each] for i in range(0, len(weights), each)]
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
 
     def _first_states(self, batch: tuple[int, ...], dtype: _core.dtype) -> tuple[Tensor, ...]:
         runs = self.num_layers * (1 + self.bidirectional)
@@ -142,7 +140,7 @@ class RNNBase(Module):
         output, *last = _RUN[self.mode](
             x,
             states if self.mode == "LSTM" else states[0],
-            [getattr(self, name) for name in self._names],
+            [getattr(self, name) for names in self._all_weights for name in names],
             self.bias,
             self.num_layers,
             self.dropout,

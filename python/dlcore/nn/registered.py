@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ class Registered(MutableMapping[str, _Value]):
 
     Args:
         module: what it is of.
-        named: gives what is there.
+        named: what is there.
         register: adds or replaces one.
     """
 
     def __init__(
-        self, module: Module, named: Iterator[tuple[str, _Value]], register: Callable[[str, Any], object]
+        self, module: Module, named: Iterable[tuple[str, _Value]], register: Callable[[str, Any], object]
     ) -> None:
         self._module, self._register, self._found = module, register, dict(named)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -51,7 +52,7 @@ class Stateful:
             prefix: put before every name.
             keep_vars: give the tensors themselves instead of detached ones.
         """
-        state: dict[str, Any] = {} if destination is None else destination
+        state: dict[str, Any] = OrderedDict() if destination is None else destination
         modules = [(f"{prefix}{path}." if path else prefix, module) for path, module in _modules(self)]
         for start, module in modules:
             for hook in module._hooks.get("state_dict_pre", {}).values():
