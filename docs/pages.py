@@ -18,6 +18,7 @@ MODULES = [
     "dlcore",
     "dlcore.linalg",
     "dlcore.special",
+    "dlcore.random",
     "dlcore.func",
     "dlcore.nn",
     "dlcore.nn.functional",

@@ -20,7 +20,8 @@ from dlcore import Tensor
 DOCUMENTED = (ValueError, TypeError, IndexError, RuntimeError, MemoryError, OverflowError, BufferError)
 NOT_CALLED = re.compile(  # no functions of tensors, or with effects on the process
     "[A-Z].*Error|autograd|dtype|.et_num_threads|set_default_dtype|no_grad|enable_grad|set_grad_enabled|load|save|"
-    "__(class|delattr|dir|getattribute|getstate|init|init_subclass|new|reduce_ex|setattr|sizeof|subclasshook)__"
+    "__(array_ufunc|class|delattr|dir|getattribute|getstate|init|init_subclass|new|reduce_ex|setattr|sizeof)__|"
+    "__subclasshook__"
 )
 DTYPES = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int8", "uint64", "uint16", "uint8", "bool"]
 HUGE = [2**31, 2**40, 2**62, 2**63 - 1, -(2**63), 2**64, 10**15, 10**30]

@@ -40,6 +40,72 @@ def test_who_walks_may_replace_what_it_meets(children):
     assert type(model[1][0]) is type(model[2][0]) is nn.Tanh
 
 
+class Frozen(nn.Module):
+    """As torchvision's batch norm that is not trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", dlcore.ones(2))
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "version"] = dlcore.tensor(2)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        self.version = state_dict.pop(prefix + "version").item()
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def test_modules_add_to_state_dicts_and_change_them():
+    model = nn.Sequential(nn.Linear(2, 2), Frozen())
+    state = model.state_dict()
+    assert list(state) == ["0.weight", "0.bias", "1.weight", "1.version"]
+    state["1.weight"] = dlcore.zeros(2)
+    assert model.load_state_dict(state) == ([], [])
+    assert (model[1].version, model[1].weight.tolist()) == (2, [0.0, 0.0])
+    assert "1.version" in state
+
+
+def test_a_buffer_that_becomes_a_parameter_is_no_buffer():
+    model = Frozen()
+    model.weight = nn.Parameter(dlcore.zeros(2))
+    assert ([*model.named_buffers()], [name for name, _ in model.named_parameters()]) == ([], ["weight"])
+    assert list(model.state_dict()) == ["weight", "version"]
+
+
+def test_layers_of_others_find_what_they_override():
+    class Doubled(nn.Conv1d):
+        def _conv_forward(self, input, weight, bias):
+            return super()._conv_forward(input, weight * 2, bias)
+
+    class Sequences(paths.batchnorm._BatchNorm):
+        def _check_input_dim(self, input):
+            if input.dim() != 3:
+                raise ValueError("only sequences")
+
+    class Weighted(paths.loss._WeightedLoss):
+        def forward(self, input):
+            return (input * self.weight).sum()
+
+    x, layer = dlcore.randn(2, 3, 8), Doubled(3, 4, 3, padding=1, padding_mode="reflect", bias=False)
+    other = nn.Conv1d(3, 4, 3, padding=1, padding_mode="reflect", bias=False)
+    other.load_state_dict(layer.state_dict())
+    assert dlcore.allclose(layer(x), other(x) * 2, atol=1e-5)
+    assert Sequences(3)(x).shape == (2, 3, 8)
+    with pytest.raises(ValueError, match="only sequences"):
+        Sequences(3)(dlcore.ones(2, 3))
+    loss = Weighted(dlcore.tensor([1.0, 3.0]))
+    assert (loss(dlcore.ones(2)).item(), loss.reduction, list(loss.state_dict())) == (4.0, "mean", ["weight"])
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.NLLLoss])
+def test_what_stands_in_the_place_of_size_average_is_refused(loss):
+    with pytest.raises(TypeError, match="positional"):
+        loss(dlcore.ones(3), True)
+    with pytest.raises(TypeError, match="positional"):
+        nn.PoissonNLLLoss(True, False, True)
+
+
 def test_slices_of_a_subclass_need_no_arguments():
     block = ConvNormReLU(3, out=8)
     block.register_forward_hook(lambda *_: None)

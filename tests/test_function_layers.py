@@ -89,7 +89,7 @@ LAYERS = [
         "",
     ),
     (
-        nn.PoissonNLLLoss(False, True, 1e-3, "sum"),
+        nn.PoissonNLLLoss(False, True, eps=1e-3, reduction="sum"),
         F.poisson_nll_loss(P, P, False, True, eps=1e-3, reduction="sum"),
         (P, P),
         "",

@@ -216,6 +216,20 @@ def rates(make, steps, lr=1.0):
     return found
 
 
+def test_a_setting_may_be_required():
+    from dlcore.optim.optimizer import Optimizer, required
+
+    class Descent(Optimizer):
+        def __init__(self, params, lr=required):
+            super().__init__(params, {"lr": lr})
+
+    weight = dlcore.ones(1, requires_grad=True)
+    for optimizer in (Descent([weight], lr=2), Descent([{"params": [weight], "lr": 2}])):
+        assert optimizer.param_groups[0]["lr"] == 2
+    with pytest.raises(ValueError, match="Descent: a parameter group has no value for 'lr'"):
+        Descent([weight])
+
+
 @pytest.mark.filterwarnings("ignore:.*no parameter has a gradient")
 def test_known_rates():
     assert rates(lambda o: lr_scheduler.StepLR(o, 2, 0.5), 5) == [1, 1, 0.5, 0.5, 0.25, 0.25]

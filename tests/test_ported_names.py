@@ -7,6 +7,8 @@ from collections import OrderedDict
 
 import dlcore
 import dlcore.backends.cudnn as cudnn
+import numpy as np
+import pytest
 from dlcore import models, nn
 from dlcore.autograd import Variable
 from dlcore.nn.parameter import Parameter
@@ -88,6 +90,70 @@ def test_what_is_asked_of_a_tensor_has_its_answer():
     assert (x.get_device(), x.nelement(), x.ndimension()) == (-1, 6, 2)
     assert x.pin_memory() is x.share_memory_() is x
     assert nn.Parameter(x).is_cuda is False
+    assert (x.is_cpu, x.is_meta, x.itemsize, x.double().itemsize) == (True, False, 4, 8)
+    assert (x.is_signed(), x.byte().is_signed(), x.char().is_signed(), x.bool().is_signed()) == (
+        True,
+        False,
+        True,
+        False,
+    )
+    assert (x.is_same_size(x.t()), x.is_same_size(x + 1), x[0, :1].is_nonzero()) == (False, True, True)
+    assert (dlcore.get_default_device(), dlcore.get_num_interop_threads()) == (x.device, 1)
+    dlcore.set_default_device("cpu")
+    with pytest.raises(RuntimeError, match="computes on the CPU"):
+        dlcore.set_default_device("cuda")
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4), (7, 3), (4, 1), (0, 3), (3, 3, 3)])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_diagonals_are_filled_as_numpys(shape, wrap):
+    array, x = np.zeros(shape), dlcore.zeros(*shape, dtype=dlcore.float64)
+    np.fill_diagonal(array, 2.5, wrap=wrap)
+    assert x.fill_diagonal_(2.5, wrap=wrap) is x
+    np.testing.assert_array_equal(x.numpy(), array)
+    if len(shape) == 2:
+        source = dlcore.ones(shape, requires_grad=True)
+        (source * 3).fill_diagonal_(1.0, wrap).sum().backward()
+        np.testing.assert_array_equal(source.grad.numpy(), np.where(array == 0, 3.0, 0.0))
+
+
+def test_diagonals_of_what_is_no_cube_are_refused():
+    for shape in ((3,), (2, 2, 3)):
+        with pytest.raises(dlcore.ShapeError, match="extents that are all equal"):
+            dlcore.zeros(shape).fill_diagonal_(1)
+
+
+def test_arrays_become_tensors_that_share_their_memory_where_they_can():
+    array = np.zeros(3, dtype=np.float32)
+    dlcore.asarray(array)[0] = 1
+    assert array[0] == 1
+    dlcore.asarray(array, copy=True)[1] = 1
+    assert array[1] == 0
+    assert dlcore.asarray([1, 2], dtype=dlcore.float64, requires_grad=True).requires_grad
+    x = dlcore.ones(2, requires_grad=True)
+    assert not dlcore.asarray(x).requires_grad
+    assert dlcore.asarray(x * 2, requires_grad=True).is_leaf
+    with pytest.raises(ValueError, match="copy=False"):
+        dlcore.asarray([1, 2], copy=False)
+    assert (dlcore.scalar_tensor(3).dtype, dlcore.scalar_tensor(3, dtype=dlcore.int64).item()) == (dlcore.float32, 3)
+
+
+def test_numbers_drawn_aside_leave_no_trace():
+    dlcore.random.manual_seed(3)
+    expected = dlcore.rand(4).tolist()
+    dlcore.random.manual_seed(3)
+    with dlcore.random.fork_rng(devices=[]):
+        aside = dlcore.rand(4).tolist()
+    assert aside == dlcore.rand(4).tolist() == expected
+    with dlcore.random.fork_rng(enabled=False):
+        drawn = dlcore.rand(4).tolist()
+    assert drawn not in (expected, dlcore.rand(4).tolist())
+
+
+def test_prefixes_of_names_are_taken_away():
+    state = {"module.a": 1, "b": 2, "module.c": 3}
+    nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")
+    assert state == {"a": 1, "b": 2, "c": 3}
 
 
 def test_what_counts_operations_asks_of_layers():

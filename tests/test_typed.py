@@ -21,9 +21,9 @@ DTYPES = {
 @pytest.mark.parametrize("name", DTYPES)
 def test_constructors_make_tensors_of_their_dtype(name):
     make, dtype = getattr(dlcore, name), getattr(dlcore, DTYPES[name])
-    for values in ([0, 1, 1], np.array([0.0, 1.0, 1.0]), (0, 1, 1)):
-        assert (made := make(values)).dtype == dtype
-        assert made.tolist() == [0, 1, 1]
+    for values in ([0, 1, 1], np.array([0.0, 1.0, 1.0]), (0.0, 1.0, 1.0)):
+        made = make(values)
+        assert (made.dtype, made.tolist()) == (dtype, [0, 1, 1])
     assert make(2, 3).shape == (2, 3)
     assert make(3).shape == (3,)
     assert make(dlcore.Size([2, 3])).shape == (2, 3)
@@ -38,6 +38,20 @@ def test_constructors_make_tensors_of_their_dtype(name):
         make(dlcore.zeros(2, dtype=dlcore.uint16))
     with pytest.raises(TypeError, match="sizes or one sequence, got 2"):
         make([1], [2])
+    with pytest.raises(TypeError, match=rf"{name}: is \(2, 3\) a shape or values\? Give \*shape, or a list"):
+        make(dlcore.zeros(2, 3).size())
+    assert (made.new([1, 0]).tolist(), made.new([1]).dtype, made.new(2, 3).shape) == ([1, 0], dtype, (2, 3))
+    with pytest.raises(TypeError, match=r"new: is .* a shape or values"):
+        made.new(made.shape)
+
+
+def test_the_default_dtype_is_set_by_a_constructor():
+    for given in ("torch.DoubleTensor", dlcore.HalfTensor, "FloatTensor"):
+        dlcore.set_default_tensor_type(given)
+        assert isinstance(dlcore.zeros(1), getattr(dlcore, str(getattr(given, "__name__", given)).split(".")[-1]))
+    for wrong in ("torch.cuda.FloatTensor", "float32", dlcore.float32):
+        with pytest.raises(TypeError, match="expected one of BFloat16Tensor"):
+            dlcore.set_default_tensor_type(wrong)
 
 
 def test_the_class_of_tensors_makes_floats():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from math import e, inf, nan, pi
 
-from dlcore import amp, answers, autograd, memory
+from dlcore import amp, answers, autograd, composed, memory
 from dlcore._core import (
     DTypeError,
     Generator,
@@ -23,6 +23,7 @@ from dlcore._core import (
     absolute,
     acos,
     acosh,
+    adaptive_avg_pool1d,
     add,
     addbmm,
     addcdiv,
@@ -60,6 +61,7 @@ from dlcore._core import (
     atleast_1d,
     atleast_2d,
     atleast_3d,
+    avg_pool1d,
     baddbmm,
     bernoulli,
     bfloat16,
@@ -101,6 +103,12 @@ from dlcore._core import (
     conj,
     conj_physical,
     contiguous_format,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
     copysign,
     corrcoef,
     cos,
@@ -183,6 +191,7 @@ from dlcore._core import (
     gradient,
     greater,
     greater_equal,
+    group_norm,
     gru,
     gru_cell,
     gt,
@@ -224,6 +233,7 @@ from dlcore._core import (
     isreal,
     kron,
     kthvalue,
+    layer_norm,
     lcm,
     ldexp,
     le,
@@ -263,6 +273,9 @@ from dlcore._core import (
     matrix_exp,
     matrix_power,
     max,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
     maximum,
     mean,
     median,
@@ -331,6 +344,7 @@ from dlcore._core import (
     repeat_interleave,
     reshape,
     result_type,
+    rms_norm,
     rnn_relu,
     rnn_relu_cell,
     rnn_tanh,
@@ -435,8 +449,10 @@ from dlcore.autograd import (
     no_grad,
     set_grad_enabled,
 )
+from dlcore.composed import asarray, scalar_tensor
 
 answers.give()
+composed.give()
 newaxis = None
 
 TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this import
@@ -455,6 +471,7 @@ if TYPE_CHECKING:
         linalg,
         nn,
         optim,
+        random,
         special,
         train,
         utils,
@@ -462,7 +479,14 @@ if TYPE_CHECKING:
     from dlcore.advice import TrainingWarning
     from dlcore.compiling import compile
     from dlcore.func import vmap
-    from dlcore.hints import are_deterministic_algorithms_enabled, use_deterministic_algorithms
+    from dlcore.hints import (
+        are_deterministic_algorithms_enabled,
+        get_default_device,
+        get_num_interop_threads,
+        set_default_device,
+        set_num_interop_threads,
+        use_deterministic_algorithms,
+    )
     from dlcore.io import load, save
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
@@ -478,6 +502,7 @@ if TYPE_CHECKING:
         IntTensor,
         LongTensor,
         ShortTensor,
+        set_default_tensor_type,
     )
 
 __all__ = [
@@ -503,6 +528,7 @@ __all__ = [
     "absolute",
     "acos",
     "acosh",
+    "adaptive_avg_pool1d",
     "add",
     "addbmm",
     "addcdiv",
@@ -535,6 +561,7 @@ __all__ = [
     "as_strided",
     "as_strided_scatter",
     "as_tensor",
+    "asarray",
     "asin",
     "asinh",
     "atan",
@@ -545,6 +572,7 @@ __all__ = [
     "atleast_3d",
     "autocast",
     "autograd",
+    "avg_pool1d",
     "baddbmm",
     "bernoulli",
     "bfloat16",
@@ -588,6 +616,12 @@ __all__ = [
     "conj",
     "conj_physical",
     "contiguous_format",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "copysign",
     "corrcoef",
     "cos",
@@ -668,14 +702,17 @@ __all__ = [
     "ge",
     "geqrf",
     "ger",
+    "get_default_device",
     "get_default_dtype",
     "get_float32_matmul_precision",
+    "get_num_interop_threads",
     "get_num_threads",
     "get_printoptions",
     "get_rng_state",
     "gradient",
     "greater",
     "greater_equal",
+    "group_norm",
     "gru",
     "gru_cell",
     "gt",
@@ -724,6 +761,7 @@ __all__ = [
     "isreal",
     "kron",
     "kthvalue",
+    "layer_norm",
     "lcm",
     "ldexp",
     "le",
@@ -765,6 +803,9 @@ __all__ = [
     "matrix_exp",
     "matrix_power",
     "max",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "maximum",
     "mean",
     "median",
@@ -831,6 +872,7 @@ __all__ = [
     "randint_like",
     "randn",
     "randn_like",
+    "random",
     "randperm",
     "ravel",
     "real",
@@ -841,6 +883,7 @@ __all__ = [
     "repeat_interleave",
     "reshape",
     "result_type",
+    "rms_norm",
     "rnn_relu",
     "rnn_relu_cell",
     "rnn_tanh",
@@ -853,6 +896,7 @@ __all__ = [
     "rsqrt",
     "rsub",
     "save",
+    "scalar_tensor",
     "scatter",
     "scatter_add",
     "scatter_reduce",
@@ -861,9 +905,12 @@ __all__ = [
     "select",
     "select_scatter",
     "selu",
+    "set_default_device",
     "set_default_dtype",
+    "set_default_tensor_type",
     "set_float32_matmul_precision",
     "set_grad_enabled",
+    "set_num_interop_threads",
     "set_num_threads",
     "set_printoptions",
     "set_rng_state",
@@ -948,7 +995,7 @@ __all__ = [
 _PACKAGES = frozenset(
     {
         *("array_api", "backends", "cuda", "data", "datasets", "distributions", "func", "io", "linalg", "models", "nn"),
-        *("optim", "special", "train", "utils"),
+        *("optim", "random", "special", "train", "utils"),
     }
 )
 _ELSEWHERE = {
@@ -973,12 +1020,17 @@ _ELSEWHERE = {
             "IntTensor",
             "LongTensor",
             "ShortTensor",
+            "set_default_tensor_type",
         ),
         "dlcore.typed",
     ),
     **dict.fromkeys(
         (
             "are_deterministic_algorithms_enabled",
+            "get_default_device",
+            "get_num_interop_threads",
+            "set_default_device",
+            "set_num_interop_threads",
             "use_deterministic_algorithms",
         ),
         "dlcore.hints",

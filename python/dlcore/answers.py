@@ -29,11 +29,14 @@ def _share_memory_(self: Tensor) -> Tensor:
 
 _ANSWERS = {
     "get_device": _get_device,
+    "is_cpu": property(lambda _: True, doc="True: there is no other device."),
     "is_cuda": property(lambda _: False, doc="False: it is on the CPU."),
+    "is_meta": property(lambda _: False, doc="False: it has values."),
     "is_mps": property(lambda _: False, doc="False: it is on the CPU."),
     "is_pinned": _is_pinned,
     "is_quantized": property(lambda _: False, doc="False: there are no quantised tensors."),
     "is_sparse": property(lambda _: False, doc="False: there are no sparse tensors."),
+    "itemsize": property(Tensor.element_size, doc="Bytes of an element."),
     "ndimension": Tensor.dim,
     "nelement": Tensor.numel,
     "pin_memory": _pin_memory,

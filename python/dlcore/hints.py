@@ -1,9 +1,15 @@
-"""PyTorch's hints about determinism, which programs give: they change nothing here."""
+"""PyTorch's hints about determinism, devices and threads, which programs give: they change nothing here."""
 
 from __future__ import annotations
 
+from dlcore._core import device as _device
+
 __all__ = [
     "are_deterministic_algorithms_enabled",
+    "get_default_device",
+    "get_num_interop_threads",
+    "set_default_device",
+    "set_num_interop_threads",
     "use_deterministic_algorithms",
 ]
 
@@ -26,3 +32,48 @@ def are_deterministic_algorithms_enabled() -> bool:
         True
     """
     return True
+
+
+def set_default_device(device: str | _device | None) -> None:
+    """Do nothing for the CPU, which is the one device.
+
+    Raises:
+        RuntimeError: another device.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.set_default_device("cpu")
+    """
+    if device is not None:
+        _device(device)
+
+
+def get_default_device() -> _device:
+    """The CPU.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.get_default_device()
+        device(type='cpu')
+    """
+    return _device("cpu")
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Do nothing: operations run one after the other, each in the threads of `dlcore.set_num_threads`.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.set_num_interop_threads(1)
+    """
+
+
+def get_num_interop_threads() -> int:
+    """1: operations run one after the other.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.get_num_interop_threads()
+        1
+    """
+    return 1

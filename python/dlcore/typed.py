@@ -22,6 +22,48 @@ _DTYPES = {
 }
 
 
+def constructed(name: str, dtype: _core.dtype, args: tuple[Any, ...]) -> Tensor:
+    """What a constructor makes of its arguments, sizes or one sequence of values.
+
+    Raises:
+        DTypeError: a tensor of another dtype.
+        TypeError: several sequences, or a tuple of ints: PyTorch's programs give a shape, which is a plain tuple here,
+            and may as well mean values.
+    """
+    if args and all(isinstance(arg, int) for arg in args):
+        return _core.empty(args, dtype=dtype)
+    if len(args) > 1:
+        raise TypeError(f"{name} takes sizes or one sequence, got {len(args)} arguments")
+    data = args[0] if args else []
+    if type(data) is Size:
+        return _core.empty(data, dtype=dtype)
+    if isinstance(data, tuple) and all(isinstance(item, int) for item in data):
+        raise TypeError(f"{name}: is {data} a shape or values? Give *shape, or a list of values")
+    if isinstance(data, Tensor) and data.dtype != dtype:
+        raise _core.DTypeError(f"{name}: expected {dtype}, got {data.dtype}; convert it with .to()")
+    return data if isinstance(data, Tensor) else _core.tensor(data, dtype=dtype)
+
+
+def set_default_tensor_type(t: object) -> None:
+    """Set the default dtype by one of the constructors, or its name; `dlcore.set_default_dtype` says it plainly.
+
+    Raises:
+        TypeError: none of the constructors.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.set_default_tensor_type("torch.DoubleTensor")
+        >>> dlcore.zeros(1).dtype
+        dlcore.float64
+        >>> dlcore.set_default_tensor_type(dlcore.FloatTensor)
+    """
+    name = t.__name__ if isinstance(t, _Typed) else str(t)
+    package, _, kind = name.rpartition(".")
+    if package not in ("", "torch", "dlcore") or kind not in _DTYPES:
+        raise TypeError(f"set_default_tensor_type: expected one of {', '.join(_DTYPES)}, got {name}")
+    _core.set_default_dtype(_DTYPES[kind])
+
+
 class _Typed(type):
     """The class of the constructors: calls make tensors, and tensors of the dtype are instances."""
 
@@ -33,16 +75,7 @@ class _Typed(type):
         return str(cls._dtype).removeprefix("dlcore.")
 
     def __call__(cls, *args: Any) -> Tensor:
-        if args and all(isinstance(arg, int) for arg in args):
-            return _core.empty(args, dtype=cls._dtype)
-        if len(args) > 1:
-            raise TypeError(f"{cls.__name__} takes sizes or one sequence, got {len(args)} arguments")
-        data = args[0] if args else []
-        if type(data) is Size:  # that of a tensor is a plain tuple, and read as values
-            return _core.empty(data, dtype=cls._dtype)
-        if isinstance(data, Tensor) and data.dtype != cls._dtype:
-            raise _core.DTypeError(f"{cls.__name__}: expected {cls._dtype}, got {data.dtype}; convert it with .to()")
-        return data if isinstance(data, Tensor) else _core.tensor(data, dtype=cls._dtype)
+        return constructed(cls.__name__, cls._dtype, args)
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, Tensor) and instance.dtype == cls._dtype
@@ -55,6 +88,7 @@ def _constructor(name: str, dtype: _core.dtype) -> _Typed:
 
     Raises:
         DTypeError: a tensor of another dtype.
+        TypeError: a tuple of ints, which may be a shape or values.
 
     Example:
         >>> import dlcore
@@ -69,3 +103,4 @@ def _constructor(name: str, dtype: _core.dtype) -> _Typed:
 globals().update({name: _constructor(name, dtype) for name, dtype in _DTYPES.items()})
 
 __all__ = list(_DTYPES)
+__all__ += ["set_default_tensor_type"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dlcore
 from dlcore._core import Tensor, dtype
 from dlcore.array_api.dtypes import check_device
+from dlcore.composed import shares_memory
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
@@ -30,19 +31,9 @@ def asarray(obj: Any, /, *, dtype: dtype | None = None, device: str | None = Non
     if copy:
         return dlcore.tensor(obj, dtype=dtype)
     made = dlcore.as_tensor(obj, dtype=dtype)
-    if copy is False and not _shares_memory(made, obj):
+    if copy is False and not shares_memory(made, obj):
         raise ValueError("asarray: copy=False, but this has no memory to share in that dtype")
     return made
-
-
-def _shares_memory(made: Tensor, obj: Any) -> bool:
-    if isinstance(obj, Tensor):
-        return made.data_ptr() == obj.data_ptr() and made.dtype == obj.dtype
-    try:
-        address = memoryview(obj)
-    except TypeError:
-        return False
-    return made.dtype == dlcore.as_tensor(address).dtype
 
 
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:

@@ -38,7 +38,7 @@ def default_collate(samples: Sequence[Any]) -> Any:
     if isinstance(first, float):
         return _core.tensor(list(samples), dtype=_core.float64)
     if isinstance(first, str | bytes):
-        return list(samples)
+        return samples
     if isinstance(first, Mapping):
         return {key: default_collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, Sequence):

@@ -59,7 +59,7 @@ class _Tracking(Module):
     def _channels(self, input: Tensor) -> int:
         return input.shape[1]
 
-    def _check(self, input: Tensor) -> None:
+    def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in self._ranks:
             expected, shape = " or ".join(map(str, self._ranks)), tuple(input.shape)
             raise _core.ShapeError(f"{type(self).__name__}: expected {expected} dimensions, got {len(shape)}: {shape}")
@@ -93,7 +93,7 @@ class _BatchNorm(_Tracking):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise every channel, dimension 1, over all other dimensions."""
-        self._check(input)
+        self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)

@@ -130,13 +130,17 @@ class _Convolution(_Conv):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, in_channels, ...) to (N, out_channels, ...)."""
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        # Layers of others, which bring a weight of their own, override or call it by this name, which is PyTorch's.
         padding: tuple[int, ...] | str = self.padding
         if self._borders is not None:
             input, padding = _core.pad(input, self._borders, _MODES[self.padding_mode]), 0  # type: ignore[assignment]
         try:
-            return type(self)._convolve(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+            return type(self)._convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
         except _core.DTypeError:
-            refuse_integers(type(self).__name__, input, self.weight)
+            refuse_integers(type(self).__name__, input, weight)
             raise
 
 

@@ -11,7 +11,7 @@ from dlcore.nn.functions.deviations import log_cosh_loss, mape_loss, msle_loss
 from dlcore.nn.functions.focal import focal_loss, generalized_cross_entropy_loss, sigmoid_focal_loss
 from dlcore.nn.functions.hinges import categorical_hinge_loss, squared_hinge_loss
 from dlcore.nn.functions.overlap import dice_loss, tversky_loss
-from dlcore.nn.loss import _Loss
+from dlcore.nn.loss import _Loss, _WeightedLoss
 
 __all__ = [
     "BinaryFocalLoss",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-class FocalLoss(_Loss):
+class FocalLoss(_WeightedLoss):
     """Cross-entropy in which what is easy counts little; `nn.functional.focal_loss`.
 
     Args:
@@ -47,13 +47,10 @@ class FocalLoss(_Loss):
         0.1733
     """
 
-    weight: Tensor | None
-
     def __init__(
         self, gamma: float = 2.0, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
     ) -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        super().__init__(weight, reduction)
         self.gamma, self.ignore_index = gamma, ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ class _InstanceNorm(_Tracking):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise every channel of every sample."""
-        self._check(input)
+        self._check_input_dim(input)
         alone = input.dim() == self._ranks[0]
         if self._channels(input) != self.num_features:
             shape = tuple(input.shape)

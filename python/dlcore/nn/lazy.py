@@ -145,7 +145,7 @@ class _LazyNorm(_Lazy, _Tracking):
         self._wait()
 
     def _features(self, input: Tensor) -> int:
-        self._check(input)
+        self._check_input_dim(input)
         return self._channels(input)
 
     def _size(self, features: int) -> None:

@@ -42,7 +42,17 @@ class _Loss(Module):
         warn_of_misgiven(loss, input, type(self).__name__)
 
 
-class CrossEntropyLoss(_Loss):
+class _WeightedLoss(_Loss):
+    """A loss with a factor for each class or element, which is part of the model's state."""
+
+    weight: Tensor | None
+
+    def __init__(self, weight: Tensor | None = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+
+
+class CrossEntropyLoss(_WeightedLoss):
     """−log softmax(input)[target]: the usual loss of a classifier that gives logits.
 
     Args:
@@ -59,17 +69,15 @@ class CrossEntropyLoss(_Loss):
         2.0794
     """
 
-    weight: Tensor | None
-
     def __init__(
         self,
         weight: Tensor | None = None,
+        *,  # PyTorch's second place is that of size_average
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        super().__init__(weight, reduction)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -91,7 +99,7 @@ class CrossEntropyLoss(_Loss):
             raise explained(error, input, target) from None
 
 
-class NLLLoss(_Loss):
+class NLLLoss(_WeightedLoss):
     """−input[target], for log-probabilities; `CrossEntropyLoss` without the softmax.
 
     Args:
@@ -106,11 +114,8 @@ class NLLLoss(_Loss):
         2.0
     """
 
-    weight: Tensor | None
-
-    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
+    def __init__(self, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean") -> None:
+        super().__init__(weight, reduction)
         self.ignore_index = ignore_index
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:

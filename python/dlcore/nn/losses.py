@@ -26,7 +26,7 @@ from dlcore._core import (
     triplet_margin_loss,
 )
 from dlcore.nn.functions.distance import triplet_margin_with_distance_loss
-from dlcore.nn.loss import _Loss
+from dlcore.nn.loss import _Loss, _WeightedLoss
 from dlcore.nn.module import Module
 
 __all__ = [
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-class BCELoss(_Loss):
+class BCELoss(_WeightedLoss):
     """−(t·log x + (1 − t)·log(1 − x)) for probabilities x; `BCEWithLogitsLoss` is safer.
 
     Args:
@@ -62,12 +62,6 @@ class BCELoss(_Loss):
         >>> round(loss.item(), 4)  # log 2
         0.6931
     """
-
-    weight: Tensor | None
-
-    def __init__(self, weight: Tensor | None = None, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Probabilities and targets in 0..1 of one shape."""
@@ -116,7 +110,9 @@ class PoissonNLLLoss(_Loss):
         1.0
     """
 
-    def __init__(self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean") -> None:
+    def __init__(
+        self, log_input: bool = True, full: bool = False, *, eps: float = 1e-8, reduction: str = "mean"
+    ) -> None:
         super().__init__(reduction)
         self.log_input, self.full, self.eps = log_input, full, eps
 
@@ -226,7 +222,7 @@ class CosineEmbeddingLoss(_Loss):
         return cosine_embedding_loss(input1, input2, target, self.margin, reduction=self.reduction)
 
 
-class MultiMarginLoss(_Loss):
+class MultiMarginLoss(_WeightedLoss):
     """Σ max(0, margin − x[t] + x[c])^p / C over all classes c but the target t.
 
     Args:
@@ -242,16 +238,13 @@ class MultiMarginLoss(_Loss):
         1.0
     """
 
-    weight: Tensor | None
-
     def __init__(self, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, reduction: str = "mean") -> None:
-        super().__init__(reduction)
+        super().__init__(weight, reduction)
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: p must be 1 or 2, got {p}")
         if weight is not None and weight.dim() != 1:
             raise ValueError(f"MultiMarginLoss: weight must have one dimension, got shape {tuple(weight.shape)}")
         self.p, self.margin = p, margin
-        self.register_buffer("weight", weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Scores (N, C) and int64 labels (N), or (C) and ()."""
@@ -275,7 +268,7 @@ class MultiLabelMarginLoss(_Loss):
         return multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
-class MultiLabelSoftMarginLoss(_Loss):
+class MultiLabelSoftMarginLoss(_WeightedLoss):
     """The mean over the classes of `BCEWithLogitsLoss`, for samples of several labels.
 
     Args:
@@ -289,12 +282,6 @@ class MultiLabelSoftMarginLoss(_Loss):
         >>> round(loss.item(), 4)  # log 2
         0.6931
     """
-
-    weight: Tensor | None
-
-    def __init__(self, weight: Tensor | None = None, reduction: str = "mean") -> None:
-        super().__init__(reduction)
-        self.register_buffer("weight", weight)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Logits and targets of 0 and 1, (N, C)."""

@@ -175,7 +175,9 @@ class Module(Hooked, Stateful):
 
     def _own_buffers(self) -> list[tuple[str, Tensor]]:
         named = ((name, self.__dict__.get(name)) for name in self._persistent)
-        return [(name, value) for name, value in named if isinstance(value, Tensor)]
+        return [
+            (name, value) for name, value in named if isinstance(value, Tensor) and not isinstance(value, Parameter)
+        ]
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside, each once."""

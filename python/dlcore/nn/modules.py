@@ -17,7 +17,7 @@ from dlcore.nn.conv import _Conv, _ConvTranspose
 from dlcore.nn.dropout import _Dropout
 from dlcore.nn.instance_norm import _InstanceNorm
 from dlcore.nn.lazy import _Lazy
-from dlcore.nn.loss import _Loss
+from dlcore.nn.loss import _Loss, _WeightedLoss
 
 __all__: list[str] = []
 
@@ -25,6 +25,12 @@ __all__: list[str] = []
 def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
     """A function that gives a tuple of what has parts, and else one of `n` times the same."""
     return lambda x: tuple(x) if hasattr(x, "__iter__") else (x,) * n
+
+
+def _consume_prefix(state_dict: dict[str, Any], prefix: str) -> None:
+    """Take `prefix` away from the names of a state dict that begin with it, in place."""
+    for name in [name for name in state_dict if name.startswith(prefix)]:
+        state_dict[name.removeprefix(prefix)] = state_dict.pop(name)
 
 
 _FILES: dict[str, dict[str, object]] = {
@@ -41,7 +47,7 @@ _FILES: dict[str, dict[str, object]] = {
     "instancenorm": {"_InstanceNorm": _InstanceNorm},
     "lazy": {"LazyModuleMixin": _Lazy},
     "linear": {},
-    "loss": {"_Loss": _Loss},
+    "loss": {"_Loss": _Loss, "_WeightedLoss": _WeightedLoss},
     "module": {},
     "normalization": {},
     "padding": {},
@@ -57,6 +63,7 @@ _FILES: dict[str, dict[str, object]] = {
         "_pair": _ntuple(2),
         "_triple": _ntuple(3),
         "_quadruple": _ntuple(4),
+        "consume_prefix_in_state_dict_if_present": _consume_prefix,
     },
 }
 

@@ -57,14 +57,33 @@ class Stateful:
         for start, module in modules:
             for hook in module._hooks.get("state_dict_pre", {}).values():
                 hook(module, start, keep_vars)
-            for name, tensor in module._own_state():
-                state[start + name] = tensor if keep_vars else tensor.detach()
+            module._save_to_state_dict(state, start, keep_vars)
             if _has_extra_state(module):
                 state[start + _EXTRA] = module.get_extra_state()
         for start, module in reversed(modules):
             for hook in module._hooks.get("state_dict_post", {}).values():
                 hook(module, state, start, {})
         return state
+
+    # Modules of others override these two, whose names are PyTorch's, to add to a state dict or to change one.
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        for name, tensor in self._own_state():
+            destination[prefix + name] = tensor if keep_vars else tensor.detach()
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        # Tensors are copied when all modules were called, if there are no errors then.
+        for hook in list(self._hooks.get("load_pre", {}).values()):  # a lazy layer removes its own
+            hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
 
     def _own_state(self) -> Iterator[tuple[str, Tensor]]:
         module = cast("Module", self)
@@ -113,8 +132,7 @@ class Stateful:
         unexpected: list[str] = []
         problems: list[str] = []
         for start, module in modules:
-            for hook in list(module._hooks.get("load_pre", {}).values()):  # a lazy layer removes its own
-                hook(module, state, start, {}, strict, missing, unexpected, problems)
+            module._load_from_state_dict(state, start, {}, strict, missing, unexpected, problems)
         own = {
             start + name: (module, name, tensor) for start, module in modules for name, tensor in module._own_state()
         }

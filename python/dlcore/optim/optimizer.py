@@ -17,7 +17,17 @@ from dlcore.autograd import enable_grad, no_grad
 from dlcore.hooks import RemovableHandle, call_all
 from dlcore.optim.first_steps import FirstSteps
 
-__all__ = ["FusedOptimizer", "Optimizer"]
+__all__ = ["FusedOptimizer", "Optimizer", "required"]
+
+
+class _Required:
+    """A default that says that there is none: optimizers written for PyTorch give it to settings, as ``lr``."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
 
 
 class Optimizer:
@@ -98,7 +108,8 @@ class Optimizer:
         """Add parameters with settings of their own, as when more layers are to be trained.
 
         Raises:
-            ValueError: a parameter that is in a group already, or that is the result of an operation.
+            ValueError: a parameter that is in a group already, or that is the result of an operation; a setting that
+                has no default and is not given.
             TypeError: not a dictionary, or parameters that are not tensors.
         """
         if not isinstance(param_group, Mapping):
@@ -125,7 +136,11 @@ class Optimizer:
             raise ValueError("a parameter is twice in one group")
         if any(id(param) in ids for group in self.param_groups for param in group["params"]):
             raise ValueError("a parameter is in more than one group")
-        self.param_groups.append({**self.defaults, **param_group, "params": params})
+        group = {**self.defaults, **param_group, "params": params}
+        for setting, value in group.items():
+            if value is required:
+                raise ValueError(f"{type(self).__name__}: a parameter group has no value for {setting!r}, give one")
+        self.param_groups.append(group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros."""

@@ -1,0 +1,141 @@
+"""Functions and methods of tensors that are a few others; programs know them by these names."""
+
+from __future__ import annotations
+
+from dlcore import _core
+from dlcore._core import Tensor
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["asarray", "give", "scalar_tensor"]
+
+
+def asarray(
+    obj: Any,
+    *,
+    dtype: _core.dtype | None = None,
+    device: str | _core.device | None = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of an array, of numbers or nested sequences of them, which shares their memory where it can.
+
+    Args:
+        obj: what `dlcore.as_tensor` takes.
+        dtype: of the tensor, or None for that of the values.
+        device: ``"cpu"`` or None.
+        copy: True copies always, False never.
+        requires_grad: whether the tensor is a leaf that keeps a gradient; the graph of `obj` is left behind.
+
+    Raises:
+        ValueError: ``copy=False`` where a copy is needed.
+
+    Example:
+        >>> import dlcore, numpy as np
+        >>> array = np.zeros(2)
+        >>> dlcore.asarray(array)[0] = 1.0
+        >>> array.tolist()
+        [1.0, 0.0]
+    """
+    made = (_core.tensor if copy else _core.as_tensor)(obj, dtype=dtype, device=device)
+    if copy is False and not shares_memory(made, obj):
+        raise ValueError("asarray: copy=False, but this has no memory to share in that dtype")
+    return made.detach().requires_grad_() if requires_grad else made.detach() if made.requires_grad else made
+
+
+def shares_memory(made: Tensor, obj: Any) -> bool:
+    """Whether a tensor lies in the memory of what it was made of."""
+    if isinstance(obj, Tensor):
+        return made.data_ptr() == obj.data_ptr() and made.dtype == obj.dtype
+    try:
+        address = memoryview(obj)
+    except TypeError:
+        return False
+    return made.dtype == _core.as_tensor(address).dtype
+
+
+def scalar_tensor(
+    s: float, *, dtype: _core.dtype | None = None, device: str | _core.device | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A number as a tensor of no dimensions, of the default dtype.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.scalar_tensor(2)
+        tensor(2.)
+    """
+    return _core.full((), s, dtype=dtype or _core.get_default_dtype(), device=device, requires_grad=requires_grad)
+
+
+def _fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Write one value to all places whose indices are equal; with `wrap` a tall matrix goes on below its last column.
+
+    Raises:
+        ShapeError: fewer than two dimensions, or more whose extents are not all equal.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.zeros(2, 3).fill_diagonal_(5)
+        tensor([[5., 0., 0.],
+                [0., 5., 0.]])
+    """
+    shape = tuple(self.shape)
+    if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+        raise _core.ShapeError(f"fill_diagonal_: expected a matrix, or extents that are all equal, got shape {shape}")
+    if wrap and len(shape) == 2:
+        places = _core.arange(0, self.numel(), shape[1] + 1)
+        rows, columns = places // shape[1], places % shape[1]
+    else:
+        rows = columns = _core.arange(min(shape))
+    value = _core.full((), fill_value, dtype=self.dtype)
+    return self.index_put_((rows, *[columns] * (len(shape) - 1)), value)
+
+
+def _new(self: Tensor, *args: Any) -> Tensor:
+    """A tensor of the same dtype: of the values of a list, or of sizes, without values.
+
+    `new_tensor` and `new_empty` say which of the two is meant.
+
+    Raises:
+        TypeError: a tuple of ints, which may be either.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(1).double().new([1, 2])
+        tensor([1., 2.], dtype=dlcore.float64)
+    """
+    from dlcore.typed import constructed
+
+    return constructed("new", self.dtype, args)
+
+
+def _is_nonzero(self: Tensor) -> bool:
+    """Whether the one element is not zero."""
+    return bool(self)
+
+
+def _is_same_size(self: Tensor, other: Tensor) -> bool:
+    """Whether the shapes are equal."""
+    return self.shape == other.shape
+
+
+def _is_signed(self: Tensor) -> bool:
+    """Whether the dtype has negative numbers."""
+    return self.is_floating_point() or str(self.dtype).startswith("dlcore.int")
+
+
+_METHODS = {
+    "fill_diagonal_": _fill_diagonal_,
+    "is_nonzero": _is_nonzero,
+    "is_same_size": _is_same_size,
+    "is_signed": _is_signed,
+    "new": _new,
+}
+
+
+def give() -> None:
+    """Make the methods attributes of tensors."""
+    for name, method in _METHODS.items():
+        setattr(Tensor, name, method)
