@@ -152,11 +152,7 @@ functions! {
             let what = format_args!("sizes {sizes:?} do not add up to dimension {at} of size {extent}");
             return Err(Error::value("split_with_sizes", what));
         }
-        let mut end = 0;
-        let ends: Vec<isize> = sizes.iter().map(|&n| { end += n; end }).collect();
-        let mut pieces = cut(x, &ends, at)?;
-        pieces.pop();
-        Ok(pieces)
+        ops::cut::split("split_with_sizes", x, at, sizes.iter().map(|n| n.unsigned_abs()))
     };
 }
 

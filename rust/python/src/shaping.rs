@@ -9,11 +9,11 @@ use crate::tensor::PyTensor;
 use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::layout::{Dims, Show, broadcast_shapes, normalize_dim};
 use dlcore_core::{DType, Error, Result, Tensor, ops};
-use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 type Out = PyResult<PyTensor>;
+type Pieces<'py> = PyResult<Bound<'py, PyTuple>>;
 
 /// Runs a view operation: no work, so the lock is kept.
 fn view(body: impl FnOnce() -> Result<Tensor>) -> Out {
@@ -72,24 +72,15 @@ fn expand_to(x: &Tensor, sizes: &Ints) -> Result<Tensor> {
     ops::broadcast_to(x, &shape)
 }
 
-/// `count` tensors. There may be more of them (of nothing, or all of the same memory) than handles fit into memory.
-fn many(op: &str, count: usize, tensor: impl FnMut(usize) -> Out) -> PyResult<Vec<PyTensor>> {
-    let mut all = Vec::new();
-    all.try_reserve_exact(count)
-        .map_err(|_| PyMemoryError::new_err(format!("{op}: no memory for a tuple of {count} tensors")))?;
-    for one in (0..count).map(tensor) {
-        all.push(one?);
-    }
-    Ok(all)
+fn handles(parts: Vec<Tensor>) -> impl ExactSizeIterator<Item = PyTensor> {
+    parts.into_iter().map(PyTensor::from)
 }
 
 /// Pieces of `x` along `dim` with `size` entries each; the last may be shorter, and of nothing there is one.
-fn even_pieces(op: &str, x: &Tensor, size: usize, dim: usize) -> PyResult<Vec<PyTensor>> {
+fn even_pieces<'py>(py: Python<'py>, op: &'static str, x: &Tensor, size: usize, dim: usize) -> Pieces<'py> {
     let extent = x.shape()[dim];
-    many(op, extent.div_ceil(size.max(1)).max(1), |i| {
-        let start = i * size;
-        view(|| ops::slice(x, dim, start, 1, size.min(extent - start)))
-    })
+    let lengths = (0..extent.div_ceil(size.max(1)).max(1)).map(|i| size.min(extent - i * size));
+    PyTuple::new(py, handles(guarded(|| ops::cut::split(op, x, dim, lengths))?))
 }
 
 fn dim_of(op: &str, x: &Tensor, dim: isize) -> PyResult<usize> {
@@ -238,7 +229,7 @@ fn split<'py>(
     let extent = tensor.0.shape()[dim];
     let lengths = match split_size_or_sections.extract::<usize>() {
         Ok(0) if extent > 0 => return Err(to_py(Error::value("split", "the size of a piece must not be zero"))),
-        Ok(size) => return PyTuple::new(py, even_pieces("split", &tensor.0, size, dim)?),
+        Ok(size) => return even_pieces(py, "split", &tensor.0, size, dim),
         Err(_) => split_size_or_sections.extract::<Ints>()?.sizes("split")?,
     };
     if lengths.iter().try_fold(0usize, |sum, &length| sum.checked_add(length)) != Some(extent) {
@@ -247,13 +238,7 @@ fn split<'py>(
             format_args!("sections {lengths:?} do not add up to dimension {dim} of size {extent}"),
         )));
     }
-    let mut start = 0;
-    let sections = many("split", lengths.len(), |i| {
-        let section = view(|| ops::slice(&tensor.0, dim, start, 1, lengths[i]));
-        start += lengths[i];
-        section
-    })?;
-    PyTuple::new(py, sections)
+    PyTuple::new(py, handles(guarded(|| ops::cut::split("split", &tensor.0, dim, lengths.into_iter()))?))
 }
 
 /// At most ``chunks`` pieces along ``dim``, as equal as can be.
@@ -268,7 +253,7 @@ fn chunk(py: Python<'_>, input: Arg, chunks: usize, dim: isize) -> PyResult<Boun
         return Err(to_py(Error::value("chunk", "there must be at least one chunk")));
     }
     let size = input.0.shape()[at].div_ceil(chunks);
-    PyTuple::new(py, even_pieces("chunk", &input.0, size, at)?)
+    even_pieces(py, "chunk", &input.0, size, at)
 }
 
 /// The entries along ``dim``, without that dimension.
@@ -278,12 +263,8 @@ fn chunk(py: Python<'_>, input: Arg, chunks: usize, dim: isize) -> PyResult<Boun
 #[pyfunction]
 #[pyo3(signature = (input, dim = 0))]
 fn unbind(py: Python<'_>, input: Arg, dim: isize) -> PyResult<Bound<'_, PyTuple>> {
-    let x = input.0;
-    let at = dim_of("unbind", &x, dim)?;
-    let mut shape = Dims::from_slice(x.shape());
-    shape.remove(at);
-    let entry = |i| view(|| ops::reshape(&ops::slice(&x, at, i, 1, 1)?, &shape));
-    PyTuple::new(py, many("unbind", x.shape()[at], entry)?)
+    let at = dim_of("unbind", &input.0, dim)?;
+    PyTuple::new(py, handles(guarded(|| ops::cut::unbind(&input.0, at))?))
 }
 
 /// Where `narrow` starts: an int, or an integer tensor of no dimensions.

@@ -19,6 +19,7 @@ pub mod convolution;
 pub mod copy;
 pub mod cross_entropy;
 pub mod ctc;
+pub mod cut;
 pub mod dropout;
 pub mod extremum;
 pub mod factors;
