@@ -444,6 +444,26 @@ def test_clip_grad():
         nn.utils.clip_grad_norm_([w], 1.0, error_if_nonfinite=True)
 
 
+def test_gradients_of_any_kind_are_clipped_together():
+    """Also those that cannot be scaled in one go where they are: transposed, halves, the same memory twice."""
+    values = dlcore.arange(1.0, 7).reshape(2, 3)
+    plain, turned, double, half = (nn.Parameter(dlcore.zeros(2, 3)) for _ in range(4))
+    double, half = nn.Parameter(double.detach().double()), nn.Parameter(half.detach().half())
+    plain.grad, double.grad, half.grad = values.clone(), values.double(), values.half()
+    turned.grad = values.T.contiguous().T
+    grads = [p.grad for p in (plain, turned, double, half)]
+    norm = nn.utils.clip_grad_norm_([plain, turned, double, half], 1.0)
+    expected = 2 * values.norm().item()
+    assert norm.item() == pytest.approx(expected)
+    for p, grad in zip((plain, turned, double, half), grads, strict=True):
+        assert p.grad is grad or p.grad.data_ptr() == grad.data_ptr()
+        assert p.grad.flatten().tolist() == pytest.approx((values / expected).flatten().tolist(), rel=1e-3)
+    twice = nn.Parameter(dlcore.zeros(2))
+    twice.grad = dlcore.tensor([3.0, 4.0])
+    nn.utils.clip_grad_norm_([twice, twice], 1.0)
+    assert twice.grad.tolist() == pytest.approx([3 / 50, 4 / 50])
+
+
 def test_grad_switches():
     @dlcore.no_grad()
     def quiet(x):

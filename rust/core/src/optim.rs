@@ -169,12 +169,28 @@ pub fn clip_grad_norm(params: &[Tensor], max_norm: f64, p: f64) -> Result<f64> {
     };
     let factor = max_norm / (norm + 1e-6);
     if factor < 1.0 || factor.is_nan() {
-        for grad in &grads {
-            let scale = Array::full(NAME, &[], Scalar::Float(factor), grad.dtype())?;
-            grad.array().write(NAME, crate::ops::mul(&grad.detach(), &scale.into())?.array())?;
-        }
+        scale::<f32>(NAME, &grads, factor)?;
+        scale::<f64>(NAME, &grads, factor)?;
     }
     Ok(norm)
+}
+
+/// Multiplies the gradients that are computed as `T`: where they are, in one go, if they allow it.
+fn scale<T: Native + Float>(op: &'static str, grads: &[Tensor], factor: f64) -> Result<()> {
+    let of_type = grads.iter().map(Tensor::array).filter(|grad| grad.dtype().widened() == T::DTYPE);
+    let is_plain =
+        |grad: &&Array| grad.dtype() == T::DTYPE && grad.layout().is_contiguous() && !grad.storage().is_read_only();
+    let (plain, mut others): (Vec<&Array>, Vec<&Array>) = of_type.partition(is_plain);
+    let writes: Vec<_> = plain.iter().map(|grad| window(grad)).collect();
+    match inplace::update::<T>(&writes, &[], |mut writes, _| kernel::scale_all(&mut writes, factor)) {
+        Ok(()) => plain.iter().for_each(|grad| grad.storage().written_by(op)),
+        Err(_) => others.extend(plain), // the same memory twice
+    }
+    for grad in others {
+        let scale = Array::full(op, &[], Scalar::Float(factor), grad.dtype())?;
+        grad.write(op, crate::ops::mul(&grad.clone().into(), &scale.into())?.array())?;
+    }
+    Ok(())
 }
 
 /// The norm of the gradients that are computed as `T`.

@@ -397,11 +397,11 @@ fn accumulate(leaf: &Leaf, gradient: Tensor, recorded: bool) -> Result<()> {
 
 /// A leaf keeps a gradient of its own: what others hold or view (a broadcast sum, another gradient) is copied first.
 fn own(gradient: Tensor) -> Result<Tensor> {
-    if gradient.array().layout().is_contiguous() && gradient.is_unshared() {
-        Ok(gradient)
-    } else {
-        ops::copy(&gradient)
+    if !gradient.array().layout().is_contiguous() || !gradient.is_unshared() {
+        return ops::copy(&gradient);
     }
+    // What it was a view of is gone (a transposed gradient, transposed back).
+    Ok(if gradient.is_view() { Tensor::new(gradient.array().clone(), gradient.tracking().clone()) } else { gradient })
 }
 
 fn seed(op: &str, output: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {
@@ -456,4 +456,28 @@ fn freed(node: &Node) -> Error {
             node.name()
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_take_over_what_nobody_else_holds() {
+        let matrix = || Array::from_slice("test", &[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]).unwrap();
+        let taken = |gradient: Tensor| {
+            let before = gradient.array().storage().buffer().as_ptr();
+            let kept = own(gradient).unwrap();
+            assert!(!kept.is_view() && kept.array().layout().is_contiguous());
+            std::ptr::eq(before, kept.array().storage().buffer().as_ptr())
+        };
+        assert!(taken(matrix().into()));
+        // A view of a tensor that is gone.
+        assert!(taken(Tensor::view(matrix(), Tracking::None)));
+        let held = matrix();
+        assert!(!taken(Tensor::view(held.clone(), Tracking::None)));
+        let turned = held.view(held.layout().permute(&[1, 0]));
+        drop(held);
+        assert!(!taken(Tensor::view(turned, Tracking::None)));
+    }
 }

@@ -198,8 +198,9 @@ impl Tensor {
     #[must_use]
     pub fn is_unshared(&self) -> bool {
         let (storage, used) = (self.array().storage(), self.numel() * self.dtype().size());
+        // A view owns the storage twice: its array, and its count as a view.
         Arc::strong_count(&self.0) == 1
-            && Arc::strong_count(storage) == 1
+            && Arc::strong_count(storage) == 1 + usize::from(self.is_view())
             && !storage.buffer().is_lent()
             && storage.buffer().len() == used
     }

@@ -56,11 +56,12 @@ impl<T: Float> Kernel for Powers<'_, T> {
     }
 }
 
-/// Folds `values` into sixteen lanes and the lanes pairwise.
+/// Folds `values` into lanes, enough of them to hide how long an addition takes, and the lanes pairwise.
 #[inline(always)]
 fn fold<T: Float>(values: &[T], add: impl Fn(f64, f64) -> f64, join: impl Fn(f64, f64) -> f64) -> f64 {
-    let mut lanes = [0.0; 16];
-    let chunks = values.chunks_exact(16);
+    const LANES: usize = 64;
+    let mut lanes = [0.0; LANES];
+    let chunks = values.chunks_exact(LANES);
     for (lane, value) in lanes.iter_mut().zip(chunks.remainder()) {
         *lane = add(*lane, value.to_f64());
     }
@@ -69,7 +70,7 @@ fn fold<T: Float>(values: &[T], add: impl Fn(f64, f64) -> f64, join: impl Fn(f64
             *lane = add(*lane, value.to_f64());
         }
     }
-    let mut width = 8;
+    let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
             lanes[lane] = join(lanes[lane], lanes[lane + width]);
