@@ -103,6 +103,11 @@ impl Pool {
         self.threads
     }
 
+    /// How long a thread that waits for another one watches before it sleeps.
+    pub(super) fn patience(&self) -> Duration {
+        self.desk.linger
+    }
+
     /// Asks up to `helpers` workers to help with `region`.
     pub(super) fn offer(&self, region: &Arc<Region>, helpers: usize) {
         let Some(workers) = &self.workers else { return };

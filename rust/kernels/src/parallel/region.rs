@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
+use std::time::Instant;
 
 use super::pool::Pool;
 
@@ -59,8 +60,8 @@ impl Share {
 /// Set in `helpers` when no more may come in.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-/// Pauses before the caller sleeps while helpers finish their last tasks: about ten microseconds.
-const SPINS: usize = 256;
+/// Pauses between looks at the clock, while the caller waits for helpers to finish their last tasks.
+const SPINS: usize = 16;
 
 // SAFETY: the closure behind `body` is `Sync` and outlives every use (see `run`); the rest is Send and Sync.
 unsafe impl Send for Region {}
@@ -106,13 +107,18 @@ impl Drop for Closing<'_> {
         let helpers = &self.region.helpers;
         let mut inside = helpers.fetch_or(CLOSED, Ordering::Acquire) & !CLOSED;
         self.pool.withdraw(self.region);
-        let mut spins = 0;
+        if inside == 0 {
+            return;
+        }
+        // To sleep and be woken takes longer than most tasks.
+        let give_up = Instant::now() + self.pool.patience();
+        let mut asleep = false;
         while inside != 0 {
-            if spins < SPINS {
-                spins += 1;
-                std::hint::spin_loop();
-            } else {
+            if asleep {
                 std::thread::park();
+            } else {
+                (0..SPINS).for_each(|_| std::hint::spin_loop());
+                asleep = Instant::now() >= give_up;
             }
             inside = helpers.load(Ordering::Acquire) & !CLOSED;
         }

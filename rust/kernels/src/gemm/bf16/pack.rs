@@ -415,6 +415,32 @@ unsafe fn pack_source<const TERMS: usize>(
     }
 }
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Rows of memory that are packed next. A tile takes a line or two of each of its rows, too many places for the hardware to
+/// foresee where each goes on; row after row they are fetched as one stream.
+struct Rows {
+    start: *const u8,
+    stride: isize,
+    lines: usize,
+    count: usize,
+}
+
+impl Rows {
+    /// Fetches part `part` of `parts` into L2. What lies beyond the operand does no harm.
+    #[inline(always)]
+    fn fetch(&self, part: usize, parts: usize) {
+        let all = self.count * self.lines;
+        for line in part * all / parts..(part + 1) * all / parts {
+            let (row, line) = (line / self.lines, line % self.lines);
+            let at = self.start.wrapping_offset(row.cast_signed() * self.stride).wrapping_add(line * LINE);
+            // SAFETY: every CPU with tiles has SSE, and nothing is read.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+        }
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
 unsafe fn pack_matrix<T: Load, const TERMS: usize>(
     side: Side,
@@ -478,11 +504,34 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
             }
         };
         let steps = k.len().div_ceil(STEP);
+        let rows = |outer: usize, k: usize, len: usize, count: usize, stride: isize| Rows {
+            start: matrix
+                .start
+                .wrapping_offset(outer.cast_signed() * matrix.outer_stride)
+                .wrapping_offset(k.cast_signed() * matrix.k_stride)
+                .cast::<u8>(),
+            stride: stride * size_of::<T>().cast_signed(),
+            lines: (len * size_of::<T>()).div_ceil(LINE),
+            count,
+        };
+        // Neighbours in memory first.
         if along_k {
-            group.clone().for_each(|p| (0..steps).for_each(|step| fill(p, step)));
+            for p in group.clone() {
+                let next = rows(outer.start + (p + 1) * PANEL, k.start, k.len(), PANEL, matrix.outer_stride);
+                for step in 0..steps {
+                    next.fetch(step, steps);
+                    fill(p, step);
+                }
+            }
         } else {
-            // Neighbours in memory first.
-            (0..steps).for_each(|step| group.clone().for_each(|p| fill(p, step)));
+            let (first, end) = (outer.start + group.start * PANEL, outer.end.min(outer.start + group.end * PANEL));
+            for step in 0..steps {
+                let next = rows(first, k.start + (step + 1) * STEP, end - first, STEP, matrix.k_stride);
+                for p in group.clone() {
+                    next.fetch(p - group.start, group.len());
+                    fill(p, step);
+                }
+            }
         }
         if TERMS > 1 {
             for (span, extremes) in spans[group.clone()].iter_mut().zip(extremes) {
