@@ -40,6 +40,7 @@ MODULES = [
     "dlcore.data",
     "dlcore.datasets",
     "dlcore.distributions",
+    "dlcore.distributions.transforms",
     "dlcore.io",
     "dlcore.models",
     "dlcore.train",

@@ -6,12 +6,26 @@ import dlcore
 import numpy as np
 import pytest
 from dlcore.distributions import (
+    AffineTransform,
     Bernoulli,
+    Beta,
     Categorical,
+    Dirichlet,
     Distribution,
+    Exponential,
+    ExpTransform,
+    Gamma,
     Independent,
+    Laplace,
+    LogNormal,
+    MixtureSameFamily,
     MultivariateNormal,
     Normal,
+    OneHotCategorical,
+    OneHotCategoricalStraightThrough,
+    SigmoidTransform,
+    TanhTransform,
+    TransformedDistribution,
     Uniform,
     kl_divergence,
 )
@@ -37,6 +51,11 @@ def close(found, expected, tolerance=1e-5):
         (Normal(0.5, 2.0), np.linspace(-20, 20, 4001)),
         (Normal(dlcore.tensor([0.5]), 0.3), np.linspace(-5, 5, 4001)),
         (Uniform(-1.0, 3.0), np.linspace(-1, 3, 4001)),
+        (Laplace(0.5, 0.7), np.linspace(-15, 15, 8001)),
+        (Exponential(1.5), np.linspace(0, 20, 8001)),
+        (Gamma(2.5, 1.5), np.linspace(0, 20, 8001)),
+        (Beta(2.5, 3.5), np.linspace(0, 1, 4001)),
+        (LogNormal(0.2, 0.4), np.linspace(1e-3, 15, 8001)),
     ],
 )
 def test_densities_integrate_to_one_and_to_their_moments(made, line):
@@ -53,6 +72,131 @@ def test_densities_integrate_to_one_and_to_their_moments(made, line):
     assert made.variance.item() == pytest.approx(integral(density * (line - mean) ** 2), rel=1e-2)
     assert made.stddev.item() == pytest.approx(math.sqrt(made.variance.item()))
     assert made.entropy().item() == pytest.approx(-integral(density * np.log(np.maximum(density, 1e-300))), abs=1e-3)
+
+
+@pytest.mark.parametrize("made", [Laplace(0.5, 0.7), Exponential(1.5)])
+def test_quantiles_undo_probabilities_which_the_density_adds_up_to(made):
+    x = dlcore.linspace(0, 4, 4001)
+    parts = made.log_prob(x).exp()
+    found = dlcore.cumulative_trapezoid(parts, x)
+    close(made.cdf(x[1:]) - made.cdf(x[:1]), found, 1e-4)
+    close(made.icdf(made.cdf(x[:2000])), x[:2000], 1e-3)
+
+
+def test_parts_of_a_whole():
+    plane = [dlcore.linspace(0.0005, 0.9995, 1000)] * 2
+    x, y = dlcore.meshgrid(*plane, indexing="ij")
+    made, inside = Dirichlet(dlcore.tensor([2.0, 3.0, 1.5])), x + y < 1
+    values = dlcore.stack([x, y, 1 - x - y], -1)[inside]
+    density = made.log_prob(values).exp().double()
+    assert density.sum().item() / 1e6 == pytest.approx(1, abs=2e-3)
+    close((density[:, None] * values).sum(0) / 1e6, made.mean, 2e-3)
+    close((density[:, None] * (values - made.mean) ** 2).sum(0) / 1e6, made.variance, 2e-3)
+    assert made.entropy().item() == pytest.approx(-(density * density.log()).sum().item() / 1e6, abs=5e-3)
+    close(made.mode, [1 / 3.5, 2 / 3.5, 0.5 / 3.5])
+    below = Dirichlet(dlcore.tensor([[0.1, 0.9, 0.5], [2.0, 2.0, 1.0]]))
+    close(below.mode, [[1, 0, 0], [0.5, 0.5, 0]])
+
+
+def test_categories_as_vectors():
+    made = OneHotCategorical(probs=PROBS)
+    plain = Categorical(probs=PROBS)
+    assert (made.batch_shape, made.event_shape) == ((2,), (3,))
+    vectors = dlcore.eye(3).unsqueeze(1)
+    close(made.log_prob(vectors), plain.log_prob(dlcore.arange(3)[:, None]).detach())
+    close(made.entropy(), plain.entropy())
+    close(made.mode, dlcore.eye(3)[plain.mode])
+    close(made.variance, PROBS * (1 - PROBS))
+    drawn = made.expand((4, 2)).sample((5,))
+    assert (drawn.shape, drawn.dtype) == ((5, 4, 2, 3), dlcore.float32)
+    assert dlcore.equal(drawn.sum(-1), dlcore.ones(5, 4, 2))
+    close(kl_divergence(made, OneHotCategorical(probs=OTHER)), kl_divergence(plain, Categorical(probs=OTHER)))
+    logits = dlcore.zeros(3, requires_grad=True)
+    drawn = OneHotCategoricalStraightThrough(logits=logits).rsample()
+    assert sorted(drawn.detach().round().tolist()) == [0, 0, 1]
+    (drawn * dlcore.tensor([1.0, 2.0, 3.0])).sum().backward()
+    close(logits.grad, [-1 / 3, 0, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    ("transforms", "line"),
+    [
+        (TanhTransform(), np.linspace(-0.99999, 0.99999, 20001)),
+        ([SigmoidTransform(), AffineTransform(1.0, -2.0)], np.linspace(-0.99999, 0.99999, 20001)),
+        ([ExpTransform(), AffineTransform(dlcore.tensor(0.5), 2.0), ExpTransform().inv], np.linspace(-0.69, 5, 20001)),
+        (SigmoidTransform().inv.inv, np.linspace(1e-5, 0.99999, 20001)),
+        ([], np.linspace(-5, 5, 2001)),
+    ],
+)
+def test_transformed_densities_integrate_to_one(transforms, line):
+    made = TransformedDistribution(Normal(0.3, 0.8), transforms)
+    x = dlcore.tensor(line, dtype=dlcore.float64).float()
+    assert dlcore.trapezoid(made.log_prob(x).exp().double(), x.double()).item() == pytest.approx(1, abs=2e-3)
+    drawn = made.sample((4000,))
+    log_prob = made.log_prob(drawn).double()
+    cells = np.histogram(drawn.numpy(), bins=20, range=(line[0], line[-1]))[0] / 4000
+    places = dlcore.tensor((np.linspace(line[0], line[-1], 401)[1:] + np.linspace(line[0], line[-1], 401)[:-1]) / 2)
+    expected = made.log_prob(places.float()).exp().numpy().reshape(20, 20).sum(1) * (line[-1] - line[0]) / 400
+    np.testing.assert_allclose(cells, expected, atol=0.05)
+    assert dlcore.isfinite(log_prob).all()
+
+
+def test_squashed_actions_have_gradients_and_exact_log_probabilities():
+    loc = dlcore.tensor([[9.0, -12.0, 0.0]], requires_grad=True)
+    squash = TanhTransform(cache_size=1)
+    policy = TransformedDistribution(Independent(Normal(loc, 0.1), 1), squash)
+    action = policy.rsample()
+    log_prob = policy.log_prob(action)
+    before = squash.inv(action)
+    expected = Independent(Normal(loc, 0.1), 1).log_prob(before) - squash.log_abs_det_jacobian(before, action).sum(-1)
+    assert log_prob.shape == (1,)
+    assert log_prob.item() == expected.item()
+    log_prob.sum().backward()
+    assert loc.grad.abs().max() > 1
+    assert policy.expand((4,)).rsample((2,)).shape == (2, 4, 3)
+
+
+def test_mixtures():
+    choose = Categorical(probs=PROBS)
+    loc = dlcore.tensor([[-1.0, 0.5, 2.0], [0.0, 3.0, 4.0]])
+    made = MixtureSameFamily(choose, Normal(loc, 0.5))
+    x = dlcore.linspace(-6, 9, 4001)
+    density = made.log_prob(x[:, None]).exp()
+    close(dlcore.trapezoid(density, x, dim=0), [1, 1], 1e-3)
+    mean = dlcore.trapezoid(density * x[:, None], x, dim=0)
+    close(made.mean, mean, 1e-3)
+    close(made.variance, dlcore.trapezoid(density * (x[:, None] - mean) ** 2, x, dim=0), 1e-2)
+    drawn = made.sample((20000,))
+    close(drawn.mean(0), mean, 0.05)
+    parts = MixtureSameFamily(choose, Independent(Normal(dlcore.stack([loc, -loc], -1), 0.5), 1))
+    assert (parts.sample((7,)).shape, parts.expand((4, 2)).mean.shape) == ((7, 2, 2), (4, 2, 2))
+    close(parts.mean, dlcore.stack([mean, -mean], -1), 1e-3)
+    near = parts.sample((50,))
+    assert (near.sum(-1).abs() < 5).all()  # both elements are of one component
+    close(
+        parts.log_prob(near),
+        (Normal(dlcore.stack([loc, -loc], -1), 0.5).log_prob(near[:, :, None]).sum(-1) + PROBS.log()).logsumexp(-1),
+        1e-4,
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "q"),
+    [
+        (Laplace(0.5, 0.7), Laplace(-0.2, 1.1)),
+        (Exponential(1.5), Exponential(0.4)),
+        (Gamma(2.5, 1.5), Gamma(1.2, 0.7)),
+        (Beta(2.5, 3.5), Beta(1.5, 1.2)),
+        (Dirichlet(dlcore.tensor([2.0, 3.0, 1.5])), Dirichlet(dlcore.tensor([1.0, 1.5, 2.5]))),
+        (LogNormal(0.2, 0.4), LogNormal(0.0, 0.6)),
+    ],
+)
+def test_divergences_are_means_of_samples(p, q):
+    dlcore.manual_seed(0)
+    drawn = p.sample((200_000,))
+    found = (p.log_prob(drawn) - q.log_prob(drawn)).mean().item()
+    assert kl_divergence(p, q).item() == pytest.approx(found, rel=0.05)
+    assert kl_divergence(p, p).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_normal_has_its_quantiles():
@@ -134,6 +278,12 @@ def test_parts_of_one_draw():
         (Bernoulli(dlcore.tensor([0.2, 0.9])), [0.2, 0.9], [0.16, 0.09]),
         (Categorical(PROBS), [1.6, 0.75], [0.44, 0.6875]),
         (MultivariateNormal(dlcore.tensor([1.0, -2.0]), COVARIANCE), [1.0, -2.0], [2.0, 1.0]),
+        (Laplace(dlcore.tensor([1.0, -2.0]), 0.5), [1.0, -2.0], [0.5, 0.5]),
+        (Exponential(dlcore.tensor([1.0, 2.0])), [1.0, 0.5], [1.0, 0.25]),
+        (Gamma(dlcore.tensor([0.5, 3.0]), 2.0), [0.25, 1.5], [0.125, 0.75]),
+        (Beta(dlcore.tensor([0.5, 3.0]), 1.0), [1 / 3, 0.75], [4 / 45, 3 / 80]),
+        (Dirichlet(dlcore.tensor([0.5, 1.5])), [0.25, 0.75], [1 / 16, 1 / 16]),
+        (LogNormal(dlcore.zeros(2), 0.5), [math.exp(0.125)] * 2, [math.expm1(0.25) * math.exp(0.25)] * 2),
     ],
 )
 def test_samples_have_the_moments(made, mean, variance):
@@ -213,6 +363,25 @@ def test_gradients_go_through_samples_and_log_probabilities():
         (lambda: Independent(Normal(0.0, 1.0), 1), ValueError, "does not have 1 dimensions"),
         (lambda: kl_divergence(Normal(0.0, 1.0), Bernoulli(0.5)), NotImplementedError, "Normal and Bernoulli"),
         (lambda: Distribution().log_prob(dlcore.zeros(1)), NotImplementedError, r"Distribution has no log_prob"),
+        (lambda: Laplace(0.0, -1.0), ValueError, "Laplace: scale must be positive, got -1.0"),
+        (lambda: Laplace(0.0, 1.0).log_prob(dlcore.tensor(math.nan)), ValueError, "a real number, got nan"),
+        (lambda: Exponential(0.0), ValueError, "rate must be positive, got 0.0"),
+        (lambda: Exponential(1.0).log_prob(dlcore.tensor([1.0, -2.0])), ValueError, "at least 0, got -2.0"),
+        (lambda: Gamma(dlcore.tensor([1.0, 0.0]), 1.0), ValueError, "Gamma: concentration must be positive, got 0.0"),
+        (lambda: Gamma(1.0, 1.0).rsample(), NotImplementedError, r"Gamma has no rsample\(\)"),
+        (lambda: Beta(1.0, -1.0), ValueError, "Beta: concentration0 must be positive, got -1.0"),
+        (lambda: Beta(1.0, 1.0).log_prob(dlcore.tensor(1.5)), ValueError, "between 0 and 1, got 1.5"),
+        (lambda: Dirichlet(dlcore.tensor(1.0)), ValueError, "must have a dimension"),
+        (lambda: Dirichlet(dlcore.ones(2)).log_prob(dlcore.ones(2)), ValueError, "parts whose sum is 1, got 1.0"),
+        (lambda: OneHotCategorical(PROBS).log_prob(PROBS), ValueError, "zeros and a one, got 0.1"),
+        (lambda: TransformedDistribution(Normal(0.0, 1.0), [abs]), TypeError, "expected transforms, got builtin"),
+        (lambda: TanhTransform(cache_size=2), ValueError, "cache_size must be 0 or 1, got 2"),
+        (lambda: MixtureSameFamily(Normal(0.0, 1.0), Normal(0.0, 1.0)), TypeError, "Categorical to choose, got Normal"),
+        (
+            lambda: MixtureSameFamily(Categorical(PROBS), Normal(dlcore.zeros(2), 1.0)),
+            ValueError,
+            r"probabilities \(2, 3\) for a batch \(2,\)",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(make, kind, words):

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dlcore._core import Tensor, cat, softplus, where
+from dlcore._core import Tensor, cat, digamma, lgamma, softplus, where
 from dlcore.distributions.bernoulli import Bernoulli
 from dlcore.distributions.categorical import Categorical
 from dlcore.distributions.distribution import Distribution
 from dlcore.distributions.independent import Independent
+from dlcore.distributions.laplace import Laplace
 from dlcore.distributions.multivariate_normal import MultivariateNormal
 from dlcore.distributions.normal import Normal
+from dlcore.distributions.one_hot_categorical import OneHotCategorical
+from dlcore.distributions.positive import Beta, Dirichlet, Exponential, Gamma
+from dlcore.distributions.transformed import LogNormal
 from dlcore.distributions.uniform import Uniform
 from dlcore.linalg import solve_triangular
 from dlcore.shapes import broadcast_shapes
@@ -102,6 +106,48 @@ def _of_vectors(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
     columns = cat([p.scale_tril, (q.loc - p.loc).unsqueeze(-1)], -1)
     squares = solve_triangular(q.scale_tril, columns, upper=False).square().sum((-2, -1))
     return 0.5 * (squares - p.event_shape[0]) + q._half_log_determinant() - p._half_log_determinant()
+
+
+@register_kl(Laplace, Laplace)
+def _of_laplaces(p: Laplace, q: Laplace) -> Tensor:
+    ratio, distance = p.scale / q.scale, (p.loc - q.loc).abs()
+    return distance / q.scale + ratio * (-distance / p.scale).exp() - ratio.log() - 1
+
+
+@register_kl(Exponential, Exponential)
+def _of_times(p: Exponential, q: Exponential) -> Tensor:
+    ratio = q.rate / p.rate
+    return ratio - ratio.log() - 1
+
+
+@register_kl(Gamma, Gamma)
+def _of_gammas(p: Gamma, q: Gamma) -> Tensor:
+    shapes = lgamma(q.concentration) - lgamma(p.concentration)
+    shapes = shapes + (p.concentration - q.concentration) * digamma(p.concentration)
+    return q.concentration * (p.rate / q.rate).log() + shapes + p.concentration * (q.rate / p.rate - 1)
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _of_parts(p: Dirichlet, q: Dirichlet) -> Tensor:
+    whole, more = p.concentration.sum(-1, keepdim=True), p.concentration - q.concentration
+    weights = lgamma(whole.squeeze(-1)) - lgamma(q.concentration.sum(-1))
+    parts = lgamma(q.concentration) - lgamma(p.concentration)
+    return weights + (parts + more * (digamma(p.concentration) - digamma(whole))).sum(-1)
+
+
+@register_kl(Beta, Beta)
+def _of_betas(p: Beta, q: Beta) -> Tensor:
+    return _of_parts(p._parts(), q._parts())
+
+
+@register_kl(OneHotCategorical, OneHotCategorical)
+def _of_one_hot(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
+    return _of_categories(p._categorical, q._categorical)
+
+
+@register_kl(LogNormal, LogNormal)
+def _of_log_normals(p: LogNormal, q: LogNormal) -> Tensor:
+    return _of_normals(p.base_dist, q.base_dist)
 
 
 @register_kl(Independent, Independent)
