@@ -92,6 +92,8 @@ BELOW = {
     "hints": {"_core"},
     "composed": {"_core", "typed"},
     "random": {"_core"},
+    "jit": set(),
+    "distributed": set(),
     "func": {"_core", "autograd"},
     "foreach": {"_core"},
     "typed": {"_core", "shapes"},

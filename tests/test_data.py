@@ -14,8 +14,10 @@ from dlcore.data import (
     ConcatDataset,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
+    Sampler,
     SequentialSampler,
     StackDataset,
     Subset,
@@ -159,6 +161,49 @@ def test_samplers():
     assert order(DataLoader(tensors(), batch_size=2, sampler=[4, 2, 0])) == [[4, 2], [0]]
     assert len(BatchSampler(SequentialSampler(range(7)), 3, drop_last=True)) == 2
     assert sorted(RandomSampler(range(7))) == list(range(7))
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_parts_of_a_data_set_are_disjoint_and_of_one_length(shuffle, drop_last):
+    def parts(epoch):
+        found = []
+        for rank in range(3):
+            sampler = DistributedSampler(range(11), 3, rank, shuffle=shuffle, seed=4, drop_last=drop_last)
+            sampler.set_epoch(epoch)
+            found.append(list(sampler))
+            assert len(sampler) == len(found[-1]) == (3 if drop_last else 4)
+        return found
+
+    numbers = [number for part in parts(0) for number in part]
+    assert len(numbers) == (9 if drop_last else 12)
+    assert len(set(numbers)) == (9 if drop_last else 11)
+    assert (parts(0) == parts(1)) is not shuffle
+    assert parts(1) == parts(1)
+    assert sorted(DistributedSampler(range(5))) == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="rank 3 is not one of 3 parts"):
+        DistributedSampler(range(5), 3, 3)
+
+
+def test_classes_say_of_what_they_are():
+    class Backwards(Sampler[int]):
+        def __iter__(self):
+            return iter([1, 0])
+
+        def __len__(self):
+            return 2
+
+    class Pairs(Sampler[list[int]]):
+        def __iter__(self):
+            return iter([[0, 1]])
+
+        def __len__(self):
+            return 1
+
+    assert DataLoader[int] is not None
+    assert [batch.tolist() for batch in DataLoader([5, 6], batch_sampler=Pairs())] == [[5, 6]]
+    assert list(DataLoader([5, 6], sampler=Backwards(), batch_size=None)) == [6, 5]
+    assert isinstance(BatchSampler(Backwards(), 2, False), Sampler)
 
 
 def test_collate():

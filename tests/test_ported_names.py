@@ -214,3 +214,63 @@ def test_mixed_precision_for_other_devices_changes_nothing():
         return x @ x
 
     assert forward(dlcore.ones(2, 2)).dtype == dlcore.float32
+
+
+def test_hints_to_a_compiler_change_nothing():
+    jit = dlcore.jit
+
+    @jit.script
+    def double(x):
+        return x * 2 if jit.is_scripting() or jit.is_tracing() else x + x
+
+    class Net(nn.Module):
+        @jit.export
+        def forward(self, x):
+            return self.helper(x)
+
+        @jit.unused
+        def other(self):
+            return 1
+
+        @jit.ignore(drop=True)
+        def helper(self, x):
+            return double(jit.annotate(dlcore.Tensor, x))
+
+        @jit.ignore
+        def plain(self):
+            return 2
+
+    model = Net()
+    assert jit.script(model) is jit.trace(model, (dlcore.ones(1),)) is model
+    assert (model(dlcore.ones(1)).item(), model.other(), model.plain()) == (2.0, 1, 2)
+
+
+def test_there_is_one_process():
+    import dlcore.distributed as dist
+    from dlcore.distributed import destroy_process_group, init_process_group
+    from dlcore.nn.parallel import DistributedDataParallel
+    from dlcore.utils.data.distributed import DistributedSampler
+
+    assert not dist.is_available()
+    assert not dist.is_initialized()
+    for call in (init_process_group, destroy_process_group, dist.get_rank, dist.all_reduce):
+        with pytest.raises(RuntimeError, match=f"{call.__name__}: dlcore trains in one process"):
+            call()
+    with pytest.raises(RuntimeError, match="one process"):
+        DistributedDataParallel(nn.Linear(1, 1), device_ids=[0])
+    assert DistributedSampler is dlcore.data.DistributedSampler
+
+
+def test_parameters_have_attributes_of_their_own():
+    layer = nn.Linear(2, 2)
+    layer.weight._no_weight_decay = True
+    plain = [name for name, weight in layer.named_parameters() if not getattr(weight, "_no_weight_decay", False)]
+    assert plain == ["bias"]
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert dlcore.equal(other.weight, layer.weight)
+        assert isinstance(other.weight, Parameter)
+
+
+def test_tensors_are_read_backwards():
+    assert [x.tolist() for x in reversed(dlcore.arange(4).reshape(2, 2))] == [[2, 3], [0, 1]]
+    assert list(map(float, reversed(dlcore.arange(3.0)))) == [2.0, 1.0, 0.0]

@@ -465,9 +465,11 @@ if TYPE_CHECKING:
         cuda,
         data,
         datasets,
+        distributed,
         distributions,
         func,
         io,
+        jit,
         linalg,
         nn,
         optim,
@@ -994,8 +996,8 @@ __all__ = [
 
 _PACKAGES = frozenset(
     {
-        *("array_api", "backends", "cuda", "data", "datasets", "distributions", "func", "io", "linalg", "models", "nn"),
-        *("optim", "random", "special", "train", "utils"),
+        *("array_api", "backends", "cuda", "data", "datasets", "distributed", "distributions", "func", "io", "jit"),
+        *("linalg", "models", "nn", "optim", "random", "special", "train", "utils"),
     }
 )
 _ELSEWHERE = {

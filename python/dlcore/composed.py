@@ -126,7 +126,13 @@ def _is_signed(self: Tensor) -> bool:
     return self.is_floating_point() or str(self.dtype).startswith("dlcore.int")
 
 
+def _reversed(self: Tensor) -> Tensor:
+    """The rows from the last to the first."""
+    return self.flip(0) if self.dim() else self
+
+
 _METHODS = {
+    "__reversed__": _reversed,
     "fill_diagonal_": _fill_diagonal_,
     "is_nonzero": _is_nonzero,
     "is_same_size": _is_same_size,

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import partial
 from itertools import count, islice
+from types import GenericAlias
 from typing import Any, cast
 
 from dlcore._core import Generator
@@ -60,6 +61,8 @@ class DataLoader:
         >>> [batch.tolist() for (batch,) in loader]
         [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     """
+
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __init__(
         self,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Generic, TypeVar
 
 from dlcore._core import Generator, Tensor, as_tensor, float64, multinomial, randint, randperm
 
 __all__ = [
     "BatchSampler",
+    "DistributedSampler",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -16,8 +18,11 @@ __all__ = [
 ]
 
 
-class Sampler:
-    """The numbers of samples, in order of reading. A subclass defines ``__iter__`` and ``__len__``.
+_Number_co = TypeVar("_Number_co", covariant=True)
+
+
+class Sampler(Generic[_Number_co]):
+    """Numbers of samples, or lists of them, in order of reading. A subclass defines ``__iter__`` and ``__len__``.
 
     Example:
         >>> from dlcore.data import DataLoader, Sampler
@@ -31,14 +36,14 @@ class Sampler:
         [tensor([30, 20]), tensor([10])]
     """
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[_Number_co]:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__()")
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} has no __len__()")
 
 
-class SequentialSampler(Sampler):
+class SequentialSampler(Sampler[int]):
     """In order.
 
     Example:
@@ -57,7 +62,7 @@ class SequentialSampler(Sampler):
         return len(self.data_source)
 
 
-class RandomSampler(Sampler):
+class RandomSampler(Sampler[int]):
     """In random order, another one in every epoch.
 
     Args:
@@ -105,7 +110,7 @@ class RandomSampler(Sampler):
         return self.num_samples
 
 
-class SubsetRandomSampler(Sampler):
+class SubsetRandomSampler(Sampler[int]):
     """Some numbers in random order, another one in every epoch.
 
     Args:
@@ -128,7 +133,7 @@ class SubsetRandomSampler(Sampler):
         return len(self.indices)
 
 
-class WeightedRandomSampler(Sampler):
+class WeightedRandomSampler(Sampler[int]):
     """Numbers drawn with probabilities in proportion to weights, as to see rare classes as often as others.
 
     Args:
@@ -167,7 +172,67 @@ class WeightedRandomSampler(Sampler):
         return self.num_samples
 
 
-class BatchSampler:
+class DistributedSampler(Sampler[int]):
+    """One part of a data set, the same for all who shuffle it with one seed: each of several processes reads another.
+
+    Args:
+        dataset: what is read.
+        num_replicas: into how many parts it goes; one without others to share it with.
+        rank: the number of the part.
+        shuffle: another order in every epoch, which `set_epoch` names.
+        seed: what all parts shuffle with.
+        drop_last: leave samples out to make the parts equal, rather than read some twice.
+
+    Raises:
+        ValueError: a part that is not there.
+
+    Example:
+        >>> from dlcore.data import DistributedSampler
+        >>> [list(DistributedSampler("abcde", 2, rank, shuffle=False)) for rank in (0, 1)]
+        [[0, 2, 4], [1, 3, 0]]
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        self.num_replicas, self.rank = 1 if num_replicas is None else num_replicas, rank or 0
+        if not 0 <= self.rank < self.num_replicas:
+            raise ValueError(f"DistributedSampler: rank {self.rank} is not one of {self.num_replicas} parts")
+        self.dataset, self.shuffle, self.seed, self.drop_last, self.epoch = dataset, shuffle, seed, drop_last, 0
+
+    @property
+    def num_samples(self) -> int:
+        """How many numbers a part has."""
+        count = len(self.dataset)
+        return count // self.num_replicas if self.drop_last else -(-count // self.num_replicas)
+
+    @property
+    def total_size(self) -> int:
+        """How many numbers all parts have."""
+        return self.num_samples * self.num_replicas
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch it is, for another order."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        count = len(self.dataset)
+        order = list(range(count))
+        if self.shuffle:
+            order = randperm(count, generator=Generator().manual_seed(self.seed + self.epoch)).tolist()
+        return (order[number % count] for number in range(self.rank, self.total_size, self.num_replicas))
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class BatchSampler(Sampler[list[int]]):
     """Lists of `batch_size` numbers from a sampler; the last may be shorter, or is dropped.
 
     Example:

@@ -1,4 +1,4 @@
-"""PyTorch's wrapper for several devices, of which there is one."""
+"""PyTorch's wrappers for several devices and processes, of which there is one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from dlcore.nn.module import Module
 
-__all__ = ["DataParallel"]
+__all__ = ["DataParallel", "DistributedDataParallel"]
 
 
 class DataParallel(Module):
@@ -41,3 +41,20 @@ class DataParallel(Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module gives."""
         return self.module(*args, **kwargs)
+
+
+class DistributedDataParallel(Module):
+    """What programs that may train in several processes import; dlcore trains in one.
+
+    Raises:
+        RuntimeError: when it is made.
+
+    Example:
+        >>> from dlcore.nn.parallel import DistributedDataParallel
+        >>> from dlcore import nn
+        >>> model, processes = nn.Linear(2, 3), 1
+        >>> model = DistributedDataParallel(model) if processes > 1 else model
+    """
+
+    def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - whatever it is given
+        raise RuntimeError("DistributedDataParallel: dlcore trains in one process, on all its cores; leave it out")

@@ -10,7 +10,7 @@ __all__ = ["Buffer", "Parameter"]
 
 
 class Parameter(Tensor):
-    """A tensor that becomes a parameter of the module it is assigned to.
+    """A tensor that becomes a parameter of the module it is assigned to. It may have attributes of its own.
 
     Args:
         data: the values; their memory is shared, not copied. None gives an empty tensor.
@@ -25,8 +25,6 @@ class Parameter(Tensor):
         >>> [name for name, _ in Scale().named_parameters()]
         ['factor']
     """
-
-    __slots__ = ()
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Self:
         """Share the memory of `data`."""

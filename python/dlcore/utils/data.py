@@ -5,5 +5,5 @@ import sys
 from dlcore.data import *  # noqa: F403 - all of it
 from dlcore.data import dataset, loader as dataloader, sampler
 
-for _name, _module in (("dataset", dataset), ("dataloader", dataloader), ("sampler", sampler)):
-    sys.modules[f"{__name__}.{_name}"] = _module
+_FILES = {"dataset": dataset, "dataloader": dataloader, "sampler": sampler, "distributed": sampler}
+sys.modules.update({f"{__name__}.{name}": module for name, module in _FILES.items()})
