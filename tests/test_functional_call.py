@@ -5,7 +5,7 @@ import dlcore.nn.functional as F
 import numpy as np
 import pytest
 from dlcore import nn
-from dlcore.func import functional_call, grad, stack_module_state
+from dlcore.func import functional_call, grad, grad_and_value, jacrev, stack_module_state, vmap
 
 
 def net():
@@ -96,3 +96,47 @@ def test_an_ensemble_is_one_model_over_stacked_states():
     for wrong in ([], [nn.ReLU(), nn.Tanh()]):
         with pytest.raises(ValueError, match="models of one class"):
             stack_module_state(wrong)
+
+
+def test_functions_of_dictionaries_of_parameters():
+    model, labels = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), dlcore.tensor([0, 1, 1, 0, 1])
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+
+    def loss(parameters, x, label):
+        return F.cross_entropy(functional_call(model, parameters, (x[None],)), label[None])
+
+    each = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, X, labels)
+    F.cross_entropy(model(X), labels).backward()
+    assert list(each) == list(parameters)
+    for name, p in model.named_parameters():
+        assert each[name].shape == (5, *p.shape)
+        np.testing.assert_allclose(each[name].mean(0).numpy(), p.grad.numpy(), atol=1e-6)
+
+    jacobian = jacrev(lambda p, x: functional_call(model, p, (x,)))(parameters, X[0])
+    summed = grad(lambda p, x: functional_call(model, p, (x,)).sum())(parameters, X[0])
+    for name, part in jacobian.items():
+        assert part.shape == (2, *parameters[name].shape)
+        np.testing.assert_allclose(part.sum(0).numpy(), summed[name].numpy(), atol=1e-6)
+
+
+def test_what_goes_with_a_gradient_has_none():
+    (gradients, (value, rest)) = grad_and_value(
+        lambda pair, x: ((pair[0] * pair[1] * x).sum(), {"twice": pair[0] * 2}), has_aux=True
+    )((dlcore.tensor([2.0]), dlcore.tensor([3.0])), dlcore.tensor([5.0]))
+    assert [g.item() for g in gradients] == [15.0, 10.0]
+    assert (value.item(), rest["twice"].item()) == (30.0, 4.0)
+    assert not value.requires_grad
+    assert not rest["twice"].requires_grad
+
+
+def test_entries_of_dictionaries_and_their_results():
+    state, x = {"scale": dlcore.arange(3.0), "rest": [dlcore.ones(3, 2)]}, dlcore.ones(3)
+    found = vmap(lambda state, x: {"y": state["scale"] * x, "both": (state["rest"][0], x)})(state, x)
+    assert found["y"].tolist() == [0.0, 1.0, 2.0]
+    assert (found["both"][0].shape, found["both"][1].shape) == ((3, 2), (3,))
+    with pytest.raises(ValueError, match=r"one size along in_dims, got \[2, 3\]"):
+        vmap(lambda state: state["a"])({"a": dlcore.ones(2), "b": dlcore.ones(3)})
+    models = [net().eval() for _ in range(3)]
+    stacked = stack_module_state(models)
+    every = vmap(lambda p, b, x: functional_call(models[0], (p, b), (x,)), in_dims=(0, 0, None))(*stacked, X)
+    np.testing.assert_allclose(every.detach().numpy(), dlcore.stack([m(X) for m in models]).detach().numpy(), atol=1e-6)

@@ -1,5 +1,7 @@
 """Functions that make functions: derivatives and batches, under the names of ``torch.func``.
 
+Arguments are tensors, or dictionaries, lists and tuples of them, as a model's parameters by name.
+
 There is no tracing: a function is called as it is, on tensors. `vmap` calls it once for each entry, so it saves writing
 the loop and not its time; where that counts, write the function for batches, as most of dlcore's are.
 """
@@ -9,18 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from dlcore._core import Tensor, stack, unbind
+from dlcore._core import Tensor, stack
 from dlcore.autograd import functional
 from dlcore.autograd.gradients import grad as _grad
 from dlcore.autograd.recording import enable_grad
+from dlcore.trees import leaves, rebuilt
 
 __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacrev", "stack_module_state", "vjp", "vmap"]
 
 _Argnums: TypeAlias = int | tuple[int, ...]
-
-
-def _chosen(argnums: _Argnums) -> tuple[int, ...]:
-    return argnums if isinstance(argnums, tuple) else (argnums,)
 
 
 def grad_and_value(func: Callable[..., Any], argnums: _Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -28,7 +27,8 @@ def grad_and_value(func: Callable[..., Any], argnums: _Argnums = 0, has_aux: boo
 
     Args:
         func: returns a tensor of one element.
-        argnums: by which of its arguments, tensors, to differentiate; several give a tuple of gradients.
+        argnums: by which of its arguments to differentiate; several give a tuple of gradients, and a dictionary of
+            tensors gives a dictionary.
         has_aux: whether `func` returns a pair, of which only the first is differentiated.
 
     Raises:
@@ -42,25 +42,24 @@ def grad_and_value(func: Callable[..., Any], argnums: _Argnums = 0, has_aux: boo
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         with enable_grad():
-            places = _chosen(argnums)
-            outer = any(isinstance(x, Tensor) and x.requires_grad for x in args)
+            outer = _recorded(args)
+            of_leaves, chosen = _by(func, argnums, args, kwargs)
             # Aliases: the gradient is that of this call alone, and higher derivatives still reach the arguments.
-            inputs = {i: args[i].view_as(args[i]) if args[i].requires_grad else _leaf(args[i]) for i in places}
-            found = func(*(inputs.get(i, x) for i, x in enumerate(args)), **kwargs)
+            inputs = [x.view_as(x) if x.requires_grad else x.detach().requires_grad_() for x in leaves(chosen)]
+            found = of_leaves(*inputs)
             value, rest = found if has_aux else (found, None)
             if value.numel() != 1:
                 raise ValueError(f"grad: expected a function with one number as its value, got shape {value.shape}")
-            gradients = _grad(value, [inputs[i] for i in places], create_graph=outer, allow_unused=True)
-            gradients = tuple(g if g is not None else x * 0 for g, x in zip(gradients, inputs.values(), strict=True))
-        result = gradients if isinstance(argnums, tuple) else gradients[0]
-        value = value if outer else value.detach()
+            gradients = _grad(value, inputs, create_graph=outer, allow_unused=True)
+            result = rebuilt(chosen, (x * 0 if g is None else g for g, x in zip(gradients, inputs, strict=True)))
+        if not outer:
+            value, rest = (
+                value.detach(),
+                rebuilt(rest, (x.detach() if isinstance(x, Tensor) else x for x in leaves(rest))),
+            )
         return (result, (value, rest)) if has_aux else (result, value)
 
     return differentiated
-
-
-def _leaf(x: Tensor) -> Tensor:
-    return x.detach().requires_grad_()
 
 
 def grad(func: Callable[..., Any], argnums: _Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -103,16 +102,18 @@ def vjp(func: Callable[..., Any], *primals: Tensor) -> tuple[Any, Callable[..., 
     return func(*primals), pull
 
 
-def _by(func: Callable[..., Any], argnums: _Argnums, args: tuple[Any, ...]) -> tuple[Callable[..., Any], Any]:
-    """`func` of the chosen arguments alone, and those."""
-    places = _chosen(argnums)
+def _by(
+    func: Callable[..., Any], argnums: _Argnums, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Callable[..., Any], Any]:
+    """`func` of the leaves of the chosen arguments alone, and those arguments."""
+    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    chosen = tuple(args[i] for i in places)
 
-    def of_chosen(*chosen: Tensor) -> Any:
-        inputs = dict(zip(places, chosen, strict=True))
-        return func(*(inputs.get(i, x) for i, x in enumerate(args)))
+    def of_leaves(*given: Tensor) -> Any:
+        inputs = dict(zip(places, rebuilt(chosen, iter(given)), strict=True))
+        return func(*(inputs.get(i, x) for i, x in enumerate(args)), **kwargs)
 
-    inputs = tuple(args[i] for i in places)
-    return of_chosen, inputs if isinstance(argnums, tuple) else inputs[0]
+    return of_leaves, chosen if isinstance(argnums, tuple) else chosen[0]
 
 
 def jacrev(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., Any]:
@@ -124,7 +125,15 @@ def jacrev(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., Any
         tensor([[2., 0.],
                 [0., 4.]])
     """
-    return lambda *args: functional.jacobian(*_by(func, argnums, args), create_graph=_recorded(args))
+
+    def differentiated(*args: Any) -> Any:
+        of_leaves, chosen = _by(func, argnums, args, {})
+        if isinstance(chosen, Tensor):
+            return functional.jacobian(of_leaves, chosen, create_graph=_recorded(args))
+        found = functional.jacobian(of_leaves, tuple(leaves(chosen)), create_graph=_recorded(args))
+        return rebuilt(chosen, iter(found))
+
+    return differentiated
 
 
 def hessian(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., Any]:
@@ -136,11 +145,11 @@ def hessian(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., An
         tensor([[ 6.,  0.],
                 [ 0., 12.]])
     """
-    return lambda *args: functional.hessian(*_by(func, argnums, args), create_graph=_recorded(args))
+    return lambda *args: functional.hessian(*_by(func, argnums, args, {}), create_graph=_recorded(args))
 
 
 def _recorded(args: tuple[Any, ...]) -> bool:
-    return any(isinstance(x, Tensor) and x.requires_grad for x in args)
+    return any(isinstance(x, Tensor) and x.requires_grad for x in leaves(args))
 
 
 def vmap(
@@ -154,8 +163,9 @@ def vmap(
     """A function that applies `func` to each entry of its arguments along a dimension and stacks the results.
 
     Args:
-        func: of tensors without that dimension; returns a tensor or a tuple of them.
-        in_dims: the dimension of each argument, or of all; None for an argument that is passed whole.
+        func: of tensors without that dimension; returns a tensor, or a tuple, list or dictionary of them.
+        in_dims: the dimension of each argument, or of all; None for an argument that is passed whole. Of a dictionary,
+            list or tuple it is that of all that it holds.
         out_dims: where the new dimension of each result stands.
         randomness: accepted for PyTorch's programs; each call draws numbers of its own.
         chunk_size: accepted for PyTorch's programs; entries are taken one by one.
@@ -174,20 +184,24 @@ def vmap(
         dims = in_dims if isinstance(in_dims, tuple) else (in_dims,) * len(args)
         if len(dims) != len(args):
             raise ValueError(f"vmap: in_dims {in_dims} for {len(args)} argument(s)")
-        sizes = {x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None}
+        sizes = {x.shape[d] for arg, d in zip(args, dims, strict=True) if d is not None for x in leaves(arg)}
         if len(sizes) != 1:
             raise ValueError(f"vmap: expected arguments of one size along in_dims, got {sorted(sizes) or 'none'}")
         (size,) = sizes
-        entries = [[x] * size if d is None else unbind(x, d) for x, d in zip(args, dims, strict=True)]
-        results = [func(*entry, **kwargs) for entry in zip(*entries, strict=True)]
-        if not results:
+        if not size:
             raise ValueError("vmap: there are no entries, so the shape of the results is not known")
-        if isinstance(results[0], Tensor):
-            return stack(results, out_dims if isinstance(out_dims, int) else out_dims[0])
-        places = out_dims if isinstance(out_dims, tuple) else (out_dims,) * len(results[0])
-        return tuple(stack(parts, d) for parts, d in zip(zip(*results, strict=True), places, strict=True))
+        results = [
+            func(*(_entry(arg, d, place) for arg, d in zip(args, dims, strict=True)), **kwargs) for place in range(size)
+        ]
+        parts = zip(*map(leaves, results), strict=True)
+        places = out_dims if isinstance(out_dims, tuple) else (out_dims,) * len(leaves(results[0]))
+        return rebuilt(results[0], (stack(part, d) for part, d in zip(parts, places, strict=True)))
 
     return mapped
+
+
+def _entry(arg: Any, dim: int | None, place: int) -> Any:
+    return arg if dim is None else rebuilt(arg, (x.select(dim, place) for x in leaves(arg)))
 
 
 def functional_call(
