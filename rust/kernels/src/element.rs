@@ -80,6 +80,17 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     /// `self` to the power `exponent`. Integers wrap; a negative exponent truncates the exact result.
     #[must_use]
     fn pow<S: Simd>(self, exponent: Self) -> Self;
+    /// Whether [`Element::usual_pow`] is [`Element::pow`] of these, sooner.
+    #[inline(always)]
+    fn is_usual_pow(self, _exponent: Self) -> bool {
+        false
+    }
+    /// [`Element::pow`] where [`Element::is_usual_pow`].
+    #[must_use]
+    #[inline(always)]
+    fn usual_pow<S: Simd>(self, exponent: Self) -> Self {
+        self.pow::<S>(exponent)
+    }
     /// Absolute value; integers wrap.
     #[must_use]
     fn magnitude(self) -> Self;
@@ -151,7 +162,7 @@ pub trait Float:
     fn copysign(self, sign: Self) -> Self;
     /// `sqrt(self * self + other * other)`, without overflow.
     #[must_use]
-    fn hypot(self, other: Self) -> Self;
+    fn hypot<S: Simd>(self, other: Self) -> Self;
     /// e to the power `self`.
     #[must_use]
     fn exp<S: Simd>(self) -> Self;
@@ -259,6 +270,17 @@ pub trait Float:
     /// Inverse of the error function; NaN outside -1 to 1.
     #[must_use]
     fn erfinv<S: Simd>(self) -> Self;
+    /// Logarithm of the gamma function's size; see [`Float::is_beyond_gamma`].
+    #[must_use]
+    fn lgamma<S: Simd>(self) -> Self;
+    /// Its derivative, likewise.
+    #[must_use]
+    fn digamma<S: Simd>(self) -> Self;
+    /// Whether these two hold for [`Portable`](crate::isa::Portable) only: float32 that is not positive or not finite.
+    #[inline(always)]
+    fn is_beyond_gamma(self) -> bool {
+        size_of::<Self>() == 4 && !(self > Self::ZERO && self < Self::HIGHEST)
+    }
     /// Quantile of the standard normal distribution; NaN outside 0 to 1.
     #[must_use]
     fn ndtri<S: Simd>(self) -> Self;
@@ -452,7 +474,9 @@ integer!(u64, to_u64, |x| x, x.min(1));
 integer!(u8, to_u8, |x| x, x.min(1));
 
 macro_rules! float {
-    ($t:ident, $to_self:ident, $fma:ident, |$x:ident, $y:ident, $S:ident| { pow: $pow:expr; atan2: $atan2:expr; $($name:ident: $out:ty = $body:expr;)* }) => {
+    ($t:ident, $to_self:ident, $fma:ident, |$x:ident, $y:ident, $S:ident| {
+        pow: $pow:expr; atan2: $atan2:expr; hypot: $hypot:expr; $($name:ident: $out:ty = $body:expr;)*
+    }) => {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -550,6 +574,14 @@ macro_rules! float {
                 $pow
             }
             #[inline(always)]
+            fn is_usual_pow(self, exponent: Self) -> bool {
+                size_of::<Self>() == 4 && math::is_usual_pow(self.to_f32(), exponent.to_f32())
+            }
+            #[inline(always)]
+            fn usual_pow<S: Simd>(self, exponent: Self) -> Self {
+                math::usual_pow::<S>(self.to_f32(), exponent.to_f32()) as Self
+            }
+            #[inline(always)]
             fn magnitude(self) -> Self {
                 self.abs()
             }
@@ -609,8 +641,9 @@ macro_rules! float {
                 <$t>::copysign(self, sign)
             }
             #[inline(always)]
-            fn hypot(self, other: Self) -> Self {
-                <$t>::hypot(self, other)
+            fn hypot<$S: Simd>(self, $y: Self) -> Self {
+                let $x = self;
+                $hypot
             }
             $(
                 #[inline(always)]
@@ -629,6 +662,7 @@ macro_rules! float {
 float!(f32, to_f32, fma32, |x, y, S| {
     pow: math::pow::<S>(x, y);
     atan2: math::atan2::<S>(x, y);
+    hypot: math::hypot::<S>(x, y);
     exp: f32 = math::exp::<S>(x);
     exp2: f32 = math::exp2::<S>(x);
     expm1: f32 = math::expm1::<S>(x);
@@ -657,6 +691,8 @@ float!(f32, to_f32, fma32, |x, y, S| {
     atanh: f32 = math::atanh::<S>(x);
     erfc: f32 = math::erfc::<S>(x);
     erfinv: f32 = math::erfinv::<S>(x);
+    lgamma: f32 = if S::ISA == Isa::Portable { Self::from_f64(math::lgamma(x.into())) } else { math::positive_lgamma::<S>(x) };
+    digamma: f32 = if S::ISA == Isa::Portable { Self::from_f64(math::digamma(x.into())) } else { math::positive_digamma::<S>(x) };
     ndtri: f32 = math::ndtri::<S>(x);
     i0: f32 = math::i0::<S>(x);
     i0e: f32 = math::i0e::<S>(x);
@@ -666,6 +702,7 @@ float!(f32, to_f32, fma32, |x, y, S| {
 float!(f64, to_f64, fma64, |x, y, S| {
     pow: x.powf(y);
     atan2: math::atan2_64::<S>(x, y);
+    hypot: x.hypot(y);
     exp: f64 = math::exp64::<S>(x);
     exp2: f64 = f64::exp2(x);
     expm1: f64 = x.exp_m1();
@@ -691,6 +728,8 @@ float!(f64, to_f64, fma64, |x, y, S| {
     atanh: f64 = math::platform::atanh(x);
     erfc: f64 = math::platform::erfc(x);
     erfinv: f64 = math::erfinv64::<S>(x);
+    lgamma: f64 = math::lgamma(x);
+    digamma: f64 = math::digamma(x);
     ndtri: f64 = math::ndtri64::<S>(x);
     i0: f64 = math::i0_64::<S>(x);
     i0e: f64 = math::i0e_64::<S>(x);

@@ -22,6 +22,9 @@ pub struct BadIndex {
     pub value: i64,
 }
 
+/// Indices that are checked side by side.
+const CHECKED: usize = 1 << 10;
+
 /// Writes `ids` to `out` with `extent` added to the negative ones.
 ///
 /// # Errors
@@ -32,10 +35,14 @@ pub struct BadIndex {
 pub fn normalize_indices(ids: &[i64], extent: usize, out: &mut [i64]) -> Result<(), BadIndex> {
     assert_eq!(ids.len(), out.len(), "as many results as indices");
     let extent = extent.cast_signed() as i64;
-    for (position, (&value, out)) in ids.iter().zip(out).enumerate() {
-        *out = if value < 0 { value.wrapping_add(extent) } else { value };
-        if *out < 0 || *out >= extent || value >= extent {
-            return Err(BadIndex { position, value });
+    for (piece, (ids, out)) in ids.chunks(CHECKED).zip(out.chunks_mut(CHECKED)).enumerate() {
+        let mut all = true;
+        for (&value, out) in ids.iter().zip(out) {
+            *out = if value < 0 { value.wrapping_add(extent) } else { value };
+            all &= (-extent..extent).contains(&value);
+        }
+        if !all && let Some(at) = ids.iter().position(|value| !(-extent..extent).contains(value)) {
+            return Err(BadIndex { position: piece * CHECKED + at, value: ids[at] });
         }
     }
     Ok(())
@@ -44,8 +51,10 @@ pub fn normalize_indices(ids: &[i64], extent: usize, out: &mut [i64]) -> Result<
 /// The first index outside `0..extent`: for operations that count no index from the end (embedding, gather).
 #[must_use]
 pub fn first_bad_index(ids: &[i64], extent: usize) -> Option<BadIndex> {
-    let inside = |id: i64| usize::try_from(id).is_ok_and(|id| id < extent);
-    let position = ids.iter().position(|&id| !inside(id))?;
+    let inside = |id: &i64| id.cast_unsigned() < extent as u64;
+    let sound = |ids: &[i64]| ids.iter().fold(true, |all, id| all & inside(id));
+    let piece = ids.chunks(CHECKED).position(|ids| !sound(ids))?;
+    let position = piece * CHECKED + ids[piece * CHECKED..].iter().position(|id| !inside(id))?;
     Some(BadIndex { position, value: ids[position] })
 }
 
@@ -169,6 +178,13 @@ pub fn gather<T: Pod>(
         for ([index_at, source_at], out) in loops.walk(rows).zip(out.chunks_exact_mut(inner.max(1))) {
             let mut index_at = index_window.offset.strict_add_signed(index_at);
             let mut source_at = source_window.offset.strict_add_signed(source_at);
+            if (index_step, source_step, step) == (1, 0, 1) {
+                let line = &source[source_at..][..extent];
+                for (out, &id) in out.iter_mut().zip(&index[index_at..]) {
+                    *out = line[position(id)];
+                }
+                continue;
+            }
             for out in out {
                 let id = position(index[index_at]);
                 assert!(id < extent, "index {id} outside {extent}");
@@ -222,6 +238,15 @@ pub fn scatter_add<T: Element>(
             let mut index_at = index_window.offset.strict_add_signed(index_at + start(index_window.strides));
             let mut source_at = source_window.offset.strict_add_signed(source_at + start(source_window.strides));
             let mut out_at = 0usize.strict_add_signed(out_at + start(&base));
+            if (index_step, source_step, out_step, step) == (1, 1, 0, 1) {
+                // SAFETY: tasks differ in a coordinate off `dim`, so their lines along it do.
+                let line = unsafe { out.slice(out_at..out_at + extent) };
+                for (&id, &value) in index[index_at..].iter().zip(&source[source_at..]).take(loops.inner()) {
+                    let target = &mut line[position(id)];
+                    *target = target.wrapping_add(value);
+                }
+                continue;
+            }
             for _ in 0..loops.inner() {
                 let id = position(index[index_at]);
                 assert!(id < extent, "index {id} outside {extent}");

@@ -47,7 +47,7 @@ impl<T: Float, const K: usize> Sums<T, K> {
                 self.add_narrow(a, b, NARROW, &f);
             }
             if !a_rest.is_empty() {
-                self.add_narrow(&padded(a_rest), &padded(b_rest), a_rest.len(), &f);
+                self.add_narrow(&padded(a_rest, T::ZERO), &padded(b_rest, T::ZERO), a_rest.len(), &f);
             }
         }
     }
@@ -105,8 +105,17 @@ pub(crate) fn largest<T: Float>(a: &[T]) -> T {
             lanes[lane] = most(lanes[lane], chunk[lane]);
         }
     }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = most(*lane, x);
+    let (chunks, rest) = rest.as_chunks::<NARROW>();
+    for chunk in chunks {
+        for lane in 0..NARROW {
+            lanes[lane] = most(lanes[lane], chunk[lane]);
+        }
+    }
+    if !rest.is_empty() {
+        let rest = padded(rest, T::LOWEST);
+        for lane in 0..NARROW {
+            lanes[lane] = most(lanes[lane], rest[lane]);
+        }
     }
     pairwise(&mut lanes, most)
 }
@@ -122,7 +131,7 @@ pub(crate) fn map<T: Float>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) ->
         }
     }
     if !out_rest.is_empty() {
-        let (a, b) = (padded(a_rest), padded(b_rest));
+        let (a, b) = (padded(a_rest, T::ZERO), padded(b_rest, T::ZERO));
         let mut whole = [T::ZERO; NARROW];
         for lane in 0..NARROW {
             whole[lane] = f(a[lane], b[lane]);
@@ -136,7 +145,7 @@ pub(crate) fn map<T: Float>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) ->
 pub(crate) fn take<T: Float>(from: &[T]) -> [T; NARROW] {
     match from.try_into() {
         Ok(whole) => whole,
-        Err(_) => padded(from),
+        Err(_) => padded(from, T::ZERO),
     }
 }
 
@@ -159,10 +168,10 @@ pub(crate) fn put<T: Float>(to: &mut [T], values: &[T; NARROW]) {
     }
 }
 
-/// The last elements of a row, and zeros.
+/// The last elements of a row, and `fill`.
 #[inline(always)]
-fn padded<T: Float>(rest: &[T]) -> [T; NARROW] {
-    let mut whole = [T::ZERO; NARROW];
+fn padded<T: Float>(rest: &[T], fill: T) -> [T; NARROW] {
+    let mut whole = [fill; NARROW];
     for (whole, &x) in whole.iter_mut().zip(rest) {
         *whole = x;
     }

@@ -27,12 +27,14 @@ mod wide;
 pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan};
 pub use arc::{acos, asin, atan, atan2, atan2_64, atan64};
 pub use bessel::{i0, i0_64, i0e, i0e_64, i1, i1_64, i1e, i1e_64};
-pub use gamma::{digamma, is_moderate_zeta, lgamma, moderate_zeta, polygamma_factor, zeta};
+pub use gamma::{
+    digamma, is_moderate_zeta, lgamma, moderate_zeta, polygamma_factor, positive_digamma, positive_lgamma, zeta,
+};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use incomplete::{erfcx, igamma, igammac};
 pub use logarithm::{log, log1p, log2, log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
-pub use power::pow;
+pub use power::{hypot, is_usual_pow, pow, usual_pow};
 pub use wide::{exp64, log64};
 
 use crate::isa::{Isa, Simd};
@@ -89,6 +91,16 @@ fn poly64<S: Simd, const N: usize>(x: f64, c: [f64; N]) -> f64 {
         sum = S::fma64(sum, x, next);
     }
     sum
+}
+
+/// The same by halves, whose sums do not wait for each other: see [`halved_poly32`].
+#[inline(always)]
+fn halved_poly64<S: Simd, const N: usize>(x: f64, c: [f64; N]) -> f64 {
+    let (square, mut halves) = (x * x, [c[0], c[1]]);
+    for (i, &next) in c.iter().enumerate().skip(2) {
+        halves[i % 2] = S::fma64(halves[i % 2], square, next);
+    }
+    S::fma64(halves[N % 2], x, halves[(N - 1) % 2])
 }
 
 /// `x` limited to `low..=high`; NaN stays.

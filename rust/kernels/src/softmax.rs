@@ -93,15 +93,15 @@ impl<T: Float> Kernel for LogSumExp<'_, T> {
             let largest = lanes::largest(x);
             // An infinite maximum would make infinity minus infinity.
             let shift = if largest.is_infinite() { T::ZERO } else { largest };
-            *out = log_sum_exp::<T, S>(x, shift) + shift;
+            *out = sum_exp::<T, S>(x, shift).log::<S>() + shift;
         }
     }
 }
 
-/// `ln(sum(exp(x - shift)))`.
+/// `sum(exp(x - shift))`.
 #[inline(always)]
-fn log_sum_exp<T: Float, S: Simd>(x: &[T], shift: T) -> T {
-    T::from_f64(lanes::sum(x, |x| (x - shift).exp::<S>())).log::<S>()
+fn sum_exp<T: Float, S: Simd>(x: &[T], shift: T) -> T {
+    T::from_f64(lanes::sum(x, |x| (x - shift).exp::<S>()))
 }
 
 /// For each row of `x`, its largest element and its log-sum-exp above that.
@@ -111,7 +111,11 @@ pub(crate) fn statistics<T: Float, S: Simd>(x: &[T], cols: usize, out: &mut [[T;
         for (row, out) in out.iter_mut().enumerate() {
             let x = &x[row * cols..][..cols];
             let largest = lanes::largest(x);
-            *out = [largest, log_sum_exp::<T, S>(x, largest)];
+            *out = [largest, sum_exp::<T, S>(x, largest)];
+        }
+        // All rows' logarithms side by side.
+        for [_, rest] in out {
+            *rest = rest.log::<S>();
         }
         return;
     }
@@ -234,7 +238,7 @@ impl Row for LogSoftmax {
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
         let largest = lanes::largest(x);
-        let rest = log_sum_exp::<T, S>(x, largest);
+        let rest = sum_exp::<T, S>(x, largest).log::<S>();
         for (y, &x) in y.iter_mut().zip(x) {
             *y = x - largest - rest;
         }

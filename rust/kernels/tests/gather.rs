@@ -213,3 +213,16 @@ fn thread_counts_give_the_same_bits() {
     let total: f64 = widen(&g).iter().sum();
     assert_close(&[widen(&sums).iter().sum::<f64>()], &[total], 1e-4);
 }
+
+#[test]
+fn the_first_of_many_indices_that_is_outside_is_found() {
+    let mut ids: Vec<i64> = (0..5000).map(|i| i % 7 - 3).collect();
+    let mut out = vec![0; ids.len()];
+    assert_eq!(normalize_indices(&ids, 7, &mut out), Ok(()));
+    assert!(out.iter().zip(&ids).all(|(&out, &id)| out == id.rem_euclid(7)));
+    (ids[4321], ids[4900]) = (-8, 7);
+    let bad = BadIndex { position: 4321, value: -8 };
+    assert_eq!(normalize_indices(&ids, 7, &mut out), Err(bad));
+    assert_eq!(first_bad_index(&vec![6; 5000], 7), None);
+    assert_eq!(first_bad_index(&[vec![6; 4000], vec![7, -1]].concat(), 7), Some(BadIndex { position: 4000, value: 7 }));
+}

@@ -61,7 +61,7 @@ fn check(name: &str, bound: f64, x: &[f32], map: impl Fn(&[f32], &mut [f32]), wa
 /// A function, the error allowed to it, and what it should be.
 type Claim = (FloatUnary, f64, fn(f64) -> f64);
 
-const CLAIMS: [Claim; 31] = [
+const CLAIMS: [Claim; 32] = [
     (FloatUnary::Exp, 1.0, f64::exp),
     (FloatUnary::Exp2, 1.0, f64::exp2),
     (FloatUnary::Expm1, 2.0, f64::exp_m1),
@@ -88,6 +88,7 @@ const CLAIMS: [Claim; 31] = [
     (FloatUnary::Acosh, 2.0, acosh),
     (FloatUnary::Atanh, 2.0, |x| 0.5 * (2.0 * x / (1.0 - x)).ln_1p()),
     (FloatUnary::Lgamma, 0.51, lgamma),
+    (FloatUnary::Digamma, 0.51, digamma),
     (FloatUnary::Erfinv, 2.0, erfinv64::<Portable>),
     (FloatUnary::Ndtri, 2.0, ndtri64::<Portable>),
     (FloatUnary::Sqrt, 0.5, f64::sqrt),
@@ -343,6 +344,37 @@ fn powers() {
             map::binary(Binary::Pow, &[base], splat, x, flat(&x.len()), y);
         };
         check(&format!("{base}^x"), 1.0, &everywhere(), power, |x| f64::from(base).powf(x));
+    }
+}
+
+#[test]
+fn usual_powers_are_those_among_unusual_ones() {
+    let x: Vec<f32> = everywhere().into_iter().filter(|x| *x >= f32::MIN_POSITIVE && x.is_finite()).collect();
+    for exponent in [-7.5f32, -1.3, -1e-3, 0.0, 1e-30, 0.5, 0.999, 2.2, 7.7] {
+        let power = |x: &[f32], y: &mut [f32]| {
+            let splat = Strided { shape: &[x.len()], strides: &[0], offset: 0 };
+            map::binary(Binary::Pow, x, flat(&x.len()), &[exponent], splat, y);
+        };
+        check(&format!("x^{exponent}"), 1.0, &x, power, |x| x.powf(f64::from(exponent)));
+        let (mut alone, mut among) = (vec![0.0; 999], vec![0.0; 1000]);
+        power(&x[..999], &mut alone);
+        power(&[&x[..999], &[f32::NAN]].concat(), &mut among);
+        assert!(alone.iter().zip(&among).all(|(x, y)| x.to_bits() == y.to_bits()), "x^{exponent}");
+    }
+}
+
+#[test]
+fn hypotenuses() {
+    let x: Vec<f32> = everywhere().into_iter().step_by(7).collect();
+    let unlike: Vec<f32> = x.iter().rev().copied().collect();
+    let like: Vec<f32> = x.iter().map(|&x| f32::from_bits(x.to_bits() ^ 0x0071_5a3c)).collect();
+    for y in [unlike, like, vec![0.0; x.len()], vec![f32::INFINITY; x.len()], vec![1e-45; x.len()]] {
+        let mut z = vec![0.0; x.len()];
+        map::float_binary(FloatBinary::Hypot, &x, flat(&x.len()), &y, flat(&x.len()), &mut z);
+        for ((&x, y), z) in x.iter().zip(y).zip(z) {
+            let error = ulps(z, f64::from(x).hypot(f64::from(y)));
+            assert!(error <= 1.25, "hypot({x:e}, {y:e}) = {z:e}: {error} ulp");
+        }
     }
 }
 

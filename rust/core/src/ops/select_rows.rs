@@ -324,6 +324,14 @@ impl Operation for IndexPut {
 
 /// Copies slices to where `ids` say, in order.
 fn place<T: Copy>(values: &[T], extent: usize, inner: usize, ids: &[i64], out: &mut [T]) {
+    if inner == 1 {
+        for (out, values) in out.chunks_exact_mut(extent).zip(values.chunks_exact(ids.len())) {
+            for (&id, &value) in ids.iter().zip(values) {
+                out[usize::try_from(id).unwrap_or(0)] = value;
+            }
+        }
+        return;
+    }
     for (out, values) in out.chunks_exact_mut(extent * inner).zip(values.chunks_exact(ids.len() * inner)) {
         for (&id, value) in ids.iter().zip(values.chunks_exact(inner)) {
             let start = usize::try_from(id).unwrap_or(0) * inner;

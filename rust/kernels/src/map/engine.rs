@@ -44,6 +44,18 @@ pub(super) trait Function2<A, B, R>: Copy + Sync {
     fn is_beyond(self, _a: A, _b: B) -> bool {
         false
     }
+    /// Whether `usual_call` may differ from `call`.
+    const USUAL: bool = false;
+    /// Whether `usual_call` holds.
+    #[inline(always)]
+    fn is_usual(self, _a: A, _b: B) -> bool {
+        false
+    }
+    /// The value of `call` for arguments without special cases, sooner.
+    #[inline(always)]
+    fn usual_call<S: Simd>(self, a: A, b: B) -> R {
+        self.call::<S>(a, b)
+    }
 }
 
 /// An elementwise function of three arguments.
@@ -319,6 +331,14 @@ impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, F, A, B
         if let (Piece::Splat(x), Piece::Splat(y)) = (a, b) {
             dst.fill(if f.is_beyond(x, y) { f.call::<Portable>(x, y) } else { f.call::<S>(x, y) });
             return;
+        }
+        if const { F::USUAL } {
+            let mut all = true;
+            each_pair!(a, b, dst, |_, x, y| all &= f.is_usual(x, y));
+            if all {
+                each_pair!(a, b, dst, |d, x, y| *d = f.usual_call::<S>(x, y));
+                return;
+            }
         }
         each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
         if const { F::MENDED } {

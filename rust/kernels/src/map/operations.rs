@@ -3,19 +3,20 @@
 use super::engine::{Function1, Function2, Function3, map1, map2, map3, update};
 use crate::element::{Element, Float};
 use crate::half::round_to_odd;
-use crate::isa::Simd;
+use crate::isa::{Portable, Simd};
 use crate::layout::Strided;
 use crate::math::{self, GELU_CUBIC, GELU_SCALE};
 use crate::memory::Pod;
 use crate::stored::Stored;
 
 /// Defines an enum of functions of one argument and the function that maps one of them over elements that are stored
-/// as `K`. A line reads: name, cost of 1024 elements in nanoseconds, value for `x` with ISA `S`.
+/// as `K`. A line reads: name, cost of 1024 elements in nanoseconds, value for `x` with ISA `S`. A method of `x` may say
+/// where the value is that for `Portable`.
 macro_rules! unary {
     (
         $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $T:ident, $S:ident|
-        $($(#[$op_doc:meta])* $Op:ident[$cost:expr] = $body:expr;)*
+        $($(#[$op_doc:meta])* $Op:ident[$cost:expr $(, portable where $beyond:ident)?] = $body:expr;)*
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,18 @@ macro_rules! unary {
                         fn call<$S: Simd>(self, $x: $T) -> $R {
                             $body
                         }
+                        $(
+                            #[inline(always)]
+                            fn mend(self, a: &[$T], dst: &mut [$R]) {
+                                if a.iter().fold(false, |any, x| any | x.$beyond()) {
+                                    for (d, &x) in dst.iter_mut().zip(a) {
+                                        if x.$beyond() {
+                                            *d = self.call::<Portable>(x);
+                                        }
+                                    }
+                                }
+                            }
+                        )?
                     }
                     map1(Op, src, layout, dst);
                 })*
@@ -47,12 +60,13 @@ macro_rules! unary {
     };
 }
 
-/// The same for functions of two arguments. A method of `x` and `y` may say where the value is that for `Portable`.
+/// The same for functions of two arguments. Another method may say where a third has the value sooner.
 macro_rules! binary {
     (
         $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $y:ident, $T:ident, $S:ident|
-        $($(#[$op_doc:meta])* $Op:ident[$cost:expr $(, portable where $beyond:ident)?] = $body:expr;)*
+        $($(#[$op_doc:meta])* $Op:ident
+            [$cost:expr $(, portable where $beyond:ident)? $(, by $usual:ident where $is_usual:ident)?] = $body:expr;)*
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +95,17 @@ macro_rules! binary {
                             #[inline(always)]
                             fn is_beyond(self, $x: $T, $y: $T) -> bool {
                                 $x.$beyond($y)
+                            }
+                        )?
+                        $(
+                            const USUAL: bool = true;
+                            #[inline(always)]
+                            fn is_usual(self, $x: $T, $y: $T) -> bool {
+                                $x.$is_usual($y)
+                            }
+                            #[inline(always)]
+                            fn usual_call<$S: Simd>(self, $x: $T, $y: $T) -> $R {
+                                $x.$usual::<$S>($y)
                             }
                         )?
                     }
@@ -178,9 +203,9 @@ unary! {
     /// Inverse of the error function.
     Erfinv[2 * POLYNOMIAL] = x.erfinv::<S>();
     /// Logarithm of the gamma function's size.
-    Lgamma[CALL] = T::from_f64(math::lgamma(x.to_f64()));
+    Lgamma[4 * POLYNOMIAL, portable where is_beyond_gamma] = x.lgamma::<S>();
     /// Its derivative.
-    Digamma[CALL] = T::from_f64(math::digamma(x.to_f64()));
+    Digamma[4 * POLYNOMIAL, portable where is_beyond_gamma] = x.digamma::<S>();
     /// Modified Bessel function of the first kind, of order 0.
     I0[4 * POLYNOMIAL] = x.i0::<S>();
     /// The same over `exp(|x|)`.
@@ -236,7 +261,7 @@ binary! {
     /// The remainder that has the dividend's sign.
     Fmod[DIVISION, portable where is_far_from] = x.truncated_remainder::<S>(y);
     /// x to the power y.
-    Pow[4 * POLYNOMIAL] = x.pow::<S>(y);
+    Pow[4 * POLYNOMIAL, by usual_pow where is_usual_pow] = x.pow::<S>(y);
     /// The larger; NaN if either is.
     Maximum[CHEAP] = x.maximum(y);
     /// The smaller; NaN if either is.
@@ -250,7 +275,7 @@ binary! {
     /// Angle of the point `(y, x)`.
     Atan2[2 * POLYNOMIAL] = x.atan2::<S>(y);
     /// `sqrt(x * x + y * y)`, without overflow.
-    Hypot[CALL] = x.hypot(y);
+    Hypot[POLYNOMIAL] = x.hypot::<S>(y);
     /// The size of x with the sign of y.
     Copysign[CHEAP] = x.copysign(y);
     /// Lower incomplete gamma function of order x at y, regularised.

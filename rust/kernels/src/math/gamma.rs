@@ -1,5 +1,6 @@
 //! The logarithm of the gamma function and its derivatives, in float64.
 
+use super::{halved_poly64, log64, poly64};
 use crate::isa::Simd;
 use std::f64::consts::PI;
 
@@ -28,6 +29,92 @@ pub fn lgamma(x: f64) -> f64 {
     }
     #[cfg(not(unix))]
     platform::lgamma(x)
+}
+
+/// [`lgamma`] of a positive finite `x`, to the digits of float32, as straight-line code.
+#[inline(always)]
+#[must_use]
+pub fn positive_lgamma<S: Simd>(x: f32) -> f32 {
+    /// From here on the asymptotic series holds to 5e-11.
+    const FAR: f64 = 4.5;
+    let inverse = f64::from(1.0 / x);
+    let x = f64::from(x);
+    // Two steps at most lead from what is near to 3/2 to 5/2, where 2 is `beyond` away; their factors are `steps`.
+    let (beyond, steps) = if x < 1.5 { (x - 1.0, x) } else { (x - 2.0, 1.0) };
+    let (beyond, steps) = if x < 0.5 { (x, x * (x + 1.0)) } else { (beyond, steps) };
+    let (beyond, steps) = if x >= 2.5 { (x - 3.0, x - 1.0) } else { (beyond, steps) };
+    let (beyond, steps) = if x >= 3.5 { (x - 4.0, (x - 1.0) * (x - 2.0)) } else { (beyond, steps) };
+    let log = log64::<S>(if x < FAR { steps } else { x });
+    // lgamma(2 + beyond) / beyond, minimax, relative error 7.2e-12.
+    let series = [
+        2.415_459_538_127_868_8e-5,
+        -5.278_721_858_454_867e-5,
+        9.839_697_643_190_869e-5,
+        -2.208_698_260_242_563_2e-4,
+        5.098_091_580_313_527e-4,
+        -1.193_054_705_040_670_6e-3,
+        2.890_502_082_143_989_6e-3,
+        -7.385_533_261_288_008e-3,
+        2.058_080_860_523_774_4e-2,
+        -6.735_230_143_541_507e-2,
+        3.224_670_334_234_966e-1,
+        4.227_843_350_997_953e-1,
+    ];
+    let near = S::fma64(beyond, halved_poly64::<S, 12>(beyond, series), if x < 1.5 { -log } else { log });
+    // Stirling's: Bernoulli's numbers over 9 * 10, 7 * 8, .. 1 * 2.
+    let series = [1.0 / 1188.0, -1.0 / 1680.0, 1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0];
+    let tail = S::fma64(poly64::<S, 5>(inverse * inverse, series), inverse, HALF_LOG_TAU);
+    let far = S::fma64(x - 0.5, log, tail - x);
+    (if x < FAR { near } else { far }) as f32
+}
+
+/// `log(2 pi) / 2`.
+const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
+
+/// [`digamma`] of a positive finite `x`, to the digits of float32, as straight-line code.
+#[inline(always)]
+#[must_use]
+pub fn positive_digamma<S: Simd>(x: f32) -> f32 {
+    /// From here on the asymptotic series holds to 5e-11.
+    const FAR: f64 = 5.0;
+    /// Where the function is zero, in two parts.
+    const ROOT: [f64; 2] = [1.461_632_144_968_362_2, 9.549_995_429_965_697e-17];
+    let x = f64::from(x);
+    // One step up, or three down at most, lead from what is near to 1 to 2. The reciprocals that they add are
+    // `above / below`.
+    let (mut at, mut above, mut below) = if x < 1.0 { (x + 1.0, -1.0, x) } else { (x, 0.0, 1.0) };
+    for _ in 0..3 {
+        let lower = at - 1.0;
+        let down = at >= 2.0;
+        above = if down { S::fma64(above, lower, below) } else { above };
+        below = if down { below * lower } else { below };
+        at = if down { lower } else { at };
+    }
+    let is_near = x < FAR;
+    let quotient = (if is_near { above } else { 1.0 }) / if is_near { below } else { x };
+    // digamma(at) / (at - root), minimax, relative error 2.1e-11.
+    let series = [
+        -3.519_157_539_407_170_6e-3,
+        5.280_008_892_140_368e-3,
+        -4.843_948_067_187_809e-3,
+        7.272_860_198_091_768e-3,
+        -1.198_532_583_411_454_3e-2,
+        1.802_292_442_021_219_8e-2,
+        -2.696_891_090_160_945e-2,
+        4.075_050_412_876_391_6e-2,
+        -6.192_242_353_326_911_4e-2,
+        9.498_915_988_298_229e-2,
+        -1.484_049_184_920_813_2e-1,
+        2.405_424_773_974_420_6e-1,
+        -4.236_274_212_931_110_4e-1,
+        9.510_558_760_493_102e-1,
+    ];
+    let near = S::fma64((at - ROOT[0]) - ROOT[1], halved_poly64::<S, 14>(at - 1.5, series), quotient);
+    // Bernoulli's numbers over 10, 8, .. 2.
+    let series = [1.0 / 132.0, -1.0 / 240.0, 1.0 / 252.0, -1.0 / 120.0, 1.0 / 12.0];
+    let square = quotient * quotient;
+    let far = log64::<S>(x) - S::fma64(poly64::<S, 5>(square, series), square, 0.5 * quotient);
+    (if is_near { near } else { far }) as f32
 }
 
 /// From here on the asymptotic series hold to 1e-17, that of zeta where it is raised by the exponent.

@@ -43,9 +43,16 @@ const SQRT_HALF: i32 = 0x3f35_04f3;
 pub(super) fn split(x: f32) -> (f32, f32) {
     let subnormal = x < f32::MIN_POSITIVE;
     let scaled = if subnormal { x * 8_388_608.0 } else { x };
-    let bits = scaled.to_bits().cast_signed().wrapping_sub(SQRT_HALF);
-    let exponent = (bits >> 23).wrapping_sub(if subnormal { 23 } else { 0 }) as f32;
-    (exponent, f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF).cast_unsigned()) - 1.0)
+    let (exponent, excess) = split_normal(scaled);
+    (if subnormal { exponent - 23.0 } else { exponent }, excess)
+}
+
+/// [`split`] of a normal number.
+#[inline(always)]
+pub(super) fn split_normal(x: f32) -> (f32, f32) {
+    let bits = x.to_bits().cast_signed().wrapping_sub(SQRT_HALF);
+    let excess = f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF).cast_unsigned()) - 1.0;
+    ((bits >> 23) as f32, excess)
 }
 
 #[inline(always)]

@@ -1,5 +1,6 @@
 //! What each reduction does with a leaf of elements, and how two results become one.
 
+use super::rows::{LEAF, LONG_LEAF};
 use crate::element::{Element, Float};
 use crate::isa::Simd;
 use crate::memory::Pod;
@@ -14,7 +15,7 @@ pub(super) trait Fold<T>: Copy + Sync {
     /// Estimated cost of 1024 elements, in nanoseconds.
     const COST: usize;
     /// Elements of a leaf that lies where it is, at most.
-    const LEAF: usize = super::rows::LEAF;
+    const LEAF: usize = LEAF;
     /// Result of no elements.
     fn empty(self) -> Self::Part;
     /// Result of `elements`, at least one; the first is number `first` of its output.
@@ -29,8 +30,8 @@ pub(super) trait Fold<T>: Copy + Sync {
 pub(super) trait Monoid<T>: Copy + Sync {
     /// Result, of a part as of the whole.
     type Out: Pod;
-    /// Whether the result is the same in any grouping, so that leaves may be long.
-    const EXACT: bool;
+    /// Elements of a leaf that lies where it is, at most.
+    const LEAF: usize;
     /// Result of no elements.
     fn identity(self) -> Self::Out;
     /// `sum` and one more element.
@@ -102,7 +103,7 @@ impl<T: Pod, F: Monoid<T>> Fold<T> for ByLanes<F> {
     type Part = F::Out;
     type Out = F::Out;
     const COST: usize = 80;
-    const LEAF: usize = if F::EXACT { super::rows::LONG_LEAF } else { super::rows::LEAF };
+    const LEAF: usize = F::LEAF;
     #[inline(always)]
     fn empty(self) -> F::Out {
         self.0.identity()
@@ -122,12 +123,12 @@ impl<T: Pod, F: Monoid<T>> Fold<T> for ByLanes<F> {
 }
 
 macro_rules! monoid {
-    ($Name:ident, $exact:expr, $identity:expr, |$x:ident, $y:ident| $step:expr) => {
+    ($Name:ident, $leaf:expr, $identity:expr, |$x:ident, $y:ident| $step:expr) => {
         #[derive(Clone, Copy)]
         pub(super) struct $Name;
         impl<T: Element> Monoid<T> for $Name {
             type Out = T;
-            const EXACT: bool = $exact;
+            const LEAF: usize = $leaf;
             #[inline(always)]
             fn identity(self) -> T {
                 $identity
@@ -143,9 +144,11 @@ macro_rules! monoid {
         }
     };
 }
-monoid!(Product, !T::IS_FLOAT, T::ONE, |x, y| x.wrapping_mul(y));
-monoid!(Max, true, T::LOWEST, |x, y| if beats::<T, true>(y, x) { y } else { x });
-monoid!(Min, true, T::HIGHEST, |x, y| if beats::<T, false>(y, x) { y } else { x });
+// However products of floats are grouped, they are as exact; but each leaf may end in subnormal numbers, which take a
+// hundred cycles a product.
+monoid!(Product, if T::IS_FLOAT { 4 * LEAF } else { LONG_LEAF }, T::ONE, |x, y| x.wrapping_mul(y));
+monoid!(Max, LONG_LEAF, T::LOWEST, |x, y| if beats::<T, true>(y, x) { y } else { x });
+monoid!(Min, LONG_LEAF, T::HIGHEST, |x, y| if beats::<T, false>(y, x) { y } else { x });
 
 /// Whether `y` is larger (or smaller) than `x`; NaN is more extreme than any number.
 #[inline(always)]
@@ -159,7 +162,7 @@ pub(super) fn beats<T: Element, const LARGEST: bool>(y: T, x: T) -> bool {
 pub(super) struct Sum;
 impl<K: Stored> Monoid<K> for Sum {
     type Out = K::Value;
-    const EXACT: bool = !K::Value::IS_FLOAT;
+    const LEAF: usize = if K::Value::IS_FLOAT { LEAF } else { LONG_LEAF };
     #[inline(always)]
     fn identity(self) -> K::Value {
         K::Value::ZERO
@@ -179,7 +182,7 @@ impl<K: Stored> Monoid<K> for Sum {
 pub(super) struct WideSum;
 impl<K: Stored> Monoid<K> for WideSum {
     type Out = i64;
-    const EXACT: bool = true;
+    const LEAF: usize = LONG_LEAF;
     #[inline(always)]
     fn identity(self) -> i64 {
         0
@@ -199,7 +202,7 @@ impl<K: Stored> Monoid<K> for WideSum {
 pub(super) struct Truth<const ALL: bool>;
 impl<T: Element, const ALL: bool> Monoid<T> for Truth<ALL> {
     type Out = u8;
-    const EXACT: bool = true;
+    const LEAF: usize = LONG_LEAF;
     #[inline(always)]
     fn identity(self) -> u8 {
         u8::from(ALL)
