@@ -181,6 +181,20 @@ pub trait Float:
     /// Logarithm to base 10.
     #[must_use]
     fn log10<S: Simd>(self) -> Self;
+    /// Whether the next three are the logarithms above, sooner.
+    #[inline(always)]
+    fn is_usual_log(self) -> bool {
+        size_of::<Self>() == 4 && math::USUAL_LOGARITHMS.contains(&self.to_f32())
+    }
+    /// Natural logarithm where [`Float::is_usual_log`].
+    #[must_use]
+    fn usual_log<S: Simd>(self) -> Self;
+    /// Logarithm to base 2 where [`Float::is_usual_log`].
+    #[must_use]
+    fn usual_log2<S: Simd>(self) -> Self;
+    /// Logarithm to base 10 where [`Float::is_usual_log`].
+    #[must_use]
+    fn usual_log10<S: Simd>(self) -> Self;
     /// `log(1 + self)`, accurate near zero.
     #[must_use]
     fn log1p<S: Simd>(self) -> Self;
@@ -669,6 +683,9 @@ float!(f32, to_f32, fma32, |x, y, S| {
     log: f32 = math::log::<S>(x);
     log2: f32 = math::log2::<S>(x);
     log10: f32 = math::log10::<S>(x);
+    usual_log: f32 = math::usual_log::<S>(x);
+    usual_log2: f32 = math::usual_log2::<S>(x);
+    usual_log10: f32 = math::usual_log10::<S>(x);
     log1p: f32 = math::log1p::<S>(x);
     tanh: f32 = math::tanh::<S>(x);
     logistic: (f32, f32) = math::logistic::<S>(x);
@@ -709,6 +726,9 @@ float!(f64, to_f64, fma64, |x, y, S| {
     log: f64 = math::log64::<S>(x);
     log2: f64 = f64::log2(x);
     log10: f64 = f64::log10(x);
+    usual_log: f64 = math::log64::<S>(x);
+    usual_log2: f64 = f64::log2(x);
+    usual_log10: f64 = f64::log10(x);
     log1p: f64 = x.ln_1p();
     tanh: f64 = f64::tanh(x);
     logistic: (f64, f64) = math::logistic64::<S>(x);

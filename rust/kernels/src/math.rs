@@ -32,7 +32,7 @@ pub use gamma::{
 };
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use incomplete::{erfcx, igamma, igammac};
-pub use logarithm::{log, log1p, log2, log10};
+pub use logarithm::{USUAL_LOGARITHMS, log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
 pub use power::{hypot, is_usual_pow, pow, usual_pow};
 pub use wide::{exp64, log64};

@@ -364,6 +364,23 @@ fn usual_powers_are_those_among_unusual_ones() {
 }
 
 #[test]
+fn usual_logarithms_are_those_among_unusual_ones() {
+    let x: Vec<f32> = everywhere().into_iter().filter(|x| *x >= f32::MIN_POSITIVE && x.is_finite()).collect();
+    for claim in
+        CLAIMS.into_iter().filter(|(op, ..)| [FloatUnary::Log, FloatUnary::Log2, FloatUnary::Log10].contains(op))
+    {
+        check_claim(claim, &x);
+        let logarithms = |x: &[f32]| {
+            let mut y = vec![0.0; x.len()];
+            map::float_unary(claim.0, x, flat(&x.len()), &mut y);
+            y
+        };
+        let (alone, among) = (logarithms(&x[..999]), logarithms(&[&x[..999], &[0.0]].concat()));
+        assert!(alone.iter().zip(&among).all(|(x, y)| x.to_bits() == y.to_bits()), "{:?}", claim.0);
+    }
+}
+
+#[test]
 fn hypotenuses() {
     let x: Vec<f32> = everywhere().into_iter().step_by(7).collect();
     let unlike: Vec<f32> = x.iter().rev().copied().collect();

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, broadcast_shapes, normalize_dim};
 use crate::ops::arithmetic::{add, mul, scalar, scale};
 use crate::ops::arrange::counted;
-use crate::ops::select_rows::{IndexAdd, IndexPut, checked};
+use crate::ops::select_rows::{IndexPut, checked};
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::ops::strided::written_at;
 use crate::ops::{cast, gather, index, index_put, lt, nonzero, where_};
@@ -110,9 +110,8 @@ fn at_least_a_vector(x: &Tensor) -> Result<Tensor> {
 pub fn index_add(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor, alpha: f64) -> Result<Tensor> {
     let at = vector_of_ids("index_add", x, dim, ids)?;
     let (wide, source) = slices("index_add", x, at, ids, source)?;
-    let sums = apply(IndexAdd { dim: at, extent: wide.shape()[at], frozen: None }, &[&source, &flat(ids)?])?;
-    let sums = if alpha.to_bits() == 1f64.to_bits() { sums } else { scale(&sums, alpha)? };
-    add(x, &reshape(&sums, x.shape())?)
+    let source = if alpha.to_bits() == 1f64.to_bits() { source } else { scale(&source, alpha)? };
+    reshape(&apply(IndexPut { dim: at, accumulate: true }, &[&wide, &flat(ids)?, &source])?, x.shape())
 }
 
 /// `x` with the slices of `source` written at `ids` along `dim`.

@@ -27,6 +27,18 @@ pub(super) trait Function1<A, R>: Copy + Sync {
     /// Overwrites results for arguments that `call` does not cover.
     #[inline(always)]
     fn mend(self, _a: &[A], _dst: &mut [R]) {}
+    /// Whether `usual_call` may differ from `call`.
+    const USUAL: bool = false;
+    /// Whether `usual_call` holds.
+    #[inline(always)]
+    fn is_usual(self, _a: A) -> bool {
+        false
+    }
+    /// The value of `call` for arguments without special cases, sooner.
+    #[inline(always)]
+    fn usual_call<S: Simd>(self, a: A) -> R {
+        self.call::<S>(a)
+    }
 }
 
 /// An elementwise function of two arguments.
@@ -227,6 +239,12 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
         let Self { f, a, dst } = self;
         match a {
             Piece::Slice(a) => {
+                if const { F::USUAL } && a.iter().fold(true, |all, &x| all & f.is_usual(x)) {
+                    for (d, &x) in dst.iter_mut().zip(a) {
+                        *d = f.usual_call::<S>(x);
+                    }
+                    return;
+                }
                 for (d, &x) in dst.iter_mut().zip(a) {
                     *d = f.call::<S>(x);
                 }

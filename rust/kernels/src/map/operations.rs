@@ -11,12 +11,13 @@ use crate::stored::Stored;
 
 /// Defines an enum of functions of one argument and the function that maps one of them over elements that are stored
 /// as `K`. A line reads: name, cost of 1024 elements in nanoseconds, value for `x` with ISA `S`. A method of `x` may say
-/// where the value is that for `Portable`.
+/// where the value is that for `Portable`, another where a third has the value sooner.
 macro_rules! unary {
     (
         $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $T:ident, $S:ident|
-        $($(#[$op_doc:meta])* $Op:ident[$cost:expr $(, portable where $beyond:ident)?] = $body:expr;)*
+        $($(#[$op_doc:meta])* $Op:ident
+            [$cost:expr $(, portable where $beyond:ident)? $(, by $usual:ident where $is_usual:ident)?] = $body:expr;)*
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,17 @@ macro_rules! unary {
                                 }
                             }
                         )?
+                        $(
+                            const USUAL: bool = true;
+                            #[inline(always)]
+                            fn is_usual(self, $x: $T) -> bool {
+                                $x.$is_usual()
+                            }
+                            #[inline(always)]
+                            fn usual_call<$S: Simd>(self, $x: $T) -> $R {
+                                $x.$usual::<$S>()
+                            }
+                        )?
                     }
                     map1(Op, src, layout, dst);
                 })*
@@ -60,7 +72,7 @@ macro_rules! unary {
     };
 }
 
-/// The same for functions of two arguments. Another method may say where a third has the value sooner.
+/// The same for functions of two arguments.
 macro_rules! binary {
     (
         $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
@@ -153,11 +165,11 @@ unary! {
     /// `exp(x) - 1`, accurate near zero.
     Expm1[EXPONENTIAL] = x.expm1::<S>();
     /// Natural logarithm.
-    Log[POLYNOMIAL] = x.log::<S>();
+    Log[POLYNOMIAL, by usual_log where is_usual_log] = x.log::<S>();
     /// Logarithm to base 2.
-    Log2[POLYNOMIAL] = x.log2::<S>();
+    Log2[POLYNOMIAL, by usual_log2 where is_usual_log] = x.log2::<S>();
     /// Logarithm to base 10.
-    Log10[POLYNOMIAL] = x.log10::<S>();
+    Log10[POLYNOMIAL, by usual_log10 where is_usual_log] = x.log10::<S>();
     /// `log(1 + x)`, accurate near zero.
     Log1p[POLYNOMIAL] = x.log1p::<S>();
     /// Square root.

@@ -56,8 +56,7 @@ pub(super) fn split_normal(x: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn parts<S: Simd>(x: f32) -> Parts {
-    let (exponent, excess) = split(x);
+fn parts<S: Simd>((exponent, excess): (f32, f32)) -> Parts {
     Parts { exponent, excess, square: excess * excess, series: series::<S>(excess) }
 }
 
@@ -77,14 +76,21 @@ impl Base {
         Self { two: split(two), e: split(e) }
     }
 
+    /// Logarithm of a positive finite number.
     #[inline(always)]
-    fn log<S: Simd>(self, x: f32) -> f32 {
-        let Parts { exponent, excess, square, series } = parts::<S>(x);
+    fn log<S: Simd>(self, number: (f32, f32)) -> f32 {
+        let Parts { exponent, excess, square, series } = parts::<S>(number);
         let small = S::fma32(exponent, self.two[1], excess * self.e[1]);
         let small = S::fma32(square * series, self.e[0] + self.e[1], small);
-        completed(x, S::fma32(exponent, self.two[0], S::fma32(excess, self.e[0], small)))
+        S::fma32(exponent, self.two[0], S::fma32(excess, self.e[0], small))
     }
 }
+
+const BINARY: Base = Base::of(1.0, std::f64::consts::LOG2_E);
+const DECIMAL: Base = Base::of(std::f64::consts::LOG10_2, std::f64::consts::LOG10_E);
+
+/// The numbers that need no special case: the positive normal ones.
+pub const USUAL_LOGARITHMS: std::ops::Range<f32> = f32::MIN_POSITIVE..f32::INFINITY;
 
 /// `log`, which is the logarithm of positive finite numbers, with the rest of them.
 #[inline(always)]
@@ -97,7 +103,13 @@ fn completed(x: f32, log: f32) -> f32 {
 /// Natural logarithm of a positive finite `x`.
 #[inline(always)]
 pub(super) fn natural<S: Simd>(x: f32) -> f32 {
-    let Parts { exponent, excess, square, series } = parts::<S>(x);
+    natural_of::<S>(split(x))
+}
+
+/// Natural logarithm of a positive finite number of these parts.
+#[inline(always)]
+fn natural_of<S: Simd>(number: (f32, f32)) -> f32 {
+    let Parts { exponent, excess, square, series } = parts::<S>(number);
     let small = S::fma32(square, series, exponent * LN2_LOW);
     S::fma32(exponent, LN2_HIGH, excess + small)
 }
@@ -109,20 +121,39 @@ pub fn log<S: Simd>(x: f32) -> f32 {
     completed(x, natural::<S>(x))
 }
 
+/// [`log`] of one of the [`USUAL_LOGARITHMS`].
+#[inline(always)]
+#[must_use]
+pub fn usual_log<S: Simd>(x: f32) -> f32 {
+    natural_of::<S>(split_normal(x))
+}
+
 /// Logarithm to base 2; exact for powers of 2.
 #[inline(always)]
 #[must_use]
 pub fn log2<S: Simd>(x: f32) -> f32 {
-    const BASE: Base = Base::of(1.0, std::f64::consts::LOG2_E);
-    BASE.log::<S>(x)
+    completed(x, BINARY.log::<S>(split(x)))
+}
+
+/// [`log2`] of one of the [`USUAL_LOGARITHMS`].
+#[inline(always)]
+#[must_use]
+pub fn usual_log2<S: Simd>(x: f32) -> f32 {
+    BINARY.log::<S>(split_normal(x))
 }
 
 /// Logarithm to base 10.
 #[inline(always)]
 #[must_use]
 pub fn log10<S: Simd>(x: f32) -> f32 {
-    const BASE: Base = Base::of(std::f64::consts::LOG10_2, std::f64::consts::LOG10_E);
-    BASE.log::<S>(x)
+    completed(x, DECIMAL.log::<S>(split(x)))
+}
+
+/// [`log10`] of one of the [`USUAL_LOGARITHMS`].
+#[inline(always)]
+#[must_use]
+pub fn usual_log10<S: Simd>(x: f32) -> f32 {
+    DECIMAL.log::<S>(split_normal(x))
 }
 
 /// `log(1 + x)`, accurate near zero.
