@@ -47,6 +47,7 @@ MODULES = [
     "dlcore.utils",
     "dlcore.utils.checkpoint",
     "dlcore.memory",
+    "dlcore.testing",
     "dlcore.array_api",
     "dlcore.array_api.linalg",
 ]

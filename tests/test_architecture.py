@@ -93,6 +93,7 @@ BELOW = {
     "composed": {"_core", "typed"},
     "random": {"_core"},
     "jit": set(),
+    "testing": {"_core"},
     "distributed": set(),
     "func": {"_core", "autograd", "trees"},
     "trees": set(),

@@ -475,6 +475,7 @@ if TYPE_CHECKING:
         optim,
         random,
         special,
+        testing,
         train,
         utils,
     )
@@ -953,6 +954,7 @@ __all__ = [
     "tensor",
     "tensor_split",
     "tensordot",
+    "testing",
     "threshold",
     "tile",
     "topk",
@@ -997,7 +999,7 @@ __all__ = [
 _PACKAGES = frozenset(
     {
         *("array_api", "backends", "cuda", "data", "datasets", "distributed", "distributions", "func", "io", "jit"),
-        *("linalg", "models", "nn", "optim", "random", "special", "train", "utils"),
+        *("linalg", "models", "nn", "optim", "random", "special", "testing", "train", "utils"),
     }
 )
 _ELSEWHERE = {
