@@ -66,6 +66,29 @@ def test_modules_add_to_state_dicts_and_change_them():
     assert "1.version" in state
 
 
+def test_names_come_in_the_order_of_registering():
+    class Late(nn.Module):
+        def __init__(self, register):
+            super().__init__()
+            for name in ("bias", "down"):
+                if register:
+                    self.register_parameter(name, None) if name == "bias" else self.register_module(name, None)
+                else:
+                    setattr(self, name, None)
+            self.weight, self.conv = nn.Parameter(dlcore.ones(1)), nn.Linear(1, 1, bias=False)
+            self.bias, self.down = nn.Parameter(dlcore.ones(1)), nn.Linear(1, 1, bias=False)
+
+    assert list(Late(False).state_dict()) == ["weight", "bias", "conv.weight", "down.weight"]
+    model = Late(True)
+    assert list(model.state_dict()) == ["bias", "weight", "down.weight", "conv.weight"]
+    model.down = model.bias = None  # the places are kept
+    model.down, model.bias = nn.ReLU(), nn.Parameter(dlcore.zeros(1))
+    assert (names(model), [name for name, _ in model.named_parameters()][:2]) == (["down", "conv"], ["bias", "weight"])
+    del model.down
+    model.down = nn.Tanh()
+    assert names(model) == ["conv", "down"]
+
+
 def test_a_buffer_that_becomes_a_parameter_is_no_buffer():
     model = Frozen()
     model.weight = nn.Parameter(dlcore.zeros(2))

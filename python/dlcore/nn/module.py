@@ -53,6 +53,8 @@ class Module(Hooked, Stateful):
     training: bool = True
     # name -> whether the state dict holds it; an instance gets its own when it needs one
     _persistent: Mapping[str, bool] = {}
+    # the names registered as parameters and children whose value is None: they keep their places
+    _vacant: frozenset[str] = frozenset()
     # whether layers out of reach were looked for
     _searched: bool = False
 
@@ -82,13 +84,17 @@ class Module(Hooked, Stateful):
 
     def __setattr__(self, name: str, value: object) -> None:
         now = self.__dict__.get(name)
-        if isinstance(now, (Parameter, Module)) and value is not None:
+        if isinstance(now, (Parameter, Module)) and value is None:
+            self.__dict__["_vacant"] = self._vacant | {name}
+        elif isinstance(now, (Parameter, Module)):
             kind = Parameter if isinstance(now, Parameter) else Module
             if not isinstance(value, kind):
                 raise TypeError(
                     f"cannot assign {type(value).__name__} to the {kind.__name__} {type(self).__name__}.{name}: "
                     + (f"wrap it in nn.Parameter, or use {name}.copy_(...)" if kind is Parameter else "use del first")
                 )
+        elif isinstance(value, (Parameter, Module)) and name not in self._vacant:
+            self.__dict__.pop(name, None)  # registered now, after all that were before
         object.__setattr__(self, name, value)
         if isinstance(value, Buffer) and name not in self._persistent:
             self._persistent = {**self._persistent, name: value.persistent}
@@ -146,6 +152,8 @@ class Module(Hooked, Stateful):
         another = not isinstance(now, kind) or isinstance(now, Parameter) is not issubclass(kind, Parameter)
         if getattr(self, name, None) is not None and another:
             raise KeyError(f"{type(self).__name__}: attribute {name!r} already exists")
+        if value is None and kind is not Tensor:
+            self.__dict__["_vacant"] = self._vacant | {name}
         setattr(self, name, value)
 
     @property
