@@ -33,40 +33,13 @@ impl<T: Float, const K: usize> Sums<T, K> {
                 self.flush();
             }
             self.pending += a.len();
-            let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-            for (a, b) in a.iter().zip(b) {
-                for lane in 0..LANES {
-                    let results = f(a[lane], b[lane]);
-                    for (lanes, result) in self.lanes.iter_mut().zip(results) {
-                        lanes[lane] += result;
-                    }
-                }
-            }
-            let ((a, a_rest), (b, b_rest)) = (a_rest.as_chunks::<NARROW>(), b_rest.as_chunks::<NARROW>());
-            for (a, b) in a.iter().zip(b) {
-                self.add_narrow(a, b, NARROW, &f);
-            }
-            if !a_rest.is_empty() {
-                self.add_narrow(&padded(a_rest, T::ZERO), &padded(b_rest, T::ZERO), a_rest.len(), &f);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn add_narrow(&mut self, a: &[T; NARROW], b: &[T; NARROW], len: usize, f: &impl Fn(T, T) -> [T; K]) {
-        for lane in 0..NARROW {
-            let results = f(a[lane], b[lane]);
-            for (lanes, result) in self.lanes.iter_mut().zip(results) {
-                lanes[lane] += if lane < len { result } else { T::ZERO };
-            }
+            add(&mut self.lanes, a, b, &f);
         }
     }
 
     #[inline(always)]
     fn flush(&mut self) {
-        for (lanes, total) in self.lanes.iter_mut().zip(&mut self.totals) {
-            *total += pairwise(lanes, |x, y| x + y).to_f64();
-        }
+        flush(self.lanes, &mut self.totals);
         *self = Self { totals: self.totals, ..Self::new() };
     }
 
@@ -77,21 +50,68 @@ impl<T: Float, const K: usize> Sums<T, K> {
     }
 }
 
+/// Adds the results of `f` for pairs of elements into lanes.
+#[inline(always)]
+fn add<T: Float, const K: usize>(lanes: &mut [[T; LANES]; K], a: &[T], b: &[T], f: &impl Fn(T, T) -> [T; K]) {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            let results = f(a[lane], b[lane]);
+            for (lanes, result) in lanes.iter_mut().zip(results) {
+                lanes[lane] += result;
+            }
+        }
+    }
+    let ((a, a_rest), (b, b_rest)) = (a_rest.as_chunks::<NARROW>(), b_rest.as_chunks::<NARROW>());
+    for (a, b) in a.iter().zip(b) {
+        add_narrow(lanes, a, b, NARROW, f);
+    }
+    if !a_rest.is_empty() {
+        add_narrow(lanes, &padded(a_rest, T::ZERO), &padded(b_rest, T::ZERO), a_rest.len(), f);
+    }
+}
+
+#[inline(always)]
+fn add_narrow<T: Float, const K: usize>(
+    lanes: &mut [[T; LANES]; K],
+    a: &[T; NARROW],
+    b: &[T; NARROW],
+    len: usize,
+    f: &impl Fn(T, T) -> [T; K],
+) {
+    for lane in 0..NARROW {
+        let results = f(a[lane], b[lane]);
+        for (lanes, result) in lanes.iter_mut().zip(results) {
+            lanes[lane] += if lane < len { result } else { T::ZERO };
+        }
+    }
+}
+
+#[inline(always)]
+fn flush<T: Float, const K: usize>(lanes: [[T; LANES]; K], totals: &mut [f64; K]) {
+    for (lanes, total) in lanes.into_iter().zip(totals) {
+        *total += pairwise(lanes, |x, y| x + y).to_f64();
+    }
+}
+
 /// The sum of `f` over the elements of `a`.
 #[inline(always)]
 pub(crate) fn sum<T: Float>(a: &[T], f: impl Fn(T) -> T) -> f64 {
-    let mut sums = Sums::new();
-    sums.add(a, a, |x, _| [f(x)]);
-    let [sum] = sums.finish();
+    let [sum] = sums(a, a, |x, _| [f(x)]);
     sum
 }
 
-/// The sums of the results of `f` over the elements of `a` and `b` together.
+/// The sums of the results of `f` over the elements of `a` and `b` together. As [`Sums`] has them; but lanes that live for
+/// a block are in registers, where those of a struct are in memory.
 #[inline(always)]
 pub(crate) fn sums<T: Float, const K: usize>(a: &[T], b: &[T], f: impl Fn(T, T) -> [T; K]) -> [f64; K] {
-    let mut sums = Sums::new();
-    sums.add(a, b, f);
-    sums.finish()
+    let mut totals = [0.0; K];
+    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+        let mut lanes = [[T::ZERO; LANES]; K];
+        add(&mut lanes, a, b, &f);
+        flush(lanes, &mut totals);
+    }
+    totals
 }
 
 /// The largest element, leaving NaN out; minus infinity for an empty row.
@@ -117,7 +137,7 @@ pub(crate) fn largest<T: Float>(a: &[T]) -> T {
             lanes[lane] = most(lanes[lane], rest[lane]);
         }
     }
-    pairwise(&mut lanes, most)
+    pairwise(lanes, most)
 }
 
 /// `out = f(a, b)`, element by element.
@@ -180,13 +200,18 @@ fn padded<T: Float>(rest: &[T], fill: T) -> [T; NARROW] {
 
 /// Folds the upper half of the lanes into the lower until one is left.
 #[inline(always)]
-fn pairwise<T: Float>(lanes: &mut [T; LANES], join: impl Fn(T, T) -> T) -> T {
-    let mut width = LANES / 2;
+fn pairwise<T: Float>(lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
+    // The first two times vector by vector, which the compiler does not see in a loop for all.
+    let mut row = [T::ZERO; NARROW];
+    for i in 0..NARROW {
+        row[i] = join(join(lanes[i], lanes[i + 2 * NARROW]), join(lanes[i + NARROW], lanes[i + 3 * NARROW]));
+    }
+    let mut width = NARROW / 2;
     while width > 0 {
         for lane in 0..width {
-            lanes[lane] = join(lanes[lane], lanes[lane + width]);
+            row[lane] = join(row[lane], row[lane + width]);
         }
         width /= 2;
     }
-    lanes[0]
+    row[0]
 }
