@@ -7,6 +7,7 @@ import dlcore.nn.functional as F
 import numpy as np
 import pytest
 from dlcore import models, nn, optim
+from dlcore.data import DataLoader
 from dlcore.models import resnet18
 from dlcore.optim import lr_scheduler
 
@@ -128,6 +129,26 @@ PROGRAMS = {
     "softmax over nothing": (lambda: nn.Softmax(3)(zeros(2, 2)), ["dimension 3", "2 dimensions"]),
     "probability": (lambda: nn.Dropout(2), ["0..1", "2"]),
     "heads": (lambda: nn.MultiheadAttention(10, 3), ["3 heads", "10 features"]),
+    "attention of another width": (
+        lambda: nn.MultiheadAttention(4, 2, batch_first=True)(*[zeros(2, 3, 5)] * 3),
+        ["expected 4 features, got 5", "query (2, 3, 5)"],
+    ),
+    "attention to keys of another batch": (
+        lambda: nn.MultiheadAttention(4, 2, batch_first=True)(zeros(2, 3, 4), *[zeros(3, 2, 4)] * 2),
+        ["batches or lengths", "query (2, 3, 4), key (3, 2, 4)", "(batch, length, features)"],
+    ),
+    "samples of different shapes": (
+        lambda: list(DataLoader([zeros(2), zeros(3)], batch_size=2)),
+        ["(2,)", "(3,)", "pad", "collate_fn"],
+    ),
+    "a rate that is text": (
+        lambda: optim.Adam(nn.Linear(1, 1).parameters(), lr="1e-3"),
+        ["Adam: lr must be a number", "'1e-3'", "YAML"],
+    ),
+    "the state of a model and not its dictionary": (
+        lambda: nn.Linear(1, 1).load_state_dict(nn.Linear(1, 1)),
+        ["dictionary of tensors, got Linear", "give its state_dict()"],
+    ),
     "encoder": (lambda: nn.TransformerEncoderLayer(8, 2)(zeros(2, 3, 4)), ["self_attn", "8 features", "(2, 3, 4)"]),
     "borders": (lambda: nn.ReflectionPad2d((1, 2))(zeros(1, 1, 4, 4)), ["4 numbers", "(1, 2)"]),
     "too many arguments": (lambda: nn.Linear(2, 3)(zeros(1, 2), zeros(1)), ["forward()", "positional"]),

@@ -30,7 +30,7 @@ def default_collate(samples: Sequence[Any]) -> Any:
     """
     first = samples[0]
     if isinstance(first, Tensor):
-        return _core.stack(list(samples))
+        return _stacked(list(samples))
     if isinstance(first, bool):
         return _core.tensor(list(samples), dtype=_core.bool)
     if isinstance(first, int):
@@ -48,8 +48,16 @@ def default_collate(samples: Sequence[Any]) -> Any:
         parts = [default_collate(part) for part in zip(*samples, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else parts
     if hasattr(first, "__array__"):
-        return _core.stack([_core.as_tensor(sample) for sample in samples])
+        return _stacked([_core.as_tensor(sample) for sample in samples])
     return list(samples)
+
+
+def _stacked(samples: list[Tensor]) -> Tensor:
+    try:
+        return _core.stack(samples)
+    except _core.ShapeError as error:
+        fix = "samples of one batch need one shape: crop or pad them, in the data set or in a collate_fn"
+        raise _core.ShapeError(f"{error}; {fix} (nn.utils.rnn.pad_sequence)") from None
 
 
 def default_convert(sample: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlcore import _core
-from dlcore._core import Tensor
+from dlcore._core import ShapeError, Tensor
 from dlcore.nn import init
 from dlcore.nn.functions.attention import multi_head_attention_forward
 from dlcore.nn.linear import Linear
@@ -105,6 +105,19 @@ class MultiheadAttention(Module):
             if more is not None:
                 init.xavier_normal_(more)
 
+    def _refuse_misfits(self, query: Tensor, key: Tensor, value: Tensor) -> None:
+        """Raise with the shapes as they were given, which are others once batch and length are swapped."""
+        given = (query, key, value)
+        shapes = ", ".join(f"{name} {tuple(x.shape)}" for name, x in zip(("query", "key", "value"), given, strict=True))
+        if (sizes := tuple(x.shape[-1] for x in given)) != (self.embed_dim, self.kdim, self.vdim):
+            expected = " and ".join(map(str, dict.fromkeys((self.embed_dim, self.kdim, self.vdim))))
+            found = " and ".join(map(str, dict.fromkeys(sizes)))
+            raise ShapeError(f"MultiheadAttention: expected {expected} features, got {found}: {shapes}")
+        if query.shape[0] != key.shape[0] or key.shape[:2] != value.shape[:2]:
+            raise ShapeError(
+                f"MultiheadAttention: batches or lengths do not match: {shapes}, each (batch, length, features)"
+            )
+
     def forward(
         self,
         query: Tensor,
@@ -133,6 +146,7 @@ class MultiheadAttention(Module):
         """
         swap = self.batch_first and query.dim() == 3
         if swap:
+            self._refuse_misfits(query, key, value)
             same = query is key is value
             query = query.transpose(0, 1)
             key, value = (query, query) if same else (key.transpose(0, 1), value.transpose(0, 1))

@@ -126,7 +126,8 @@ class Stateful:
             3.0
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict takes a dictionary of tensors, got {type(state_dict).__name__}")
+            fix = "; give its state_dict()" if hasattr(state_dict, "state_dict") else ""
+            raise TypeError(f"load_state_dict takes a dictionary of tensors, got {type(state_dict).__name__}{fix}")
         state, modules = dict(state_dict), [(f"{path}." if path else "", module) for path, module in _modules(self)]
         missing: list[str] = []
         unexpected: list[str] = []

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 __all__ = ["at_least_one", "at_least_zero", "at_most_one", "below_one", "execution"]
+
+
+def _numbers(owner: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, str | bytes | list | tuple | dict) or value is None:
+            fix = f"; YAML reads 1e-3 as text: write 1.0e-3, or give float({name})" if isinstance(value, str) else ""
+            raise TypeError(f"{owner}: {name} must be a number, got {value!r} of type {type(value).__name__}{fix}")
+        yield name, value
 
 
 def at_least_zero(owner: str, **settings: float) -> None:
     """Raise a ValueError that names `owner` and the first setting that is negative or NaN."""
-    for name, value in settings.items():
+    for name, value in _numbers(owner, settings):
         if not value >= 0:
             raise ValueError(f"{owner}: {name} must be at least 0, got {value}")
 
 
 def below_one(owner: str, **settings: float) -> None:
     """Raise a ValueError that names `owner` and the first setting outside [0, 1)."""
-    for name, value in settings.items():
+    for name, value in _numbers(owner, settings):
         if not 0 <= value < 1:
             raise ValueError(f"{owner}: {name} must be in [0, 1), got {value}")
 
 
 def at_most_one(owner: str, **settings: float) -> None:
     """Raise a ValueError that names `owner` and the first setting outside [0, 1]."""
-    for name, value in settings.items():
+    for name, value in _numbers(owner, settings):
         if not 0 <= value <= 1:
             raise ValueError(f"{owner}: {name} must be in [0, 1], got {value}")
 
 
 def at_least_one(owner: str, **settings: float) -> None:
     """Raise a ValueError that names `owner` and the first setting below 1."""
-    for name, value in settings.items():
+    for name, value in _numbers(owner, settings):
         if not value >= 1:
             raise ValueError(f"{owner}: {name} must be at least 1, got {value}")
 
