@@ -5,7 +5,7 @@ import dlcore.nn.functional as F
 import numpy as np
 import pytest
 from dlcore import nn
-from dlcore.func import functional_call, grad, grad_and_value, jacrev, stack_module_state, vmap
+from dlcore.func import functional_call, grad, grad_and_value, jacfwd, jacrev, jvp, stack_module_state, vmap
 
 
 def net():
@@ -117,6 +117,25 @@ def test_functions_of_dictionaries_of_parameters():
     for name, part in jacobian.items():
         assert part.shape == (2, *parameters[name].shape)
         np.testing.assert_allclose(part.sum(0).numpy(), summed[name].numpy(), atol=1e-6)
+
+
+def test_changes_along_a_direction():
+    def function(x, y):
+        return (x * y).sin(), x.sum()
+
+    x, y, along = X[0], X[1], (X[2], X[3])
+    (value, total), (change, sums) = jvp(function, (x, y), along)
+    assert dlcore.equal(value, (x * y).sin())
+    expected = (x * y).cos() * (along[0] * y + x * along[1])
+    np.testing.assert_allclose(change.numpy(), expected.numpy(), rtol=1e-5)
+    assert (total.item(), sums.item()) == (x.sum().item(), pytest.approx(along[0].sum().item()))
+    assert dlcore.equal(jacfwd(dlcore.sin)(x), jacrev(dlcore.sin)(x))
+    second = jvp(grad(lambda x: (x**3).sum()), (x,), (dlcore.ones(3),))[1]
+    np.testing.assert_allclose(second.numpy(), (6 * x).numpy(), rtol=1e-5)
+    with pytest.raises(TypeError, match="primals must be a tuple of tensors, got Tensor"):
+        jvp(dlcore.sin, x, along)
+    with pytest.raises(ValueError, match=r"2 tangent\(s\) for 1 argument"):
+        jvp(dlcore.sin, (x,), along)
 
 
 def test_what_goes_with_a_gradient_has_none():

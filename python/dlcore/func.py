@@ -17,7 +17,18 @@ from dlcore.autograd.gradients import grad as _grad
 from dlcore.autograd.recording import enable_grad
 from dlcore.trees import leaves, rebuilt
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacrev", "stack_module_state", "vjp", "vmap"]
+__all__ = [
+    "functional_call",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "stack_module_state",
+    "vjp",
+    "vmap",
+]
 
 _Argnums: TypeAlias = int | tuple[int, ...]
 
@@ -134,6 +145,43 @@ def jacrev(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., Any
         return rebuilt(chosen, iter(found))
 
     return differentiated
+
+
+def jacfwd(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., Any]:
+    """`jacrev` by PyTorch's name of what goes forwards, which nothing does here.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.func.jacfwd(lambda x: x.sum())(dlcore.tensor([1.0, 2.0]))
+        tensor([1., 1.])
+    """
+    return jacrev(func, argnums)
+
+
+def jvp(func: Callable[..., Any], primals: tuple[Tensor, ...], tangents: tuple[Tensor, ...]) -> tuple[Any, Any]:
+    """The value of `func`, and how it changes along tangents: its Jacobian times them.
+
+    Args:
+        func: of tensors.
+        primals: where.
+        tangents: the direction, a tensor of the shape of each.
+
+    Raises:
+        TypeError: primals or tangents that are no tuple.
+        ValueError: other numbers of them.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.func.jvp(lambda x: x**3, (dlcore.tensor([1.0, 2.0]),), (dlcore.tensor([1.0, 10.0]),))
+        (tensor([1., 8.]), tensor([  3., 120.]))
+    """
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, tuple):
+            raise TypeError(f"jvp: {name} must be a tuple of tensors, got {type(given).__name__}")
+    if len(primals) != len(tangents):
+        raise ValueError(f"jvp: {len(tangents)} tangent(s) for {len(primals)} argument(s)")
+    value, change = functional.jvp(func, primals, tangents, create_graph=_recorded((primals, tangents)))
+    return value, change
 
 
 def hessian(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., Any]:
