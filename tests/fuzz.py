@@ -20,7 +20,7 @@ from dlcore import Tensor
 DOCUMENTED = (ValueError, TypeError, IndexError, RuntimeError, MemoryError, OverflowError, BufferError)
 NOT_CALLED = re.compile(  # no functions of tensors, or with effects on the process
     "[A-Z].*Error|autograd|dtype|.et_num_threads|set_default_dtype|no_grad|enable_grad|set_grad_enabled|load|save|"
-    "__(array_ufunc|class|delattr|dir|getattribute|getstate|init|init_subclass|new|reduce_ex|setattr|sizeof)__|"
+    "__(class|delattr|dir|getattribute|getstate|init|init_subclass|new|reduce_ex|setattr|sizeof)__|"
     "__subclasshook__"
 )
 DTYPES = ["float32", "float64", "float16", "bfloat16", "int64", "int32", "int8", "uint64", "uint16", "uint8", "bool"]

@@ -371,6 +371,8 @@ nan, inf = math.nan, math.inf
         (lambda: dlcore.tensor([0.0, 1.0, 2.0, 5.0]).histc(2, 0, 2), [1.0, 2.0]),
         (lambda: dlcore.triu_indices(2, 3, 1), [[0, 0, 1], [1, 2, 2]]),
         (lambda: dlcore.tensor([[0, 3], [4, 0]]).nonzero(as_tuple=True)[1], [1, 0]),
+        (lambda: dlcore.where(dlcore.tensor([[0, 3], [4, 0]]))[0], [0, 1]),
+        (lambda: dlcore.zeros(2).copy_(dlcore.ones(1), non_blocking=True), [1.0, 1.0]),
         (lambda: dlcore.tensor(7).index_select(0, dlcore.tensor([0])), 7),
         (lambda: dlcore.zeros(3).scatter_(0, dlcore.tensor([1]), 4.0), [0.0, 4.0, 0.0]),
         (lambda: dlcore.ones(3).masked_fill_(dlcore.tensor([True, False, True]), 0), [0.0, 1.0, 0.0]),

@@ -149,6 +149,11 @@ def test_index_tensors_and_masks_write(case, scalar):
         np.s_[np.int32(1)],
         np.s_[np.array([1, 0], dtype=np.int32)],
         np.s_[np.array([1, 0], dtype=np.uint8)],
+        np.s_[range(2), [1, 0]],
+        np.s_[:, range(3, 0, -1)],
+        np.s_[((0, 2), (1, 1))],
+        np.s_[(0, 1),],
+        np.s_[range(0)],
     ],
     ids=repr,
 )

@@ -462,6 +462,7 @@ def test_gradients_of_any_kind_are_clipped_together():
     twice.grad = dlcore.tensor([3.0, 4.0])
     nn.utils.clip_grad_norm_([twice, twice], 1.0)
     assert twice.grad.tolist() == pytest.approx([3 / 50, 4 / 50])
+    assert str(nn.utils.clip_grad_norm_([nn.Parameter(dlcore.zeros(2))], 1.0)) == "tensor(0.)"
 
 
 def test_grad_switches():

@@ -745,8 +745,11 @@ impl PyTensor {
         slf.get().write("pow_", &value)
     }
 
-    /// Writes the elements of ``src``, broadcast and converted, into this tensor.
-    fn copy_<'py>(slf: Bound<'py, Self>, src: Arg) -> PyResult<Bound<'py, Self>> {
+    /// Writes the elements of ``src``, broadcast and converted, into this tensor. ``non_blocking`` is accepted: it has
+    /// happened when the call returns.
+    #[pyo3(signature = (src, non_blocking = false))]
+    fn copy_<'py>(slf: Bound<'py, Self>, src: Arg, non_blocking: bool) -> PyResult<Bound<'py, Self>> {
+        let _ = non_blocking;
         let value = dlcore_core::ops::cast(&src.0, slf.get().get().dtype()).map_err(crate::enter::to_py)?;
         slf.get().write("copy_", &value)?;
         Ok(slf)

@@ -9,7 +9,7 @@ use dlcore_core::{Array, DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyString, PyTuple};
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyString, PyTuple};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One entry of an index.
@@ -74,7 +74,9 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
             .map(Item::Int)
             .map_err(|_| PyIndexError::new_err(format!("index: {item} is out of range")));
     }
-    if item.is_instance_of::<PyList>() || item.hasattr("__array__")? {
+    let is_sequence =
+        item.is_instance_of::<PyList>() || item.is_instance_of::<PyTuple>() || item.is_instance_of::<PyRange>();
+    if is_sequence || item.hasattr("__array__")? {
         let tensor = crate::creation::from_data(item, None)?;
         let tensor = if tensor.numel() == 0 { ops::cast(&tensor, DType::I64).map_err(to_py)? } else { tensor };
         return parse_item(Bound::new(item.py(), PyTensor::from(tensor))?.as_any());

@@ -9,8 +9,9 @@ use crate::tensor::PyTensor;
 use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::layout::{Dims, Show, broadcast_shapes, normalize_dim};
 use dlcore_core::{DType, Error, Result, Tensor, ops};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{IntoPyDict, PyTuple};
 
 type Out = PyResult<PyTensor>;
 type Pieces<'py> = PyResult<Bound<'py, PyTuple>>;
@@ -316,22 +317,35 @@ fn flip(py: Python<'_>, input: Arg, dims: Ints) -> Out {
     enter(py, input.0.numel(), || ops::flip(&input.0, &dims.0)).map(PyTensor::from)
 }
 
-/// ``input`` where ``condition`` is true, ``other`` elsewhere; all broadcast.
+/// ``input`` where ``condition`` is true, ``other`` elsewhere; all broadcast. Of a condition alone the places where it is
+/// true, one tensor of indices for each dimension, as ``nonzero(as_tuple=True)`` gives them.
 ///
 /// >>> dlcore.where(dlcore.tensor([True, False]), 1.0, dlcore.tensor([5.0, 6.0]))
 /// tensor([1., 6.])
+/// >>> dlcore.where(dlcore.tensor([0, 3, 4]))
+/// (tensor([1, 2]),)
 #[pyfunction]
-#[pyo3(name = "where", signature = (condition, input, other, *, out = None))]
+#[pyo3(name = "where", signature = (condition, input = None, other = None, *, out = None))]
 fn where_<'py>(
     py: Python<'py>,
     condition: Arg,
-    input: Operand,
-    other: Operand,
+    input: Option<Operand>,
+    other: Option<Operand>,
     out: out::Out<'py>,
-) -> PyResult<Bound<'py, PyTensor>> {
-    let (a, b) = Operand::pair(input, other)?;
+) -> PyResult<Bound<'py, PyAny>> {
+    let (a, b) = match (input, other) {
+        (Some(input), Some(other)) => Operand::pair(input, other)?,
+        (None, None) if out.is_none() => {
+            let condition = Bound::new(py, PyTensor::from(condition.0))?;
+            return condition.call_method("nonzero", (), Some(&[("as_tuple", true)].into_py_dict(py)?));
+        }
+        _ => {
+            let what = "where: expected input and other besides the condition, or the condition alone";
+            return Err(PyTypeError::new_err(what));
+        }
+    };
     let elements = condition.0.numel().max(a.numel()).max(b.numel());
-    out::into(py, "where", elements, out, || ops::where_(&condition.0, &a, &b))
+    out::into(py, "where", elements, out, || ops::where_(&condition.0, &a, &b)).map(Bound::into_any)
 }
 
 /// ``value`` where ``mask`` is true, the input elsewhere.
@@ -490,8 +504,8 @@ impl PyTensor {
 
     /// The elements where ``condition`` is true, those of ``other`` elsewhere; see ``dlcore.where``.
     #[pyo3(name = "where")]
-    fn where_<'py>(&self, py: Python<'py>, condition: Arg, other: Operand) -> PyResult<Bound<'py, Self>> {
-        where_(py, condition, Operand::Tensor(self.get()), other, None)
+    fn where_<'py>(&self, py: Python<'py>, condition: Arg, other: Operand) -> PyResult<Bound<'py, PyAny>> {
+        where_(py, condition, Some(Operand::Tensor(self.get())), Some(other), None)
     }
 
     /// See ``dlcore.split``.

@@ -66,7 +66,9 @@ impl PyTensor {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = ufunc.py();
-        let name: String = ufunc.getattr("__name__")?.extract()?;
+        let Ok(name) = ufunc.getattr("__name__").and_then(|name| name.extract::<String>()) else {
+            return Err(PyTypeError::new_err(format!("__array_ufunc__: {} is not a ufunc", ufunc.repr()?)));
+        };
         let plain = method == "__call__" && kwargs.is_none_or(PyDictMethods::is_empty);
         if plain && let Some(found) = operate(&name, inputs)? {
             return Ok(found);

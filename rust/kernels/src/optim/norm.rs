@@ -28,7 +28,7 @@ pub fn total_norm<T: Float>(grads: &[&[T]], p: f64) -> f64 {
     if p.is_infinite() {
         return parts.into_iter().fold(0.0, |most: f64, part| if part > most || part.is_nan() { part } else { most });
     }
-    let sum: f64 = parts.into_iter().sum();
+    let sum = parts.into_iter().fold(0.0, |sum, part| sum + part); // `sum` of nothing is -0
     if p == 2.0 { sum.sqrt() } else { sum.powf(p.recip()) }
 }
 
