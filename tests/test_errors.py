@@ -225,11 +225,12 @@ VALUES = [
     (lambda: optim.SGD([leaf(2)], lr=-1), "SGD: lr must be at least 0, got -1"),
 ]  # fmt: skip
 
+WHERE = "where: expected input and other besides the condition, or the condition alone"
 OTHERS = [
     (lambda: z(2**40, 0).unbind(), MemoryError, "unbind: no memory for a tuple of 1099511627776 tensors"),
     (lambda: z(1).expand(2**40).split(1), MemoryError, "split: no memory for a tuple of 1099511627776 tensors"),
     (lambda: z(2**63), OverflowError, "9223372036854775808 is too large"),
-    (lambda: dlcore.where(z(2) > 0, z(2)), TypeError, "expected input and other besides the condition, or the condition"),
+    (lambda: dlcore.where(z(2) > 0, z(2)), TypeError, WHERE),
     (lambda: z(2).__array_ufunc__(1.0, "__call__"), TypeError, "__array_ufunc__: 1.0 is not a ufunc"),
     (lambda: dlcore.tensor(2**64), OverflowError, "int too large: no dtype holds it"),
     (lambda: z(2).to("cuda"), RuntimeError, 'dlcore computes on the CPU: "cuda" is neither a dtype nor a device here; leave out .to("cuda")'),

@@ -191,6 +191,9 @@ fn transpose<T: GemmFloat>(rows: Matrix<'_, T>, block: &Range<usize>, depth: usi
     const FEW: usize = 4096;
     let (keys, out) = (block.len(), &mut out[..block.len() * depth]);
     let start = |key: usize| rows.offset.wrapping_add_signed(key.cast_signed() * rows.row_stride);
+    if out.is_empty() {
+        return;
+    }
     if out.len() <= FEW {
         for (column, key) in block.clone().enumerate() {
             let row = &rows.data[start(key)..][..depth];
