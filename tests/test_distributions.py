@@ -448,3 +448,36 @@ def test_expanded_ones_are_the_same_in_a_larger_batch(made, value, mode):
     value = dlcore.tensor(value)
     close(larger.log_prob(value), np.broadcast_to(made.log_prob(value).numpy(), (4, 2)))
     close(larger.entropy(), np.broadcast_to(made.entropy().numpy(), (4, 2)))
+
+
+def test_transforms_of_a_larger_batch_draw_for_each_entry():
+    transform = AffineTransform(dlcore.tensor([1.0, 2.0]), 0.5)
+    for transforms in ([transform], [transform.inv], [ExpTransform(), transform]):
+        made = TransformedDistribution(Normal(0.0, 1.0), transforms)
+        assert made.batch_shape == (2,)
+        draws = made.sample((2,))
+        assert draws.shape == (2, 2)
+        assert len({round(x, 4) for x in (draws - transform.loc).flatten().tolist()}) == 4
+    vector = TransformedDistribution(vectors(3, 1), [AffineTransform(dlcore.zeros(5, 3), 1.0)])
+    assert (vector.batch_shape, vector.event_shape, vector.sample().shape) == ((5,), (3,), (5, 3))
+
+
+def test_every_entry_of_a_mixture_has_its_own_choice():
+    far = dlcore.zeros(64, 2) + dlcore.tensor([0.0, 100.0])
+    draws = MixtureSameFamily(Categorical(dlcore.ones(2)), Normal(far, 0.1)).sample()
+    assert 0 < int((draws > 50).sum()) < 64
+    with pytest.raises(ValueError, match=r"batch \(3,\) for components of batch \(4, 2\)"):
+        MixtureSameFamily(Categorical(dlcore.ones(3, 2)), Normal(dlcore.zeros(4, 2), 1.0))
+
+
+def test_log_normal_refuses_what_is_not_positive():
+    for value in (0.0, -1.0):
+        with pytest.raises(ValueError, match="LogNormal: value must be positive"):
+            LogNormal(0.0, 1.0).log_prob(dlcore.tensor(value))
+    assert math.isnan(LogNormal(0.0, 1.0, validate_args=False).log_prob(dlcore.tensor(0.0)))
+
+
+@pytest.mark.parametrize("made", [Gamma(1.0, 2.0), Beta(1.0, 2.0), Exponential(1.0), LogNormal(0.0, 1.0)])
+def test_numbers_have_no_log_prob(made):
+    with pytest.raises(ValueError, match=f"{type(made).__name__}: log_prob takes a tensor, got float"):
+        made.log_prob(0.5)

@@ -5,7 +5,17 @@ import dlcore.nn.functional as F
 import numpy as np
 import pytest
 from dlcore import nn
-from dlcore.func import functional_call, grad, grad_and_value, jacfwd, jacrev, jvp, stack_module_state, vmap
+from dlcore.func import (
+    functional_call,
+    grad,
+    grad_and_value,
+    hessian,
+    jacfwd,
+    jacrev,
+    jvp,
+    stack_module_state,
+    vmap,
+)
 
 
 def net():
@@ -159,3 +169,26 @@ def test_entries_of_dictionaries_and_their_results():
     stacked = stack_module_state(models)
     every = vmap(lambda p, b, x: functional_call(models[0], (p, b), (x,)), in_dims=(0, 0, None))(*stacked, X)
     np.testing.assert_allclose(every.detach().numpy(), dlcore.stack([m(X) for m in models]).detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "by", [jacrev, jacfwd, lambda f, argnums: jacrev(grad(lambda *x: f(*x).sum(), argnums), argnums)]
+)
+def test_negative_argnums_count_from_the_last(by):
+    x, y = dlcore.tensor([1.0, 2.0]), dlcore.tensor([3.0, 4.0])
+    found, expected = (by(lambda x, y: x * y * y, argnums)(x, y) for argnums in (-1, 1))
+    np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    assert found.abs().sum() > 0
+
+
+def test_gradients_that_are_zero_leave_no_graph():
+    _, unused = grad(lambda x, y: x.sum(), argnums=(0, 1))(dlcore.ones(2), dlcore.ones(2))
+    assert not unused.requires_grad
+    assert unused.tolist() == [0.0, 0.0]
+
+
+def test_second_derivatives_by_dictionaries():
+    params = {"w": dlcore.tensor(2.0), "b": dlcore.tensor(1.0)}
+    found = hessian(lambda p: p["w"] ** 2 * p["b"])(params)
+    values = {row: {column: x.item() for column, x in of.items()} for row, of in found.items()}
+    assert values == {"w": {"w": 2.0, "b": 4.0}, "b": {"w": 4.0, "b": 0.0}}

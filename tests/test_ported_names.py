@@ -131,8 +131,9 @@ def test_arrays_become_tensors_that_share_their_memory_where_they_can():
     assert array[1] == 0
     assert dlcore.asarray([1, 2], dtype=dlcore.float64, requires_grad=True).requires_grad
     x = dlcore.ones(2, requires_grad=True)
-    assert not dlcore.asarray(x).requires_grad
-    assert dlcore.asarray(x * 2, requires_grad=True).is_leaf
+    assert dlcore.asarray(x).requires_grad
+    assert not dlcore.asarray(x, requires_grad=False).requires_grad
+    assert not dlcore.asarray(x * 2, requires_grad=True).is_leaf
     with pytest.raises(ValueError, match="copy=False"):
         dlcore.asarray([1, 2], copy=False)
     assert (dlcore.scalar_tensor(3).dtype, dlcore.scalar_tensor(3, dtype=dlcore.int64).item()) == (dlcore.float32, 3)
@@ -274,3 +275,7 @@ def test_parameters_have_attributes_of_their_own():
 def test_tensors_are_read_backwards():
     assert [x.tolist() for x in reversed(dlcore.arange(4).reshape(2, 2))] == [[2, 3], [0, 1]]
     assert list(map(float, reversed(dlcore.arange(3.0)))) == [2.0, 1.0, 0.0]
+
+
+def test_the_diagonal_of_no_columns_is_filled():
+    assert dlcore.zeros(3, 0).fill_diagonal_(1.0, wrap=True).shape == (3, 0)

@@ -56,3 +56,16 @@ def test_what_is_not_close_is_shown(actual, expected, settings, words):
 def test_tolerances_are_given_together():
     with pytest.raises(ValueError, match="both rtol and atol"):
         assert_close(1.0, 1.0, rtol=1.0)
+
+
+def test_nan_equals_nan_also_without_tolerance():
+    both = dlcore.tensor([np.nan, 1.0]), dlcore.tensor([np.nan, 1.0])
+    assert_close(*both, rtol=0, atol=0, equal_nan=True)
+    with pytest.raises(AssertionError, match="1 of 2"):
+        assert_close(both[0], dlcore.ones(2), rtol=0, atol=0, equal_nan=True)
+
+
+def test_none_is_close_to_none_alone():
+    assert_close([None, 1], [None, 1])
+    with pytest.raises(AssertionError, match="None is not 1"):
+        assert_close([None], [1])

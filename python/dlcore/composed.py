@@ -18,7 +18,7 @@ def asarray(
     dtype: _core.dtype | None = None,
     device: str | _core.device | None = None,
     copy: bool | None = None,
-    requires_grad: bool = False,
+    requires_grad: bool | None = None,
 ) -> Tensor:
     """A tensor of an array, of numbers or nested sequences of them, which shares their memory where it can.
 
@@ -27,7 +27,7 @@ def asarray(
         dtype: of the tensor, or None for that of the values.
         device: ``"cpu"`` or None.
         copy: True copies always, False never.
-        requires_grad: whether the tensor is a leaf that keeps a gradient; the graph of `obj` is left behind.
+        requires_grad: whether gradients flow into it; None does as `obj` does, False leaves the graph of `obj` behind.
 
     Raises:
         ValueError: ``copy=False`` where a copy is needed.
@@ -42,7 +42,9 @@ def asarray(
     made = (_core.tensor if copy else _core.as_tensor)(obj, dtype=dtype, device=device)
     if copy is False and not shares_memory(made, obj):
         raise ValueError("asarray: copy=False, but this has no memory to share in that dtype")
-    return made.detach().requires_grad_() if requires_grad else made.detach() if made.requires_grad else made
+    if requires_grad is None or made.requires_grad == requires_grad:
+        return made
+    return made.detach().requires_grad_(requires_grad)
 
 
 def shares_memory(made: Tensor, obj: Any) -> bool:
@@ -84,7 +86,7 @@ def _fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tens
     shape = tuple(self.shape)
     if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
         raise _core.ShapeError(f"fill_diagonal_: expected a matrix, or extents that are all equal, got shape {shape}")
-    if wrap and len(shape) == 2:
+    if wrap and len(shape) == 2 and shape[1]:
         places = _core.arange(0, self.numel(), shape[1] + 1)
         rows, columns = places // shape[1], places % shape[1]
     else:

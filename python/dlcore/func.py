@@ -64,13 +64,14 @@ def grad_and_value(func: Callable[..., Any], argnums: _Argnums = 0, has_aux: boo
             gradients = _grad(value, inputs, create_graph=outer, allow_unused=True)
             result = rebuilt(chosen, (x * 0 if g is None else g for g, x in zip(gradients, inputs, strict=True)))
         if not outer:
-            value, rest = (
-                value.detach(),
-                rebuilt(rest, (x.detach() if isinstance(x, Tensor) else x for x in leaves(rest))),
-            )
+            value, rest, result = _detached(value), _detached(rest), _detached(result)
         return (result, (value, rest)) if has_aux else (result, value)
 
     return differentiated
+
+
+def _detached(tree: Any) -> Any:
+    return rebuilt(tree, (x.detach() if isinstance(x, Tensor) else x for x in leaves(tree)))
 
 
 def grad(func: Callable[..., Any], argnums: _Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -117,7 +118,8 @@ def _by(
     func: Callable[..., Any], argnums: _Argnums, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[Callable[..., Any], Any]:
     """`func` of the leaves of the chosen arguments alone, and those arguments."""
-    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    given = argnums if isinstance(argnums, tuple) else (argnums,)
+    places = tuple(i + len(args) if i < 0 else i for i in given)
     chosen = tuple(args[i] for i in places)
 
     def of_leaves(*given: Tensor) -> Any:
@@ -193,7 +195,15 @@ def hessian(func: Callable[..., Any], argnums: _Argnums = 0) -> Callable[..., An
         tensor([[ 6.,  0.],
                 [ 0., 12.]])
     """
-    return lambda *args: functional.hessian(*_by(func, argnums, args, {}), create_graph=_recorded(args))
+
+    def differentiated(*args: Any) -> Any:
+        of_leaves, chosen = _by(func, argnums, args, {})
+        if isinstance(chosen, Tensor):
+            return functional.hessian(of_leaves, chosen, create_graph=_recorded(args))
+        rows = functional.hessian(of_leaves, tuple(leaves(chosen)), create_graph=_recorded(args))
+        return rebuilt(chosen, (rebuilt(chosen, iter(row)) for row in rows))
+
+    return differentiated
 
 
 def _recorded(args: tuple[Any, ...]) -> bool:

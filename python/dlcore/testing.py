@@ -37,7 +37,7 @@ def assert_close(
     """Raise unless all elements differ by no more than `atol` and `rtol` times what is expected.
 
     Args:
-        actual: a tensor, an array or a number; or a list, tuple or dictionary of them.
+        actual: a tensor, an array, a number or None; or a list, tuple or dictionary of them.
         expected: of the same form.
         allow_subclasses: accepted for PyTorch's programs.
         rtol: relative tolerance, by default that of the dtype: 1.3e-6 for float32, 0 for integers.
@@ -68,6 +68,8 @@ def assert_close(
         elif problem is None and _is_list(expected):
             for number, (one, other) in enumerate(zip(actual, expected, strict=True)):
                 compare(one, other, f"{place}[{number}]")
+        elif problem is None and (actual is None or expected is None):
+            problem = None if actual is expected else f"{actual!r} is not {expected!r}"
         elif problem is None:
             tensors = _tensor(actual), _tensor(expected)
             problem = _difference(*tensors, rtol, atol, equal_nan, check_dtype, check_stride)
@@ -121,6 +123,8 @@ def _difference(
     one, other = actual.double(), expected.double()
     if rtol == atol == 0:  # whole numbers may be larger than a float64 tells apart
         wrong = actual != expected
+        if equal_nan:
+            wrong = wrong & ~(one.isnan() & other.isnan())
     else:
         wrong = ~_core.isclose(one, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
     count = int(wrong.sum().item())

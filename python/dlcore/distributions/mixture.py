@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.autograd import no_grad
 from dlcore.distributions.categorical import Categorical
@@ -45,6 +46,12 @@ class MixtureSameFamily(Distribution):
             raise ValueError(
                 f"{name}: probabilities {tuple(mixture_distribution.probs.shape)} for a batch {found} of components"
             )
+        if mixture_distribution.batch_shape != found[:-1]:
+            try:  # so that every entry of the batch has a choice of its own
+                mixture_distribution = mixture_distribution.expand(found[:-1])
+            except _core.ShapeError:
+                batch = mixture_distribution.batch_shape
+                raise ValueError(f"{name}: choices of batch {batch} for components of batch {found}") from None
         self.mixture_distribution, self.component_distribution = mixture_distribution, component_distribution
         super().__init__(found[:-1], component_distribution.event_shape, validate_args)
         self._choices = -1 - len(self.event_shape)

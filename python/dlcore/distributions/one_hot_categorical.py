@@ -76,7 +76,7 @@ class OneHotCategorical(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of vectors."""
         one_hot = (((value == 0) | (value == 1)).all(-1) & (value.sum(-1) == 1)).unsqueeze(-1)
-        self._refuse_outside(value, one_hot.expand((value + self.logits).shape), "zeros and a one")
+        self._refuse_outside(value, one_hot.expand(value.shape), "zeros and a one")
         return self._categorical.log_prob(value.argmax(-1))
 
     def entropy(self) -> Tensor:

@@ -59,7 +59,7 @@ class Exponential(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
-        self._refuse_outside(value, (value >= 0).expand((value + self.rate).shape), "at least 0")
+        self._refuse_outside(value, value >= 0, "at least 0")
         return self.rate.log() - self.rate * value
 
     def cdf(self, value: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class Gamma(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
-        self._refuse_outside(value, (value >= 0).expand((value + self.rate).shape), "at least 0")
+        self._refuse_outside(value, value >= 0, "at least 0")
         powers = xlogy(self.concentration, self.rate) + xlogy(self.concentration - 1, value)
         return powers - self.rate * value - lgamma(self.concentration)
 
@@ -192,8 +192,7 @@ class Dirichlet(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
         whole = (value.sum(-1, keepdim=True) - 1).abs() < 1e-6
-        inside = ((value >= 0) & whole).expand((value + self.concentration).shape)
-        self._refuse_outside(value, inside, "one of parts whose sum is 1")
+        self._refuse_outside(value, (value >= 0) & whole, "one of parts whose sum is 1")
         logs = xlogy(self.concentration - 1, value).sum(-1)
         return logs + lgamma(self.concentration.sum(-1)) - lgamma(self.concentration).sum(-1)
 
@@ -257,8 +256,7 @@ class Beta(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
-        inside = ((value >= 0) & (value <= 1)).expand((value + self.concentration1).shape)
-        self._refuse_outside(value, inside, "between 0 and 1")
+        self._refuse_outside(value, (value >= 0) & (value <= 1), "between 0 and 1")
         return self._parts().log_prob(_core.stack([value, 1 - value], -1))
 
     def entropy(self) -> Tensor:

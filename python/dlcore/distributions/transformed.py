@@ -44,6 +44,13 @@ class TransformedDistribution(Distribution):
         for transform in self.transforms:
             if not isinstance(transform, Transform):
                 raise TypeError(f"{type(self).__name__}: expected transforms, got {type(transform).__name__}")
+        # Parameters of transforms may have a larger batch, each entry of which has draws of its own.
+        shape = found = base_distribution.batch_shape + base_distribution.event_shape
+        for transform in self.transforms:
+            shape = transform.forward_shape(shape)
+        if shape != found:
+            batch = shape[: len(shape) - len(base_distribution.event_shape)]
+            base_distribution = base_distribution.expand(batch)
         self.base_dist, self.has_rsample = base_distribution, base_distribution.has_rsample
         super().__init__(base_distribution.batch_shape, base_distribution.event_shape, validate_args)
 
@@ -89,7 +96,7 @@ class LogNormal(TransformedDistribution):
         validate_args: False leaves out the checks.
 
     Raises:
-        ValueError: a scale that is not positive.
+        ValueError: a scale that is not positive; from `log_prob`, a number that is not.
 
     Example:
         >>> from dlcore.distributions import LogNormal
@@ -100,11 +107,11 @@ class LogNormal(TransformedDistribution):
     base_dist: Normal
 
     def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
-        super().__init__(Normal(loc, scale, validate_args), ExpTransform())
+        super().__init__(Normal(loc, scale, validate_args), ExpTransform(), validate_args)
 
     def expand(self, batch_shape: Sequence[int]) -> LogNormal:
         """Expand the parameters."""
-        return LogNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape))
+        return LogNormal(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self._checked)
 
     @property
     def loc(self) -> Tensor:
@@ -130,6 +137,11 @@ class LogNormal(TransformedDistribution):
     def variance(self) -> Tensor:
         """(exp scale² − 1)·mean²."""
         return self.scale.square().expm1() * self.mean.square()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The logarithm of the density."""
+        self._refuse_outside(value, value > 0, "positive")
+        return super().log_prob(value)
 
     def entropy(self) -> Tensor:
         """That of the logarithm, plus its mean."""

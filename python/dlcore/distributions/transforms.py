@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor
+from dlcore.shapes import broadcast_shapes
 
 __all__ = ["AffineTransform", "ExpTransform", "SigmoidTransform", "TanhTransform", "Transform"]
 
@@ -69,6 +71,10 @@ class Transform:
         """The logarithm of |dy/dx|, element by element."""
         raise NotImplementedError(f"{type(self).__name__} has no log_abs_det_jacobian()")
 
+    def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of the transform of a tensor of this one."""
+        return tuple(shape)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
@@ -90,6 +96,9 @@ class _Inverse(Transform):
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return -self._forward.log_abs_det_jacobian(y, x)
+
+    def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return self._forward.forward_shape(shape)
 
     def __repr__(self) -> str:
         return f"{self._forward!r}.inv"
@@ -123,6 +132,10 @@ class AffineTransform(Transform):
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         """The logarithm of |scale|."""
         return (_core.ones_like(x) * self.scale).abs().log().expand(y.shape)
+
+    def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Broadcast with the parameters."""
+        return broadcast_shapes(shape, *(tuple(p.shape) for p in (self.loc, self.scale) if isinstance(p, Tensor)))
 
 
 class ExpTransform(Transform):
