@@ -103,3 +103,16 @@ def test_nothing_can_be_cut():
     (part,) = x.split(3, dim=1)
     part.sum().backward()
     assert x.grad.shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "part", [lambda y: y[2:3], lambda y: y[2], lambda y: y.narrow(0, 2, 1), lambda y: y.split(1)[2]]
+)
+def test_gradients_are_not_added_to_a_sum_that_repeats_itself(part):
+    """The gradient of a sum is one number seen many times; a part's gradient is added to a copy."""
+    x = dlcore.zeros(4, requires_grad=True)
+    y = x * 1
+    s = part(y)
+    whole = dlcore.cat([y.sum(0, keepdim=True), dlcore.zeros(3)])
+    ((s * 100).sum() + (whole * dlcore.ones(4)).sum()).backward()
+    assert x.grad.tolist() == [1.0, 1.0, 101.0, 1.0]

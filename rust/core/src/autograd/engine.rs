@@ -397,7 +397,7 @@ fn accumulate(leaf: &Leaf, gradient: Tensor, recorded: bool) -> Result<()> {
 
 /// A leaf keeps a gradient of its own: what others hold or view (a broadcast sum, another gradient) is copied first.
 fn own(gradient: Tensor) -> Result<Tensor> {
-    if !gradient.array().layout().is_contiguous() || !gradient.is_unshared() {
+    if !gradient.is_unshared() {
         return ops::copy(&gradient);
     }
     // What it was a view of is gone (a transposed gradient, transposed back).

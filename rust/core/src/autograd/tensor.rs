@@ -194,7 +194,8 @@ impl Tensor {
     }
 
     /// Whether this is the only handle to the tensor and the tensor the only owner of its memory, so that nobody would
-    /// notice a write, and uses all of it, so that whoever keeps the tensor keeps nothing else alive.
+    /// notice a write, and is all of it, each element once, so that a write changes one element and whoever keeps the tensor
+    /// keeps nothing else alive.
     #[must_use]
     pub fn is_unshared(&self) -> bool {
         let (storage, used) = (self.array().storage(), self.numel() * self.dtype().size());
@@ -203,6 +204,7 @@ impl Tensor {
             && Arc::strong_count(storage) == 1 + usize::from(self.is_view())
             && !storage.buffer().is_lent()
             && storage.buffer().len() == used
+            && self.array().layout().is_contiguous()
     }
 
     /// The same memory without a place in the graph.
