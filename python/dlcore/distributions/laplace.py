@@ -26,8 +26,8 @@ class Laplace(Distribution):
     Example:
         >>> import dlcore
         >>> from dlcore.distributions import Laplace
-        >>> Laplace(0.0, 0.5).log_prob(dlcore.tensor([0.0, 0.5]))
-        tensor([ 0., -1.])
+        >>> Laplace(0.0, 1.0).log_prob(dlcore.tensor([0.0, 1.0]))
+        tensor([-0.6931, -1.6931])
     """
 
     has_rsample = True

@@ -1,5 +1,5 @@
-//! Elements written or added where indices, masks or views say, into a copy; all come down to [`IndexPut`],
-//! [`IndexAdd`] and, where a view says, [`AsStridedScatter`](crate::ops::strided::AsStridedScatter).
+//! Elements written or added where indices, masks or views say, into a copy; all come down to [`IndexPut`] and, where a
+//! view says, [`AsStridedScatter`](crate::ops::strided::AsStridedScatter).
 
 use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
