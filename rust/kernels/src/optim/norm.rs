@@ -82,15 +82,14 @@ fn fold<T: Float>(values: &[T], add: impl Fn(f64, f64) -> f64, join: impl Fn(f64
 
 /// Multiplies every element of every gradient by `factor`.
 pub fn scale_all<T: Float>(list: &mut [&mut [T]], factor: f64) {
-    let factor = T::from_f64(factor);
-    for values in list {
-        let len = values.len();
-        let values = Disjoint::new(values);
-        crate::parallel::for_ranges(len, PIECE, 100, |range| {
-            // SAFETY: ranges are disjoint.
-            dispatch(Scale { values: unsafe { values.slice(range) }, factor });
-        });
-    }
+    let (factor, total) = (T::from_f64(factor), list.iter().map(|values| values.len()).sum::<usize>());
+    let mut pieces: Vec<&mut [T]> = list.iter_mut().flat_map(|values| values.chunks_mut(PIECE)).collect();
+    let (count, pieces) = (pieces.len(), Disjoint::new(&mut pieces));
+    for_each(count, total / 10, |task| {
+        // SAFETY: each task has its own piece.
+        let piece = unsafe { pieces.slice(task..task + 1) };
+        dispatch(Scale { values: &mut *piece[0], factor });
+    });
 }
 
 struct Scale<'a, T> {

@@ -73,7 +73,7 @@ unsafe fn two_two<const TERMS: usize>(tile: &MicroTile) {
 /// as long; with five, half of that. Nothing tells a program that it is so, so now and then it runs both.
 fn at_once_or_halves(at_once: impl Fn(), halves: impl Fn()) {
     /// Products between races.
-    const ROUNDS: u32 = 200;
+    const ROUNDS: u32 = 1000;
     thread_local! {
         static TURN: Cell<(bool, u32)> = const { Cell::new((false, 0)) };
     }

@@ -44,9 +44,9 @@ const PANEL: usize = 2 * TILE;
 /// Elements of a tile, and of a term's two tiles.
 const TILE_LEN: usize = TILE * STEP;
 const TERM_LEN: usize = 2 * TILE_LEN;
-/// Longest block of k, in steps, for 1, 2 and 3 terms: a panel of 128 KiB, read from L2 as often as there are panels of
-/// the other operand, and so long that bringing the sums to C is little beside it.
-const BLOCK_STEPS: [usize; 3] = [64, 32, 22];
+/// Longest block of k, in steps, for 1, 2 and 3 terms: a panel of 128 to 144 KiB, read from L2 as often as there are
+/// panels of the other operand, and so long that bringing the sums to C is little beside it.
+const BLOCK_STEPS: [usize; 3] = [64, 32, 24];
 /// Most panels of a task along the rows, whose block of A stays in L2, and along the columns.
 const TASK_PANELS: (usize, usize) = (8, 32);
 
