@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
-__all__ = ["leaves", "rebuilt"]
+__all__ = ["broadcast", "leaves", "rebuilt"]
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -21,6 +22,34 @@ def leaves(tree: Any) -> list[Any]:
     if isinstance(tree, list | tuple):
         return [leaf for part in tree for leaf in leaves(part)]
     return [tree]
+
+
+def broadcast(prefix: Any, tree: Any) -> list[Any]:
+    """What a tree of the same form says of each leaf of another; a leaf of it speaks for all that is in its place.
+
+    Raises:
+        ValueError: trees of different forms.
+
+    Example:
+        >>> from dlcore.trees import broadcast
+        >>> broadcast({"a": 1, "b": 2}, {"a": "x", "b": ("y", ["z"])})
+        [1, 2, 2]
+    """
+    if isinstance(prefix, Mapping):
+        fits = isinstance(tree, Mapping) and prefix.keys() == tree.keys()
+        pairs = [(prefix[name], part) for name, part in tree.items()] if fits else []
+    elif isinstance(prefix, list | tuple):
+        fits = isinstance(tree, list if isinstance(prefix, list) else tuple) and len(prefix) == len(tree)
+        pairs = list(zip(prefix, tree, strict=True)) if fits else []
+    else:
+        return [prefix for _ in leaves(tree)]
+    if not fits:
+        raise ValueError(f"{prefix!r} for {_form(tree)}")
+    return [one for of, part in pairs for one in broadcast(of, part)]
+
+
+def _form(tree: Any) -> str:
+    return repr(rebuilt(tree, repeat(...))).replace("Ellipsis", "*")
 
 
 def rebuilt(tree: Any, others: Iterator[Any]) -> Any:
