@@ -40,6 +40,7 @@ MODULES = [
     "dlcore.data",
     "dlcore.datasets",
     "dlcore.distributions",
+    "dlcore.distributions.constraints",
     "dlcore.distributions.transforms",
     "dlcore.io",
     "dlcore.models",

@@ -45,44 +45,6 @@ def close(found, expected, tolerance=1e-5):
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(
-    ("made", "line"),
-    [
-        (Normal(0.5, 2.0), np.linspace(-20, 20, 4001)),
-        (Normal(dlcore.tensor([0.5]), 0.3), np.linspace(-5, 5, 4001)),
-        (Uniform(-1.0, 3.0), np.linspace(-1, 3, 4001)),
-        (Laplace(0.5, 0.7), np.linspace(-15, 15, 8001)),
-        (Exponential(1.5), np.linspace(0, 20, 8001)),
-        (Gamma(2.5, 1.5), np.linspace(0, 20, 8001)),
-        (Beta(2.5, 3.5), np.linspace(0, 1, 4001)),
-        (LogNormal(0.2, 0.4), np.linspace(1e-3, 15, 8001)),
-    ],
-)
-def test_densities_integrate_to_one_and_to_their_moments(made, line):
-    x = dlcore.tensor(line, dtype=dlcore.float32)
-    density = np.exp(made.log_prob(x).numpy().astype(np.float64))
-    step = line[1] - line[0]
-
-    def integral(values):
-        return np.sum((values[1:] + values[:-1]) / 2) * step
-
-    mean = integral(density * line)
-    assert integral(density) == pytest.approx(1, abs=1e-3)
-    assert made.mean.item() == pytest.approx(mean, abs=1e-3)
-    assert made.variance.item() == pytest.approx(integral(density * (line - mean) ** 2), rel=1e-2)
-    assert made.stddev.item() == pytest.approx(math.sqrt(made.variance.item()))
-    assert made.entropy().item() == pytest.approx(-integral(density * np.log(np.maximum(density, 1e-300))), abs=1e-3)
-
-
-@pytest.mark.parametrize("made", [Laplace(0.5, 0.7), Exponential(1.5)])
-def test_quantiles_undo_probabilities_which_the_density_adds_up_to(made):
-    x = dlcore.linspace(0, 4, 4001)
-    parts = made.log_prob(x).exp()
-    found = dlcore.cumulative_trapezoid(parts, x)
-    close(made.cdf(x[1:]) - made.cdf(x[:1]), found, 1e-4)
-    close(made.icdf(made.cdf(x[:2000])), x[:2000], 1e-3)
-
-
 def test_parts_of_a_whole():
     plane = [dlcore.linspace(0.0005, 0.9995, 1000)] * 2
     x, y = dlcore.meshgrid(*plane, indexing="ij")
@@ -178,25 +140,6 @@ def test_mixtures():
         (Normal(dlcore.stack([loc, -loc], -1), 0.5).log_prob(near[:, :, None]).sum(-1) + PROBS.log()).logsumexp(-1),
         1e-4,
     )
-
-
-@pytest.mark.parametrize(
-    ("p", "q"),
-    [
-        (Laplace(0.5, 0.7), Laplace(-0.2, 1.1)),
-        (Exponential(1.5), Exponential(0.4)),
-        (Gamma(2.5, 1.5), Gamma(1.2, 0.7)),
-        (Beta(2.5, 3.5), Beta(1.5, 1.2)),
-        (Dirichlet(dlcore.tensor([2.0, 3.0, 1.5])), Dirichlet(dlcore.tensor([1.0, 1.5, 2.5]))),
-        (LogNormal(0.2, 0.4), LogNormal(0.0, 0.6)),
-    ],
-)
-def test_divergences_are_means_of_samples(p, q):
-    dlcore.manual_seed(0)
-    drawn = p.sample((200_000,))
-    found = (p.log_prob(drawn) - q.log_prob(drawn)).mean().item()
-    assert kl_divergence(p, q).item() == pytest.approx(found, rel=0.05)
-    assert kl_divergence(p, p).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_normal_has_its_quantiles():
@@ -315,17 +258,29 @@ def test_gradients_go_through_samples_and_log_probabilities():
     [
         (lambda: Normal(0.0, dlcore.tensor([1.0, -2.0])), ValueError, "Normal: scale must be positive, got -2.0"),
         (lambda: Normal(math.nan, 1.0), ValueError, "loc must be a number, got nan"),
-        (lambda: Uniform(1.0, 1.0), ValueError, "high must be above low"),
-        (lambda: Uniform(0.0, 1.0).log_prob(dlcore.tensor(2.0)), ValueError, "value must be between low and high"),
+        (lambda: Uniform(1.0, 1.0), ValueError, "high must be above 1.0, got 1.0"),
+        (
+            lambda: Uniform(0.0, 1.0).log_prob(dlcore.tensor(2.0)),
+            ValueError,
+            "value must be between 0.0 and 1.0, got 2.0",
+        ),
         (Categorical, ValueError, "either probs or logits"),
         (lambda: Categorical(PROBS, PROBS), ValueError, "either probs or logits"),
         (lambda: Categorical(dlcore.tensor(1.0)), ValueError, "must have a dimension"),
         (lambda: Categorical(-PROBS), ValueError, "probs must be at least 0"),
-        (lambda: Categorical(logits=PROBS * math.nan), ValueError, "logits must be finite .* got nan in a tensor of"),
+        (lambda: Categorical(logits=PROBS * math.nan), ValueError, "logits must be finite.* got nan in a tensor of"),
         (lambda: Categorical(logits=PROBS * -math.inf), ValueError, "-inf at most beside others, got -inf"),
-        (lambda: Categorical(logits=dlcore.tensor([0.0, math.inf])), ValueError, "logits must be finite .* got"),
-        (lambda: Categorical(dlcore.zeros(2, 3)), ValueError, "probs must be finite and not all zero, got 0"),
-        (lambda: Categorical(dlcore.tensor([1.0, math.inf])), ValueError, "probs must be finite"),
+        (lambda: Categorical(logits=dlcore.tensor([0.0, math.inf])), ValueError, "logits must be finite.* got inf"),
+        (
+            lambda: Categorical(dlcore.zeros(2, 3)),
+            ValueError,
+            "probs must be at least 0, finite and not all zero, got 0",
+        ),
+        (
+            lambda: Categorical(dlcore.tensor([1.0, math.inf])),
+            ValueError,
+            "probs must be at least 0, finite and not all zero, got inf",
+        ),
         (lambda: Categorical(PROBS).log_prob(dlcore.tensor([3, 0])), ValueError, "from 0 to 2, got 3"),
         (lambda: Categorical(PROBS).log_prob(dlcore.tensor(-1)), ValueError, "from 0 to 2, got -1"),
         (lambda: Categorical(PROBS).log_prob(dlcore.tensor(0.5)), ValueError, "whole number .* got 0.5"),
@@ -335,9 +290,9 @@ def test_gradients_go_through_samples_and_log_probabilities():
         (lambda: Distribution().expand((2,)), NotImplementedError, "Distribution has no expand"),
         (lambda: Distribution().mode, NotImplementedError, "Distribution has no mode"),
         (lambda: Categorical(PROBS).rsample(), NotImplementedError, r"no rsample\(\): its samples have no gradient"),
-        (lambda: Bernoulli(1.5), ValueError, r"probs must be in 0..1, got 1.5"),
+        (lambda: Bernoulli(1.5), ValueError, "probs must be between 0 and 1, got 1.5"),
         (Bernoulli, ValueError, "either probs or logits"),
-        (lambda: MultivariateNormal(dlcore.zeros(2)), ValueError, "either covariance_matrix or scale_tril"),
+        (lambda: MultivariateNormal(dlcore.zeros(2)), ValueError, "give either covariance_matrix, precision_matrix or"),
         (lambda: MultivariateNormal(dlcore.tensor(0.0), COVARIANCE), ValueError, "must have a dimension"),
         (
             lambda: MultivariateNormal(dlcore.zeros(3), COVARIANCE),
@@ -351,12 +306,16 @@ def test_gradients_go_through_samples_and_log_probabilities():
             "covariance_matrix must be of shape",
         ),
         (lambda: MultivariateNormal(dlcore.zeros(2), dlcore.ones(2)), ValueError, "covariance_matrix must be of shape"),
-        (lambda: MultivariateNormal(dlcore.zeros(2), COVARIANCE.tril()), ValueError, "must be symmetric, got 0"),
+        (
+            lambda: MultivariateNormal(dlcore.zeros(2), COVARIANCE.tril()),
+            ValueError,
+            r"must be symmetric and positive definite, got tensor\(",
+        ),
         (lambda: MultivariateNormal(dlcore.zeros(2), scale_tril=COVARIANCE), ValueError, "must be lower triangular"),
         (
             lambda: MultivariateNormal(dlcore.zeros(2), scale_tril=-dlcore.eye(2)),
             ValueError,
-            "diagonal .* positive, got -1",
+            r"with a positive diagonal, got tensor\(\[\[-1",
         ),
         (lambda: MultivariateNormal(dlcore.ones(2) * math.nan, COVARIANCE), ValueError, "loc must be a number"),
         (lambda: kl_divergence(vectors(2), vectors(3)), ValueError, "lengths 2 and 3"),
@@ -364,7 +323,7 @@ def test_gradients_go_through_samples_and_log_probabilities():
         (lambda: kl_divergence(Normal(0.0, 1.0), Bernoulli(0.5)), NotImplementedError, "Normal and Bernoulli"),
         (lambda: Distribution().log_prob(dlcore.zeros(1)), NotImplementedError, r"Distribution has no log_prob"),
         (lambda: Laplace(0.0, -1.0), ValueError, "Laplace: scale must be positive, got -1.0"),
-        (lambda: Laplace(0.0, 1.0).log_prob(dlcore.tensor(math.nan)), ValueError, "a real number, got nan"),
+        (lambda: Laplace(0.0, 1.0).log_prob(dlcore.tensor(math.nan)), ValueError, "a number, got nan"),
         (lambda: Exponential(0.0), ValueError, "rate must be positive, got 0.0"),
         (lambda: Exponential(1.0).log_prob(dlcore.tensor([1.0, -2.0])), ValueError, "at least 0, got -2.0"),
         (lambda: Gamma(dlcore.tensor([1.0, 0.0]), 1.0), ValueError, "Gamma: concentration must be positive, got 0.0"),
@@ -372,8 +331,12 @@ def test_gradients_go_through_samples_and_log_probabilities():
         (lambda: Beta(1.0, -1.0), ValueError, "Beta: concentration0 must be positive, got -1.0"),
         (lambda: Beta(1.0, 1.0).log_prob(dlcore.tensor(1.5)), ValueError, "between 0 and 1, got 1.5"),
         (lambda: Dirichlet(dlcore.tensor(1.0)), ValueError, "must have a dimension"),
-        (lambda: Dirichlet(dlcore.ones(2)).log_prob(dlcore.ones(2)), ValueError, "parts whose sum is 1, got 1.0"),
-        (lambda: OneHotCategorical(PROBS).log_prob(PROBS), ValueError, "zeros and a one, got 0.1"),
+        (
+            lambda: Dirichlet(dlcore.ones(2)).log_prob(dlcore.ones(2)),
+            ValueError,
+            r"parts whose sum is 1, got tensor\(\[1., 1.\]\)",
+        ),
+        (lambda: OneHotCategorical(PROBS).log_prob(PROBS), ValueError, r"zeros and a one, got tensor\(\[0.1"),
         (lambda: TransformedDistribution(Normal(0.0, 1.0), [abs]), TypeError, "expected transforms, got builtin"),
         (lambda: TanhTransform(cache_size=2), ValueError, "cache_size must be 0 or 1, got 2"),
         (lambda: MixtureSameFamily(Normal(0.0, 1.0), Normal(0.0, 1.0)), TypeError, "Categorical to choose, got Normal"),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 
 from dlcore import _core
-from dlcore._core import Tensor, binary_cross_entropy_with_logits, finfo
+from dlcore._core import Tensor, binary_cross_entropy_with_logits
 from dlcore.autograd import no_grad
-from dlcore.distributions.distribution import Distribution, refuse, tensors
+from dlcore.distributions import constraints
+from dlcore.distributions.chances import Chances
 
 __all__ = ["Bernoulli"]
 
 
-class Bernoulli(Distribution):
+class Bernoulli(Chances):
     """1 with a probability, and 0 else; give either probabilities or logits.
 
     Args:
@@ -33,7 +33,8 @@ class Bernoulli(Distribution):
         tensor([0.7500, 0.2500])
     """
 
-    _shown = ("probs", "logits")
+    has_enumerate_support = True
+    support = constraints.boolean
 
     def __init__(
         self,
@@ -41,29 +42,7 @@ class Bernoulli(Distribution):
         logits: Tensor | float | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        given = probs if probs is not None else logits
-        if given is None or (probs is not None and logits is not None):
-            raise ValueError("Bernoulli: give either probs or logits")
-        (value,) = tensors(given)
-        if probs is not None:
-            self.probs, right, expected = value, (value >= 0) & (value <= 1), "in 0..1"
-        else:
-            self.logits, right, expected = value, value == value, "numbers"
-        if validate_args is not False:
-            refuse("Bernoulli", "probs" if probs is not None else "logits", value, right, expected)
-        super().__init__(value.shape, (), validate_args)
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """log(p / (1 − p))."""
-        tiny = finfo(self.probs.dtype).eps
-        probs = self.probs.clamp(tiny, 1 - tiny)
-        return probs.log() - (-probs).log1p()
-
-    @cached_property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return self.logits.sigmoid()
+        super().__init__(probs, logits, validate_args)
 
     @property
     def mean(self) -> Tensor:
@@ -88,10 +67,14 @@ class Bernoulli(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of zeros and ones."""
-        self._refuse_outside(value, (value == 0) | (value == 1), "0 or 1")
+        self._validate_sample(value)
         logits, value = _core.broadcast_tensors(self.logits, value)
         return -binary_cross_entropy_with_logits(logits, value, reduction="none")
 
     def entropy(self) -> Tensor:
         """−p log p − (1 − p) log(1 − p)."""
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none")
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """Zero and one, (2, *batch_shape)."""
+        return self._enumerated(_core.arange(2, dtype=self.probs.dtype), expand)

@@ -9,9 +9,21 @@ from functools import cached_property
 from dlcore import _core
 from dlcore._core import Tensor, finfo
 from dlcore.autograd import no_grad
-from dlcore.distributions.distribution import Distribution, refuse
+from dlcore.distributions import constraints
+from dlcore.distributions.constraints import Constraint
+from dlcore.distributions.distribution import Distribution
 
 __all__ = ["Categorical"]
+
+# of what is divided by its sum; a constraint of each element, which a message then shows
+_WEIGHTS = Constraint(
+    "at least 0, finite and not all zero",
+    lambda probs: (probs >= 0) & (probs < math.inf) & (probs.sum(-1, keepdim=True) > 0),
+)
+_LOG_WEIGHTS = Constraint(
+    "finite, and -inf at most beside others",
+    lambda logits: (logits < math.inf) & (logits.amax(-1, keepdim=True) > -math.inf),
+)
 
 
 class Categorical(Distribution):
@@ -36,29 +48,30 @@ class Categorical(Distribution):
         tensor(0.1667)
     """
 
-    _shown = ("probs", "logits")
+    has_enumerate_support = True
+    arg_constraints = {"probs": _WEIGHTS, "logits": _LOG_WEIGHTS}  # noqa: RUF012 - as in PyTorch
 
     def __init__(
         self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
         given = probs if probs is not None else logits
         if given is None or (probs is not None and logits is not None):
-            raise ValueError("Categorical: give either probs or logits")
+            raise ValueError(f"{type(self).__name__}: give either probs or logits")
         if given.dim() < 1:
-            raise ValueError("Categorical: probs or logits must have a dimension, that of the categories")
-        if probs is not None:
-            if validate_args is not False:
-                refuse("Categorical", "probs", probs, probs >= 0, "at least 0")
-            self.probs = made = probs / probs.sum(-1, keepdim=True)
-        else:
-            self.logits = made = given - given.logsumexp(-1, keepdim=True)
-        if validate_args is not False:
-            name, expected = (
-                ("probs", "not all zero") if probs is not None else ("logits", "-inf at most beside others")
-            )
-            refuse("Categorical", name, given, made == made, f"finite and {expected}")
-        super().__init__(given.shape[:-1], (), validate_args)
+            raise ValueError(f"{type(self).__name__}: probs or logits must have a dimension, that of the categories")
         self._num_events = given.shape[-1]
+        # Checked as they were given, then made to sum to 1.
+        self.__dict__["probs" if probs is not None else "logits"] = given
+        super().__init__(given.shape[:-1], (), validate_args)
+        if probs is not None:
+            self.probs = probs / probs.sum(-1, keepdim=True)
+        else:
+            self.logits = given - given.logsumexp(-1, keepdim=True)
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        """Whole numbers from 0 to K − 1."""
+        return constraints.integer_interval(0, self._num_events - 1)
 
     @cached_property
     def logits(self) -> Tensor:
@@ -92,8 +105,7 @@ class Categorical(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of numbers from 0 to K − 1."""
-        known = (value >= 0) & (value < self._num_events) & (value == value.long())
-        self._refuse_outside(value, known, f"a whole number from 0 to {self._num_events - 1}")
+        self._validate_sample(value)
         value = value.long().unsqueeze(-1)
         shape = _core.broadcast_tensors(value, self.logits[..., :1])[0].shape
         logits = self.logits.expand((*shape[:-1], self._num_events))
@@ -108,5 +120,4 @@ class Categorical(Distribution):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """All numbers, (K, *batch_shape), or with as many dimensions of 1."""
-        numbers = _core.arange(self._num_events).reshape(-1, *(1 for _ in self.batch_shape))
-        return numbers.expand((-1, *self.batch_shape)) if expand else numbers
+        return self._enumerated(_core.arange(self._num_events), expand)

@@ -1,25 +1,31 @@
-"""`Distribution`, what all of them share: shapes, and samples without a gradient."""
+"""`Distribution`, what all of them share: shapes, checks, larger batches, and samples without a gradient."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any, ClassVar, Self
 
 from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.autograd import no_grad
+from dlcore.distributions.constraints import Constraint
 
-__all__ = ["Distribution", "refuse", "tensors"]
+__all__ = ["Distribution", "forwarded", "refuse", "tensors"]
 
 
 class Distribution:
     """The base of every distribution.
 
+    A subclass sets its parameters, calls this constructor, which checks them by `arg_constraints`, and has a `support`,
+    by which values are checked.
+
     Args:
         batch_shape: shape of what is drawn independently of each other.
         event_shape: shape of one draw.
-        validate_args: False leaves out the checks of parameters and of the values whose probability is asked for.
+        validate_args: False leaves out the checks of parameters and of the values whose probability is asked for; None
+            is what `set_default_validate_args` said.
 
     Example:
         >>> import dlcore
@@ -32,8 +38,17 @@ class Distribution:
     """
 
     has_rsample = False
-    # the parameters, whose first dimensions are those of the batch; `repr` shows them
-    _shown: tuple[str, ...] = ()
+    has_enumerate_support = False
+    arg_constraints: Mapping[str, Constraint] = {}
+    support: Constraint | None = None
+    # the distributions that it is made of, by their names
+    _inner: ClassVar[tuple[str, ...]] = ()
+    _validate_args = True
+
+    @staticmethod
+    def set_default_validate_args(value: bool) -> None:
+        """Check, or leave out all checks, wherever `validate_args` does not say otherwise."""
+        Distribution._validate_args = value
 
     def __init__(
         self,
@@ -41,28 +56,48 @@ class Distribution:
         event_shape: Sequence[int] = (),
         validate_args: bool | None = None,
     ) -> None:
-        self.batch_shape, self.event_shape = tuple(batch_shape), tuple(event_shape)
-        self._checked = validate_args is not False
+        self._batch_shape, self._event_shape = tuple(batch_shape), tuple(event_shape)
+        if validate_args is not None:
+            self._validate_args = validate_args
+        if self._validate_args:
+            for name, constraint in self.arg_constraints.items():
+                if name in self.__dict__:  # what was given, and not what follows from it
+                    refuse(type(self).__name__, name, self.__dict__[name], constraint)
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """The shape of what is drawn independently of each other."""
+        return self._batch_shape
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one draw."""
+        return self._event_shape
+
+    def _parameters(self) -> dict[str, Any]:
+        """The tensors and distributions that it was given, whose first dimensions are those of the batch."""
+        names = (*self.arg_constraints, *self._inner)
+        return {name: self.__dict__[name] for name in names if name in self.__dict__}
 
     def expand(self, batch_shape: Sequence[int]) -> Self:
         """The same distribution with a larger batch, to whose shape the parameters are expanded.
 
         Raises:
-            NotImplementedError: a subclass of your own that does not say how.
+            NotImplementedError: a subclass of your own without `arg_constraints`, which does not say how.
 
         Example:
             >>> from dlcore.distributions import Normal
             >>> Normal(0.0, 1.0).expand((2, 3)).sample().shape
             (2, 3)
         """
-        if not self._shown:
+        parameters = self._parameters()
+        if not parameters:
             raise NotImplementedError(f"{type(self).__name__} has no expand()")
         made, own = copy.copy(self), len(self.batch_shape)
-        for name in self._shown:
-            if name in self.__dict__:
-                value: Tensor = self.__dict__[name]
-                made.__dict__[name] = value.expand((*batch_shape, *value.shape[own:]))
-        made.batch_shape = tuple(batch_shape)
+        for name, value in parameters.items():
+            shape = value.batch_shape if isinstance(value, Distribution) else value.shape
+            made.__dict__[name] = value.expand((*batch_shape, *shape[own:]))
+        made._batch_shape = tuple(batch_shape)
         return made
 
     @property
@@ -100,24 +135,56 @@ class Distribution:
         """The logarithm of the probability, or of its density, of values of shape (..., *event_shape)."""
         raise NotImplementedError(f"{type(self).__name__} has no log_prob()")
 
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of values up to this one."""
+        raise NotImplementedError(f"{type(self).__name__} has no cdf()")
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The value up to which values have this probability."""
+        raise NotImplementedError(f"{type(self).__name__} has no icdf()")
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All values, along a first dimension before those of the batch, which are 1 unless expanded."""
+        raise NotImplementedError(f"{type(self).__name__} has no enumerate_support()")
+
     def entropy(self) -> Tensor:
         """The expected −log_prob, of shape batch_shape."""
         raise NotImplementedError(f"{type(self).__name__} has no entropy()")
 
-    def _refuse_outside(self, value: Tensor, inside: Tensor, expected: str) -> None:
+    def perplexity(self) -> Tensor:
+        """The exponential function of the entropy."""
+        return self.entropy().exp()
+
+    def _validate_sample(self, value: Tensor) -> None:
         """Raise a ValueError for values that cannot be drawn, unless checks are left out."""
-        if self._checked:
+        if self._validate_args:
             if not isinstance(value, Tensor):
                 raise ValueError(f"{type(self).__name__}: log_prob takes a tensor, got {type(value).__name__}")
-            refuse(type(self).__name__, "value", value.expand(inside.shape), inside, expected)
+            if self.support is not None:
+                refuse(type(self).__name__, "value", value, self.support)
 
     def _extended_shape(self, sample_shape: Sequence[int] = ()) -> tuple[int, ...]:
         return (*sample_shape, *self.batch_shape, *self.event_shape)
 
+    def _enumerated(self, values: Tensor, expand: bool) -> Tensor:
+        """Values, (K, *event_shape), with the dimensions of the batch."""
+        shape = (values.shape[0], *(1 for _ in self.batch_shape), *self.event_shape)
+        values = values.reshape(shape)
+        return values.expand((shape[0], *self.batch_shape, *self.event_shape)) if expand else values
+
     def __repr__(self) -> str:
-        found = [(name, self.__dict__[name]) for name in self._shown if name in self.__dict__]
-        shown = [f"{name}: {value.item() if value.numel() == 1 else tuple(value.shape)}" for name, value in found]
+        shown = [
+            repr(value)
+            if isinstance(value, Distribution)
+            else f"{name}: {value.item() if value.numel() == 1 else tuple(value.shape)}"
+            for name, value in self._parameters().items()
+        ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def forwarded(path: str, explanation: str) -> Any:
+    """A property that is one of another distribution's, as ``"base_dist.mean"``."""
+    return property(attrgetter(path), doc=explanation)
 
 
 def tensors(*values: Tensor | float) -> list[Tensor]:
@@ -128,11 +195,13 @@ def tensors(*values: Tensor | float) -> list[Tensor]:
     return list(_core.broadcast_tensors(*made))
 
 
-def refuse(name: str, parameter: str, value: Tensor, right: Tensor, expected: str) -> None:
-    """Raise a ValueError that shows the first element of a parameter that is not right."""
-    wrong = ~right
-    if wrong.any():
-        found = value.detach()[wrong].flatten()[0].item()
+def refuse(owner: str, name: str, value: Tensor, constraint: Constraint) -> None:
+    """Raise a ValueError that shows the first value that is outside of a constraint."""
+    inside = constraint.check(value)
+    if not inside.all():
+        event = value.shape[value.dim() - constraint.event_dim :]
+        found = value.detach().expand((*inside.shape, *event))[~inside][0]
         raise ValueError(
-            f"{name}: {parameter} must be {expected}, got {found} in a tensor of shape {tuple(value.shape)}"
+            f"{owner}: {name} must be {constraint}, got {found.item() if found.dim() == 0 else found} "
+            f"in a tensor of shape {tuple(value.shape)}"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlcore._core import Tensor
-from dlcore.distributions.distribution import Distribution
+from dlcore.distributions.constraints import Constraint, independent
+from dlcore.distributions.distribution import Distribution, forwarded
 
 __all__ = ["Independent"]
 
@@ -29,6 +30,8 @@ class Independent(Distribution):
         (5,)
     """
 
+    _inner = ("base_dist",)
+
     def __init__(
         self, base_distribution: Distribution, reinterpreted_batch_ndims: int, validate_args: bool | None = None
     ) -> None:
@@ -42,25 +45,18 @@ class Independent(Distribution):
         self.base_dist, self.reinterpreted_batch_ndims = base_distribution, reinterpreted_batch_ndims
         self.has_rsample = base_distribution.has_rsample
 
-    @property
-    def mean(self) -> Tensor:
-        """The other's."""
-        return self.base_dist.mean
+    mean: Tensor = forwarded("base_dist.mean", "The other's.")
+    mode: Tensor = forwarded("base_dist.mode", "The other's.")
+    variance: Tensor = forwarded("base_dist.variance", "The other's.")
+    has_enumerate_support: bool = forwarded(
+        "base_dist.has_enumerate_support", "Whether all values of a draw can be listed."
+    )
 
     @property
-    def mode(self) -> Tensor:
-        """The other's."""
-        return self.base_dist.mode
-
-    @property
-    def variance(self) -> Tensor:
-        """The other's."""
-        return self.base_dist.variance
-
-    def expand(self, batch_shape: Sequence[int]) -> Independent:
-        """Expand the other, but for the dimensions that were taken."""
-        taken = self.event_shape[: self.reinterpreted_batch_ndims]
-        return Independent(self.base_dist.expand((*batch_shape, *taken)), self.reinterpreted_batch_ndims)
+    def support(self) -> Constraint | None:  # type: ignore[override]
+        """That of the other, of all elements of a draw."""
+        base = self.base_dist.support
+        return base and independent(base, self.reinterpreted_batch_ndims)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draw as the other."""
@@ -77,6 +73,12 @@ class Independent(Distribution):
     def entropy(self) -> Tensor:
         """The sum over the dimensions of one draw."""
         return self.added(self.base_dist.entropy())
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """Those of the other, unless dimensions of its batch were taken, of which there are too many combinations."""
+        if self.reinterpreted_batch_ndims:
+            raise NotImplementedError("Independent: values of several elements are too many to list")
+        return self.base_dist.enumerate_support(expand)
 
     def added(self, each: Tensor) -> Tensor:
         """The sum over the dimensions that were taken."""

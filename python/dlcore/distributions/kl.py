@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from dlcore._core import Tensor, cat, digamma, lgamma, softplus, where
+from dlcore._core import Tensor, cat, digamma, erf, full, lgamma, softplus, where, xlogy
 from dlcore.distributions.bernoulli import Bernoulli
+from dlcore.distributions.beta import Beta
+from dlcore.distributions.binomial import Binomial
 from dlcore.distributions.categorical import Categorical
+from dlcore.distributions.cauchy import Cauchy
+from dlcore.distributions.dirichlet import Dirichlet
 from dlcore.distributions.distribution import Distribution
+from dlcore.distributions.exponential import Exponential
+from dlcore.distributions.gamma import Gamma
+from dlcore.distributions.geometric import Geometric
+from dlcore.distributions.gumbel import EULER, Gumbel
+from dlcore.distributions.half_normal import HalfNormal
 from dlcore.distributions.independent import Independent
 from dlcore.distributions.laplace import Laplace
 from dlcore.distributions.multivariate_normal import MultivariateNormal
 from dlcore.distributions.normal import Normal
 from dlcore.distributions.one_hot_categorical import OneHotCategorical
-from dlcore.distributions.positive import Beta, Dirichlet, Exponential, Gamma
-from dlcore.distributions.transformed import LogNormal
+from dlcore.distributions.pareto import Pareto
+from dlcore.distributions.poisson import Poisson
+from dlcore.distributions.transformed_distribution import TransformedDistribution
 from dlcore.distributions.uniform import Uniform
 from dlcore.linalg import solve_triangular
 from dlcore.shapes import broadcast_shapes
@@ -145,9 +156,51 @@ def _of_one_hot(p: OneHotCategorical, q: OneHotCategorical) -> Tensor:
     return _of_categories(p._categorical, q._categorical)
 
 
-@register_kl(LogNormal, LogNormal)
-def _of_log_normals(p: LogNormal, q: LogNormal) -> Tensor:
-    return _of_normals(p.base_dist, q.base_dist)
+@register_kl(Binomial, Binomial)
+def _of_successes(p: Binomial, q: Binomial) -> Tensor:
+    one = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
+    return where(p.total_count > q.total_count, float("inf"), p.total_count * one)
+
+
+@register_kl(Geometric, Geometric)
+def _of_failures(p: Geometric, q: Geometric) -> Tensor:
+    return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(Poisson, Poisson)
+def _of_counts(p: Poisson, q: Poisson) -> Tensor:
+    return xlogy(p.rate, p.rate / q.rate) - p.rate + q.rate
+
+
+@register_kl(HalfNormal, HalfNormal)
+def _of_distances(p: HalfNormal, q: HalfNormal) -> Tensor:
+    return _of_normals(p._both(), q._both())
+
+
+@register_kl(Cauchy, Cauchy)
+def _of_cauchys(p: Cauchy, q: Cauchy) -> Tensor:
+    # F. Chyzak and F. Nielsen, "A closed-form formula for the Kullback-Leibler divergence between Cauchy
+    # distributions", 2019.
+    return (((p.scale + q.scale).square() + (p.loc - q.loc).square()) / (4 * p.scale * q.scale)).log()
+
+
+@register_kl(Gumbel, Gumbel)
+def _of_gumbels(p: Gumbel, q: Gumbel) -> Tensor:
+    ratio, distance = p.scale / q.scale, (q.loc - p.loc) / q.scale
+    return -ratio.log() - distance + ratio * EULER + (distance + lgamma(1 + ratio)).exp() - (1 + EULER)
+
+
+@register_kl(Pareto, Pareto)
+def _of_paretos(p: Pareto, q: Pareto) -> Tensor:
+    ratio = q.alpha / p.alpha
+    return where(p.scale < q.scale, float("inf"), q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1)
+
+
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _of_transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tensor:
+    if p.event_shape != q.event_shape or p.transforms != q.transforms:
+        raise NotImplementedError("kl_divergence: two TransformedDistribution must have the same transforms")
+    return kl_divergence(p.base_dist, q.base_dist)
 
 
 @register_kl(Independent, Independent)
@@ -155,3 +208,77 @@ def _of_independent(p: Independent, q: Independent) -> Tensor:
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise NotImplementedError("kl_divergence: two Independent must take the same number of dimensions")
     return p.added(kl_divergence(p.base_dist, q.base_dist))
+
+
+# Of unlike ones: the entropy of p is what is missing to the expected −log q, which follows from a few moments of p.
+
+
+@register_kl(Beta, Normal)
+@register_kl(Exponential, Normal)
+@register_kl(Gamma, Normal)
+@register_kl(Gumbel, Normal)
+@register_kl(Laplace, Normal)
+@register_kl(Pareto, Normal)
+@register_kl(Uniform, Normal)
+def _from_normal(p: Distribution, q: Normal) -> Tensor:
+    spread = (p.variance + (p.mean - q.loc).square()) / q.scale.square()
+    return -p.entropy() + 0.5 * spread + q.scale.log() + 0.5 * math.log(2 * math.pi)
+
+
+@register_kl(Beta, Exponential)
+@register_kl(Gamma, Exponential)
+@register_kl(Pareto, Exponential)
+def _from_exponential(p: Distribution, q: Exponential) -> Tensor:
+    return -p.entropy() - q.rate.log() + q.rate * p.mean
+
+
+@register_kl(Uniform, Exponential)
+def _of_interval_from_exponential(p: Uniform, q: Exponential) -> Tensor:
+    return where(p.low < 0, float("inf"), _from_exponential(p, q))
+
+
+@register_kl(Exponential, Gamma)
+def _of_times_from_gamma(p: Exponential, q: Gamma) -> Tensor:
+    ratio = q.rate / p.rate
+    return -q.concentration * ratio.log() + ratio + lgamma(q.concentration) + q.concentration * EULER - (1 + EULER)
+
+
+@register_kl(Beta, Uniform)
+def _of_beta_from_interval(p: Beta, q: Uniform) -> Tensor:
+    return where((q.low > 0) | (q.high < 1), float("inf"), -p.entropy() + (q.high - q.low).log())
+
+
+@register_kl(Normal, Laplace)
+def _of_normal_from_laplace(p: Normal, q: Laplace) -> Tensor:
+    away = (p.loc - q.loc) / p.scale
+    folded = math.sqrt(2 / math.pi) * (-0.5 * away.square()).exp() + away * erf(away / math.sqrt(2))
+    return -p.entropy() + (2 * q.scale).log() + p.scale / q.scale * folded
+
+
+@register_kl(Normal, Gumbel)
+def _of_normal_from_gumbel(p: Normal, q: Gumbel) -> Tensor:
+    away, ratio = (p.loc - q.loc) / q.scale, p.scale / q.scale
+    return -p.entropy() + q.scale.log() + away + (0.5 * ratio.square() - away).exp()
+
+
+@register_kl(Bernoulli, Poisson)
+def _of_truths_from_counts(p: Bernoulli, q: Poisson) -> Tensor:
+    return -p.entropy() - (p.probs * q.rate.log() - q.rate)
+
+
+def _unbounded(p: Distribution, q: Distribution) -> Tensor:
+    """Infinite, as p draws what q never does."""
+    return full(broadcast_shapes(p.batch_shape, q.batch_shape), float("inf"))
+
+
+_UNBOUNDED: dict[tuple[type[Distribution], ...], tuple[type[Distribution], ...]] = {
+    (Normal, Laplace, Gumbel): (Beta, Exponential, Gamma, Pareto, Uniform),
+    (Exponential, Gamma): (Beta, Pareto, Uniform),
+    (Pareto,): (Beta, Uniform),
+    (Beta,): (Pareto,),
+    (Poisson,): (Bernoulli, Binomial),
+}
+for _wide, _narrow in _UNBOUNDED.items():
+    for _p in _wide:
+        for _q in _narrow:
+            register_kl(_p, _q)(_unbounded)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor
-from dlcore.distributions.distribution import Distribution, refuse, tensors
+from dlcore.distributions.location_scale import LocationScale
 
 __all__ = ["Laplace"]
 
 
-class Laplace(Distribution):
+class Laplace(LocationScale):
     """Numbers around `loc`, whose density falls exponentially to both sides.
 
     Args:
@@ -30,22 +30,6 @@ class Laplace(Distribution):
         tensor([-0.6931, -1.6931])
     """
 
-    has_rsample = True
-    _shown = ("loc", "scale")
-
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = tensors(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
-        if validate_args is not False:
-            refuse("Laplace", "scale", self.scale, self.scale > 0, "positive")
-
-    @property
-    def mean(self) -> Tensor:
-        """The middle."""
-        return self.loc
-
-    mode = mean
-
     @property
     def variance(self) -> Tensor:
         """Twice the square of the scale."""
@@ -58,9 +42,8 @@ class Laplace(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
-        distance = (value - self.loc).abs() / self.scale
-        self._refuse_outside(value, distance == distance, "a real number")
-        return -distance - (2 * self.scale).log()
+        self._validate_sample(value)
+        return -self._standardized(value).abs() - (2 * self.scale).log()
 
     def cdf(self, value: Tensor) -> Tensor:
         """The probability of at most `value`."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor, erf, erfinv
-from dlcore.distributions.distribution import Distribution, refuse, tensors
+from dlcore.distributions.location_scale import LocationScale
 
 __all__ = ["Normal"]
 
 
-class Normal(Distribution):
+class Normal(LocationScale):
     """The normal distribution, of independent numbers.
 
     Args:
@@ -33,23 +33,6 @@ class Normal(Distribution):
         tensor([-0.9189, -1.4189])
     """
 
-    has_rsample = True
-    _shown = ("loc", "scale")
-
-    def __init__(self, loc: Tensor | float, scale: Tensor | float, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = tensors(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
-        if validate_args is not False:
-            refuse("Normal", "loc", self.loc, self.loc == self.loc, "a number")
-            refuse("Normal", "scale", self.scale, self.scale > 0, "positive")
-
-    @property
-    def mean(self) -> Tensor:
-        """`loc`."""
-        return self.loc
-
-    mode = mean
-
     @property
     def stddev(self) -> Tensor:
         """`scale`."""
@@ -66,13 +49,12 @@ class Normal(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""
-        self._refuse_outside(value, value == value, "a number")
-        distance = (value - self.loc) / self.scale
-        return -0.5 * distance.square() - self.scale.log() - 0.5 * math.log(2 * math.pi)
+        self._validate_sample(value)
+        return -0.5 * self._standardized(value).square() - self.scale.log() - 0.5 * math.log(2 * math.pi)
 
     def cdf(self, value: Tensor) -> Tensor:
         """The probability of values up to this one."""
-        return 0.5 * (1 + erf((value - self.loc) / (self.scale * math.sqrt(2))))
+        return 0.5 * (1 + erf(self._standardized(value) / math.sqrt(2)))
 
     def icdf(self, value: Tensor) -> Tensor:
         """The value up to which values have this probability."""

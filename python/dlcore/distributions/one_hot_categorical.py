@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor
-from dlcore.distributions.categorical import Categorical
-from dlcore.distributions.distribution import Distribution
+from dlcore.distributions import constraints
+from dlcore.distributions.category_vectors import CategoryVectors
 
 __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
-class OneHotCategorical(Distribution):
+class OneHotCategorical(CategoryVectors):
     """`Categorical` whose draws are vectors, 1 at the category and else 0.
 
     Args:
@@ -31,25 +31,13 @@ class OneHotCategorical(Distribution):
         (tensor([1., 1.]), tensor(0.1667))
     """
 
+    has_enumerate_support = True
+    support = constraints.one_hot
+
     def __init__(
         self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
     ) -> None:
-        self._categorical = Categorical(probs, logits, validate_args)
-        super().__init__(self._categorical.batch_shape, self.probs.shape[-1:], validate_args)
-
-    def expand(self, batch_shape: Sequence[int]) -> OneHotCategorical:
-        """Expand the probabilities."""
-        return type(self)(logits=self.logits.expand((*batch_shape, *self.event_shape)), validate_args=self._checked)
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
+        super().__init__(probs, logits, validate_args)
 
     @property
     def mean(self) -> Tensor:
@@ -75,16 +63,16 @@ class OneHotCategorical(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of vectors."""
-        one_hot = (((value == 0) | (value == 1)).all(-1) & (value.sum(-1) == 1)).unsqueeze(-1)
-        self._refuse_outside(value, one_hot.expand(value.shape), "zeros and a one")
+        self._validate_sample(value)
         return self._categorical.log_prob(value.argmax(-1))
 
     def entropy(self) -> Tensor:
         """−Σ p log p."""
         return self._categorical.entropy()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(probs: {tuple(self.probs.shape)})"
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        """All vectors, (K, *batch_shape, K), or with as many dimensions of 1."""
+        return self._enumerated(_core.eye(self.event_shape[0], dtype=self.probs.dtype), expand)
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor
-from dlcore.distributions.distribution import Distribution, refuse, tensors
+from dlcore.distributions import constraints
+from dlcore.distributions.constraints import Constraint
+from dlcore.distributions.distribution import Distribution, tensors
 
 __all__ = ["Uniform"]
 
@@ -31,13 +33,20 @@ class Uniform(Distribution):
     """
 
     has_rsample = True
-    _shown = ("low", "high")
 
     def __init__(self, low: Tensor | float, high: Tensor | float, validate_args: bool | None = None) -> None:
         self.low, self.high = tensors(low, high)
         super().__init__(self.low.shape, (), validate_args)
-        if validate_args is not False:
-            refuse("Uniform", "high", self.high, self.low < self.high, "above low")
+
+    @property
+    def arg_constraints(self) -> dict[str, Constraint]:  # type: ignore[override]
+        """An end above the lowest."""
+        return {"low": constraints.real, "high": constraints.greater_than(self.low)}
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        """From the lowest to the end, for which there is no density."""
+        return constraints.interval(self.low, self.high)
 
     @property
     def mean(self) -> Tensor:
@@ -61,10 +70,18 @@ class Uniform(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density, which is that of zero at `high`."""
-        self._refuse_outside(value, (self.low <= value) & (value <= self.high), "between low and high")
+        self._validate_sample(value)
         inside = (self.low <= value) & (value < self.high)
         width = (self.high - self.low).log()
         return _core.where(inside, -width, -float("inf"))
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """The probability of values up to this one."""
+        return ((value - self.low) / (self.high - self.low)).clamp(0, 1)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """The value up to which values have this probability."""
+        return self.low + value * (self.high - self.low)
 
     def entropy(self) -> Tensor:
         """The logarithm of the width."""

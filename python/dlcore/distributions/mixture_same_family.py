@@ -8,6 +8,7 @@ from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.autograd import no_grad
 from dlcore.distributions.categorical import Categorical
+from dlcore.distributions.constraints import Constraint
 from dlcore.distributions.distribution import Distribution
 
 __all__ = ["MixtureSameFamily"]
@@ -33,6 +34,8 @@ class MixtureSameFamily(Distribution):
         (tensor(1.), tensor(5.))
     """
 
+    _inner = ("mixture_distribution", "component_distribution")
+
     def __init__(
         self,
         mixture_distribution: Categorical,
@@ -56,13 +59,10 @@ class MixtureSameFamily(Distribution):
         super().__init__(found[:-1], component_distribution.event_shape, validate_args)
         self._choices = -1 - len(self.event_shape)
 
-    def expand(self, batch_shape: Sequence[int]) -> MixtureSameFamily:
-        """Expand both."""
-        components = self.component_distribution.batch_shape[-1]
-        return MixtureSameFamily(
-            self.mixture_distribution.expand(batch_shape),
-            self.component_distribution.expand((*batch_shape, components)),
-        )
+    @property
+    def support(self) -> Constraint | None:  # type: ignore[override]
+        """That of the components, where it is the same for all of them."""
+        return self.component_distribution.support
 
     def _weighted(self, each: Tensor) -> Tensor:
         probs = self.mixture_distribution.probs
@@ -94,5 +94,6 @@ class MixtureSameFamily(Distribution):
         each = self.component_distribution.log_prob(value.unsqueeze(self._choices))
         return (each + self.mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.mixture_distribution!r}, {self.component_distribution!r})"
+    def cdf(self, value: Tensor) -> Tensor:
+        """The weighted probability of values up to this one; of distributions of numbers."""
+        return self._weighted(self.component_distribution.cdf(value.unsqueeze(self._choices)))
