@@ -90,6 +90,7 @@ BELOW = {
     "special": {"_core"},
     "shapes": {"_core"},
     "hints": {"_core"},
+    "engine": {"_core"},
     "composed": {"_core", "typed"},
     "random": {"_core"},
     "jit": set(),
@@ -154,6 +155,17 @@ def test_import_is_light():
 
 
 # --- every operation is bound, exported, typed; every function explained ----------------------------------------------
+
+
+def test_what_loads_late_is_what_readers_of_the_sources_see():
+    """The star imports under TYPE_CHECKING bring the names of the table, and packages are the packages."""
+    for name, module in dlcore._ELSEWHERE.items():
+        assert name in import_module(f"dlcore.{module}").__all__
+        assert name in dlcore.__all__
+    seen = {name for module, name in imports("__init__.py") if module == "dlcore"}
+    assert seen >= dlcore._PACKAGES
+    assert sorted(set(dlcore.__all__)) == sorted(dlcore.__all__)
+
 
 # How an operation is reached whose name is no function's: adjoints through the gradient of what they belong to.
 REACHED_THROUGH = {

@@ -8,18 +8,19 @@ from dlcore import _core
 from dlcore._core import Tensor
 from dlcore.shapes import Size
 
-_DTYPES = {
-    "BFloat16Tensor": _core.bfloat16,
-    "BoolTensor": _core.bool,
-    "ByteTensor": _core.uint8,
-    "CharTensor": _core.int8,
-    "DoubleTensor": _core.float64,
-    "FloatTensor": _core.float32,
-    "HalfTensor": _core.float16,
-    "IntTensor": _core.int32,
-    "LongTensor": _core.int64,
-    "ShortTensor": _core.int16,
-}
+__all__ = [
+    "BFloat16Tensor",
+    "BoolTensor",
+    "ByteTensor",
+    "CharTensor",
+    "DoubleTensor",
+    "FloatTensor",
+    "HalfTensor",
+    "IntTensor",
+    "LongTensor",
+    "ShortTensor",
+    "set_default_tensor_type",
+]
 
 
 def constructed(name: str, dtype: _core.dtype, args: tuple[Any, ...]) -> Tensor:
@@ -59,26 +60,28 @@ def set_default_tensor_type(t: object) -> None:
     """
     name = t.__name__ if isinstance(t, _Typed) else str(t)
     package, _, kind = name.rpartition(".")
-    if package not in ("", "torch", "dlcore") or kind not in _DTYPES:
-        raise TypeError(f"set_default_tensor_type: expected one of {', '.join(_DTYPES)}, got {name}")
-    _core.set_default_dtype(_DTYPES[kind])
+    made = globals().get(kind)
+    if package not in ("", "torch", "dlcore") or not isinstance(made, _Typed):
+        known = ", ".join(name for name, value in globals().items() if isinstance(value, _Typed))
+        raise TypeError(f"set_default_tensor_type: expected one of {known}, got {name}")
+    _core.set_default_dtype(made.dtype)
 
 
 class _Typed(type):
     """The class of the constructors: calls make tensors, and tensors of the dtype are instances."""
 
-    _dtype: _core.dtype
+    dtype: _core.dtype
 
     @property
     def name(cls) -> str:
         """The dtype's, for which a constructor may stand, as numpy's scalar types do: ``x.type(FloatTensor)``."""
-        return str(cls._dtype).removeprefix("dlcore.")
+        return str(cls.dtype).removeprefix("dlcore.")
 
     def __call__(cls, *args: Any) -> Tensor:
-        return constructed(cls.__name__, cls._dtype, args)
+        return constructed(cls.__name__, cls.dtype, args)
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, Tensor) and instance.dtype == cls._dtype
+        return isinstance(instance, Tensor) and instance.dtype == cls.dtype
 
 
 def _constructor(name: str, dtype: _core.dtype) -> _Typed:
@@ -97,10 +100,16 @@ def _constructor(name: str, dtype: _core.dtype) -> _Typed:
         >>> isinstance(dlcore.ones(1, dtype={dtype!r}), dlcore.{name})
         True
     """
-    return _Typed(name, (), {"_dtype": dtype, "__doc__": documentation, "__module__": __name__})
+    return _Typed(name, (), {"dtype": dtype, "__doc__": documentation, "__module__": __name__})
 
 
-globals().update({name: _constructor(name, dtype) for name, dtype in _DTYPES.items()})
-
-__all__ = list(_DTYPES)
-__all__ += ["set_default_tensor_type"]
+BFloat16Tensor = _constructor("BFloat16Tensor", _core.bfloat16)
+BoolTensor = _constructor("BoolTensor", _core.bool)
+ByteTensor = _constructor("ByteTensor", _core.uint8)
+CharTensor = _constructor("CharTensor", _core.int8)
+DoubleTensor = _constructor("DoubleTensor", _core.float64)
+FloatTensor = _constructor("FloatTensor", _core.float32)
+HalfTensor = _constructor("HalfTensor", _core.float16)
+IntTensor = _constructor("IntTensor", _core.int32)
+LongTensor = _constructor("LongTensor", _core.int64)
+ShortTensor = _constructor("ShortTensor", _core.int16)
