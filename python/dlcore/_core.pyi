@@ -232,7 +232,10 @@ class Tensor:
     def mH(self) -> Tensor: ...
     @property
     def H(self) -> Tensor: ...
-    def sum_to_size(self, *size: _Ints) -> Tensor: ...
+    @overload
+    def sum_to_size(self, *size: builtins.int) -> Tensor: ...
+    @overload
+    def sum_to_size(self, size: Sequence[builtins.int]) -> Tensor: ...
     def fmax(self, other: Tensor) -> Tensor: ...
     def fmin(self, other: Tensor) -> Tensor: ...
     def diagflat(self, offset: builtins.int = 0) -> Tensor: ...
@@ -261,7 +264,10 @@ class Tensor:
     def size(self, dim: None = None) -> tuple[builtins.int, ...]: ...
     @overload
     def size(self, dim: builtins.int) -> builtins.int: ...
-    def stride(self) -> tuple[builtins.int, ...]: ...
+    @overload
+    def stride(self, dim: None = None) -> tuple[builtins.int, ...]: ...
+    @overload
+    def stride(self, dim: builtins.int) -> builtins.int: ...
     def dim(self) -> builtins.int: ...
     def numel(self) -> builtins.int: ...
     # from dlcore.composed
@@ -459,25 +465,25 @@ class Tensor:
     @overload
     def reshape(self, *shape: builtins.int) -> Tensor: ...
     @overload
-    def reshape(self, shape: Sequence[builtins.int], /) -> Tensor: ...
+    def reshape(self, shape: Sequence[builtins.int]) -> Tensor: ...
     @overload
-    def view(self, *shape: builtins.int) -> Tensor: ...
+    def view(self, *size: builtins.int) -> Tensor: ...
     @overload
-    def view(self, shape: Sequence[builtins.int], /) -> Tensor: ...
+    def view(self, size: Sequence[builtins.int]) -> Tensor: ...
     @overload
     def view(self, dtype: _DType, /) -> Tensor: ...
     @overload
     def permute(self, *dims: builtins.int) -> Tensor: ...
     @overload
-    def permute(self, dims: Sequence[builtins.int], /) -> Tensor: ...
+    def permute(self, dims: Sequence[builtins.int]) -> Tensor: ...
     @overload
-    def expand(self, *sizes: builtins.int) -> Tensor: ...
+    def expand(self, *size: builtins.int) -> Tensor: ...
     @overload
-    def expand(self, sizes: Sequence[builtins.int], /) -> Tensor: ...
+    def expand(self, size: Sequence[builtins.int]) -> Tensor: ...
     @overload
     def repeat(self, *repeats: builtins.int) -> Tensor: ...
     @overload
-    def repeat(self, repeats: Sequence[builtins.int], /) -> Tensor: ...
+    def repeat(self, repeats: Sequence[builtins.int]) -> Tensor: ...
     @overload
     def flip(self, *dims: builtins.int) -> Tensor: ...
     @overload
@@ -494,7 +500,6 @@ class Tensor:
     def new_zeros(
         self,
         size: Sequence[builtins.int],
-        /,
         *,
         dtype: _DTypeLike | None = None,
         device: _Device | None = None,
@@ -512,7 +517,6 @@ class Tensor:
     def new_ones(
         self,
         size: Sequence[builtins.int],
-        /,
         *,
         dtype: _DTypeLike | None = None,
         device: _Device | None = None,
@@ -547,8 +551,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def amax(
         self,
@@ -556,8 +558,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def amin(
         self,
@@ -565,8 +565,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def any(
         self,
@@ -574,8 +572,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def logsumexp(
         self,
@@ -583,8 +579,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def mean(
         self,
@@ -592,8 +586,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def prod(
         self,
@@ -601,8 +593,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def sum(
         self,
@@ -610,78 +600,28 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         dtype: _DTypeLike | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     @overload
-    def max(
-        self,
-        dim: Tensor | None = None,
-        keepdim: builtins.bool = False,
-        *,
-        axis: None = None,
-        keepdims: builtins.bool | None = None,
-    ) -> Tensor: ...
+    def max(self, dim: Tensor | None = None, keepdim: builtins.bool = False, *, other: None = None) -> Tensor: ...
     @overload
-    def max(
-        self,
-        dim: builtins.int,
-        keepdim: builtins.bool = False,
-        *,
-        axis: None = None,
-        keepdims: builtins.bool | None = None,
-    ) -> _ValuesIndices: ...
+    def max(self, dim: None = None, keepdim: builtins.bool = False, *, other: Tensor) -> Tensor: ...
     @overload
-    def max(
-        self,
-        dim: None = None,
-        keepdim: builtins.bool = False,
-        *,
-        axis: builtins.int,
-        keepdims: builtins.bool | None = None,
-    ) -> _ValuesIndices: ...
+    def max(self, dim: builtins.int, keepdim: builtins.bool = False, *, other: None = None) -> _ValuesIndices: ...
     @overload
-    def min(
-        self,
-        dim: Tensor | None = None,
-        keepdim: builtins.bool = False,
-        *,
-        axis: None = None,
-        keepdims: builtins.bool | None = None,
-    ) -> Tensor: ...
+    def min(self, dim: Tensor | None = None, keepdim: builtins.bool = False, *, other: None = None) -> Tensor: ...
     @overload
-    def min(
-        self,
-        dim: builtins.int,
-        keepdim: builtins.bool = False,
-        *,
-        axis: None = None,
-        keepdims: builtins.bool | None = None,
-    ) -> _ValuesIndices: ...
+    def min(self, dim: None = None, keepdim: builtins.bool = False, *, other: Tensor) -> Tensor: ...
     @overload
-    def min(
-        self,
-        dim: None = None,
-        keepdim: builtins.bool = False,
-        *,
-        axis: builtins.int,
-        keepdims: builtins.bool | None = None,
-    ) -> _ValuesIndices: ...
+    def min(self, dim: builtins.int, keepdim: builtins.bool = False, *, other: None = None) -> _ValuesIndices: ...
     def argmax(
         self,
         dim: builtins.int | None = None,
         keepdim: builtins.bool = False,
-        *,
-        axis: builtins.int | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def argmin(
         self,
         dim: builtins.int | None = None,
         keepdim: builtins.bool = False,
-        *,
-        axis: builtins.int | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def var(
         self,
@@ -690,8 +630,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         correction: builtins.float | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def std(
         self,
@@ -700,8 +638,6 @@ class Tensor:
         keepdim: builtins.bool = False,
         *,
         correction: builtins.float | None = None,
-        axis: _Ints | None = None,
-        keepdims: builtins.bool | None = None,
     ) -> Tensor: ...
     def softmax(self, dim: builtins.int, *, dtype: _DTypeLike | None = None) -> Tensor: ...
     def log_softmax(self, dim: builtins.int, *, dtype: _DTypeLike | None = None) -> Tensor: ...
@@ -887,7 +823,10 @@ class Tensor:
     def t_(self) -> Self: ...
     def tanh_(self) -> Self: ...
     def tensor_split(self, indices_or_sections: _Ints | Tensor, dim: builtins.int = 0) -> tuple[Tensor, ...]: ...
-    def tile(self, *dims: Any) -> Tensor: ...
+    @overload
+    def tile(self, *dims: builtins.int) -> Tensor: ...
+    @overload
+    def tile(self, dims: Sequence[builtins.int]) -> Tensor: ...
     def trace(self) -> Tensor: ...
     def transpose_(self, dim0: builtins.int, dim1: builtins.int) -> Self: ...
     def tril_(self, diagonal: builtins.int = 0) -> Self: ...
@@ -1151,9 +1090,19 @@ class Tensor:
         device: _Device | None = None,
         requires_grad: builtins.bool = False,
     ) -> Tensor: ...
+    @overload
     def new_empty(
         self,
-        *size: builtins.int | Sequence[builtins.int],
+        *size: builtins.int,
+        dtype: _DTypeLike | None = None,
+        device: _Device | None = None,
+        requires_grad: builtins.bool = False,
+    ) -> Tensor: ...
+    @overload
+    def new_empty(
+        self,
+        size: Sequence[builtins.int],
+        *,
         dtype: _DTypeLike | None = None,
         device: _Device | None = None,
         requires_grad: builtins.bool = False,
@@ -1303,8 +1252,6 @@ def all(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def amax(
@@ -1313,8 +1260,6 @@ def amax(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def amin(
@@ -1323,8 +1268,6 @@ def amin(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def any(
@@ -1333,8 +1276,6 @@ def any(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def logsumexp(
@@ -1343,8 +1284,6 @@ def logsumexp(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def mean(
@@ -1353,8 +1292,6 @@ def mean(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def prod(
@@ -1363,8 +1300,6 @@ def prod(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def sum(
@@ -1373,8 +1308,6 @@ def sum(
     keepdim: builtins.bool = False,
     *,
     dtype: _DTypeLike | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 @overload
@@ -1383,9 +1316,12 @@ def max(
     dim: Tensor | None = None,
     keepdim: builtins.bool = False,
     *,
-    axis: None = None,
-    keepdims: builtins.bool | None = None,
-    out: Tensor | Sequence[Tensor] | None = None,
+    other: None = None,
+    out: Tensor | None = None,
+) -> Tensor: ...
+@overload
+def max(
+    input: Tensor, dim: None = None, keepdim: builtins.bool = False, *, other: Tensor, out: Tensor | None = None
 ) -> Tensor: ...
 @overload
 def max(
@@ -1393,19 +1329,8 @@ def max(
     dim: builtins.int,
     keepdim: builtins.bool = False,
     *,
-    axis: None = None,
-    keepdims: builtins.bool | None = None,
-    out: Tensor | Sequence[Tensor] | None = None,
-) -> _ValuesIndices: ...
-@overload
-def max(
-    input: Tensor,
-    dim: None = None,
-    keepdim: builtins.bool = False,
-    *,
-    axis: builtins.int,
-    keepdims: builtins.bool | None = None,
-    out: Tensor | Sequence[Tensor] | None = None,
+    other: None = None,
+    out: tuple[Tensor, Tensor] | None = None,
 ) -> _ValuesIndices: ...
 @overload
 def min(
@@ -1413,9 +1338,12 @@ def min(
     dim: Tensor | None = None,
     keepdim: builtins.bool = False,
     *,
-    axis: None = None,
-    keepdims: builtins.bool | None = None,
-    out: Tensor | Sequence[Tensor] | None = None,
+    other: None = None,
+    out: Tensor | None = None,
+) -> Tensor: ...
+@overload
+def min(
+    input: Tensor, dim: None = None, keepdim: builtins.bool = False, *, other: Tensor, out: Tensor | None = None
 ) -> Tensor: ...
 @overload
 def min(
@@ -1423,27 +1351,14 @@ def min(
     dim: builtins.int,
     keepdim: builtins.bool = False,
     *,
-    axis: None = None,
-    keepdims: builtins.bool | None = None,
-    out: Tensor | Sequence[Tensor] | None = None,
-) -> _ValuesIndices: ...
-@overload
-def min(
-    input: Tensor,
-    dim: None = None,
-    keepdim: builtins.bool = False,
-    *,
-    axis: builtins.int,
-    keepdims: builtins.bool | None = None,
-    out: Tensor | Sequence[Tensor] | None = None,
+    other: None = None,
+    out: tuple[Tensor, Tensor] | None = None,
 ) -> _ValuesIndices: ...
 def argmax(
     input: Tensor,
     dim: builtins.int | None = None,
     keepdim: builtins.bool = False,
     *,
-    axis: builtins.int | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def argmin(
@@ -1451,8 +1366,6 @@ def argmin(
     dim: builtins.int | None = None,
     keepdim: builtins.bool = False,
     *,
-    axis: builtins.int | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def var(
@@ -1462,8 +1375,6 @@ def var(
     keepdim: builtins.bool = False,
     *,
     correction: builtins.float | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def std(
@@ -1473,8 +1384,6 @@ def std(
     keepdim: builtins.bool = False,
     *,
     correction: builtins.float | None = None,
-    axis: _Ints | None = None,
-    keepdims: builtins.bool | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
 def softmax(input: Tensor, dim: builtins.int, *, dtype: _DTypeLike | None = None) -> Tensor: ...
@@ -1543,12 +1452,8 @@ def nonzero(input: Tensor, *, as_tuple: Literal[False] = False, out: Tensor | No
 @overload
 def nonzero(input: Tensor, *, as_tuple: Literal[True], out: Tensor | None = None) -> tuple[Tensor, ...]: ...
 def split(tensor: Tensor, split_size_or_sections: _Ints, dim: builtins.int = 0) -> tuple[Tensor, ...]: ...
-def cat(
-    tensors: Iterable[Tensor], dim: builtins.int = 0, *, axis: builtins.int | None = None, out: Tensor | None = None
-) -> Tensor: ...
-def stack(
-    tensors: Iterable[Tensor], dim: builtins.int = 0, *, axis: builtins.int | None = None, out: Tensor | None = None
-) -> Tensor: ...
+def cat(tensors: Iterable[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor: ...
+def stack(tensors: Iterable[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor: ...
 @overload
 def where(condition: Tensor, input: None = None, other: None = None) -> tuple[Tensor, ...]: ...
 @overload
@@ -1575,7 +1480,6 @@ def zeros(
 @overload
 def zeros(
     size: Sequence[builtins.int],
-    /,
     *,
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
@@ -1593,7 +1497,6 @@ def ones(
 @overload
 def ones(
     size: Sequence[builtins.int],
-    /,
     *,
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
@@ -1612,7 +1515,6 @@ def empty(
 @overload
 def empty(
     size: Sequence[builtins.int],
-    /,
     *,
     dtype: _DTypeLike | None = None,
     device: _Device | None = None,
@@ -1632,7 +1534,6 @@ def rand(
 @overload
 def rand(
     size: Sequence[builtins.int],
-    /,
     *,
     generator: Generator | None = None,
     dtype: _DTypeLike | None = None,
@@ -1652,7 +1553,6 @@ def randn(
 @overload
 def randn(
     size: Sequence[builtins.int],
-    /,
     *,
     generator: Generator | None = None,
     dtype: _DTypeLike | None = None,
@@ -1721,7 +1621,7 @@ def full_like(
     memory_format: _MemoryFormat | None = None,
 ) -> Tensor: ...
 def arange(
-    start: _Number,
+    start: _Number | None = None,
     end: _Number | None = None,
     step: _Number | None = None,
     *,
@@ -1782,8 +1682,8 @@ def randint(
 ) -> Tensor: ...
 @overload
 def randint(
-    low: builtins.int,
-    high: None = None,
+    low: builtins.int | None = None,
+    high: builtins.int | None = None,
     *,
     size: _Ints,
     generator: Generator | None = None,

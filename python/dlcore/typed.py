@@ -45,6 +45,20 @@ def constructed(name: str, dtype: _core.dtype, args: tuple[Any, ...]) -> Tensor:
     return data if isinstance(data, Tensor) else _core.tensor(data, dtype=dtype)
 
 
+def dtype_of(asked_by: str, name: str) -> _core.dtype:
+    """The dtype of a constructor by its name, as PyTorch's programs write it: ``"torch.FloatTensor"``.
+
+    Raises:
+        TypeError: none of the constructors.
+    """
+    package, _, kind = name.rpartition(".")
+    made = globals().get(kind)
+    if package not in ("", "torch", "dlcore") or not isinstance(made, _Typed):
+        known = ", ".join(name for name, value in globals().items() if isinstance(value, _Typed))
+        raise TypeError(f"{asked_by}: expected one of {known}, got {name}")
+    return made.dtype
+
+
 def set_default_tensor_type(t: object) -> None:
     """Set the default dtype by one of the constructors, or its name; `dlcore.set_default_dtype` says it plainly.
 
@@ -58,13 +72,7 @@ def set_default_tensor_type(t: object) -> None:
         dlcore.float64
         >>> dlcore.set_default_tensor_type(dlcore.FloatTensor)
     """
-    name = t.__name__ if isinstance(t, _Typed) else str(t)
-    package, _, kind = name.rpartition(".")
-    made = globals().get(kind)
-    if package not in ("", "torch", "dlcore") or not isinstance(made, _Typed):
-        known = ", ".join(name for name, value in globals().items() if isinstance(value, _Typed))
-        raise TypeError(f"set_default_tensor_type: expected one of {known}, got {name}")
-    _core.set_default_dtype(made.dtype)
+    _core.set_default_dtype(dtype_of("set_default_tensor_type", t.__name__ if isinstance(t, _Typed) else str(t)))
 
 
 class _Typed(type):

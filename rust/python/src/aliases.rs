@@ -102,7 +102,7 @@ functions! {
 ///
 /// >>> dlcore.clone(dlcore.tensor([1, 2]))
 /// tensor([1, 2])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, memory_format = None))]
 fn clone(py: Python<'_>, input: &Bound<'_, PyTensor>, memory_format: Option<MemoryFormat>) -> PyResult<PyTensor> {
     input.get().clone(py, memory_format)
@@ -112,7 +112,7 @@ fn clone(py: Python<'_>, input: &Bound<'_, PyTensor>, memory_format: Option<Memo
 ///
 /// >>> dlcore.t(dlcore.zeros(2, 3)).shape
 /// (3, 2)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn t(input: &Bound<'_, PyTensor>) -> PyResult<PyTensor> {
     input.get().t()
 }
@@ -121,7 +121,7 @@ fn t(input: &Bound<'_, PyTensor>) -> PyResult<PyTensor> {
 ///
 /// >>> dlcore.numel(dlcore.zeros(2, 3))
 /// 6
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn numel(input: Arg) -> usize {
     input.0.numel()
 }
@@ -139,7 +139,7 @@ fn is_tensor(obj: &Bound<'_, PyAny>) -> bool {
 ///
 /// >>> dlcore.is_floating_point(dlcore.tensor([1]))
 /// False
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn is_floating_point(input: Arg) -> bool {
     input.0.dtype().is_float()
 }

@@ -1,7 +1,7 @@
 //! Tensors like others: `new_*` of their dtype, `atleast_*` of their elements.
 
 use crate::convert::{DTypeArg, Ints, Number};
-use crate::creation::{finish, from_data};
+use crate::creation::{finish, from_data, shape};
 use crate::device::{DeviceArg, on_cpu};
 use crate::enter::{enter, guarded};
 use crate::function::Returned;
@@ -16,13 +16,16 @@ macro_rules! filled {
         impl PyTensor {
             $(
                 $(#[$doc])*
-                #[pyo3(signature = (*size, dtype = None, device = None, requires_grad = false))]
+                #[pyo3(
+                    signature = (*args, size = None, dtype = None, device = None, requires_grad = false),
+                    text_signature = "($self, *size, dtype=None, device=None, requires_grad=False)"
+                )]
                 fn $name(
-                    &self, py: Python<'_>, size: &Bound<'_, PyTuple>, dtype: Option<DTypeArg>, device: Option<DeviceArg>,
-                    requires_grad: bool,
+                    &self, py: Python<'_>, args: &Bound<'_, PyTuple>, size: Option<Ints>, dtype: Option<DTypeArg>,
+                    device: Option<DeviceArg>, requires_grad: bool,
                 ) -> PyResult<Self> {
                     on_cpu(device)?;
-                    let shape = Ints::from_args(size)?.sizes(stringify!($name))?;
+                    let shape = shape(stringify!($name), args, size)?;
                     let dtype = dtype.map_or_else(|| self.get().dtype(), |dtype| dtype.0);
                     let made = enter(py, usize::MAX, || {
                         Ok(Array::full(stringify!($name), &shape, $value, dtype)?.into())

@@ -172,7 +172,7 @@ fn sections(object: &Bound<'_, PyAny>) -> PyResult<(Ints, bool)> {
 ///
 /// >>> [piece.tolist() for piece in dlcore.tensor_split(dlcore.arange(5), 2)]
 /// [[0, 1, 2], [3, 4]]
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, indices_or_sections, dim = 0))]
 fn tensor_split<'py>(
     py: Python<'py>,
@@ -210,7 +210,7 @@ macro_rules! splits {
     ($($(#[$doc:meta])* $name:ident, $dim:literal, $least:literal;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             fn $name<'py>(py: Python<'py>, input: Arg, indices_or_sections: &Bound<'py, PyAny>) -> Any<'py> {
                 split_at(py, stringify!($name), &input.0, indices_or_sections, $dim, $least)
             }
@@ -256,7 +256,7 @@ splits! {
 ///
 /// >>> dlcore.tile(dlcore.tensor([1, 2]), (2,))
 /// tensor([1, 2, 1, 2])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn tile(py: Python<'_>, input: Arg, dims: Ints) -> Any<'_> {
     let counts = dims.sizes("tile")?;
     enter(py, usize::MAX, || arrange::tile(&input.0, &counts))?.returned(py)
@@ -267,7 +267,7 @@ fn tile(py: Python<'_>, input: Arg, dims: Ints) -> Any<'_> {
 ///
 /// >>> dlcore.repeat_interleave(dlcore.tensor([1, 2]), dlcore.tensor([2, 1]))
 /// tensor([1, 1, 2])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, repeats = None, dim = None, *, output_size = None))]
 fn repeat_interleave<'py>(
     py: Python<'py>,
@@ -409,6 +409,7 @@ fn meshgrid<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>, indexing: &str)
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// Windows of ``size`` elements, ``step`` apart, along ``dimension``, their elements in a new last one, as a view.
     fn unfold<'py>(&self, py: Python<'py>, dimension: isize, size: usize, step: usize) -> PyResult<Bound<'py, PyAny>> {
@@ -417,9 +418,14 @@ impl PyTensor {
     }
 
     /// See ``dlcore.tile``; the counts may stand as separate arguments.
-    #[pyo3(signature = (*dims))]
-    fn tile<'py>(&self, py: Python<'py>, dims: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-        tile(py, Arg(self.get()), Ints::from_args(dims)?)
+    #[pyo3(signature = (*args, dims = None), text_signature = "($self, *dims)")]
+    fn tile<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        dims: Option<Ints>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        tile(py, Arg(self.get()), Ints::given("tile", "dims", args, dims)?)
     }
 
     /// See ``dlcore.tensor_split``.

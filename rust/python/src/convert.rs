@@ -225,6 +225,15 @@ impl Ints {
         args.as_any().extract()
     }
 
+    /// As [`Ints::from_args`], or what the keyword `name` says in their place.
+    pub fn given(op: &str, name: &str, args: &Bound<'_, PyTuple>, keyword: Option<Self>) -> PyResult<Self> {
+        match keyword {
+            None => Self::from_args(args),
+            Some(ints) if args.is_empty() => Ok(ints),
+            Some(_) => Err(PyTypeError::new_err(format!("{op}() got multiple values for argument '{name}'"))),
+        }
+    }
+
     /// As extents.
     pub fn sizes(&self, op: &str) -> PyResult<Dims> {
         self.0

@@ -82,9 +82,9 @@ pub fn float_or(dtype: Option<DType>) -> DType {
     dtype.unwrap_or_else(DType::default_float)
 }
 
-/// `*size`: separate ints or one sequence.
-pub fn size(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
-    Ints::from_args(args)?.sizes(op)
+/// `*size`, separate ints or one sequence, or `size=`.
+pub fn shape(op: &str, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Dims> {
+    Ints::given(op, "size", args, size)?.sizes(op)
 }
 
 /// The argument `name`, how many there shall be.
@@ -136,11 +136,18 @@ pub fn from_data(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tens
 pub fn constructed(args: &Bound<'_, PyTuple>) -> PyResult<Tensor> {
     let is_size = |arg: &Bound<'_, PyAny>| arg.is_instance_of::<PyInt>() && !arg.is_instance_of::<PyBool>();
     if args.iter().all(|arg| is_size(&arg)) {
-        let shape = if args.is_empty() { Dims::from_slice(&[0]) } else { size("Tensor", args)? };
+        let shape = if args.is_empty() { Dims::from_slice(&[0]) } else { shape("Tensor", args, None)? };
         return guarded(|| creation::zeros(&shape, DType::default_float()));
     }
     let only = || PyTypeError::new_err("Tensor: expected sizes, one sequence of numbers, or a tensor");
     let data = if args.len() == 1 { args.get_item(0)? } else { return Err(only()) };
+    if let Ok(sizes) = data.cast::<PyTuple>()
+        && !sizes.is_empty()
+        && sizes.iter().all(|item| is_size(&item))
+    {
+        let what = format!("Tensor: is {sizes} a shape or values? Give *shape, or a list of values");
+        return Err(PyTypeError::new_err(what));
+    }
     if let Ok(tensor) = data.cast::<PyTensor>() {
         return Ok(tensor.get().get().detach());
     }
@@ -338,12 +345,15 @@ macro_rules! filled {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal, $value:expr;)*) => { $(
         $(#[$doc])*
         #[pyfunction]
-        #[pyo3(signature = (*size, dtype = None, device = None, requires_grad = false, out = None))]
+        #[pyo3(
+            signature = (*args, size = None, dtype = None, device = None, requires_grad = false, out = None),
+            text_signature = "(*size, dtype=None, device=None, requires_grad=False, out=None)"
+        )]
         fn $name<'py>(
-            py: Python<'py>, size: &Bound<'py, PyTuple>, dtype: Option<DTypeArg>, device: Option<DeviceArg>, requires_grad: bool,
-            out: out::Out<'py>,
+            py: Python<'py>, args: &Bound<'py, PyTuple>, size: Option<Ints>, dtype: Option<DTypeArg>,
+            device: Option<DeviceArg>, requires_grad: bool, out: out::Out<'py>,
         ) -> Made<'py> {
-            let shape = self::size($text, size)?;
+            let shape = shape($text, args, size)?;
             made(py, $text, Asked { dtype, device, requires_grad, out }, |dtype| {
                 enter(py, usize::MAX, || Ok(Array::full($text, &shape, $value, float_or(dtype))?.into()))
             })
@@ -356,7 +366,7 @@ macro_rules! filled {
 macro_rules! like {
     ($like:ident, $text:expr, $doc:literal, $value:expr) => {
         #[doc = $doc]
-        #[pyfunction]
+        #[pyfunction(crate = "crate::exchange::keywords")]
         #[pyo3(signature = (input, *, dtype = None, device = None, requires_grad = false, memory_format = None))]
         fn $like<'py>(
             py: Python<'py>,
@@ -402,18 +412,22 @@ like!(
 /// (2, 3)
 #[pyfunction]
 #[pyo3(
-    signature = (*size, dtype = None, device = None, requires_grad = false, memory_format = None, out = None)
+    signature = (
+        *args, size = None, dtype = None, device = None, requires_grad = false, memory_format = None, out = None
+    ),
+    text_signature = "(*size, dtype=None, device=None, requires_grad=False, memory_format=None, out=None)"
 )]
 fn empty<'py>(
     py: Python<'py>,
-    size: &Bound<'py, PyTuple>,
+    args: &Bound<'py, PyTuple>,
+    size: Option<Ints>,
     dtype: Option<DTypeArg>,
     device: Option<DeviceArg>,
     requires_grad: bool,
     memory_format: Option<MemoryFormat>,
     out: out::Out<'py>,
 ) -> Made<'py> {
-    let shape = self::size("empty", size)?;
+    let shape = shape("empty", args, size)?;
     if out.is_some() && memory_format.is_some() {
         return Err(to_py(Error::value("empty", "out lies as it does; leave memory_format out")));
     }
@@ -450,7 +464,7 @@ fn full<'py>(
 ///
 /// >>> dlcore.full_like(dlcore.zeros(2), 3)
 /// tensor([3., 3.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, fill_value, *, dtype = None, device = None, requires_grad = false, memory_format = None))]
 fn full_like<'py>(
     py: Python<'py>,
@@ -471,10 +485,10 @@ fn full_like<'py>(
 /// >>> dlcore.arange(3)
 /// tensor([0, 1, 2])
 #[pyfunction]
-#[pyo3(signature = (start, end = None, step = None, *, dtype = None, device = None, requires_grad = false, out = None))]
+#[pyo3(signature = (start = None, end = None, step = None, *, dtype = None, device = None, requires_grad = false, out = None))]
 fn arange<'py>(
     py: Python<'py>,
-    start: Number,
+    start: Option<Number>,
     end: Option<Number>,
     step: Option<Number>,
     dtype: Option<DTypeArg>,
@@ -482,9 +496,11 @@ fn arange<'py>(
     requires_grad: bool,
     out: out::Out<'py>,
 ) -> Made<'py> {
-    let (start, end) = match end {
-        Some(end) => (start.0, end.0),
-        None => (Scalar::Int(0), start.0),
+    // arange(end) and arange(start, end): the second argument decides.
+    let (start, end) = match (start, end) {
+        (Some(start), Some(end)) => (start.0, end.0),
+        (None, Some(end)) | (Some(end), None) => (Scalar::Int(0), end.0),
+        (None, None) => return Err(PyTypeError::new_err("arange() missing 1 required argument: 'end'")),
     };
     let step = step.map_or(Scalar::Int(1), |step| step.0);
     made(py, "arange", Asked { dtype, device, requires_grad, out }, |dtype| {

@@ -305,7 +305,7 @@ functions! {
 ///
 /// >>> dlcore.polygamma(1, dlcore.tensor([1.0]))
 /// tensor([1.6449])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (n, input, *, out = None))]
 fn polygamma<'py>(py: Python<'py>, n: i64, input: Arg, out: out::Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
     out::into(py, "polygamma", input.0.numel(), out, || special::polygamma(order("polygamma", n)?, &input.0))
@@ -323,7 +323,7 @@ impl PyTensor {
 ///
 /// >>> dlcore.real(dlcore.tensor([1.0]))
 /// tensor([1.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn real(input: Arg) -> PyTensor {
     input.0.alias().into()
 }
@@ -333,7 +333,7 @@ fn real(input: Arg) -> PyTensor {
 ///
 /// >>> dlcore.frexp(dlcore.tensor([8.0, 0.75]))
 /// frexp(mantissa=tensor([0.5000, 0.7500]), exponent=tensor([4, 0], dtype=dlcore.int32))
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, out = None))]
 fn frexp<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> PyResult<Bound<'py, PyAny>> {
     let (mantissa, exponent) = enter(py, input.0.numel(), || ops::nextafter::frexp(&input.0))?;

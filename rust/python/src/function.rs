@@ -117,7 +117,7 @@ macro_rules! functions {
     ) $([$signature:literal, $method_signature:literal])? => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(
                 signature = (input, $($arg $(= $default)?,)* *, $($($key = $value,)+)? out = None)
                 $(, text_signature = $signature)?
@@ -132,6 +132,7 @@ macro_rules! functions {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl $crate::tensor::PyTensor {
             $(
                 #[doc = concat!("See ``dlcore.", stringify!($name), "``.")]

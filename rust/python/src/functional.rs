@@ -50,7 +50,7 @@ macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (input, *, out = None))]
             fn $name<'py>(py: Python<'py>, input: Arg, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
                 let x = input.0;
@@ -213,7 +213,7 @@ macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident($first:ty, $second:ty), $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (input, other, *, out = None))]
             fn $name<'py>(
                 py: Python<'py>, input: $first, other: $second, out: Out<'py>,
@@ -223,6 +223,7 @@ macro_rules! binary {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $method_doc]
@@ -316,7 +317,7 @@ binary! {
 ///
 /// >>> dlcore.round(dlcore.tensor([0.5, 1.5]))
 /// tensor([0., 2.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, decimals = 0, out = None))]
 fn round<'py>(py: Python<'py>, input: Arg, decimals: i32, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
     let x = input.0;
@@ -327,7 +328,7 @@ fn round<'py>(py: Python<'py>, input: Arg, decimals: i32, out: Out<'py>) -> PyRe
 ///
 /// >>> dlcore.add(dlcore.tensor([1.0, 2.0]), 1, alpha=2)
 /// tensor([3., 4.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, other, *, alpha = None, out = None))]
 fn add<'py>(
     py: Python<'py>,
@@ -344,7 +345,7 @@ fn add<'py>(
 ///
 /// >>> dlcore.sub(dlcore.tensor([1.0, 2.0]), 1)
 /// tensor([0., 1.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, other, *, alpha = None, out = None))]
 fn sub<'py>(
     py: Python<'py>,
@@ -361,7 +362,7 @@ fn sub<'py>(
 ///
 /// >>> dlcore.remainder(dlcore.tensor([7, -7]), 3)
 /// tensor([1, 2])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, other, *, out = None))]
 fn remainder<'py>(py: Python<'py>, input: Operand, other: Operand, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
     one_tensor("remainder", &input, &other)?;
@@ -373,7 +374,7 @@ fn remainder<'py>(py: Python<'py>, input: Operand, other: Operand, out: Out<'py>
 ///
 /// >>> dlcore.pow(dlcore.tensor([2.0, 3.0]), 2)
 /// tensor([4., 9.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, exponent, *, out = None))]
 fn pow<'py>(py: Python<'py>, input: Operand, exponent: Operand, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
     one_tensor("pow", &input, &exponent)?;
@@ -405,7 +406,7 @@ fn whole_power(base: &Operand, exponent: &Operand) -> PyResult<()> {
 ///
 /// >>> dlcore.div(dlcore.tensor([1, 2]), 2)
 /// tensor([0.5000, 1.0000])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, other, *, rounding_mode = None, out = None))]
 fn div<'py>(
     py: Python<'py>,
@@ -556,6 +557,7 @@ fn new(py: Python<'_>, tensor: PyTensor) -> PyResult<Bound<'_, PyAny>> {
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// See ``dlcore.add``.
     #[pyo3(signature = (other, *, alpha = None))]
@@ -662,6 +664,7 @@ impl PyTensor {
 macro_rules! in_place {
     ($($name:ident $(($alpha:ident))?, $augmented:ident, $text:literal, $doc:literal => $op:expr, over $over:expr;)*) => {
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $doc]
@@ -781,7 +784,7 @@ fn constant(tensor: &Tensor, value: Tensor) -> PyResult<Tensor> {
 ///
 /// >>> dlcore.fill(dlcore.zeros(2), 3.0)
 /// tensor([3., 3.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn fill(py: Python<'_>, input: Arg, value: Operand) -> PyResult<PyTensor> {
     let value = value.in_dtype(&input.0)?;
     enter(py, input.0.numel(), || ops::select::filled(&input.0, &value)).map(PyTensor::from)
@@ -791,7 +794,7 @@ fn fill(py: Python<'_>, input: Arg, value: Operand) -> PyResult<PyTensor> {
 ///
 /// >>> dlcore.zero_(dlcore.ones(2))
 /// tensor([0., 0.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn zero_<'py>(input: Bound<'py, PyTensor>) -> PyResult<Bound<'py, PyTensor>> {
     PyTensor::zero_(input)
 }

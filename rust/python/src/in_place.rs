@@ -34,6 +34,7 @@ impl Value for Bound<'_, PyAny> {
 macro_rules! in_place {
     ($($name:ident($($arg:ident: $t:ty $(= $default:tt)?),* $(; $($key:ident: $k:ty = $value:tt),+)?) => $method:ident;)*) => {
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = concat!("See ``dlcore.", stringify!($method), "``, in place.")]
@@ -197,6 +198,7 @@ impl PyTensor {
 macro_rules! views_in_place {
     ($($name:ident($($arg:ident: $t:ty $(= $default:tt)?),*) => $method:literal, $op:expr;)*) => {
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = concat!("As ``", $method, "``, in place: the memory stays.")]

@@ -108,7 +108,7 @@ macro_rules! along {
     ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (input, dim, *, dtype = None))]
             fn $name(py: Python<'_>, input: Arg, dim: isize, dtype: Option<crate::convert::DTypeArg>) -> Out {
                 run(py, input.0.numel(), || match dtype {
@@ -119,6 +119,7 @@ macro_rules! along {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $method_doc]

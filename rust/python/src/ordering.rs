@@ -31,7 +31,7 @@ macro_rules! running {
     ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (input, dim, *, dtype = None, out = None))]
             fn $name<'py>(
                 py: Python<'py>, input: Arg, dim: isize, dtype: Option<DTypeArg>, out: Out<'py>,
@@ -47,6 +47,7 @@ macro_rules! running {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $method_doc]
@@ -84,7 +85,7 @@ running! {
 ///
 /// >>> dlcore.sort(dlcore.tensor([3.0, 1.0, 2.0])).indices
 /// tensor([1, 2, 0])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (input, dim = -1, descending = false, stable = false, *, out = None),
     text_signature = "(input, dim=-1, descending=False, stable=False, *, out=None)",
@@ -106,7 +107,7 @@ fn sort<'py>(
 ///
 /// >>> dlcore.argsort(dlcore.tensor([3.0, 1.0, 2.0]), descending=True)
 /// tensor([0, 2, 1])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (input, dim = -1, descending = false, stable = false),
     text_signature = "(input, dim=-1, descending=False, stable=False)",
@@ -121,7 +122,7 @@ fn argsort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: boo
 ///
 /// >>> dlcore.topk(dlcore.tensor([3.0, 1.0, 2.0]), 2).values
 /// tensor([3., 2.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (input, k, dim = -1, largest = true, sorted = true, *, out = None),
     text_signature = "(input, k, dim=-1, largest=True, sorted=True, *, out=None)",
@@ -141,6 +142,7 @@ fn topk<'py>(
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// See ``dlcore.sort``.
     #[pyo3(

@@ -107,7 +107,7 @@ functions! {
 ///
 /// >>> dlcore.index_put(dlcore.zeros(3), (dlcore.tensor([0, 2]),), dlcore.tensor(1.0))
 /// tensor([1., 0., 1.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, indices, values, accumulate = false))]
 fn index_put<'py>(
     py: Python<'py>,
@@ -127,7 +127,7 @@ fn index_put<'py>(
 ///
 /// >>> dlcore.as_strided_scatter(dlcore.zeros(4), dlcore.ones(2), (2,), (3,))
 /// tensor([1., 0., 0., 1.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, src, size, stride, storage_offset = None))]
 fn as_strided_scatter<'py>(
     py: Python<'py>,

@@ -12,7 +12,7 @@ use crate::tensor::PyTensor;
 use dlcore_core::layout::Dims;
 use dlcore_core::random::{self, Generator};
 use dlcore_core::{DType, Tensor, ops};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -33,12 +33,18 @@ macro_rules! drawn {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal => $draw:expr;)*) => { $(
         $(#[$doc])*
         #[pyfunction]
-        #[pyo3(signature = (*size, generator = None, dtype = None, device = None, requires_grad = false, out = None))]
+        #[pyo3(
+            signature = (
+                *args, size = None, generator = None, dtype = None, device = None, requires_grad = false, out = None
+            ),
+            text_signature =
+                "(*size, generator=None, dtype=None, device=None, requires_grad=False, out=None)"
+        )]
         fn $name<'py>(
-            py: Python<'py>, size: &Bound<'py, PyTuple>, generator: Option<&Bound<'py, PyGenerator>>, dtype: Option<DTypeArg>,
+            py: Python<'py>, args: &Bound<'py, PyTuple>, size: Option<Ints>, generator: Option<&Bound<'py, PyGenerator>>, dtype: Option<DTypeArg>,
             device: Option<DeviceArg>, requires_grad: bool, out: out::Out<'py>,
         ) -> Made<'py> {
-            let shape = crate::creation::size($text, size)?;
+            let shape = crate::creation::shape($text, args, size)?;
             made(py, $text, Asked { dtype, device, requires_grad, out }, |dtype| {
                 with_generator(generator, |generator| {
                     enter(py, usize::MAX, || $draw(generator, &shape, float_or(dtype)))
@@ -82,11 +88,11 @@ drawn! {
 /// dlcore.int64
 #[pyfunction]
 #[pyo3(signature = (
-    low, high = None, size = None, *, generator = None, dtype = None, device = None, requires_grad = false, out = None
+    low = None, high = None, size = None, *, generator = None, dtype = None, device = None, requires_grad = false, out = None
 ))]
 fn randint<'py>(
     py: Python<'py>,
-    low: i64,
+    low: Option<i64>,
     high: Option<&Bound<'py, PyAny>>,
     size: Option<Ints>,
     generator: Option<&Bound<'py, PyGenerator>>,
@@ -95,12 +101,13 @@ fn randint<'py>(
     requires_grad: bool,
     out: out::Out<'py>,
 ) -> Made<'py> {
-    // randint(high, size) and randint(low, high, size): the second argument decides.
-    let (low, high, size) = match (high, size) {
-        (Some(high), Some(size)) => (low, high.extract()?, size),
-        (Some(size), None) => (0, low, size.extract()?),
-        (None, Some(size)) => (0, low, size),
-        (None, None) => return Err(PyValueError::new_err("randint: size is missing")),
+    // randint(high, size) and randint(low, high, size): those that are given decide.
+    let (low, high, size) = match (low, high, size) {
+        (low, Some(high), Some(size)) => (low.unwrap_or(0), high.extract()?, size),
+        (Some(high), Some(size), None) => (0, high, size.extract()?),
+        (Some(high), None, Some(size)) => (0, high, size),
+        (None, None, _) => return Err(PyTypeError::new_err("randint() missing 1 required argument: 'high'")),
+        _ => return Err(PyValueError::new_err("randint: size is missing")),
     };
     let shape = size.sizes("randint")?;
     made(py, "randint", Asked { dtype, device, requires_grad, out }, |dtype| {

@@ -8,6 +8,7 @@ use crate::out::{self, Out, Outs};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::Dims;
 use dlcore_core::{Error, Result, ops};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
@@ -20,15 +21,12 @@ macro_rules! over_dims {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
-            #[pyo3(signature = (
-                input, dim = None, keepdim = false, *, dtype = None, axis = None, keepdims = None, out = None
-            ))]
+            #[pyfunction(crate = "crate::exchange::keywords")]
+            #[pyo3(signature = (input, dim = None, keepdim = false, *, dtype = None, out = None))]
             fn $name<'py>(
                 py: Python<'py>, input: Arg, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>,
-                axis: Option<Ints>, keepdims: Option<bool>, out: Out<'py>,
+                out: Out<'py>,
             ) -> PyResult<Bound<'py, PyTensor>> {
-                let (dim, keepdim) = (dim.or(axis), keepdims.unwrap_or(keepdim));
                 out::into(py, $text, input.0.numel(), out, || {
                     let x = match dtype {
                         Some(dtype) => ops::cast(&input.0, dtype.0)?,
@@ -44,15 +42,15 @@ macro_rules! over_dims {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(signature = (dim = None, keepdim = false, *, dtype = None, axis = None, keepdims = None))]
+                #[pyo3(signature = (dim = None, keepdim = false, *, dtype = None))]
                 fn $name<'py>(
                     &self, py: Python<'py>, dim: Option<Ints>, keepdim: bool, dtype: Option<DTypeArg>,
-                    axis: Option<Ints>, keepdims: Option<bool>,
                 ) -> PyResult<Bound<'py, Self>> {
-                    $name(py, Arg(self.get()), dim, keepdim, dtype, axis, keepdims, None)
+                    $name(py, Arg(self.get()), dim, keepdim, dtype, None)
                 }
             )*
         }
@@ -111,14 +109,18 @@ macro_rules! extreme {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $pair:expr, $reduce:expr, $by_dim:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
-            #[pyo3(signature = (input, dim = None, keepdim = false, *, axis = None, keepdims = None, out = None))]
+            #[pyfunction(crate = "crate::exchange::keywords")]
+            #[pyo3(signature = (input, dim = None, keepdim = false, *, other = None, out = None))]
             fn $name<'py>(
                 py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, keepdim: bool,
-                axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>, out: Outs<'py>,
+                other: Option<&Bound<'py, PyAny>>, out: Outs<'py>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let (x, dim, keepdim) = (input.0, dim.or(axis), keepdims.unwrap_or(keepdim));
-                let Some(dim) = dim else {
+                let x = input.0;
+                if let Some(other) = other && (dim.is_some() || !other.is_instance_of::<PyTensor>()) {
+                    let what = concat!($text, ": other is a tensor, in the place of a dimension");
+                    return Err(PyTypeError::new_err(what));
+                }
+                let Some(dim) = other.or(dim) else {
                     let value = enter(py, x.numel(), || $reduce(&x, &dims($text, None, x.rank())?, keepdim))?;
                     return value.returned_in(py, $text, out);
                 };
@@ -133,15 +135,16 @@ macro_rules! extreme {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(signature = (dim = None, keepdim = false, *, axis = None, keepdims = None))]
+                #[pyo3(signature = (dim = None, keepdim = false, *, other = None))]
                 fn $name<'py>(
                     &self, py: Python<'py>, dim: Option<&Bound<'py, PyAny>>, keepdim: bool,
-                    axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>,
+                    other: Option<&Bound<'py, PyAny>>,
                 ) -> PyResult<Bound<'py, PyAny>> {
-                    $name(py, Arg(self.get()), dim, keepdim, axis, keepdims, None)
+                    $name(py, Arg(self.get()), dim, keepdim, other, None)
                 }
             )*
         }
@@ -172,27 +175,23 @@ macro_rules! index_of {
     ($($(#[$doc:meta])* $name:ident, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
-            #[pyo3(signature = (input, dim = None, keepdim = false, *, axis = None, keepdims = None, out = None))]
+            #[pyfunction(crate = "crate::exchange::keywords")]
+            #[pyo3(signature = (input, dim = None, keepdim = false, *, out = None))]
             fn $name<'py>(
-                py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool, axis: Option<isize>,
-                keepdims: Option<bool>, out: Out<'py>,
+                py: Python<'py>, input: Arg, dim: Option<isize>, keepdim: bool, out: Out<'py>,
             ) -> PyResult<Bound<'py, PyTensor>> {
-                let (dim, keepdim) = (dim.or(axis), keepdims.unwrap_or(keepdim));
                 out::into(py, stringify!($name), input.0.numel(), out, || $op(&input.0, dim, keepdim))
             }
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(signature = (dim = None, keepdim = false, *, axis = None, keepdims = None))]
-                fn $name<'py>(
-                    &self, py: Python<'py>, dim: Option<isize>, keepdim: bool, axis: Option<isize>,
-                    keepdims: Option<bool>,
-                ) -> PyResult<Bound<'py, Self>> {
-                    $name(py, Arg(self.get()), dim, keepdim, axis, keepdims, None)
+                #[pyo3(signature = (dim = None, keepdim = false))]
+                fn $name<'py>(&self, py: Python<'py>, dim: Option<isize>, keepdim: bool) -> PyResult<Bound<'py, Self>> {
+                    $name(py, Arg(self.get()), dim, keepdim, None)
                 }
             )*
         }
@@ -234,16 +233,14 @@ macro_rules! spread {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(name = $text, signature = (
-                input, dim = None, unbiased = None, keepdim = false, *, correction = None, axis = None, keepdims = None,
-                out = None
+                input, dim = None, unbiased = None, keepdim = false, *, correction = None, out = None
             ))]
             fn $name<'py>(
                 py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, unbiased: Option<bool>, keepdim: bool,
-                correction: Option<f64>, axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>, out: Out<'py>,
+                correction: Option<f64>, out: Out<'py>,
             ) -> PyResult<Bound<'py, PyTensor>> {
-                let (dim, keepdim) = (dim.or(axis), keepdims.unwrap_or(keepdim));
                 let (dim, correction) = spread_arguments(dim, unbiased, correction)?;
                 out::into(py, $text, input.0.numel(), out, || {
                     $op(&input.0, &dims($text, dim.as_ref(), input.0.rank())?, correction, keepdim)
@@ -252,17 +249,18 @@ macro_rules! spread {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $method_doc]
                 #[pyo3(name = $text, signature = (
-                    dim = None, unbiased = None, keepdim = false, *, correction = None, axis = None, keepdims = None
+                    dim = None, unbiased = None, keepdim = false, *, correction = None
                 ))]
                 fn $name<'py>(
                     &self, py: Python<'py>, dim: Option<&Bound<'py, PyAny>>, unbiased: Option<bool>, keepdim: bool,
-                    correction: Option<f64>, axis: Option<&Bound<'py, PyAny>>, keepdims: Option<bool>,
+                    correction: Option<f64>,
                 ) -> PyResult<Bound<'py, Self>> {
-                    $name(py, Arg(self.get()), dim, unbiased, keepdim, correction, axis, keepdims, None)
+                    $name(py, Arg(self.get()), dim, unbiased, keepdim, correction, None)
                 }
             )*
         }
@@ -293,7 +291,7 @@ spread! {
 ///
 /// >>> dlcore.allclose(dlcore.tensor([1.0]), dlcore.tensor([1.0 + 1e-9]))
 /// True
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, other, rtol = 1e-5, atol = 1e-8, equal_nan = false))]
 fn allclose(py: Python<'_>, input: Arg, other: Arg, rtol: f64, atol: f64, equal_nan: bool) -> PyResult<bool> {
     let (a, b) = (input.0.detach(), other.0.detach());
@@ -312,7 +310,7 @@ fn allclose(py: Python<'_>, input: Arg, other: Arg, rtol: f64, atol: f64, equal_
 ///
 /// >>> dlcore.equal(dlcore.tensor([1, 2]), dlcore.tensor([1, 2]))
 /// True
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn equal(py: Python<'_>, input: Arg, other: Arg) -> PyResult<bool> {
     let (a, b) = (input.0.detach(), other.0.detach());
     if a.shape() != b.shape() {
@@ -326,6 +324,7 @@ fn equal(py: Python<'_>, input: Arg, other: Arg) -> PyResult<bool> {
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// See ``dlcore.allclose``.
     #[pyo3(signature = (other, rtol = 1e-5, atol = 1e-8, equal_nan = false))]

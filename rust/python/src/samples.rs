@@ -40,7 +40,7 @@ macro_rules! integrals {
     ($($(#[$doc:meta])* $name:ident => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (y, x = None, *, dx = 1.0, dim = -1), text_signature = "(y, x=None, *, dx=1.0, dim=-1)")]
             fn $name(py: Python<'_>, y: Arg, x: Option<Arg>, dx: f64, dim: isize) -> PyResult<PyTensor> {
                 enter(py, y.0.numel(), || $op(&y.0, option(x.as_ref()), dx, dim)).map(PyTensor::from)
@@ -84,7 +84,7 @@ enum Spacing {
 /// (tensor([3., 4., 6., 7.]),)
 /// >>> dlcore.gradient(dlcore.tensor([0.0, 1.0, 9.0]), spacing=[dlcore.tensor([0.0, 1.0, 3.0])], edge_order=2)
 /// (tensor([0., 2., 6.]),)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, spacing = None, dim = None, edge_order = 1))]
 fn gradient<'py>(
     py: Python<'py>,
@@ -138,7 +138,7 @@ fn unravel_index<'py>(py: Python<'py>, indices: Arg, shape: Ints) -> PyResult<Bo
 ///
 /// >>> dlcore.combinations(dlcore.tensor([1, 2, 3])).tolist()
 /// [[1, 2], [1, 3], [2, 3]]
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, r = 2, with_replacement = false))]
 fn combinations(py: Python<'_>, input: Arg, r: isize, with_replacement: bool) -> PyResult<PyTensor> {
     let r = usize::try_from(r)

@@ -64,7 +64,7 @@ fn after(op: &str, right: bool, side: Option<&str>) -> PyResult<bool> {
 ///
 /// >>> dlcore.searchsorted(dlcore.tensor([1, 3, 5]), dlcore.tensor([3, 4]))
 /// tensor([1, 2])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (sorted_sequence, input, *, out_int32 = false, right = false, side = None, sorter = None))]
 fn searchsorted(
     py: Python<'_>,
@@ -94,7 +94,7 @@ fn searchsorted(
 ///
 /// >>> dlcore.bucketize(dlcore.tensor([0.5, 1.0, 7.0]), dlcore.tensor([1.0, 5.0]))
 /// tensor([0, 0, 2])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, boundaries, *, out_int32 = false, right = false))]
 fn bucketize(py: Python<'_>, input: Operand, boundaries: Arg, out_int32: bool, right: bool) -> PyResult<PyTensor> {
     let name = "bucketize";
@@ -132,7 +132,7 @@ macro_rules! pairs {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $t:ty $(= $default:tt)?),*) $([$signature:literal, $method:literal])? => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (input, $($arg $(= $default)?,)* *, out = None) $(, text_signature = $signature)?)]
             fn $name<'py>(
                 py: Python<'py>, input: Arg, $($arg: $t,)* out: Outs<'py>,
@@ -144,6 +144,7 @@ macro_rules! pairs {
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = concat!("See ``dlcore.", stringify!($name), "``.")]
@@ -187,7 +188,7 @@ pairs! {
 ///
 /// >>> dlcore.aminmax(dlcore.tensor([3.0, 1.0, 2.0]))
 /// aminmax(min=tensor(1.), max=tensor(3.))
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, dim = None, keepdim = false, out = None))]
 fn aminmax<'py>(
     py: Python<'py>,
@@ -205,6 +206,7 @@ fn aminmax<'py>(
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// See ``dlcore.aminmax``.
     #[pyo3(signature = (*, dim = None, keepdim = false))]

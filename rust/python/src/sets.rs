@@ -40,7 +40,7 @@ enum Bins {
 ///
 /// >>> dlcore.histogram(dlcore.tensor([1.0, 2.0, 1.0]), bins=4, range=(0.0, 3.0)).hist
 /// tensor([0., 2., 1., 0.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, bins, *, range = None, weight = None, density = false, out = None))]
 fn histogram<'py>(
     py: Python<'py>,
@@ -76,7 +76,7 @@ fn asked<'py>(py: Python<'py>, found: Unique, inverse: bool, counts: bool) -> Py
 ///
 /// >>> dlcore.unique(dlcore.tensor([3, 1, 3]), return_counts=True)
 /// (tensor([1, 3]), tensor([1, 2]))
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, sorted = true, return_inverse = false, return_counts = false, dim = None))]
 fn unique<'py>(
     py: Python<'py>,
@@ -95,7 +95,7 @@ fn unique<'py>(
 ///
 /// >>> dlcore.unique_consecutive(dlcore.tensor([1, 1, 2, 1]))
 /// tensor([1, 2, 1])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, return_inverse = false, return_counts = false, dim = None))]
 fn unique_consecutive<'py>(
     py: Python<'py>,
@@ -152,7 +152,7 @@ triangles! {
 /// >>> dlcore.nonzero(dlcore.tensor([0, 3, 4]))
 /// tensor([[1],
 ///         [2]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, as_tuple = false, out = None))]
 fn nonzero<'py>(py: Python<'py>, input: Arg, as_tuple: bool, out: Outs<'py>) -> PyResult<Bound<'py, PyAny>> {
     let x = input.0;
@@ -166,6 +166,7 @@ fn nonzero<'py>(py: Python<'py>, input: Arg, as_tuple: bool, out: Outs<'py>) -> 
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// See ``dlcore.unique``.
     #[pyo3(signature = (sorted = true, return_inverse = false, return_counts = false, dim = None))]

@@ -96,16 +96,16 @@ fn dim_of(op: &str, x: &Tensor, dim: isize) -> PyResult<usize> {
 /// >>> dlcore.reshape(dlcore.arange(6), (2, -1))
 /// tensor([[0, 1, 2],
 ///         [3, 4, 5]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn reshape(py: Python<'_>, input: Arg, shape: Ints) -> Out {
-    enter(py, input.0.numel(), || ops::shape::reshape_inferred(&input.0, &shape.0)).map(PyTensor::from)
+    enter(py, input.0.numel(), || ops::shape::reshape_inferred("reshape", &input.0, &shape.0)).map(PyTensor::from)
 }
 
 /// Dimensions in the order ``dims``, as a view.
 ///
 /// >>> dlcore.permute(dlcore.zeros(2, 3, 4), (2, 0, 1)).shape
 /// (4, 2, 3)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn permute(input: Arg, dims: Ints) -> Out {
     view(|| ops::permute(&input.0, &dims.0))
 }
@@ -114,7 +114,7 @@ fn permute(input: Arg, dims: Ints) -> Out {
 ///
 /// >>> dlcore.transpose(dlcore.zeros(2, 3), 0, 1).shape
 /// (3, 2)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn transpose(input: Arg, dim0: isize, dim1: isize) -> Out {
     view(|| ops::transpose(&input.0, dim0, dim1))
 }
@@ -123,7 +123,7 @@ fn transpose(input: Arg, dim0: isize, dim1: isize) -> Out {
 ///
 /// >>> dlcore.flatten(dlcore.zeros(2, 3, 4), 1).shape
 /// (2, 12)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, start_dim = 0, end_dim = -1), text_signature = "(input, start_dim=0, end_dim=-1)")]
 fn flatten(py: Python<'_>, input: Arg, start_dim: isize, end_dim: isize) -> Out {
     enter(py, input.0.numel(), || flatten_dims(&input.0, start_dim, end_dim)).map(PyTensor::from)
@@ -133,7 +133,7 @@ fn flatten(py: Python<'_>, input: Arg, start_dim: isize, end_dim: isize) -> Out 
 ///
 /// >>> dlcore.squeeze(dlcore.zeros(1, 3, 1)).shape
 /// (3,)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, dim = None))]
 fn squeeze(input: Arg, dim: Option<Ints>) -> Out {
     view(|| squeeze_dims(&input.0, dim.as_ref()))
@@ -143,7 +143,7 @@ fn squeeze(input: Arg, dim: Option<Ints>) -> Out {
 ///
 /// >>> dlcore.unsqueeze(dlcore.zeros(3), 0).shape
 /// (1, 3)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn unsqueeze(input: Arg, dim: isize) -> Out {
     view(|| unsqueeze_dim(&input.0, dim))
 }
@@ -153,7 +153,7 @@ fn unsqueeze(input: Arg, dim: isize) -> Out {
 /// >>> dlcore.broadcast_to(dlcore.tensor([1, 2]), (2, 2))
 /// tensor([[1, 2],
 ///         [1, 2]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn broadcast_to(input: Arg, size: Ints) -> Out {
     view(|| expand_to(&input.0, &size))
 }
@@ -165,7 +165,7 @@ fn broadcast_to(input: Arg, size: Ints) -> Out {
 /// tensor([[0, 1],
 ///         [1, 2],
 ///         [2, 3]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, size, stride, storage_offset = None))]
 fn as_strided(input: Arg, size: Ints, stride: Ints, storage_offset: Option<usize>) -> Out {
     let (shape, strides) = (size.sizes("as_strided")?, stride.sizes("as_strided")?);
@@ -176,13 +176,12 @@ fn as_strided(input: Arg, size: Ints, stride: Ints, storage_offset: Option<usize
 ///
 /// >>> dlcore.cat([dlcore.tensor([1, 2]), dlcore.tensor([3])])
 /// tensor([1, 2, 3])
-#[pyfunction]
-#[pyo3(signature = (tensors, dim = 0, *, axis = None, out = None))]
+#[pyfunction(crate = "crate::exchange::keywords")]
+#[pyo3(signature = (tensors, dim = 0, *, out = None))]
 fn cat<'py>(
     py: Python<'py>,
     tensors: &Bound<'py, PyAny>,
     dim: isize,
-    axis: Option<isize>,
     out: out::Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
     let list = self::tensors(tensors)?;
@@ -192,7 +191,7 @@ fn cat<'py>(
         return Err(to_py(Error::value("cat", "out= lies in the memory of one of the tensors")));
     }
     let all: Vec<_> = list.iter().collect();
-    out::into(py, "cat", usize::MAX, out, || ops::cat(&all, axis.unwrap_or(dim)))
+    out::into(py, "cat", usize::MAX, out, || ops::cat(&all, dim))
 }
 
 /// Tensors of one shape joined along a new dimension ``dim``.
@@ -200,25 +199,24 @@ fn cat<'py>(
 /// >>> dlcore.stack([dlcore.tensor([1, 2]), dlcore.tensor([3, 4])])
 /// tensor([[1, 2],
 ///         [3, 4]])
-#[pyfunction]
-#[pyo3(signature = (tensors, dim = 0, *, axis = None, out = None))]
+#[pyfunction(crate = "crate::exchange::keywords")]
+#[pyo3(signature = (tensors, dim = 0, *, out = None))]
 fn stack<'py>(
     py: Python<'py>,
     tensors: &Bound<'py, PyAny>,
     dim: isize,
-    axis: Option<isize>,
     out: out::Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
     let list = self::tensors(tensors)?;
     let all: Vec<_> = list.iter().collect();
-    out::into(py, "stack", usize::MAX, out, || ops::stack(&all, axis.unwrap_or(dim)))
+    out::into(py, "stack", usize::MAX, out, || ops::stack(&all, dim))
 }
 
 /// Pieces along ``dim`` of ``split_size_or_sections`` entries each (the last may be shorter), or of the given sizes.
 ///
 /// >>> [piece.tolist() for piece in dlcore.split(dlcore.arange(5), 2)]
 /// [[0, 1], [2, 3], [4]]
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (tensor, split_size_or_sections, dim = 0))]
 fn split<'py>(
     py: Python<'py>,
@@ -246,7 +244,7 @@ fn split<'py>(
 ///
 /// >>> [piece.tolist() for piece in dlcore.chunk(dlcore.arange(5), 2)]
 /// [[0, 1, 2], [3, 4]]
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, chunks, dim = 0))]
 fn chunk(py: Python<'_>, input: Arg, chunks: usize, dim: isize) -> PyResult<Bound<'_, PyTuple>> {
     let at = dim_of("chunk", &input.0, dim)?;
@@ -261,7 +259,7 @@ fn chunk(py: Python<'_>, input: Arg, chunks: usize, dim: isize) -> PyResult<Boun
 ///
 /// >>> [row.tolist() for row in dlcore.unbind(dlcore.tensor([[1, 2], [3, 4]]))]
 /// [[1, 2], [3, 4]]
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, dim = 0))]
 fn unbind(py: Python<'_>, input: Arg, dim: isize) -> PyResult<Bound<'_, PyTuple>> {
     let at = dim_of("unbind", &input.0, dim)?;
@@ -290,7 +288,7 @@ impl<'py> FromPyObject<'_, 'py> for Start {
 ///
 /// >>> dlcore.narrow(dlcore.arange(5), 0, 1, 3)
 /// tensor([1, 2, 3])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn narrow(input: Arg, dim: isize, start: Start, length: usize) -> Out {
     let (x, start) = (input.0, start.0);
     let at = dim_of("narrow", &x, dim)?;
@@ -312,7 +310,7 @@ fn narrow(input: Arg, dim: isize, start: Start, length: usize) -> Out {
 ///
 /// >>> dlcore.flip(dlcore.tensor([1, 2, 3]), (0,))
 /// tensor([3, 2, 1])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn flip(py: Python<'_>, input: Arg, dims: Ints) -> Out {
     enter(py, input.0.numel(), || ops::flip(&input.0, &dims.0)).map(PyTensor::from)
 }
@@ -324,7 +322,7 @@ fn flip(py: Python<'_>, input: Arg, dims: Ints) -> Out {
 /// tensor([1., 6.])
 /// >>> dlcore.where(dlcore.tensor([0, 3, 4]))
 /// (tensor([1, 2]),)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(name = "where", signature = (condition, input = None, other = None, *, out = None))]
 fn where_<'py>(
     py: Python<'py>,
@@ -352,7 +350,7 @@ fn where_<'py>(
 ///
 /// >>> dlcore.masked_fill(dlcore.tensor([1.0, 2.0]), dlcore.tensor([True, False]), 0.0)
 /// tensor([0., 2.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn masked_fill(py: Python<'_>, input: Arg, mask: Arg, value: Operand) -> Out {
     let value = value.in_dtype(&input.0)?;
     guarded(|| ops::select::one_value("masked_fill", &value))?;
@@ -404,6 +402,7 @@ functions! {
 macro_rules! methods {
     ($($name:ident($($arg:ident: $t:ty $(= $default:tt)?),*) -> $out:ty, $doc:literal, $gil:tt;)*) => {
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = $doc]
@@ -429,11 +428,12 @@ methods! {
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// See ``dlcore.reshape``; the sizes may stand as separate arguments.
-    #[pyo3(signature = (*shape))]
-    fn reshape(&self, py: Python<'_>, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        reshape(py, Arg(self.get()), Ints::from_args(shape)?)
+    #[pyo3(signature = (*args, shape = None), text_signature = "($self, *shape)")]
+    fn reshape(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, shape: Option<Ints>) -> PyResult<Self> {
+        reshape(py, Arg(self.get()), Ints::given("reshape", "shape", args, shape)?)
     }
 
     /// See ``dlcore.flatten``.
@@ -443,14 +443,14 @@ impl PyTensor {
     }
 
     /// The same memory under another shape; an error where that needs a copy.
-    #[pyo3(signature = (*shape))]
-    fn view(&self, shape: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        if let Ok((dtype,)) = shape.extract::<(PyRef<'_, PyDType>,)>() {
+    #[pyo3(signature = (*args, size = None, dtype = None), text_signature = "($self, *size)")]
+    fn view(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>, dtype: Option<PyRef<'_, PyDType>>) -> PyResult<Self> {
+        if let Some(dtype) = dtype.or_else(|| args.extract::<(PyRef<'_, PyDType>,)>().ok().map(|(dtype,)| dtype)) {
             let array = self.get().array().reinterpret("view", dtype.0).map_err(to_py)?;
             return Ok(Tensor::view(array, Tracking::None).into());
         }
-        let (x, shape) = (self.get(), Ints::from_args(shape)?);
-        let out = guarded(|| ops::shape::reshape_inferred(&x, &shape.0))?;
+        let (x, shape) = (self.get(), Ints::given("view", "size", args, size)?);
+        let out = guarded(|| ops::shape::reshape_inferred("view", &x, &shape.0))?;
         if x.numel() > 0 && !out.array().shares_storage(x.array()) {
             return Err(to_py(Error::value(
                 "view",
@@ -461,15 +461,15 @@ impl PyTensor {
     }
 
     /// See ``dlcore.permute``; the dimensions may stand as separate arguments.
-    #[pyo3(signature = (*dims))]
-    fn permute(&self, dims: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        permute(Arg(self.get()), Ints::from_args(dims)?)
+    #[pyo3(signature = (*args, dims = None), text_signature = "($self, *dims)")]
+    fn permute(&self, args: &Bound<'_, PyTuple>, dims: Option<Ints>) -> PyResult<Self> {
+        permute(Arg(self.get()), Ints::given("permute", "dims", args, dims)?)
     }
 
     /// Repeated to the given sizes without a copy; -1 keeps a size.
-    #[pyo3(signature = (*sizes))]
-    fn expand(&self, sizes: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        broadcast_to(Arg(self.get()), Ints::from_args(sizes)?)
+    #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
+    fn expand(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
+        broadcast_to(Arg(self.get()), Ints::given("expand", "size", args, size)?)
     }
 
     /// Repeated to the shape of ``other`` without a copy.
@@ -479,16 +479,16 @@ impl PyTensor {
     }
 
     /// Copies laid side by side: ``repeats`` times along each dimension.
-    #[pyo3(signature = (*repeats))]
-    fn repeat(&self, py: Python<'_>, repeats: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        let (x, repeats) = (self.get(), Ints::from_args(repeats)?.sizes("repeat")?);
+    #[pyo3(signature = (*args, repeats = None), text_signature = "($self, *repeats)")]
+    fn repeat(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, repeats: Option<Ints>) -> PyResult<Self> {
+        let (x, repeats) = (self.get(), Ints::given("repeat", "repeats", args, repeats)?.sizes("repeat")?);
         enter(py, usize::MAX, || ops::repeat(&x, &repeats)).map(Self::from)
     }
 
     /// See ``dlcore.flip``; the dimensions may stand as separate arguments.
     #[pyo3(signature = (*args, dims = None), text_signature = "($self, *dims)")]
     fn flip(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, dims: Option<Ints>) -> PyResult<Self> {
-        flip(py, Arg(self.get()), dims.map_or_else(|| Ints::from_args(args), Ok)?)
+        flip(py, Arg(self.get()), Ints::given("flip", "dims", args, dims)?)
     }
 
     /// See ``dlcore.as_strided``.
@@ -565,9 +565,9 @@ impl PyTensor {
     }
 
     /// Summed to a shape that broadcasts to this one.
-    #[pyo3(signature = (*size))]
-    fn sum_to_size(&self, py: Python<'_>, size: &Bound<'_, PyTuple>) -> PyResult<Self> {
-        let (x, shape) = (self.get(), Ints::from_args(size)?.sizes("sum_to_size")?);
+    #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
+    fn sum_to_size(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
+        let (x, shape) = (self.get(), Ints::given("sum_to_size", "size", args, size)?.sizes("sum_to_size")?);
         enter(py, x.numel(), || {
             let fits = broadcast_shapes("sum_to_size", &shape, x.shape())?;
             if fits[..] == *x.shape() {

@@ -14,7 +14,7 @@ macro_rules! special {
     ) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(name = $text, signature = (input, *, out = None))]
             fn $name<'py>(py: Python<'py>, input: Arg, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
                 out::into(py, stringify!($name), input.0.numel(), out, || $op(&input.0))
@@ -22,7 +22,7 @@ macro_rules! special {
         )*
         $(
             $(#[$pair_doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(name = $pair_text, signature = (input, other, *, out = None))]
             fn $pair<'py>(
                 py: Python<'py>, input: Operand, other: Operand, out: Out<'py>,

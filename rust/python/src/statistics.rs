@@ -67,7 +67,7 @@ fn cdist<'py>(py: Python<'py>, x1: Arg, x2: Arg, p: f64, compute_mode: Option<&s
 ///
 /// >>> dlcore.norm(dlcore.tensor([3.0, 4.0]))
 /// tensor(5.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (input, p = None, dim = None, keepdim = false, *, dtype = None, out = None),
     text_signature = "(input, p='fro', dim=None, keepdim=False, *, dtype=None, out=None)",
@@ -101,7 +101,7 @@ fn norm<'py>(
 ///
 /// >>> dlcore.kthvalue(dlcore.tensor([3.0, 1.0, 2.0]), 2).values
 /// tensor(2.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, k, dim = -1, keepdim = false, *, out = None), text_signature = "(input, k, dim=-1, keepdim=False, *, out=None)")]
 fn kthvalue<'py>(
     py: Python<'py>,
@@ -119,7 +119,7 @@ fn kthvalue<'py>(
 ///
 /// >>> dlcore.median(dlcore.tensor([3.0, 1.0, 2.0, 4.0]))
 /// tensor(2.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, dim = None, keepdim = false, *, out = None))]
 fn median<'py>(
     py: Python<'py>,
@@ -140,7 +140,7 @@ fn median<'py>(
 ///
 /// >>> dlcore.nanmedian(dlcore.tensor([3.0, 1.0, float("nan")]))
 /// tensor(1.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, dim = None, keepdim = false, *, out = None))]
 fn nanmedian<'py>(
     py: Python<'py>,
@@ -162,7 +162,7 @@ fn nanmedian<'py>(
 ///
 /// >>> dlcore.quantile(dlcore.tensor([1.0, 2.0, 4.0]), 0.75)
 /// tensor(3.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear", out = None))]
 fn quantile<'py>(
     py: Python<'py>,
@@ -180,7 +180,7 @@ fn quantile<'py>(
 ///
 /// >>> dlcore.nanquantile(dlcore.tensor([1.0, float("nan"), 3.0]), 0.5)
 /// tensor(2.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, q, dim = None, keepdim = false, *, interpolation = "linear", out = None))]
 fn nanquantile<'py>(
     py: Python<'py>,
@@ -216,7 +216,7 @@ macro_rules! with_mean {
     ($($(#[$doc:meta])* $name:ident => $op:expr;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (input, dim = None, unbiased = None, keepdim = false, *, correction = None))]
             fn $name<'py>(
                 py: Python<'py>, input: Arg, dim: Option<&Bound<'py, PyAny>>, unbiased: Option<bool>, keepdim: bool,
@@ -255,7 +255,7 @@ with_mean! {
 ///
 /// >>> dlcore.nn.functional.normalize(dlcore.tensor([[3.0, 4.0]]))
 /// tensor([[0.6000, 0.8000]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, p = 2.0, dim = 1, eps = 1e-12))]
 fn normalize<'py>(py: Python<'py>, input: Arg, p: f64, dim: isize, eps: f64) -> PyResult<Bound<'py, PyAny>> {
     enter(py, input.0.numel(), || statistics::normalize(&input.0, p, dim, eps))?.returned(py)
@@ -265,13 +265,14 @@ fn normalize<'py>(py: Python<'py>, input: Arg, p: f64, dim: isize, eps: f64) -> 
 ///
 /// >>> dlcore.cosine_similarity(dlcore.tensor([[1.0, 0.0]]), dlcore.tensor([[1.0, 1.0]]))
 /// tensor([0.7071])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (x1, x2, dim = 1, eps = 1e-8))]
 fn cosine_similarity<'py>(py: Python<'py>, x1: Arg, x2: Arg, dim: isize, eps: f64) -> PyResult<Bound<'py, PyAny>> {
     enter(py, x1.0.numel(), || statistics::cosine_similarity(&x1.0, &x2.0, dim, eps))?.returned(py)
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// See ``dlcore.norm``.
     #[pyo3(

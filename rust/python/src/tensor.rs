@@ -135,7 +135,16 @@ impl PyTensor {
     }
 }
 
+/// The dimension that `dim` names among `rank`, of which there must be one.
+fn dim_of(op: &str, dim: isize, rank: usize) -> PyResult<usize> {
+    if rank == 0 {
+        return Err(to_py(Error::index(op, "a 0-d tensor has no dimensions")));
+    }
+    dlcore_core::layout::normalize_dim(op, dim, rank).map_err(to_py)
+}
+
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     #[new]
     #[pyo3(signature = (*args, requires_grad = false))]
@@ -161,16 +170,18 @@ impl PyTensor {
     fn size<'py>(&self, py: Python<'py>, dim: Option<isize>) -> PyResult<Bound<'py, PyAny>> {
         let tensor = self.get();
         let Some(dim) = dim else { return Ok(self.shape(py)?.into_any()) };
-        if tensor.rank() == 0 {
-            return Err(to_py(Error::index("size", "a 0-d tensor has no dimensions")));
-        }
-        let dim = dlcore_core::layout::normalize_dim("size", dim, tensor.rank()).map_err(to_py)?;
-        Ok(tensor.shape()[dim].into_pyobject(py)?.into_any())
+        Ok(tensor.shape()[dim_of("size", dim, tensor.rank())?].into_pyobject(py)?.into_any())
     }
 
-    /// Steps between neighbours along each dimension, in elements.
-    fn stride<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, &self.get().array().layout().strides)
+    /// Steps between neighbours along each dimension, or along dimension ``dim``, in elements.
+    #[pyo3(signature = (dim = None))]
+    fn stride<'py>(&self, py: Python<'py>, dim: Option<isize>) -> PyResult<Bound<'py, PyAny>> {
+        let tensor = self.get();
+        let strides = &tensor.array().layout().strides;
+        match dim {
+            None => Ok(PyTuple::new(py, strides)?.into_any()),
+            Some(dim) => Ok(strides[dim_of("stride", dim, tensor.rank())?].into_pyobject(py)?.into_any()),
+        }
     }
 
     /// Element type.
@@ -319,20 +330,23 @@ impl PyTensor {
         nested(py, self.get().array(), 0, self.get().array().layout().offset)
     }
 
-    /// Converted to a dtype by its Python type: ``x.type(dlcore.float64)``; without argument the dtype.
+    /// Converted to a dtype, or to that of a constructor that is named: ``x.type(dlcore.float64)``,
+    /// ``x.type("torch.DoubleTensor")``; without argument the dtype.
     #[pyo3(name = "type", signature = (dtype = None, non_blocking = false, *, memory_format = None))]
     fn type_<'py>(
         slf: Bound<'py, Self>,
         py: Python<'py>,
-        dtype: Option<DTypeArg>,
+        dtype: Option<Bound<'py, PyAny>>,
         non_blocking: bool,
         memory_format: Option<MemoryFormat>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = non_blocking; // there is no other device to wait for
-        match dtype {
-            None => Ok(slf.get().dtype().into_pyobject(py)?.into_any()),
-            Some(dtype) => Ok(Self::converted(slf, py, Some(dtype.0), false, memory_format)?.into_any()),
+        let Some(mut dtype) = dtype else { return Ok(slf.get().dtype().into_pyobject(py)?.into_any()) };
+        if dtype.extract::<&str>().is_ok_and(|name| name.ends_with("Tensor")) {
+            dtype = py.import("dlcore.typed")?.call_method1("dtype_of", ("type", dtype))?;
         }
+        let dtype = dtype.extract::<DTypeArg>()?.0;
+        Ok(Self::converted(slf, py, Some(dtype), false, memory_format)?.into_any())
     }
 
     /// In the dtype of ``other``.

@@ -350,7 +350,7 @@ pub fn unflatten(x: &Tensor, dim: isize, sizes: &[isize]) -> Result<Tensor> {
     }
     // The rest is known, so that the unknown size follows also where another is zero.
     let sizes: Vec<isize> = sizes.iter().map(|&n| if n == -1 { (extent / known).cast_signed() } else { n }).collect();
-    reshape_inferred(x, &[signed(&x.shape()[..at]), sizes, signed(&x.shape()[at + 1..])].concat())
+    reshape_inferred("unflatten", x, &[signed(&x.shape()[..at]), sizes, signed(&x.shape()[at + 1..])].concat())
 }
 
 /// `x` repeated as [`repeat`] does; where counts are missing, along its last dimensions.

@@ -235,20 +235,27 @@ pub fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     if x.shape() == shape { Ok(x.alias()) } else { apply(Reshape { shape: Dims::from_slice(shape) }, &[x]) }
 }
 
-/// `x` with extents `shape`, of which one may be -1: what is left over.
+/// `x` with extents `shape`, of which one may be -1: what is left over. Errors are those of `op`.
 ///
 /// # Errors
 /// [`Error::Shape`] where the element counts cannot agree.
-pub fn reshape_inferred(x: &Tensor, shape: &[isize]) -> Result<Tensor> {
-    let bad =
-        |what: &str| Error::shape("reshape", format_args!("cannot view {} as {shape:?}: {what}", Show(x.shape())));
+pub fn reshape_inferred(op: &str, x: &Tensor, shape: &[isize]) -> Result<Tensor> {
+    let bad = |what: &str| Error::shape(op, format_args!("cannot view {} as {shape:?}: {what}", Show(x.shape())));
     let known = shape
         .iter()
         .filter(|&&n| n != -1)
         .try_fold(1usize, |p, &n| usize::try_from(n).ok().and_then(|n| p.checked_mul(n)));
     let known = known.ok_or_else(|| bad("sizes must not be negative (one -1 is allowed)"))?;
     let inferred = match shape.iter().filter(|&&n| n == -1).count() {
-        0 => 0,
+        0 if known == x.numel() => 0,
+        0 => {
+            let (from, to) = (x.shape(), shape.iter().map(|n| n.unsigned_abs()).collect::<Dims>());
+            let (have, from, to) = (x.numel(), Show(from), Show(&to));
+            return Err(Error::shape(
+                op,
+                format_args!("cannot view {from} ({have} elements) as {to} ({known} elements)"),
+            ));
+        }
         1 if known > 0 && x.numel().is_multiple_of(known) => x.numel() / known,
         1 => return Err(bad(&format!("{} elements do not divide by {known}", x.numel()))),
         _ => return Err(bad("only one size may be -1")),

@@ -1,5 +1,6 @@
 //! Zero-copy exchange with numpy, torch, JAX and others: the buffer protocol and DLPack, both ways; and memory taken over
-//! from operands that die. The one place in the bindings with `unsafe`: foreign memory and C structures meet Rust here.
+//! from operands that die; and second names of keywords. The one place in the bindings with `unsafe`: foreign memory and C
+//! structures meet Rust here.
 //!
 //! Lifetimes: whoever holds memory of a tensor holds its storage (a reference in the exported structure), and a tensor
 //! over foreign memory holds the foreign owner until its own storage is dropped.
@@ -8,6 +9,7 @@
 
 pub mod buffer;
 mod dlpack;
+pub mod keywords;
 pub mod temporary;
 
 use crate::enter::to_py;

@@ -41,7 +41,7 @@ fn pair(op: &str, dim: Option<&Ints>) -> Result<[isize; 2]> {
 ///
 /// >>> dlcore.linalg.norm(dlcore.tensor([[3.0, 0.0], [0.0, 4.0]]))
 /// tensor(5.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (A, ord = None, dim = None, keepdim = false, *, dtype = None, out = None))]
 fn linalg_norm<'py>(
     py: Python<'py>,
@@ -83,7 +83,7 @@ fn linalg_norm<'py>(
 ///
 /// >>> dlcore.linalg.vector_norm(dlcore.tensor([3.0, 4.0]))
 /// tensor(5.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (x, ord = 2.0, dim = None, keepdim = false, *, dtype = None, out = None))]
 fn linalg_vector_norm<'py>(
     py: Python<'py>,
@@ -107,7 +107,7 @@ fn linalg_vector_norm<'py>(
 ///
 /// >>> dlcore.linalg.matrix_norm(dlcore.tensor([[1.0, -2.0], [3.0, 4.0]]), ord=1)
 /// tensor(6.)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (A, ord = None, dim = None, keepdim = false, *, dtype = None, out = None),
     text_signature = "(A, ord='fro', dim=(-2, -1), keepdim=False, *, dtype=None, out=None)",

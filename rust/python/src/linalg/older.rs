@@ -71,7 +71,7 @@ functions! {
 /// >>> U, S, V = dlcore.svd(dlcore.tensor([[0.0, 3.0], [2.0, 0.0]]))
 /// >>> dlcore.allclose(U @ dlcore.diag(S) @ V.T, dlcore.tensor([[0.0, 3.0], [2.0, 0.0]]))
 /// True
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, some = true, compute_uv = true, *, out = None))]
 fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool, out: Outs<'py>) -> Out<'py> {
     let x = input.0;
@@ -95,7 +95,7 @@ fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool, out: Outs
 ///
 /// >>> dlcore.qr(dlcore.ones(3, 2)).Q.shape
 /// (3, 2)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, some = true, *, out = None))]
 fn qr<'py>(py: Python<'py>, input: Arg, some: bool, out: Outs<'py>) -> Out<'py> {
     let (q, r) = enter(py, usize::MAX, || factors::qr(&input.0, !some))?;
@@ -111,7 +111,7 @@ fn qr<'py>(py: Python<'py>, input: Arg, some: bool, out: Outs<'py>) -> Out<'py> 
 /// (tensor([[-5.0000],
 ///         [ 0.5000]]), tensor([1.6000]), tensor([[-0.6000],
 ///         [-0.8000]]))
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, out = None))]
 fn geqrf<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
     let (packed, factors) = enter(py, usize::MAX, || matrices::geqrf(&input.0))?;
@@ -122,7 +122,7 @@ fn geqrf<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
 ///
 /// >>> dlcore.slogdet(dlcore.eye(3))
 /// slogdet(sign=tensor(1.), logabsdet=tensor(0.))
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, out = None))]
 fn slogdet<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
     let (sign, logarithm) = enter(py, usize::MAX, || systems::slogdet(&input.0))?;
