@@ -27,13 +27,40 @@ pub fn for_each(tasks: usize, cost_ns: usize, body: impl Fn(usize) + Sync) {
 
 /// Not generic, so that the many bodies of kernels are compiled once each.
 fn for_each_dyn(tasks: usize, cost_ns: usize, body: &(dyn Fn(usize) + Sync)) {
-    if tasks <= 1 || cost_ns < SERIAL_BELOW_NS || region::inside() {
-        return (0..tasks).for_each(body);
+    share(tasks, cost_ns, &|next| {
+        while let Some(task) = next() {
+            body(task);
+        }
+    });
+}
+
+/// [`for_each`] with something that each thread makes before its first task, and keeps until its last.
+pub fn for_each_init<S>(
+    tasks: usize,
+    cost_ns: usize,
+    init: impl Fn() -> S + Sync,
+    body: impl Fn(&mut S, usize) + Sync,
+) {
+    share(tasks, cost_ns, &|next| {
+        let Some(first) = next() else { return };
+        let mut state = init();
+        body(&mut state, first);
+        while let Some(task) = next() {
+            body(&mut state, task);
+        }
+    });
+}
+
+/// What a thread does in a region: takes tasks until there is none left.
+type Work<'a> = dyn Fn(&mut dyn FnMut() -> Option<usize>) + Sync + 'a;
+
+fn share(tasks: usize, cost_ns: usize, work: &Work<'_>) {
+    let threads = num_threads();
+    if tasks <= 1 || cost_ns < SERIAL_BELOW_NS || threads == 1 || region::inside() {
+        let mut all = 0..tasks;
+        return work(&mut || all.next());
     }
-    match num_threads() {
-        1 => (0..tasks).for_each(body),
-        threads => region::run(&pool::current(threads), tasks, body),
-    }
+    region::run(&pool::current(threads), tasks, work);
 }
 
 /// Splits `0..len` into ranges of `grain` elements (the last may be shorter) and runs `body` on each. The split depends

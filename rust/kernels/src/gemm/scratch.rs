@@ -4,24 +4,48 @@ use std::cell::Cell;
 
 use crate::memory::{Buffer, Pod};
 
+/// Buffers that a thread keeps.
+type Slots = [Cell<Option<Buffer>>; 3];
+
 thread_local! {
-    /// For a task, and for what it calls meanwhile.
-    static SCRATCH: [Cell<Option<Buffer>>; 2] = const { [Cell::new(None), Cell::new(None)] };
+    /// For all tasks of a product, for one of them, and for what that calls meanwhile.
+    static SCRATCH: Slots = const { [Cell::new(None), Cell::new(None), Cell::new(None)] };
+}
+
+/// Memory of this thread, aligned to a cache line, until it is dropped.
+pub(crate) struct Scratch(Option<Buffer>);
+
+impl Scratch {
+    /// Room for at least `len` elements, whose contents are unspecified.
+    pub fn new<T: Pod>(len: usize) -> Self {
+        let bytes = len * size_of::<T>();
+        // Taken out while in use, so that a nested call gets memory of its own.
+        let buffer = SCRATCH.with(|slots| take(slots, bytes));
+        Self(Some(buffer.unwrap_or_else(|| Buffer::uninit(bytes.next_power_of_two().max(1 << 16)))))
+    }
+
+    pub fn start<T: Pod>(&self) -> *mut T {
+        self.0.as_ref().map_or(std::ptr::null_mut(), |buffer| buffer.as_ptr().cast())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.0.take() {
+            // A thread that ends has no slots any more.
+            let _ = SCRATCH.try_with(|slots| put(slots, buffer));
+        }
+    }
 }
 
 /// Runs `body` with at least `len` elements of unspecified contents, aligned to a cache line.
 pub(crate) fn with_scratch<T: Pod, R>(len: usize, body: impl FnOnce(*mut T) -> R) -> R {
-    let bytes = len * size_of::<T>();
-    // Taken out while in use, so that a nested call gets memory of its own.
-    let buffer = SCRATCH.with(|slots| take(slots, bytes));
-    let buffer = buffer.unwrap_or_else(|| Buffer::uninit(bytes.next_power_of_two().max(1 << 16)));
-    let result = body(buffer.as_ptr().cast());
-    SCRATCH.with(|slots| put(slots, buffer));
-    result
+    let scratch = Scratch::new::<T>(len);
+    body(scratch.start())
 }
 
-/// The first buffer that has the bytes: the smaller one comes first.
-fn take(slots: &[Cell<Option<Buffer>>; 2], bytes: usize) -> Option<Buffer> {
+/// The first buffer that has the bytes: the smaller ones come first.
+fn take(slots: &Slots, bytes: usize) -> Option<Buffer> {
     slots.iter().find_map(|slot| {
         let buffer = slot.take();
         if buffer.as_ref().is_some_and(|buffer| buffer.len() >= bytes) {
@@ -33,7 +57,7 @@ fn take(slots: &[Cell<Option<Buffer>>; 2], bytes: usize) -> Option<Buffer> {
 }
 
 /// Keeps a buffer in place of nothing, or of a smaller one.
-fn put(slots: &[Cell<Option<Buffer>>; 2], mut buffer: Buffer) {
+fn put(slots: &Slots, mut buffer: Buffer) {
     // The larger comes last.
     for slot in slots.iter().rev() {
         match slot.take() {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
 
+use super::Work;
 use super::pool::Pool;
 
 thread_local! {
@@ -27,7 +28,7 @@ pub(super) fn inside() -> bool {
 
 pub(super) struct Region {
     /// The caller's closure, valid while the region is open or a helper is inside.
-    body: *const (dyn Fn(usize) + Sync),
+    body: *const Work<'static>,
     shares: Box<[Share]>,
     /// Helpers inside, and [`CLOSED`].
     helpers: AtomicUsize,
@@ -68,17 +69,17 @@ unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
 
-/// Runs `body(task)` for every task in `0..tasks` on this thread and the pool's workers. A panic in a task stops the
-/// handing out of tasks and continues on this thread.
+/// Runs `body` on this thread and the pool's workers, who share the tasks `0..tasks`. A panic in a task stops the handing
+/// out of tasks and continues on this thread.
 ///
 /// # Panics
 /// For 2^32 tasks or more.
-pub(super) fn run(pool: &Pool, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+pub(super) fn run(pool: &Pool, tasks: usize, body: &Work<'_>) {
     assert!(u32::try_from(tasks).is_ok(), "too many tasks");
     let shares = pool.threads().min(tasks);
     // SAFETY: only the lifetime changes. `body` is used by the caller below and by helpers, which `Closing` keeps out
     // or waits for before this frame ends, by return or by panic.
-    let body: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(body) };
+    let body: &'static Work<'static> = unsafe { std::mem::transmute(body) };
     let region = Arc::new(Region {
         body: std::ptr::from_ref(body),
         shares: (0..shares).map(|i| Share::new(i * tasks / shares, (i + 1) * tasks / shares)).collect(),
@@ -144,11 +145,17 @@ impl Region {
             // SAFETY: the region is open or this thread is counted inside it, so `run` has not returned.
             let body = unsafe { &*self.body };
             let (before, own) = self.shares.split_at(thread % self.shares.len());
-            for (nth, share) in own.iter().chain(before).enumerate() {
-                while let Some(task) = share.claim(nth == 0) {
-                    body(task);
+            let mut shares = own.iter().chain(before);
+            let (mut share, mut own) = (shares.next(), true);
+            body(&mut || {
+                while let Some(claimed) = share.map(|share| share.claim(own)) {
+                    if claimed.is_some() {
+                        return claimed;
+                    }
+                    (share, own) = (shares.next(), false);
                 }
-            }
+                None
+            });
         };
         // A task that panicked leaves only its own output half written, and the caller sees the panic.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(claimed)) {

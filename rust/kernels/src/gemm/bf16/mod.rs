@@ -23,12 +23,12 @@ use std::ops::Range;
 use super::driver::{Product, SendPtr};
 use super::epilogue::Epilogue;
 use super::pack::{InPlace, PanelSource, Window};
-use super::scratch::with_scratch;
+use super::scratch::{Scratch, with_scratch};
 use super::target::Target;
 use super::{Gemm, Matrix};
 use crate::half::Bf16;
 use crate::memory::Buffer;
-use crate::parallel::{Disjoint, for_each, num_threads};
+use crate::parallel::{Disjoint, for_each, for_each_init, num_threads};
 use crate::stored::Stored;
 use pack::{Place, Side, Span, pack};
 
@@ -49,6 +49,8 @@ const TERM_LEN: usize = 2 * TILE_LEN;
 const BLOCK_STEPS: [usize; 3] = [64, 32, 24];
 /// Most panels of a task along the rows, whose block of A stays in L2, and along the columns.
 const TASK_PANELS: (usize, usize) = (8, 32);
+/// Bytes of a packed operand that stay in the L2 of a core, beside what a task packs.
+const NEAR: usize = 1 << 20;
 
 /// An operand of a product.
 #[derive(Clone, Copy)]
@@ -179,7 +181,7 @@ const TASK_PRODUCTS: usize = 4_000_000;
 const TASKS: usize = 4;
 /// Tasks that k is cut for where C has too few tiles.
 const SLICES: usize = 16;
-/// Products of terms below which every task packs what it needs itself (see `driver::PACK_SHARED`).
+/// Products of terms below which threads do not pack together (see `driver::PACK_SHARED`).
 const PACK_SHARED: usize = 60_000_000;
 /// Largest operand that is packed whole, in elements.
 const SHARED_LIMIT: usize = 1 << 25;
@@ -187,8 +189,21 @@ const SHARED_LIMIT: usize = 1 << 25;
 /// Panels of a task along the longer side of C down to which that side alone is cut.
 const LEAST_PANELS: usize = 2;
 
+/// Who packs an operand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packer {
+    /// Each task what it needs.
+    Task,
+    /// Each thread all of it, once: to pack twice what is small takes less time than to wait for the other threads and to
+    /// fetch what they packed from their caches.
+    Thread,
+    /// All threads together, before the first task.
+    All,
+}
+
 /// How the work is cut. Sizes are in panels and in steps.
 struct Plan {
+    packers: [Packer; 2],
     rows: usize,
     cols: usize,
     grid: (usize, usize),
@@ -200,7 +215,7 @@ struct Plan {
 /// An operand packed whole, for all tasks: block after block, panel after panel, so that a block is one piece and its
 /// lines spread over all sets of a cache.
 struct Packed {
-    buffer: Buffer,
+    start: SendPtr<u16>,
     panel_len: usize,
     panels: usize,
     /// Block after block, panel after panel.
@@ -224,25 +239,30 @@ impl TermProduct<'_> {
         let plan = self.plan(serial);
         let products = self.products();
         let cost = if serial { 0 } else { products / PRODUCTS_PER_NS };
-        let share = |panels: usize, len: usize| {
-            panels > 1 && products >= PACK_SHARED && len.saturating_mul(self.k) <= SHARED_LIMIT
-        };
-        let a = share(plan.grid.1, self.m).then(|| self.pack_whole(Side::A, &plan, cost));
-        let b = (share(plan.grid.0, self.n) && !self.stream_b).then(|| self.pack_whole(Side::B, &plan, cost));
+        let [a, b] = [(Side::A, plan.packers[0]), (Side::B, plan.packers[1])].map(|(side, packer)| {
+            (packer == Packer::All).then(|| {
+                let buffer = Buffer::uninit(self.packed_len(side, &plan) * size_of::<u16>());
+                (self.pack_whole(side, &plan, cost, buffer.as_ptr().cast()), buffer)
+            })
+        });
+        let [a, b] = [&a, &b].map(|packed| packed.as_ref().map(|(packed, _)| packed));
         let tiles = plan.grid.0 * plan.grid.1;
-        let task = Task { product: self, plan: &plan, a: a.as_ref(), b: b.as_ref() };
+        let task = Task { product: self, plan: &plan, a, b };
+        let init = || task.of_thread();
         if plan.slices == 1 {
             // SAFETY: tasks write disjoint blocks of C.
-            for_each(tiles, cost, |t| unsafe { task.run(t, 0..plan.blocks, self.c, self.accumulate, true) });
+            for_each_init(tiles, cost, init, |own, t| unsafe {
+                task.run(own, t, 0..plan.blocks, self.c, self.accumulate, true);
+            });
             return;
         }
         let partials = Buffer::uninit(plan.slices * self.m * self.n * size_of::<f32>());
         let partial = |slice: usize| Target::rows(partials.as_ptr().cast::<f32>(), slice * self.m * self.n, self.n);
-        for_each(tiles * plan.slices, cost, |t| {
+        for_each_init(tiles * plan.slices, cost, init, |own, t| {
             let slice = t / tiles;
             let blocks = slice * plan.blocks / plan.slices..(slice + 1) * plan.blocks / plan.slices;
             // SAFETY: tasks write disjoint blocks of the partial sums.
-            unsafe { task.run(t % tiles, blocks, Output::Float32(partial(slice)), false, false) }
+            unsafe { task.run(own, t % tiles, blocks, Output::Float32(partial(slice)), false, false) }
         });
         let sums = partials.as_slice::<f32>();
         for_each(self.m, if serial { 0 } else { plan.slices * self.m * self.n / 2 }, |row| {
@@ -285,8 +305,21 @@ impl TermProduct<'_> {
         // Slices show in the bits: they depend on the shape, not on who runs it.
         let rows = matches!(self.c, Output::Bfloat16(_)) || matches!(self.c, Output::Float32(c) if c.is_rows());
         let slices = if rows && !self.stream_b { (tasks.min(SLICES) / (p * q)).min(blocks / 2).max(1) } else { 1 };
+        let threads = if serial { 1 } else { num_threads() };
+        let wanted = tasks.min(TASKS * threads);
+        let near = |panels: usize| panels * blocks * block * self.terms * TERM_LEN * size_of::<u16>() <= NEAR;
+        let (short, long) = (p.min(q), p.max(q));
+        if near(short) && long >= 2 * threads && slices == 1 && !self.stream_b {
+            // Cut along the longer side alone: each task packs its own part of it, and each thread the other side.
+            let most = if p >= q { TASK_PANELS.0 } else { TASK_PANELS.1 };
+            let each = (long / wanted).clamp(1, most);
+            let (rows, cols) = if p >= q { (each, q) } else { (p, each) };
+            let packer = |tasks: usize| if tasks == 1 { Packer::Task } else { Packer::Thread };
+            let grid = (p.div_ceil(rows), q.div_ceil(cols));
+            let packers = [packer(grid.1), packer(grid.0)];
+            return Plan { packers, rows, cols, grid, block, blocks, slices };
+        }
         let (mut rows, mut cols) = (if self.stream_b { p } else { p.min(TASK_PANELS.0) }, q.min(TASK_PANELS.1));
-        let wanted = if serial { 1 } else { tasks.min(TASKS * num_threads()) };
         while p.div_ceil(rows) * q.div_ceil(cols) * slices < wanted {
             // Where C is tall or wide, each task packs its own part of the larger operand, and nobody else needs it.
             let across = match p.cmp(&q) {
@@ -302,7 +335,13 @@ impl TermProduct<'_> {
                 break;
             }
         }
-        Plan { rows, cols, grid: (p.div_ceil(rows), q.div_ceil(cols)), block, blocks, slices }
+        let grid = (p.div_ceil(rows), q.div_ceil(cols));
+        let together = |tasks: usize, len: usize| {
+            tasks > 1 && self.products() >= PACK_SHARED && len.saturating_mul(self.k) <= SHARED_LIMIT
+        };
+        let packer = |together: bool| if together { Packer::All } else { Packer::Task };
+        let packers = [packer(together(grid.1, self.m)), packer(together(grid.0, self.n) && !self.stream_b)];
+        Plan { packers, rows, cols, grid, block, blocks, slices }
     }
 
     /// The steps of k in block `index`.
@@ -318,17 +357,22 @@ impl TermProduct<'_> {
         }
     }
 
-    fn pack_whole(&self, side: Side, plan: &Plan, cost: usize) -> Packed {
+    /// Elements of an operand packed whole.
+    fn packed_len(&self, side: Side, plan: &Plan) -> usize {
+        plan.blocks * self.operand(side).1.div_ceil(PANEL) * plan.block * self.terms * TERM_LEN
+    }
+
+    /// Packs an operand to where there is room for [`Self::packed_len`].
+    fn pack_whole(&self, side: Side, plan: &Plan, cost: usize, start: *mut u16) -> Packed {
         /// Most panels of one task of packing.
         const GROUP: usize = 8;
         let (operand, outer) = self.operand(side);
         let panels = outer.div_ceil(PANEL);
         let panel_len = plan.block * self.terms * TERM_LEN;
-        let buffer = Buffer::uninit(plan.blocks * panels * panel_len * size_of::<u16>());
+        let start = SendPtr(start);
         let mut spans = vec![Span::ZEROS; plan.blocks * panels];
         {
             let spans = Disjoint::new(&mut spans);
-            let start = SendPtr(buffer.as_ptr().cast::<u16>());
             let group = panels.div_ceil((TASKS * num_threads()).div_ceil(plan.blocks)).min(GROUP);
             for_each(plan.blocks * panels.div_ceil(group), cost.min(outer * self.k / 2), |t| {
                 let (block, first) = (t % plan.blocks, t / plan.blocks * group);
@@ -343,7 +387,7 @@ impl TermProduct<'_> {
                 }
             });
         }
-        Packed { buffer, panel_len, panels, spans }
+        Packed { start, panel_len, panels, spans }
     }
 }
 
@@ -355,18 +399,47 @@ struct Task<'a> {
     b: Option<&'a Packed>,
 }
 
+/// What a thread keeps from task to task: its tiles, and what it packs for all of them.
+struct OfThread {
+    _tiles: Option<amx::Configuration>,
+    packed: [Option<(Packed, Scratch)>; 2],
+}
+
 impl Task<'_> {
-    /// Computes block `index` of C over some blocks of k, into `c`.
-    unsafe fn run(&self, index: usize, blocks: Range<usize>, c: Output, accumulate: bool, finish: bool) {
+    fn of_thread(&self) -> OfThread {
         let (p, plan) = (self.product, self.plan);
+        let packed = [(Side::A, plan.packers[0]), (Side::B, plan.packers[1])].map(|(side, packer)| {
+            (packer == Packer::Thread).then(|| {
+                let scratch = Scratch::new::<u16>(p.packed_len(side, plan));
+                (p.pack_whole(side, plan, 0, scratch.start()), scratch)
+            })
+        });
+        // SAFETY: tiles are available where they are the unit, by the contract of `TermProduct::run`.
+        let tiles = (p.unit == Unit::Tiles).then(|| unsafe { amx::Configuration::new() });
+        OfThread { _tiles: tiles, packed }
+    }
+
+    /// Computes block `index` of C over some blocks of k, into `c`.
+    unsafe fn run(
+        &self,
+        own: &OfThread,
+        index: usize,
+        blocks: Range<usize>,
+        c: Output,
+        accumulate: bool,
+        finish: bool,
+    ) {
+        let (p, plan) = (self.product, self.plan);
+        let [own_a, own_b] = own.packed.each_ref().map(|packed| packed.as_ref().map(|(packed, _)| packed));
+        let (whole_a, whole_b) = (self.a.or(own_a), self.b.or(own_b));
         let (i, j) = (index % plan.grid.0, index / plan.grid.0);
         let rows = i * plan.rows * PANEL..((i + 1) * plan.rows * PANEL).min(p.m);
         let cols = j * plan.cols * PANEL..((j + 1) * plan.cols * PANEL).min(p.n);
         let row_panels = rows.len().div_ceil(PANEL);
         let panel_len = plan.block * p.terms * TERM_LEN;
-        let a_len = if self.a.is_some() { 0 } else { row_panels * panel_len };
+        let a_len = if whole_a.is_some() { 0 } else { row_panels * panel_len };
         let group = cols.len().div_ceil(PANEL).min(B_GROUP);
-        let b_len = if self.b.is_some() { 0 } else { group * panel_len };
+        let b_len = if whole_b.is_some() { 0 } else { group * panel_len };
         // The sums of several blocks wait as float32 before they are rounded.
         let sums_len = if matches!(c, Output::Bfloat16(_)) && blocks.len() > 1 { rows.len() * cols.len() } else { 0 };
         with_scratch(a_len + b_len + 2 * sums_len, |scratch: *mut u16| {
@@ -389,8 +462,6 @@ impl Task<'_> {
             let a_place = Place { start: scratch, panel_len };
             let mut b_spans = [Span::ZEROS; B_GROUP];
             let b_place = Place { start: scratch.wrapping_add(a_len), panel_len };
-            // SAFETY: tiles are available where they are the unit, by the contract of `TermProduct::run`.
-            let _configuration = (p.unit == Unit::Tiles).then(|| unsafe { amx::Configuration::new() });
             let last = blocks.end - 1;
             for (nth, block) in blocks.enumerate() {
                 let k = p.k_of(plan, block);
@@ -398,7 +469,7 @@ impl Task<'_> {
                 let store = Store { c, accumulate: accumulate || nth > 0, finish, rounded: rounded.filter(|_| finish) };
                 // SAFETY: the ranges are inside the operands, the places have room.
                 unsafe {
-                    let a = if let Some(packed) = self.a {
+                    let a = if let Some(packed) = whole_a {
                         packed.block(i * plan.rows, block)
                     } else {
                         pack(p.a, Side::A, p.terms, &rows, &k, a_place, a_spans);
@@ -406,7 +477,7 @@ impl Task<'_> {
                     };
                     for (nth, first) in cols.clone().step_by(PANEL).enumerate() {
                         let nth = nth % group;
-                        let b = if let Some(packed) = self.b {
+                        let b = if let Some(packed) = whole_b {
                             packed.block(first / PANEL, block)
                         } else {
                             if nth == 0 {
@@ -485,7 +556,7 @@ impl Packed {
     fn block(&self, panel: usize, block: usize) -> Panels<'_> {
         let first = block * self.panels + panel;
         Panels {
-            start: self.buffer.as_ptr().cast::<u16>().wrapping_add(first * self.panel_len),
+            start: self.start.get().cast_const().wrapping_add(first * self.panel_len),
             panel_len: self.panel_len,
             spans: &self.spans[first..(block + 1) * self.panels],
         }

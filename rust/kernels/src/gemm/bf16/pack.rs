@@ -5,8 +5,9 @@
 //! exactly, as long as no term is subnormal and none overflows; [`Span`] tells.
 //!
 //! A panel holds, step after step of [`STEP`] k, term after term, two tiles of 16 rows of 64 bytes. A row of a tile of
-//! A is one of its rows, 32 k long; a row of a tile of B is a pair of k, and holds the pairs of 16 columns. So one is
-//! the other with its 4-byte elements transposed.
+//! A is one of its rows, 16 pairs of k long; a row of a tile of B is a pair of k, and holds the pairs of 16 columns. So
+//! one is the other with its 4-byte elements transposed. Which k make a pair is free, as long as both operands agree:
+//! here those that are [`TILE`] apart, for which the halves of two registers are put together without a shuffle.
 
 #[allow(clippy::wildcard_imports, reason = "dozens of intrinsics")]
 use std::arch::x86_64::*;
@@ -140,7 +141,7 @@ impl Load for u16 {
 /// The terms of `x`, each in the upper half of its lanes. Rounds half up in magnitude: where that differs from ties to
 /// even, the next term makes up for it.
 #[inline(always)]
-unsafe fn split<const TERMS: usize>(x: __m512) -> [__m512i; TERMS] {
+pub(super) unsafe fn split<const TERMS: usize>(x: __m512) -> [__m512i; TERMS] {
     // SAFETY: the features are on.
     unsafe {
         let (half, upper) = (_mm512_set1_epi32(0x8000), _mm512_set1_epi32(0xFFFF_0000_u32.cast_signed()));
@@ -182,38 +183,9 @@ unsafe fn nearest(x: __m512) -> __m512i {
     unsafe { _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x))) }
 }
 
-/// The terms of 32 numbers in their order.
-#[inline(always)]
-unsafe fn row<T: Load, const TERMS: usize>(low: __m512, high: __m512) -> [__m512i; TERMS] {
-    // SAFETY: the features are on; both types are 64 bytes of bits.
-    unsafe {
-        if TERMS == 1 && !T::ONE_TERM {
-            let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
-            return [both; TERMS];
-        }
-        // The odd words of both.
-        let index: [u16; 32] = const {
-            let mut index = [0; 32];
-            let mut i = 0;
-            while i < 32 {
-                index[i as usize] = 2 * i + 1;
-                i += 1;
-            }
-            index
-        };
-        let index = _mm512_loadu_si512(index.as_ptr().cast());
-        let (low, high) = if TERMS == 1 {
-            ([_mm512_castps_si512(low); TERMS], [_mm512_castps_si512(high); TERMS])
-        } else {
-            (split::<TERMS>(low), split::<TERMS>(high))
-        };
-        std::array::from_fn(|t| _mm512_permutex2var_epi16(low[t], index, high[t]))
-    }
-}
-
 /// Transposes 16 by 16 elements of 4 bytes.
 #[inline(always)]
-unsafe fn transpose(rows: [__m512i; TILE]) -> [__m512i; TILE] {
+pub(super) unsafe fn transpose(rows: [__m512i; TILE]) -> [__m512i; TILE] {
     // SAFETY: the features are on.
     unsafe {
         let mut x = rows;
@@ -243,96 +215,109 @@ unsafe fn transpose(rows: [__m512i; TILE]) -> [__m512i; TILE] {
     }
 }
 
-/// From a row of a tile to the next, and from a term to the next, in a panel.
-const TOGETHER: [usize; 2] = [STEP, TERM_LEN];
-
 /// Fills one tile of each term from `outer <= 16` rows or columns and `k <= 32` steps, zeros elsewhere. Neighbours in
-/// memory follow k if `ALONG_K`, else the rows or columns. Rows of the tile and terms are `[row, term]` elements apart.
+/// memory follow k if `ALONG_K`, else the rows or columns.
 #[inline(always)]
-pub(super) unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE: bool>(
+unsafe fn tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE: bool>(
     from: *const T,
-    [outer, k]: [usize; 2],
+    extents: [usize; 2],
     stride: isize,
     to: *mut u16,
-    [row_step, term_step]: [usize; 2],
     extremes: &mut Extremes,
 ) {
-    let count = if ALONG_K { outer } else { k.div_ceil(2) };
-    let mask = if ALONG_K { [lanes(k), lanes(k.saturating_sub(TILE))] } else { [lanes(outer); 2] };
-    // SAFETY: by the contract of `pack`; masks keep to what exists.
+    // SAFETY: passed on.
     unsafe {
-        let mut seen = *extremes;
-        if TRANSPOSE && TERMS > 2 {
+        if extents == [TILE, STEP] {
+            part_of_tile::<T, TERMS, ALONG_K, TRANSPOSE>(from, [TILE, STEP], stride, to, extremes);
+        } else {
+            part_of_tile::<T, TERMS, ALONG_K, TRANSPOSE>(from, extents, stride, to, extremes);
+        }
+    }
+}
+
+/// [`tile`], compiled for whole tiles and for others.
+#[inline(always)]
+unsafe fn part_of_tile<T: Load, const TERMS: usize, const ALONG_K: bool, const TRANSPOSE: bool>(
+    from: *const T,
+    extents: [usize; 2],
+    stride: isize,
+    to: *mut u16,
+    extremes: &mut Extremes,
+) {
+    let mut seen = *extremes;
+    // SAFETY: by the contract of `pack`.
+    unsafe {
+        let zeros = [_mm512_setzero_si512(); TILE];
+        if !TRANSPOSE {
+            for i in 0..TILE {
+                let first = half::<T, TERMS, ALONG_K>(from, extents, stride, [i, 0], &mut seen);
+                let second = half::<T, TERMS, ALONG_K>(from, extents, stride, [i, TILE], &mut seen);
+                store(to, i, pairs::<T, TERMS>(first, second));
+            }
+        } else if TERMS > 2 {
             // Two halves of the numbers to transpose, not three terms.
-            let mut halves = [[_mm512_setzero_si512(); TILE]; 2];
-            #[allow(clippy::needless_range_loop, reason = "two arrays")]
+            let mut halves = [zeros; 2];
+            for (nth, rows) in halves.iter_mut().enumerate() {
+                for (i, row) in rows.iter_mut().enumerate() {
+                    let x = half::<T, TERMS, ALONG_K>(from, extents, stride, [i, nth * TILE], &mut seen);
+                    *row = _mm512_castps_si512(x);
+                }
+                *rows = transpose(*rows);
+            }
             for i in 0..TILE {
-                let from = from.wrapping_offset(i.cast_signed() * stride);
-                let (first, second) = if !ALONG_K {
-                    let (low, high) = (if i < k { mask[0] } else { 0 }, if i + TILE < k { mask[1] } else { 0 });
-                    (T::load(from, low), T::load(from.wrapping_offset(TILE.cast_signed() * stride), high))
-                } else if i < outer {
-                    (T::load(from, mask[0]), T::load(from.wrapping_add(TILE), mask[1]))
-                } else {
-                    (_mm512_setzero_ps(), _mm512_setzero_ps())
-                };
-                seen.see(first);
-                seen.see(second);
-                (halves[0][i], halves[1][i]) = (_mm512_castps_si512(first), _mm512_castps_si512(second));
+                let (first, second) = (_mm512_castsi512_ps(halves[0][i]), _mm512_castsi512_ps(halves[1][i]));
+                store(to, i, pairs::<T, TERMS>(first, second));
             }
-            let (first, second) = (transpose(halves[0]), transpose(halves[1]));
+        } else {
+            let mut tiles = [zeros; TERMS];
             for i in 0..TILE {
-                let terms = if !ALONG_K {
-                    row::<T, TERMS>(_mm512_castsi512_ps(first[i]), _mm512_castsi512_ps(second[i]))
-                } else if i < TILE / 2 {
-                    pairs::<T, TERMS>(_mm512_castsi512_ps(first[2 * i]), _mm512_castsi512_ps(first[2 * i + 1]))
-                } else {
-                    let i = 2 * i - TILE;
-                    pairs::<T, TERMS>(_mm512_castsi512_ps(second[i]), _mm512_castsi512_ps(second[i + 1]))
-                };
-                for (t, term) in terms.into_iter().enumerate() {
-                    _mm512_storeu_si512(to.add(t * term_step + i * row_step).cast(), term);
+                let first = half::<T, TERMS, ALONG_K>(from, extents, stride, [i, 0], &mut seen);
+                let second = half::<T, TERMS, ALONG_K>(from, extents, stride, [i, TILE], &mut seen);
+                let terms = pairs::<T, TERMS>(first, second);
+                for t in 0..TERMS {
+                    tiles[t][i] = terms[t];
                 }
             }
-            *extremes = seen;
-            return;
-        }
-        let mut tiles = [[_mm512_setzero_si512(); TILE]; TERMS];
-        #[allow(clippy::needless_range_loop, reason = "the tiles of several terms")]
-        for i in 0..TILE {
-            let (mut first, mut second) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-            if i < count {
-                let step = i.cast_signed();
-                if ALONG_K {
-                    let from = from.wrapping_offset(step * stride);
-                    (first, second) = (T::load(from, mask[0]), T::load(from.wrapping_add(TILE), mask[1]));
-                } else {
-                    let from = from.wrapping_offset(2 * step * stride);
-                    let odd = if 2 * i + 1 < k { mask[1] } else { 0 };
-                    (first, second) = (T::load(from, mask[0]), T::load(from.wrapping_offset(stride), odd));
-                }
-            }
-            if TERMS > 1 {
-                seen.see(first);
-                seen.see(second);
-            }
-            let terms = if ALONG_K { row::<T, TERMS>(first, second) } else { pairs::<T, TERMS>(first, second) };
-            for (t, term) in terms.into_iter().enumerate() {
-                if TRANSPOSE {
-                    tiles[t][i] = term;
-                } else {
-                    _mm512_storeu_si512(to.add(t * term_step + i * row_step).cast(), term);
-                }
-            }
-        }
-        *extremes = seen;
-        if TRANSPOSE {
             for (t, tile) in tiles.into_iter().enumerate() {
                 for (i, row) in transpose(tile).into_iter().enumerate() {
-                    _mm512_storeu_si512(to.add(t * term_step + i * row_step).cast(), row);
+                    store(to.add(t * TERM_LEN), i, [row]);
                 }
             }
         }
+    }
+    *extremes = seen;
+}
+
+/// Element `k` and those that follow along k, of row or column `i`, or else those of step `i + k`; zeros where there are none.
+#[inline(always)]
+unsafe fn half<T: Load, const TERMS: usize, const ALONG_K: bool>(
+    from: *const T,
+    [outer, steps]: [usize; 2],
+    stride: isize,
+    [i, k]: [usize; 2],
+    extremes: &mut Extremes,
+) -> __m512 {
+    let (at, there, count) = if ALONG_K {
+        (i.cast_signed() * stride + k.cast_signed(), i < outer, steps.saturating_sub(k))
+    } else {
+        ((i + k).cast_signed() * stride, i + k < steps, outer)
+    };
+    // SAFETY: the mask keeps to what exists.
+    unsafe {
+        let x = T::load(from.wrapping_offset(at), if there { lanes(count) } else { 0 });
+        if TERMS > 1 {
+            extremes.see(x);
+        }
+        x
+    }
+}
+
+/// Stores row `row` of the tile of each term.
+#[inline(always)]
+unsafe fn store<const TERMS: usize>(to: *mut u16, row: usize, terms: [__m512i; TERMS]) {
+    for (t, term) in terms.into_iter().enumerate() {
+        // SAFETY: the features are on, and the panel has the tile.
+        unsafe { _mm512_storeu_si512(to.add(t * TERM_LEN + row * STEP).cast(), term) };
     }
 }
 
@@ -420,23 +405,29 @@ const LINE: usize = 64;
 
 /// Rows of memory that are packed next. A tile takes a line or two of each of its rows, too many places for the hardware to
 /// foresee where each goes on; row after row they are fetched as one stream.
-struct Rows {
-    start: *const u8,
+struct Ahead {
+    row: *const u8,
     stride: isize,
+    /// Lines of a row, which of them comes next, and how many are left in all.
     lines: usize,
-    count: usize,
+    line: usize,
+    left: usize,
 }
 
-impl Rows {
-    /// Fetches part `part` of `parts` into L2. What lies beyond the operand does no harm.
+impl Ahead {
+    /// Fetches the next `count` lines, or what is left, into L2. What lies beyond the operand does no harm.
     #[inline(always)]
-    fn fetch(&self, part: usize, parts: usize) {
-        let all = self.count * self.lines;
-        for line in part * all / parts..(part + 1) * all / parts {
-            let (row, line) = (line / self.lines, line % self.lines);
-            let at = self.start.wrapping_offset(row.cast_signed() * self.stride).wrapping_add(line * LINE);
+    fn fetch(&mut self, count: usize) {
+        let count = count.min(self.left);
+        self.left -= count;
+        for _ in 0..count {
+            let at = self.row.wrapping_add(self.line * LINE);
             // SAFETY: every CPU with tiles has SSE, and nothing is read.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+            self.line += 1;
+            if self.line == self.lines {
+                (self.row, self.line) = (self.row.wrapping_offset(self.stride), 0);
+            }
         }
     }
 }
@@ -479,24 +470,24 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
                 unsafe {
                     match (strides, is_b) {
                         ([stride, 1], false) => {
-                            tile::<T, TERMS, true, false>(from, extents, stride, to, TOGETHER, extremes);
+                            tile::<T, TERMS, true, false>(from, extents, stride, to, extremes);
                         }
                         ([stride, 1], true) => {
-                            tile::<T, TERMS, true, true>(from, extents, stride, to, TOGETHER, extremes);
+                            tile::<T, TERMS, true, true>(from, extents, stride, to, extremes);
                         }
                         ([1, stride], false) => {
-                            tile::<T, TERMS, false, true>(from, extents, stride, to, TOGETHER, extremes);
+                            tile::<T, TERMS, false, true>(from, extents, stride, to, extremes);
                         }
                         ([1, stride], true) => {
-                            tile::<T, TERMS, false, false>(from, extents, stride, to, TOGETHER, extremes);
+                            tile::<T, TERMS, false, false>(from, extents, stride, to, extremes);
                         }
                         (strides, is_b) => {
                             let copy = gather(from, extents, strides);
                             let (from, stride) = (copy.as_ptr(), TILE.cast_signed());
                             if is_b {
-                                tile::<f32, TERMS, false, false>(from, extents, stride, to, TOGETHER, extremes);
+                                tile::<f32, TERMS, false, false>(from, extents, stride, to, extremes);
                             } else {
-                                tile::<f32, TERMS, false, true>(from, extents, stride, to, TOGETHER, extremes);
+                                tile::<f32, TERMS, false, true>(from, extents, stride, to, extremes);
                             }
                         }
                     }
@@ -504,31 +495,32 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
             }
         };
         let steps = k.len().div_ceil(STEP);
-        let rows = |outer: usize, k: usize, len: usize, count: usize, stride: isize| Rows {
-            start: matrix
+        let ahead = |outer: usize, k: usize, len: usize, count: usize, stride: isize| {
+            let lines = (len * size_of::<T>()).div_ceil(LINE);
+            let row = matrix
                 .start
                 .wrapping_offset(outer.cast_signed() * matrix.outer_stride)
-                .wrapping_offset(k.cast_signed() * matrix.k_stride)
-                .cast::<u8>(),
-            stride: stride * size_of::<T>().cast_signed(),
-            lines: (len * size_of::<T>()).div_ceil(LINE),
-            count,
+                .wrapping_offset(k.cast_signed() * matrix.k_stride);
+            let stride = stride * size_of::<T>().cast_signed();
+            Ahead { row: row.cast(), stride, lines, line: 0, left: lines * count }
         };
         // Neighbours in memory first.
         if along_k {
             for p in group.clone() {
-                let next = rows(outer.start + (p + 1) * PANEL, k.start, k.len(), PANEL, matrix.outer_stride);
+                let mut next = ahead(outer.start + (p + 1) * PANEL, k.start, k.len(), PANEL, matrix.outer_stride);
+                let each = next.left.div_ceil(steps);
                 for step in 0..steps {
-                    next.fetch(step, steps);
+                    next.fetch(each);
                     fill(p, step);
                 }
             }
         } else {
             let (first, end) = (outer.start + group.start * PANEL, outer.end.min(outer.start + group.end * PANEL));
             for step in 0..steps {
-                let next = rows(first, k.start + (step + 1) * STEP, end - first, STEP, matrix.k_stride);
+                let mut next = ahead(first, k.start + (step + 1) * STEP, end - first, STEP, matrix.k_stride);
+                let each = next.left.div_ceil(group.len());
                 for p in group.clone() {
-                    next.fetch(p - group.start, group.len());
+                    next.fetch(each);
                     fill(p, step);
                 }
             }

@@ -10,10 +10,10 @@ use std::arch::x86_64::*;
 
 pub(crate) use super::amx::windows::WindowTile;
 use super::amx::{self, windows};
-use super::pack::{Extremes, Place, Side, Span, lanes, pack, pairs, tile};
-use super::{BLOCK_STEPS, Operand, PANEL, STEP, TERM_LEN, TILE};
+use super::pack::{Extremes, Span, lanes, pairs, split, transpose};
+use super::{BLOCK_STEPS, PANEL, STEP, TERM_LEN, TILE, TILE_LEN};
 use crate::gemm::driver::SendPtr;
-use crate::gemm::pack::{InPlace, Strided2};
+use crate::gemm::pack::InPlace;
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
@@ -69,10 +69,10 @@ pub(crate) unsafe fn multiply(terms: usize, tile: &WindowTile) {
     unsafe { windows::WINDOWS[terms - 1](tile) }
 }
 
-/// Packs rows of A: panels of [`EDGE`] rows, `panel_len` apart.
+/// Packs rows of A, whose k are neighbours: panels of [`EDGE`] rows, `panel_len` apart.
 ///
 /// # Safety
-/// This machine has AMX; the matrix has the rows and steps, and `to` room for the panels.
+/// This machine has AMX; the matrix has the rows and whole steps of k, and `to` room for the panels.
 pub(crate) unsafe fn pack_rows(
     terms: usize,
     matrix: InPlace<f32>,
@@ -81,17 +81,75 @@ pub(crate) unsafe fn pack_rows(
     to: *mut u16,
     panel_len: usize,
 ) -> Seen {
-    let mut seen = Seen::NOTHING;
-    let source = Strided2(matrix);
-    for first in (0..rows).step_by(PANEL) {
-        let place = Place { start: to.wrapping_add(first / PANEL * panel_len), panel_len };
-        let mut span = [Span::ZEROS];
-        let rows = first..(first + PANEL).min(rows);
-        // SAFETY: passed on.
-        unsafe { pack(Operand::Float32(&source), Side::A, terms, &rows, &(0..k), place, &mut span) };
-        seen = seen.and(Seen(span[0]));
+    debug_assert!(matrix.k_stride == 1 && k.is_multiple_of(STEP), "neighbours, in whole steps");
+    // SAFETY: passed on.
+    unsafe {
+        match terms {
+            1 => rows_of_a::<1>(matrix, rows, k / STEP, to, panel_len),
+            2 => rows_of_a::<2>(matrix, rows, k / STEP, to, panel_len),
+            _ => rows_of_a::<3>(matrix, rows, k / STEP, to, panel_len),
+        }
     }
-    seen
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
+unsafe fn rows_of_a<const TERMS: usize>(
+    matrix: InPlace<f32>,
+    rows: usize,
+    steps: usize,
+    to: *mut u16,
+    panel_len: usize,
+) -> Seen {
+    // SAFETY: by contract; tiles that have a row have room for 16.
+    unsafe {
+        let mut seen = Extremes::new();
+        for first in (0..rows).step_by(TILE) {
+            let from = matrix.start.wrapping_offset(first.cast_signed() * matrix.outer_stride);
+            let to = to.wrapping_add(first / PANEL * panel_len + first % PANEL / TILE * TILE_LEN);
+            for step in 0..steps {
+                for row in 0..TILE {
+                    let mut halves = [_mm512_setzero_ps(); 2];
+                    if first + row < rows {
+                        let from = from.wrapping_offset(row.cast_signed() * matrix.outer_stride).add(step * STEP);
+                        halves = [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(TILE))];
+                    }
+                    if TERMS > 1 {
+                        seen.see(halves[0]);
+                        seen.see(halves[1]);
+                    }
+                    for (t, x) in neighbours::<TERMS>(halves).into_iter().enumerate() {
+                        _mm512_storeu_si512(to.add((step * TERMS + t) * TERM_LEN + row * STEP).cast(), x);
+                    }
+                }
+            }
+        }
+        Seen(seen.span())
+    }
+}
+
+/// The terms of 32 numbers in their order.
+#[inline(always)]
+unsafe fn neighbours<const TERMS: usize>([low, high]: [__m512; 2]) -> [__m512i; TERMS] {
+    // SAFETY: the features are on; both types are 64 bytes of bits.
+    unsafe {
+        if TERMS == 1 {
+            let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+            return [both; TERMS];
+        }
+        // The odd words of both.
+        let index: [u16; 32] = const {
+            let mut index = [0; 32];
+            let mut i = 0;
+            while i < 32 {
+                index[i as usize] = 2 * i + 1;
+                i += 1;
+            }
+            index
+        };
+        let index = _mm512_loadu_si512(index.as_ptr().cast());
+        let (low, high) = (split::<TERMS>(low), split::<TERMS>(high));
+        std::array::from_fn(|t| _mm512_permutex2var_epi16(low[t], index, high[t]))
+    }
 }
 
 /// Weights, packed for all tasks: block after block of k, panel after panel.
@@ -344,13 +402,31 @@ unsafe fn turned<const TERMS: usize>(
     watch: &mut Watch,
 ) {
     let stride = matrix.outer_stride;
-    for block in 0..blocks {
-        for half in 0..2 {
-            let from = matrix.start.wrapping_offset((half * TILE).cast_signed() * stride).wrapping_add(block * STEP);
+    for (block, half) in (0..blocks).flat_map(|block| [(block, 0), (block, 1)]) {
+        for step in [0, TILE] {
+            let at = (half * TILE).cast_signed() * stride + (block * STEP + step).cast_signed();
+            let from = matrix.start.wrapping_offset(at);
             // A pair of k takes 64 elements: two from each of 32 rows.
-            let to = to.wrapping_add(block * TILE * PAIRS + half * STEP);
+            let to = to.wrapping_add((block * STEP + step) / 2 * PAIRS + half * STEP);
             // SAFETY: by contract.
-            unsafe { tile::<f32, TERMS, true, true>(from, [TILE, STEP], stride, to, [PAIRS, term], &mut watch.0) };
+            unsafe {
+                let mut rows = [_mm512_setzero_si512(); TILE];
+                for (i, row) in rows.iter_mut().enumerate() {
+                    let x = _mm512_loadu_ps(from.wrapping_offset(i.cast_signed() * stride));
+                    if TERMS > 1 {
+                        watch.0.see(x);
+                    }
+                    *row = _mm512_castps_si512(x);
+                }
+                let columns = transpose(rows);
+                for pair in 0..TILE / 2 {
+                    let first = _mm512_castsi512_ps(columns[2 * pair]);
+                    let second = _mm512_castsi512_ps(columns[2 * pair + 1]);
+                    for (t, x) in pairs::<f32, TERMS>(first, second).into_iter().enumerate() {
+                        _mm512_storeu_si512(to.add(t * term + pair * PAIRS).cast(), x);
+                    }
+                }
+            }
         }
     }
 }
