@@ -201,17 +201,25 @@ fn padded<T: Float>(rest: &[T], fill: T) -> [T; NARROW] {
 /// Folds the upper half of the lanes into the lower until one is left.
 #[inline(always)]
 fn pairwise<T: Float>(lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
-    // The first two times vector by vector, which the compiler does not see in a loop for all.
-    let mut row = [T::ZERO; NARROW];
-    for i in 0..NARROW {
-        row[i] = join(join(lanes[i], lanes[i + 2 * NARROW]), join(lanes[i + NARROW], lanes[i + 3 * NARROW]));
+    let lanes: [T; LANES / 2] = halve(lanes, &join);
+    fold(halve(lanes, &join), join)
+}
+
+/// As [`pairwise`], of one vector.
+#[inline(always)]
+pub(crate) fn fold<T: Float>(lanes: [T; NARROW], join: impl Fn(T, T) -> T) -> T {
+    let lanes: [T; 8] = halve(lanes, &join);
+    let lanes: [T; 4] = halve(lanes, &join);
+    let [first, second] = halve(lanes, &join);
+    join(first, second)
+}
+
+/// An array of its own for each half: in one that shrinks in place, the compiler does not see vectors.
+#[inline(always)]
+fn halve<T: Float, const N: usize, const HALF: usize>(lanes: [T; N], join: &impl Fn(T, T) -> T) -> [T; HALF] {
+    let mut half = [T::ZERO; HALF];
+    for i in 0..HALF {
+        half[i] = join(lanes[i], lanes[i + HALF]);
     }
-    let mut width = NARROW / 2;
-    while width > 0 {
-        for lane in 0..width {
-            row[lane] = join(row[lane], row[lane + width]);
-        }
-        width /= 2;
-    }
-    row[0]
+    half
 }

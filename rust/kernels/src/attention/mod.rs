@@ -187,24 +187,8 @@ impl<'a, T: GemmFloat> Columns<'a, T> {
 
 /// The rows `block` as columns, in as many elements of `out`.
 fn transpose<T: GemmFloat>(rows: Matrix<'_, T>, block: &Range<usize>, depth: usize, out: &mut [T]) {
-    /// Elements that a plain loop has moved before a copy of any shape has found its way.
-    const FEW: usize = 4096;
-    let (keys, out) = (block.len(), &mut out[..block.len() * depth]);
-    let start = |key: usize| rows.offset.wrapping_add_signed(key.cast_signed() * rows.row_stride);
-    if out.is_empty() {
-        return;
-    }
-    if out.len() <= FEW {
-        for (column, key) in block.clone().enumerate() {
-            let row = &rows.data[start(key)..][..depth];
-            for (to, &x) in out[column..].iter_mut().step_by(keys).zip(row) {
-                *to = x;
-            }
-        }
-        return;
-    }
-    let (shape, strides) = ([depth, keys], [1, rows.row_stride]);
-    copy::copy(rows.data, Strided { shape: &shape, strides: &strides, offset: start(block.start) }, out);
+    let start = rows.offset.wrapping_add_signed(block.start.cast_signed() * rows.row_stride);
+    copy::turn(rows.data, start, rows.row_stride, [block.len(), depth], &mut out[..block.len() * depth]);
 }
 
 /// The first `len` elements of what is left of some scratch.

@@ -5,9 +5,8 @@ use std::ops::Range;
 use super::Attention;
 use crate::element::Float;
 use crate::isa::Simd;
+use crate::lanes::{NARROW as LANES, fold};
 use crate::layout::Strided;
-
-const LANES: usize = 16;
 
 /// Elements that a row of scores takes in scratch: whole vectors, which end in keys that are not seen.
 pub(super) fn padded(keys: usize) -> usize {
@@ -38,18 +37,6 @@ pub(super) fn exponentials<T: Float, S: Simd>(scores: &mut [T], shift: T) -> T {
         }
     }
     fold(sums, |x, y| x + y)
-}
-
-#[inline(always)]
-fn fold<T: Float>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] = join(lanes[lane], lanes[lane + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
 }
 
 /// What keeps queries from keys.

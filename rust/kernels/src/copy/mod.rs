@@ -14,6 +14,7 @@ use crate::parallel::{Disjoint, for_ranges};
 use crate::stored::Stored;
 
 use transpose::transpose;
+pub(crate) use transpose::turn;
 
 /// Elements a task.
 const GRAIN: usize = 1 << 14;

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 
 use super::{STRIDED_COST, Shared};
 use crate::isa::{Isa, Kernel, Simd, dispatch};
-use crate::layout::Coalesced;
+use crate::layout::{Coalesced, Strided};
 use crate::memory::Pod;
 use crate::parallel::for_each;
 use crate::stream::{self, STREAM_FROM};
@@ -48,6 +48,21 @@ pub(super) unsafe fn transpose<T: Pod>(ends: Shared<T>, loops: &Coalesced<2>, li
         let (height, width) = (LENGTH.min(height - top), strip.min(width - left));
         dispatch(Part { dst, src, steps, height, width, streamed });
     });
+}
+
+/// Copies `rows` rows of `cols` adjacent elements, `stride` apart from element `start` on, to `cols` rows; on this thread.
+///
+/// # Panics
+/// If the rows are not in `src`, or `dst` has another length.
+pub(crate) fn turn<T: Pod>(src: &[T], start: usize, stride: isize, [rows, cols]: [usize; 2], dst: &mut [T]) {
+    assert_eq!(dst.len(), rows * cols, "as many elements");
+    Strided { shape: &[rows, cols], strides: &[stride, 1], offset: start }.check(src.len());
+    if dst.is_empty() {
+        return;
+    }
+    let steps = Steps { to: 1, from: stride, to_line: rows.cast_signed(), from_line: 1 };
+    let (dst, src) = (dst.as_mut_ptr(), src.as_ptr().wrapping_add(start));
+    dispatch(Part { dst, src, steps, height: cols, width: rows, streamed: false });
 }
 
 /// Elements from one position to the next, in destination and source: along the inner loop, along the lines.

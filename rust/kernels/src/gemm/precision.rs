@@ -47,7 +47,7 @@ struct Least {
 const LEAST: [Least; 3] = [
     Least { tile: 24, k: 32, work: 1 << 17 },
     Least { tile: 24, k: 64, work: 1 << 18 },
-    Least { tile: 96, k: 96, work: 1 << 25 },
+    Least { tile: 96, k: 96, work: 1 << 23 },
 ];
 
 /// For three terms and as many rows of C as this: they are shared out, each packed by the task that uses it.

@@ -415,6 +415,26 @@ struct Ahead {
 }
 
 impl Ahead {
+    /// What holds these rows or columns over these k.
+    fn of<T>(matrix: &InPlace<T>, outer: &Range<usize>, k: &Range<usize>) -> Self {
+        let start = matrix
+            .start
+            .wrapping_offset(outer.start.cast_signed() * matrix.outer_stride)
+            .wrapping_offset(k.start.cast_signed() * matrix.k_stride);
+        let (rows, stride, len) = if matrix.k_stride == 1 {
+            (outer.len(), matrix.outer_stride, k.len())
+        } else {
+            (k.len(), matrix.k_stride, outer.len())
+        };
+        let lines = (len * size_of::<T>()).div_ceil(LINE);
+        Self { row: start.cast(), stride: stride * size_of::<T>().cast_signed(), lines, line: 0, left: lines * rows }
+    }
+
+    /// Lines that each of `calls` calls fetches.
+    fn share(&self, calls: usize) -> usize {
+        self.left.div_ceil(calls)
+    }
+
     /// Fetches the next `count` lines, or what is left, into L2. What lies beyond the operand does no harm.
     #[inline(always)]
     fn fetch(&mut self, count: usize) {
@@ -422,7 +442,7 @@ impl Ahead {
         self.left -= count;
         for _ in 0..count {
             let at = self.row.wrapping_add(self.line * LINE);
-            // SAFETY: every CPU with tiles has SSE, and nothing is read.
+            // SAFETY: every CPU that packs terms has SSE, and nothing is read.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
             self.line += 1;
             if self.line == self.lines {
@@ -495,32 +515,25 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
             }
         };
         let steps = k.len().div_ceil(STEP);
-        let ahead = |outer: usize, k: usize, len: usize, count: usize, stride: isize| {
-            let lines = (len * size_of::<T>()).div_ceil(LINE);
-            let row = matrix
-                .start
-                .wrapping_offset(outer.cast_signed() * matrix.outer_stride)
-                .wrapping_offset(k.cast_signed() * matrix.k_stride);
-            let stride = stride * size_of::<T>().cast_signed();
-            Ahead { row: row.cast(), stride, lines, line: 0, left: lines * count }
-        };
         // Neighbours in memory first.
         if along_k {
             for p in group.clone() {
-                let mut next = ahead(outer.start + (p + 1) * PANEL, k.start, k.len(), PANEL, matrix.outer_stride);
-                let each = next.left.div_ceil(steps);
+                let next = outer.start + (p + 1) * PANEL;
+                let mut next = Ahead::of(&matrix, &(next..next + PANEL), k);
+                let share = next.share(steps);
                 for step in 0..steps {
-                    next.fetch(each);
+                    next.fetch(share);
                     fill(p, step);
                 }
             }
         } else {
-            let (first, end) = (outer.start + group.start * PANEL, outer.end.min(outer.start + group.end * PANEL));
+            let columns = outer.start + group.start * PANEL..outer.end.min(outer.start + group.end * PANEL);
             for step in 0..steps {
-                let mut next = ahead(first, k.start + (step + 1) * STEP, end - first, STEP, matrix.k_stride);
-                let each = next.left.div_ceil(group.len());
+                let next = k.start + (step + 1) * STEP;
+                let mut next = Ahead::of(&matrix, &columns, &(next..next + STEP));
+                let share = next.share(group.len());
                 for p in group.clone() {
-                    next.fetch(each);
+                    next.fetch(share);
                     fill(p, step);
                 }
             }
