@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 
-use dlcore_kernels::parallel::{Disjoint, for_each, for_ranges, num_threads, set_num_threads, why};
+use dlcore_kernels::parallel::{Disjoint, for_each, for_each_init, for_ranges, num_threads, set_num_threads, why};
 
 const LONG: usize = 1_000_000;
 
@@ -46,6 +46,31 @@ fn the_same_bits_with_any_number_of_threads() {
         })
         .collect();
     assert_eq!(bits.len(), 1);
+}
+
+#[test]
+fn a_thread_keeps_what_it_made_for_its_tasks() {
+    let _turn = turn();
+    for threads in [1, 2, 3, 7] {
+        set_num_threads(threads);
+        for tasks in [0, 1, 2, 33, 1009] {
+            let (made, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+            let init = || {
+                made.fetch_add(1, Ordering::Relaxed);
+                (std::thread::current().id(), Vec::new())
+            };
+            for_each_init(tasks, LONG, init, |(thread, own), task| {
+                assert_eq!(*thread, std::thread::current().id());
+                own.push(task);
+                if own.len() == 1 {
+                    done.lock().unwrap().push(task);
+                }
+            });
+            let (made, first) = (made.into_inner(), done.into_inner().unwrap());
+            assert_eq!(first.len(), made, "one first task for each");
+            assert!(made <= threads.min(tasks) && (made > 0) == (tasks > 0), "{made} of {threads} threads");
+        }
+    }
 }
 
 #[test]

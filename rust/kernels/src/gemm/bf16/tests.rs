@@ -120,6 +120,9 @@ fn every_layout_and_cut() {
             product([65, 130, 97], terms, [kind / 6, kind % 6], false);
         }
         product([513, 650, 517], terms, [0, 1], false);
+        // Each thread packs the shorter side: of one block of k, and of several.
+        product([390, 300, 100], terms, [1, 0], false);
+        product([100, 2000, 390], terms, [1, 1], false);
         product([513, 650, 517], terms, [1, 0], true);
         product([1030, 70, 40], terms, [0, 0], true);
         // Too few tiles to share out: k is cut.
@@ -194,7 +197,7 @@ fn the_same_bits_for_any_number_of_threads() {
     if Unit::available() != Some(Unit::Tiles) {
         return;
     }
-    for shape @ [m, k, n] in [[300, 700, 260], [64, 3000, 64], [1000, 64, 70]] {
+    for shape @ [m, k, n] in [[300, 700, 260], [64, 3000, 64], [1000, 64, 70], [390, 300, 100], [100, 2000, 390]] {
         for terms in 1..=3 {
             let (a, b) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2));
             let (a, b) = (Matrix::contiguous(&a, k), Matrix::contiguous(&b, n));
