@@ -86,8 +86,14 @@ def test_what_it_cannot_do_it_says_once(monkeypatch):
         warnings.simplefilter("error")
     with pytest.raises(ValueError, match="device_type"):
         dlcore.autocast("cuda")
-    with pytest.raises(ValueError, match="device_type"):
-        dlcore.is_autocast_enabled("cuda")
+    for call in (
+        lambda: dlcore.get_autocast_dtype("cuda"),
+        lambda: dlcore.set_autocast_dtype("cuda", dlcore.bfloat16),
+        lambda: dlcore.set_autocast_dtype("cpu", dlcore.float16),
+    ):
+        with pytest.raises(ValueError, match="autocast_dtype: "):
+            call()
+    assert not dlcore.is_autocast_enabled("cuda")
 
 
 @needs_instructions

@@ -14,7 +14,7 @@ from math import e, inf, nan, pi
 
 from dlcore import amp, answers, autograd, composed, engine, memory
 from dlcore._core import __version__
-from dlcore.amp import autocast, is_autocast_enabled
+from dlcore.amp import autocast, get_autocast_dtype, is_autocast_enabled, set_autocast_dtype
 from dlcore.autograd import (
     enable_grad,
     inference_mode,
@@ -36,7 +36,8 @@ __all__ = [
     "asarray", "broadcast_shapes", "scalar_tensor", "Size", "newaxis", "e", "inf", "nan", "pi", "__version__",
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
     "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
-    "autocast", "is_autocast_enabled", "enable_grad", "no_grad", "inference_mode", "set_grad_enabled",
+    "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype",
+    "enable_grad", "no_grad", "inference_mode", "set_grad_enabled",
     "is_grad_enabled", "is_inference_mode_enabled",
     "save", "load", "vmap", "compile", "guard", "summary", "TrainingWarning",
     "get_default_device", "set_default_device", "get_num_interop_threads", "set_num_interop_threads",

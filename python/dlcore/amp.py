@@ -8,7 +8,7 @@ from __future__ import annotations
 from dlcore import _core
 from dlcore._core import is_autocast_enabled
 
-__all__ = ["GradScaler", "autocast", "is_autocast_enabled"]
+__all__ = ["GradScaler", "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ def _warn_once(reason: str) -> None:
 class autocast:  # noqa: N801 - PyTorch's name, used as a function
     """Make products in bfloat16 inside, whatever their inputs have, as PyTorch does on CPUs.
 
-    Matrix products, linear layers, convolutions, attention and recurrent layers take their inputs in bfloat16 and
-    give bfloat16; losses and `prod` take theirs in float32; everything else takes what comes. Parameters stay in
-    float32, and so do their gradients. Run the forward pass and the loss inside and ``backward`` outside.
+    Matrix products, linear layers, convolutions, attention, `LSTM`, `RNN` and `prelu` take their inputs in bfloat16
+    and give bfloat16; losses, `prod`, `trace`, `grid_sample`, and pooling of volumes take theirs in float32; everything
+    else takes what comes, as do `mv`, `dot`, `bilinear` and `GRU`. Parameters stay in float32, and so do their
+    gradients. Run the forward pass and the loss inside and ``backward`` outside.
 
     A context manager and a decorator; it belongs to the thread. On a CPU without instructions for bfloat16, where
     products would be slower, it warns once and changes nothing.
@@ -92,6 +93,36 @@ class autocast:  # noqa: N801 - PyTorch's name, used as a function
                 return function(*args, **kwargs)
 
         return inside
+
+
+def get_autocast_dtype(device_type: str) -> _core.dtype:
+    """The dtype that `autocast` makes products in where none is named.
+
+    Raises:
+        ValueError: another device than ``"cpu"``.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.get_autocast_dtype("cpu")
+        dlcore.bfloat16
+    """
+    if device_type != "cpu":
+        raise ValueError(f"get_autocast_dtype: device_type must be 'cpu', got {device_type!r}")
+    return _core.bfloat16
+
+
+def set_autocast_dtype(device_type: str, dtype: _core.dtype) -> None:
+    """Ask for the dtype that `autocast` makes products in where none is named; there is one.
+
+    Raises:
+        ValueError: another device than ``"cpu"``, or another dtype than bfloat16.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.set_autocast_dtype("cpu", dlcore.bfloat16)
+    """
+    if dtype != get_autocast_dtype(device_type):
+        raise ValueError(f"set_autocast_dtype: only dlcore.bfloat16 is supported, got {dtype}")
 
 
 class GradScaler:

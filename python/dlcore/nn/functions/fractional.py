@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dlcore._core import ShapeError, Tensor, arange, cat, int64, rand
+from dlcore._core import ShapeError, Tensor, _widened, arange, cat, int64, rand
 
 __all__ = ["fractional_max_pool2d", "fractional_max_pool3d"]
 
@@ -52,7 +52,7 @@ def _pool(
     counts = _each(name, "output_size", output_size, dims)
     if any(count + window - 1 > size for count, window, size in zip(counts, kernel, sizes, strict=True)):
         raise ShapeError(f"{name}: windows {kernel} do not fit {counts} times into {sizes}")
-    alone = input.dim() == dims + 1
+    input, alone = _widened(input), input.dim() == dims + 1
     batch = input.unsqueeze(0) if alone else input
     if samples is None:
         samples = rand(*batch.shape[:2], dims, dtype=input.dtype)

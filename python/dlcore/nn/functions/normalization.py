@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlcore._core import Tensor, batch_norm, group_norm, pad
+from dlcore._core import Tensor, _widened, batch_norm, group_norm, pad
 from dlcore.autograd import no_grad
 
 __all__ = ["instance_norm", "local_response_norm"]
@@ -79,6 +79,6 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if input.numel() == 0:
         return input
     edges = [0, 0] * (input.dim() - 2) + [size // 2, (size - 1) // 2]
-    sums = pad(input.square(), edges).unfold(1, size, 1).sum(-1)
+    sums = pad(_widened(input).square(), edges).unfold(1, size, 1).sum(-1)
     means = sums / size if input.is_floating_point() else sums // size
     return input / (means * alpha + k) ** beta

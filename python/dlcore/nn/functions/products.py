@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlcore._core import ShapeError, Tensor, einsum
+from dlcore._core import ShapeError, Tensor, _set_autocast, einsum
 
 __all__ = ["bilinear", "channel_shuffle", "native_channel_shuffle"]
 
@@ -31,7 +31,12 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     if input1.shape[:-1] != input2.shape[:-1] or (input1.shape[-1], input2.shape[-1]) != tuple(weight.shape[1:]):
         given = ", ".join(str(tuple(tensor.shape)) for tensor in (input1, input2, weight))
         raise ShapeError(f"bilinear: expected inputs (..., I) and (..., J) and a weight (O, I, J), got {given}")
-    result = einsum("...i,oij,...j->...o", input1, weight, input2)
+    # As in PyTorch, whose product of three tensors `autocast` leaves alone.
+    asked = _set_autocast(None)
+    try:
+        result = einsum("...i,oij,...j->...o", input1, weight, input2)
+    finally:
+        _set_autocast(asked)
     return result if bias is None else result + bias
 
 

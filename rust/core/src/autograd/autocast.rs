@@ -38,6 +38,32 @@ pub fn set_dtype(dtype: Option<DType>) -> Option<DType> {
 }
 
 impl Autocast {
+    /// One input as the operation takes it, for functions that are made of several.
+    ///
+    /// # Errors
+    /// Only for lack of memory.
+    pub fn of(self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.inputs(&[x])?.map_or_else(|| x.clone(), |mut taken| taken.swap_remove(0)))
+    }
+
+    /// Runs `body`, several operations that count as one, on the inputs as that one takes them. What it calls takes what
+    /// comes.
+    ///
+    /// # Errors
+    /// Those of `body`.
+    pub fn around<const N: usize, R>(
+        self,
+        inputs: [&Tensor; N],
+        body: impl FnOnce([&Tensor; N]) -> Result<R>,
+    ) -> Result<R> {
+        if dtype().is_none() {
+            return body(inputs);
+        }
+        let taken = self.inputs(&inputs)?;
+        let _paused = Paused(set_dtype(None));
+        body(taken.as_ref().map_or(inputs, |taken| std::array::from_fn(|i| &taken[i])))
+    }
+
     /// The inputs as the operation takes them; `None` where none changes.
     pub(super) fn inputs(self, inputs: &[&Tensor]) -> Result<Option<SmallVec<[Tensor; 4]>>> {
         let Some(dtype) = dtype() else { return Ok(None) };
@@ -53,10 +79,11 @@ impl Autocast {
     }
 }
 
-/// `x` in float32, if it is of fewer bits and a dtype is asked for: for functions that are made of several operations.
-///
-/// # Errors
-/// Only for lack of memory.
-pub fn widened(x: &Tensor) -> Result<Tensor> {
-    if dtype().is_some() && x.dtype().is_half() { cast(x, DType::F32) } else { Ok(x.clone()) }
+/// What was asked for before, which drops to be asked for again.
+struct Paused(Option<DType>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        set_dtype(self.0);
+    }
 }

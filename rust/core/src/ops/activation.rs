@@ -2,6 +2,7 @@
 //! both; while a gradient is itself recorded, the slope is composed from other operations.
 
 use crate::array::Array;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
@@ -296,6 +297,7 @@ functions! {
 /// [`Error::Shape`] for a weight of another size than 1 or the number of channels, [`Error::DType`] for two dtypes.
 pub fn prelu(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     const NAME: &str = "prelu";
+    let (x, weight) = (&Autocast::Lower.of(x)?, &Autocast::Lower.of(weight)?);
     if x.dtype() != weight.dtype() {
         return Err(Error::dtype(NAME, format_args!("an input of {} with a weight of {}", x.dtype(), weight.dtype())));
     }

@@ -1,6 +1,7 @@
 //! Elements in another arrangement: rolled, turned, cut, taken from a diagonal or a moving window, repeated.
 
 use crate::array::Array;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
@@ -233,7 +234,7 @@ pub fn trace(x: &Tensor) -> Result<Tensor> {
     if x.rank() != 2 {
         return Err(Error::shape("trace", format_args!("expected a matrix, got shape {}", Show(x.shape()))));
     }
-    crate::ops::sum(&diagonal(x, 0, 0, 1)?, &[0], false)
+    crate::ops::sum(&diagonal(&Autocast::Widen.of(x)?, 0, 0, 1)?, &[0], false)
 }
 
 /// Windows of `size` elements, `step` apart, along `dim`, their elements in a new last dimension.

@@ -252,7 +252,7 @@ pub fn batch_norm(
     let inputs: Vec<&Tensor> = inputs.into_iter().flatten().collect();
     let outputs = apply_all(op, &inputs)?;
     move_running(outputs[1].array(), shape, options, mean.array(), variance.array())?;
-    Ok(outputs[0].clone())
+    if x.dtype().is_half() { ops::cast(&outputs[0], x.dtype()) } else { Ok(outputs[0].clone()) }
 }
 
 /// Moves running statistics towards `saved`, the batch's.

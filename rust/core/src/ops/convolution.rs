@@ -7,6 +7,7 @@
 #![allow(clippy::many_single_char_names, reason = "x, w, y and n are the names that everybody knows")]
 
 use super::conv::{Conv2d, Conv2dGradInput, Convolution, conv2d};
+use crate::autograd::autocast::Autocast;
 use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::Scalar;
@@ -210,6 +211,8 @@ pub fn conv_transpose(
     steps: &Steps,
     more: &[usize],
 ) -> Result<Tensor> {
+    let (x, w) = (&Autocast::Lower.of(x)?, &Autocast::Lower.of(w)?);
+    let bias = bias.map(|bias| Autocast::Lower.of(bias)).transpose()?;
     let (x, alone) = steps.batched(op, x, w)?;
     let (inputs, outputs) = (w.shape()[0], w.shape()[1].saturating_mul(steps.groups));
     if x.shape()[1] != inputs || inputs % steps.groups != 0 {
@@ -252,7 +255,7 @@ pub fn conv_transpose(
             stacked(&permute(&y, &[0, 2, 1, 3, 4, 5])?, steps, sizes[0])?
         }
     };
-    unbatched(with_bias(op, y, bias)?, alone)
+    unbatched(with_bias(op, y, bias.as_ref())?, alone)
 }
 
 /// A transposed convolution of images to images of `size`.

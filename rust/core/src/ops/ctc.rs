@@ -2,6 +2,7 @@
 //! ways to spread it over more frames, with blanks between.
 
 use crate::array::Array;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -66,6 +67,7 @@ pub fn ctc_loss(
     lengths: &Tensor,
     options: Options,
 ) -> Result<Tensor> {
+    let log_probs = &Autocast::Widen.of(log_probs)?;
     let single = log_probs.rank() == 2;
     let shape = log_probs.shape();
     let (steps, batch, classes) = match *shape {

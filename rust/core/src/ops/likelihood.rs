@@ -1,6 +1,7 @@
 //! Losses that are minus the logarithm of a probability, or a distance of two distributions.
 
 use crate::array::Array;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
@@ -101,6 +102,7 @@ pub fn binary_cross_entropy(
     reduction: Reduction,
 ) -> Result<Tensor> {
     const NAME: &str = BinaryCrossEntropy::NAME;
+    let (x, target) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(target)?);
     same_shape(NAME, x, target)?;
     let inside = logical_and(&ge(&x.detach(), &number(x, 0.0)?)?, &le(&x.detach(), &number(x, 1.0)?)?)?;
     if !nowhere(&logical_not(&inside)?)? {
@@ -126,6 +128,7 @@ pub fn binary_cross_entropy(
 /// # Errors
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn kl_div(x: &Tensor, target: &Tensor, log_target: bool, by_batch: bool, reduction: Reduction) -> Result<Tensor> {
+    let (x, target) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(target)?);
     let (x, target) = floats("kl_div", x, target)?;
     let losses = if log_target {
         mul(&exp(&target)?, &sub(&target, &x)?)?
@@ -157,6 +160,7 @@ pub fn poisson_nll_loss(
     eps: f64,
     reduction: Reduction,
 ) -> Result<Tensor> {
+    let (x, target) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(target)?);
     let (x, target) = floats("poisson_nll_loss", x, target)?;
     let losses =
         if log_input { sub(&exp(&x)?, &mul(&target, &x)?)? } else { sub(&x, &mul(&target, &log(&shift(&x, eps)?)?)?)? };
@@ -219,7 +223,9 @@ pub fn multilabel_soft_margin_loss(
     reduction: Reduction,
 ) -> Result<Tensor> {
     same_shape("multilabel_soft_margin_loss", x, target)?;
-    let losses = crate::ops::binary_cross_entropy_with_logits(x, target, weight, None, Reduction::None)?;
+    let losses = Autocast::Keep.around([x, target], |[x, target]| {
+        crate::ops::binary_cross_entropy_with_logits(x, target, weight, None, Reduction::None)
+    })?;
     let last: crate::Dims = (losses.rank().saturating_sub(1)..losses.rank()).collect();
     reduction.of(&crate::ops::mean(&losses, &last, false)?)
 }

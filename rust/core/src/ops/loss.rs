@@ -1,7 +1,7 @@
 //! Losses. What is a few maps and a reduction is composed of them; cross entropy with class labels has a file of its
 //! own ([`mod@super::cross_entropy`]).
 
-use crate::autograd::autocast;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ fn constant(value: f64, like: &Tensor) -> Result<Tensor> {
 /// The difference of prediction and target, as a float.
 fn residual(name: &str, x: &Tensor, target: &Tensor) -> Result<Tensor> {
     broadcast_shapes(name, x.shape(), target.shape())?;
-    let (x, target) = (&autocast::widened(x)?, &autocast::widened(target)?);
+    let (x, target) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(target)?);
     let float = x.dtype().promote(name, target.dtype())?.to_float();
     sub(&ops::cast(x, float)?, &ops::cast(target, float)?)
 }
@@ -133,7 +133,7 @@ pub fn binary_cross_entropy_with_logits(
             format_args!("target {} must have the shape of the logits {}", Show(target.shape()), Show(x.shape())),
         ));
     }
-    let x = autocast::widened(&ops::cast(x, x.dtype().to_float())?)?;
+    let x = Autocast::Widen.of(&ops::cast(x, x.dtype().to_float())?)?;
     let target = ops::cast(target, x.dtype())?;
     let one = constant(1.0, &x)?;
     // -t p ln s(x) - (1 - t) ln s(-x), where ln s(-x) = ln s(x) - x.
@@ -181,7 +181,7 @@ pub fn nll_loss(
     reduction: Reduction,
 ) -> Result<Tensor> {
     const NAME: &str = "nll_loss";
-    let x = &autocast::widened(x)?;
+    let x = &Autocast::Widen.of(x)?;
     let (rows, each) = rows_of_classes(NAME, x)?;
     let classes = rows.shape()[1];
     let labels = super::cross_entropy::labels(NAME, target, x, &each, classes, ignore_index)?;

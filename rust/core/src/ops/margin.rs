@@ -1,5 +1,6 @@
 //! Losses that ask for a margin between scores or distances.
 
+use crate::autograd::autocast::Autocast;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ pub fn margin_ranking_loss(
     reduction: Reduction,
 ) -> Result<Tensor> {
     same_rank("margin_ranking_loss", &[a, b, target])?;
+    let (a, b, target) = (&Autocast::Widen.of(a)?, &Autocast::Widen.of(b)?, &Autocast::Widen.of(target)?);
     reduction.of(&positive(&shift(&neg(&mul(target, &sub(a, b)?)?)?, margin)?)?)
 }
 
@@ -54,6 +56,7 @@ pub fn margin_ranking_loss(
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn hinge_embedding_loss(x: &Tensor, target: &Tensor, margin: f64, reduction: Reduction) -> Result<Tensor> {
     broadcast_shapes("hinge_embedding_loss", x.shape(), target.shape())?;
+    let x = &Autocast::Widen.of(x)?;
     let far = positive(&shift(&neg(x)?, margin)?)?;
     let zero = number(x, 0.0)?;
     let not = |sign: i128| ne(target, &scalar(Scalar::Int(sign), target.dtype())?);
@@ -67,6 +70,7 @@ pub fn hinge_embedding_loss(x: &Tensor, target: &Tensor, margin: f64, reduction:
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn soft_margin_loss(x: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tensor> {
     broadcast_shapes("soft_margin_loss", x.shape(), target.shape())?;
+    let (x, target) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(target)?);
     reduction.of(&softplus(&mul(&neg(target)?, x)?)?)
 }
 
@@ -89,7 +93,7 @@ pub fn cosine_embedding_loss(
         let what = format_args!("inputs {a} and {b} with target {target}; expected (N, D) with (N), or (D) with ()");
         return Err(Error::shape(NAME, what));
     }
-    let float = |x: &Tensor| cast(x, x.dtype().to_float());
+    let float = |x: &Tensor| Autocast::Widen.of(&cast(x, x.dtype().to_float())?);
     let (a, b) = (&float(a)?, &float(b)?);
     let product = mul(a, b)?;
     let along = last(&product);
@@ -135,6 +139,8 @@ pub fn triplet_margin_loss(
     if margin.is_nan() || margin <= 0.0 {
         return Err(Error::value(NAME, format_args!("margin must be positive, got {margin}")));
     }
+    let widened = |x: &Tensor| Autocast::Widen.of(x);
+    let (anchor, near, far) = (&widened(anchor)?, &widened(near)?, &widened(far)?);
     let distance = |a: &Tensor, b: &Tensor| pairwise_distance(a, b, order, eps, false);
     let mut apart = distance(anchor, far)?;
     if swap {
@@ -161,6 +167,7 @@ pub fn multi_margin_loss(
     if power != 1 && power != 2 {
         return Err(Error::value(NAME, format_args!("p must be 1 or 2, got {power}")));
     }
+    let x = &Autocast::Widen.of(x)?;
     if x.rank() == 0 {
         return multi_margin_loss(&reshape(x, &[1])?, target, power, margin, weight, reduction);
     }
@@ -200,6 +207,7 @@ pub fn multilabel_margin_loss(x: &Tensor, target: &Tensor, reduction: Reduction)
             format_args!("scores {x} with labels {target}; expected (N, C) or (C) for both"),
         ));
     }
+    let x = &Autocast::Widen.of(x)?;
     let classes = x.shape().last().copied().unwrap_or(1);
     let each = &x.shape()[..x.rank().saturating_sub(1)];
     let count: usize = each.iter().product();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::many_single_char_names, reason = "matrices and their extents are called by their letters")]
 
+use crate::autograd::autocast::Autocast;
 use crate::autograd::tensor::Tensor;
 use crate::creation::eye;
 use crate::dtype::{DType, Scalar};
@@ -292,7 +293,8 @@ pub fn vecdot(a: &Tensor, b: &Tensor, dim: isize) -> Result<Tensor> {
             ),
         ));
     }
-    let products = mul(a, b)?;
+    let (a, b) = (Autocast::Lower.of(a)?, Autocast::Lower.of(b)?);
+    let products = mul(&a, &b)?;
     let found = sum(&products, &[normalize_dim(NAME, dim, products.rank())?], false)?;
     cast(&found, products.dtype())
 }
@@ -303,6 +305,10 @@ pub fn vecdot(a: &Tensor, b: &Tensor, dim: isize) -> Result<Tensor> {
 /// # Errors
 /// As [`pinv`]; [`Error::Shape`] where the rows differ in number.
 pub fn lstsq(a: &Tensor, b: &Tensor, rtol: Option<f64>) -> Result<[Tensor; 4]> {
+    Autocast::Widen.around([a, b], |[a, b]| least_squares(a, b, rtol))
+}
+
+fn least_squares(a: &Tensor, b: &Tensor, rtol: Option<f64>) -> Result<[Tensor; 4]> {
     const NAME: &str = "linalg.lstsq";
     let stack = Stack::of(NAME, a.shape())?;
     let [m, n] = stack.matrix;

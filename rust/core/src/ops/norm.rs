@@ -13,7 +13,7 @@ use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
-use crate::ops::cast::widened;
+use crate::ops::cast::{cast, widened};
 use crate::ops::sample::{Params, Sample, real};
 use crate::ops::{self, add, mul, reshape, sub, sum_to};
 use crate::with_float;
@@ -151,7 +151,8 @@ pub(super) fn composed(
     Ok(gradients)
 }
 
-/// Applies a normalisation to `x` with weight and bias. A bias without a weight is added afterwards.
+/// Applies a normalisation to `x` with weight and bias. A bias without a weight is added afterwards. Parameters of more
+/// digits than a 16-bit float `x` count in full, and the result is of the dtype of `x`, as in PyTorch.
 pub(super) fn with_parameters<O: Operation>(
     op: O,
     x: &Tensor,
@@ -159,12 +160,13 @@ pub(super) fn with_parameters<O: Operation>(
     bias: Option<&Tensor>,
     bias_shape: &[usize],
 ) -> Result<Tensor> {
-    match (weight, bias) {
+    let y = match (weight, bias) {
         (Some(weight), Some(bias)) => apply(op, &[x, weight, bias]),
         (Some(weight), None) => apply(op, &[x, weight]),
         (None, None) => apply(op, &[x]),
         (None, Some(bias)) => add(&apply(op, &[x])?, &reshape(bias, bias_shape)?),
-    }
+    }?;
+    if x.dtype().is_half() { cast(&y, x.dtype()) } else { Ok(y) }
 }
 
 /// `x` normalised over its trailing dimensions `normalized_shape`, then times `weight` and plus `bias`, which have

@@ -7,6 +7,7 @@
 
 use super::pool::{Divisor, Pooling, avg_pool2d, max_pool2d};
 use crate::array::Array;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
@@ -119,7 +120,7 @@ pub fn max_pool(op: &str, x: &Tensor, windows: &Windows) -> Result<(Tensor, Tens
         }
         [depth, height, width] => {
             let count = lead.iter().product::<usize>();
-            let planes = reshape(x, &[count, depth, height, width])?;
+            let planes = reshape(&Autocast::Widen.of(x)?, &[count, depth, height, width])?;
             let (planes, inside) = max_pool2d(&planes, windows.of_planes())?;
             let (rows, columns) = (planes.shape()[2], planes.shape()[3]);
             let of_planes = [count, depth, rows * columns];
@@ -151,7 +152,7 @@ pub fn avg_pool(op: &str, x: &Tensor, windows: &Windows, divisor: Divisor) -> Re
         }
         [depth, height, width] => {
             let count = lead.iter().product::<usize>();
-            let planes = reshape(x, &[count, depth, height, width])?;
+            let planes = reshape(&Autocast::Widen.of(x)?, &[count, depth, height, width])?;
             // One division does for both; integers are summed first, as the fraction of a quotient would be lost.
             if !x.dtype().is_float() && !matches!(divisor, Divisor::Fixed(_)) {
                 let wide = avg_pool(op, &cast(x, DType::F64)?, windows, divisor)?;
@@ -230,11 +231,17 @@ fn targets(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Result<Dims> {
     Ok(sizes.iter().enumerate().map(|(d, size)| size.unwrap_or(x.shape()[lead + d])).collect())
 }
 
+/// `x` as pooling over `dims` dimensions takes it where a dtype is asked for: that of volumes is in float32, as in PyTorch.
+fn of_volumes(x: &Tensor, dims: usize) -> Result<Tensor> {
+    if dims == 3 { Autocast::Widen.of(x) } else { Ok(x.clone()) }
+}
+
 /// Means over windows that adapt to the extents asked for, `None` for those that stay.
 ///
 /// # Errors
 /// [`Error::Shape`] for another number of dimensions, or one of no elements; [`Error::DType`] for integers.
 pub fn adaptive_avg_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Result<Tensor> {
+    let x = &of_volumes(x, sizes.len())?;
     let targets = targets(op, x, sizes)?;
     let lead = x.rank() - targets.len();
     let whole = x.shape()[lead..].iter().zip(&targets).all(|(&n, &out)| out > 0 && n >= out && n % out == 0);
@@ -275,6 +282,7 @@ pub fn adaptive_avg_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Resul
 /// # Errors
 /// As [`adaptive_avg_pool`].
 pub fn adaptive_max_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Result<(Tensor, Tensor)> {
+    let x = &of_volumes(x, sizes.len())?;
     let targets = targets(op, x, sizes)?;
     let lead = x.rank() - targets.len();
     let (mut y, mut place): (Tensor, Option<Tensor>) = (x.clone(), None);

@@ -1,5 +1,6 @@
 //! Products of vectors, matrices and more dimensions, all lowered to [`matmul`]: so gradients follow by themselves.
 
+use crate::autograd::autocast::Autocast;
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
@@ -52,7 +53,7 @@ pub fn bmm(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 pub fn mv(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     check_rank("mv", "input", a, 2)?;
     check_rank("mv", "vec", b, 1)?;
-    matmul(a, b)
+    Autocast::Keep.around([a, b], |[a, b]| matmul(a, b))
 }
 
 /// The inner product of two vectors.
@@ -65,7 +66,7 @@ pub fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.dtype() != b.dtype() {
         return Err(Error::dtype("dot", format_args!("{} times {}; convert one of them", a.dtype(), b.dtype())));
     }
-    matmul(a, b)
+    Autocast::Keep.around([a, b], |[a, b]| matmul(a, b))
 }
 
 /// Every element of one vector times every element of another.
@@ -83,7 +84,11 @@ pub fn outer(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where those differ.
 pub fn inner(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.rank() == 0 || b.rank() == 0 { mul(a, b) } else { tensordot(a, b, &[-1], &[-1]) }
+    match (a.rank(), b.rank()) {
+        (0, _) | (_, 0) => mul(a, b),
+        (1, 1) => Autocast::Keep.around([a, b], |[a, b]| tensordot(a, b, &[-1], &[-1])),
+        _ => tensordot(a, b, &[-1], &[-1]),
+    }
 }
 
 /// `beta * input + alpha * product`; an `input` times zero is left out, whatever its elements.
@@ -102,25 +107,27 @@ pub(super) fn accumulated(op: &str, input: &Tensor, product: &Tensor, beta: f64,
 }
 
 macro_rules! sums_of_products {
-    ($($(#[$doc:meta])* $name:ident => $product:expr;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident, $autocast:ident => $product:expr;)*) => { $(
         $(#[$doc])*
         ///
         /// # Errors
         /// [`Error::Shape`] for other numbers of dimensions, or extents that do not fit.
         pub fn $name(input: &Tensor, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
-            accumulated(stringify!($name), input, &$product(a, b)?, beta, alpha)
+            Autocast::$autocast.around([input, a, b], |[input, a, b]| {
+                accumulated(stringify!($name), input, &$product(a, b)?, beta, alpha)
+            })
         }
     )* };
 }
 sums_of_products! {
     /// `beta * input + alpha * (a @ b)` for a matrix and a vector.
-    addmv => mv;
+    addmv, Keep => mv;
     /// `beta * input + alpha * (a @ b)` for batches of matrices.
-    baddbmm => bmm;
+    baddbmm, Lower => bmm;
     /// `beta * input + alpha * sum(a @ b)` over the batch, for batches of matrices.
-    addbmm => |a: &Tensor, b: &Tensor| sum(&bmm(a, b)?, &[0], false);
+    addbmm, Lower => |a: &Tensor, b: &Tensor| sum(&bmm(a, b)?, &[0], false);
     /// `beta * input + alpha * outer(a, b)` for vectors.
-    addr => outer;
+    addr, Keep => outer;
 }
 
 /// Kronecker's product: each element of `a` times all of `b`.
@@ -344,9 +351,14 @@ pub fn einsum(equation: &str, operands: &[Tensor]) -> Result<Tensor> {
     for &label in &all {
         let mut sizes =
             terms.iter().filter(|term| term.place(label).is_some()).map(|term| term.extent(label)).filter(|&n| n != 1);
-        let first = sizes.next();
-        if sizes.any(|n| Some(n) != first) {
-            return Err(Error::shape(NAME, format_args!("one label of {equation:?} has two sizes")));
+        if let Some(first) = sizes.next()
+            && let Some(other) = sizes.find(|&n| n != first)
+        {
+            let what = match char::from_u32(label).filter(|_| label < ELLIPSIS) {
+                Some(letter) => format!("letter {letter:?}"),
+                None => "a dimension of \"...\"".to_owned(),
+            };
+            return Err(Error::shape(NAME, format_args!("{what} of {equation:?} has sizes {first} and {other}")));
         }
     }
     while terms.len() > 1 {

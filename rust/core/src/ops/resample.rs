@@ -1,6 +1,7 @@
 //! Images at other sizes and other places: interpolation along each dimension, and at the points of a grid.
 
 use crate::array::Array;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -291,6 +292,7 @@ fn neighbours(at: &Tensor, mode: Mode) -> Result<Vec<(Tensor, Option<Tensor>)>> 
 /// [`Error::Shape`] where they do not fit, [`Error::DType`] for two dtypes, [`Error::Value`] for cubics of volumes.
 pub fn grid_sample(x: &Tensor, grid: &Tensor, mode: Mode, outside: Outside, align_corners: bool) -> Result<Tensor> {
     const NAME: &str = "grid_sample";
+    let (x, grid) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(grid)?);
     let (shape, points) = (x.shape(), grid.shape());
     let spatial = shape.len().saturating_sub(2);
     let fits = matches!(spatial, 2 | 3)

@@ -4,13 +4,13 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::shift;
-use crate::ops::norm::check_parameter;
+use crate::ops::norm::{check_parameter, with_parameters};
 use crate::ops::sample::{Params, Sample, real};
 use crate::ops::{self, mul, sub, sum_to};
 use crate::with_float;
@@ -137,8 +137,5 @@ pub fn rms_norm(x: &Tensor, normalized_shape: &[usize], weight: Option<&Tensor>,
         _ => f32::EPSILON.into(),
     };
     let op = RmsNorm { dims: normalized_shape.len(), eps: eps.unwrap_or(default) };
-    match weight {
-        Some(weight) => apply(op, &[x, weight]),
-        None => apply(op, &[x]),
-    }
+    with_parameters(op, x, weight, None, normalized_shape)
 }

@@ -8,6 +8,7 @@ mod unrolled;
 pub use layer::{Kind, Recurrent};
 
 use crate::array::Array;
+use crate::autograd::autocast::Autocast;
 use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
@@ -139,6 +140,20 @@ pub fn recurrent(
     options: RecurrentOptions,
     sizes: Option<Vec<usize>>,
 ) -> Result<RecurrentOutputs> {
+    match options.kind {
+        // As in PyTorch, whose gates meet states that nothing rounds.
+        Kind::Gru => Autocast::Keep.around([], |[]| network(x, states, parameters, options, sizes)),
+        _ => network(x, states, parameters, options, sizes),
+    }
+}
+
+fn network(
+    x: &Tensor,
+    states: &[Tensor],
+    parameters: &[Tensor],
+    options: RecurrentOptions,
+    sizes: Option<Vec<usize>>,
+) -> Result<RecurrentOutputs> {
     let name = options.kind.name();
     let weights = weights(&options, parameters)?;
     let second = usize::from(options.kind == Kind::Lstm);
@@ -259,7 +274,11 @@ pub fn recurrent_cell(
         reshape(t, &shape)
     };
     let firsts = states.iter().map(one).collect::<Result<Vec<_>>>()?;
-    let (_, h, c) = recurrent(&one(x)?, &firsts, parameters, options, None)?;
+    let steps = |x: &Tensor| recurrent(x, &firsts, parameters, options, None);
+    let (_, h, c) = match kind {
+        Kind::Lstm => Autocast::Keep.around([&one(x)?], |[x]| steps(x))?,
+        _ => steps(&one(x)?)?,
+    };
     let first = |t: Tensor| reshape(&t, &t.shape()[1..]);
     Ok((first(h)?, c.map(first).transpose()?))
 }
