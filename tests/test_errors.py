@@ -95,6 +95,8 @@ SHAPES = [
     (lambda: F.cross_entropy(z(2, 3), t(0, 1), weight=z(2)), "cross_entropy: weight of shape (2,) for 3 classes, expected (3,)"),
     (lambda: F.mse_loss(z(2), z(3)), "mse_loss: shapes (2,) and (3,) do not broadcast: dimension 1 from the right is 2 and 3; sizes must be equal or 1"),
     (lambda: F.binary_cross_entropy_with_logits(z(2), z(3)), "binary_cross_entropy_with_logits: target (3,) must have the shape of the logits (2,)"),
+    (lambda: z(2, 3).view(4), "view: cannot view (2, 3) (6 elements) as (4,) (4 elements)"),
+    (lambda: z(2, 3).view(-1, 4), "view: cannot view (2, 3) as [-1, 4]: 6 elements do not divide by 4"),
     (lambda: z(2, 3).reshape(4), "reshape: cannot view (2, 3) (6 elements) as (4,) (4 elements)"),
     (lambda: z(2, 3).reshape(-1, 4), "reshape: cannot view (2, 3) as [-1, 4]: 6 elements do not divide by 4"),
     (lambda: z(2, 3).reshape(-1, -1), "reshape: cannot view (2, 3) as [-1, -1]: only one size may be -1"),

@@ -23,7 +23,7 @@ from dlcore.autograd import (
     no_grad,
     set_grad_enabled,
 )
-from dlcore.composed import asarray, scalar_tensor
+from dlcore.composed import asarray, is_complex, is_nonzero, scalar_tensor
 from dlcore.engine import *
 
 answers.give()
@@ -33,7 +33,8 @@ newaxis = None
 __all__ = [
     "amp", "array_api", "autograd", "data", "datasets", "distributions", "func", "io", "linalg", "memory", "models",
     "nn", "optim", "random", "special", "testing", "train", "utils",
-    "asarray", "broadcast_shapes", "scalar_tensor", "Size", "newaxis", "e", "inf", "nan", "pi", "__version__",
+    "asarray", "broadcast_shapes", "is_complex", "is_nonzero", "scalar_tensor",
+    "Size", "newaxis", "e", "inf", "nan", "pi", "__version__",
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
     "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
     "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype",
@@ -112,6 +113,8 @@ else:
             return getattr(import_module(f"dlcore.{_ELSEWHERE[name]}"), name)
         if name.startswith("_foreach_"):
             return getattr(import_module("dlcore.foreach"), name)
+        if name[:1] != "_" == name[-1:] and hasattr(engine.Tensor, name):  # `relu_(x)` is `x.relu_()`
+            return getattr(engine.Tensor, name)
         raise AttributeError(f"module 'dlcore' has no attribute {name!r}")
 
 

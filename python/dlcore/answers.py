@@ -12,6 +12,11 @@ def _get_device(self: Tensor) -> int:  # noqa: ARG001
     return -1
 
 
+def _is_complex(self: Tensor) -> bool:  # noqa: ARG001
+    """False: there are no complex numbers."""
+    return False
+
+
 def _is_pinned(self: Tensor, device: object = None) -> bool:  # noqa: ARG001
     """False: there is no other device to copy to."""
     return False
@@ -29,6 +34,7 @@ def _share_memory_(self: Tensor) -> Tensor:
 
 _ANSWERS = {
     "get_device": _get_device,
+    "is_complex": _is_complex,
     "is_cpu": property(lambda _: True, doc="True: there is no other device."),
     "is_cuda": property(lambda _: False, doc="False: it is on the CPU."),
     "is_meta": property(lambda _: False, doc="False: it has values."),

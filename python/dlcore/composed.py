@@ -7,9 +7,10 @@ from dlcore._core import Tensor
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-__all__ = ["asarray", "give", "scalar_tensor"]
+__all__ = ["asarray", "give", "is_complex", "is_nonzero", "scalar_tensor"]
 
 
 def asarray(
@@ -113,9 +114,59 @@ def _new(self: Tensor, *args: Any) -> Tensor:
     return constructed("new", self.dtype, args)
 
 
+def _apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Write what a function of Python gives for each element in its place.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.tensor([1.0, 2.0]).apply_(lambda value: value + 0.5)
+        tensor([1.5000, 2.5000])
+    """
+    values = [callable(value) for value in self.reshape(-1).tolist()]
+    return self.copy_(_core.tensor(values, dtype=self.dtype).reshape(self.shape))
+
+
+def _map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """Write what a function of Python gives for each element and that of another tensor in its place.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.tensor([1.0, 2.0]).map_(dlcore.tensor([3.0, 5.0]), max)
+        tensor([3., 5.])
+    """
+    others = tensor.expand(self.shape).reshape(-1).tolist()
+    values = [callable(*pair) for pair in zip(self.reshape(-1).tolist(), others, strict=True)]
+    return self.copy_(_core.tensor(values, dtype=self.dtype).reshape(self.shape))
+
+
 def _is_nonzero(self: Tensor) -> bool:
     """Whether the one element is not zero."""
     return bool(self)
+
+
+def is_complex(input: Tensor) -> bool:
+    """False: there are no complex numbers.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.is_complex(dlcore.ones(1))
+        False
+    """
+    return input.dtype.is_complex
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not zero.
+
+    Raises:
+        ValueError: another number of elements.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.is_nonzero(dlcore.tensor([0.5]))
+        True
+    """
+    return bool(input)
 
 
 def _is_same_size(self: Tensor, other: Tensor) -> bool:
@@ -125,7 +176,7 @@ def _is_same_size(self: Tensor, other: Tensor) -> bool:
 
 def _is_signed(self: Tensor) -> bool:
     """Whether the dtype has negative numbers."""
-    return self.is_floating_point() or str(self.dtype).startswith("dlcore.int")
+    return self.dtype.is_signed
 
 
 def _reversed(self: Tensor) -> Tensor:
@@ -135,10 +186,12 @@ def _reversed(self: Tensor) -> Tensor:
 
 _METHODS = {
     "__reversed__": _reversed,
+    "apply_": _apply_,
     "fill_diagonal_": _fill_diagonal_,
     "is_nonzero": _is_nonzero,
     "is_same_size": _is_same_size,
     "is_signed": _is_signed,
+    "map_": _map_,
     "new": _new,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::convert::{Arg, Number, Operand};
 use crate::function::functions;
+use crate::functional::quotient;
 use crate::memory_format::MemoryFormat;
 use crate::tensor::PyTensor;
 use dlcore_core::{DType, Scalar, Tensor, ops};
@@ -17,7 +18,8 @@ functions! {
     ///
     /// >>> dlcore.divide(dlcore.tensor([1.0, 4.0]), 2)
     /// tensor([0.5000, 2.0000])
-    divide(other: Operand) => |x: &Tensor| ops::div(x, &other.beside(x)?);
+    divide(other: Operand; rounding_mode: Option<&str> = None)
+        => |x: &Tensor| quotient(rounding_mode)?(x, &other.beside(x)?);
     /// Another name of ``dlcore.div``.
     ///
     /// >>> dlcore.true_divide(dlcore.tensor([1.0, 4.0]), 2)

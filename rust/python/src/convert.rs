@@ -323,6 +323,19 @@ impl PyDType {
         self.0.is_float()
     }
 
+    /// Whether this is a type of complex numbers: none is.
+    #[getter]
+    #[allow(clippy::unused_self, reason = "an attribute of dtypes")]
+    fn is_complex(&self) -> bool {
+        false
+    }
+
+    /// Whether there are negative numbers of this type.
+    #[getter]
+    fn is_signed(&self) -> bool {
+        self.0.is_float() || matches!(self.0, DType::I8 | DType::I16 | DType::I32 | DType::I64)
+    }
+
     /// Bytes per element.
     #[getter]
     fn itemsize(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyType};
+use pyo3::types::{PyString, PyTuple, PyType};
 
 /// Where tensors are: ``dlcore.device("cpu")``, the only one. Raises RuntimeError for any other.
 ///
@@ -38,6 +38,14 @@ impl PyDevice {
     fn index(&self) -> Option<usize> {
         None
     }
+
+    /// Everything inside is made on this device, as everywhere.
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {}
 
     fn __repr__(&self) -> &'static str {
         "device(type='cpu')"

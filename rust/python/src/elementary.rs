@@ -294,11 +294,11 @@ functions! {
     /// >>> dlcore.ldexp(dlcore.tensor([1.5]), dlcore.tensor([3]))
     /// tensor([12.])
     ldexp(other: Arg) => |x: &Tensor| special::ldexp(x, &other.0);
-    /// ``input ** other`` in float64.
+    /// ``input ** exponent`` in float64.
     ///
     /// >>> dlcore.float_power(dlcore.tensor([2]), -1)
     /// tensor([0.5000], dtype=dlcore.float64)
-    float_power(other: Operand) => |x: &Tensor| special::float_power(x, &other.beside(x)?);
+    float_power(exponent: Operand) => |x: &Tensor| special::float_power(x, &exponent.beside(x)?);
 }
 
 /// The ``n``-th derivative of digamma of each element; NaN below -1 000 000 for ``n`` above 0.

@@ -415,19 +415,18 @@ fn div<'py>(
     rounding_mode: Option<&str>,
     out: Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
-    both(py, "div", input, other, out, quotient(rounding_mode)?)
+    both(py, "div", input, other, out, quotient(rounding_mode).map_err(to_py)?)
 }
 
 /// The division that `rounding_mode=` names.
-fn quotient(rounding_mode: Option<&str>) -> PyResult<fn(&Tensor, &Tensor) -> Result<Tensor>> {
+pub fn quotient(rounding_mode: Option<&str>) -> Result<fn(&Tensor, &Tensor) -> Result<Tensor>> {
     match rounding_mode {
         None => Ok(ops::div),
         Some("trunc") => Ok(ops::blend::div_trunc),
         Some("floor") => Ok(ops::arithmetic::div_floor),
-        Some(other) => Err(to_py(Error::value(
-            "div",
-            format_args!("rounding_mode is None, \"trunc\" or \"floor\", got {other:?}"),
-        ))),
+        Some(other) => {
+            Err(Error::value("div", format_args!("rounding_mode is None, \"trunc\" or \"floor\", got {other:?}")))
+        }
     }
 }
 
@@ -578,7 +577,7 @@ impl PyTensor {
     /// See ``dlcore.div``.
     #[pyo3(signature = (other, *, rounding_mode = None))]
     fn div(&self, py: Python<'_>, other: Operand, rounding_mode: Option<&str>) -> PyResult<Self> {
-        two(py, Operand::Tensor(self.get()), other, quotient(rounding_mode)?)
+        two(py, Operand::Tensor(self.get()), other, quotient(rounding_mode).map_err(to_py)?)
     }
 
     /// See ``dlcore.remainder``.
@@ -709,7 +708,6 @@ in_place! {
     add_(alpha), __iadd__, "add_", "``self += alpha * other``, in place." => ops::add, over Arithmetic::Add;
     sub_(alpha), __isub__, "sub_", "``self -= alpha * other``, in place." => ops::sub, over Arithmetic::Sub;
     mul_, __imul__, "mul_", "``self *= other``, in place." => ops::mul, over Arithmetic::Mul;
-    div_, __itruediv__, "div_", "``self /= other``, in place." => ops::div, over Arithmetic::Div;
 }
 
 macro_rules! augmented {
@@ -738,6 +736,27 @@ augmented! {
 
 #[pymethods]
 impl PyTensor {
+    /// ``self /= other``, in place, rounded as ``dlcore.div`` does where ``rounding_mode`` is given.
+    #[pyo3(signature = (other, *, rounding_mode = None))]
+    fn div_<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        other: Operand,
+        rounding_mode: Option<&str>,
+    ) -> PyResult<Bound<'py, Self>> {
+        if rounding_mode.is_none() {
+            slf.get().replace(py, "div_", other, ops::div, Arithmetic::Div)?;
+        } else {
+            let value = slf.get().div(py, other, rounding_mode)?.get();
+            slf.get().write("div_", &value)?;
+        }
+        Ok(slf)
+    }
+
+    fn __itruediv__(slf: &Bound<'_, Self>, py: Python<'_>, other: Operand) -> PyResult<()> {
+        slf.get().replace(py, "div_", other, ops::div, Arithmetic::Div)
+    }
+
     fn __ipow__(
         slf: &Bound<'_, Self>,
         py: Python<'_>,

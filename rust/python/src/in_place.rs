@@ -1,12 +1,14 @@
 //! Methods that write what the method of the same name without `_` returns into the tensor itself.
 
 use crate::convert::{Arg, DTypeArg, Ints, Number, Operand};
-use crate::enter::to_py;
+use crate::creation::shape;
+use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::autograd::mode;
 use dlcore_core::autograd::tensor::Tracking;
-use dlcore_core::{Error, Tensor};
+use dlcore_core::{Array, Error, Layout, Tensor};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 /// What a method returned, as a tensor.
 trait Value {
@@ -144,8 +146,8 @@ in_place! {
     bitwise_right_shift_(other: Operand) => bitwise_right_shift;
     bitwise_xor_(other: Operand) => bitwise_xor;
     copysign_(other: Operand) => copysign;
-    divide_(other: Operand) => divide;
-    float_power_(other: Operand) => float_power;
+    divide_(other: Operand; rounding_mode: Option<&str> = None) => divide;
+    float_power_(exponent: Operand) => float_power;
     fmod_(other: Operand) => fmod;
     gcd_(other: Arg) => gcd;
     greater_(other: Operand) => greater;
@@ -192,6 +194,54 @@ impl PyTensor {
         }
         self.set(view.clone());
         Ok(())
+    }
+}
+
+#[pymethods]
+impl PyTensor {
+    /// Gives the tensor other extents, in place: its first elements in row-major order, where there are as many, and zeros
+    /// behind all of them where there are not. Raises RuntimeError where a gradient is wanted, and ValueError where more
+    /// elements are asked of memory that others see.
+    #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
+    fn resize_<'py>(
+        slf: Bound<'py, Self>,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        size: Option<Ints>,
+    ) -> PyResult<Bound<'py, Self>> {
+        const NAME: &str = "resize_";
+        let shape = shape(NAME, args, size)?;
+        let tensor = slf.get().get();
+        if tensor.requires_grad() {
+            return Err(to_py(Error::gradient(
+                NAME,
+                "a tensor that requires a gradient keeps its size; detach() it first",
+            )));
+        }
+        let (layout, buffer) = (tensor.array().layout(), tensor.array().storage().buffer());
+        let room = buffer.len() / tensor.dtype().size() - layout.offset;
+        let count = dlcore_core::layout::numel(NAME, &shape).map_err(to_py)?;
+        if count <= room {
+            let array = tensor.array().view(Layout { offset: layout.offset, ..Layout::contiguous(&shape) });
+            slf.get().set(Tensor::view(array, Tracking::None));
+            return Ok(slf);
+        }
+        drop(tensor);
+        if !slf.get().owns_alone(0) {
+            return Err(to_py(Error::value(
+                NAME,
+                "memory grows only where the tensor has it for itself, and all of it; clone() it first",
+            )));
+        }
+        let tensor = slf.get().get();
+        let made = enter(py, count, || {
+            let made = Array::zeros(NAME, &[count], tensor.dtype())?;
+            let kept = made.view(Layout::contiguous(&[tensor.numel()]));
+            kept.write(NAME, &tensor.array().reshape(NAME, &[tensor.numel()])?)?;
+            made.reshape(NAME, &shape)
+        })?;
+        slf.get().set(made.into());
+        Ok(slf)
     }
 }
 

@@ -380,12 +380,16 @@ functions! {
     /// >>> dlcore.masked_select(dlcore.tensor([1, 2, 3]), dlcore.tensor([True, False, True]))
     /// tensor([1, 3])
     masked_select(mask: Arg) => |x| ops::masked_select(x, &mask.0);
-    /// The elements that ``index`` (int64) names along ``dim``: ``out[i][j] = input[index[i][j]][j]`` for ``dim=0``.
+    /// The elements that ``index`` (int64) names along ``dim``: ``out[i][j] = input[index[i][j]][j]`` for ``dim=0``. Gradients
+    /// are dense, also with ``sparse_grad``.
     ///
     /// >>> dlcore.gather(dlcore.tensor([[1, 2], [3, 4]]), 1, dlcore.tensor([[0], [1]]))
     /// tensor([[1],
     ///         [4]])
-    gather(dim: isize, index: Arg) => |x| ops::gather(x, dim, &index.0);
+    gather(dim: isize, index: Arg; sparse_grad: bool = false) => |x| {
+        let _ = sparse_grad;
+        ops::gather(x, dim, &index.0)
+    };
     /// The input with the elements of ``src`` added where ``index`` (int64) names along ``dim``.
     ///
     /// >>> dlcore.scatter_add(dlcore.zeros(3), 0, dlcore.tensor([0, 0, 2]), dlcore.ones(3))

@@ -184,6 +184,11 @@ impl PyTensor {
         }
     }
 
+    /// Where the first element lies in the memory that the tensor views, in elements.
+    fn storage_offset(&self) -> usize {
+        self.get().array().layout().offset
+    }
+
     /// Element type.
     #[getter]
     fn dtype(&self) -> PyDType {

@@ -393,5 +393,5 @@ fn mask_of_four(mask: &Tensor, dtype: DType, lead: &[usize], pair: &[usize; 2], 
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 elements")]
 fn inverse_root(depth: usize) -> f64 {
-    (depth as f64).sqrt().recip()
+    (depth.max(1) as f64).sqrt().recip() // of no depth all products are zero, whatever the scale
 }

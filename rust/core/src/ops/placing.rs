@@ -79,11 +79,13 @@ pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<
 }
 
 /// What the elements of one slice along `dim` and its indices must satisfy.
-fn vector_of_ids(op: &str, x: &Tensor, dim: isize, ids: &Tensor) -> Result<usize> {
+fn vector_of_ids(op: &str, x: &Tensor, dim: isize, ids: &Tensor) -> Result<(usize, Tensor)> {
     if ids.rank() > 1 {
         return Err(Error::shape(op, format_args!("the index must be a vector, got shape {}", Show(ids.shape()))));
     }
-    normalize_dim(op, dim, x.rank())
+    let at = normalize_dim(op, dim, x.rank())?;
+    let extent = x.shape().get(at).copied().unwrap_or(1);
+    Ok((at, checked(op, flat(ids)?.array(), at, extent)?.into()))
 }
 
 /// `source` as slices that fit `ids` along `dim` of `x`.
@@ -108,10 +110,10 @@ fn at_least_a_vector(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// As [`index_copy`].
 pub fn index_add(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor, alpha: f64) -> Result<Tensor> {
-    let at = vector_of_ids("index_add", x, dim, ids)?;
-    let (wide, source) = slices("index_add", x, at, ids, source)?;
+    let (at, ids) = vector_of_ids("index_add", x, dim, ids)?;
+    let (wide, source) = slices("index_add", x, at, &ids, source)?;
     let source = if alpha.to_bits() == 1f64.to_bits() { source } else { scale(&source, alpha)? };
-    reshape(&apply(IndexPut { dim: at, accumulate: true }, &[&wide, &flat(ids)?, &source])?, x.shape())
+    reshape(&apply(IndexPut { dim: at, accumulate: true }, &[&wide, &ids, &source])?, x.shape())
 }
 
 /// `x` with the slices of `source` written at `ids` along `dim`.
@@ -120,9 +122,9 @@ pub fn index_add(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor, alpha: f
 /// [`Error::Index`] for an index or dimension out of range, [`Error::Shape`] for a source that does not fit,
 /// [`Error::DType`] for a source of another dtype.
 pub fn index_copy(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<Tensor> {
-    let at = vector_of_ids("index_copy", x, dim, ids)?;
-    let (wide, source) = slices("index_copy", x, at, ids, source)?;
-    reshape(&apply(IndexPut { dim: at, accumulate: false }, &[&wide, &flat(ids)?, &source])?, x.shape())
+    let (at, ids) = vector_of_ids("index_copy", x, dim, ids)?;
+    let (wide, source) = slices("index_copy", x, at, &ids, source)?;
+    reshape(&apply(IndexPut { dim: at, accumulate: false }, &[&wide, &ids, &source])?, x.shape())
 }
 
 /// `x` with the 0-d `value` in the slices `ids` along `dim`.
@@ -130,7 +132,7 @@ pub fn index_copy(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Resu
 /// # Errors
 /// As [`index_copy`].
 pub fn index_fill(x: &Tensor, dim: isize, ids: &Tensor, value: &Tensor) -> Result<Tensor> {
-    let at = vector_of_ids("index_fill", x, dim, ids)?;
+    let (at, ids) = vector_of_ids("index_fill", x, dim, ids)?;
     if value.rank() > 0 {
         return Err(Error::shape(
             "index_fill",
@@ -139,7 +141,7 @@ pub fn index_fill(x: &Tensor, dim: isize, ids: &Tensor, value: &Tensor) -> Resul
     }
     let value = crate::ops::cast(value, x.dtype())?;
     let put = IndexPut { dim: at, accumulate: false };
-    reshape(&apply(put, &[&at_least_a_vector(x)?, &flat(ids)?, &value])?, x.shape())
+    reshape(&apply(put, &[&at_least_a_vector(x)?, &ids, &value])?, x.shape())
 }
 
 /// The elements at the flat places `ids`.
