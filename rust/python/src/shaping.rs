@@ -448,9 +448,11 @@ impl PyTensor {
 
     /// The same memory under another shape; an error where that needs a copy.
     #[pyo3(signature = (*args, size = None, dtype = None), text_signature = "($self, *size)")]
-    fn view(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>, dtype: Option<PyRef<'_, PyDType>>) -> PyResult<Self> {
-        if let Some(dtype) = dtype.or_else(|| args.extract::<(PyRef<'_, PyDType>,)>().ok().map(|(dtype,)| dtype)) {
-            let array = self.get().array().reinterpret("view", dtype.0).map_err(to_py)?;
+    fn view(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>, dtype: Option<Bound<'_, PyDType>>) -> PyResult<Self> {
+        // Not by asking for a tuple of one dtype: that it is none would make an exception, which costs more than the view.
+        let first = || if args.len() == 1 { args.get_item(0).ok()?.cast_into().ok() } else { None };
+        if let Some(dtype) = dtype.or_else(first) {
+            let array = self.get().array().reinterpret("view", dtype.get().0).map_err(to_py)?;
             return Ok(Tensor::view(array, Tracking::None).into());
         }
         let (x, shape) = (self.get(), Ints::given("view", "size", args, size)?);
