@@ -3,6 +3,7 @@
 use dlcore_core::autograd::engine::{self, Options};
 use dlcore_core::autograd::inplace::assign;
 use dlcore_core::autograd::mode;
+use dlcore_core::autograd::saved::Overwriting;
 use dlcore_core::creation::{from_values, full, ones};
 use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
 
@@ -233,6 +234,16 @@ fn in_place_writes_are_recorded_or_refused() {
     let written = assign("add_", &y, &ops::add(&y, &x).unwrap()).unwrap().expect("a recorded write");
     backward(&total(&written), Options::default()).unwrap();
     assert_eq!(gradient(&x), [3.0, 3.0]);
+
+    // What is computed to be written keeps copies of what it overwrites: (2x)² has the derivative 8x.
+    let y = ops::mul(&x, &number(2.0)).unwrap();
+    let value = {
+        let _copying = Overwriting::new(&y);
+        ops::mul(&y, &y).unwrap()
+    };
+    let written = assign("mul_", &y, &value).unwrap().expect("a recorded write");
+    let found = engine::grad(&[total(&written)], &[], std::slice::from_ref(&x), Options::default()).unwrap();
+    assert_eq!(found[0].as_ref().map(values), Some(vec![24.0, 32.0]));
 
     // A value that broadcasts and has another dtype.
     let b = Tensor::leaf(full(&[1], Scalar::Float(5.0), Some(DType::F32)).unwrap().array().clone()).unwrap();

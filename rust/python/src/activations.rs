@@ -21,11 +21,11 @@ fn applied<'py>(
     op: impl FnOnce(&Tensor) -> Result<Tensor> + Send,
 ) -> PyResult<Bound<'py, PyAny>> {
     let x = input.extract::<Arg>()?.0;
-    let value = enter(py, x.numel(), || op(&x))?;
+    let value = || enter(py, x.numel(), || op(&x));
     if !inplace {
-        return value.returned(py);
+        return value()?.returned(py);
     }
-    input.cast::<PyTensor>()?.get().write(name, &value)?;
+    input.cast::<PyTensor>()?.get().overwrite(name, value)?;
     Ok(input.clone())
 }
 

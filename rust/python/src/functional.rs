@@ -2,7 +2,7 @@
 
 #![allow(unsafe_op_in_unsafe_fn, reason = "PyO3's expansion of paired operators, seen through the macros here")]
 
-use crate::convert::{Arg, Number, Operand};
+use crate::convert::{Arg, Number, Operand, scalar_tensor};
 use crate::enter::{enter, guarded, to_py};
 use crate::exchange::temporary::{has_one_reference, is_temporary};
 use crate::out::{self, Out};
@@ -697,8 +697,7 @@ impl PyTensor {
         let tensor = self.get();
         let other = other.against(&tensor)?;
         if !enter(py, tensor.numel(), || Ok(write_over(name, over, &tensor, &other)))? {
-            let value = enter(py, tensor.numel().max(other.numel()), || op(&tensor, &other))?;
-            self.write(name, &value)?;
+            self.overwrite(name, || enter(py, tensor.numel().max(other.numel()), || op(&tensor, &other)))?;
         }
         Ok(())
     }
@@ -716,8 +715,8 @@ macro_rules! augmented {
         impl PyTensor {
             $(
                 fn $name(slf: &Bound<'_, Self>, py: Python<'_>, other: Operand) -> PyResult<()> {
-                    let value = two(py, Operand::Tensor(slf.get().get()), other, $op)?.get();
-                    slf.get().write($text, &value)
+                    let x = slf.get();
+                    x.overwrite($text, || Ok(two(py, Operand::Tensor(x.get()), other, $op)?.get()))
                 }
             )*
         }
@@ -763,8 +762,7 @@ impl PyTensor {
         other: Operand,
         _modulo: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let value = slf.get().pow(py, other)?.get();
-        slf.get().write("pow_", &value)
+        slf.get().overwrite("pow_", || Ok(slf.get().pow(py, other)?.get()))
     }
 
     /// Writes the elements of ``src``, broadcast and converted, into this tensor. ``non_blocking`` is accepted: it has
@@ -777,10 +775,17 @@ impl PyTensor {
         Ok(slf)
     }
 
-    /// Writes ``value`` into every element.
-    fn fill_<'py>(slf: Bound<'py, Self>, value: Number) -> PyResult<Bound<'py, Self>> {
+    /// Writes ``value``, a number or a 0-d tensor, into every element. Gradients reach ``value``.
+    fn fill_<'py>(slf: Bound<'py, Self>, value: Operand) -> PyResult<Bound<'py, Self>> {
         let tensor = slf.get().get();
-        let value = constant(&tensor, crate::convert::scalar_tensor(value.0, tensor.dtype())?)?;
+        let value = match value {
+            Operand::Tensor(value) => guarded(|| {
+                ops::select::one_value("fill_", &value)?;
+                ops::cast(&value, tensor.dtype())
+            })?,
+            Operand::Scalar(value) => scalar_tensor(value, tensor.dtype())?,
+        };
+        let value = constant(&tensor, value)?;
         slf.get().write("fill_", &value)?;
         Ok(slf)
     }
@@ -788,7 +793,7 @@ impl PyTensor {
     /// Writes zero into every element.
     fn zero_<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         let tensor = slf.get().get();
-        let zero = constant(&tensor, crate::convert::scalar_tensor(Scalar::Int(0), tensor.dtype())?)?;
+        let zero = constant(&tensor, scalar_tensor(Scalar::Int(0), tensor.dtype())?)?;
         slf.get().write("zero_", &zero)?;
         Ok(slf)
     }

@@ -44,8 +44,8 @@ macro_rules! in_place {
                 fn $name<'py>(
                     slf: Bound<'py, Self>, py: Python<'py>, $($arg: $t,)* $($($key: $k),+)?
                 ) -> PyResult<Bound<'py, Self>> {
-                    let value = slf.get().$method(py, $($arg,)* $($($key),+)?)?.tensor()?;
-                    slf.get().write(stringify!($name), &value)?;
+                    let x = slf.get();
+                    x.overwrite(stringify!($name), || x.$method(py, $($arg,)* $($($key),+)?)?.tensor())?;
                     Ok(slf)
                 }
             )*

@@ -529,8 +529,7 @@ impl PyTensor {
         max: Option<Operand>,
     ) -> PyResult<Bound<'py, Self>> {
         let x = slf.get().get();
-        let value = enter(py, x.numel(), || clamped(&x, min, max))?;
-        slf.get().write("clamp_", &value)?;
+        slf.get().overwrite("clamp_", || enter(py, x.numel(), || clamped(&x, min, max)))?;
         Ok(slf)
     }
 

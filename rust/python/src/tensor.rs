@@ -9,6 +9,7 @@ use crate::enter::{enter, guarded, to_py};
 use crate::memory_format::{self, MemoryFormat};
 use dlcore_core::autograd::inplace::{assign, assign_through};
 use dlcore_core::autograd::mode;
+use dlcore_core::autograd::saved::Overwriting;
 use dlcore_core::error::Error;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
 use dlcore_kernels::memory::Buffer;
@@ -110,6 +111,15 @@ impl PyTensor {
             self.set(now);
         }
         Ok(())
+    }
+
+    /// Writes what `compute` makes of this tensor over it; see [`PyTensor::write`]. What backward needs of it is copied before.
+    pub fn overwrite(&self, op: &'static str, compute: impl FnOnce() -> PyResult<Tensor>) -> PyResult<()> {
+        let value = {
+            let _copying = Overwriting::new(&self.get());
+            compute()?
+        };
+        self.write(op, &value)
     }
 
     /// Writes `value` in place, recorded, to this view of other handles.

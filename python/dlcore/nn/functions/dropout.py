@@ -32,7 +32,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         tensor([1., 1.])
     """
     dropped = _core.dropout(input, p, training)
-    return input.copy_(dropped) if inplace and dropped is not input else dropped
+    if not inplace:
+        return dropped
+    return input.copy_(dropped) if training and p > 0 else input
 
 
 def _per_channel(input: Tensor, leading: int) -> Tensor:

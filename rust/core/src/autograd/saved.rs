@@ -5,7 +5,9 @@ use crate::autograd::mode::{self, Mode};
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::error::{Error, Result};
 use crate::layout::Show;
-use std::cell::RefCell;
+use crate::storage::Storage;
+use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::sync::Arc;
 
 /// Something that stands for a saved value until it is needed.
@@ -22,6 +24,25 @@ pub type Pack = Arc<dyn Fn(Tensor) -> Result<Arc<dyn Packed>> + Send + Sync>;
 
 thread_local! {
     static PACKERS: RefCell<Vec<Pack>> = const { RefCell::new(Vec::new()) };
+    static OVERWRITTEN: Cell<*const Storage> = const { Cell::new(ptr::null()) };
+}
+
+/// While it lives, this thread computes what it writes over a tensor afterwards: inputs in the tensor's memory are saved as
+/// copies. It knows the memory by its address, since one owner more would keep recorded writes from views.
+pub struct Overwriting(*const Storage);
+
+impl Overwriting {
+    /// Until dropped, `target` is the tensor that is written next.
+    #[must_use]
+    pub fn new(target: &Tensor) -> Self {
+        Self(OVERWRITTEN.replace(Arc::as_ptr(target.array().storage())))
+    }
+}
+
+impl Drop for Overwriting {
+    fn drop(&mut self) {
+        OVERWRITTEN.set(self.0);
+    }
 }
 
 /// From now on values that this thread saves are handed to `pack`; to none but the last such function.
@@ -57,11 +78,18 @@ pub enum Saved<T> {
 }
 
 impl Saved<Tensor> {
-    /// Saves an input.
+    /// Saves an input, or a copy of one that is about to be overwritten; see [`Overwriting`].
     ///
     /// # Errors
-    /// What the user's function raises.
+    /// What the user's function raises; as [`Array::build`] where there is no memory for a copy.
     pub fn input(value: &Tensor) -> Result<Self> {
+        let copy;
+        let value = if Arc::as_ptr(value.array().storage()) == OVERWRITTEN.get() {
+            copy = Tensor::new(value.array().copy("clone")?, value.tracking().clone());
+            &copy
+        } else {
+            value
+        };
         Ok(match pack(|| value.detach())? {
             None => Self::Kept(value.clone(), value.array().storage().version()),
             Some(packed) => Self::Packed(packed, value.tracking().clone()),

@@ -1,0 +1,254 @@
+"""Recorded in-place operations: the gradients of the forms that make a new tensor, or an error; never wrong ones."""
+
+import inspect
+import operator
+
+import dlcore
+import dlcore.nn.functional as F
+import numpy as np
+import pytest
+from dlcore import GradientError, Tensor
+from dlcore.autograd import grad, gradcheck, gradgradcheck
+
+T = dlcore.tensor
+X = [[0.3, 0.6, 0.2], [0.7, 0.4, 0.8]]
+Y = [[0.5, 0.2, 0.9], [0.1, 0.7, 0.3]]
+INDEX = T([[0, 1, 0], [1, 0, 1]])
+
+# How the methods are called that take arguments: with `y`, which requires a gradient as well.
+ARGUMENTS = {
+    "add_ atan2_ arctan2_ copysign_ div_ divide_ fmod_ hypot_ ldexp_ mul_ multiply_ pow_ remainder_ sub_ subtract_ "
+    "true_divide_ xlogy_ clamp_min_ clamp_max_": lambda y: (y,),
+    "igamma_ igammac_": None,  # no gradient by the tensor written
+    "float_power_": lambda y: (2.5,),
+    "addcmul_ addcdiv_ lerp_": lambda y: (y, y * y),
+    "addmm_": lambda y: (y, y.T @ y),
+    "addmv_": None,  # a matrix is no vector
+    "addr_": lambda y: (y[:, 0], y[0]),
+    "addbmm_": lambda y: (y[None], (y.T @ y)[None]),
+    "baddbmm_": None,  # three dimensions
+    "clamp_ clip_": lambda y: (y * 0.6, y * 1.5),
+    "cumsum_ cumprod_": lambda y: (1,),
+    "index_add_ index_copy_": lambda y: (1, T([2, 0, 1]), y),
+    "index_fill_": lambda y: (1, T([2]), y[0, 0]),
+    "index_put_": lambda y: ((T([0, 1]), T([1, 1])), y[0, :2], True),
+    "index_reduce_": lambda y: (1, T([0, 0, 1]), y, "prod"),
+    "masked_fill_": lambda y: (T([True, False, True]), y[0, 0]),
+    "masked_scatter_": lambda y: (T([True, False, True]), y),
+    "mvlgamma_": lambda y: (2,),
+    "polygamma_": lambda y: (1,),
+    "put_": lambda y: (T([0, 3]), y[0, :2]),
+    "renorm_": lambda y: (2, 0, 0.5),
+    "scatter_": lambda y: (1, INDEX[:, :2], y),
+    "scatter_add_": lambda y: (1, INDEX, y),
+    "scatter_reduce_": lambda y: (1, INDEX, y, "prod"),
+    # Of no gradient in any form.
+    "bitwise_and_ bitwise_left_shift_ bitwise_not_ bitwise_or_ bitwise_right_shift_ bitwise_xor_ eq_ floor_divide_ "
+    "gcd_ ge_ greater_ greater_equal_ gt_ heaviside_ lcm_ le_ less_ less_equal_ logical_and_ logical_not_ logical_or_ "
+    "logical_xor_ lt_ ne_ nextafter_ not_equal_ bernoulli_": None,
+    # Of no values: they change what the handle stands for.
+    "as_strided_ detach_ requires_grad_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_": None,
+}
+ARGUMENTS = {name: arguments for names, arguments in ARGUMENTS.items() for name in names.split()}
+METHODS = [
+    name
+    for name in dir(Tensor)
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name[:-1]) and ARGUMENTS.get(name, True)
+]
+
+
+def accepts(function, name):
+    return name in inspect.signature(function).parameters
+
+
+ACTIVATIONS = [
+    name
+    for name in dir(F)
+    if callable(getattr(F, name))
+    and not name.endswith("_")
+    and "dropout" not in name
+    and accepts(getattr(F, name), "inplace")
+]
+
+
+def leaves(offset=0.0):
+    return [T(values, dtype=dlcore.float64).add_(offset).requires_grad_() for values in (X, Y)]
+
+
+def derivatives(result, wanted):
+    """First derivatives of a weighted sum, and second ones of theirs."""
+    weights = dlcore.arange(1.0, result.numel() + 1, dtype=result.dtype).reshape(result.shape)
+    options = {"create_graph": True, "allow_unused": True}
+    first = [g for g in grad((result * weights).sum(), wanted, **options) if g is not None and g.requires_grad]
+    second = grad(sum((g * g).sum() for g in first), wanted, **options) if first else []
+    first = grad((result * weights).sum(), wanted, allow_unused=True)
+    return [None if g is None else g.detach().numpy() for g in (*first, *second)]
+
+
+def assert_as_out_of_place(in_place, out_of_place, offset=0.0):
+    (x, y), (u, v) = leaves(offset), leaves(offset)
+    got, expected = in_place(x * 1, y * 1), out_of_place(u * 1, v * 1)
+    np.testing.assert_array_equal(got.detach().numpy(), expected.detach().numpy())
+    for found, right in zip(derivatives(got, [x, y]), derivatives(expected, [u, v]), strict=True):
+        # An input on which the result does not depend has a gradient of zeros, or none.
+        assert (0.0 if found is None else found) == pytest.approx(0.0 if right is None else right, rel=1e-13)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_has_the_gradients_of_its_form_out_of_place(name):
+    arguments = ARGUMENTS.get(name, lambda y: ())
+    offset = 1.0 if name in ("acosh_", "arccosh_", "mvlgamma_") else 0.0
+    assert_as_out_of_place(
+        lambda x, y: getattr(x, name)(*arguments(y)), lambda x, y: getattr(x, name[:-1])(*arguments(y)), offset
+    )
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_in_place_has_the_gradients_of_its_form_out_of_place(name):
+    function = getattr(F, name)
+    arguments = (0.4, 0.1) if name == "threshold" else ()
+    assert_as_out_of_place(
+        lambda x, y: function(x - y, *arguments, inplace=True), lambda x, y: function(x - y, *arguments)
+    )
+
+
+@pytest.mark.parametrize("reduce", ["sum", "prod", "mean", "amax", "amin"])
+@pytest.mark.parametrize("include_self", [True, False])
+def test_scatter_reduce_has_the_gradients_of_its_form_out_of_place(reduce, include_self):
+    def arguments(y):
+        return 1, INDEX, y, reduce
+
+    assert_as_out_of_place(
+        lambda x, y: x.scatter_reduce_(*arguments(y), include_self=include_self),
+        lambda x, y: x.scatter_reduce(*arguments(y), include_self=include_self),
+    )
+
+
+@pytest.mark.parametrize("sign", ["add", "sub", "mul", "truediv", "mod", "pow"])
+def test_augmented_assignment_has_the_gradients_of_the_operator(sign):
+    assert_as_out_of_place(getattr(operator, f"i{sign}"), getattr(operator, sign))
+
+
+def squared(x):
+    x *= x
+    return x
+
+
+def through_a_row(x):
+    x[0].mul_(x[1] * 2)
+    x[1].clamp_(0.5)
+    return x
+
+
+def through_a_view_of_a_view(x):
+    x[1][1:].sin_()
+    x[:, 1] *= 3
+    return x
+
+
+def view_left_alone(x):
+    x = x.view(-1)
+    return x.mul_(x.flip(0)).log_()
+
+
+def several(x):
+    kept = (x * 1).sin()
+    x = x.mul_(kept).pow_(3).exp_().clamp_(1.02, 1.5).log_()
+    return x * kept
+
+
+def gated(x):
+    h = x * 2
+    h *= x.sigmoid()
+    h /= x
+    return h
+
+
+@pytest.mark.parametrize(
+    "function", [squared, through_a_row, through_a_view_of_a_view, view_left_alone, several, gated]
+)
+def test_writes_one_after_another_and_through_views(function):
+    def fresh(x):
+        return function(x * 1)
+
+    x, _ = leaves()
+    assert gradcheck(fresh, [x])
+    assert gradgradcheck(fresh, [x])
+
+
+def test_a_tensor_takes_its_gradient_from_what_it_is_filled_with():
+    x, y = leaves()
+    filled = (x * 1).fill_(y[0, 1] * 3)
+    (filled * T(Y, dtype=dlcore.float64)).sum().backward()
+    assert filled.tolist() == [[0.6000000000000001] * 3] * 2
+    assert x.grad.tolist() == [[0.0] * 3] * 2
+    np.testing.assert_allclose(y.grad.numpy(), [[0.0, 3 * np.sum(Y), 0.0], [0.0, 0.0, 0.0]])
+    buffer = dlcore.zeros(2)
+    w = T(2.0, dtype=dlcore.float64, requires_grad=True)
+    buffer[1:].fill_(w)
+    assert buffer.tolist() == [0.0, 2.0]
+    (buffer.sum() * 5).backward()
+    assert w.grad.item() == 5
+    assert dlcore.zeros(2, dtype=dlcore.int64).fill_(T(2.7)).tolist() == [2, 2]
+    with pytest.raises(dlcore.ShapeError, match="fill_: expected one value"):
+        dlcore.zeros(2).fill_(T([2.0]))
+
+
+def test_what_was_saved_before_must_not_be_overwritten():
+    x, _ = leaves()
+    y = x * 1
+    z = y.sin()
+    y.mul_(x)
+    with pytest.raises(GradientError, match=r"sin: the input .* overwritten in place by mul_"):
+        z.sum().backward()
+    y = x * 1
+    y.mul_(x)
+    with dlcore.no_grad():
+        y.zero_()  # mul_ kept what it overwrote
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * np.array(X))
+
+
+def test_a_leaf_and_memory_that_others_view_are_refused_still():
+    x, y = leaves()
+    with pytest.raises(GradientError, match="leaf"):
+        x.mul_(y)
+    z = x * 1
+    row = z.T
+    with pytest.raises(GradientError, match="other tensors view"):
+        z.clamp_(0.5)
+    assert row.T.tolist() == x.tolist()
+
+
+def test_hooks_see_what_was_overwritten():
+    seen = []
+    x, _ = leaves()
+    y = x * 1
+    with dlcore.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or t, lambda t: t):
+        y.sin_()
+    assert [t.tolist() for t in seen] == [X]
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.cos(X))
+
+
+def test_nothing_is_copied_that_backward_does_not_read():
+    def held(write):
+        x = dlcore.ones(100_000, requires_grad=True) * 1
+        before = dlcore.memory.stats()["live_bytes"]
+        y = write(x)
+        assert y is x
+        return (dlcore.memory.stats()["live_bytes"] - before) // 400_000
+
+    assert held(lambda x: x.add_(1)) == held(lambda x: x.mul_(2)) == 0
+    assert held(lambda x: x.sin_()) == 1
+    with dlcore.no_grad():
+        assert held(lambda x: x.sin_()) == 0
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.0, True), (0.5, False)])
+def test_dropout_that_drops_nothing_writes_nothing(p, training):
+    x, _ = leaves()
+    y = x * 1
+    assert F.dropout(y, p, training, inplace=True) is y
+    y.sum().backward()
+    assert x.grad.tolist() == [[1.0] * 3] * 2
