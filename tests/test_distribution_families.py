@@ -12,6 +12,7 @@ from dlcore.distributions import (
     Categorical,
     Cauchy,
     Chi2,
+    Dirichlet,
     Distribution,
     Exponential,
     ExpRelaxedCategorical,
@@ -361,3 +362,56 @@ def test_mixtures_have_probabilities():
     expected = dlcore.trapezoid(made.log_prob(x).exp(), x).item()
     assert made.cdf(x[-1]).item() == pytest.approx(expected, abs=1e-6)
     assert TransformedDistribution(Normal(0.0, 1.0), ExpTransform().inv.inv).cdf(dlcore.tensor(1.0)).item() == 0.5
+
+
+def parameters(*values):
+    return [dlcore.tensor(value, dtype=dlcore.float64, requires_grad=True) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("make", "given"),
+    [
+        (Gamma, parameters(3.0, 2.0)),
+        (Chi2, parameters(5.0)),
+        (InverseGamma, parameters(8.0, 3.0)),
+        (Beta, parameters(2.0, 0.7)),
+        (Dirichlet, parameters([1.0, 0.4, 3.5])),
+        (StudentT, parameters(9.0, 0.5, 1.5)),
+    ],
+)
+def test_samples_made_of_gamma_numbers_have_the_gradients_of_their_moments(make, given):
+    dlcore.manual_seed(0)
+    made = make(*given)
+    assert made.has_rsample
+    assert not made.sample().requires_grad
+    drawn = made.rsample((100_000,))
+    weights = dlcore.arange(1.0, 1.0 + made.mean.numel(), dtype=dlcore.float64).reshape(made.mean.shape)
+    moments = [(drawn.mean(0), made.mean), ((drawn**2).mean(0), made.mean**2 + made.variance)]
+    for estimate, exact in moments:
+        found, expected = (
+            dlcore.autograd.grad((m * weights).sum(), given, retain_graph=True, allow_unused=True)
+            for m in (estimate, exact)
+        )
+        for got, right in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got.numpy(), 0.0 if right is None else right.numpy(), rtol=0.05, atol=0.03)
+
+
+def test_gamma_numbers_keep_the_probability_below_them():
+    dlcore.manual_seed(0)
+    shapes = dlcore.tensor([0.05, 0.3, 1.0, 2.5, 30.0, 1e3, 9e4, 3e5, 1e7], dtype=dlcore.float64)
+    shapes = shapes.expand(300, 9).clone().requires_grad_()
+    drawn = dlcore.standard_gamma(shapes)
+    (slope,) = dlcore.autograd.grad(drawn.sum(), shapes)
+    shapes, drawn = shapes.detach(), drawn.detach()
+    step = 2e-5 * dlcore.minimum(shapes, shapes.sqrt())  # leaves the third power of it
+    above, below = (dlcore.igamma(shapes + h, drawn + h * slope) for h in (step, -step))
+    assert (above - below).abs().max() < 1e-11
+    stays = (dlcore.igamma(shapes + step, drawn) - dlcore.igamma(shapes - step, drawn)).abs()
+    assert (stays > 1e-7).double().mean() > 0.9
+
+
+def test_gamma_numbers_have_no_second_derivative():
+    shape = dlcore.tensor(2.0, requires_grad=True)
+    (slope,) = dlcore.autograd.grad(dlcore.standard_gamma(shape) ** 2, shape, create_graph=True)
+    with pytest.raises(dlcore.GradientError, match="standard_gamma: there is no second derivative"):
+        slope.backward()

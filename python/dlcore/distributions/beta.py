@@ -14,7 +14,7 @@ __all__ = ["Beta"]
 
 
 class Beta(Distribution):
-    """Numbers from 0 to 1, the first of the two parts of a `Dirichlet`; samples have no gradient.
+    """Numbers from 0 to 1, the first of the two parts of a `Dirichlet`.
 
     Args:
         concentration1: the weight of the first part.
@@ -36,6 +36,7 @@ class Beta(Distribution):
         "concentration0": constraints.positive,
     }
     support = constraints.unit_interval
+    has_rsample = True
 
     def __init__(
         self, concentration1: Tensor | float, concentration0: Tensor | float, validate_args: bool | None = None
@@ -61,9 +62,9 @@ class Beta(Distribution):
         """The expected square of the distance to the mean."""
         return self._parts().variance[..., 0]
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draw numbers from 0 to 1."""
-        return self._parts().sample(sample_shape)[..., 0]
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw numbers from 0 to 1, with a gradient by the concentrations."""
+        return self._parts().rsample(sample_shape)[..., 0]
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor, digamma, lgamma, standard_gamma, xlogy
-from dlcore.autograd import no_grad
 from dlcore.distributions import constraints
 from dlcore.distributions.distribution import Distribution
 
@@ -14,7 +13,7 @@ __all__ = ["Dirichlet"]
 
 
 class Dirichlet(Distribution):
-    """Positive numbers whose sum is 1, as the probabilities of categories; samples have no gradient.
+    """Positive numbers whose sum is 1, as the probabilities of categories.
 
     Args:
         concentration: (..., K), the weight of each.
@@ -33,6 +32,7 @@ class Dirichlet(Distribution):
 
     arg_constraints = {"concentration": constraints.independent(constraints.positive, 1)}  # noqa: RUF012 - as in PyTorch
     support = constraints.simplex
+    has_rsample = True
 
     def __init__(self, concentration: Tensor, validate_args: bool | None = None) -> None:
         if concentration.dim() < 1:
@@ -60,11 +60,10 @@ class Dirichlet(Distribution):
         whole, mean = self.concentration.sum(-1, keepdim=True), self.mean
         return mean * (1 - mean) / (whole + 1)
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draw parts."""
-        with no_grad():
-            drawn = standard_gamma(self.concentration.expand(self._extended_shape(sample_shape)))
-            return drawn / drawn.sum(-1, keepdim=True)
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw parts, with a gradient by the concentration."""
+        drawn = standard_gamma(self.concentration.expand(self._extended_shape(sample_shape)))
+        return drawn / drawn.sum(-1, keepdim=True)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""

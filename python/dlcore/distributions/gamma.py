@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlcore._core import Tensor, digamma, finfo, igamma, lgamma, standard_gamma, xlogy
-from dlcore.autograd import no_grad
 from dlcore.distributions import constraints
 from dlcore.distributions.distribution import Distribution, tensors
 
@@ -13,7 +12,7 @@ __all__ = ["Gamma"]
 
 
 class Gamma(Distribution):
-    """Positive numbers, the times of `concentration` events; samples have no gradient.
+    """Positive numbers, the times of `concentration` events.
 
     Args:
         concentration: the shape.
@@ -35,6 +34,7 @@ class Gamma(Distribution):
         "rate": constraints.positive,
     }
     support = constraints.nonnegative
+    has_rsample = True
 
     def __init__(self, concentration: Tensor | float, rate: Tensor | float, validate_args: bool | None = None) -> None:
         self.concentration, self.rate = tensors(concentration, rate)
@@ -55,11 +55,10 @@ class Gamma(Distribution):
         """The concentration, divided by the square of the rate."""
         return self.concentration / self.rate.square()
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draw positive numbers."""
-        with no_grad():
-            drawn = standard_gamma(self.concentration.expand(self._extended_shape(sample_shape))) / self.rate
-            return drawn.clamp(min=finfo(drawn.dtype).tiny)
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw positive numbers, with a gradient by the parameters."""
+        drawn = standard_gamma(self.concentration.expand(self._extended_shape(sample_shape))) / self.rate
+        return drawn.clamp(min=finfo(drawn.dtype).tiny)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""

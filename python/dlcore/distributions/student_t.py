@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from dlcore import _core
 from dlcore._core import Tensor, digamma, lgamma
-from dlcore.autograd import no_grad
 from dlcore.distributions import constraints
 from dlcore.distributions.distribution import Distribution, tensors
 
@@ -39,6 +38,7 @@ class StudentT(Distribution):
         "scale": constraints.positive,
     }
     support = constraints.real
+    has_rsample = True
 
     def __init__(
         self,
@@ -67,12 +67,11 @@ class StudentT(Distribution):
         finite = self.scale.square() * self.df / _core.where(wide, self.df - 2, 1.0)
         return _core.where(wide, finite, _core.where(self.df > 1, math.inf, math.nan))
 
-    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draw normal numbers, each divided by a deviation."""
-        with no_grad():
-            shape = self._extended_shape(sample_shape)
-            squares = 2 * _core.standard_gamma((self.df / 2).expand(shape))
-            return self.loc + self.scale * _core.randn(shape, dtype=self.loc.dtype) * (self.df / squares).sqrt()
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw normal numbers, each divided by a deviation, with a gradient by the parameters."""
+        shape = self._extended_shape(sample_shape)
+        squares = 2 * _core.standard_gamma((self.df / 2).expand(shape))
+        return self.loc + self.scale * _core.randn(shape, dtype=self.loc.dtype) * (self.df / squares).sqrt()
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density."""

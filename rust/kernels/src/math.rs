@@ -31,7 +31,7 @@ pub use gamma::{
     digamma, is_moderate_zeta, lgamma, moderate_zeta, polygamma_factor, positive_digamma, positive_lgamma, zeta,
 };
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
-pub use incomplete::{erfcx, igamma, igammac};
+pub use incomplete::{erfcx, gamma_slope, igamma, igammac};
 pub use logarithm::{USUAL_LOGARITHMS, log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
 pub use power::{hypot, is_usual_pow, pow, usual_pow};

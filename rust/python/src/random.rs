@@ -281,7 +281,8 @@ by_parameter! {
     /// tensor([0., 0.])
     poisson => random::poisson;
     /// Random numbers of the gamma distribution with the shapes in ``input`` and scale 1 (Marsaglia and Tsang, "A simple
-    /// method for generating gamma variables", 2000). They have no gradient by the shapes.
+    /// method for generating gamma variables", 2000). Their gradient by the shapes is that at an unchanged probability
+    /// (Figurnov et al., "Implicit reparameterization gradients", 2018).
     ///
     /// >>> bool((dlcore.standard_gamma(dlcore.ones(4)) > 0).all())
     /// True

@@ -2,13 +2,19 @@
 
 use super::{Generator, normal, randn, uniform};
 use crate::array::Array;
-use crate::autograd::tensor::Tensor;
+use crate::autograd::mode;
+use crate::autograd::node::{Backward, Gradients, Node};
+use crate::autograd::op::one;
+use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::{Show, broadcast_shapes};
+use crate::layout::{Dims, Show, broadcast_shapes};
 use crate::ops::arithmetic::{add, mul, scale, shift};
 use crate::ops::{cast, ceil, clamp, cos, div, exp, log1p, neg, sin, where_};
+use dlcore_kernels::math::gamma_slope;
 use dlcore_kernels::random as kernel;
+use smallvec::smallvec;
+use std::sync::Arc;
 
 /// Refuses a tensor of anything but floats, or of which an element is not as it should be.
 pub(super) fn check_each(op: &str, x: &Tensor, expected: &str, valid: impl Fn(f64) -> bool) -> Result<Vec<f64>> {
@@ -124,27 +130,83 @@ pub fn normal_around(generator: &Generator, mean: &Tensor, deviation: &Tensor) -
     without_slope(&add(&spread, &mean.detach())?, &[mean, deviation])
 }
 
-macro_rules! by_parameter {
-    ($($(#[$doc:meta])* $function:ident($name:literal, $expected:literal, $valid:expr);)*) => { $(
-        $(#[$doc])*
-        ///
-        /// # Errors
-        /// [`Error::Value`] for a negative or infinite parameter, [`Error::DType`] for one that is not a float.
-        pub fn $function(generator: &Generator, parameters: &Tensor) -> Result<Tensor> {
-            let values = check_each($name, parameters, $expected, $valid)?;
-            let drawn = Array::build($name, parameters.shape(), |out: &mut [f64]| {
-                generator.draw(|stream| kernel::$function(stream, &values, out));
-                Ok(())
-            })?;
-            without_slope(&drawn.cast($name, parameters.dtype())?.into(), &[parameters])
-        }
-    )* };
+/// Counts of the Poisson distribution with the given rates.
+///
+/// # Errors
+/// [`Error::Value`] for a negative or infinite rate, [`Error::DType`] for one that is not a float.
+pub fn poisson(generator: &Generator, rates: &Tensor) -> Result<Tensor> {
+    const NAME: &str = "poisson";
+    let values = check_each(NAME, rates, "rates of at least zero", |rate| rate >= 0.0 && rate.is_finite())?;
+    let drawn = Array::build(NAME, rates.shape(), |out: &mut [f64]| {
+        generator.draw(|stream| kernel::poisson(stream, &values, out));
+        Ok(())
+    })?;
+    without_slope(&drawn.cast(NAME, rates.dtype())?.into(), &[rates])
 }
-by_parameter! {
-    /// Counts of the Poisson distribution with the given rates.
-    poisson("poisson", "rates of at least zero", |rate: f64| rate >= 0.0 && rate.is_finite());
-    /// Of the gamma distribution with the given shapes and scale 1.
-    standard_gamma("standard_gamma", "shapes above zero", |shape: f64| shape > 0.0 && shape.is_finite());
+
+const STANDARD_GAMMA: &str = "standard_gamma";
+
+/// Of the gamma distribution with the given shapes and scale 1. They vary with the shapes as the numbers do below which
+/// the same part of the distribution lies (Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", 2018).
+///
+/// # Errors
+/// [`Error::Value`] for a shape that is not above zero, or infinite, [`Error::DType`] for one that is not a float.
+pub fn standard_gamma(generator: &Generator, shapes: &Tensor) -> Result<Tensor> {
+    const NAME: &str = STANDARD_GAMMA;
+    let values = check_each(NAME, shapes, "shapes above zero", |shape| shape > 0.0 && shape.is_finite())?;
+    let drawn = Array::build(NAME, shapes.shape(), |out: &mut [f64]| {
+        generator.draw(|stream| kernel::standard_gamma(stream, &values, out));
+        Ok(())
+    })?;
+    let numbers = drawn.cast(NAME, shapes.dtype())?;
+    if !(mode::is_recording() && shapes.requires_grad()) {
+        return Ok(numbers.into());
+    }
+    let slopes = Array::build(NAME, shapes.shape(), |out: &mut [f64]| {
+        for (out, (&shape, &x)) in out.iter_mut().zip(values.iter().zip(drawn.elements::<f64>())) {
+            *out = gamma_slope(shape, x);
+        }
+        Ok(())
+    })?;
+    let slopes = slopes.cast(NAME, shapes.dtype())?;
+    let unknown = Node::new(NAME, smallvec![shapes.edge()], Arc::new(Curvature(shapes.array().dims(), shapes.dtype())));
+    let body = Slopes(Tensor::new(slopes, Tracking::Node(unknown, 0)));
+    Ok(Tensor::new(numbers, Tracking::Node(Node::new(NAME, smallvec![shapes.edge()], Arc::new(body)), 0)))
+}
+
+/// The derivative of each number drawn, by its shape.
+struct Slopes(Tensor);
+
+impl Backward for Slopes {
+    fn backward(&self, _: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
+        let Some(Some(grad)) = arrived.first() else { return Ok(Gradients::new()) };
+        Ok(one(mul(grad, &self.0)?))
+    }
+
+    fn keeps_values(&self) -> bool {
+        true
+    }
+
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
+        vec![Some((self.0.array().dims(), self.0.dtype()))]
+    }
+}
+
+/// What the derivatives of the numbers lack: derivatives of their own.
+struct Curvature(Dims, DType);
+
+impl Backward for Curvature {
+    fn backward(&self, _: &Arc<Node>, _: &[Option<Tensor>]) -> Result<Gradients> {
+        Err(Error::gradient(STANDARD_GAMMA, "there is no second derivative by the shapes"))
+    }
+
+    fn keeps_values(&self) -> bool {
+        false
+    }
+
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
+        vec![Some((self.0.clone(), self.1))]
+    }
 }
 
 /// Positions drawn with the weights in each row, `count` of them: again and again, or each position once at most.

@@ -1,6 +1,6 @@
 //! The incomplete gamma functions and the scaled complementary error function, in float64.
 
-use super::gamma::lgamma;
+use super::gamma::{digamma, lgamma};
 use super::platform;
 use std::f64::consts::{PI, TAU};
 
@@ -109,6 +109,35 @@ pub fn igamma(a: f64, x: f64) -> f64 {
 #[must_use]
 pub fn igammac(a: f64, x: f64) -> f64 {
     both(a, x).1
+}
+
+/// The derivative by `a` of a number `x` of the gamma distribution of shape `a` and scale 1, below which lies the same part
+/// of it all the while: that of [`igamma`] by `a`, over minus that by `x`. Each term of the series of powers is
+/// differentiated.
+#[must_use]
+pub fn gamma_slope(a: f64, x: f64) -> f64 {
+    /// From this shape on the cube root is normal (Wilson and Hilferty, 1931) so nearly that the slope holds to 1e-7.
+    const NORMAL: f64 = 1e5;
+    if x == 0.0 {
+        return 0.0;
+    }
+    if a >= NORMAL {
+        let root = (x / a).cbrt();
+        return root * root * (root + 1.0 / (6.0 * a) - 1.5 * (root - 1.0));
+    }
+    // A term is `x^(a + n) / gamma(a + n + 1)`, here over the density.
+    let (mut term, mut sum, mut n) = (x / a, 0.0, a + 1.0);
+    let mut slope = digamma(n) - x.ln();
+    for _ in 0..STEPS {
+        sum += term * slope;
+        if n > x + 1.0 && term * slope <= 1e-17 * sum {
+            break;
+        }
+        term *= x / n;
+        slope += 1.0 / n;
+        n += 1.0;
+    }
+    sum
 }
 
 /// `exp(x^2) erfc(x)`.
