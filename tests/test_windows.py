@@ -238,3 +238,19 @@ def test_what_does_not_fit_is_refused():
         F.max_pool3d(dlcore.ones(1, 2, 2, 2), 2, padding=2)
     with pytest.raises(dlcore.ShapeError, match=r"max_unpool1d: .*differ in shape"):
         F.max_unpool1d(x, dlcore.zeros(1, 2, 4, dtype=dlcore.int64), 2)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_transposed_convolutions_promote_as_others_do(dims):
+    x, w = rng.standard_normal((1, 2, *[3] * dims)), rng.standard_normal((2, 2, *[2] * dims))
+    x, w = dlcore.from_numpy(x), dlcore.from_numpy(w).float()
+    convolve = TRANSPOSED[dims]
+    expected = convolve(x, w.double())
+    assert convolve(x, w).dtype == dlcore.float64
+    assert dlcore.equal(convolve(x, w), expected)
+    assert convolve(x.float(), w.double()).dtype == dlcore.float64
+    leaf = w.clone().requires_grad_()
+    convolve(x, leaf).sum().backward()
+    assert leaf.grad.dtype == dlcore.float32
+    with pytest.raises(dlcore.DTypeError, match=f"conv_transpose{dims}d: an input of float64 with a weight"):
+        convolve(x, w.long())

@@ -237,6 +237,7 @@ pub struct Conv2dGradInput {
 
 impl Operation for Conv2dGradInput {
     const NAME: &'static str = "conv2d_grad_input";
+    const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (g, w) = (inputs[0], inputs[1]);

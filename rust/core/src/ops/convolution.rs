@@ -131,10 +131,7 @@ pub fn convolution(
     steps: &Steps,
     extra: &[usize],
 ) -> Result<Tensor> {
-    if [Some(w), bias].into_iter().flatten().any(|other| other.dtype().is_float() != x.dtype().is_float()) {
-        let what = format_args!("an input of {} with a weight or bias of another kind; convert one of them", x.dtype());
-        return Err(Error::dtype(op, what));
-    }
+    of_one_kind(op, x, w, bias)?;
     if extra.iter().any(|&n| n > 0) {
         let behind: Vec<isize> = extra.iter().rev().flat_map(|&n| [0, n.cast_signed()]).collect();
         let x = pad(x, &behind, Border::Constant(Scalar::Float(0.0)))?;
@@ -197,6 +194,15 @@ fn slices(x: &Tensor, kernel: usize, steps: &Steps) -> Result<(Tensor, [usize; 2
     Ok((reshape(&taken, &[n * places, channels * kernel, height, width])?, [n, places]))
 }
 
+/// Refuses floats with integers.
+fn of_one_kind(op: &str, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+    if [Some(w), bias].into_iter().flatten().any(|other| other.dtype().is_float() != x.dtype().is_float()) {
+        let what = format_args!("an input of {} with a weight or bias of another kind; convert one of them", x.dtype());
+        return Err(Error::dtype(op, what));
+    }
+    Ok(())
+}
+
 /// Transposed convolution of `x` (batch, in, extents..), or without the batch, with `w` (in, out / groups, kernel..), plus
 /// a bias for each output channel: the gradient by its input of the convolution with the same steps. `more` elements are
 /// added behind each dimension, to tell apart sizes whose convolutions have one size.
@@ -211,6 +217,7 @@ pub fn conv_transpose(
     steps: &Steps,
     more: &[usize],
 ) -> Result<Tensor> {
+    of_one_kind(op, x, w, bias)?;
     let (x, w) = (&Autocast::Lower.of(x)?, &Autocast::Lower.of(w)?);
     let bias = bias.map(|bias| Autocast::Lower.of(bias)).transpose()?;
     let (x, alone) = steps.batched(op, x, w)?;
