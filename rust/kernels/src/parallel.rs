@@ -34,7 +34,7 @@ fn for_each_dyn(tasks: usize, cost_ns: usize, body: &(dyn Fn(usize) + Sync)) {
     });
 }
 
-/// [`for_each`] with something that each thread makes before its first task, and keeps until its last.
+/// [`for_each`] with something that each thread makes before its first task, and drops after its last or when one panics.
 pub fn for_each_init<S>(
     tasks: usize,
     cost_ns: usize,

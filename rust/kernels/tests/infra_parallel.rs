@@ -74,6 +74,32 @@ fn a_thread_keeps_what_it_made_for_its_tasks() {
 }
 
 #[test]
+fn what_a_thread_made_is_dropped_when_a_task_panics() {
+    struct Counted<'a>(&'a AtomicUsize);
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let _turn = turn();
+    set_num_threads(3);
+    let alive = AtomicUsize::new(0);
+    for fails_at_once in [true, false] {
+        let init = || {
+            assert!(!fails_at_once, "on purpose");
+            alive.fetch_add(1, Ordering::Relaxed);
+            Counted(&alive)
+        };
+        let region = || for_each_init(100, LONG, init, |_, task| assert!(task != 50, "on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(region)).is_err());
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    }
+    let sum = AtomicUsize::new(0);
+    for_each_init(100, LONG, || (), |(), task| _ = sum.fetch_add(task, Ordering::Relaxed));
+    assert_eq!(sum.into_inner(), 4950, "the next region works");
+}
+
+#[test]
 fn every_task_runs_exactly_once() {
     let _turn = turn();
     for threads in [1, 2, 3, 7] {

@@ -105,7 +105,7 @@ impl<T: Pod> Kernel for Part<T> {
                         prefetch_to_write(d.wrapping_offset(y.cast_signed() * steps.to_line), wide);
                     }
                 }
-                // SAFETY: the caller of `transpose` vouches for all positions.
+                // SAFETY: the caller of `transpose` vouches for all positions, `turn` has checked them.
                 unsafe {
                     fill::<T, S>(&mut block, s, steps, [tall, wide]);
                     empty::<T, S>(&block, d, steps, [tall, wide], streamed);
@@ -328,5 +328,34 @@ mod x86 {
             _mm256_storeu_pd(dst.add(2 * EDGE), _mm256_permute2f128_pd::<0x31>(a, c));
             _mm256_storeu_pd(dst.add(3 * EDGE), _mm256_permute2f128_pd::<0x31>(b, d));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_every_length_and_stride_are_turned() {
+        fn check<T: Pod + PartialEq + std::fmt::Debug>(of: impl Fn(usize) -> T) {
+            for rows in 0..=35_usize {
+                for cols in 0..=35_usize {
+                    for stride in [cols.cast_signed() + 3, cols.cast_signed(), -(cols.cast_signed() + 2)] {
+                        let src: Vec<T> = (0..36 * 40).map(&of).collect();
+                        let start = if stride < 0 { src.len() - 40 } else { 2 };
+                        let mut out: Vec<T> = (0..rows * cols).map(|_| of(0)).collect();
+                        turn(&src, start, stride, [rows, cols], &mut out);
+                        for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+                            let at = start.wrapping_add_signed(row.cast_signed() * stride) + col;
+                            assert_eq!(out[col * rows + row], src[at], "{rows} x {cols}, stride {stride}");
+                        }
+                    }
+                }
+            }
+        }
+        #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+        check(|i| i as f32);
+        #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+        check(|i| i as f64);
     }
 }

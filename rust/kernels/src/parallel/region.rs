@@ -146,13 +146,13 @@ impl Region {
             let body = unsafe { &*self.body };
             let (before, own) = self.shares.split_at(thread % self.shares.len());
             let mut shares = own.iter().chain(before);
-            let (mut share, mut own) = (shares.next(), true);
+            let (mut share, mut is_own) = (shares.next(), true);
             body(&mut || {
-                while let Some(claimed) = share.map(|share| share.claim(own)) {
+                while let Some(claimed) = share.map(|share| share.claim(is_own)) {
                     if claimed.is_some() {
                         return claimed;
                     }
-                    (share, own) = (shares.next(), false);
+                    (share, is_own) = (shares.next(), false);
                 }
                 None
             });

@@ -5,11 +5,12 @@
 use std::arch::asm;
 use std::arch::x86_64::_rdtsc;
 use std::cell::Cell;
+use std::marker::PhantomData;
 
 use super::{MicroTile, TILE, TILE_LEN, TileFn};
 
-/// The shape of all eight tile registers of this thread, while it lives: 16 rows of 64 bytes.
-pub(super) struct Configuration(());
+/// The shape of all eight tile registers of this thread, which it never leaves, while it lives: 16 rows of 64 bytes.
+pub(super) struct Configuration(PhantomData<*mut ()>);
 
 impl Configuration {
     /// Configures this thread's tiles.
@@ -31,7 +32,7 @@ impl Configuration {
         let palette = Palette { number: 1, start_row: 0, reserved: [0; 14], bytes, rows };
         // SAFETY: the instruction exists by contract and reads the 64 bytes of the palette.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const palette, options(nostack, readonly, preserves_flags)) };
-        Self(())
+        Self(PhantomData)
     }
 }
 

@@ -10,19 +10,19 @@
 mod amx;
 mod dot;
 mod pack;
+mod plan;
 mod stationary;
 mod store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod windows;
 
-use std::cmp::Ordering;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::driver::{Product, SendPtr};
+use super::driver::SendPtr;
 use super::epilogue::Epilogue;
-use super::pack::{InPlace, PanelSource, Window};
+use super::pack::{InPlace, PanelSource};
 use super::scratch::{Scratch, with_scratch};
 use super::target::Target;
 use super::{Gemm, Matrix};
@@ -31,6 +31,8 @@ use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each, for_each_init, num_threads};
 use crate::stored::Stored;
 use pack::{Place, Side, Span, pack};
+use plan::{Packer, Plan, TASKS};
+use store::{Stack, Store};
 
 pub(crate) use amx::{SPIN_FLOPS, spin_tiles};
 pub(crate) use stationary::{MOST_ROWS, Stationary};
@@ -47,11 +49,6 @@ const TERM_LEN: usize = 2 * TILE_LEN;
 /// Longest block of k, in steps, for 1, 2 and 3 terms: a panel of 128 to 144 KiB, read from L2 as often as there are
 /// panels of the other operand, and so long that bringing the sums to C is little beside it.
 const BLOCK_STEPS: [usize; 3] = [64, 32, 24];
-/// Most panels of a task along the rows, whose block of A stays in L2, and along the columns.
-const TASK_PANELS: (usize, usize) = (8, 32);
-/// Bytes of a packed operand that stay in the L2 of a core, beside what a task packs.
-const NEAR: usize = 1 << 20;
-
 /// An operand of a product.
 #[derive(Clone, Copy)]
 pub(crate) enum Operand<'a> {
@@ -175,51 +172,30 @@ pub(crate) struct TermProduct<'a> {
 
 /// Estimated products of terms that one thread does in a nanosecond.
 const PRODUCTS_PER_NS: usize = 700;
-/// Products of terms that make a task worth handing out.
-const TASK_PRODUCTS: usize = 4_000_000;
-/// Tasks of a thread, if the work suffices. Unlike blocks and slices, how C is cut does not show in the bits.
-const TASKS: usize = 4;
-/// Tasks that k is cut for where C has too few tiles.
-const SLICES: usize = 16;
-/// Products of terms below which threads do not pack together (see `driver::PACK_SHARED`).
-const PACK_SHARED: usize = 60_000_000;
-/// Largest operand that is packed whole, in elements.
-const SHARED_LIMIT: usize = 1 << 25;
-
-/// Panels of a task along the longer side of C down to which that side alone is cut.
-const LEAST_PANELS: usize = 2;
-
-/// Who packs an operand.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Packer {
-    /// Each task what it needs.
-    Task,
-    /// Each thread all of it, once: to pack twice what is small takes less time than to wait for the other threads and to
-    /// fetch what they packed from their caches.
-    Thread,
-    /// All threads together, before the first task.
-    All,
-}
-
-/// How the work is cut. Sizes are in panels and in steps.
-struct Plan {
-    packers: [Packer; 2],
-    rows: usize,
-    cols: usize,
-    grid: (usize, usize),
-    block: usize,
-    blocks: usize,
-    slices: usize,
-}
-
-/// An operand packed whole, for all tasks: block after block, panel after panel, so that a block is one piece and its
-/// lines spread over all sets of a cache.
-struct Packed {
-    start: SendPtr<u16>,
+/// An operand packed whole, in memory that all threads use or one thread: block after block, panel after panel, so that a
+/// block is one piece and its lines spread over all sets of a cache.
+struct Packed<M> {
+    memory: M,
     panel_len: usize,
     panels: usize,
     /// Block after block, panel after panel.
     spans: Vec<Span>,
+}
+
+trait Memory {
+    fn start(&self) -> *mut u16;
+}
+
+impl Memory for Buffer {
+    fn start(&self) -> *mut u16 {
+        self.as_ptr().cast()
+    }
+}
+
+impl Memory for Scratch {
+    fn start(&self) -> *mut u16 {
+        Self::start(self)
+    }
 }
 
 /// Where the panels of one task and one block are.
@@ -240,15 +216,13 @@ impl TermProduct<'_> {
         let products = self.products();
         let cost = if serial { 0 } else { products / PRODUCTS_PER_NS };
         let [a, b] = [(Side::A, plan.packers[0]), (Side::B, plan.packers[1])].map(|(side, packer)| {
-            (packer == Packer::All).then(|| {
-                let buffer = Buffer::uninit(self.packed_len(side, &plan) * size_of::<u16>());
-                (self.pack_whole(side, &plan, cost, buffer.as_ptr().cast()), buffer)
-            })
+            let memory = || Buffer::uninit(self.packed_len(side, &plan) * size_of::<u16>());
+            (packer == Packer::All).then(|| self.pack_whole(side, &plan, cost, memory()))
         });
-        let [a, b] = [&a, &b].map(|packed| packed.as_ref().map(|(packed, _)| packed));
         let tiles = plan.grid.0 * plan.grid.1;
-        let task = Task { product: self, plan: &plan, a, b };
-        let init = || task.of_thread();
+        let task = Task { product: self, plan: &plan, a: a.as_ref(), b: b.as_ref() };
+        // SAFETY: the unit is available, by contract.
+        let init = || unsafe { task.of_thread() };
         if plan.slices == 1 {
             // SAFETY: tasks write disjoint blocks of C.
             for_each_init(tiles, cost, init, |own, t| unsafe {
@@ -290,66 +264,6 @@ impl TermProduct<'_> {
         });
     }
 
-    /// Products of terms, as many times as each multiply-add takes.
-    fn products(&self) -> usize {
-        let times = self.terms * (self.terms + 1) / 2;
-        self.m.saturating_mul(self.n).saturating_mul(self.k).saturating_mul(times)
-    }
-
-    fn plan(&self, serial: bool) -> Plan {
-        let (p, q) = (self.m.div_ceil(PANEL), self.n.div_ceil(PANEL));
-        let steps = self.k.div_ceil(STEP);
-        let block = steps.div_ceil(steps.div_ceil(BLOCK_STEPS[self.terms - 1]));
-        let blocks = steps.div_ceil(block);
-        let tasks = (self.products() / TASK_PRODUCTS).max(1);
-        // Slices show in the bits: they depend on the shape, not on who runs it.
-        let rows = matches!(self.c, Output::Bfloat16(_)) || matches!(self.c, Output::Float32(c) if c.is_rows());
-        let slices = if rows && !self.stream_b { (tasks.min(SLICES) / (p * q)).min(blocks / 2).max(1) } else { 1 };
-        let threads = if serial { 1 } else { num_threads() };
-        let wanted = tasks.min(TASKS * threads);
-        let near = |panels: usize| panels * blocks * block * self.terms * TERM_LEN * size_of::<u16>() <= NEAR;
-        let (short, long) = (p.min(q), p.max(q));
-        if near(short) && long >= 2 * threads && slices == 1 && !self.stream_b {
-            // Cut along the longer side alone: each task packs its own part of it, and each thread the other side.
-            let most = if p >= q { TASK_PANELS.0 } else { TASK_PANELS.1 };
-            let each = (long / wanted).clamp(1, most);
-            let (rows, cols) = if p >= q { (each, q) } else { (p, each) };
-            let packer = |tasks: usize| if tasks == 1 { Packer::Task } else { Packer::Thread };
-            let grid = (p.div_ceil(rows), q.div_ceil(cols));
-            let packers = [packer(grid.1), packer(grid.0)];
-            return Plan { packers, rows, cols, grid, block, blocks, slices };
-        }
-        let (mut rows, mut cols) = (if self.stream_b { p } else { p.min(TASK_PANELS.0) }, q.min(TASK_PANELS.1));
-        while p.div_ceil(rows) * q.div_ceil(cols) * slices < wanted {
-            // Where C is tall or wide, each task packs its own part of the larger operand, and nobody else needs it.
-            let across = match p.cmp(&q) {
-                Ordering::Greater => rows <= LEAST_PANELS,
-                Ordering::Equal => cols >= rows,
-                Ordering::Less => cols > LEAST_PANELS || rows == 1,
-            };
-            if cols > 1 && (across || self.stream_b) {
-                cols = cols.div_ceil(2);
-            } else if rows > 1 && !self.stream_b {
-                rows = rows.div_ceil(2);
-            } else {
-                break;
-            }
-        }
-        let grid = (p.div_ceil(rows), q.div_ceil(cols));
-        let together = |tasks: usize, len: usize| {
-            tasks > 1 && self.products() >= PACK_SHARED && len.saturating_mul(self.k) <= SHARED_LIMIT
-        };
-        let packer = |together: bool| if together { Packer::All } else { Packer::Task };
-        let packers = [packer(together(grid.1, self.m)), packer(together(grid.0, self.n) && !self.stream_b)];
-        Plan { packers, rows, cols, grid, block, blocks, slices }
-    }
-
-    /// The steps of k in block `index`.
-    fn k_of(&self, plan: &Plan, index: usize) -> Range<usize> {
-        let len = plan.block * STEP;
-        index * len..((index + 1) * len).min(self.k)
-    }
-
     fn operand(&self, side: Side) -> (Operand<'_>, usize) {
         match side {
             Side::A => (self.a, self.m),
@@ -357,19 +271,14 @@ impl TermProduct<'_> {
         }
     }
 
-    /// Elements of an operand packed whole.
-    fn packed_len(&self, side: Side, plan: &Plan) -> usize {
-        plan.blocks * self.operand(side).1.div_ceil(PANEL) * plan.block * self.terms * TERM_LEN
-    }
-
-    /// Packs an operand to where there is room for [`Self::packed_len`].
-    fn pack_whole(&self, side: Side, plan: &Plan, cost: usize, start: *mut u16) -> Packed {
+    /// Packs an operand; on this thread alone within a region.
+    fn pack_whole<M: Memory>(&self, side: Side, plan: &Plan, cost: usize, memory: M) -> Packed<M> {
         /// Most panels of one task of packing.
         const GROUP: usize = 8;
         let (operand, outer) = self.operand(side);
         let panels = outer.div_ceil(PANEL);
         let panel_len = plan.block * self.terms * TERM_LEN;
-        let start = SendPtr(start);
+        let start = SendPtr(memory.start());
         let mut spans = vec![Span::ZEROS; plan.blocks * panels];
         {
             let spans = Disjoint::new(&mut spans);
@@ -379,7 +288,8 @@ impl TermProduct<'_> {
                 let group = first..(first + group).min(panels);
                 let range = group.start * PANEL..(group.end * PANEL).min(outer);
                 let at = (block * panels + first) * panel_len;
-                // SAFETY: each task has its own panels and spans; either unit implies the features.
+                // SAFETY: each task has its own panels and spans, for which the memory has room; either unit implies the
+                // features.
                 unsafe {
                     let place = Place { start: start.get().add(at), panel_len };
                     let spans = spans.slice(block * panels + group.start..block * panels + group.end);
@@ -387,7 +297,7 @@ impl TermProduct<'_> {
                 }
             });
         }
-        Packed { start, panel_len, panels, spans }
+        Packed { memory, panel_len, panels, spans }
     }
 }
 
@@ -395,26 +305,26 @@ impl TermProduct<'_> {
 struct Task<'a> {
     product: &'a TermProduct<'a>,
     plan: &'a Plan,
-    a: Option<&'a Packed>,
-    b: Option<&'a Packed>,
+    a: Option<&'a Packed<Buffer>>,
+    b: Option<&'a Packed<Buffer>>,
 }
 
 /// What a thread keeps from task to task: its tiles, and what it packs for all of them.
 struct OfThread {
     _tiles: Option<amx::Configuration>,
-    packed: [Option<(Packed, Scratch)>; 2],
+    packed: [Option<Packed<Scratch>>; 2],
 }
 
 impl Task<'_> {
-    fn of_thread(&self) -> OfThread {
+    /// # Safety
+    /// The unit is available.
+    unsafe fn of_thread(&self) -> OfThread {
         let (p, plan) = (self.product, self.plan);
         let packed = [(Side::A, plan.packers[0]), (Side::B, plan.packers[1])].map(|(side, packer)| {
-            (packer == Packer::Thread).then(|| {
-                let scratch = Scratch::new::<u16>(p.packed_len(side, plan));
-                (p.pack_whole(side, plan, 0, scratch.start()), scratch)
-            })
+            let memory = || Scratch::new::<u16>(p.packed_len(side, plan));
+            (packer == Packer::Thread).then(|| p.pack_whole(side, plan, 0, memory()))
         });
-        // SAFETY: tiles are available where they are the unit, by the contract of `TermProduct::run`.
+        // SAFETY: tiles are available where they are the unit.
         let tiles = (p.unit == Unit::Tiles).then(|| unsafe { amx::Configuration::new() });
         OfThread { _tiles: tiles, packed }
     }
@@ -430,11 +340,9 @@ impl Task<'_> {
         finish: bool,
     ) {
         let (p, plan) = (self.product, self.plan);
-        let [own_a, own_b] = own.packed.each_ref().map(|packed| packed.as_ref().map(|(packed, _)| packed));
-        let (whole_a, whole_b) = (self.a.or(own_a), self.b.or(own_b));
-        let (i, j) = (index % plan.grid.0, index / plan.grid.0);
-        let rows = i * plan.rows * PANEL..((i + 1) * plan.rows * PANEL).min(p.m);
-        let cols = j * plan.cols * PANEL..((j + 1) * plan.cols * PANEL).min(p.n);
+        let own = own.packed.each_ref().map(|packed| packed.as_ref().map(Packed::whole));
+        let (whole_a, whole_b) = (self.a.map(Packed::whole).or(own[0]), self.b.map(Packed::whole).or(own[1]));
+        let (rows, cols) = p.part(plan, index);
         let row_panels = rows.len().div_ceil(PANEL);
         let panel_len = plan.block * p.terms * TERM_LEN;
         let a_len = if whole_a.is_some() { 0 } else { row_panels * panel_len };
@@ -470,7 +378,7 @@ impl Task<'_> {
                 // SAFETY: the ranges are inside the operands, the places have room.
                 unsafe {
                     let a = if let Some(packed) = whole_a {
-                        packed.block(i * plan.rows, block)
+                        packed.block(rows.start / PANEL, block)
                     } else {
                         pack(p.a, Side::A, p.terms, &rows, &k, a_place, a_spans);
                         Panels { start: a_place.start, panel_len, spans: a_spans }
@@ -551,125 +459,30 @@ const B_GROUP: usize = 4;
 /// Panels of rows whose spans fit the stack.
 const OWN_SPANS: usize = 16;
 
-impl Packed {
+impl<M: Memory> Packed<M> {
+    fn whole(&self) -> Whole<'_> {
+        let &Self { ref memory, panel_len, panels, ref spans } = self;
+        Whole { start: memory.start(), panel_len, panels, spans }
+    }
+}
+
+/// All panels of an operand.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    start: *const u16,
+    panel_len: usize,
+    panels: usize,
+    spans: &'a [Span],
+}
+
+impl<'a> Whole<'a> {
     /// The panels from `panel` on, over one block of k.
-    fn block(&self, panel: usize, block: usize) -> Panels<'_> {
+    fn block(&self, panel: usize, block: usize) -> Panels<'a> {
         let first = block * self.panels + panel;
         Panels {
-            start: self.start.get().cast_const().wrapping_add(first * self.panel_len),
+            start: self.start.wrapping_add(first * self.panel_len),
             panel_len: self.panel_len,
             spans: &self.spans[first..(block + 1) * self.panels],
         }
     }
-}
-
-/// Where the sums of one block of k go.
-#[derive(Clone, Copy)]
-struct Store {
-    c: Target<f32>,
-    /// Add to what C holds.
-    accumulate: bool,
-    /// It is the last block: apply the epilogue.
-    finish: bool,
-    /// Where the last block brings C instead.
-    rounded: Option<Rounded>,
-}
-
-impl Store {
-    /// Runs the microkernel on one tile: in C itself if the tile is whole, the first and its rows lie together, else on
-    /// the stack, to be finished later. So blocks are summed apart, and no small product meets the large sums of the
-    /// blocks before.
-    unsafe fn multiply(
-        &self,
-        p: &TermProduct<'_>,
-        [a, b]: [*const u16; 2],
-        steps: usize,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        stack: *mut f32,
-    ) -> Option<Sums> {
-        let (a_tiles, b_tiles) = (rows.len().div_ceil(TILE), cols.len().div_ceil(TILE));
-        let kernels = match p.unit {
-            Unit::Tiles => &amx::MICROKERNELS[p.terms - 1],
-            Unit::Dots => &dot::MICROKERNELS,
-        };
-        let kernel = kernels[a_tiles - 1][b_tiles - 1];
-        let whole = rows.len() == a_tiles * TILE && cols.len() == b_tiles * TILE;
-        let part = self.c.part(rows.start, cols.start);
-        let plain = !self.finish || p.epilogue.is_none();
-        let direct = whole && part.run >= cols.len() && plain && !self.accumulate && self.rounded.is_none();
-        let (c, c_row) = if direct { (part.start, part.row_stride) } else { (stack, PANEL) };
-        // SAFETY: the elements of C are this task's; the stack holds a tile.
-        unsafe { kernel(&MicroTile { a, b, steps, c, c_row }) };
-        (!direct).then_some(Sums { stack, rows, cols })
-    }
-
-    /// Brings sums from the stack to C.
-    #[inline]
-    unsafe fn finish(&self, p: &TermProduct<'_>, sums: &Sums) {
-        let part = self.c.part(sums.rows.start, sums.cols.start);
-        let mut accumulate = self.accumulate;
-        let epilogue = if self.finish { p.epilogue.in_registers() } else { Epilogue::default() };
-        if let Some(epilogue) = p.epilogue.afterwards().filter(|_| self.finish) {
-            // SAFETY: as below.
-            unsafe {
-                for (r, row) in sums.rows.clone().enumerate().filter(|_| accumulate) {
-                    for (j, col) in sums.cols.clone().enumerate() {
-                        let sum = sums.stack.add(r * PANEL + j);
-                        *sum += *self.c.at(row, col);
-                    }
-                }
-                epilogue.finish(sums.stack, PANEL, sums.rows.clone(), sums.cols.clone());
-            }
-            accumulate = false;
-        }
-        if part.run >= sums.cols.len() {
-            // SAFETY: the elements of C are this task's; either unit implies the features.
-            return unsafe { store::together(sums, part, self.rounded, accumulate, &epilogue) };
-        }
-        for (r, row) in sums.rows.clone().enumerate() {
-            for (j, col) in sums.cols.clone().enumerate() {
-                // SAFETY: an element of C, which is this task's, and of the stack.
-                unsafe {
-                    let (c, sum) = (self.c.at(row, col), *sums.stack.add(r * PANEL + j));
-                    *c = epilogue.apply(if accumulate { *c + sum } else { sum }, row, col);
-                }
-            }
-        }
-    }
-
-    /// The same in float32 multiply-adds.
-    #[cold]
-    unsafe fn fall_back(&self, p: &TermProduct<'_>, rows: Range<usize>, cols: &Range<usize>, k: &Range<usize>) {
-        let (Operand::Float32(a), Operand::Float32(b)) = (p.a, p.b) else {
-            unreachable!("single terms never fall back")
-        };
-        let window = |source, outer| Window { source, outer, k: k.start };
-        let (a, b) = (window(a, rows.start), window(b, cols.start));
-        let product = Product {
-            m: rows.len(),
-            n: cols.len(),
-            k: k.len(),
-            a: &a,
-            b: &b,
-            c: self.c.window(rows.start, cols.start),
-            accumulate: self.accumulate,
-            epilogue: if self.finish { p.epilogue.window(&rows, cols) } else { Epilogue::default() },
-            stream_b: false,
-        };
-        // SAFETY: passed on.
-        unsafe { product.run_fma(true) }
-    }
-}
-
-/// Where a tile waits on its way to C.
-#[repr(align(64))]
-#[expect(dead_code, reason = "room, read through pointers")]
-struct Stack([f32; PANEL * PANEL]);
-
-/// The sums of a tile, in rows of [`PANEL`].
-struct Sums {
-    stack: *mut f32,
-    rows: Range<usize>,
-    cols: Range<usize>,
 }

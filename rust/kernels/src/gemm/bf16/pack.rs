@@ -7,7 +7,7 @@
 //! A panel holds, step after step of [`STEP`] k, term after term, two tiles of 16 rows of 64 bytes. A row of a tile of
 //! A is one of its rows, 16 pairs of k long; a row of a tile of B is a pair of k, and holds the pairs of 16 columns. So
 //! one is the other with its 4-byte elements transposed. Which k make a pair is free, as long as both operands agree:
-//! here those that are [`TILE`] apart, for which the halves of two registers are put together without a shuffle.
+//! here those that are [`TILE`] apart (in `windows` neighbours), for which the halves of two registers are put together without a shuffle.
 
 #[allow(clippy::wildcard_imports, reason = "dozens of intrinsics")]
 use std::arch::x86_64::*;
@@ -430,8 +430,8 @@ impl Ahead {
         Self { row: start.cast(), stride: stride * size_of::<T>().cast_signed(), lines, line: 0, left: lines * rows }
     }
 
-    /// Lines that each of `calls` calls fetches.
-    fn share(&self, calls: usize) -> usize {
+    /// Lines that each of `calls` calls has to fetch.
+    fn of_each(&self, calls: usize) -> usize {
         self.left.div_ceil(calls)
     }
 
@@ -520,9 +520,9 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
             for p in group.clone() {
                 let next = outer.start + (p + 1) * PANEL;
                 let mut next = Ahead::of(&matrix, &(next..next + PANEL), k);
-                let share = next.share(steps);
+                let each = next.of_each(steps);
                 for step in 0..steps {
-                    next.fetch(share);
+                    next.fetch(each);
                     fill(p, step);
                 }
             }
@@ -531,9 +531,9 @@ unsafe fn pack_matrix<T: Load, const TERMS: usize>(
             for step in 0..steps {
                 let next = k.start + (step + 1) * STEP;
                 let mut next = Ahead::of(&matrix, &columns, &(next..next + STEP));
-                let share = next.share(group.len());
+                let each = next.of_each(group.len());
                 for p in group.clone() {
-                    next.fetch(share);
+                    next.fetch(each);
                     fill(p, step);
                 }
             }

@@ -1,19 +1,133 @@
-//! Bringing a tile's sums to C: added to what it holds, then the epilogue.
+//! Multiplying a tile, and bringing its sums to C: added to what it holds, then the epilogue.
 
 #[allow(clippy::wildcard_imports, reason = "a dozen intrinsics")]
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-use super::{PANEL, Rounded, Sums, TILE};
+use super::{MicroTile, Operand, PANEL, Rounded, TILE, TermProduct, Unit, amx, dot};
+use crate::gemm::driver::Product;
 use crate::gemm::epilogue::{Activation, Bias, Epilogue};
 use crate::gemm::microkernel::first_lanes;
-use crate::gemm::target::Part;
+use crate::gemm::pack::Window;
+use crate::gemm::target::{Part, Target};
+
+/// Where the sums of one block of k go.
+#[derive(Clone, Copy)]
+pub(super) struct Store {
+    pub c: Target<f32>,
+    /// Add to what C holds.
+    pub accumulate: bool,
+    /// It is the last block: apply the epilogue.
+    pub finish: bool,
+    /// Where the last block brings C instead.
+    pub rounded: Option<Rounded>,
+}
+
+impl Store {
+    /// Runs the microkernel on one tile: in C itself if the tile is whole, the first and its rows lie together, else on
+    /// the stack, to be finished later. So blocks are summed apart, and no small product meets the large sums of the
+    /// blocks before.
+    pub unsafe fn multiply(
+        &self,
+        p: &TermProduct<'_>,
+        [a, b]: [*const u16; 2],
+        steps: usize,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        stack: *mut f32,
+    ) -> Option<Sums> {
+        let (a_tiles, b_tiles) = (rows.len().div_ceil(TILE), cols.len().div_ceil(TILE));
+        let kernels = match p.unit {
+            Unit::Tiles => &amx::MICROKERNELS[p.terms - 1],
+            Unit::Dots => &dot::MICROKERNELS,
+        };
+        let kernel = kernels[a_tiles - 1][b_tiles - 1];
+        let whole = rows.len() == a_tiles * TILE && cols.len() == b_tiles * TILE;
+        let part = self.c.part(rows.start, cols.start);
+        let plain = !self.finish || p.epilogue.is_none();
+        let direct = whole && part.run >= cols.len() && plain && !self.accumulate && self.rounded.is_none();
+        let (c, c_row) = if direct { (part.start, part.row_stride) } else { (stack, PANEL) };
+        // SAFETY: the elements of C are this task's; the stack holds a tile.
+        unsafe { kernel(&MicroTile { a, b, steps, c, c_row }) };
+        (!direct).then_some(Sums { stack, rows, cols })
+    }
+
+    /// Brings sums from the stack to C.
+    #[inline]
+    pub unsafe fn finish(&self, p: &TermProduct<'_>, sums: &Sums) {
+        let part = self.c.part(sums.rows.start, sums.cols.start);
+        let mut accumulate = self.accumulate;
+        let epilogue = if self.finish { p.epilogue.in_registers() } else { Epilogue::default() };
+        if let Some(epilogue) = p.epilogue.afterwards().filter(|_| self.finish) {
+            // SAFETY: as below.
+            unsafe {
+                for (r, row) in sums.rows.clone().enumerate().filter(|_| accumulate) {
+                    for (j, col) in sums.cols.clone().enumerate() {
+                        let sum = sums.stack.add(r * PANEL + j);
+                        *sum += *self.c.at(row, col);
+                    }
+                }
+                epilogue.finish(sums.stack, PANEL, sums.rows.clone(), sums.cols.clone());
+            }
+            accumulate = false;
+        }
+        if part.run >= sums.cols.len() {
+            // SAFETY: the elements of C are this task's; either unit implies the features.
+            return unsafe { together(sums, part, self.rounded, accumulate, &epilogue) };
+        }
+        for (r, row) in sums.rows.clone().enumerate() {
+            for (j, col) in sums.cols.clone().enumerate() {
+                // SAFETY: an element of C, which is this task's, and of the stack.
+                unsafe {
+                    let (c, sum) = (self.c.at(row, col), *sums.stack.add(r * PANEL + j));
+                    *c = epilogue.apply(if accumulate { *c + sum } else { sum }, row, col);
+                }
+            }
+        }
+    }
+
+    /// The same in float32 multiply-adds.
+    #[cold]
+    pub unsafe fn fall_back(&self, p: &TermProduct<'_>, rows: Range<usize>, cols: &Range<usize>, k: &Range<usize>) {
+        let (Operand::Float32(a), Operand::Float32(b)) = (p.a, p.b) else {
+            unreachable!("single terms never fall back")
+        };
+        let window = |source, outer| Window { source, outer, k: k.start };
+        let (a, b) = (window(a, rows.start), window(b, cols.start));
+        let product = Product {
+            m: rows.len(),
+            n: cols.len(),
+            k: k.len(),
+            a: &a,
+            b: &b,
+            c: self.c.window(rows.start, cols.start),
+            accumulate: self.accumulate,
+            epilogue: if self.finish { p.epilogue.window(&rows, cols) } else { Epilogue::default() },
+            stream_b: false,
+        };
+        // SAFETY: passed on.
+        unsafe { product.run_fma(true) }
+    }
+}
+
+/// Where a tile waits on its way to C.
+#[repr(align(64))]
+#[expect(dead_code, reason = "room, read through pointers")]
+pub(super) struct Stack([f32; PANEL * PANEL]);
+
+/// The sums of a tile, in rows of [`PANEL`].
+pub(super) struct Sums {
+    pub stack: *mut f32,
+    pub rows: Range<usize>,
+    pub cols: Range<usize>,
+}
 
 /// Stores sums where the rows of C lie together; in `rounded` instead, if given.
 ///
 /// # Safety
 /// The CPU has AVX-512 with BW, VL and BF16; the part, or where it is rounded, holds the tile and is the caller's alone.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-pub(super) unsafe fn together(
+unsafe fn together(
     sums: &Sums,
     part: Part<f32>,
     rounded: Option<Rounded>,

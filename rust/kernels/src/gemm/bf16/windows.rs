@@ -69,7 +69,11 @@ pub(crate) unsafe fn multiply(terms: usize, tile: &WindowTile) {
     unsafe { windows::WINDOWS[terms - 1](tile) }
 }
 
-/// Packs rows of A, whose k are neighbours: panels of [`EDGE`] rows, `panel_len` apart.
+/// Packs rows of A, whose k are neighbours: panels of [`EDGE`] rows, `panel_len` apart. Pairs are of neighbouring k, as in
+/// planes and turned rows, where a tap begins at any pair; those of [`super::pack`] are others, and the two do not mix.
+///
+/// # Panics
+/// If k are not neighbours, or not in whole steps.
 ///
 /// # Safety
 /// This machine has AMX; the matrix has the rows and whole steps of k, and `to` room for the panels.
@@ -81,7 +85,7 @@ pub(crate) unsafe fn pack_rows(
     to: *mut u16,
     panel_len: usize,
 ) -> Seen {
-    debug_assert!(matrix.k_stride == 1 && k.is_multiple_of(STEP), "neighbours, in whole steps");
+    assert!(matrix.k_stride == 1 && k.is_multiple_of(STEP), "neighbours, in whole steps");
     // SAFETY: passed on.
     unsafe {
         match terms {
