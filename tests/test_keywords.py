@@ -47,6 +47,14 @@ def test_an_argument_is_given_once(call):
         call()
 
 
+def test_a_view_has_a_shape_or_a_dtype():
+    x = dlcore.arange(6)
+    assert x.view(dtype=dlcore.float64).dtype == dlcore.float64
+    for call in (lambda: x.view(3, 2, dtype=dlcore.float64), lambda: x.view(size=(3, 2), dtype=dlcore.float64)):
+        with pytest.raises(TypeError, match="a shape or a dtype, not both"):
+            call()
+
+
 def test_bounds_are_given_by_name():
     assert dlcore.randint(high=1, size=(2,)).tolist() == dlcore.randint(0, high=1, size=(2,)).tolist() == [0, 0]
     assert dlcore.randint(low=3, high=4, size=(2,)).tolist() == [3, 3]

@@ -451,6 +451,9 @@ impl PyTensor {
     fn view(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>, dtype: Option<Bound<'_, PyDType>>) -> PyResult<Self> {
         // Not by asking for a tuple of one dtype: that it is none would make an exception, which costs more than the view.
         let first = || if args.len() == 1 { args.get_item(0).ok()?.cast_into().ok() } else { None };
+        if dtype.is_some() && (size.is_some() || !args.is_empty()) {
+            return Err(PyTypeError::new_err("view() takes a shape or a dtype, not both"));
+        }
         if let Some(dtype) = dtype.or_else(first) {
             let array = self.get().array().reinterpret("view", dtype.get().0).map_err(to_py)?;
             return Ok(Tensor::view(array, Tracking::None).into());

@@ -264,12 +264,13 @@ unsafe fn part_of_tile<T: Load, const TERMS: usize, const ALONG_K: bool, const T
                 }
                 *rows = transpose(*rows);
             }
-            for i in 0..TILE {
-                let (first, second) = (_mm512_castsi512_ps(halves[0][i]), _mm512_castsi512_ps(halves[1][i]));
-                store(to, i, pairs::<T, TERMS>(first, second));
+            let [first, second] = halves;
+            for (i, (first, second)) in first.into_iter().zip(second).enumerate() {
+                store(to, i, pairs::<T, TERMS>(_mm512_castsi512_ps(first), _mm512_castsi512_ps(second)));
             }
         } else {
             let mut tiles = [zeros; TERMS];
+            #[allow(clippy::needless_range_loop, reason = "the tiles of several terms")]
             for i in 0..TILE {
                 let first = half::<T, TERMS, ALONG_K>(from, extents, stride, [i, 0], &mut seen);
                 let second = half::<T, TERMS, ALONG_K>(from, extents, stride, [i, TILE], &mut seen);

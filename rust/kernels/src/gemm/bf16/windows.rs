@@ -411,7 +411,7 @@ unsafe fn turned<const TERMS: usize>(
             let at = (half * TILE).cast_signed() * stride + (block * STEP + step).cast_signed();
             let from = matrix.start.wrapping_offset(at);
             // A pair of k takes 64 elements: two from each of 32 rows.
-            let to = to.wrapping_add((block * STEP + step) / 2 * PAIRS + half * STEP);
+            let to = to.wrapping_add((block * TILE + step / 2) * PAIRS + half * STEP);
             // SAFETY: by contract.
             unsafe {
                 let mut rows = [_mm512_setzero_si512(); TILE];
