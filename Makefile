@@ -88,12 +88,12 @@ $(venv)/.tools: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "dlcore needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	@command -v cargo >/dev/null || { echo "dlcore needs Rust: https://rustup.rs"; exit 1; }
 	test -x $(bin)/python || $(PYTHON) -m venv $(venv)
-	$(pip) install --upgrade 'pip>=24' 'maturin>=1.9.4,<2'
+	$(pip) install --upgrade 'pip>=24' 'maturin>=1.16,<2'
 	touch $@
 
 dist/.wheel: $(venv)/.tools $(package)
 	rm -f dist/*.whl $@
-	$(fold) $(bin)/maturin build --release --interpreter $(bin)/python --out dist
+	$(fold) $(bin)/maturin build --release --interpreter $(bin)/python --compression-level 9 --out dist
 	touch $@
 
 $(venv)/.installed: dist/.wheel

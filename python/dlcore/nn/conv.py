@@ -285,12 +285,13 @@ class _ConvTranspose(_Conv):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """(N, in_channels, ...) to (N, out_channels, ...); `output_size` says which of the possible sizes."""
         more = self.output_padding if output_size is None else self._missing(input, output_size)
-        result = type(self)._convolve(
-            input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
-        )
-        if not input.is_floating_point():
+        try:
+            return type(self)._convolve(
+                input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
+            )
+        except _core.DTypeError:
             refuse_integers(type(self).__name__, input, self.weight)
-        return result
+            raise
 
     def _missing(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """What must be added to get a size."""
