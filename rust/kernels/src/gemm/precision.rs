@@ -47,8 +47,12 @@ struct Least {
 const LEAST: [Least; 3] = [
     Least { tile: 24, k: 32, work: 1 << 17 },
     Least { tile: 24, k: 64, work: 1 << 18 },
-    Least { tile: 96, k: 96, work: 1 << 23 },
+    Least { tile: 96, k: 96, work: 1 << 25 },
 ];
+
+/// For three terms and as many rows and columns of C as this: each thread packs one side for itself.
+#[cfg(target_arch = "x86_64")]
+const SQUARE: Least = Least { tile: 192, k: 96, work: 1 << 23 };
 
 /// For three terms and as many rows of C as this: they are shared out, each packed by the task that uses it.
 #[cfg(target_arch = "x86_64")]
@@ -76,7 +80,11 @@ pub(super) unsafe fn run_in_terms(product: &Product<'_, f32>, serial: bool) -> b
     use super::bf16::{Operand, Output, TermProduct, Unit};
     let Some(terms) = terms() else { return false };
     let &Product { m, n, k, a, b, c, accumulate, epilogue, stream_b } = product;
-    let least = if terms == 3 && m >= TALL.0 { &TALL.1 } else { &LEAST[terms - 1] };
+    let least = match terms {
+        3 if m >= TALL.0 => &TALL.1,
+        3 if m.min(n) >= SQUARE.tile => &SQUARE,
+        _ => &LEAST[terms - 1],
+    };
     let small = m.min(n) < least.tile || k < least.k || m.saturating_mul(n).saturating_mul(k) < least.work;
     if small {
         return false;
