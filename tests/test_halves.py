@@ -240,3 +240,54 @@ def test_modules_convert_by_name():
     assert nn.Linear(2, 2).half().weight.dtype == dlcore.float16
     assert nn.Linear(2, 2).bfloat16().weight.dtype == dlcore.bfloat16
     assert nn.Linear(2, 2).bfloat16().float().weight.dtype == dlcore.float32
+
+
+CONVOLUTIONS = [
+    {"padding": 1},
+    {"stride": 2, "padding": 1},
+    {"stride": 2, "kernel": 1},
+    {"kernel": 1},
+    {"inputs": 3, "kernel": 7, "stride": 2, "padding": 3},
+    {"inputs": 1, "kernel": 5},
+    {"dilation": 2, "padding": (4, 1)},
+    {"size": (7, 7), "padding": 1, "groups": 2},
+    {"groups": 40},
+    {"size": (1, 1), "padding": 1},
+    {"size": (2, 40), "kernel": (5, 3), "padding": (2, 0), "stride": (3, 1)},
+    {"batch": 0, "padding": 1},
+]
+
+
+@EVERY
+@pytest.mark.parametrize("options", CONVOLUTIONS, ids=str)
+def test_convolutions_round_once(options, dtype):
+    rng = np.random.default_rng(6)
+    how = {"batch": 3, "inputs": 40, "outputs": 40, "size": (19, 17), "kernel": 3} | options
+    batch, inputs, outputs, size, kernel = (how.pop(name) for name in ("batch", "inputs", "outputs", "size", "kernel"))
+    kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+    shapes = (batch, inputs, *size), (outputs, inputs // how.get("groups", 1), *kernel), (outputs,)
+    narrow = [dlcore.from_numpy(rng.standard_normal(shape)).to(dtype) for shape in shapes]
+    wide = [x.double() for x in narrow]
+    every = [[x.requires_grad_() for x in group] for group in (narrow, wide)]
+    y, exact = (F.conv2d(*group, **how) for group in every)
+    grad = dlcore.from_numpy(rng.standard_normal(y.shape)).to(dtype)
+    y.backward(grad)
+    exact.backward(grad.double())
+    gradients = [(x.grad, exact.grad) for x, exact in zip(narrow, wide, strict=True)]
+    for rounded, summed in [(y, exact), *gradients]:
+        assert rounded.dtype == dtype
+        got, want = numbers(rounded.detach()), summed.detach().numpy()
+        # Sums of float32 numbers, rounded.
+        near = 2.0 ** (-8 if dtype == dlcore.bfloat16 else -11) * np.abs(want) + 1e-4
+        assert (np.abs(got - want) <= near).all()
+
+
+def test_an_infinite_pixel_reaches_the_weights_that_see_it():
+    x = dlcore.ones(2, 40, 12, 12, dtype=dlcore.bfloat16)
+    x[0, 0, 0, 0] = float("inf")
+    w = dlcore.ones(40, 40, 3, 3, dtype=dlcore.bfloat16, requires_grad=True)
+    F.conv2d(x, w).sum().backward()
+    infinite = dlcore.zeros(40, 40, 3, 3, dtype=dlcore.bool)
+    infinite[:, 0, 0, 0] = True
+    assert (w.grad.isinf() == infinite).all()
+    assert not w.grad.isnan().any()

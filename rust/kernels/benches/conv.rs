@@ -1,9 +1,12 @@
-//! Speed of convolutions, printed as microseconds and GFLOP/s of each pass: the best of many runs.
+//! Speed of convolutions, printed as microseconds and GFLOP/s of each pass, and then those of bfloat16 where this machine
+//! has a route for it: the best of many runs.
 #![allow(clippy::cast_precision_loss, reason = "counts of operations")]
 
 use std::time::Instant;
 
 use dlcore_kernels::conv::{Conv2d, Images};
+use dlcore_kernels::half::Bf16;
+use dlcore_kernels::stored::Stored;
 
 const DIGITS: Conv2d = Conv2d {
     n: 64,
@@ -63,11 +66,27 @@ fn report(label: &str, conv: &Conv2d) {
     let forward = best(|| conv.forward(images, &w, None, &mut y));
     let grad_input = best(|| conv.grad_input(gradient, &w, &mut gx));
     let grad_weight = best(|| conv.grad_weight(gradient, images, &mut gw));
-    print!("{label:>16}");
-    for seconds in [forward, grad_input, grad_weight] {
-        print!(" {:>9.1} us {:>6.1} GF/s", seconds * 1e6, flops / seconds / 1e9);
+    let print = |label: &str, passes: [f64; 3]| {
+        print!("{label:>16}");
+        for seconds in passes {
+            print!(" {:>9.1} us {:>6.1} GF/s", seconds * 1e6, flops / seconds / 1e9);
+        }
+        println!();
+    };
+    print(label, [forward, grad_input, grad_weight]);
+    let [x, w, gy] = [&x, &w, &gy].map(|all| all.iter().map(|&x| Bf16::store(x)).collect::<Vec<_>>());
+    let (mut y, mut gx, mut gw) = (gy.clone(), x.clone(), w.clone());
+    let images = Images::contiguous(&x, [conv.c_in, conv.h, conv.w]);
+    let gradient = Images::contiguous(&gy, [conv.c_out, oh, ow]);
+    if conv.forward_bfloat16(images, &w, None, &mut y)
+        && conv.grad_input_bfloat16(gradient, &w, &mut gx)
+        && conv.grad_weight_bfloat16(gradient, images, &mut gw)
+    {
+        let forward = best(|| _ = conv.forward_bfloat16(images, &w, None, &mut y));
+        let grad_input = best(|| _ = conv.grad_input_bfloat16(gradient, &w, &mut gx));
+        let grad_weight = best(|| _ = conv.grad_weight_bfloat16(gradient, images, &mut gw));
+        print("bfloat16", [forward, grad_input, grad_weight]);
     }
-    println!();
 }
 
 fn best(mut run: impl FnMut()) -> f64 {

@@ -23,6 +23,19 @@ pub struct F16(pub u16);
 
 impl Narrow for Bf16 {}
 
+#[cfg(target_arch = "x86_64")]
+impl Bf16 {
+    pub(crate) fn bits(numbers: &[Self]) -> &[u16] {
+        // SAFETY: the type is its bits.
+        unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), numbers.len()) }
+    }
+
+    pub(crate) fn bits_mut(numbers: &mut [Self]) -> &mut [u16] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast(), numbers.len()) }
+    }
+}
+
 #[cfg(not(target_arch = "x86_64"))]
 impl Narrow for F16 {}
 

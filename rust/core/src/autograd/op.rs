@@ -106,7 +106,11 @@ pub enum Halves {
 
 impl Halves {
     /// Runs `forward` on `inputs`, or on what they are widened to.
-    fn forward(self, inputs: &[&Array], forward: impl FnOnce(&[&Array]) -> Result<Outputs>) -> Result<Outputs> {
+    pub(crate) fn forward(
+        self,
+        inputs: &[&Array],
+        forward: impl FnOnce(&[&Array]) -> Result<Outputs>,
+    ) -> Result<Outputs> {
         if self == Self::Stored || !inputs.iter().any(|x| x.dtype().is_narrow()) {
             return forward(inputs);
         }

@@ -5,8 +5,9 @@
 
 use crate::array::{Array, Native};
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{Autocast, Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::Show;
 use crate::ops::arithmetic::Add;
@@ -15,6 +16,7 @@ use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::{self, reshape};
 use crate::with_float;
 use dlcore_kernels::conv::{Conv2d as Shape, Images};
+use dlcore_kernels::half::Bf16;
 use smallvec::smallvec;
 
 /// Above any extent that fits memory, and far from the end of the integers that steps and extents are multiplied in.
@@ -120,6 +122,25 @@ fn images<T: Native>(array: &Array) -> Images<'_, T> {
     Images { data: array.data(), offset: layout.offset, strides: [image, channel, row, column] }
 }
 
+/// What `fill` makes of bfloat16 inputs, where the kernels have a route for it and it says so.
+fn bfloat16(
+    op: &str,
+    inputs: &[&Array],
+    shape: &[usize],
+    fill: impl FnOnce(&mut [Bf16]) -> bool,
+) -> Result<Option<Array>> {
+    let elements = || inputs.iter().map(|x| x.shape()).chain([shape]).all(|shape| shape.iter().product::<usize>() > 0);
+    if inputs.iter().any(|x| x.dtype() != DType::BF16) || !elements() {
+        return Ok(None);
+    }
+    let mut done = false;
+    let out = Array::build(op, shape, |out| {
+        done = fill(out);
+        Ok(())
+    })?;
+    Ok(done.then_some(out))
+}
+
 /// Extents of the output.
 fn out_shape(shape: &Shape) -> [usize; 4] {
     let (height, width) = shape.out_size();
@@ -160,6 +181,10 @@ impl Operation for Conv2d {
     const PROMOTION: Promotion = Promotion::Common;
     const AUTOCAST: Autocast = Autocast::Lower;
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, w, bias) = (inputs[0], inputs[1], inputs.get(2));
         let shape = self.convolution.shape(Self::NAME, x.shape(), w.shape())?;
@@ -168,6 +193,13 @@ impl Operation for Conv2d {
                 Self::NAME,
                 format_args!("bias of shape {} for {} output channels", Show(bias.shape()), shape.c_out),
             ));
+        }
+        if x.dtype().is_narrow() {
+            let (w, bias) = (w.contiguous(Self::NAME)?, bias.map(|bias| bias.contiguous(Self::NAME)).transpose()?);
+            let y = bfloat16(Self::NAME, inputs, &out_shape(&shape), |y| {
+                shape.forward_bfloat16(images(x), w.elements(), bias.as_ref().map(Array::elements), y)
+            })?;
+            return y.map_or_else(|| Halves::Widened.forward(inputs, |wide| self.forward(wide)), |y| Ok(single(y)));
         }
         if !x.dtype().is_float() {
             let y = conv_integer::forward(Self::NAME, x, w, &self.convolution)?;
@@ -239,6 +271,10 @@ impl Operation for Conv2dGradInput {
     const NAME: &'static str = "conv2d_grad_input";
     const PROMOTION: Promotion = Promotion::Common;
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (g, w) = (inputs[0], inputs[1]);
         let (&[n, ..], &[_, group_in, ..]) = (g.shape(), w.shape()) else {
@@ -247,6 +283,11 @@ impl Operation for Conv2dGradInput {
         let x = [n, group_in.saturating_mul(self.convolution.groups), self.size[0], self.size[1]];
         let shape = self.convolution.shape(Self::NAME, &x, w.shape())?;
         check_output(Self::NAME, &shape, g.shape())?;
+        if g.dtype().is_narrow() {
+            let w = w.contiguous(Self::NAME)?;
+            let gx = bfloat16(Self::NAME, inputs, &x, |gx| shape.grad_input_bfloat16(images(g), w.elements(), gx))?;
+            return gx.map_or_else(|| Halves::Widened.forward(inputs, |wide| self.forward(wide)), |gx| Ok(single(gx)));
+        }
         if !g.dtype().is_float() {
             return Ok(single(conv_integer::transposed(Self::NAME, g, w, &self.convolution, self.size)?));
         }
@@ -303,6 +344,10 @@ pub struct Conv2dGradWeight {
 impl Operation for Conv2dGradWeight {
     const NAME: &'static str = "conv2d_grad_weight";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (g, x) = (inputs[0], inputs[1]);
         let (&[_, c_out, ..], &[_, c_in, ..]) = (g.shape(), x.shape()) else {
@@ -311,6 +356,10 @@ impl Operation for Conv2dGradWeight {
         let w = [c_out, c_in / self.convolution.groups.max(1), self.kernel[0], self.kernel[1]];
         let shape = self.convolution.shape(Self::NAME, x.shape(), &w)?;
         check_output(Self::NAME, &shape, g.shape())?;
+        if g.dtype().is_narrow() {
+            let gw = bfloat16(Self::NAME, inputs, &w, |gw| shape.grad_weight_bfloat16(images(g), images(x), gw))?;
+            return gw.map_or_else(|| Halves::Widened.forward(inputs, |wide| self.forward(wide)), |gw| Ok(single(gw)));
+        }
         let gw = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, &w, |gw: &mut [T]| {
             if g.numel() == 0 {
                 gw.fill(0.0);

@@ -3,11 +3,12 @@
 //! Nothing is unfolded in memory: the patches of an image are a panel source ([`patches`]) that the core reads a panel
 //! at a time, straight from the image. The gradient of the input is a product whose rows are added back into the image
 //! while they are in cache ([`fold`]), or at unit steps a convolution with the weights turned round ([`turned`]). Groups of one input channel have
-//! direct loops ([`depthwise`]), and on AMX windows are multiplied where they lie ([`terms`]).
+//! direct loops ([`depthwise`]), and on AMX windows are multiplied where they lie ([`terms`]), those of [`bfloat16`] as well.
 //! One-dimensional convolution is the case of height 1.
 
 #![allow(clippy::many_single_char_names, reason = "n, h, w, x, y and the m, n, k of products are the field's names")]
 
+mod bfloat16;
 mod depthwise;
 mod fold;
 mod patches;

@@ -10,7 +10,9 @@
 use super::{Conv2d, Images};
 use crate::element::{Element, Float};
 use crate::gemm::GemmFloat;
+use crate::half::Bf16;
 use crate::parallel::set_num_threads;
+use crate::stored::Stored;
 
 const BASE: Conv2d = Conv2d {
     n: 2,
@@ -270,6 +272,180 @@ fn same_bits_at_any_thread_count() {
             c.grad_input(gradients, &w, &mut gx);
             c.grad_weight(gradients, images, &mut gw);
             [y, gx, gw]
+        };
+        let one = run(1);
+        for threads in [2, 3, 7] {
+            assert!(one == run(threads), "{c:?} with {threads} threads");
+        }
+    }
+}
+
+/// Numbers of bfloat16, and the same in float64.
+fn bfloat16_numbers(len: usize, seed: u64) -> (Vec<Bf16>, Vec<f64>) {
+    let numbers: Vec<_> = numbers::<f32>(len, seed).into_iter().map(Bf16::store).collect();
+    let wide = numbers.iter().map(|x| f64::from(x.load())).collect();
+    (numbers, wide)
+}
+
+/// The three passes in bfloat16 against those in float64. Says which of them this machine does that way.
+fn bfloat16_passes(c: &Conv2d) -> [bool; 3] {
+    let (oh, ow) = c.out_size();
+    let (x, wide_x) = bfloat16_numbers(c.n * c.c_in * c.h * c.w, 1);
+    let (w, wide_w) = bfloat16_numbers(c.c_out * c.taps(), 2);
+    let (gy, wide_gy) = bfloat16_numbers(c.n * c.c_out * oh * ow, 3);
+    let (bias, wide_bias) = bfloat16_numbers(c.c_out, 4);
+    let (x_shape, y_shape) = ([c.n, c.c_in, c.h, c.w], [c.n, c.c_out, oh, ow]);
+    let wide = |of: fn(f64) -> f64| {
+        let [x, w, gy, bias] =
+            [&wide_x, &wide_w, &wide_gy, &wide_bias].map(|all| all.iter().map(|&x| of(x)).collect::<Vec<_>>());
+        let (x, gy) = (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]));
+        let (mut y, mut gx, mut gw) = (vec![0.0; gy.data.len()], vec![0.0; x.data.len()], vec![0.0; w.len()]);
+        c.forward(x, &w, Some(&bias), &mut y);
+        c.grad_input(gy, &w, &mut gx);
+        c.grad_weight(gy, x, &mut gw);
+        [y, gx, gw]
+    };
+    let (want, size) = (wide(|x| x), wide(f64::abs));
+    let mut done = [false; 3];
+    for kind in 0..4 {
+        let (x_spread, gy_spread) = (spread_bits(kind, &x, x_shape), spread_bits(kind, &gy, y_shape));
+        let (images, gradient) = if kind == 3 {
+            (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]))
+        } else {
+            (
+                Images { data: &x_spread.0, offset: x_spread.1, strides: x_spread.2 },
+                Images { data: &gy_spread.0, offset: gy_spread.1, strides: gy_spread.2 },
+            )
+        };
+        let [mut y, mut gx, mut gw] = [&gy, &x, &w].map(|like| vec![Bf16(0x7fc0); like.len()]);
+        let now = [
+            c.forward_bfloat16(images, &w, Some(&bias), &mut y),
+            c.grad_input_bfloat16(gradient, &w, &mut gx),
+            c.grad_weight_bfloat16(gradient, images, &mut gw),
+        ];
+        assert!(kind == 0 || now == done, "{c:?}: the shape decides, not the strides");
+        done = now;
+        for (pass, got) in [y, gx, gw].iter().enumerate().filter(|&(pass, _)| now[pass]) {
+            for (at, ((got, want), size)) in got.iter().zip(&want[pass]).zip(&size[pass]).enumerate() {
+                // Products are exact, sums float32's, and one rounding keeps eight bits.
+                let bound = want.abs() / 256.0 + 16.0 * f64::from(f32::EPSILON) * (size + 1.0);
+                let got = f64::from(got.load());
+                assert!(
+                    (got - want).abs() <= bound,
+                    "{c:?} strides {kind} pass {pass} element {at}: {got}, not {want}"
+                );
+            }
+        }
+    }
+    done
+}
+
+fn spread_bits(kind: usize, data: &[Bf16], shape: [usize; 4]) -> (Vec<Bf16>, usize, [isize; 4]) {
+    let bits: Vec<i32> = data.iter().map(|x| x.0.into()).collect();
+    let (spread, offset, strides) = spread(kind, &bits, shape);
+    (spread.into_iter().map(|bits| Bf16(u16::try_from(bits).unwrap())).collect(), offset, strides)
+}
+
+#[test]
+fn bfloat16_options_and_their_combinations() {
+    let mut all = [0; 3];
+    for stride in [[1, 1], [2, 2], [3, 1], [1, 2]] {
+        for padding in [[0, 0], [1, 1], [3, 0], [0, 2]] {
+            for dilation in [[1, 1], [2, 1], [1, 2]] {
+                for [kh, kw] in [[3, 3], [1, 1], [2, 3], [1, 2]] {
+                    for [c_in, c_out] in [[3, 33], [40, 16]] {
+                        let c = Conv2d { n: 3, h: 11, w: 19, c_in, c_out, kh, kw, stride, padding, dilation, ..BASE };
+                        for (count, done) in all.iter_mut().zip(bfloat16_passes(&c)) {
+                            *count += usize::from(done);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    if crate::isa::isa() == crate::isa::Isa::Amx {
+        assert!(all.iter().all(|&count| count > 200), "{all:?} of 384");
+    }
+}
+
+#[test]
+fn bfloat16_networks_and_the_smallest() {
+    let lenet = Conv2d { n: 3, c_in: 1, h: 28, w: 28, c_out: 32, kh: 5, kw: 5, ..BASE };
+    bfloat16_passes(&lenet);
+    bfloat16_passes(&Conv2d { c_in: 32, h: 12, w: 12, c_out: 64, ..lenet });
+    bfloat16_passes(&Conv2d {
+        n: 2,
+        c_in: 3,
+        h: 45,
+        w: 38,
+        c_out: 64,
+        kh: 7,
+        kw: 7,
+        stride: [2, 2],
+        padding: [3, 3],
+        ..BASE
+    });
+    bfloat16_passes(&Conv2d { n: 2, c_in: 70, h: 33, w: 40, c_out: 96, padding: [1, 1], ..BASE });
+    bfloat16_passes(&Conv2d { n: 11, c_in: 300, h: 7, w: 7, c_out: 260, padding: [1, 1], ..BASE });
+    bfloat16_passes(&Conv2d { n: 5, c_in: 64, h: 1, w: 200, c_out: 52, kh: 1, kw: 5, padding: [0, 2], ..BASE });
+    bfloat16_passes(&Conv2d { c_in: 96, h: 30, w: 14, c_out: 40, kh: 1, kw: 1, stride: [2, 2], ..BASE });
+    bfloat16_passes(&Conv2d { c_in: 32, h: 5, w: 5, c_out: 32, padding: [4, 4], ..BASE });
+    for c in [
+        Conv2d { n: 0, ..BASE },
+        Conv2d { h: 2, ..BASE },
+        Conv2d { c_out: 0, ..BASE },
+        Conv2d { c_in: 0, ..BASE },
+        Conv2d { n: 64, h: 1, w: 1, c_in: 64, c_out: 64, padding: [1, 1], ..BASE },
+        Conv2d { n: 64, h: 1, w: 1, c_in: 64, c_out: 64, kh: 1, kw: 1, ..BASE },
+        Conv2d { h: 0, padding: [2, 0], ..BASE },
+        Conv2d { n: 64, c_in: 32, c_out: 32, h: 1, w: 1, padding: [3, 3], stride: [5, 5], ..BASE },
+        Conv2d { c_in: 4, c_out: 6, groups: 2, h: 40, w: 40, ..BASE },
+    ] {
+        bfloat16_passes(&c);
+    }
+}
+
+/// A number that is infinite makes no other weight's gradient than those that see it NaN: such a gradient is left to float32.
+#[test]
+fn bfloat16_infinities_are_left() {
+    let c = Conv2d { n: 4, c_in: 40, h: 13, w: 11, c_out: 33, ..BASE };
+    let (oh, ow) = c.out_size();
+    let (mut x, _) = bfloat16_numbers(c.n * c.c_in * c.h * c.w, 1);
+    let (gy, _) = bfloat16_numbers(c.n * c.c_out * oh * ow, 3);
+    let mut gw = vec![Bf16(0); c.c_out * c.taps()];
+    x[0] = Bf16::store(f32::INFINITY);
+    let (images, gradient) = (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]));
+    if c.grad_weight_bfloat16(gradient, images, &mut gw) {
+        assert!(gw.iter().all(|x| !x.load().is_nan()));
+    }
+}
+
+#[test]
+fn bfloat16_has_the_same_bits_at_any_thread_count() {
+    for c in [
+        Conv2d { n: 16, c_in: 1, h: 28, w: 28, c_out: 32, kh: 5, kw: 5, ..BASE },
+        Conv2d { n: 20, c_in: 32, h: 14, w: 14, c_out: 64, padding: [1, 1], ..BASE },
+        Conv2d { n: 1, c_in: 64, h: 56, w: 56, c_out: 64, padding: [1, 1], ..BASE },
+        Conv2d { n: 24, c_in: 128, h: 9, w: 9, c_out: 256, stride: [2, 2], padding: [1, 1], ..BASE },
+    ] {
+        let (oh, ow) = c.out_size();
+        let (x, w, gy) = (
+            bfloat16_numbers(c.n * c.c_in * c.h * c.w, 1).0,
+            bfloat16_numbers(c.c_out * c.taps(), 2).0,
+            bfloat16_numbers(c.n * c.c_out * oh * ow, 3).0,
+        );
+        let (images, gradient) =
+            (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]));
+        let run = |threads: usize| {
+            let [mut y, mut gx, mut gw] = [&gy, &x, &w].map(|like| vec![Bf16(0); like.len()]);
+            set_num_threads(threads);
+            let done = [
+                c.forward_bfloat16(images, &w, None, &mut y),
+                c.grad_input_bfloat16(gradient, &w, &mut gx),
+                c.grad_weight_bfloat16(gradient, images, &mut gw),
+            ];
+            (done, [y, gx, gw].concat().iter().map(|x| x.0).collect::<Vec<_>>())
         };
         let one = run(1);
         for threads in [2, 3, 7] {

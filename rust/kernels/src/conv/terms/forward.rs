@@ -4,41 +4,69 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{EDGE, GROUP, PAIR, Planes, TASKS, address};
+use super::{EDGE, GROUP, PAIR, Planes, TASKS};
 use crate::conv::{Conv2d, Images};
 use crate::gemm::windows::{self, store_kept};
-use crate::gemm::windows::{Kept, PRODUCTS_PER_NS, Seen, Watch, Weights, WindowTile, configure, multiply, split_rows};
-use crate::gemm::{terms, with_scratch};
+use crate::gemm::windows::{
+    Kept, PRODUCTS_PER_NS, Pixel, Rows, Seen, Watch, Weights, WindowTile, configure, copy_rows, multiply, split_rows,
+};
+use crate::gemm::with_scratch;
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
 /// Bytes that a task keeps in a cache near its core: of weights that every task can read whole, and of images.
 const NEAR: usize = 1 << 20;
-/// Images from which on each task splits its own.
-const OWN: usize = 4;
 /// Elements of the output that an element of the input must be part of, for its split to pay: where windows are
 /// neighbours, and where rows are read apart.
 const USES: [usize; 2] = [256, 512];
 
-/// Does the convolution, unless the machine, the setting, the shape or the numbers speak for the packed core. Says
-/// whether it did.
-pub(in crate::conv) fn forward(
+/// The weights of a convolution. Those of an element of the kernel are at `row * output + channel * input` and a place.
+pub(super) struct Filters<'a, T> {
+    pub w: &'a [T],
+    /// Elements from one channel of the output, and of the input, to the next.
+    pub output: usize,
+    pub input: usize,
+    /// Where the elements of the kernel are.
+    pub places: Vec<usize>,
+}
+
+/// Computes the output, unless the machine, the setting, the shape or the numbers speak for another route. Says whether it
+/// did.
+pub(in crate::conv) fn forward<T: Pixel>(
     conv: &Conv2d,
-    x: Images<'_, f32>,
-    w: &[f32],
+    x: Images<'_, T>,
+    w: &[T],
     bias: Option<&[f32]>,
-    y: &mut [f32],
+    y: &mut [T],
 ) -> bool {
-    let Some(terms) = terms() else { return false };
+    let filters =
+        Filters { w, output: conv.taps(), input: conv.kh * conv.kw, places: (0..conv.kh * conv.kw).collect() };
+    convolve(conv, conv.out_size().into(), x, &filters, bias, y)
+}
+
+/// [`forward`] to an output of any size, with weights that lie anywhere.
+pub(super) fn convolve<T: Pixel>(
+    conv: &Conv2d,
+    out: [usize; 2],
+    x: Images<'_, T>,
+    filters: &Filters<'_, T>,
+    bias: Option<&[f32]>,
+    y: &mut [T],
+) -> bool {
+    let Some(terms) = T::terms() else { return false };
     let uses = conv.c_out * conv.kh * conv.kw / (conv.stride[0] * conv.stride[1]);
-    if uses < USES[usize::from(conv.stride[1] > 1)] {
+    if !T::ONE_TERM && uses < USES[usize::from(conv.stride[1] > 1)] {
         return false;
     }
-    let Some(planes) = Planes::of(conv, &x.strides) else { return false };
-    let matrix = by_taps(&planes, w);
+    let Some(planes) = Planes::of::<T>(conv, out, &x.strides) else { return false };
+    let steps = [planes.groups(), planes.taps.len()];
+    let by_taps = |rows: Range<usize>, group: usize, to: &mut [T]| match steps[1] {
+        1 => filters.by_taps::<1>(&planes, rows, group, to),
+        9 => filters.by_taps::<9>(&planes, rows, group, to),
+        _ => filters.by_taps::<0>(&planes, rows, group, to),
+    };
     // SAFETY: there is AMX where there are terms.
-    let weights = unsafe { Weights::new(terms, matrix.as_slice(), conv.c_out) };
-    drop(matrix);
+    let weights = unsafe { Weights::new::<T>(terms, conv.c_out, steps, by_taps) };
     let y = Disjoint::new(y);
     let safe = AtomicBool::new(true);
     let forward = Forward::new(&planes, terms, x, bias, &weights, &y, &safe);
@@ -46,130 +74,147 @@ pub(in crate::conv) fn forward(
     safe.into_inner()
 }
 
-/// Weights as rows of A: an output channel's, 32 channels of the input after the other, those under one tap together.
-fn by_taps(planes: &Planes<'_>, w: &[f32]) -> Buffer {
-    let (inputs, outputs, taps) = (planes.conv.c_in, planes.conv.c_out, planes.taps.len());
-    let row = planes.groups() * taps * GROUP;
-    let mut buffer = Buffer::uninit(outputs * row * size_of::<f32>());
-    let matrix = Disjoint::new(buffer.as_mut_slice::<f32>());
-    for_each(outputs, w.len(), |output| {
-        // SAFETY: each task has a row.
-        let to = unsafe { matrix.slice(output * row..(output + 1) * row) };
-        let from = &w[output * inputs * taps..(output + 1) * inputs * taps];
-        if !inputs.is_multiple_of(GROUP) {
-            to.fill(0.0);
-        }
-        for (to, from) in to.chunks_exact_mut(taps * GROUP).zip(from.chunks(taps * GROUP)) {
-            for (tap, to) in to.chunks_exact_mut(GROUP).enumerate() {
-                for (to, &x) in to.iter_mut().zip(from[tap..].iter().step_by(taps)) {
-                    *to = x;
+impl<T: Pixel> Filters<'_, T> {
+    /// Rows of A over a group of 32 channels: those under one tap together. `TAPS` are their number, unless zero.
+    fn by_taps<const TAPS: usize>(&self, planes: &Planes<'_>, rows: Range<usize>, group: usize, to: &mut [T]) {
+        let (fold, taps) = (planes.folded.len(), if TAPS == 0 { planes.taps.len() } else { TAPS });
+        for (row, to) in rows.zip(to.chunks_exact_mut(taps * GROUP)) {
+            for nth in 0..GROUP {
+                let channel = group * GROUP + nth;
+                if channel < planes.channels {
+                    let from = &self.w[row * self.output + channel / fold * self.input..];
+                    let within = &self.places[channel % fold * taps..][..taps];
+                    for tap in 0..taps {
+                        to[tap * GROUP + nth] = from[within[tap]];
+                    }
+                } else {
+                    (0..taps).for_each(|tap| to[tap * GROUP + nth] = T::ZERO);
                 }
             }
         }
-    });
-    buffer
+    }
 }
 
-struct Forward<'a> {
+struct Forward<'a, T> {
     planes: &'a Planes<'a>,
     terms: usize,
-    x: Images<'a, f32>,
+    x: Images<'a, T>,
     bias: Option<&'a [f32]>,
     weights: &'a Weights,
-    y: &'a Disjoint<'a, f32>,
+    y: &'a Disjoint<'a, T>,
     /// Cleared when some number's terms would lose something.
     safe: &'a AtomicBool,
-    /// Pixels of a plane that tiles read.
+    /// Whether a core's cache holds the weights, so that each task can have its own pixels.
+    near: bool,
+    /// Rows of the output in a strip, and strips in an image.
+    lines: usize,
+    strips: usize,
+    /// Pixels of a plane that tiles read, and those that it has room for.
     pixels: usize,
-    /// Bytes of a plane, of the planes of a pair of channels, and of a term of an image.
+    room: usize,
+    /// Bytes of a plane, of the planes of a pair of channels, and of a term of a strip.
     plane: usize,
     pair: usize,
     term: usize,
     /// Where each step of k begins, behind the corner of the window.
     offsets: Vec<usize>,
-    /// Where the columns of each tile go.
-    kept: Vec<Kept>,
+    /// Where the columns of each tile go, in a strip and in the last.
+    kept: [Vec<Kept>; 2],
 }
 
 /// The sums of a tile that are not in place yet.
 struct Waiting {
     sums: *const f32,
     rows: Range<usize>,
-    image: usize,
+    strip: usize,
     tile: usize,
 }
 
-impl<'a> Forward<'a> {
+impl<'a, T: Pixel> Forward<'a, T> {
     fn new(
         planes: &'a Planes<'a>,
         terms: usize,
-        x: Images<'a, f32>,
+        x: Images<'a, T>,
         bias: Option<&'a [f32]>,
         weights: &'a Weights,
-        y: &'a Disjoint<'a, f32>,
+        y: &'a Disjoint<'a, T>,
         safe: &'a AtomicBool,
     ) -> Self {
-        let &Planes { conv, out: [oh, ow], pitch, .. } = planes;
-        let lines = (conv.h + 2 * conv.padding[0]).div_ceil(conv.stride[0]);
-        let columns = planes.columns(oh);
-        let pixels = (columns.next_multiple_of(EDGE) + planes.reach).max(lines * pitch);
-        let room = pixels + EDGE;
+        let &Planes { conv, out: [oh, _], pitch, .. } = planes;
+        let (panels, groups) = (conv.c_out.div_ceil(EDGE), planes.groups());
+        let near = windows::panel_len(terms, groups * planes.taps.len()) * panels * size_of::<u16>() <= NEAR;
+        // Short enough for the cache and for every thread to have some, and longer than what neighbours both bring.
+        let line = terms * groups * GROUP / 2 * planes.phases.len() * pitch * PAIR;
+        let strips = if near { oh.div_ceil((NEAR / 2 / line).max(1)).max(TASKS / conv.n) } else { 1 };
+        let lines = oh.div_ceil(strips.max(1)).max(4 * planes.reach / pitch).clamp(1, oh);
+        let strips = oh.div_ceil(lines);
+        let pixels = planes.columns(lines).next_multiple_of(EDGE) + planes.reach;
+        // The last row is written to its end, in whole registers.
+        let room = pixels + pitch + EDGE;
         // An odd number of cache lines: the rows of a tile are in different sets.
         let plane = ((room * PAIR).div_ceil(64) | 1) * 64;
         let pair = planes.phases.len() * plane;
-        let groups = 0..planes.groups();
         let of_group = |group| {
             planes.taps.iter().map(move |&(phase, behind)| group * GROUP / 2 * pair + phase * plane + behind * PAIR)
         };
-        let offsets = groups.flat_map(of_group).collect();
-        let half = |first: usize| {
-            let is_window = |lane: &usize| (first + lane) % pitch < ow && first + lane < columns;
-            let kept = (0..EDGE / 2).filter(is_window).fold(0, |bits, lane| bits | 1 << lane);
-            (kept, first / pitch * ow + (first % pitch).min(ow))
-        };
-        let kept = (0..columns).step_by(EDGE).map(|first| {
-            let [left, right] = [first, first + EDGE / 2].map(half);
-            Kept { lanes: [left.0, right.0], places: [left.1, right.1] }
-        });
-        let (term, kept) = (planes.groups() * GROUP / 2 * pair, kept.collect());
-        Self { planes, terms, x, bias, weights, y, safe, pixels, plane, pair, term, offsets, kept }
+        let offsets = (0..groups).flat_map(of_group).collect();
+        let kept = [lines, oh - (strips - 1) * lines].map(|lines| kept(planes, lines));
+        let term = groups * GROUP / 2 * pair;
+        Self {
+            planes,
+            terms,
+            x,
+            bias,
+            weights,
+            y,
+            safe,
+            near,
+            lines,
+            strips,
+            pixels,
+            room,
+            plane,
+            pair,
+            term,
+            offsets,
+            kept,
+        }
     }
 
     fn run(&self) {
         let conv = self.planes.conv;
-        let (image_len, panels) = (self.terms * self.term, conv.c_out.div_ceil(EDGE));
-        let products = self.kept.len() * conv.n * panels * self.offsets.len() * EDGE.pow(3);
+        let (len, panels, strips) = (self.terms * self.term, conv.c_out.div_ceil(EDGE), conv.n * self.strips);
+        let products = self.kept[0].len() * strips * panels * self.offsets.len() * EDGE.pow(3);
         let cost = products * self.terms * (self.terms + 1) / 2 / PRODUCTS_PER_NS;
-        let near = windows::panel_len(self.terms, self.offsets.len()) * panels * size_of::<u16>() <= NEAR;
-        if near && conv.n >= OWN {
-            let images = (NEAR / image_len).clamp(1, conv.n.div_ceil(TASKS));
-            return for_each(conv.n.div_ceil(images), cost, |task| {
-                let images = task * images..((task + 1) * images).min(conv.n);
-                // SAFETY: the scratch has room for the images of the task, which no other task has.
-                with_scratch(images.len() * image_len, |start: *mut u8| unsafe {
-                    let seen = images.clone().enumerate().fold(Seen::NOTHING, |seen, (nth, image)| {
-                        seen.and(self.split(image, 0..self.planes.groups(), start.add(nth * image_len)))
+        if self.near {
+            let each = (NEAR / len).clamp(1, strips.div_ceil(TASKS));
+            return for_each(strips.div_ceil(each), cost, |task| {
+                let strips = task * each..((task + 1) * each).min(strips);
+                // SAFETY: the scratch has room for the strips of the task, which no other task has.
+                with_scratch(strips.len() * len, |start: *mut u8| unsafe {
+                    let seen = strips.clone().enumerate().fold(Seen::NOTHING, |seen, (nth, strip)| {
+                        seen.and(self.split(strip, 0..self.planes.groups(), start.add(nth * len)))
                     });
                     if self.still_safe(seen) {
-                        self.multiply(&images, 0..panels, start);
+                        self.multiply(&strips, 0..panels, start);
                     }
                 });
             });
         }
-        let (buffer, groups) = (Buffer::uninit(conv.n * image_len), self.planes.groups());
-        for_each(conv.n * groups, self.term * conv.n, |task| {
-            let (image, group) = (task / groups, task % groups);
+        let (buffer, groups) = (Buffer::uninit(strips * len), self.planes.groups());
+        for_each(strips * groups, self.term * strips, |task| {
+            let (strip, group) = (task / groups, task % groups);
             // SAFETY: each task has the planes of a group of channels.
-            let seen = unsafe { self.split(image, group..group + 1, buffer.as_ptr().add(image * image_len)) };
+            let seen = unsafe { self.split(strip, group..group + 1, buffer.as_ptr().add(strip * len)) };
             self.still_safe(seen);
         });
-        let images = (2 * NEAR / image_len).clamp(1, conv.n.max(1));
+        let each = (2 * NEAR / len).clamp(1, strips.max(1));
         if self.safe.load(Ordering::Relaxed) {
-            for_each(conv.n.div_ceil(images) * panels, cost, |task| {
-                let (panel, first) = (task % panels, task / panels * images);
-                let images = first..(first + images).min(conv.n);
-                // SAFETY: the images are split; each task has channels of its own.
-                unsafe { self.multiply(&images, panel..panel + 1, buffer.as_ptr().add(first * image_len)) }
+            for_each(strips.div_ceil(each) * panels, cost, |task| {
+                let (panel, first) = (task % panels, task / panels * each);
+                let strips = first..(first + each).min(strips);
+                // SAFETY: the strips are split; each task has channels of its own.
+                unsafe { self.multiply(&strips, panel..panel + 1, buffer.as_ptr().add(first * len)) }
             });
         }
     }
@@ -182,41 +227,52 @@ impl<'a> Forward<'a> {
         self.safe.load(Ordering::Relaxed)
     }
 
-    /// Splits groups of channels of an image into terms.
+    /// Splits what the windows of a strip see, groups of channels, into terms.
     ///
     /// # Safety
-    /// `to` has room for an image, and these groups of it belong to the caller.
-    unsafe fn split(&self, image: usize, groups: Range<usize>, to: *mut u8) -> Seen {
-        let (conv, planes) = (self.planes.conv, self.planes);
-        // SAFETY: there is AMX; rows are inside the image, and planes have room for them.
-        unsafe {
+    /// `to` has room for a strip, and these groups of it belong to the caller.
+    unsafe fn split(&self, strip: usize, groups: Range<usize>, to: *mut u8) -> Seen {
+        let planes = self.planes;
+        let (image, line) = (strip / self.strips, strip % self.strips * self.lines);
+        let alone = planes.folded.len() == 1;
+        let room = if alone { 0 } else { self.room };
+        // SAFETY: there is AMX; rows are inside the image, and planes and copies have room for them.
+        with_scratch(2 * room, |copies: *mut T| unsafe {
             let mut watch = Watch::new();
             for pair in groups.start * GROUP / 2..groups.end * GROUP / 2 {
                 let to = to.add(pair * self.pair);
-                if 2 * pair >= conv.c_in {
+                if 2 * pair >= planes.channels {
                     (0..self.terms).for_each(|term| to.add(term * self.term).write_bytes(0, self.pair));
                     continue;
                 }
+                let two = 2 * pair + 1 < planes.channels;
                 for phase in 0..planes.phases.len() {
-                    let (rows, [y, x]) = planes.rows(&self.x, phase, 0, self.pixels);
-                    let channel = |nth| address(&self.x, image, 2 * pair + nth, y, x);
-                    let second = (2 * pair + 1 < conv.c_in).then(|| channel(1));
+                    let of = |nth| planes.rows(&self.x, [image, 2 * pair + nth, phase], line, self.pixels);
+                    let copy = |nth| {
+                        let (rows, from) = of(nth);
+                        let copy = copies.add(nth * room);
+                        copy_rows(from, &rows, copy, self.pixels);
+                        copy.cast_const()
+                    };
+                    let (rows, first) = if alone { of(0) } else { (Rows::plane(self.pixels), copy(0)) };
+                    // The channels of a pair begin at the same place, unless they are one channel's.
+                    let second = two.then(|| if alone { of(1).1 } else { copy(1) });
                     let (to, term) = (to.add(phase * self.plane).cast(), self.term / PAIR);
-                    split_rows(self.terms, channel(0), second, &rows, to, self.pixels, term, &mut watch);
+                    split_rows(self.terms, first, second, &rows, to, self.pixels, term, &mut watch);
                 }
             }
             watch.seen()
-        }
+        })
     }
 
-    /// Multiplies panels of weights by `images`, whose planes lie one after the other.
+    /// Multiplies panels of weights by `strips`, whose planes lie one after the other.
     ///
     /// # Safety
     /// The planes are split, and these channels of the output belong to the caller.
-    unsafe fn multiply(&self, images: &Range<usize>, panels: Range<usize>, planes: *const u8) {
+    unsafe fn multiply(&self, strips: &Range<usize>, panels: Range<usize>, planes: *const u8) {
         let (conv, weights) = (self.planes.conv, self.weights);
         let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; 2];
-        // SAFETY: there is AMX; every tile reads inside the planes of its image. A stack is used again when its sums
+        // SAFETY: there is AMX; every tile reads inside the planes of its strip. A stack is used again when its sums
         // are in place.
         unsafe {
             let _tiles = configure();
@@ -227,9 +283,9 @@ impl<'a> Forward<'a> {
                 for panel in panels.clone() {
                     let a = weights.panel(panel, block);
                     let rows = panel * EDGE..((panel + 1) * EDGE).min(conv.c_out);
-                    for (nth, image) in images.clone().enumerate() {
+                    for (nth, strip) in strips.clone().enumerate() {
                         let start = planes.add(nth * self.terms * self.term);
-                        for tile in 0..self.kept.len() {
+                        for tile in 0..self.kept(strip).len() {
                             let sums = stacks[turn].as_mut_ptr().cast::<f32>();
                             let b = start.add(tile * EDGE * PAIR);
                             let (b_row, b_term) = (self.pair, self.term);
@@ -237,7 +293,7 @@ impl<'a> Forward<'a> {
                             let tile_of = WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE };
                             multiply(self.terms, &tile_of);
                             // The sums of the tile before have arrived; those of this one would be waited for.
-                            let now = Waiting { sums, rows: rows.clone(), image, tile };
+                            let now = Waiting { sums, rows: rows.clone(), strip, tile };
                             if let Some(before) = waiting.replace(now) {
                                 self.store(&before, block);
                             }
@@ -252,6 +308,11 @@ impl<'a> Forward<'a> {
         }
     }
 
+    /// Where the columns of each tile of a strip go.
+    fn kept(&self, strip: usize) -> &[Kept] {
+        &self.kept[usize::from((strip + 1).is_multiple_of(self.strips))]
+    }
+
     /// Brings sums over a block of k to the output.
     ///
     /// # Safety
@@ -259,15 +320,34 @@ impl<'a> Forward<'a> {
     unsafe fn store(&self, waiting: &Waiting, block: usize) {
         let [oh, ow] = self.planes.out;
         let last = block + 1 == self.weights.blocks();
-        let Waiting { sums, ref rows, image, tile } = *waiting;
+        let Waiting { sums, ref rows, strip, tile } = *waiting;
+        let (image, line) = (strip / self.strips, strip % self.strips * self.lines);
         let channels = image * self.planes.conv.c_out + rows.start;
         let bias = self.bias.filter(|_| last).map(|bias| &bias[rows.clone()]);
         // SAFETY: passed on; there is AMX.
         unsafe {
-            let c = self.y.as_mut_ptr().add(channels * oh * ow);
-            store_kept(sums, rows.len(), &self.kept[tile], c, oh * ow, block > 0, bias);
+            let c = self.y.as_mut_ptr().add(channels * oh * ow + line * ow);
+            store_kept(sums, rows.len(), &self.kept(strip)[tile], c, oh * ow, block > 0, bias);
         }
     }
+}
+
+/// Where the columns of each tile go of a strip of so many rows.
+fn kept(planes: &Planes<'_>, lines: usize) -> Vec<Kept> {
+    let (pitch, ow, columns) = (planes.pitch, planes.out[1], planes.columns(lines));
+    let (mut line, mut column) = (0, 0);
+    let mut tiles = vec![Kept::default(); columns.div_ceil(EDGE)];
+    for (lanes, place) in tiles.iter_mut().flat_map(|tile| tile.lanes.iter_mut().zip(&mut tile.places)) {
+        *place = line * ow + column.min(ow);
+        for lane in 0..EDGE / 2 {
+            *lanes |= u16::from(column < ow && line < lines) << lane;
+            column += 1;
+            if column == pitch {
+                (line, column) = (line + 1, 0);
+            }
+        }
+    }
+    tiles
 }
 
 /// Where a tile waits on its way to the output.

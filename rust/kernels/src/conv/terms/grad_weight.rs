@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{EDGE, Planes, TASKS, address};
 use crate::conv::{Conv2d, Images};
-use crate::gemm::windows::{self, PRODUCTS_PER_NS, Seen, Watch, WindowTile, add_tile, configure, multiply};
+use crate::gemm::windows::{self, PRODUCTS_PER_NS, Pixel, Seen, Watch, WindowTile, add_tile, configure, multiply};
 use crate::gemm::windows::{Rows, copy_rows, pack_rows, panel_len, split_turned};
-use crate::gemm::{InPlace, terms, with_scratch};
+use crate::gemm::{InPlace, with_scratch};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
@@ -28,12 +28,12 @@ const BLOCK: usize = EDGE * EDGE;
 
 /// Does the gradient, unless the machine, the setting, the shape or the numbers speak for the packed core. Says whether
 /// it did.
-pub(in crate::conv) fn grad_weight(conv: &Conv2d, gy: Images<'_, f32>, x: Images<'_, f32>, gw: &mut [f32]) -> bool {
-    let Some(terms) = terms() else { return false };
-    if conv.kh * conv.kw < TAPS {
+pub(in crate::conv) fn grad_weight<T: Pixel>(conv: &Conv2d, gy: Images<'_, T>, x: Images<'_, T>, gw: &mut [T]) -> bool {
+    let Some(terms) = T::terms() else { return false };
+    if !T::ONE_TERM && conv.kh * conv.kw < TAPS {
         return false;
     }
-    let Some(planes) = Planes::of(conv, &x.strides) else { return false };
+    let Some(planes) = Planes::of::<T>(conv, conv.out_size().into(), &x.strides) else { return false };
     let plan = Plan::new(&planes, terms);
     let sums = Buffer::uninit(plan.slices * plan.sums_len() * size_of::<f32>());
     let safe = AtomicBool::new(true);
@@ -46,11 +46,7 @@ pub(in crate::conv) fn grad_weight(conv: &Conv2d, gy: Images<'_, f32>, x: Images
         let across = across * plan.across / plan.tasks..(across + 1) * plan.across / plan.tasks;
         product.run(slice, &blocks, &across);
     });
-    let safe = safe.into_inner();
-    if safe {
-        plan.add_up(sums.as_slice(), gw);
-    }
-    safe
+    safe.into_inner() && plan.add_up(sums.as_slice(), gw)
 }
 
 /// How the work is cut: by the shape alone.
@@ -121,15 +117,18 @@ impl<'a> Plan<'a> {
         (image, first..(first + self.lines).min(self.planes.out[0]))
     }
 
-    /// Adds the slices in their order.
-    fn add_up(&self, sums: &[f32], gw: &mut [f32]) {
-        let (inputs, taps) = (self.planes.conv.c_in, self.planes.taps.len());
+    /// Adds the slices in their order. Says whether all is a number: zeros stand where a plane has no window, and infinity
+    /// times zero is none.
+    fn add_up<T: Pixel>(&self, sums: &[f32], gw: &mut [T]) -> bool {
+        let (inputs, taps) = (self.planes.channels, self.planes.taps.len());
+        let numbers = AtomicBool::new(true);
         let (row, tap_len) = (self.across * EDGE, self.rows * self.across * BLOCK);
         let gw = Disjoint::new(gw);
         for_each(self.planes.conv.c_out, sums.len() / 4, |output| {
             // SAFETY: each task has the weights of a channel.
             let gw = unsafe { gw.slice(output * inputs * taps..(output + 1) * inputs * taps) };
             let mut line = vec![0.0; inputs];
+            let mut nan = false;
             for tap in 0..taps {
                 for slice in 0..self.slices {
                     let from = &sums[slice * self.sums_len() + tap * tap_len + output * row..][..inputs];
@@ -139,32 +138,38 @@ impl<'a> Plan<'a> {
                         line.iter_mut().zip(from).for_each(|(sum, &x)| *sum += x);
                     }
                 }
-                gw[tap..].iter_mut().step_by(taps).zip(&line).for_each(|(to, &x)| *to = x);
+                nan |= line.iter().any(|x| x.is_nan());
+                gw[tap..].iter_mut().step_by(taps).zip(&line).for_each(|(to, &x)| *to = T::round(x));
+            }
+            if nan {
+                numbers.store(false, Ordering::Relaxed);
             }
         });
+        numbers.into_inner()
     }
 }
 
-struct GradWeight<'a> {
+struct GradWeight<'a, T> {
     plan: &'a Plan<'a>,
-    gy: Images<'a, f32>,
-    x: Images<'a, f32>,
+    gy: Images<'a, T>,
+    x: Images<'a, T>,
     sums: &'a Buffer,
     /// Cleared when some number's terms would lose something.
     safe: &'a AtomicBool,
 }
 
-impl GradWeight<'_> {
+impl<T: Pixel> GradWeight<'_, T> {
     /// Sums some blocks of k for some panels of channels of the input.
     fn run(&self, slice: usize, blocks: &Range<usize>, across: &Range<usize>) {
         let plan = self.plan;
         let a_len = plan.rows * panel_len(plan.terms, plan.block * plan.steps);
         let term = plan.block * plan.copies * plan.seen * BLOCK;
-        // Floats of a row of the copies that are split.
+        // Elements of a row of the copies that are split.
         let (gy_row, x_row) = (plan.steps * EDGE, plan.seen * EDGE);
-        with_scratch(a_len + plan.terms * term + 2 * EDGE * plan.room(gy_row.max(x_row)), |scratch: *mut u16| {
+        let copies = EDGE * plan.room(gy_row.max(x_row)) * (size_of::<T>() / size_of::<u16>());
+        with_scratch(a_len + plan.terms * term + copies, |scratch: *mut u16| {
             let (a, b) = (scratch, scratch.wrapping_add(a_len));
-            let copy = b.wrapping_add(plan.terms * term).cast::<f32>();
+            let copy = b.wrapping_add(plan.terms * term).cast::<T>();
             let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; 2];
             for block in blocks.clone() {
                 let strips = block * plan.block..((block + 1) * plan.block).min(plan.all_strips());
@@ -191,7 +196,7 @@ impl GradWeight<'_> {
     ///
     /// # Safety
     /// There is room for all strips in `a`, and for 32 rows in `copy`.
-    unsafe fn pack(&self, strips: &Range<usize>, a: *mut u16, copy: *mut f32, row: usize) -> Seen {
+    unsafe fn pack(&self, strips: &Range<usize>, a: *mut u16, copy: *mut T, row: usize) -> Seen {
         let (plan, conv) = (self.plan, self.plan.planes.conv);
         let room = plan.room(row);
         let mut seen = Seen::NOTHING;
@@ -225,7 +230,7 @@ impl GradWeight<'_> {
         strips: &Range<usize>,
         panel: usize,
         b: *mut u16,
-        copy: *mut f32,
+        copy: *mut T,
         row: usize,
         term: usize,
     ) -> Seen {
@@ -238,11 +243,11 @@ impl GradWeight<'_> {
             for (nth, strip) in strips.clone().enumerate() {
                 let (image, lines) = plan.strip(strip);
                 for phase in 0..planes.phases.len() {
-                    let (rows, [y, x]) = planes.rows(&self.x, phase, lines.start, row);
                     for nth in 0..EDGE {
                         let (channel, to) = (panel * EDGE + nth, copy.add(nth * room));
-                        if channel < planes.conv.c_in {
-                            copy_rows(address(&self.x, image, channel, y, x), &rows, to, row);
+                        if channel < planes.channels {
+                            let (rows, from) = planes.rows(&self.x, [image, channel, phase], lines.start, row);
+                            copy_rows(from, &rows, to, row);
                         } else {
                             to.write_bytes(0, row);
                         }

@@ -29,7 +29,7 @@ pub(super) enum Side {
 
 /// The exponents, biased, of the smallest and the largest number of a panel that is not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     pub lowest: u32,
     pub highest: u32,
 }
@@ -66,7 +66,7 @@ impl Span {
 /// The extremes of a panel while it is packed, lane by lane: bits of the largest magnitude, and of the smallest less
 /// one, for which zero is the largest of all.
 #[derive(Clone, Copy)]
-pub(super) struct Extremes {
+pub(crate) struct Extremes {
     largest: __m512i,
     smallest: __m512i,
 }
@@ -101,7 +101,7 @@ impl Extremes {
 }
 
 /// An element type that is packed: widened to float32 as it is loaded.
-pub(super) trait Load: Copy {
+pub(crate) trait Load: Copy {
     /// Whether one term holds any number of this type.
     const ONE_TERM: bool;
     unsafe fn load(from: *const Self, mask: __mmask16) -> __m512;

@@ -7,15 +7,19 @@
 
 #[allow(clippy::wildcard_imports, reason = "a dozen intrinsics")]
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 pub(crate) use super::amx::windows::WindowTile;
 use super::amx::{self, windows};
-use super::pack::{Extremes, Span, lanes, pairs, split, transpose};
-use super::{BLOCK_STEPS, PANEL, STEP, TERM_LEN, TILE, TILE_LEN};
-use crate::gemm::driver::SendPtr;
+use super::pack::{Extremes, Load, Span, lanes, pairs, split, transpose};
+use super::{BLOCK_STEPS, PANEL, STEP, TERM_LEN, TILE, TILE_LEN, Unit};
 use crate::gemm::pack::InPlace;
-use crate::memory::Buffer;
+use crate::gemm::precision;
+use crate::gemm::scratch::with_scratch;
+use crate::half::Bf16;
+use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_each};
+use crate::stored::Stored;
 
 /// Rows and columns of a tile of C, and k of a step.
 pub(crate) const EDGE: usize = PANEL;
@@ -43,6 +47,166 @@ impl Seen {
 /// Longest block of k, in steps: sums of longer ones are added up in float32.
 pub(crate) fn block_steps(terms: usize) -> usize {
     BLOCK_STEPS[terms - 1]
+}
+
+/// What images are made of: float32, or the bits of bfloat16.
+pub(crate) trait Pixel: Load + Pod {
+    const ZERO: Self;
+    /// The nearest to `x`.
+    fn round(x: f32) -> Self;
+    /// Terms that a number is split into, if this machine has tiles and the setting speaks for them.
+    fn terms() -> Option<usize>;
+    /// The 16 elements that are `step` apart.
+    unsafe fn load_apart(from: *const Self, step: isize, mask: __mmask16) -> __m512;
+    /// Copies them to neighbours, with zeros where the mask has none.
+    unsafe fn copy(from: *const Self, step: isize, mask: __mmask16, to: *mut Self);
+    /// The terms of 32 neighbours in their order.
+    unsafe fn neighbours<const TERMS: usize>(from: *const Self, seen: &mut Extremes) -> [__m512i; TERMS];
+    /// Stores 16 neighbours, rounded once.
+    unsafe fn store(to: *mut Self, mask: __mmask16, x: __m512);
+    /// Stores 32 neighbours.
+    unsafe fn store_both(to: *mut Self, x: [__m512; 2]);
+}
+
+impl Pixel for f32 {
+    const ZERO: f32 = 0.0;
+
+    fn round(x: f32) -> f32 {
+        x
+    }
+
+    fn terms() -> Option<usize> {
+        precision::terms()
+    }
+
+    #[inline(always)]
+    unsafe fn load_apart(from: *const f32, step: isize, mask: __mmask16) -> __m512 {
+        // SAFETY: by contract, the lanes of the mask are valid.
+        unsafe {
+            if step == 1 {
+                return _mm512_maskz_loadu_ps(mask, from);
+            }
+            #[allow(clippy::cast_possible_truncation, reason = "who lays planes out refuses longer steps")]
+            let places = _mm512_mullo_epi32(
+                _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                _mm512_set1_epi32(step as i32),
+            );
+            _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, places, from)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn copy(from: *const f32, step: isize, mask: __mmask16, to: *mut f32) {
+        // SAFETY: by contract.
+        unsafe { _mm512_storeu_ps(to, Self::load_apart(from, step, mask)) }
+    }
+
+    #[inline(always)]
+    unsafe fn neighbours<const TERMS: usize>(from: *const f32, seen: &mut Extremes) -> [__m512i; TERMS] {
+        // SAFETY: by contract; both types are 64 bytes of bits.
+        unsafe {
+            let (low, high) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(TILE)));
+            if TERMS == 1 {
+                let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+                return [both; TERMS];
+            }
+            seen.see(low);
+            seen.see(high);
+            // The odd words of both.
+            let index: [u16; 32] = const {
+                let mut index = [0; 32];
+                let mut i = 0;
+                while i < 32 {
+                    index[i as usize] = 2 * i + 1;
+                    i += 1;
+                }
+                index
+            };
+            let index = _mm512_loadu_si512(index.as_ptr().cast());
+            let (low, high) = (split::<TERMS>(low), split::<TERMS>(high));
+            std::array::from_fn(|t| _mm512_permutex2var_epi16(low[t], index, high[t]))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, mask: __mmask16, x: __m512) {
+        // SAFETY: by contract.
+        unsafe { _mm512_mask_storeu_ps(to, mask, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_both(to: *mut f32, [low, high]: [__m512; 2]) {
+        // SAFETY: by contract.
+        unsafe {
+            _mm512_storeu_ps(to, low);
+            _mm512_storeu_ps(to.add(TILE), high);
+        }
+    }
+}
+
+impl Pixel for u16 {
+    const ZERO: u16 = 0;
+
+    fn round(x: f32) -> u16 {
+        Bf16::store(x).0
+    }
+
+    fn terms() -> Option<usize> {
+        (Unit::available() == Some(Unit::Tiles)).then_some(1)
+    }
+
+    #[inline(always)]
+    unsafe fn load_apart(from: *const u16, step: isize, mask: __mmask16) -> __m512 {
+        // SAFETY: by contract, the lanes of the mask are valid.
+        unsafe {
+            if step == 2 {
+                let even = _pdep_u32(u32::from(mask), 0x5555_5555);
+                let bits = _mm512_maskz_loadu_epi16(even, from.cast());
+                return _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits));
+            }
+            if step == 1 {
+                return <Self as Load>::load(from, mask);
+            }
+            let mut all = [0; TILE];
+            for (lane, x) in all.iter_mut().enumerate().take(mask.count_ones() as usize) {
+                *x = *from.wrapping_offset(lane.cast_signed() * step);
+            }
+            <Self as Load>::load(all.as_ptr(), !0)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn copy(from: *const u16, step: isize, mask: __mmask16, to: *mut u16) {
+        // SAFETY: by contract.
+        unsafe {
+            let bits = _mm512_castps_si512(Self::load_apart(from, step, mask));
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(bits)));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn neighbours<const TERMS: usize>(from: *const u16, _: &mut Extremes) -> [__m512i; TERMS] {
+        // SAFETY: by contract.
+        unsafe { [_mm512_loadu_si512(from.cast()); TERMS] }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut u16, mask: __mmask16, x: __m512) {
+        // SAFETY: by contract; both types are 32 bytes of bits.
+        unsafe {
+            let bits = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x));
+            _mm256_mask_storeu_epi16(to.cast(), mask, bits);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_both(to: *mut u16, [low, high]: [__m512; 2]) {
+        // SAFETY: by contract; both types are 64 bytes of bits.
+        unsafe {
+            let bits = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(to.cast(), bits);
+        }
+    }
 }
 
 /// Elements of a panel of A of `steps`.
@@ -77,9 +241,9 @@ pub(crate) unsafe fn multiply(terms: usize, tile: &WindowTile) {
 ///
 /// # Safety
 /// This machine has AMX; the matrix has the rows and whole steps of k, and `to` room for the panels.
-pub(crate) unsafe fn pack_rows(
+pub(crate) unsafe fn pack_rows<T: Pixel>(
     terms: usize,
-    matrix: InPlace<f32>,
+    matrix: InPlace<T>,
     rows: usize,
     k: usize,
     to: *mut u16,
@@ -89,16 +253,16 @@ pub(crate) unsafe fn pack_rows(
     // SAFETY: passed on.
     unsafe {
         match terms {
-            1 => rows_of_a::<1>(matrix, rows, k / STEP, to, panel_len),
-            2 => rows_of_a::<2>(matrix, rows, k / STEP, to, panel_len),
-            _ => rows_of_a::<3>(matrix, rows, k / STEP, to, panel_len),
+            1 => rows_of_a::<T, 1>(matrix, rows, k / STEP, to, panel_len),
+            2 => rows_of_a::<T, 2>(matrix, rows, k / STEP, to, panel_len),
+            _ => rows_of_a::<T, 3>(matrix, rows, k / STEP, to, panel_len),
         }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
-unsafe fn rows_of_a<const TERMS: usize>(
-    matrix: InPlace<f32>,
+unsafe fn rows_of_a<T: Pixel, const TERMS: usize>(
+    matrix: InPlace<T>,
     rows: usize,
     steps: usize,
     to: *mut u16,
@@ -112,47 +276,18 @@ unsafe fn rows_of_a<const TERMS: usize>(
             let to = to.wrapping_add(first / PANEL * panel_len + first % PANEL / TILE * TILE_LEN);
             for step in 0..steps {
                 for row in 0..TILE {
-                    let mut halves = [_mm512_setzero_ps(); 2];
+                    let mut terms = [_mm512_setzero_si512(); TERMS];
                     if first + row < rows {
                         let from = from.wrapping_offset(row.cast_signed() * matrix.outer_stride).add(step * STEP);
-                        halves = [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(TILE))];
+                        terms = T::neighbours(from, &mut seen);
                     }
-                    if TERMS > 1 {
-                        seen.see(halves[0]);
-                        seen.see(halves[1]);
-                    }
-                    for (t, x) in neighbours::<TERMS>(halves).into_iter().enumerate() {
+                    for (t, x) in terms.into_iter().enumerate() {
                         _mm512_storeu_si512(to.add((step * TERMS + t) * TERM_LEN + row * STEP).cast(), x);
                     }
                 }
             }
         }
         Seen(seen.span())
-    }
-}
-
-/// The terms of 32 numbers in their order.
-#[inline(always)]
-unsafe fn neighbours<const TERMS: usize>([low, high]: [__m512; 2]) -> [__m512i; TERMS] {
-    // SAFETY: the features are on; both types are 64 bytes of bits.
-    unsafe {
-        if TERMS == 1 {
-            let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
-            return [both; TERMS];
-        }
-        // The odd words of both.
-        let index: [u16; 32] = const {
-            let mut index = [0; 32];
-            let mut i = 0;
-            while i < 32 {
-                index[i as usize] = 2 * i + 1;
-                i += 1;
-            }
-            index
-        };
-        let index = _mm512_loadu_si512(index.as_ptr().cast());
-        let (low, high) = (split::<TERMS>(low), split::<TERMS>(high));
-        std::array::from_fn(|t| _mm512_permutex2var_epi16(low[t], index, high[t]))
     }
 }
 
@@ -168,31 +303,46 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Packs `rows` rows of whole steps.
+    /// Packs `rows` rows of `groups` times `taps` steps. `fill` writes some rows of the steps of one group, row after row.
+    /// Those of bfloat16 are one block: C, rounded, cannot be added to.
     ///
     /// # Safety
     /// This machine has AMX.
-    pub unsafe fn new(terms: usize, matrix: &[f32], rows: usize) -> Self {
-        let k = matrix.len() / rows;
-        let (steps, panels) = (k.div_ceil(STEP), rows.div_ceil(PANEL));
-        let block = steps.div_ceil(steps.div_ceil(BLOCK_STEPS[terms - 1]));
-        let blocks = steps.div_ceil(block);
+    pub unsafe fn new<T: Pixel>(
+        terms: usize,
+        rows: usize,
+        [groups, taps]: [usize; 2],
+        fill: impl Fn(Range<usize>, usize, &mut [T]) + Sync,
+    ) -> Self {
+        let (steps, panels, row) = (groups * taps, rows.div_ceil(PANEL), taps * STEP);
+        let block = if T::ONE_TERM { steps } else { steps.div_ceil(steps.div_ceil(BLOCK_STEPS[terms - 1])) };
         let buffer = Buffer::uninit(panels * panel_len(terms, steps) * size_of::<u16>());
         let mut weights = Self { buffer, panels, terms, steps, block, seen: Seen::NOTHING };
-        let mut seen = vec![Seen::NOTHING; panels * blocks];
+        let mut seen = vec![Seen::NOTHING; panels * groups];
         let each = Disjoint::new(&mut seen);
-        for_each(panels * blocks, matrix.len(), |task| {
-            let (panel, block) = (task / blocks, task % blocks);
-            let rows = (rows - panel * PANEL).min(PANEL);
-            let start = matrix[panel * PANEL * k + block * weights.block * STEP..].as_ptr();
-            let matrix = InPlace { start, outer_stride: k.cast_signed(), k_stride: 1 };
-            let len = weights.steps_of(block) * STEP;
-            let to = SendPtr(weights.panel(panel, block).cast_mut());
-            // SAFETY: each task has a panel of its own.
-            unsafe { each.slice(task..task + 1)[0] = pack_rows(terms, matrix, rows, len, to.get(), 0) };
+        for_each(panels * groups, rows * steps * STEP, |task| {
+            let (panel, group) = (task / groups, task % groups);
+            let rows = panel * PANEL..((panel + 1) * PANEL).min(rows);
+            // SAFETY: the scratch has the rows; each task has steps of its own.
+            with_scratch(PANEL * row, |copy: *mut T| unsafe {
+                fill(rows.clone(), group, std::slice::from_raw_parts_mut(copy, rows.len() * row));
+                for tap in 0..taps {
+                    let start = copy.add(tap * STEP).cast_const();
+                    let matrix = InPlace { start, outer_stride: row.cast_signed(), k_stride: 1 };
+                    let to = weights.step(panel, group * taps + tap).cast_mut();
+                    let seen = &mut each.slice(task..task + 1)[0];
+                    *seen = seen.and(pack_rows(terms, matrix, rows.len(), STEP, to, 0));
+                }
+            });
         });
         weights.seen = seen.into_iter().fold(Seen::NOTHING, Seen::and);
         weights
+    }
+
+    /// Where a step of a panel is.
+    fn step(&self, panel: usize, step: usize) -> *const u16 {
+        let block = step / self.block;
+        self.panel(panel, block).wrapping_add(panel_len(self.terms, step - block * self.block))
     }
 
     pub fn blocks(&self) -> usize {
@@ -224,6 +374,11 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// A whole plane.
+    pub fn plane(len: usize) -> Self {
+        Self { count: 1, len, strides: [0, 1], first: 0, pitch: len }
+    }
+
     /// Elements of a plane that is filled to the end of the last row, which is written in whole registers.
     pub fn end(&self) -> usize {
         let last = if self.count == 0 { 0 } else { (self.count - 1) * self.pitch + self.len.next_multiple_of(TILE) };
@@ -237,10 +392,10 @@ impl Rows {
 /// # Safety
 /// This machine has AMX; the rows exist, and the plane has room for all of `len` and for the rows' `end`.
 #[allow(clippy::too_many_arguments, reason = "from, to, and how")]
-pub(crate) unsafe fn split_rows(
+pub(crate) unsafe fn split_rows<T: Pixel>(
     terms: usize,
-    first: *const f32,
-    second: Option<*const f32>,
+    first: *const T,
+    second: Option<*const T>,
     rows: &Rows,
     to: *mut u32,
     len: usize,
@@ -250,9 +405,9 @@ pub(crate) unsafe fn split_rows(
     // SAFETY: passed on.
     unsafe {
         match terms {
-            1 => rows_of_terms::<1>(first, second, rows, to, len, term, watch),
-            2 => rows_of_terms::<2>(first, second, rows, to, len, term, watch),
-            _ => rows_of_terms::<3>(first, second, rows, to, len, term, watch),
+            1 => rows_of_terms::<T, 1>(first, second, rows, to, len, term, watch),
+            2 => rows_of_terms::<T, 2>(first, second, rows, to, len, term, watch),
+            _ => rows_of_terms::<T, 3>(first, second, rows, to, len, term, watch),
         }
     }
 }
@@ -262,13 +417,12 @@ pub(crate) unsafe fn split_rows(
 /// # Safety
 /// As [`split_rows`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
-pub(crate) unsafe fn copy_rows(from: *const f32, rows: &Rows, to: *mut f32, len: usize) {
+pub(crate) unsafe fn copy_rows<T: Pixel>(from: *const T, rows: &Rows, to: *mut T, len: usize) {
     // SAFETY: by contract.
     unsafe {
         to.write_bytes(0, rows.first.min(len));
         each_piece(rows, |row, at, mask| {
-            let x = load(from.wrapping_offset(row), rows.strides[1], mask);
-            _mm512_storeu_ps(to.add(at), x);
+            T::copy(from.wrapping_offset(row), rows.strides[1], mask, to.add(at));
         });
         let end = rows.end();
         to.add(end.min(len)).write_bytes(0, len.saturating_sub(end));
@@ -289,24 +443,6 @@ unsafe fn each_piece(rows: &Rows, mut body: impl FnMut(isize, usize, __mmask16))
             body(from + column.cast_signed() * rows.strides[1], to + column, mask);
             column += TILE;
         }
-    }
-}
-
-/// Elements that are `step` apart.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
-unsafe fn load(from: *const f32, step: isize, mask: __mmask16) -> __m512 {
-    // SAFETY: by contract, the lanes of the mask are valid.
-    unsafe {
-        if step == 1 {
-            return _mm512_maskz_loadu_ps(mask, from);
-        }
-        #[allow(clippy::cast_possible_truncation, reason = "who lays planes out refuses longer steps")]
-        let places = _mm512_mullo_epi32(
-            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-            _mm512_set1_epi32(step as i32),
-        );
-        _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), mask, places, from)
     }
 }
 
@@ -332,9 +468,9 @@ impl Watch {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
-unsafe fn rows_of_terms<const TERMS: usize>(
-    first: *const f32,
-    second: Option<*const f32>,
+unsafe fn rows_of_terms<T: Pixel, const TERMS: usize>(
+    first: *const T,
+    second: Option<*const T>,
     rows: &Rows,
     to: *mut u32,
     len: usize,
@@ -345,16 +481,16 @@ unsafe fn rows_of_terms<const TERMS: usize>(
     // SAFETY: by contract; masks keep to the rows.
     unsafe {
         each_piece(rows, |row, at, mask| {
-            let left = load(first.wrapping_offset(row), rows.strides[1], mask);
+            let left = T::load_apart(first.wrapping_offset(row), rows.strides[1], mask);
             let right = match second {
-                Some(second) => load(second.wrapping_offset(row), rows.strides[1], mask),
+                Some(second) => T::load_apart(second.wrapping_offset(row), rows.strides[1], mask),
                 None => _mm512_setzero_ps(),
             };
             if TERMS > 1 {
                 seen.see(left);
                 seen.see(right);
             }
-            for (t, x) in pairs::<f32, TERMS>(left, right).into_iter().enumerate() {
+            for (t, x) in pairs::<T, TERMS>(left, right).into_iter().enumerate() {
                 _mm512_storeu_si512(to.add(t * term + at).cast(), x);
             }
         });
@@ -374,9 +510,9 @@ unsafe fn rows_of_terms<const TERMS: usize>(
 ///
 /// # Safety
 /// This machine has AMX; the matrix has the rows and `32 * blocks` k, and `even` and `odd` the room.
-pub(crate) unsafe fn split_turned(
+pub(crate) unsafe fn split_turned<T: Pixel>(
     terms: usize,
-    matrix: InPlace<f32>,
+    matrix: InPlace<T>,
     blocks: usize,
     even: *mut u16,
     odd: Option<*mut u16>,
@@ -385,10 +521,13 @@ pub(crate) unsafe fn split_turned(
 ) {
     // SAFETY: passed on.
     unsafe {
+        let InPlace { start, outer_stride, k_stride } = matrix;
+        let numbers = InPlace { start: start.cast::<f32>(), outer_stride, k_stride };
         match terms {
-            1 => turned::<1>(matrix, blocks, even, term, watch),
-            2 => turned::<2>(matrix, blocks, even, term, watch),
-            _ => turned::<3>(matrix, blocks, even, term, watch),
+            _ if T::ONE_TERM => turned_bits(start.cast(), outer_stride, blocks, even),
+            1 => turned::<1>(numbers, blocks, even, term, watch),
+            2 => turned::<2>(numbers, blocks, even, term, watch),
+            _ => turned::<3>(numbers, blocks, even, term, watch),
         }
         let Some(odd) = odd else { return };
         for term in (0..terms).map(|t| t * term) {
@@ -435,6 +574,25 @@ unsafe fn turned<const TERMS: usize>(
     }
 }
 
+/// The same of bfloat16, whose pairs lie in memory as they are wanted.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+unsafe fn turned_bits(from: *const u16, stride: isize, blocks: usize, to: *mut u16) {
+    for (block, half) in (0..blocks).flat_map(|block| [(block, 0), (block, 1)]) {
+        let from = from.wrapping_offset((half * TILE).cast_signed() * stride).wrapping_add(block * STEP);
+        let to = to.wrapping_add(block * TILE * PAIRS + half * STEP);
+        // SAFETY: by contract.
+        unsafe {
+            let mut rows = [_mm512_setzero_si512(); TILE];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_si512(from.wrapping_offset(i.cast_signed() * stride).cast());
+            }
+            for (pair, x) in transpose(rows).into_iter().enumerate() {
+                _mm512_storeu_si512(to.add(pair * PAIRS).cast(), x);
+            }
+        }
+    }
+}
+
 /// Elements of a pair of k of 32 rows.
 const PAIRS: usize = 2 * PANEL;
 
@@ -468,31 +626,43 @@ pub(crate) struct Kept {
 ///
 /// # Safety
 /// This machine has AMX; everything named is valid, and C the caller's alone.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
-pub(crate) unsafe fn store_kept(
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
+pub(crate) unsafe fn store_kept<T: Pixel>(
     sums: *const f32,
     rows: usize,
     kept: &Kept,
-    c: *mut f32,
+    c: *mut T,
     c_row: usize,
     accumulate: bool,
     bias: Option<&[f32]>,
 ) {
-    let keep = kept.lanes.map(|lanes_kept| lanes(lanes_kept.count_ones() as usize));
-    for row in 0..rows {
-        for (half, &keep) in keep.iter().enumerate() {
-            // SAFETY: by contract; the mask keeps to what is kept.
-            unsafe {
-                let to = c.wrapping_add(row * c_row + kept.places[half]);
-                let sum = _mm512_loadu_ps(sums.add(row * PANEL + half * TILE));
-                let mut x = _mm512_maskz_compress_ps(kept.lanes[half], sum);
-                if accumulate {
-                    x = _mm512_add_ps(_mm512_maskz_loadu_ps(keep, to), x);
-                }
-                if let Some(bias) = bias {
-                    x = _mm512_add_ps(x, _mm512_set1_ps(bias[row]));
-                }
-                _mm512_mask_storeu_ps(to, keep, x);
+    debug_assert!(bias.is_none_or(|bias| bias.len() == rows), "one for each row");
+    let keep = [lanes(kept.lanes[0].count_ones() as usize), lanes(kept.lanes[1].count_ones() as usize)];
+    let all = kept.lanes == [!0; 2] && !accumulate;
+    // SAFETY: by contract; the masks keep to what is kept.
+    unsafe {
+        for row in 0..rows {
+            let to = c.wrapping_add(row * c_row);
+            let (mut left, mut right) =
+                (_mm512_loadu_ps(sums.add(row * PANEL)), _mm512_loadu_ps(sums.add(row * PANEL + TILE)));
+            let (left_to, right_to) = (to.wrapping_add(kept.places[0]), to.wrapping_add(kept.places[1]));
+            if !all {
+                left = _mm512_maskz_compress_ps(kept.lanes[0], left);
+                right = _mm512_maskz_compress_ps(kept.lanes[1], right);
+            }
+            if accumulate {
+                left = _mm512_add_ps(<T as Load>::load(left_to, keep[0]), left);
+                right = _mm512_add_ps(<T as Load>::load(right_to, keep[1]), right);
+            }
+            if let Some(bias) = bias {
+                let bias = _mm512_set1_ps(*bias.get_unchecked(row));
+                (left, right) = (_mm512_add_ps(left, bias), _mm512_add_ps(right, bias));
+            }
+            if all {
+                T::store_both(left_to, [left, right]);
+            } else {
+                T::store(left_to, keep[0], left);
+                T::store(right_to, keep[1], right);
             }
         }
     }
