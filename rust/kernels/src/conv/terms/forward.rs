@@ -11,7 +11,6 @@ use crate::gemm::windows::{
     Kept, PRODUCTS_PER_NS, Pixel, Rows, Seen, Watch, Weights, WindowTile, configure, copy_rows, multiply, split_rows,
 };
 use crate::gemm::with_scratch;
-use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
 /// Bytes that a task keeps in a cache near its core: of weights that every task can read whole, and of images.
@@ -201,22 +200,26 @@ impl<'a, T: Pixel> Forward<'a, T> {
                 });
             });
         }
-        let (buffer, groups) = (Buffer::uninit(strips * len), self.planes.groups());
-        for_each(strips * groups, self.term * strips, |task| {
-            let (strip, group) = (task / groups, task % groups);
-            // SAFETY: each task has the planes of a group of channels.
-            let seen = unsafe { self.split(strip, group..group + 1, buffer.as_ptr().add(strip * len)) };
-            self.still_safe(seen);
-        });
-        let each = (2 * NEAR / len).clamp(1, strips.max(1));
-        if self.safe.load(Ordering::Relaxed) {
-            for_each(strips.div_ceil(each) * panels, cost, |task| {
-                let (panel, first) = (task % panels, task / panels * each);
-                let strips = first..(first + each).min(strips);
-                // SAFETY: the strips are split; each task has channels of its own.
-                unsafe { self.multiply(&strips, panel..panel + 1, buffer.as_ptr().add(first * len)) }
+        let groups = self.planes.groups();
+        with_scratch(strips * len, |start: *mut u8| {
+            // SAFETY: the scratch has the room.
+            let all = Disjoint::new(unsafe { std::slice::from_raw_parts_mut(start, strips * len) });
+            for_each(strips * groups, self.term * strips, |task| {
+                let (strip, group) = (task / groups, task % groups);
+                // SAFETY: each task has the planes of a group of channels.
+                let seen = unsafe { self.split(strip, group..group + 1, all.as_mut_ptr().add(strip * len)) };
+                self.still_safe(seen);
             });
-        }
+            let each = (2 * NEAR / len).clamp(1, strips.max(1));
+            if self.safe.load(Ordering::Relaxed) {
+                for_each(strips.div_ceil(each) * panels, cost, |task| {
+                    let (panel, first) = (task % panels, task / panels * each);
+                    let strips = first..(first + each).min(strips);
+                    // SAFETY: the strips are split; each task has channels of its own.
+                    unsafe { self.multiply(&strips, panel..panel + 1, all.as_mut_ptr().add(first * len)) }
+                });
+            }
+        });
     }
 
     /// Whether nothing was seen yet whose terms would lose something.
@@ -235,10 +238,11 @@ impl<'a, T: Pixel> Forward<'a, T> {
         let planes = self.planes;
         let (image, line) = (strip / self.strips, strip % self.strips * self.lines);
         let alone = planes.folded.len() == 1;
-        let room = if alone { 0 } else { self.room };
+        let (room, whole) = (if alone { 0 } else { self.room }, Rows::plane(self.pixels));
         // SAFETY: there is AMX; rows are inside the image, and planes and copies have room for them.
         with_scratch(2 * room, |copies: *mut T| unsafe {
             let mut watch = Watch::new();
+            let rows = planes.rows(&self.x, image, line, self.pixels);
             for pair in groups.start * GROUP / 2..groups.end * GROUP / 2 {
                 let to = to.add(pair * self.pair);
                 if 2 * pair >= planes.channels {
@@ -247,18 +251,16 @@ impl<'a, T: Pixel> Forward<'a, T> {
                 }
                 let two = 2 * pair + 1 < planes.channels;
                 for phase in 0..planes.phases.len() {
-                    let of = |nth| planes.rows(&self.x, [image, 2 * pair + nth, phase], line, self.pixels);
                     let copy = |nth| {
-                        let (rows, from) = of(nth);
-                        let copy = copies.add(nth * room);
-                        copy_rows(from, &rows, copy, self.pixels);
-                        copy.cast_const()
+                        let ((rows, from), to) = (rows.of(2 * pair + nth, phase), copies.add(nth * room));
+                        copy_rows(from, rows, to, self.pixels);
+                        to.cast_const()
                     };
-                    let (rows, first) = if alone { of(0) } else { (Rows::plane(self.pixels), copy(0)) };
-                    // The channels of a pair begin at the same place, unless they are one channel's.
-                    let second = two.then(|| if alone { of(1).1 } else { copy(1) });
+                    let (rows, first) = if alone { rows.of(2 * pair, phase) } else { (&whole, copy(0)) };
+                    // The rows of a pair are at the same places, unless they are one channel's.
+                    let second = two.then(|| if alone { first.wrapping_offset(self.x.strides[1]) } else { copy(1) });
                     let (to, term) = (to.add(phase * self.plane).cast(), self.term / PAIR);
-                    split_rows(self.terms, first, second, &rows, to, self.pixels, term, &mut watch);
+                    split_rows(self.terms, first, second, rows, to, self.pixels, term, &mut watch);
                 }
             }
             watch.seen()
@@ -337,10 +339,13 @@ fn kept(planes: &Planes<'_>, lines: usize) -> Vec<Kept> {
     let (pitch, ow, columns) = (planes.pitch, planes.out[1], planes.columns(lines));
     let (mut line, mut column) = (0, 0);
     let mut tiles = vec![Kept::default(); columns.div_ceil(EDGE)];
-    for (lanes, place) in tiles.iter_mut().flat_map(|tile| tile.lanes.iter_mut().zip(&mut tile.places)) {
-        *place = line * ow + column.min(ow);
-        for lane in 0..EDGE / 2 {
-            *lanes |= u16::from(column < ow && line < lines) << lane;
+    for tile in &mut tiles {
+        tile.place = line * ow + column.min(ow);
+        for lane in 0..32 {
+            if column < ow && line < lines {
+                tile.columns[tile.count] = lane;
+                tile.count += 1;
+            }
             column += 1;
             if column == pitch {
                 (line, column) = (line + 1, 0);

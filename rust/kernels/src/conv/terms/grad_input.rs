@@ -4,8 +4,8 @@
 use super::forward::{Filters, convolve};
 use crate::conv::{Conv2d, Images};
 use crate::gemm::windows::Pixel;
+use crate::gemm::with_scratch;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
 /// Does the gradient, unless the machine, the setting, the shape or the numbers speak for another route. Says whether it
@@ -19,26 +19,34 @@ pub(in crate::conv) fn grad_input<T: Pixel>(conv: &Conv2d, gy: Images<'_, T>, w:
         let [Some(down), Some(across)] = [down[0], across[0]] else { return false };
         return part(conv, [down, across], gy, w, gx);
     }
-    let mut parts = Vec::with_capacity(down.len() * across.len());
-    for (down, across) in down.iter().flat_map(|&down| across.iter().map(move |&across| (down, across))) {
-        let [Some(down), Some(across)] = [down, across] else {
-            parts.push(None);
-            continue;
-        };
-        let mut buffer = Buffer::uninit(conv.n * conv.c_in * down.size * across.size * size_of::<T>());
-        if !part(conv, [down, across], gy, w, buffer.as_mut_slice()) {
-            return false;
+    let pairs: Vec<_> = down.iter().flat_map(|down| across.iter().map(move |across| down.zip(*across))).collect();
+    let len =
+        |pair: &Option<(Part, Part)>| pair.map_or(0, |(down, across)| conv.n * conv.c_in * down.size * across.size);
+    with_scratch(pairs.iter().map(len).sum(), |start: *mut T| {
+        let mut parts = Vec::with_capacity(pairs.len());
+        let mut next = start;
+        for pair in &pairs {
+            let Some((down, across)) = *pair else {
+                parts.push(None);
+                continue;
+            };
+            // SAFETY: the scratch has room for all parts.
+            let to = unsafe { std::slice::from_raw_parts_mut(next, len(pair)) };
+            next = next.wrapping_add(to.len());
+            if !part(conv, [down, across], gy, w, to) {
+                return false;
+            }
+            parts.push(Some(&*to));
         }
-        parts.push(Some(buffer));
-    }
-    let all = Disjoint::new(gx);
-    let pixels = conv.h * conv.w;
-    for_each(conv.n * conv.c_in, conv.n * conv.c_in * pixels / 8, |nth| {
-        // SAFETY: each task has a channel of an image.
-        let plane = unsafe { all.slice(nth * pixels..(nth + 1) * pixels) };
-        dispatch(Interleave { conv, parts: &parts, nth, plane });
-    });
-    true
+        let all = Disjoint::new(gx);
+        let pixels = conv.h * conv.w;
+        for_each(conv.n * conv.c_in, conv.n * conv.c_in * pixels / 8, |nth| {
+            // SAFETY: each task has a channel of an image.
+            let plane = unsafe { all.slice(nth * pixels..(nth + 1) * pixels) };
+            dispatch(Interleave { conv, parts: &parts, nth, plane });
+        });
+        true
+    })
 }
 
 /// Along one dimension, the elements of the kernel that meet a phase of the input.
@@ -105,7 +113,7 @@ fn part<T: Pixel>(conv: &Conv2d, parts: [Part; 2], gy: Images<'_, T>, w: &[T], t
 /// Brings the phases of a plane together.
 struct Interleave<'a, T> {
     conv: &'a Conv2d,
-    parts: &'a [Option<Buffer>],
+    parts: &'a [Option<&'a [T]>],
     nth: usize,
     plane: &'a mut [T],
 }
@@ -122,8 +130,8 @@ impl<T: Pixel> Kernel for Interleave<'_, T> {
             if let [Some(left), Some(right)] = parts {
                 let first = nth * rows + y / down;
                 let (more, less) = (conv.w.div_ceil(2), conv.w / 2);
-                let left = &left.as_slice::<T>()[first * more..][..more];
-                let right = &right.as_slice::<T>()[first * less..][..less];
+                let left = &left[first * more..][..more];
+                let right = &right[first * less..][..less];
                 let (pairs, last) = line.as_chunks_mut::<2>();
                 for (i, pair) in pairs.iter_mut().enumerate() {
                     *pair = [left[i], right[i]];
@@ -136,7 +144,7 @@ impl<T: Pixel> Kernel for Interleave<'_, T> {
                 let from = (nth * rows + y / down) * columns;
                 match part {
                     Some(part) => {
-                        let from = &part.as_slice::<T>()[from..from + columns];
+                        let from = &part[from..from + columns];
                         for (i, &x) in from.iter().enumerate() {
                             line[i * across + phase] = x;
                         }

@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{EDGE, Planes, TASKS, address};
 use crate::conv::{Conv2d, Images};
-use crate::gemm::windows::{self, PRODUCTS_PER_NS, Pixel, Seen, Watch, WindowTile, add_tile, configure, multiply};
-use crate::gemm::windows::{Rows, copy_rows, pack_rows, panel_len, split_turned};
+use crate::gemm::windows::{self, PRODUCTS_PER_NS, Pixel, Seen, Watch, WindowTile, configure, multiply};
+use crate::gemm::windows::{Rows, add_rows, add_tile, copy_rows, pack_rows, panel_len, split_turned};
 use crate::gemm::{InPlace, with_scratch};
-use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
 /// Taps from which on splitting an element, and turning it, pays.
@@ -35,18 +34,12 @@ pub(in crate::conv) fn grad_weight<T: Pixel>(conv: &Conv2d, gy: Images<'_, T>, x
     }
     let Some(planes) = Planes::of::<T>(conv, conv.out_size().into(), &x.strides) else { return false };
     let plan = Plan::new(&planes, terms);
-    let sums = Buffer::uninit(plan.slices * plan.sums_len() * size_of::<f32>());
-    let safe = AtomicBool::new(true);
-    let product = GradWeight { plan: &plan, gy, x, sums: &sums, safe: &safe };
-    let products = plan.blocks() * plan.block * plan.steps * planes.taps.len() * plan.rows * plan.across * EDGE.pow(3);
-    let cost = products * terms * (terms + 1) / 2 / PRODUCTS_PER_NS;
-    for_each(plan.slices * plan.tasks, cost, |task| {
-        let (slice, across) = (task / plan.tasks, task % plan.tasks);
-        let blocks = slice * plan.blocks() / plan.slices..(slice + 1) * plan.blocks() / plan.slices;
-        let across = across * plan.across / plan.tasks..(across + 1) * plan.across / plan.tasks;
-        product.run(slice, &blocks, &across);
-    });
-    safe.into_inner() && plan.add_up(sums.as_slice(), gw)
+    let len = plan.slices * plan.sums_len();
+    with_scratch(len, |sums: *mut f32| {
+        // SAFETY: the scratch has the room, and all of it is written before it is read.
+        let sums = unsafe { std::slice::from_raw_parts_mut(sums, len) };
+        plan.run(gy, x, sums) && plan.add_up(sums, gw)
+    })
 }
 
 /// How the work is cut: by the shape alone.
@@ -117,6 +110,21 @@ impl<'a> Plan<'a> {
         (image, first..(first + self.lines).min(self.planes.out[0]))
     }
 
+    /// Sums all slices. Says whether no number's terms lost anything.
+    fn run<T: Pixel>(&self, gy: Images<'_, T>, x: Images<'_, T>, sums: &mut [f32]) -> bool {
+        let (sums, safe) = (Disjoint::new(sums), AtomicBool::new(true));
+        let product = GradWeight { plan: self, gy, x, sums: &sums, safe: &safe };
+        let tiles = self.blocks() * self.block * self.steps * self.planes.taps.len() * self.rows * self.across;
+        let cost = tiles * EDGE.pow(3) * self.terms * (self.terms + 1) / 2 / PRODUCTS_PER_NS;
+        for_each(self.slices * self.tasks, cost, |task| {
+            let (slice, across) = (task / self.tasks, task % self.tasks);
+            let blocks = slice * self.blocks() / self.slices..(slice + 1) * self.blocks() / self.slices;
+            let across = across * self.across / self.tasks..(across + 1) * self.across / self.tasks;
+            product.run(slice, &blocks, &across);
+        });
+        safe.into_inner()
+    }
+
     /// Adds the slices in their order. Says whether all is a number: zeros stand where a plane has no window, and infinity
     /// times zero is none.
     fn add_up<T: Pixel>(&self, sums: &[f32], gw: &mut [T]) -> bool {
@@ -127,22 +135,14 @@ impl<'a> Plan<'a> {
         for_each(self.planes.conv.c_out, sums.len() / 4, |output| {
             // SAFETY: each task has the weights of a channel.
             let gw = unsafe { gw.slice(output * inputs * taps..(output + 1) * inputs * taps) };
-            let mut line = vec![0.0; inputs];
-            let mut nan = false;
+            let mut line = vec![T::ZERO; inputs];
             for tap in 0..taps {
-                for slice in 0..self.slices {
-                    let from = &sums[slice * self.sums_len() + tap * tap_len + output * row..][..inputs];
-                    if slice == 0 {
-                        line.copy_from_slice(from);
-                    } else {
-                        line.iter_mut().zip(from).for_each(|(sum, &x)| *sum += x);
-                    }
+                let from = &sums[tap * tap_len + output * row..];
+                // SAFETY: there is AMX; each slice has a row, and the last one's is the farthest.
+                if !unsafe { add_rows(from.as_ptr(), self.slices, self.sums_len(), &mut line) } {
+                    numbers.store(false, Ordering::Relaxed);
                 }
-                nan |= line.iter().any(|x| x.is_nan());
-                gw[tap..].iter_mut().step_by(taps).zip(&line).for_each(|(to, &x)| *to = T::round(x));
-            }
-            if nan {
-                numbers.store(false, Ordering::Relaxed);
+                gw[tap..].iter_mut().step_by(taps).zip(&line).for_each(|(to, &x)| *to = x);
             }
         });
         numbers.into_inner()
@@ -153,7 +153,7 @@ struct GradWeight<'a, T> {
     plan: &'a Plan<'a>,
     gy: Images<'a, T>,
     x: Images<'a, T>,
-    sums: &'a Buffer,
+    sums: &'a Disjoint<'a, f32>,
     /// Cleared when some number's terms would lose something.
     safe: &'a AtomicBool,
 }
@@ -184,7 +184,7 @@ impl<T: Pixel> GradWeight<'_, T> {
                         if !self.safe.load(Ordering::Relaxed) {
                             return;
                         }
-                        let c = self.sums.as_ptr().cast::<f32>().add(slice * plan.sums_len() + panel * EDGE);
+                        let c = self.sums.as_mut_ptr().add(slice * plan.sums_len() + panel * EDGE);
                         self.multiply(strips.len(), a, b, term, c, block > blocks.start, &mut stacks);
                     }
                 }
@@ -242,12 +242,13 @@ impl<T: Pixel> GradWeight<'_, T> {
             let mut watch = Watch::new();
             for (nth, strip) in strips.clone().enumerate() {
                 let (image, lines) = plan.strip(strip);
+                let rows = planes.rows(&self.x, image, lines.start, row);
                 for phase in 0..planes.phases.len() {
                     for nth in 0..EDGE {
                         let (channel, to) = (panel * EDGE + nth, copy.add(nth * room));
                         if channel < planes.channels {
-                            let (rows, from) = planes.rows(&self.x, [image, channel, phase], lines.start, row);
-                            copy_rows(from, &rows, to, row);
+                            let (rows, from) = rows.of(channel, phase);
+                            copy_rows(from, rows, to, row);
                         } else {
                             to.write_bytes(0, row);
                         }

@@ -17,6 +17,8 @@ pub(super) use forward::forward;
 pub(super) use grad_input::grad_input;
 pub(super) use grad_weight::grad_weight;
 
+use std::marker::PhantomData;
+
 use super::{Conv2d, Images};
 use crate::gemm::windows::{EDGE, PRODUCTS_PER_NS, Pixel, Rows};
 
@@ -125,18 +127,24 @@ impl<'a> Planes<'a> {
         self.channels.div_ceil(GROUP)
     }
 
-    /// A phase of a channel of an image, in a plane that begins at line `first` and has room for `len` pixels: its rows, and
-    /// where they begin.
-    fn rows<T>(
+    /// What the planes of an image hold that begin at line `first` and have room for `len` pixels.
+    fn rows<'i, T>(&self, images: &'i Images<'_, T>, image: usize, first: usize, len: usize) -> Corners<'i, T> {
+        let all =
+            self.folded.iter().flat_map(|fold| self.phases.iter().map(move |phase| [0, 1].map(|d| fold[d] + phase[d])));
+        let all = all.map(|corner| self.rows_from(images, image, corner, first, len)).collect();
+        Corners { all, phases: self.phases.len(), channel: images.strides[1], images: PhantomData }
+    }
+
+    /// The rows of the first channel that are seen so far on, and where they begin.
+    fn rows_from<T>(
         &self,
         images: &Images<'_, T>,
-        [image, channel, phase]: [usize; 3],
+        image: usize,
+        [down, across]: [usize; 2],
         first: usize,
         len: usize,
     ) -> (Rows, *const T) {
         let &Conv2d { h, w, stride, padding, .. } = self.conv;
-        let (channel, fold) = (channel / self.folded.len(), self.folded[channel % self.folded.len()]);
-        let [down, across] = [0, 1].map(|d| self.phases[phase][d] + fold[d]);
         let column = padding[1].saturating_sub(across).div_ceil(stride[1]);
         let line = padding[0].saturating_sub(down).div_ceil(stride[0]).max(first);
         let x = column * stride[1] + across - padding[1];
@@ -154,7 +162,26 @@ impl<'a> Planes<'a> {
             // Rows that follow each other are one long row.
             (rows.len, rows.count) = ((rows.len * rows.count).min(len.saturating_sub(rows.first)), 1);
         }
-        (rows, address(images, image, channel, y, x))
+        (rows, address(images, image, 0, y, x))
+    }
+}
+
+/// Rows of the planes of an image.
+struct Corners<'i, T> {
+    /// Of each that a channel is folded into, and each phase, the rows and where those of the first channel begin.
+    all: Vec<(Rows, *const T)>,
+    phases: usize,
+    /// Elements from channel to channel of the image.
+    channel: isize,
+    images: PhantomData<&'i T>,
+}
+
+impl<T> Corners<'_, T> {
+    /// The rows of a phase of a channel, folded or not, and where they begin.
+    fn of(&self, channel: usize, phase: usize) -> (&Rows, *const T) {
+        let fold = self.all.len() / self.phases;
+        let (rows, from) = &self.all[channel % fold * self.phases + phase];
+        (rows, from.wrapping_offset((channel / fold).cast_signed() * self.channel))
     }
 }
 

@@ -13,13 +13,12 @@ pub(crate) use super::amx::windows::WindowTile;
 use super::amx::{self, windows};
 use super::pack::{Extremes, Load, Span, lanes, pairs, split, transpose};
 use super::{BLOCK_STEPS, PANEL, STEP, TERM_LEN, TILE, TILE_LEN, Unit};
+use crate::gemm::microkernel::first_lanes;
 use crate::gemm::pack::InPlace;
 use crate::gemm::precision;
 use crate::gemm::scratch::with_scratch;
-use crate::half::Bf16;
 use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_each};
-use crate::stored::Stored;
 
 /// Rows and columns of a tile of C, and k of a step.
 pub(crate) const EDGE: usize = PANEL;
@@ -52,8 +51,6 @@ pub(crate) fn block_steps(terms: usize) -> usize {
 /// What images are made of: float32, or the bits of bfloat16.
 pub(crate) trait Pixel: Load + Pod {
     const ZERO: Self;
-    /// The nearest to `x`.
-    fn round(x: f32) -> Self;
     /// Terms that a number is split into, if this machine has tiles and the setting speaks for them.
     fn terms() -> Option<usize>;
     /// The 16 elements that are `step` apart.
@@ -65,15 +62,11 @@ pub(crate) trait Pixel: Load + Pod {
     /// Stores 16 neighbours, rounded once.
     unsafe fn store(to: *mut Self, mask: __mmask16, x: __m512);
     /// Stores 32 neighbours.
-    unsafe fn store_both(to: *mut Self, x: [__m512; 2]);
+    unsafe fn store_both(to: *mut Self, mask: __mmask32, x: [__m512; 2]);
 }
 
 impl Pixel for f32 {
     const ZERO: f32 = 0.0;
-
-    fn round(x: f32) -> f32 {
-        x
-    }
 
     fn terms() -> Option<usize> {
         precision::terms()
@@ -135,21 +128,17 @@ impl Pixel for f32 {
     }
 
     #[inline(always)]
-    unsafe fn store_both(to: *mut f32, [low, high]: [__m512; 2]) {
+    unsafe fn store_both(to: *mut f32, mask: __mmask32, [low, high]: [__m512; 2]) {
         // SAFETY: by contract.
         unsafe {
-            _mm512_storeu_ps(to, low);
-            _mm512_storeu_ps(to.add(TILE), high);
+            _mm512_mask_storeu_ps(to, lower(mask), low);
+            _mm512_mask_storeu_ps(to.wrapping_add(TILE), lower(mask >> TILE), high);
         }
     }
 }
 
 impl Pixel for u16 {
     const ZERO: u16 = 0;
-
-    fn round(x: f32) -> u16 {
-        Bf16::store(x).0
-    }
 
     fn terms() -> Option<usize> {
         (Unit::available() == Some(Unit::Tiles)).then_some(1)
@@ -200,13 +189,20 @@ impl Pixel for u16 {
     }
 
     #[inline(always)]
-    unsafe fn store_both(to: *mut u16, [low, high]: [__m512; 2]) {
+    unsafe fn store_both(to: *mut u16, mask: __mmask32, [low, high]: [__m512; 2]) {
         // SAFETY: by contract; both types are 64 bytes of bits.
         unsafe {
             let bits = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
-            _mm512_storeu_si512(to.cast(), bits);
+            _mm512_mask_storeu_epi16(to.cast(), mask, bits);
         }
     }
+}
+
+/// The first sixteen lanes.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "the others are left out")]
+fn lower(mask: __mmask32) -> __mmask16 {
+    mask as __mmask16
 }
 
 /// Elements of a panel of A of `steps`.
@@ -480,20 +476,25 @@ unsafe fn rows_of_terms<T: Pixel, const TERMS: usize>(
     let mut seen = watch.0;
     // SAFETY: by contract; masks keep to the rows.
     unsafe {
-        each_piece(rows, |row, at, mask| {
-            let left = T::load_apart(first.wrapping_offset(row), rows.strides[1], mask);
-            let right = match second {
-                Some(second) => T::load_apart(second.wrapping_offset(row), rows.strides[1], mask),
-                None => _mm512_setzero_ps(),
-            };
-            if TERMS > 1 {
-                seen.see(left);
-                seen.see(right);
-            }
-            for (t, x) in pairs::<T, TERMS>(left, right).into_iter().enumerate() {
-                _mm512_storeu_si512(to.add(t * term + at).cast(), x);
-            }
-        });
+        let bits = second.filter(|_| T::ONE_TERM && rows.strides[1] == 1);
+        if let Some(second) = bits {
+            pairs_of_bits(first.cast(), second.cast(), rows, to);
+        } else {
+            each_piece(rows, |row, at, mask| {
+                let left = T::load_apart(first.wrapping_offset(row), rows.strides[1], mask);
+                let right = match second {
+                    Some(second) => T::load_apart(second.wrapping_offset(row), rows.strides[1], mask),
+                    None => _mm512_setzero_ps(),
+                };
+                if TERMS > 1 {
+                    seen.see(left);
+                    seen.see(right);
+                }
+                for (t, x) in pairs::<T, TERMS>(left, right).into_iter().enumerate() {
+                    _mm512_storeu_si512(to.add(t * term + at).cast(), x);
+                }
+            });
+        }
         let end = rows.end();
         for t in 0..TERMS {
             let to = to.add(t * term);
@@ -502,6 +503,46 @@ unsafe fn rows_of_terms<T: Pixel, const TERMS: usize>(
         }
     }
     watch.0 = seen;
+}
+
+/// Pairs of neighbours in rows of bfloat16, 32 at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
+unsafe fn pairs_of_bits(first: *const u16, second: *const u16, rows: &Rows, to: *mut u32) {
+    /// The first or the second sixteen of two registers, in turns.
+    const TURNS: [[u16; STEP]; 2] = {
+        let mut index = [[0; STEP]; 2];
+        let mut i: u16 = 0;
+        while i < 32 {
+            let from = i / 2 + i % 2 * 32;
+            (index[0][i as usize], index[1][i as usize]) = (from, from + 16);
+            i += 1;
+        }
+        index
+    };
+    // SAFETY: by contract; masks keep to the rows. As in `each_piece`, what is written past a row is zero.
+    unsafe {
+        let low = _mm512_loadu_si512(TURNS[0].as_ptr().cast());
+        let high = _mm512_loadu_si512(TURNS[1].as_ptr().cast());
+        for row in 0..rows.count {
+            let from = row.cast_signed() * rows.strides[0];
+            let (first, second) = (first.wrapping_offset(from), second.wrapping_offset(from));
+            let to = to.add(rows.first + row * rows.pitch);
+            let width = if row + 1 < rows.count { rows.pitch } else { rows.len };
+            let mut column = 0;
+            while column < width {
+                #[allow(clippy::cast_possible_truncation, reason = "32 lanes, 32 bits")]
+                let mask = first_lanes(rows.len.saturating_sub(column).min(STEP)) as __mmask32;
+                let left = _mm512_maskz_loadu_epi16(mask, first.wrapping_add(column).cast());
+                let right = _mm512_maskz_loadu_epi16(mask, second.wrapping_add(column).cast());
+                _mm512_storeu_si512(to.add(column).cast(), _mm512_permutex2var_epi16(left, low, right));
+                if column + TILE < width {
+                    let both = _mm512_permutex2var_epi16(left, high, right);
+                    _mm512_storeu_si512(to.add(column + TILE).cast(), both);
+                }
+                column += STEP;
+            }
+        }
+    }
 }
 
 /// Splits the 32 rows of `matrix`, whose k are neighbours, into terms: pairs of k, each of all rows. `blocks` blocks of 32
@@ -614,15 +655,17 @@ unsafe fn shift(from: *const u16, count: usize, to: *mut u16) {
     }
 }
 
-/// Where the 32 columns of a tile go: of each half, the lanes that are kept, and the place of the first.
+/// Where the 32 columns of a tile go: those that are kept lie together.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Kept {
-    pub lanes: [u16; 2],
-    pub places: [usize; 2],
+    /// The columns that are kept, and how many they are.
+    pub columns: [u16; PANEL],
+    pub count: usize,
+    /// The place of the first.
+    pub place: usize,
 }
 
-/// Brings `rows` rows of sums, 32 each, to C: the lanes that are kept lie together there. Adds what C holds, if told so,
-/// and one element a row.
+/// Brings `rows` rows of sums, 32 each, to C. Adds what C holds, if told so, and one element a row.
 ///
 /// # Safety
 /// This machine has AMX; everything named is valid, and C the caller's alone.
@@ -637,33 +680,28 @@ pub(crate) unsafe fn store_kept<T: Pixel>(
     bias: Option<&[f32]>,
 ) {
     debug_assert!(bias.is_none_or(|bias| bias.len() == rows), "one for each row");
-    let keep = [lanes(kept.lanes[0].count_ones() as usize), lanes(kept.lanes[1].count_ones() as usize)];
-    let all = kept.lanes == [!0; 2] && !accumulate;
-    // SAFETY: by contract; the masks keep to what is kept.
+    // SAFETY: by contract; the mask keeps to what is kept.
     unsafe {
+        let columns = _mm512_loadu_si512(kept.columns.as_ptr().cast());
+        let first = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(columns));
+        let second = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(columns));
+        #[allow(clippy::cast_possible_truncation, reason = "32 lanes, 32 bits")]
+        let mask = first_lanes(kept.count) as __mmask32;
         for row in 0..rows {
-            let to = c.wrapping_add(row * c_row);
-            let (mut left, mut right) =
-                (_mm512_loadu_ps(sums.add(row * PANEL)), _mm512_loadu_ps(sums.add(row * PANEL + TILE)));
-            let (left_to, right_to) = (to.wrapping_add(kept.places[0]), to.wrapping_add(kept.places[1]));
-            if !all {
-                left = _mm512_maskz_compress_ps(kept.lanes[0], left);
-                right = _mm512_maskz_compress_ps(kept.lanes[1], right);
-            }
+            let to = c.wrapping_add(row * c_row + kept.place);
+            let low = _mm512_loadu_ps(sums.add(row * PANEL));
+            let high = _mm512_loadu_ps(sums.add(row * PANEL + TILE));
+            let mut left = _mm512_permutex2var_ps(low, first, high);
+            let mut right = _mm512_permutex2var_ps(low, second, high);
             if accumulate {
-                left = _mm512_add_ps(<T as Load>::load(left_to, keep[0]), left);
-                right = _mm512_add_ps(<T as Load>::load(right_to, keep[1]), right);
+                left = _mm512_add_ps(<T as Load>::load(to, lower(mask)), left);
+                right = _mm512_add_ps(<T as Load>::load(to.wrapping_add(TILE), lower(mask >> TILE)), right);
             }
             if let Some(bias) = bias {
                 let bias = _mm512_set1_ps(*bias.get_unchecked(row));
                 (left, right) = (_mm512_add_ps(left, bias), _mm512_add_ps(right, bias));
             }
-            if all {
-                T::store_both(left_to, [left, right]);
-            } else {
-                T::store(left_to, keep[0], left);
-                T::store(right_to, keep[1], right);
-            }
+            T::store_both(to, mask, [left, right]);
         }
     }
 }
@@ -684,4 +722,27 @@ pub(crate) unsafe fn add_tile(sums: *const f32, c: *mut f32, c_row: usize) {
             }
         }
     }
+}
+
+/// Adds `slices` rows of sums, `apart` from each other, in their order. Says whether all are numbers.
+///
+/// # Safety
+/// This machine has AMX; the rows are as long as `to`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,bmi2")]
+pub(crate) unsafe fn add_rows<T: Pixel>(sums: *const f32, slices: usize, apart: usize, to: &mut [T]) -> bool {
+    let mut nan = 0;
+    for first in (0..to.len()).step_by(TILE) {
+        let mask = lanes(to.len() - first);
+        // SAFETY: by contract; the mask keeps to the row.
+        unsafe {
+            let from = sums.add(first);
+            let mut sum = _mm512_maskz_loadu_ps(mask, from);
+            for slice in 1..slices {
+                sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, from.add(slice * apart)));
+            }
+            nan |= _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(sum, sum);
+            T::store(to.as_mut_ptr().add(first), mask, sum);
+        }
+    }
+    nan == 0
 }
