@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{EDGE, GROUP, PAIR, Planes, TASKS};
+use super::{EDGE, GROUP, PAIR, PART, Planes, TASKS};
 use crate::conv::{Conv2d, Images};
 use crate::gemm::windows::{self, store_kept};
 use crate::gemm::windows::{
@@ -15,6 +15,8 @@ use crate::parallel::{Disjoint, for_each};
 
 /// Bytes that a task keeps in a cache near its core: of weights that every task can read whole, and of images.
 const NEAR: usize = 1 << 20;
+/// Tiles whose sums are near while parts of k are added to them.
+const SUMS: usize = 64;
 /// Elements of the output that an element of the input must be part of, for its split to pay: where windows are
 /// neighbours, and where rows are read apart.
 const USES: [usize; 2] = [256, 512];
@@ -272,6 +274,63 @@ impl<'a, T: Pixel> Forward<'a, T> {
     /// # Safety
     /// The planes are split, and these channels of the output belong to the caller.
     unsafe fn multiply(&self, strips: &Range<usize>, panels: Range<usize>, planes: *const u8) {
+        // SAFETY: passed on.
+        unsafe {
+            if T::ONE_TERM {
+                let at_once = (SUMS / self.kept[0].len()).max(1);
+                for first in strips.clone().step_by(at_once) {
+                    let some = first..(first + at_once).min(strips.end);
+                    self.multiply_in_parts(&some, &panels, planes.add((first - strips.start) * self.term));
+                }
+            } else {
+                self.multiply_in_blocks(strips, panels, planes);
+            }
+        }
+    }
+
+    /// A part of k at a time, added to sums in memory: so short that what tiles share of it stays in L1.
+    unsafe fn multiply_in_parts(&self, strips: &Range<usize>, panels: &Range<usize>, planes: *const u8) {
+        let (weights, most) = (self.weights, self.kept[0].len());
+        let parts = weights.steps.div_ceil(PART);
+        // SAFETY: there is AMX; every tile reads inside the planes of its strip, and has sums of its own.
+        with_scratch((strips.len() * most).max(2) * EDGE * EDGE, |all: *mut f32| unsafe {
+            let _tiles = configure();
+            for panel in panels.clone() {
+                let rows = panel * EDGE..((panel + 1) * EDGE).min(self.planes.conv.c_out);
+                let (mut waiting, mut turn) = (None, 0);
+                for part in 0..parts {
+                    let steps = part * weights.steps / parts..(part + 1) * weights.steps / parts;
+                    let (a, offsets) = (weights.step(panel, steps.start), self.offsets[steps.start..].as_ptr());
+                    for (nth, strip) in strips.clone().enumerate() {
+                        for tile in 0..self.kept(strip).len() {
+                            // One part needs room for two tiles alone.
+                            let sums = if parts == 1 { turn } else { nth * most + tile };
+                            let sums = all.add(sums * EDGE * EDGE);
+                            turn = 1 - turn;
+                            let b = planes.add(nth * self.term + tile * EDGE * PAIR);
+                            let (b_row, b_term, steps) = (self.pair, self.term, steps.len());
+                            let add = part > 0;
+                            multiply(1, &WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE, add });
+                            if part + 1 < parts {
+                                continue;
+                            }
+                            // The sums of the tile before have arrived; those of this one would be waited for.
+                            let now = Waiting { sums, rows: rows.clone(), strip, tile };
+                            if let Some(before) = waiting.replace(now) {
+                                self.store(&before, 0);
+                            }
+                        }
+                    }
+                }
+                if let Some(last) = waiting {
+                    self.store(&last, 0);
+                }
+            }
+        });
+    }
+
+    /// A block of k at a time, added to the output.
+    unsafe fn multiply_in_blocks(&self, strips: &Range<usize>, panels: Range<usize>, planes: *const u8) {
         let (conv, weights) = (self.planes.conv, self.weights);
         let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; 2];
         // SAFETY: there is AMX; every tile reads inside the planes of its strip. A stack is used again when its sums
@@ -292,7 +351,8 @@ impl<'a, T: Pixel> Forward<'a, T> {
                             let b = start.add(tile * EDGE * PAIR);
                             let (b_row, b_term) = (self.pair, self.term);
                             let (offsets, steps) = (self.offsets[first..].as_ptr(), weights.steps_of(block));
-                            let tile_of = WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE };
+                            let tile_of =
+                                WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE, add: false };
                             multiply(self.terms, &tile_of);
                             // The sums of the tile before have arrived; those of this one would be waited for.
                             let now = Waiting { sums, rows: rows.clone(), strip, tile };

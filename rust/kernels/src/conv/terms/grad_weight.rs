@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{EDGE, Planes, TASKS, address};
+use super::{EDGE, PART, Planes, TASKS, address};
 use crate::conv::{Conv2d, Images};
 use crate::gemm::windows::{self, PRODUCTS_PER_NS, Pixel, Seen, Watch, WindowTile, configure, multiply};
 use crate::gemm::windows::{Rows, add_rows, add_tile, copy_rows, pack_rows, panel_len, split_turned};
@@ -99,9 +99,14 @@ impl<'a> Plan<'a> {
         len + self.planes.pitch.next_multiple_of(EDGE)
     }
 
-    /// The sums of one slice: for each tap, rows of channels of the output by columns of those of the input.
+    /// The sums of one slice: for each tap, tiles of channels of the output by those of the input.
     fn sums_len(&self) -> usize {
-        self.planes.taps.len() * self.rows * self.across * BLOCK
+        self.tile(self.planes.taps.len(), 0, 0)
+    }
+
+    /// Where a tile of sums is.
+    fn tile(&self, tap: usize, row: usize, across: usize) -> usize {
+        ((tap * self.rows + row) * self.across + across) * BLOCK
     }
 
     /// Image, and rows of the output, of a strip.
@@ -130,17 +135,18 @@ impl<'a> Plan<'a> {
     fn add_up<T: Pixel>(&self, sums: &[f32], gw: &mut [T]) -> bool {
         let (inputs, taps) = (self.planes.channels, self.planes.taps.len());
         let numbers = AtomicBool::new(true);
-        let (row, tap_len) = (self.across * EDGE, self.rows * self.across * BLOCK);
         let gw = Disjoint::new(gw);
         for_each(self.planes.conv.c_out, sums.len() / 4, |output| {
             // SAFETY: each task has the weights of a channel.
             let gw = unsafe { gw.slice(output * inputs * taps..(output + 1) * inputs * taps) };
             let mut line = vec![T::ZERO; inputs];
             for tap in 0..taps {
-                let from = &sums[tap * tap_len + output * row..];
-                // SAFETY: there is AMX; each slice has a row, and the last one's is the farthest.
-                if !unsafe { add_rows(from.as_ptr(), self.slices, self.sums_len(), &mut line) } {
-                    numbers.store(false, Ordering::Relaxed);
+                for (panel, line) in line.chunks_mut(EDGE).enumerate() {
+                    let from = &sums[self.tile(tap, output / EDGE, panel) + output % EDGE * EDGE..];
+                    // SAFETY: there is AMX; each slice has a row, and the last one's is the farthest.
+                    if !unsafe { add_rows(from.as_ptr(), self.slices, self.sums_len(), line) } {
+                        numbers.store(false, Ordering::Relaxed);
+                    }
                 }
                 gw[tap..].iter_mut().step_by(taps).zip(&line).for_each(|(to, &x)| *to = x);
             }
@@ -184,8 +190,13 @@ impl<T: Pixel> GradWeight<'_, T> {
                         if !self.safe.load(Ordering::Relaxed) {
                             return;
                         }
-                        let c = self.sums.as_mut_ptr().add(slice * plan.sums_len() + panel * EDGE);
-                        self.multiply(strips.len(), a, b, term, c, block > blocks.start, &mut stacks);
+                        let c = self.sums.as_mut_ptr().add(slice * plan.sums_len() + plan.tile(0, 0, panel));
+                        let add = block > blocks.start;
+                        if T::ONE_TERM {
+                            self.multiply_in_parts(strips.len(), a, b, c, add);
+                        } else {
+                            self.multiply(strips.len(), a, b, term, c, add, &mut stacks);
+                        }
                     }
                 }
             }
@@ -269,6 +280,46 @@ impl<T: Pixel> GradWeight<'_, T> {
         (strip * self.plan.copies + phase * parities + parity) * self.plan.seen
     }
 
+    /// Where the steps of B begin that a tap sees of some strips, in bytes.
+    fn offsets(&self, strips: usize, phase: usize, behind: usize) -> impl Iterator<Item = usize> {
+        let parity = behind % 2;
+        (0..strips).flat_map(move |strip| {
+            let copy = self.copy(strip, phase, parity) * BLOCK;
+            let at = move |step: usize| copy + (step * EDGE + behind - parity) / 2 * PAIR;
+            (0..self.plan.steps).map(move |step| at(step) * size_of::<u16>())
+        })
+    }
+
+    /// Multiplies all panels of A by one of B, for every tap, a part of k at a time that stays in L1.
+    ///
+    /// # Safety
+    /// As [`Self::multiply`].
+    unsafe fn multiply_in_parts(&self, strips: usize, a: *const u16, b: *const u16, c: *mut f32, add: bool) {
+        let (plan, all, c_row) = (self.plan, strips * self.plan.steps, EDGE);
+        let taps = plan.planes.taps.iter();
+        let offsets: Vec<_> = taps.flat_map(|&(phase, behind)| self.offsets(strips, phase, behind)).collect();
+        let parts = all.div_ceil(PART);
+        // SAFETY: there is AMX; tiles read what was split, and write the sums of the panel.
+        unsafe {
+            let _tiles = configure();
+            for part in 0..parts {
+                let steps = part * all / parts..(part + 1) * all / parts;
+                for panel in 0..plan.rows {
+                    let a = a.add(panel_len(1, panel * all + steps.start));
+                    for tap in 0..plan.planes.taps.len() {
+                        let c = c.add(plan.tile(tap, panel, 0));
+                        let offsets = offsets[tap * all + steps.start..].as_ptr();
+                        let (b, b_row, b_term, steps) = (b.cast(), PAIR * size_of::<u16>(), 0, steps.len());
+                        multiply(
+                            1,
+                            &WindowTile { a, b, offsets, b_row, b_term, steps, c, c_row, add: add || part > 0 },
+                        );
+                    }
+                }
+            }
+        }
+    }
+
     /// Multiplies all panels of A by one of B, for every tap.
     ///
     /// # Safety
@@ -285,7 +336,6 @@ impl<T: Pixel> GradWeight<'_, T> {
         stacks: &mut [MaybeUninit<Stack>; 2],
     ) {
         let (plan, steps) = (self.plan, strips * self.plan.steps);
-        let c_row = plan.across * EDGE;
         let mut offsets = Vec::with_capacity(steps);
         let mut waiting: Option<(*const f32, *mut f32)> = None;
         let mut turn = 0;
@@ -293,33 +343,28 @@ impl<T: Pixel> GradWeight<'_, T> {
         unsafe {
             let _tiles = configure();
             for (tap, &(phase, behind)) in plan.planes.taps.iter().enumerate() {
-                let parity = behind % 2;
                 offsets.clear();
-                for strip in 0..strips {
-                    let copy = self.copy(strip, phase, parity) * BLOCK;
-                    let at = |step: usize| copy + (step * EDGE + behind - parity) / 2 * PAIR;
-                    offsets.extend((0..plan.steps).map(|step| at(step) * size_of::<u16>()));
-                }
+                offsets.extend(self.offsets(strips, phase, behind));
                 for panel in 0..plan.rows {
                     let a = a.add(panel_len(plan.terms, panel * steps));
-                    let to = c.add((tap * plan.rows + panel) * EDGE * c_row);
+                    let to = c.add(plan.tile(tap, panel, 0));
                     let stack = stacks[turn].as_mut_ptr().cast::<f32>();
-                    let (sums, sums_row) = if accumulate { (stack, EDGE) } else { (to, c_row) };
+                    let sums = if accumulate { stack } else { to };
                     let (b_row, b_term) = (PAIR * size_of::<u16>(), term * size_of::<u16>());
                     let (b, offsets) = (b.cast(), offsets.as_ptr());
-                    let tile = WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: sums_row };
+                    let tile = WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE, add: false };
                     multiply(plan.terms, &tile);
                     if accumulate {
                         // As in the forward pass: the sums of the tile before have arrived.
                         if let Some((sums, to)) = waiting.replace((stack, to)) {
-                            add_tile(sums, to, c_row);
+                            add_tile(sums, to);
                         }
                         turn = 1 - turn;
                     }
                 }
             }
             if let Some((sums, to)) = waiting {
-                add_tile(sums, to, c_row);
+                add_tile(sums, to);
             }
         }
     }

@@ -25,6 +25,8 @@ use crate::gemm::windows::{EDGE, PRODUCTS_PER_NS, Pixel, Rows};
 /// Channels of a step of k, and bytes of a pair of their terms.
 const GROUP: usize = EDGE;
 const PAIR: usize = 4;
+/// Longest part of k, in steps, whose weights and windows fit L1 where numbers are single terms.
+const PART: usize = 12;
 /// Tasks to cut the work into, if it suffices.
 const TASKS: usize = 16;
 /// The least for which this pays where numbers are split: channels, windows (splitting weights costs as much for a few),

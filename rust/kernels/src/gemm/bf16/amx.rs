@@ -66,6 +66,11 @@ unsafe fn two_two<const TERMS: usize>(tile: &MicroTile) {
     );
 }
 
+thread_local! {
+    /// Whether halves are faster now, and products until the next race.
+    static TURN: Cell<(bool, u32)> = const { Cell::new((false, 0)) };
+}
+
 /// Runs four tiles of C at once, or in halves: more loads, but three registers less.
 ///
 /// The CPU renames registers of tiles from a small store that the threads of a core share. Alone, a thread hardly notices.
@@ -75,9 +80,6 @@ unsafe fn two_two<const TERMS: usize>(tile: &MicroTile) {
 fn at_once_or_halves(at_once: impl Fn(), halves: impl Fn()) {
     /// Products between races.
     const ROUNDS: u32 = 1000;
-    thread_local! {
-        static TURN: Cell<(bool, u32)> = const { Cell::new((false, 0)) };
-    }
     let (crowded, rounds) = TURN.get();
     if rounds > 0 {
         TURN.set((crowded, rounds - 1));
@@ -111,6 +113,16 @@ macro_rules! zero {
     };
     ($shape:ident) => {
         "tilezero tmm0\ntilezero tmm1"
+    };
+}
+
+/// Tiles of what C holds.
+macro_rules! load {
+    (one_two) => {
+        "tileloadd tmm0, [{c} + {row}]\ntileloadd tmm1, [{c} + {row} + 64]"
+    };
+    (two_two) => {
+        concat!(load!(one_two), "\ntileloadd tmm2, [{below} + {row}]\ntileloadd tmm3, [{below} + {row} + 64]")
     };
 }
 

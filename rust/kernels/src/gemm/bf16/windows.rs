@@ -336,7 +336,7 @@ impl Weights {
     }
 
     /// Where a step of a panel is.
-    fn step(&self, panel: usize, step: usize) -> *const u16 {
+    pub fn step(&self, panel: usize, step: usize) -> *const u16 {
         let block = step / self.block;
         self.panel(panel, block).wrapping_add(panel_len(self.terms, step - block * self.block))
     }
@@ -706,20 +706,17 @@ pub(crate) unsafe fn store_kept<T: Pixel>(
     }
 }
 
-/// Adds 32 rows of 32 sums to rows of C.
+/// Adds the sums of a tile to those of another.
 ///
 /// # Safety
 /// As [`store_kept`].
 #[target_feature(enable = "avx512f")]
-pub(crate) unsafe fn add_tile(sums: *const f32, c: *mut f32, c_row: usize) {
-    for row in 0..PANEL {
-        for half in [0, TILE] {
-            // SAFETY: by contract.
-            unsafe {
-                let to = c.wrapping_add(row * c_row + half);
-                let sum = _mm512_loadu_ps(sums.add(row * PANEL + half));
-                _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), sum));
-            }
+pub(crate) unsafe fn add_tile(sums: *const f32, to: *mut f32) {
+    for first in (0..PANEL * PANEL).step_by(TILE) {
+        // SAFETY: by contract.
+        unsafe {
+            let sum = _mm512_add_ps(_mm512_loadu_ps(to.add(first)), _mm512_loadu_ps(sums.add(first)));
+            _mm512_storeu_ps(to.add(first), sum);
         }
     }
 }

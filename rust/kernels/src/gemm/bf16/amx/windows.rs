@@ -21,6 +21,8 @@ pub(crate) struct WindowTile {
     pub c: *mut f32,
     /// Elements from a row of C to the next.
     pub c_row: usize,
+    /// Adds to what C holds; single terms alone do.
+    pub add: bool,
 }
 pub(crate) type WindowFn = unsafe fn(&WindowTile);
 
@@ -32,6 +34,18 @@ unsafe fn kernel<const TERMS: usize>(tile: &WindowTile) {
     let at_once = [terms1::two_two, terms2::two_two, terms3::two_two][TERMS - 1];
     let half = [terms1::one_two, terms2::one_two, terms3::one_two][TERMS - 1];
     let (a, c) = (tile.a.wrapping_add(TILE_LEN), tile.c.wrapping_add(TILE * tile.c_row));
+    if tile.add {
+        debug_assert_eq!(TERMS, 1);
+        // SAFETY: as below. Nothing is added twice: there is no race.
+        return unsafe {
+            if super::TURN.get().0 {
+                added::one_two(tile);
+                added::one_two(&WindowTile { a, c, ..*tile });
+            } else {
+                added::two_two(tile);
+            }
+        };
+    }
     // SAFETY: the halves are of what the caller vouches for.
     super::at_once_or_halves(
         || unsafe { at_once(tile) },
@@ -132,7 +146,7 @@ macro_rules! window_loop {
 }
 
 macro_rules! window_kernel {
-    ($terms:ident, $bytes:literal, $products:ident; $($shape:ident)*) => {
+    ($terms:ident, $start:ident, $bytes:literal, $products:ident; $($shape:ident)*) => {
         mod $terms {
             use super::{TILE, WindowTile, asm};
             $(
@@ -140,7 +154,7 @@ macro_rules! window_kernel {
                     // SAFETY: the caller configured the tiles, and vouches for the operands and C.
                     unsafe {
                         asm!(
-                            zero!($shape),
+                            $start!($shape),
                             "/* {back}, {b_term} and {below}: not every kernel uses them */",
                             window_loops!($shape, $bytes, $products),
                             store!($shape),
@@ -166,6 +180,7 @@ macro_rules! window_kernel {
         }
     };
 }
-window_kernel!(terms1, "2048", first; one_two two_two);
-window_kernel!(terms2, "4096", second; one_two two_two);
-window_kernel!(terms3, "6144", third; one_two two_two);
+window_kernel!(added, load, "2048", first; one_two two_two);
+window_kernel!(terms1, zero, "2048", first; one_two two_two);
+window_kernel!(terms2, zero, "4096", second; one_two two_two);
+window_kernel!(terms3, zero, "6144", third; one_two two_two);
