@@ -349,12 +349,12 @@ fn spread_bits(kind: usize, data: &[Bf16], shape: [usize; 4]) -> (Vec<Bf16>, usi
 #[test]
 fn bfloat16_options_and_their_combinations() {
     let mut all = [0; 3];
-    for stride in [[1, 1], [2, 2], [3, 1], [1, 2]] {
-        for padding in [[0, 0], [1, 1], [3, 0], [0, 2]] {
-            for dilation in [[1, 1], [2, 1], [1, 2]] {
+    for stride in [[1, 1], [2, 2], [3, 1]] {
+        for padding in [[0, 0], [1, 1], [0, 3]] {
+            for dilation in [[1, 1], [2, 1]] {
                 for [kh, kw] in [[3, 3], [1, 1], [2, 3], [1, 2]] {
                     for [c_in, c_out] in [[3, 33], [40, 16]] {
-                        let c = Conv2d { n: 3, h: 11, w: 19, c_in, c_out, kh, kw, stride, padding, dilation, ..BASE };
+                        let c = Conv2d { n: 2, h: 9, w: 18, c_in, c_out, kh, kw, stride, padding, dilation, ..BASE };
                         for (count, done) in all.iter_mut().zip(bfloat16_passes(&c)) {
                             *count += usize::from(done);
                         }
@@ -365,7 +365,7 @@ fn bfloat16_options_and_their_combinations() {
     }
     #[cfg(target_arch = "x86_64")]
     if crate::isa::isa() == crate::isa::Isa::Amx {
-        assert!(all.iter().all(|&count| count > 200), "{all:?} of 384");
+        assert!(all.iter().all(|&count| count >= 72), "{all:?} of 144");
     }
 }
 

@@ -24,7 +24,8 @@ const USES: [usize; 2] = [256, 512];
 /// The weights of a convolution. Those of an element of the kernel are at `row * output + channel * input` and a place.
 pub(super) struct Filters<'a, T> {
     pub w: &'a [T],
-    /// Elements from one channel of the output, and of the input, to the next.
+    /// Elements from one channel of the output, and of the input, to the next. If the latter are less, the kernels lie one
+    /// after the other.
     pub output: usize,
     pub input: usize,
     /// Where the elements of the kernel are.
@@ -79,17 +80,29 @@ impl<T: Pixel> Filters<'_, T> {
     /// Rows of A over a group of 32 channels: those under one tap together. `TAPS` are their number, unless zero.
     fn by_taps<const TAPS: usize>(&self, planes: &Planes<'_>, rows: Range<usize>, group: usize, to: &mut [T]) {
         let (fold, taps) = (planes.folded.len(), if TAPS == 0 { planes.taps.len() } else { TAPS });
-        for (row, to) in rows.zip(to.chunks_exact_mut(taps * GROUP)) {
-            for nth in 0..GROUP {
-                let channel = group * GROUP + nth;
-                if channel < planes.channels {
-                    let from = &self.w[row * self.output + channel / fold * self.input..];
-                    let within = &self.places[channel % fold * taps..][..taps];
-                    for tap in 0..taps {
-                        to[tap * GROUP + nth] = from[within[tap]];
+        let channels = group * GROUP..((group + 1) * GROUP).min(planes.channels);
+        if channels.len() < GROUP {
+            to.fill(T::ZERO);
+        }
+        if self.input < self.output {
+            // Channels and taps follow each other.
+            for (row, to) in rows.zip(to.chunks_exact_mut(taps * GROUP)) {
+                let from = &self.w[row * self.output + channels.start * taps..][..channels.len() * taps];
+                for (nth, from) in from.chunks_exact(taps).enumerate() {
+                    for (tap, &x) in from.iter().enumerate() {
+                        to[tap * GROUP + nth] = x;
                     }
-                } else {
-                    (0..taps).for_each(|tap| to[tap * GROUP + nth] = T::ZERO);
+                }
+            }
+            return;
+        }
+        // Neighbours in memory first, here too: a channel's weights may be as far apart as a cache has sets.
+        for (nth, channel) in channels.enumerate() {
+            let within = &self.places[channel % fold * taps..][..taps];
+            for (row, to) in rows.clone().zip(to.chunks_exact_mut(taps * GROUP)) {
+                let from = &self.w[row * self.output + channel / fold * self.input..];
+                for tap in 0..taps {
+                    to[tap * GROUP + nth] = from[within[tap]];
                 }
             }
         }

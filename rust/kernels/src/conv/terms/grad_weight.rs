@@ -214,18 +214,28 @@ impl<T: Pixel> GradWeight<'_, T> {
         for (nth, strip) in strips.clone().enumerate() {
             let (image, lines) = plan.strip(strip);
             let (strides, pitch) = ([self.gy.strides[2], self.gy.strides[3]], plan.planes.pitch);
-            let rows = Rows { count: lines.len(), len: plan.planes.out[1], strides, first: 0, pitch };
+            let mut rows = Rows { count: lines.len(), len: plan.planes.out[1], strides, first: 0, pitch };
+            rows.join(row);
             for panel in 0..plan.rows {
                 let channels = panel * EDGE..((panel + 1) * EDGE).min(conv.c_out);
                 let at = panel_len(plan.terms, panel * strips.len() * plan.steps + nth * plan.steps);
                 // SAFETY: pixels of the gradient, and by contract.
                 unsafe {
-                    for (nth, channel) in channels.clone().enumerate() {
-                        let from = address(&self.gy, image, channel, lines.start, 0);
-                        copy_rows(from, &rows, copy.add(nth * room), row);
-                    }
-                    let matrix = InPlace { start: copy.cast_const(), outer_stride: room.cast_signed(), k_stride: 1 };
-                    seen = seen.and(pack_rows(plan.terms, matrix, channels.len(), row, a.add(at), 0));
+                    let start = address(&self.gy, image, channels.start, lines.start, 0);
+                    let in_place = InPlace { start, outer_stride: self.gy.strides[1], k_stride: 1 };
+                    let (matrix, k) = rows.whole().map_or_else(
+                        || {
+                            for (nth, channel) in channels.clone().enumerate() {
+                                let from = address(&self.gy, image, channel, lines.start, 0);
+                                copy_rows(from, &rows, copy.add(nth * room), row);
+                            }
+                            let start = copy.cast_const();
+                            (InPlace { start, outer_stride: room.cast_signed(), k_stride: 1 }, row)
+                        },
+                        |len| (in_place, len),
+                    );
+                    let (rows, to) = (channels.len(), a.add(at));
+                    seen = seen.and(pack_rows(plan.terms, matrix, rows, [k, plan.steps], to, 0));
                 }
             }
         }
@@ -255,7 +265,10 @@ impl<T: Pixel> GradWeight<'_, T> {
                 let (image, lines) = plan.strip(strip);
                 let rows = planes.rows(&self.x, image, lines.start, row);
                 for phase in 0..planes.phases.len() {
-                    for nth in 0..EDGE {
+                    let (first, start) = rows.of(panel * EDGE, phase);
+                    let together = T::ONE_TERM && planes.folded.len() == 1 && (panel + 1) * EDGE <= planes.channels;
+                    let in_place = first.whole().filter(|_| together);
+                    for nth in 0..if in_place.is_some() { 0 } else { EDGE } {
                         let (channel, to) = (panel * EDGE + nth, copy.add(nth * room));
                         if channel < planes.channels {
                             let (rows, from) = rows.of(channel, phase);
@@ -264,10 +277,14 @@ impl<T: Pixel> GradWeight<'_, T> {
                             to.write_bytes(0, row);
                         }
                     }
-                    let matrix = InPlace { start: copy.cast_const(), outer_stride: room.cast_signed(), k_stride: 1 };
+                    let (start, stride, k) = match in_place {
+                        Some(len) => (start, self.x.strides[1], len),
+                        None => (copy.cast_const(), room.cast_signed(), row),
+                    };
+                    let matrix = InPlace { start, outer_stride: stride, k_stride: 1 };
                     let [even, odd] = [0, 1].map(|parity| b.add(self.copy(nth, phase, parity) * BLOCK));
                     let odd = (parities == 2).then_some(odd);
-                    split_turned(plan.terms, matrix, plan.seen, even, odd, term, &mut watch);
+                    split_turned(plan.terms, matrix, [k, plan.seen], even, odd, term, &mut watch);
                 }
             }
             watch.seen()

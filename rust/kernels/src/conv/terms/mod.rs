@@ -160,10 +160,7 @@ impl<'a> Planes<'a> {
             pitch: self.pitch,
         };
         rows.count = rows.count.min(len.saturating_sub(rows.first).div_ceil(self.pitch));
-        if rows.len == self.pitch && strides[0] == self.pitch.cast_signed() * strides[1] {
-            // Rows that follow each other are one long row.
-            (rows.len, rows.count) = ((rows.len * rows.count).min(len.saturating_sub(rows.first)), 1);
-        }
+        rows.join(len);
         (rows, address(images, image, 0, y, x))
     }
 }

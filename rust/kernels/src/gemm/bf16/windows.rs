@@ -57,8 +57,8 @@ pub(crate) trait Pixel: Load + Pod {
     unsafe fn load_apart(from: *const Self, step: isize, mask: __mmask16) -> __m512;
     /// Copies them to neighbours, with zeros where the mask has none.
     unsafe fn copy(from: *const Self, step: isize, mask: __mmask16, to: *mut Self);
-    /// The terms of 32 neighbours in their order.
-    unsafe fn neighbours<const TERMS: usize>(from: *const Self, seen: &mut Extremes) -> [__m512i; TERMS];
+    /// The 32 neighbours' terms in their order, of the first `count`; zeros behind.
+    unsafe fn neighbours<const TERMS: usize>(from: *const Self, count: usize, seen: &mut Extremes) -> [__m512i; TERMS];
     /// Stores 16 neighbours, rounded once.
     unsafe fn store(to: *mut Self, mask: __mmask16, x: __m512);
     /// Stores 32 neighbours.
@@ -95,10 +95,11 @@ impl Pixel for f32 {
     }
 
     #[inline(always)]
-    unsafe fn neighbours<const TERMS: usize>(from: *const f32, seen: &mut Extremes) -> [__m512i; TERMS] {
+    unsafe fn neighbours<const TERMS: usize>(from: *const f32, count: usize, seen: &mut Extremes) -> [__m512i; TERMS] {
         // SAFETY: by contract; both types are 64 bytes of bits.
         unsafe {
-            let (low, high) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(TILE)));
+            let low = _mm512_maskz_loadu_ps(lanes(count), from);
+            let high = _mm512_maskz_loadu_ps(lanes(count.saturating_sub(TILE)), from.wrapping_add(TILE));
             if TERMS == 1 {
                 let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
                 return [both; TERMS];
@@ -174,9 +175,9 @@ impl Pixel for u16 {
     }
 
     #[inline(always)]
-    unsafe fn neighbours<const TERMS: usize>(from: *const u16, _: &mut Extremes) -> [__m512i; TERMS] {
+    unsafe fn neighbours<const TERMS: usize>(from: *const u16, count: usize, _: &mut Extremes) -> [__m512i; TERMS] {
         // SAFETY: by contract.
-        unsafe { [_mm512_loadu_si512(from.cast()); TERMS] }
+        unsafe { [_mm512_maskz_loadu_epi16(both_lanes(count), from.cast()); TERMS] }
     }
 
     #[inline(always)]
@@ -196,6 +197,13 @@ impl Pixel for u16 {
             _mm512_mask_storeu_epi16(to.cast(), mask, bits);
         }
     }
+}
+
+/// The first of 32 lanes.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "32 lanes, 32 bits")]
+fn both_lanes(count: usize) -> __mmask32 {
+    first_lanes(count.min(PANEL)) as __mmask32
 }
 
 /// The first sixteen lanes.
@@ -229,29 +237,29 @@ pub(crate) unsafe fn multiply(terms: usize, tile: &WindowTile) {
     unsafe { windows::WINDOWS[terms - 1](tile) }
 }
 
-/// Packs rows of A, whose k are neighbours: panels of [`EDGE`] rows, `panel_len` apart. Pairs are of neighbouring k, as in
+/// Packs rows of A, whose `k` are neighbours: panels of [`EDGE`] rows, `panel_len` apart, of `steps` that are zeros from `k` on. Pairs are of neighbouring k, as in
 /// planes and turned rows, where a tap begins at any pair; those of [`super::pack`] are others, and the two do not mix.
 ///
 /// # Panics
-/// If k are not neighbours, or not in whole steps.
+/// If k are not neighbours.
 ///
 /// # Safety
-/// This machine has AMX; the matrix has the rows and whole steps of k, and `to` room for the panels.
+/// This machine has AMX; the matrix has the rows and k, and `to` room for the panels.
 pub(crate) unsafe fn pack_rows<T: Pixel>(
     terms: usize,
     matrix: InPlace<T>,
     rows: usize,
-    k: usize,
+    [k, steps]: [usize; 2],
     to: *mut u16,
     panel_len: usize,
 ) -> Seen {
-    assert!(matrix.k_stride == 1 && k.is_multiple_of(STEP), "neighbours, in whole steps");
+    assert!(matrix.k_stride == 1, "neighbours");
     // SAFETY: passed on.
     unsafe {
         match terms {
-            1 => rows_of_a::<T, 1>(matrix, rows, k / STEP, to, panel_len),
-            2 => rows_of_a::<T, 2>(matrix, rows, k / STEP, to, panel_len),
-            _ => rows_of_a::<T, 3>(matrix, rows, k / STEP, to, panel_len),
+            1 => rows_of_a::<T, 1>(matrix, rows, [k, steps], to, panel_len),
+            2 => rows_of_a::<T, 2>(matrix, rows, [k, steps], to, panel_len),
+            _ => rows_of_a::<T, 3>(matrix, rows, [k, steps], to, panel_len),
         }
     }
 }
@@ -260,7 +268,7 @@ pub(crate) unsafe fn pack_rows<T: Pixel>(
 unsafe fn rows_of_a<T: Pixel, const TERMS: usize>(
     matrix: InPlace<T>,
     rows: usize,
-    steps: usize,
+    [k, steps]: [usize; 2],
     to: *mut u16,
     panel_len: usize,
 ) -> Seen {
@@ -274,8 +282,9 @@ unsafe fn rows_of_a<T: Pixel, const TERMS: usize>(
                 for row in 0..TILE {
                     let mut terms = [_mm512_setzero_si512(); TERMS];
                     if first + row < rows {
-                        let from = from.wrapping_offset(row.cast_signed() * matrix.outer_stride).add(step * STEP);
-                        terms = T::neighbours(from, &mut seen);
+                        let from = from.wrapping_offset(row.cast_signed() * matrix.outer_stride);
+                        let count = k.saturating_sub(step * STEP);
+                        terms = T::neighbours(from.wrapping_add(step * STEP), count, &mut seen);
                     }
                     for (t, x) in terms.into_iter().enumerate() {
                         _mm512_storeu_si512(to.add((step * TERMS + t) * TERM_LEN + row * STEP).cast(), x);
@@ -327,7 +336,7 @@ impl Weights {
                     let matrix = InPlace { start, outer_stride: row.cast_signed(), k_stride: 1 };
                     let to = weights.step(panel, group * taps + tap).cast_mut();
                     let seen = &mut each.slice(task..task + 1)[0];
-                    *seen = seen.and(pack_rows(terms, matrix, rows.len(), STEP, to, 0));
+                    *seen = seen.and(pack_rows(terms, matrix, rows.len(), [STEP, 1], to, 0));
                 }
             });
         });
@@ -370,6 +379,18 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Makes one long row of rows that follow each other, of a plane of `len` elements.
+    pub fn join(&mut self, len: usize) {
+        if self.len == self.pitch && self.strides[0] == self.pitch.cast_signed() * self.strides[1] {
+            (self.len, self.count) = ((self.len * self.count).min(len.saturating_sub(self.first)), 1);
+        }
+    }
+
+    /// Elements, if they are neighbours from the beginning of the plane on.
+    pub fn whole(&self) -> Option<usize> {
+        (self.count == 1 && self.first == 0 && self.strides[1] == 1).then_some(self.len)
+    }
+
     /// A whole plane.
     pub fn plane(len: usize) -> Self {
         Self { count: 1, len, strides: [0, 1], first: 0, pitch: len }
@@ -530,8 +551,7 @@ unsafe fn pairs_of_bits(first: *const u16, second: *const u16, rows: &Rows, to: 
             let width = if row + 1 < rows.count { rows.pitch } else { rows.len };
             let mut column = 0;
             while column < width {
-                #[allow(clippy::cast_possible_truncation, reason = "32 lanes, 32 bits")]
-                let mask = first_lanes(rows.len.saturating_sub(column).min(STEP)) as __mmask32;
+                let mask = both_lanes(rows.len.saturating_sub(column));
                 let left = _mm512_maskz_loadu_epi16(mask, first.wrapping_add(column).cast());
                 let right = _mm512_maskz_loadu_epi16(mask, second.wrapping_add(column).cast());
                 _mm512_storeu_si512(to.add(column).cast(), _mm512_permutex2var_epi16(left, low, right));
@@ -546,15 +566,15 @@ unsafe fn pairs_of_bits(first: *const u16, second: *const u16, rows: &Rows, to: 
 }
 
 /// Splits the 32 rows of `matrix`, whose k are neighbours, into terms: pairs of k, each of all rows. `blocks` blocks of 32
-/// k, the terms `term` elements apart. The `odd` copy, if there is one, pairs every second k with the one after it, and
+/// k, the terms `term` elements apart; those of bfloat16 are zero from `k` on. The `odd` copy, if there is one, pairs every second k with the one after it, and
 /// lacks the last pair.
 ///
 /// # Safety
-/// This machine has AMX; the matrix has the rows and `32 * blocks` k, and `even` and `odd` the room.
+/// This machine has AMX; the matrix has the rows and k, `32 * blocks` of float32, and `even` and `odd` the room.
 pub(crate) unsafe fn split_turned<T: Pixel>(
     terms: usize,
     matrix: InPlace<T>,
-    blocks: usize,
+    [k, blocks]: [usize; 2],
     even: *mut u16,
     odd: Option<*mut u16>,
     term: usize,
@@ -565,7 +585,7 @@ pub(crate) unsafe fn split_turned<T: Pixel>(
         let InPlace { start, outer_stride, k_stride } = matrix;
         let numbers = InPlace { start: start.cast::<f32>(), outer_stride, k_stride };
         match terms {
-            _ if T::ONE_TERM => turned_bits(start.cast(), outer_stride, blocks, even),
+            _ if T::ONE_TERM => turned_bits(start.cast(), outer_stride, [k, blocks], even),
             1 => turned::<1>(numbers, blocks, even, term, watch),
             2 => turned::<2>(numbers, blocks, even, term, watch),
             _ => turned::<3>(numbers, blocks, even, term, watch),
@@ -617,15 +637,16 @@ unsafe fn turned<const TERMS: usize>(
 
 /// The same of bfloat16, whose pairs lie in memory as they are wanted.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2")]
-unsafe fn turned_bits(from: *const u16, stride: isize, blocks: usize, to: *mut u16) {
+unsafe fn turned_bits(from: *const u16, stride: isize, [k, blocks]: [usize; 2], to: *mut u16) {
     for (block, half) in (0..blocks).flat_map(|block| [(block, 0), (block, 1)]) {
         let from = from.wrapping_offset((half * TILE).cast_signed() * stride).wrapping_add(block * STEP);
         let to = to.wrapping_add(block * TILE * PAIRS + half * STEP);
         // SAFETY: by contract.
         unsafe {
+            let mask = both_lanes(k.saturating_sub(block * STEP));
             let mut rows = [_mm512_setzero_si512(); TILE];
             for (i, row) in rows.iter_mut().enumerate() {
-                *row = _mm512_loadu_si512(from.wrapping_offset(i.cast_signed() * stride).cast());
+                *row = _mm512_maskz_loadu_epi16(mask, from.wrapping_offset(i.cast_signed() * stride).cast());
             }
             for (pair, x) in transpose(rows).into_iter().enumerate() {
                 _mm512_storeu_si512(to.add(pair * PAIRS).cast(), x);
@@ -685,8 +706,7 @@ pub(crate) unsafe fn store_kept<T: Pixel>(
         let columns = _mm512_loadu_si512(kept.columns.as_ptr().cast());
         let first = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(columns));
         let second = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(columns));
-        #[allow(clippy::cast_possible_truncation, reason = "32 lanes, 32 bits")]
-        let mask = first_lanes(kept.count) as __mmask32;
+        let mask = both_lanes(kept.count);
         for row in 0..rows {
             let to = c.wrapping_add(row * c_row + kept.place);
             let low = _mm512_loadu_ps(sums.add(row * PANEL));
