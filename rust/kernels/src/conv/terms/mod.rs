@@ -5,7 +5,8 @@
 //! there were no edges; the few that are no windows are dropped as the sums are stored. Nothing is packed for a tap: an
 //! element is split once, where patches would be split as often as there are taps.
 //!
-//! Numbers whose terms would lose something make these routes decline; the packed core knows what to do.
+//! Numbers whose terms would lose something make these routes decline; the packed core knows what to do. Those of bfloat16
+//! are one term each, as they are: nothing is split or lost, and parts of k stay in L1.
 
 #![allow(clippy::cast_ptr_alignment, reason = "buffers and scratch begin on cache lines, and parts are whole lines")]
 
