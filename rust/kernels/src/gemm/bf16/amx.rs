@@ -7,7 +7,7 @@ use std::arch::x86_64::_rdtsc;
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use super::{MicroTile, TILE, TILE_LEN, TileFn};
+use super::{MicroTile, PANEL, TILE, TILE_LEN, TileFn};
 
 /// The shape of all eight tile registers of this thread, which it never leaves, while it lives: 16 rows of 64 bytes.
 pub(super) struct Configuration(PhantomData<*mut ()>);
@@ -54,14 +54,17 @@ pub(super) static MICROKERNELS: [[[TileFn; 2]; 2]; 3] = [
 /// Four tiles of C, at once or two after two, whichever is faster now. The sums are the same.
 unsafe fn two_two<const TERMS: usize>(tile: &MicroTile) {
     let one_two = MICROKERNELS[TERMS - 1][0][1];
-    let two_two = [terms1::two_two, terms2::two_two, terms3::two_two][TERMS - 1];
+    let alone = if tile.next.is_null() { terms1::two_two } else { ahead::two_two };
+    let two_two = [alone, terms2::two_two, terms3::two_two][TERMS - 1];
     let (a, c) = (tile.a.wrapping_add(TILE_LEN), tile.c.wrapping_add(TILE * tile.c_row));
+    let start = if tile.start.is_null() { tile.start } else { tile.start.wrapping_add(TILE * PANEL) };
     // SAFETY: the halves are of what the caller vouches for.
     at_once_or_halves(
+        tile.start.is_null(),
         || unsafe { two_two(tile) },
         || unsafe {
             one_two(tile);
-            one_two(&MicroTile { a, c, ..*tile });
+            one_two(&MicroTile { a, c, start, ..*tile });
         },
     );
 }
@@ -76,13 +79,14 @@ thread_local! {
 /// The CPU renames registers of tiles from a small store that the threads of a core share. Alone, a thread hardly notices.
 /// While another one runs, as those of other guests of a host may at any time, about nine registers are left (found by
 /// measuring): with all eight in use, every operation waits for the one before, and a product takes three to four times
-/// as long; with five, half of that. Nothing tells a program that it is so, so now and then it runs both.
-fn at_once_or_halves(at_once: impl Fn(), halves: impl Fn()) {
+/// as long; with five, half of that. Nothing tells a program that it is so, so now and then it runs both, if `repeatable`:
+/// if what a product leaves is not what it starts from.
+fn at_once_or_halves(repeatable: bool, at_once: impl Fn(), halves: impl Fn()) {
     /// Products between races.
     const ROUNDS: u32 = 1000;
     let (crowded, rounds) = TURN.get();
-    if rounds > 0 {
-        TURN.set((crowded, rounds - 1));
+    if rounds > 0 || !repeatable {
+        TURN.set((crowded, rounds.saturating_sub(1)));
         return if crowded { halves() } else { at_once() };
     }
     let time = |product: &dyn Fn()| {
@@ -94,7 +98,8 @@ fn at_once_or_halves(at_once: impl Fn(), halves: impl Fn()) {
         // SAFETY: as above.
         unsafe { _rdtsc() }.wrapping_sub(start)
     };
-    // The first also brings the operands near: a small lead means nothing.
+    // What runs first brings the operands near.
+    at_once();
     let (at_once, halves) = (time(&at_once), time(&halves));
     TURN.set((at_once > halves + halves / 5, ROUNDS));
 }
@@ -103,7 +108,32 @@ fn at_once_or_halves(at_once: impl Fn(), halves: impl Fn()) {
 // there are two of; the other three stay unused on purpose. Four tiles: tmm0..3 hold C, row by row, tmm4 and 5 the tiles of
 // A, tmm6 and 7 those of B.
 
-/// Tiles of zeros for C.
+/// Tiles of zeros for C, or the sums that it goes on from.
+macro_rules! start {
+    ($shape:ident) => {
+        concat!("test {start}, {start}\njz 2f\n", bring!($shape), "\njmp 3f\n2:\n", zero!($shape), "\n3:")
+    };
+}
+
+/// Loads sums in rows of [`PANEL`]: two lines.
+macro_rules! bring {
+    (one_one) => {
+        "tileloadd tmm0, [{start} + 2 * {line}]"
+    };
+    (one_two) => {
+        "tileloadd tmm0, [{start} + 2 * {line}]\ntileloadd tmm1, [{start} + 2 * {line} + 64]"
+    };
+    (two_one) => {
+        "tileloadd tmm0, [{start} + 2 * {line}]\ntileloadd tmm1, [{start} + 2 * {line} + 2048]"
+    };
+    (two_two) => {
+        concat!(
+            bring!(one_two),
+            "\ntileloadd tmm2, [{start} + 2 * {line} + 2048]\ntileloadd tmm3, [{start} + 2 * {line} + 2112]"
+        )
+    };
+}
+
 macro_rules! zero {
     (one_one) => {
         "tilezero tmm0"
@@ -144,14 +174,17 @@ macro_rules! store {
 
 /// Loads the tiles of A of a term, whose places in the step are given.
 macro_rules! load_a {
-    (two_one, $at:literal, $next:literal) => {
-        concat!("tileloadd tmm6, [{a} + {line} + ", $at, "]\ntileloadd tmm7, [{a} + {line} + ", $next, "]")
-    };
-    (two_two, $at:literal, $next:literal) => {
-        concat!("tileloadd tmm4, [{a} + {line} + ", $at, "]\ntileloadd tmm5, [{a} + {line} + ", $next, "]")
-    };
     ($shape:ident, $at:literal, $next:literal) => {
-        concat!("tileloadd tmm4, [{a} + {line} + ", $at, "]")
+        load_a!("tileloadd", $shape, $at, $next)
+    };
+    ($load:literal, two_one, $at:literal, $next:literal) => {
+        concat!($load, " tmm6, [{a} + {line} + ", $at, "]\n", $load, " tmm7, [{a} + {line} + ", $next, "]")
+    };
+    ($load:literal, two_two, $at:literal, $next:literal) => {
+        concat!($load, " tmm4, [{a} + {line} + ", $at, "]\n", $load, " tmm5, [{a} + {line} + ", $next, "]")
+    };
+    ($load:literal, $shape:ident, $at:literal, $next:literal) => {
+        concat!($load, " tmm4, [{a} + {line} + ", $at, "]")
     };
 }
 
@@ -188,6 +221,24 @@ macro_rules! step {
     // The product of the first terms.
     ($shape:ident, first) => {
         concat!(load_a!($shape, "0", "1024"), "\n", load_b!($shape, "0", "1024"), "\n", multiply!($shape))
+    };
+    // The same where it is all there is: A comes from L2 once for each panel of B and goes past L1, where B stays.
+    ($shape:ident, alone) => {
+        concat!(
+            load_a!("tileloaddt1", $shape, "0", "1024"),
+            "\n",
+            load_b!($shape, "0", "1024"),
+            "\n",
+            multiply!($shape)
+        )
+    };
+    // The same, and four lines of what comes next are fetched into L2.
+    ($shape:ident, ahead) => {
+        concat!(
+            step!($shape, alone),
+            "\nprefetcht1 [{next}]\nprefetcht1 [{next} + 64]\nprefetcht1 [{next} + 128]\nprefetcht1 [{next} + 192]\n",
+            "add {next}, 256"
+        )
     };
     // (1, 0), (0, 0), (0, 1).
     ($shape:ident, second) => {
@@ -284,14 +335,16 @@ macro_rules! microkernel {
                     // SAFETY: the caller configured the tiles, and vouches for the panels and C.
                     unsafe {
                         asm!(
-                            zero!($shape),
-                            "/* {below} and {back}: not every shape uses them */",
+                            start!($shape),
+                            "/* {below}, {back}, {next}: not every shape uses them */",
                             loops!($shape, $bytes, $products),
                             store!($shape),
                             a = inout(reg) tile.a => _,
                             b = inout(reg) tile.b => _,
                             steps = inout(reg) tile.steps => _,
                             back = out(reg) _,
+                            start = in(reg) tile.start,
+                            next = inout(reg) tile.next => _,
                             line = in(reg) 64_usize,
                             c = in(reg) tile.c,
                             below = in(reg) tile.c.wrapping_add(TILE * tile.c_row),
@@ -306,7 +359,8 @@ macro_rules! microkernel {
         }
     };
 }
-microkernel!(terms1, "2048", first; one_one one_two two_one two_two);
+microkernel!(terms1, "2048", alone; one_one one_two two_one two_two);
+microkernel!(ahead, "2048", ahead; two_two);
 microkernel!(terms2, "4096", second; one_one one_two two_one two_two);
 microkernel!(terms3, "6144", third; one_one one_two two_one two_two);
 

@@ -19,6 +19,7 @@ pub(crate) mod windows;
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::ptr::null;
 
 use super::driver::SendPtr;
 use super::epilogue::Epilogue;
@@ -58,14 +59,18 @@ pub(crate) enum Operand<'a> {
     Bfloat16(InPlace<u16>),
 }
 
-/// What a microkernel computes: one or two tiles of A by one or two of B, `C = A B`.
+/// What a microkernel computes: one or two tiles of A by one or two of B, `C = S + A B`.
 struct MicroTile {
     a: *const u16,
     b: *const u16,
     /// At least one.
     steps: usize,
+    /// S, in rows of [`PANEL`]; null for zeros. For tiles of AMX alone.
+    start: *const f32,
     c: *mut f32,
     c_row: usize,
+    /// What to fetch into L2 meanwhile, [`AHEAD`] elements a step, if not null: a hint.
+    next: *const u16,
 }
 type TileFn = unsafe fn(&MicroTile);
 
@@ -204,6 +209,8 @@ struct Panels<'a> {
     start: *const u16,
     panel_len: usize,
     spans: &'a [Span],
+    /// The panel after the first where that should be fetched ahead, or null.
+    next: *const u16,
 }
 
 impl TermProduct<'_> {
@@ -262,6 +269,15 @@ impl TermProduct<'_> {
                 }
             });
         });
+    }
+
+    /// What multiplies a panel of A, or the part of it that `rows` has, and one of B.
+    fn microkernel(&self, rows: &Range<usize>, cols: &Range<usize>) -> TileFn {
+        let kernels = match self.unit {
+            Unit::Tiles => &amx::MICROKERNELS[self.terms - 1],
+            Unit::Dots => &dot::MICROKERNELS,
+        };
+        kernels[rows.len().div_ceil(TILE) - 1][cols.len().div_ceil(TILE) - 1]
     }
 
     fn operand(&self, side: Side) -> (Operand<'_>, usize) {
@@ -381,19 +397,23 @@ impl Task<'_> {
                         packed.block(rows.start / PANEL, block)
                     } else {
                         pack(p.a, Side::A, p.terms, &rows, &k, a_place, a_spans);
-                        Panels { start: a_place.start, panel_len, spans: a_spans }
+                        Panels { start: a_place.start, panel_len, spans: a_spans, next: null() }
                     };
                     for (nth, first) in cols.clone().step_by(PANEL).enumerate() {
                         let nth = nth % group;
                         let b = if let Some(packed) = whole_b {
-                            packed.block(first / PANEL, block)
+                            let panels = packed.block(first / PANEL, block);
+                            // What all threads packed is far, a thread's own near.
+                            let far = plan.packers[1] == Packer::All && first + PANEL < cols.end;
+                            let next = if far { panels.start.wrapping_add(panel_len) } else { null() };
+                            Panels { next, ..panels }
                         } else {
                             if nth == 0 {
                                 let cols = first..(first + group * PANEL).min(cols.end);
                                 pack(p.b, Side::B, p.terms, &cols, &k, b_place, &mut b_spans);
                             }
                             let start = b_place.start.wrapping_add(nth * panel_len);
-                            Panels { start, panel_len, spans: &b_spans[nth..] }
+                            Panels { start, panel_len, spans: &b_spans[nth..], next: null() }
                         };
                         let col = first..(first + PANEL).min(cols.end);
                         self.column(&rows, &col, &k, a, b, store);
@@ -404,6 +424,9 @@ impl Task<'_> {
     }
 
     /// Multiplies all panels of A by one of B.
+    ///
+    /// Single terms need their operands faster than L2 gives them. So they are multiplied a run of steps after the other,
+    /// each so short that what B has of it stays in L1, while sums wait on stacks.
     unsafe fn column(
         &self,
         rows: &Range<usize>,
@@ -417,42 +440,71 @@ impl Task<'_> {
         let safe = |i: usize| p.terms == 1 || a.spans[i].is_safe(b.spans[0]);
         let panels = rows.len().div_ceil(PANEL);
         let steps = k.len().div_ceil(STEP);
-        let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; 2];
-        let mut waiting = None;
-        let mut i = 0;
-        while i < panels {
-            let first = rows.start + i * PANEL;
-            if i + 1 < panels {
-                store.c.prefetch(first + PANEL..(first + 2 * PANEL).min(rows.end), cols);
-            }
-            // SAFETY: passed on; a stack is used again only when its sums are where they belong.
-            unsafe {
-                if safe(i) {
-                    let rows = first..(first + PANEL).min(rows.end);
-                    let (a, b) = (a.start.add(i * a.panel_len), b.start);
-                    let sums = store.multiply(p, [a, b], steps, rows, cols.clone(), stacks[i % 2].as_mut_ptr().cast());
-                    // The sums of the tile before have arrived; those of this one would be waited for.
-                    if let Some(sums) = std::mem::replace(&mut waiting, sums) {
-                        store.finish(p, &sums);
-                    }
-                    i += 1;
-                } else {
-                    // Whose turn a stack is next depends on how many panels follow here.
-                    if let Some(sums) = waiting.take() {
-                        store.finish(p, &sums);
-                    }
-                    let count = (i..panels).take_while(|&i| !safe(i)).count();
-                    store.fall_back(p, first..(first + count * PANEL).min(rows.end), cols, k);
-                    i += count;
+        let runs = if p.terms == 1 && p.unit == Unit::Tiles && panels > 1 { steps.div_ceil(RUN_STEPS) } else { 1 };
+        let run = steps.div_ceil(runs);
+        // Any number of steps is at least one run's; the last may be shorter.
+        let last = (steps - 1) / run * run;
+        let of_panel = |i: usize| rows.start + i * PANEL..(rows.start + (i + 1) * PANEL).min(rows.end);
+        let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; GROUP];
+        for group in (0..panels).step_by(GROUP).map(|first| first..(first + GROUP).min(panels)) {
+            let mut tile = |i: usize, steps: Range<usize>| {
+                let c = stacks[i - group.start].as_mut_ptr().cast::<f32>();
+                let at = steps.start * p.terms * TERM_LEN;
+                // The panel of B that comes next, piece by piece.
+                let piece = (steps.start * group.len() + (i - group.start) * steps.len()) * AHEAD;
+                let ahead = !b.next.is_null() && group.start == 0 && piece < a.panel_len;
+                MicroTile {
+                    a: a.start.wrapping_add(i * a.panel_len + at),
+                    b: b.start.wrapping_add(at),
+                    steps: steps.len(),
+                    start: if steps.start > 0 { c } else { null() },
+                    c,
+                    c_row: PANEL,
+                    next: if ahead { b.next.wrapping_add(piece) } else { null() },
+                }
+            };
+            for first in (0..last).step_by(run) {
+                for i in group.clone() {
+                    // SAFETY: passed on.
+                    unsafe { p.microkernel(&of_panel(i), cols)(&tile(i, first..first + run)) };
                 }
             }
-        }
-        if let Some(sums) = waiting {
-            // SAFETY: as above.
-            unsafe { store.finish(p, &sums) }
+            let mut waiting = None;
+            let mut i = group.start;
+            while i < group.end {
+                if i + 1 < panels {
+                    store.prefetch(of_panel(i + 1), cols);
+                }
+                // SAFETY: passed on.
+                unsafe {
+                    if safe(i) {
+                        let sums = store.multiply(p, tile(i, last..steps), of_panel(i), cols.clone());
+                        // The sums of the tile before have arrived; those of this one would be waited for.
+                        if let Some(sums) = std::mem::replace(&mut waiting, sums) {
+                            store.finish(p, &sums);
+                        }
+                        i += 1;
+                    } else {
+                        let count = (i..group.end).take_while(|&i| !safe(i)).count();
+                        store.fall_back(p, of_panel(i).start..of_panel(i + count - 1).end, cols, k);
+                        i += count;
+                    }
+                }
+            }
+            if let Some(sums) = waiting {
+                // SAFETY: as above.
+                unsafe { store.finish(p, &sums) }
+            }
         }
     }
 }
+
+/// Steps of single terms whose part of a panel of B, 32 KiB, stays in L1.
+const RUN_STEPS: usize = 16;
+/// Panels of A whose sums wait on the stack.
+const GROUP: usize = 8;
+/// Elements of the next panel of B to fetch in a step: a whole panel while eight of A are multiplied.
+const AHEAD: usize = 128;
 
 /// Panels of B that a task packs at once: rows of memory are read in longer pieces.
 const B_GROUP: usize = 4;
@@ -483,6 +535,7 @@ impl<'a> Whole<'a> {
             start: self.start.wrapping_add(first * self.panel_len),
             panel_len: self.panel_len,
             spans: &self.spans[first..(block + 1) * self.panels],
+            next: null(),
         }
     }
 }

@@ -3,6 +3,7 @@
 #[allow(clippy::wildcard_imports, reason = "a few intrinsics")]
 use std::arch::x86_64::*;
 use std::ops::Range;
+use std::ptr::null;
 
 use super::pack::{Place, Side, Span, lanes, pack};
 use super::{BLOCK_STEPS, MicroTile, Operand, PANEL, STEP, Stack, TERM_LEN, TILE, amx};
@@ -114,8 +115,10 @@ impl Stationary {
                         a: start.wrapping_add(at),
                         b: b.wrapping_add(at),
                         steps: (steps - first).min(block),
+                        start: null(),
                         c: sums,
                         c_row: PANEL,
+                        next: null(),
                     };
                     // SAFETY: the panels hold so many steps, the stack the sums, C is the caller's.
                     unsafe {

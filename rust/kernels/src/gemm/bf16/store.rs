@@ -4,12 +4,13 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{MicroTile, Operand, PANEL, Rounded, TILE, TermProduct, Unit, amx, dot};
+use super::{MicroTile, Operand, PANEL, Rounded, TILE, TermProduct};
 use crate::gemm::driver::Product;
 use crate::gemm::epilogue::{Activation, Bias, Epilogue};
 use crate::gemm::microkernel::first_lanes;
 use crate::gemm::pack::Window;
 use crate::gemm::target::{Part, Target};
+use crate::isa::prefetch_to_write;
 
 /// Where the sums of one block of k go.
 #[derive(Clone, Copy)]
@@ -24,32 +25,33 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Runs the microkernel on one tile: in C itself if the tile is whole, the first and its rows lie together, else on
-    /// the stack, to be finished later. So blocks are summed apart, and no small product meets the large sums of the
-    /// blocks before.
+    /// Runs the microkernel on the last steps of a block, which `tile` brings to a stack: to C itself if the tile is
+    /// whole, the first and its rows lie together, else on that stack, to be finished later. So blocks are summed apart,
+    /// and no small product meets the large sums of the blocks before.
     pub unsafe fn multiply(
         &self,
         p: &TermProduct<'_>,
-        [a, b]: [*const u16; 2],
-        steps: usize,
+        tile: MicroTile,
         rows: Range<usize>,
         cols: Range<usize>,
-        stack: *mut f32,
     ) -> Option<Sums> {
-        let (a_tiles, b_tiles) = (rows.len().div_ceil(TILE), cols.len().div_ceil(TILE));
-        let kernels = match p.unit {
-            Unit::Tiles => &amx::MICROKERNELS[p.terms - 1],
-            Unit::Dots => &dot::MICROKERNELS,
-        };
-        let kernel = kernels[a_tiles - 1][b_tiles - 1];
-        let whole = rows.len() == a_tiles * TILE && cols.len() == b_tiles * TILE;
         let part = self.c.part(rows.start, cols.start);
+        let whole = rows.len().is_multiple_of(TILE) && cols.len().is_multiple_of(TILE);
         let plain = !self.finish || p.epilogue.is_none();
         let direct = whole && part.run >= cols.len() && plain && !self.accumulate && self.rounded.is_none();
-        let (c, c_row) = if direct { (part.start, part.row_stride) } else { (stack, PANEL) };
+        let (c, c_row) = if direct { (part.start, part.row_stride) } else { (tile.c, tile.c_row) };
         // SAFETY: the elements of C are this task's; the stack holds a tile.
-        unsafe { kernel(&MicroTile { a, b, steps, c, c_row }) };
-        (!direct).then_some(Sums { stack, rows, cols })
+        unsafe { p.microkernel(&rows, &cols)(&MicroTile { c, c_row, ..tile }) };
+        (!direct).then_some(Sums { stack: tile.c, rows, cols })
+    }
+
+    /// Brings the lines of a tile near, as [`Target::prefetch`].
+    pub fn prefetch(&self, rows: Range<usize>, cols: &Range<usize>) {
+        match self.rounded {
+            // A tile's row is one line, or two.
+            Some(rounded) => rows.for_each(|row| prefetch_to_write(rounded.at(row, cols.start))),
+            None => self.c.prefetch(rows, cols),
+        }
     }
 
     /// Brings sums from the stack to C.

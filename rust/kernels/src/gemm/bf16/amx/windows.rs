@@ -48,6 +48,7 @@ unsafe fn kernel<const TERMS: usize>(tile: &WindowTile) {
     }
     // SAFETY: the halves are of what the caller vouches for.
     super::at_once_or_halves(
+        true,
         || unsafe { at_once(tile) },
         || unsafe {
             half(tile);
