@@ -140,3 +140,19 @@ def test_what_has_no_elements(queries, keys, depth, values):
     if depth == 0 and values:
         mean = v.detach().mean(2, keepdim=True).expand(y.shape)
         assert dlcore.allclose(y.detach(), mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("queries", "keys"), [(200, 200), (40, 333)])
+def test_bfloat16_rounds_shares_and_results_and_nothing_else(causal, queries, keys):
+    q, k, v = (noise(2, 3, n, 32).bfloat16().requires_grad_() for n in (queries, keys, keys))
+    exact = [x.detach().double().requires_grad_() for x in (q, k, v)]
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    z = F.scaled_dot_product_attention(*exact, is_causal=causal)
+    g = noise(*y.shape).bfloat16()
+    y.backward(g)
+    z.backward(g.double())
+    assert y.dtype == dlcore.bfloat16
+    for ours, theirs in [(y, z), *((x.grad, w.grad) for x, w in zip((q, k, v), exact, strict=True))]:
+        largest = theirs.abs().max().item()
+        assert (ours.double() - theirs).abs().max().item() < 0.01 * largest

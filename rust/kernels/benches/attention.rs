@@ -17,6 +17,7 @@ fn main() {
         value_depth: 64,
         scale: 0.125,
         causal: false,
+        narrow: false,
     };
     report("8x12 of 512", &gpt);
     report("the same, causal", &Attention { causal: true, ..gpt });

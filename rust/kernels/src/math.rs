@@ -256,6 +256,17 @@ pub fn exp<S: Simd>(x: f32) -> f32 {
     NATURAL.whole::<S>(x, [-104.0, 89.0])
 }
 
+/// e to the power `x`, which is hardly above zero; zero where the power is no normal number. For exponentials that are
+/// added to others, the largest of which is one.
+#[inline(always)]
+#[must_use]
+pub fn exp_of_share<S: Simd>(x: f32) -> f32 {
+    /// Where the power is a normal number still, and so is every factor of it.
+    const LEAST: f32 = -87.0;
+    let y = NATURAL.at::<S>(if x < LEAST { LEAST } else { x }, EXACT, 0.0).value::<S>();
+    if x < LEAST { 0.0 } else { y }
+}
+
 /// 2 to the power `x`; exact for integers.
 #[inline(always)]
 #[must_use]

@@ -68,7 +68,7 @@ impl<T: GemmFloat> Case<T> {
     }
 
     fn expected(&self) -> [Vec<f64>; 5] {
-        let &Attention { batch, heads, shared, queries, keys, depth, value_depth, scale, causal } = &self.problem;
+        let &Attention { batch, heads, shared, queries, keys, depth, value_depth, scale, causal, .. } = &self.problem;
         let [q, k, v, g] = [&self.q, &self.k, &self.v, &self.g].map(|x| widen(x));
         let [mut out, mut gq, mut gk, mut gv] = [&g, &q, &k, &v].map(|x| vec![0.0; x.len()]);
         let mut logs = Vec::new();
@@ -115,7 +115,7 @@ fn sizes(
     [queries, keys]: [usize; 2],
     [depth, value_depth]: [usize; 2],
 ) -> Attention {
-    Attention { batch, heads, shared, queries, keys, depth, value_depth, scale: 0.3, causal: false }
+    Attention { batch, heads, shared, queries, keys, depth, value_depth, scale: 0.3, causal: false, narrow: false }
 }
 
 fn check<T: GemmFloat>(tolerance: f64) {
@@ -125,6 +125,11 @@ fn check<T: GemmFloat>(tolerance: f64) {
         sizes([2, 4, 2], [7, 9], [4, 5]),
         sizes([1, 3, 3], [60, 231], [16, 8]),
         sizes([1, 1, 1], [130, 500], [8, 8]),
+        // Long enough for tiles of AMX, where there are any; the last two have several blocks of queries and keys.
+        sizes([1, 4, 2], [70, 215], [40, 24]),
+        sizes([2, 1, 1], [33, 200], [64, 64]),
+        sizes([1, 1, 1], [600, 300], [16, 17]),
+        sizes([1, 3, 3], [129, 530], [20, 40]),
         sizes([1, 2, 1], [4, 3], [0, 3]),
         sizes([1, 2, 1], [4, 3], [3, 0]),
         sizes([1, 2, 1], [4, 0], [3, 2]),
@@ -147,9 +152,67 @@ fn matches_float64() {
     check::<f64>(1e-13);
 }
 
+/// Terms of bfloat16 cannot hold such numbers: multiply-adds take over.
+#[test]
+fn large_and_small_numbers_cost_no_accuracy() {
+    for (of_q, of_k, of_v) in [(1e-30, 1e28, 1.0), (1e20, 1e-21, 1e10), (1.0, 0.1, 1e-32), (0.0, 1.0, 1e-20)] {
+        let mut case = Case::<f32>::new(sizes([1, 2, 1], [70, 215], [40, 24]), 0);
+        let scaled = |numbers: &mut Vec<f32>, factor: f32| numbers.iter_mut().for_each(|x| *x *= factor);
+        scaled(&mut case.q, of_q);
+        scaled(&mut case.k, of_k);
+        scaled(&mut case.v, of_v);
+        for (got, expected) in case.run().iter().zip(case.expected()) {
+            let largest = expected.iter().fold(1e-300_f64, |x, y| x.max(y.abs()));
+            let (got, expected) = (widen(got), expected.iter().map(|x| x / largest).collect::<Vec<_>>());
+            let got: Vec<f64> = got.iter().map(|x| x / largest).collect();
+            assert_close(&got, &expected, 3e-5);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_number_stays_where_it_belongs() {
+    let mut case = Case::<f32>::new(sizes([1, 2, 1], [70, 215], [40, 24]), 0);
+    // A value of the first head, its second column.
+    case.v[1] = f32::NAN;
+    let [out, ..] = case.run();
+    for (at, x) in out.iter().enumerate() {
+        assert_eq!(x.is_nan(), at % 48 == 1, "element {at} is {x}");
+    }
+    let mut case = Case::<f32>::new(sizes([1, 2, 1], [70, 215], [40, 24]), 0);
+    // The third query of the second head.
+    case.q[5 * 40] = f32::INFINITY;
+    let [out, ..] = case.run();
+    for (at, x) in out.iter().enumerate() {
+        assert_eq!(x.is_nan(), at / 24 == 5, "element {at} is {x}");
+    }
+}
+
+/// Numbers of bfloat16 are multiplied as they are; what is rounded in between is the shares and their slopes.
+#[test]
+fn narrow_numbers_are_as_accurate_as_their_results() {
+    for shape in [sizes([1, 2, 1], [70, 215], [40, 24]), sizes([2, 4, 2], [64, 64], [32, 32])] {
+        for (causal, masked) in [(false, 0), (true, 2)] {
+            let mut case = Case::<f32>::new(Attention { narrow: true, causal, ..shape }, masked);
+            for numbers in [&mut case.q, &mut case.k, &mut case.v, &mut case.g] {
+                for x in numbers {
+                    *x = f32::from_bits(x.to_bits() & 0xFFFF_0000);
+                }
+            }
+            for (got, expected) in case.run().iter().zip(case.expected()) {
+                let largest = expected.iter().fold(1.0_f64, |x, y| x.max(y.abs()));
+                let got: Vec<f64> = widen(got).iter().map(|x| x / largest).collect();
+                let expected: Vec<f64> = expected.iter().map(|x| x / largest).collect();
+                assert_close(&got, &expected, 8e-3);
+            }
+        }
+    }
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for problem in [sizes([1, 1, 1], [301, 700], [24, 16]), sizes([2, 4, 2], [130, 130], [32, 32])] {
+    let tall = sizes([1, 2, 1], [900, 260], [24, 16]);
+    for problem in [sizes([1, 1, 1], [301, 700], [24, 16]), sizes([2, 4, 2], [130, 130], [32, 32]), tall] {
         let case = Case::<f32>::new(Attention { causal: true, ..problem }, 2);
         assert_same_bits(|| case.run().map(|x| bits(&x)));
     }

@@ -9,7 +9,7 @@
 use crate::array::{Array, Native};
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Saves, apply};
+use crate::autograd::op::{Autocast, Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -39,7 +39,8 @@ pub struct ScaledDotProductAttention {
 const NAME: &str = ScaledDotProductAttention::NAME;
 
 impl ScaledDotProductAttention {
-    fn problem(&self, q: &[usize], k: &[usize], v: &[usize]) -> Result<Attention> {
+    /// The problem of inputs with these shapes, all of `dtype`.
+    fn problem(&self, q: &[usize], k: &[usize], v: &[usize], dtype: DType) -> Result<Attention> {
         let misfit = || {
             let (q, k, v) = (Show(q), Show(k), Show(v));
             Error::shape(
@@ -59,8 +60,55 @@ impl ScaledDotProductAttention {
         if !fits || shared * key_heads != heads || shared == 0 && heads > 0 {
             return Err(misfit());
         }
-        let (scale, causal) = (self.scale, self.causal);
-        Ok(Attention { batch, heads, shared: shared.max(1), queries, keys, depth, value_depth, scale, causal })
+        let (scale, causal, narrow) = (self.scale, self.causal, dtype == DType::BF16);
+        Ok(Attention { batch, heads, shared: shared.max(1), queries, keys, depth, value_depth, scale, causal, narrow })
+    }
+
+    /// [`Operation::forward`] on inputs that are float32 or float64, as they came or widened.
+    fn of_wide(p: &Attention, inputs: &[&Array]) -> Result<Outputs> {
+        let [q, k, v] = [inputs[0], inputs[1], inputs[2]];
+        let seen = broadcast_mask(inputs.get(3), p, q.dtype())?;
+        // Forward reads keys once, to transpose them.
+        let (q, k, v) = (with_whole_rows(q)?, with_whole_rows(k)?, with_near_rows(v, p.queries)?);
+        let shape = [p.batch, p.queries, p.heads, p.value_depth];
+        let (y, logs) = with_float!(NAME, q.dtype(), T => {
+            Array::build_pair(NAME, &shape, &[p.batch, p.heads, p.queries], |y: &mut [T], logs: &mut [T]| {
+                kernel::forward(p, heads(&q), heads(&k), heads(&v), mask(seen.as_ref()), y, logs);
+                Ok(())
+            })
+        })?;
+        Ok(smallvec![heads_first(&y), logs])
+    }
+
+    /// [`Operation::backward`] where all are float32 or float64, as they came or widened.
+    fn of_wide_back(&self, context: &Context<'_>, inputs: Inputs, grad: &Tensor) -> Result<Gradients> {
+        if mode::is_recording() || context.needs(3) {
+            return self.composed(context, &inputs, grad);
+        }
+        let Inputs { q, k, v, mask: seen } = inputs;
+        let p = self.problem(q.shape(), k.shape(), v.shape(), context.dtype(0))?;
+        let seen = broadcast_mask(seen.as_ref().map(Tensor::array).as_ref(), &p, q.dtype())?;
+        let y = context.output()?;
+        let (y, logs) = (cast(&y, y.dtype().widened())?, context.auxiliary(1)?);
+        let rows = |x: &Tensor| with_whole_rows(x.array());
+        let (q, v, y, g) = (rows(&q)?, rows(&v)?, rows(&y)?, rows(grad)?);
+        let k = with_near_rows(k.array(), p.queries)?;
+        let side_by_side = |x: &Array| [x.shape()[0], x.shape()[2], x.shape()[1], x.shape()[3]];
+        let mut gv = None;
+        let (gq, gk) = with_float!(NAME, q.dtype(), T => {
+            Array::build_pair(NAME, &side_by_side(&q), &side_by_side(&k), |gq: &mut [T], gk: &mut [T]| {
+                gv = Some(Array::build(NAME, &side_by_side(&v), |gv: &mut [T]| {
+                    let (out, logs, slices) = (heads(&y), logs.array().elements(), Slices { q: gq, k: gk, v: gv });
+                    kernel::backward(&p, heads(&q), heads(&k), heads(&v), mask(seen.as_ref()), out, logs, heads(&g), slices);
+                    Ok(())
+                })?);
+                Ok(())
+            })
+        })?;
+        let gradient = |x: Array| Some(Tensor::from(heads_first(&x)));
+        let mut gradients: Gradients = smallvec![gradient(gq), gradient(gk), gv.and_then(gradient)];
+        gradients.resize(context.len(), None);
+        Ok(gradients)
     }
 }
 
@@ -119,54 +167,33 @@ impl Operation for ScaledDotProductAttention {
     const NAME: &'static str = "scaled_dot_product_attention";
     const AUTOCAST: Autocast = Autocast::Lower;
 
+    /// As stored, to know what one term holds.
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let [q, k, v] = [inputs[0], inputs[1], inputs[2]];
-        let p = self.problem(q.shape(), k.shape(), v.shape())?;
+        let p = self.problem(q.shape(), k.shape(), v.shape(), q.dtype())?;
         if q.dtype() != k.dtype() || q.dtype() != v.dtype() {
             let (q, k, v) = (q.dtype(), k.dtype(), v.dtype());
             let what = format_args!("queries, keys and values have one dtype, got {q}, {k} and {v}; convert with to()");
             return Err(Error::dtype(NAME, what));
         }
-        let seen = broadcast_mask(inputs.get(3), &p, q.dtype())?;
-        // Forward reads keys once, to transpose them.
-        let (q, k, v) = (with_whole_rows(q)?, with_whole_rows(k)?, with_near_rows(v, p.queries)?);
-        let shape = [p.batch, p.queries, p.heads, p.value_depth];
-        let (y, logs) = with_float!(NAME, q.dtype(), T => {
-            Array::build_pair(NAME, &shape, &[p.batch, p.heads, p.queries], |y: &mut [T], logs: &mut [T]| {
-                kernel::forward(&p, heads(&q), heads(&k), heads(&v), mask(seen.as_ref()), y, logs);
-                Ok(())
-            })
-        })?;
-        Ok(smallvec![heads_first(&y), logs])
+        Halves::Widened.forward(inputs, |inputs| Self::of_wide(&p, inputs))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        let (q, k, v) = (context.input(0)?, context.input(1)?, context.input(2)?);
-        let seen = if context.len() > 3 { Some(context.input(3)?) } else { None };
-        if mode::is_recording() || context.needs(3) {
-            return self.composed(context, &Inputs { q, k, v, mask: seen }, grad);
+        let wide = |x: Tensor| cast(&x, x.dtype().widened());
+        let [q, k, v] = [0, 1, 2].map(|i| context.input(i).and_then(wide));
+        let (q, k, v, grad) = (q?, k?, v?, &wide(grad.clone())?);
+        let seen = if context.len() > 3 { Some(wide(context.input(3)?)?) } else { None };
+        let mut gradients = self.of_wide_back(context, Inputs { q, k, v, mask: seen }, grad)?;
+        for (i, gradient) in gradients.iter_mut().enumerate() {
+            if let Some(gradient) = gradient {
+                *gradient = cast(gradient, context.dtype(i))?;
+            }
         }
-        let p = self.problem(q.shape(), k.shape(), v.shape())?;
-        let seen = broadcast_mask(seen.as_ref().map(Tensor::array).as_ref(), &p, q.dtype())?;
-        let (y, logs) = (context.output()?, context.auxiliary(1)?);
-        let rows = |x: &Tensor| with_whole_rows(x.array());
-        let (q, v, y, g) = (rows(&q)?, rows(&v)?, rows(&y)?, rows(grad)?);
-        let k = with_near_rows(k.array(), p.queries)?;
-        let side_by_side = |x: &Array| [x.shape()[0], x.shape()[2], x.shape()[1], x.shape()[3]];
-        let mut gv = None;
-        let (gq, gk) = with_float!(NAME, q.dtype(), T => {
-            Array::build_pair(NAME, &side_by_side(&q), &side_by_side(&k), |gq: &mut [T], gk: &mut [T]| {
-                gv = Some(Array::build(NAME, &side_by_side(&v), |gv: &mut [T]| {
-                    let (out, logs, slices) = (heads(&y), logs.array().elements(), Slices { q: gq, k: gk, v: gv });
-                    kernel::backward(&p, heads(&q), heads(&k), heads(&v), mask(seen.as_ref()), out, logs, heads(&g), slices);
-                    Ok(())
-                })?);
-                Ok(())
-            })
-        })?;
-        let gradient = |x: Array| Some(Tensor::from(heads_first(&x)));
-        let mut gradients: Gradients = smallvec![gradient(gq), gradient(gk), gv.and_then(gradient)];
-        gradients.resize(context.len(), None);
         Ok(gradients)
     }
 

@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use super::scores::{Mask, exponentials, padded};
+#[cfg(target_arch = "x86_64")]
+use super::in_terms;
+use super::scores::{Mask, padded};
 use super::{Attention, Columns, Heads, KEYS, QUERIES, TRANSPOSED_FROM, WORK_PER_NS, blocks, part};
 use crate::element::Float;
 use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_among, gemm_serial, with_scratch};
@@ -13,7 +15,7 @@ use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
 /// Tasks to cut the keys into, if there are fewer heads.
-const TASKS: usize = 16;
+pub(super) const TASKS: usize = 16;
 
 /// Where the gradients of queries, keys and values go, each (batch, rows, heads, columns).
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub fn backward<T: GemmFloat>(
     g: Heads<'_, T>,
     gradients: Gradients<'_, T>,
 ) {
-    let &Attention { batch, heads, shared, queries, keys, depth, value_depth, .. } = problem;
+    let &Attention { batch, heads, queries, keys, depth, value_depth, .. } = problem;
     problem.check(&q, &k, &v);
     mask.check(problem);
     let key_heads = problem.key_heads();
@@ -54,6 +56,35 @@ pub fn backward<T: GemmFloat>(
     let (rows, columns) = (batch * heads * queries, batch * key_heads * keys);
     let Gradients { q: gq, k: gk, v: gv } = gradients;
     assert!(gq.len() == rows * depth && gk.len() == columns * depth && gv.len() == columns * value_depth);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(terms) = in_terms::terms(problem)
+        && let (Some(q), Some(k), Some(v), Some(mask)) = (q.float32(), k.float32(), v.float32(), mask.float32())
+        && let (Some(out), Some(log_sums), Some(g)) = (out.float32(), T::float32(log_sums), g.float32())
+        && let (Some(gq), Some(gk), Some(gv)) = (T::float32_mut(gq), T::float32_mut(gk), T::float32_mut(gv))
+    {
+        let gradients = Gradients { q: gq, k: gk, v: gv };
+        // SAFETY: there are terms where there are tiles.
+        return unsafe { in_terms::Backward { problem, q, k, v, mask, out, log_sums, g, gradients }.run(terms) };
+    }
+    in_blocks(problem, q, k, v, mask, out, log_sums, g, Gradients { q: gq, k: gk, v: gv });
+}
+
+/// [`backward`], whose arguments are checked, in multiply-adds.
+#[expect(clippy::too_many_arguments, reason = "as there")]
+fn in_blocks<T: GemmFloat>(
+    problem: &Attention,
+    q: Heads<'_, T>,
+    k: Heads<'_, T>,
+    v: Heads<'_, T>,
+    mask: Mask<'_, T>,
+    out: Heads<'_, T>,
+    log_sums: &[T],
+    g: Heads<'_, T>,
+    gradients: Gradients<'_, T>,
+) {
+    let &Attention { batch, heads, shared, queries, keys, depth, value_depth, .. } = problem;
+    let key_heads = problem.key_heads();
+    let Gradients { q: gq, k: gk, v: gv } = gradients;
     let all_blocks = keys.div_ceil(KEYS);
     let parts = (TASKS / (batch * key_heads).max(1)).clamp(1, all_blocks.max(1));
     let copied = queries >= TRANSPOSED_FROM;
@@ -103,7 +134,17 @@ pub fn backward<T: GemmFloat>(
                             wide([m, value_depth, n], g, v_columns.block(&keys), &mut *slopes);
                             let log_sums = &log_sums[(batch * heads + head) * queries..];
                             let first = [batch, head, rows.start];
-                            dispatch(Block { problem, mask, first, keys: &keys, log_sums, inner, scores, slopes });
+                            dispatch(Block {
+                                problem,
+                                mask,
+                                first,
+                                keys: &keys,
+                                log_sums,
+                                inner,
+                                scores,
+                                slopes,
+                                row: width,
+                            });
                             let (scores, slopes) =
                                 (Matrix::contiguous(scores, width), Matrix::contiguous(slopes, width));
                             let add =
@@ -143,7 +184,7 @@ pub fn backward<T: GemmFloat>(
 }
 
 /// Adds the sums of all parts, each (batch, heads, queries, depth), into `gq`, (batch, queries, heads, depth).
-fn add_parts<T: GemmFloat>(problem: &Attention, parts: usize, sums: &[T], gq: &mut [T]) {
+pub(super) fn add_parts<T: GemmFloat>(problem: &Attention, parts: usize, sums: &[T], gq: &mut [T]) {
     let &Attention { batch, heads, queries, depth, .. } = problem;
     let (whole, gq) = (gq.len(), Disjoint::new(gq));
     for_each(batch * queries, parts * whole / 4, |row| {
@@ -163,12 +204,12 @@ fn add_parts<T: GemmFloat>(problem: &Attention, parts: usize, sums: &[T], gq: &m
 }
 
 /// For each query of a head the product of the result and its gradient.
-struct Dots<'a, T> {
-    out: Heads<'a, T>,
-    g: Heads<'a, T>,
-    at: [usize; 2],
-    cols: usize,
-    inner: &'a mut [T],
+pub(super) struct Dots<'a, T> {
+    pub out: Heads<'a, T>,
+    pub g: Heads<'a, T>,
+    pub at: [usize; 2],
+    pub cols: usize,
+    pub inner: &'a mut [T],
 }
 
 impl<T: Float> Kernel for Dots<'_, T> {
@@ -185,17 +226,19 @@ impl<T: Float> Kernel for Dots<'_, T> {
 }
 
 /// Turns a block of products of queries and keys into probabilities, and of gradients and values into slopes of scores.
-struct Block<'a, T> {
-    problem: &'a Attention,
-    mask: Mask<'a, T>,
+pub(super) struct Block<'a, T> {
+    pub problem: &'a Attention,
+    pub mask: Mask<'a, T>,
     /// Batch, head and first query.
-    first: [usize; 3],
-    keys: &'a Range<usize>,
+    pub first: [usize; 3],
+    pub keys: &'a Range<usize>,
     /// Of the head's queries.
-    log_sums: &'a [T],
-    inner: &'a [T],
-    scores: &'a mut [T],
-    slopes: &'a mut [T],
+    pub log_sums: &'a [T],
+    pub inner: &'a [T],
+    pub scores: &'a mut [T],
+    pub slopes: &'a mut [T],
+    /// Elements from a row of scores, and of slopes, to the next, at least [`padded`] keys.
+    pub row: usize,
 }
 
 impl<T: Float> Kernel for Block<'_, T> {
@@ -204,15 +247,17 @@ impl<T: Float> Kernel for Block<'_, T> {
     fn run<S: Simd>(self) {
         let [batch, head, first] = self.first;
         let (width, scale) = (padded(self.keys.len()), T::from_f64(self.problem.scale));
-        let rows = self.scores.chunks_exact_mut(width).zip(self.slopes.chunks_exact_mut(width));
+        let rows = self.scores.chunks_exact_mut(self.row).zip(self.slopes.chunks_exact_mut(self.row));
         for (row, (scores, slopes)) in rows.enumerate() {
+            let (scores, slopes) = (&mut scores[..width], &mut slopes[..width]);
             let query = first + row;
-            let scored = self.problem.score::<T, S>(&self.mask, [batch, head, query], self.keys, scores);
+            let mut seen = self.problem.score::<T, S>(&self.mask, [batch, head, query], self.keys, scores);
             let log_sum = self.log_sums[query];
             let shift = if log_sum == T::LOWEST { T::ZERO } else { log_sum };
-            exponentials::<T, S>(scored, shift);
-            let (inner, end) = (self.inner[query], scored.len());
-            for (slope, &probability) in slopes.iter_mut().zip(scored.iter()) {
+            seen.exponentials::<S>(shift);
+            let seen = seen.row;
+            let (inner, end) = (self.inner[query], seen.len());
+            for (slope, &probability) in slopes.iter_mut().zip(seen.iter()) {
                 *slope = probability * (*slope - inner) * scale;
             }
             scores[end..].fill(T::ZERO);

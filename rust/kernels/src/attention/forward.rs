@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use super::scores::{Mask, exponentials, largest, padded};
+#[cfg(target_arch = "x86_64")]
+use super::in_terms;
+use super::scores::{Mask, padded};
 use super::{Attention, Columns, Heads, KEYS, QUERIES, TRANSPOSED_FROM, WHOLE_HEADS, WORK_PER_NS, part, transpose};
 use crate::element::Float;
 use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_serial, with_scratch};
@@ -33,6 +35,14 @@ pub fn forward<T: GemmFloat>(
     if rows == 0 {
         return;
     }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(terms) = in_terms::terms(problem)
+        && let (Some(q), Some(k), Some(v), Some(mask)) = (q.float32(), k.float32(), v.float32(), mask.float32())
+        && let (Some(out), Some(log_sums)) = (T::float32_mut(out), T::float32_mut(log_sums))
+    {
+        // SAFETY: there are terms where there are tiles.
+        return unsafe { in_terms::Forward { problem, q, k, v, mask, out, log_sums }.run(terms) };
+    }
     let blocks = problem.query_blocks();
     let copied = queries >= TRANSPOSED_FROM;
     let whole = batch * heads >= WHOLE_HEADS || blocks == 1;
@@ -56,7 +66,8 @@ pub fn forward<T: GemmFloat>(
             }
             for rows in (first..first + each).map(|block| problem.query_block(block)) {
                 let sums = &mut sums[..rows.len() * value_depth];
-                let mut running = Running { largest: [T::LOWEST; QUERIES], totals: [T::ZERO; QUERIES] };
+                let (mut largest, mut totals) = ([T::LOWEST; QUERIES], [T::ZERO; QUERIES]);
+                let (largest, totals) = (&mut largest[..rows.len()], &mut totals[..rows.len()]);
                 for keys in problem.key_blocks(&rows) {
                     let (n, width) = (keys.len(), padded(keys.len()));
                     let scores = &mut scores[..rows.len() * width];
@@ -68,7 +79,10 @@ pub fn forward<T: GemmFloat>(
                     );
                     gemm_serial(Gemm { c_row_stride: width, ..product });
                     let first = [batch, head, rows.start];
-                    dispatch(Exponentials { problem, mask, first, keys: &keys, scores, sums, running: &mut running });
+                    let running = Running { largest: &mut *largest, totals: &mut *totals };
+                    let (scores_row, sums_row) = (width, value_depth);
+                    let (keys, scores, sums) = (&keys, &mut *scores, &mut *sums);
+                    dispatch(Exponentials { problem, mask, first, keys, scores, scores_row, sums, sums_row, running });
                     let (a, b) = (Matrix::contiguous(scores, width), v.rows(batch, head / shared, keys.start));
                     let product = Gemm::new([rows.len(), n, value_depth], a, b, sums);
                     gemm_serial(Gemm { accumulate: keys.start > 0, ..product });
@@ -76,7 +90,8 @@ pub fn forward<T: GemmFloat>(
                 let at = (batch * heads + head) * queries;
                 // SAFETY: each query has its own place.
                 let log_sums = unsafe { log_sums.slice(at + rows.start..at + rows.end) };
-                dispatch(Finish { running: &running, log_sums, sums });
+                let (running, sums_row) = (Running { largest, totals }, value_depth);
+                dispatch(Finish { running, log_sums, sums: &mut *sums, sums_row });
                 for (row, sums) in rows.zip(sums.chunks_exact(value_depth.max(1))) {
                     let at = ((batch * queries + row) * heads + head) * value_depth;
                     // SAFETY: as above.
@@ -106,22 +121,25 @@ fn all_transposed<T: GemmFloat>(problem: &Attention, k: Heads<'_, T>) -> Buffer 
 }
 
 /// What is known of each query's scores so far.
-struct Running<T> {
-    largest: [T; QUERIES],
+pub(super) struct Running<'a, T> {
+    pub largest: &'a mut [T],
     /// Sums of the exponentials of what scores are below the largest.
-    totals: [T; QUERIES],
+    pub totals: &'a mut [T],
 }
 
 /// Turns a block of products into exponentials, and the sums of values so far into what they are below the new maximum.
-struct Exponentials<'a, T> {
-    problem: &'a Attention,
-    mask: Mask<'a, T>,
+pub(super) struct Exponentials<'a, T> {
+    pub problem: &'a Attention,
+    pub mask: Mask<'a, T>,
     /// Batch, head and first query.
-    first: [usize; 3],
-    keys: &'a Range<usize>,
-    scores: &'a mut [T],
-    sums: &'a mut [T],
-    running: &'a mut Running<T>,
+    pub first: [usize; 3],
+    pub keys: &'a Range<usize>,
+    pub scores: &'a mut [T],
+    /// Elements from a row to the next, at least [`padded`] keys.
+    pub scores_row: usize,
+    pub sums: &'a mut [T],
+    pub sums_row: usize,
+    pub running: Running<'a, T>,
 }
 
 impl<T: Float> Kernel for Exponentials<'_, T> {
@@ -130,14 +148,15 @@ impl<T: Float> Kernel for Exponentials<'_, T> {
     fn run<S: Simd>(self) {
         let [batch, head, query] = self.first;
         let depth = self.problem.value_depth;
-        for (row, scores) in self.scores.chunks_exact_mut(padded(self.keys.len())).enumerate() {
-            let scored = self.problem.score::<T, S>(&self.mask, [batch, head, query + row], self.keys, scores);
+        for (row, scores) in self.scores.chunks_exact_mut(self.scores_row).enumerate() {
+            let scores = &mut scores[..padded(self.keys.len())];
+            let mut seen = self.problem.score::<T, S>(&self.mask, [batch, head, query + row], self.keys, scores);
             let before = self.running.largest[row];
-            let most = before.maximum(largest(scored));
+            let most = before.maximum(seen.largest());
             // Where nothing is seen, minus infinity from minus infinity would be NaN.
             let shift = if most == T::LOWEST { T::ZERO } else { most };
-            let total = exponentials::<T, S>(scored, shift);
-            let end = scored.len();
+            let total = seen.exponentials::<S>(shift);
+            let end = seen.row.len();
             scores[end..].fill(T::ZERO);
             self.running.largest[row] = most;
             if self.keys.start == 0 {
@@ -147,7 +166,7 @@ impl<T: Float> Kernel for Exponentials<'_, T> {
             let kept = (before - shift).exp::<S>();
             self.running.totals[row] = self.running.totals[row].fma::<S>(kept, total);
             if kept != T::ONE {
-                for sum in &mut self.sums[row * depth..][..depth] {
+                for sum in &mut self.sums[row * self.sums_row..][..depth] {
                     *sum *= kept;
                 }
             }
@@ -156,11 +175,12 @@ impl<T: Float> Kernel for Exponentials<'_, T> {
 }
 
 /// Divides the sums of values by those of exponentials, and takes the logarithms.
-struct Finish<'a, T> {
-    running: &'a Running<T>,
-    log_sums: &'a mut [T],
+pub(super) struct Finish<'a, T> {
+    pub running: Running<'a, T>,
+    pub log_sums: &'a mut [T],
     /// (queries, columns of values).
-    sums: &'a mut [T],
+    pub sums: &'a mut [T],
+    pub sums_row: usize,
 }
 
 impl<T: Float> Kernel for Finish<'_, T> {
@@ -168,15 +188,13 @@ impl<T: Float> Kernel for Finish<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Running { largest, totals } = self.running;
-        let rows = self.log_sums.len();
-        for ((out, &largest), &total) in self.log_sums.iter_mut().zip(largest).zip(totals) {
+        for ((out, &mut largest), &mut total) in self.log_sums.iter_mut().zip(largest).zip(&mut *totals) {
             *out = if total == T::ZERO { T::LOWEST } else { largest + total.log::<S>() };
         }
         if self.sums.is_empty() {
             return;
         }
-        let cols = self.sums.len() / rows;
-        for (row, &total) in self.sums.chunks_exact_mut(cols).zip(totals) {
+        for (row, &mut total) in self.sums.chunks_exact_mut(self.sums_row).zip(totals) {
             if total == T::ZERO {
                 row.fill(T::ZERO);
                 continue;

@@ -12,6 +12,8 @@
 
 mod backward;
 mod forward;
+#[cfg(target_arch = "x86_64")]
+mod in_terms;
 mod scores;
 
 pub use backward::{Gradients, backward};
@@ -56,6 +58,8 @@ pub struct Attention {
     pub scale: f64,
     /// Whether query `i` sees keys `0..=i` only.
     pub causal: bool,
+    /// Whether all numbers are those of bfloat16, and the result will be: one term is enough for each factor.
+    pub narrow: bool,
 }
 
 impl Attention {
@@ -112,6 +116,15 @@ pub struct Heads<'a, T> {
     pub offset: usize,
     /// Steps from a batch, a head and a row to the next.
     pub strides: [isize; 3],
+}
+
+impl<'a, T: GemmFloat> Heads<'a, T> {
+    /// The same as float32, if that is what they are.
+    #[cfg(target_arch = "x86_64")]
+    fn float32(self) -> Option<Heads<'a, f32>> {
+        let Self { data, offset, strides } = self;
+        Some(Heads { data: T::float32(data)?, offset, strides })
+    }
 }
 
 impl<'a, T: Copy> Heads<'a, T> {

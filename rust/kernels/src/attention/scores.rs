@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Attention;
 use crate::element::Float;
+use crate::gemm::GemmFloat;
 use crate::isa::Simd;
 use crate::lanes::{NARROW as LANES, fold};
 use crate::layout::Strided;
@@ -13,30 +14,52 @@ pub(super) fn padded(keys: usize) -> usize {
     keys.next_multiple_of(LANES)
 }
 
-/// The largest score of a row of whole vectors, leaving NaN out.
-#[inline(always)]
-pub(super) fn largest<T: Float>(scores: &[T]) -> T {
-    let most = |x: T, y: T| if y > x { y } else { x };
-    let mut lanes = [T::LOWEST; LANES];
-    for chunk in scores.as_chunks::<LANES>().0 {
-        for lane in 0..LANES {
-            lanes[lane] = most(lanes[lane], chunk[lane]);
-        }
-    }
-    fold(lanes, most)
+/// A row of whole vectors, each of whose elements times a factor, not negative, is the score of a key.
+pub(super) struct Scores<'s, T> {
+    pub row: &'s mut [T],
+    pub factor: T,
 }
 
-/// Puts `exp(x - shift)` in place of each score of a row of whole vectors; their sum.
-#[inline(always)]
-pub(super) fn exponentials<T: Float, S: Simd>(scores: &mut [T], shift: T) -> T {
-    let mut sums = [T::ZERO; LANES];
-    for chunk in scores.as_chunks_mut::<LANES>().0 {
-        for lane in 0..LANES {
-            chunk[lane] = (chunk[lane] - shift).exp::<S>();
-            sums[lane] += chunk[lane];
+impl<T: Float> Scores<'_, T> {
+    /// The largest score, leaving NaN out.
+    #[inline(always)]
+    pub fn largest(&self) -> T {
+        let most = |x: T, y: T| if y > x { y } else { x };
+        // Two vectors, in arrays of their own to stay in registers: a comparison waits for the one before.
+        let (mut even, mut odd) = ([T::LOWEST; LANES], [T::LOWEST; LANES]);
+        let (pairs, rest) = self.row.as_chunks::<{ 2 * LANES }>();
+        for pair in pairs {
+            for lane in 0..LANES {
+                even[lane] = most(even[lane], pair[lane]);
+                odd[lane] = most(odd[lane], pair[LANES + lane]);
+            }
         }
+        for chunk in rest.as_chunks::<LANES>().0 {
+            for lane in 0..LANES {
+                even[lane] = most(even[lane], chunk[lane]);
+            }
+        }
+        for lane in 0..LANES {
+            even[lane] = most(even[lane], odd[lane]);
+        }
+        let largest = fold(even, most);
+        // No score is larger than minus infinity: it stays what it is, whatever the factor.
+        if largest == T::LOWEST { largest } else { largest * self.factor }
     }
-    fold(sums, |x, y| x + y)
+
+    /// Puts `exp(score - shift)` in place of each; their sum.
+    #[inline(always)]
+    pub fn exponentials<S: Simd>(&mut self, shift: T) -> T {
+        let (factor, shift) = (self.factor, -shift);
+        let mut sums = [T::ZERO; LANES];
+        for chunk in self.row.as_chunks_mut::<LANES>().0 {
+            for lane in 0..LANES {
+                chunk[lane] = chunk[lane].fma::<S>(factor, shift).exp_of_share::<S>();
+                sums[lane] += chunk[lane];
+            }
+        }
+        fold(sums, |x, y| x + y)
+    }
 }
 
 /// What keeps queries from keys.
@@ -84,6 +107,18 @@ impl<T: Copy> Plane<'_, T> {
     }
 }
 
+impl<'a, T: GemmFloat> Mask<'a, T> {
+    /// The same for float32, if that is what there is.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn float32(self) -> Option<Mask<'a, f32>> {
+        Some(match self {
+            Self::None => Mask::None,
+            Self::Add(Plane { data, offset, strides }) => Mask::Add(Plane { data: T::float32(data)?, offset, strides }),
+            Self::Keep(plane) => Mask::Keep(plane),
+        })
+    }
+}
+
 impl<T: Float> Mask<'_, T> {
     pub(super) fn check(&self, problem: &Attention) {
         match self {
@@ -105,24 +140,21 @@ impl Attention {
         [batch, head, query]: [usize; 3],
         keys: &Range<usize>,
         row: &'s mut [T],
-    ) -> &'s mut [T] {
+    ) -> Scores<'s, T> {
         let scale = T::from_f64(self.scale);
         let at = [batch, head, query, keys.start];
         let seen = self.seen(query, keys);
         let row = &mut row[..padded(seen)];
         let products = &mut row[..seen];
+        let mut factor = T::ONE;
         match mask {
-            Mask::None => {
-                for chunk in row.as_chunks_mut::<LANES>().0 {
-                    for x in chunk {
-                        *x *= scale;
-                    }
-                }
-            }
+            // Multiplied where they are read. Minus infinity stays what it is only by a positive factor.
+            Mask::None if scale > T::ZERO => factor = scale,
+            Mask::None => products.iter_mut().for_each(|x| *x *= scale),
             Mask::Add(plane) => plane.each(at, products, |mask, x| x.fma::<S>(scale, mask)),
             Mask::Keep(plane) => plane.each(at, products, |mask, x: T| if mask == 0 { T::LOWEST } else { x * scale }),
         }
         row[seen..].fill(T::LOWEST);
-        row
+        Scores { row, factor }
     }
 }

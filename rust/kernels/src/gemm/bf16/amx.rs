@@ -64,7 +64,7 @@ unsafe fn two_two<const TERMS: usize>(tile: &MicroTile) {
         || unsafe { two_two(tile) },
         || unsafe {
             one_two(tile);
-            one_two(&MicroTile { a, c, start, ..*tile });
+            one_two(&MicroTile { a, start, c, ..*tile });
         },
     );
 }

@@ -11,6 +11,7 @@ mod amx;
 mod dot;
 mod pack;
 mod plan;
+mod resident;
 mod stationary;
 mod store;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use plan::{Packer, Plan, TASKS};
 use store::{Stack, Store};
 
 pub(crate) use amx::{SPIN_FLOPS, spin_tiles};
+pub(crate) use resident::{Put, Resident, Tiles};
 pub(crate) use stationary::{MOST_ROWS, Stationary};
 
 /// Steps of k that a tile multiplies at once.
@@ -445,6 +447,7 @@ impl Task<'_> {
         // Any number of steps is at least one run's; the last may be shorter.
         let last = (steps - 1) / run * run;
         let of_panel = |i: usize| rows.start + i * PANEL..(rows.start + (i + 1) * PANEL).min(rows.end);
+        #[expect(clippy::large_stack_arrays, reason = "32 KiB, never filled where they are not used")]
         let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; GROUP];
         for group in (0..panels).step_by(GROUP).map(|first| first..(first + GROUP).min(panels)) {
             let mut tile = |i: usize, steps: Range<usize>| {
@@ -478,7 +481,7 @@ impl Task<'_> {
                 // SAFETY: passed on.
                 unsafe {
                     if safe(i) {
-                        let sums = store.multiply(p, tile(i, last..steps), of_panel(i), cols.clone());
+                        let sums = store.multiply(p, &tile(i, last..steps), of_panel(i), cols.clone());
                         // The sums of the tile before have arrived; those of this one would be waited for.
                         if let Some(sums) = std::mem::replace(&mut waiting, sums) {
                             store.finish(p, &sums);

@@ -63,6 +63,17 @@ impl Span {
     }
 }
 
+impl Span {
+    /// Whether products of terms lose nothing that counts beside the largest numbers of two operands: what is 2^-30 of
+    /// them keeps fewer digits if they are small. Unlike [`Self::is_safe`], which speaks of each number.
+    pub fn is_safe_in_sums(self, other: Self) -> bool {
+        const BIAS: u32 = 127;
+        let own = |span: Self| (BIAS - 80..BIAS + 126).contains(&span.highest);
+        let product = self.highest + other.highest;
+        own(self) && own(other) && (2 * BIAS - 70..=2 * BIAS + 100).contains(&product)
+    }
+}
+
 /// The extremes of a panel while it is packed, lane by lane: bits of the largest magnitude, and of the smallest less
 /// one, for which zero is the largest of all.
 #[derive(Clone, Copy)]

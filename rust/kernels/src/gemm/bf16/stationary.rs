@@ -1,11 +1,10 @@
 //! A matrix B that is packed in terms once and multiplied by a few rows many times: recurrent weights.
 
-#[allow(clippy::wildcard_imports, reason = "a few intrinsics")]
-use std::arch::x86_64::*;
 use std::ops::Range;
 use std::ptr::null;
 
-use super::pack::{Place, Side, Span, lanes, pack};
+use super::pack::{Place, Side, Span, pack};
+use super::store::bring;
 use super::{BLOCK_STEPS, MicroTile, Operand, PANEL, STEP, Stack, TERM_LEN, TILE, amx};
 use crate::gemm::Matrix;
 use crate::gemm::driver::SendPtr;
@@ -129,32 +128,5 @@ impl Stationary {
             }
             left_out
         })
-    }
-}
-
-/// Stores `cols` sums of each row that is not left out, or adds them to C.
-#[target_feature(enable = "avx512f")]
-unsafe fn bring(
-    sums: *const f32,
-    rows: usize,
-    cols: usize,
-    left_out: u32,
-    c: *mut f32,
-    c_row: usize,
-    accumulate: bool,
-) {
-    for row in (0..rows).filter(|row| left_out >> row & 1 == 0) {
-        for first in (0..cols).step_by(TILE) {
-            let mask = lanes(cols - first);
-            // SAFETY: by contract; the mask keeps to the columns.
-            unsafe {
-                let to = c.wrapping_add(row * c_row + first);
-                let mut x = _mm512_loadu_ps(sums.add(row * PANEL + first));
-                if accumulate {
-                    x = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), x);
-                }
-                _mm512_mask_storeu_ps(to, mask, x);
-            }
-        }
     }
 }

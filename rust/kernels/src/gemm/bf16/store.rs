@@ -4,6 +4,7 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
+use super::pack::lanes;
 use super::{MicroTile, Operand, PANEL, Rounded, TILE, TermProduct};
 use crate::gemm::driver::Product;
 use crate::gemm::epilogue::{Activation, Bias, Epilogue};
@@ -31,7 +32,7 @@ impl Store {
     pub unsafe fn multiply(
         &self,
         p: &TermProduct<'_>,
-        tile: MicroTile,
+        tile: &MicroTile,
         rows: Range<usize>,
         cols: Range<usize>,
     ) -> Option<Sums> {
@@ -41,7 +42,7 @@ impl Store {
         let direct = whole && part.run >= cols.len() && plain && !self.accumulate && self.rounded.is_none();
         let (c, c_row) = if direct { (part.start, part.row_stride) } else { (tile.c, tile.c_row) };
         // SAFETY: the elements of C are this task's; the stack holds a tile.
-        unsafe { p.microkernel(&rows, &cols)(&MicroTile { c, c_row, ..tile }) };
+        unsafe { p.microkernel(&rows, &cols)(&MicroTile { c, c_row, ..*tile }) };
         (!direct).then_some(Sums { stack: tile.c, rows, cols })
     }
 
@@ -174,6 +175,33 @@ unsafe fn together(
                 } else {
                     _mm512_mask_storeu_ps(c, masks[half], x);
                 }
+            }
+        }
+    }
+}
+
+/// Stores `cols` sums of each row that is not left out, or adds them to C.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn bring(
+    sums: *const f32,
+    rows: usize,
+    cols: usize,
+    left_out: u32,
+    c: *mut f32,
+    c_row: usize,
+    accumulate: bool,
+) {
+    for row in (0..rows).filter(|row| left_out >> row & 1 == 0) {
+        for first in (0..cols).step_by(TILE) {
+            let mask = lanes(cols - first);
+            // SAFETY: by contract; the mask keeps to the columns.
+            unsafe {
+                let to = c.wrapping_add(row * c_row + first);
+                let mut x = _mm512_loadu_ps(sums.add(row * PANEL + first));
+                if accumulate {
+                    x = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), x);
+                }
+                _mm512_mask_storeu_ps(to, mask, x);
             }
         }
     }
