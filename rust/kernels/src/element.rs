@@ -166,10 +166,9 @@ pub trait Float:
     /// e to the power `self`.
     #[must_use]
     fn exp<S: Simd>(self) -> Self;
-    /// The same for what is hardly above zero, and is added to the power of zero: smaller powers than normal numbers may
-    /// be zero.
+    /// The same, of what is not positive.
     #[must_use]
-    fn exp_of_share<S: Simd>(self) -> Self;
+    fn exp_nonpositive<S: Simd>(self) -> Self;
     /// 2 to the power `self`.
     #[must_use]
     fn exp2<S: Simd>(self) -> Self;
@@ -682,7 +681,7 @@ float!(f32, to_f32, fma32, |x, y, S| {
     atan2: math::atan2::<S>(x, y);
     hypot: math::hypot::<S>(x, y);
     exp: f32 = math::exp::<S>(x);
-    exp_of_share: f32 = math::exp_of_share::<S>(x);
+    exp_nonpositive: f32 = math::exp_nonpositive::<S>(x);
     exp2: f32 = math::exp2::<S>(x);
     expm1: f32 = math::expm1::<S>(x);
     log: f32 = math::log::<S>(x);
@@ -726,7 +725,7 @@ float!(f64, to_f64, fma64, |x, y, S| {
     atan2: math::atan2_64::<S>(x, y);
     hypot: x.hypot(y);
     exp: f64 = math::exp64::<S>(x);
-    exp_of_share: f64 = math::exp64::<S>(x);
+    exp_nonpositive: f64 = math::exp64::<S>(x);
     exp2: f64 = f64::exp2(x);
     expm1: f64 = x.exp_m1();
     log: f64 = math::log64::<S>(x);

@@ -9,9 +9,9 @@ use crate::memory::Pod;
 use crate::parallel::{Disjoint, for_each, for_ranges};
 
 /// Elements that one task moves, about.
-const GRAIN: usize = 1 << 13;
+pub(crate) const GRAIN: usize = 1 << 13;
 /// Estimated cost of moving 1024 elements, in nanoseconds.
-const MOVE_NS: usize = 300;
+pub(crate) const MOVE_NS: usize = 300;
 
 /// An index outside its dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,31 +61,11 @@ pub fn first_bad_index(ids: &[i64], extent: usize) -> Option<BadIndex> {
 /// A checked index as a position.
 #[expect(clippy::cast_possible_truncation, reason = "checked indices are positions in memory")]
 #[inline(always)]
-fn position(id: i64) -> usize {
+pub(crate) fn position(id: i64) -> usize {
     id.cast_unsigned() as usize
 }
 
-/// Copies slices along one dimension: `source` is `[outer, extent, inner]`, `out` is `[outer, ids.len(), inner]`, and
-/// `out[o, n] = source[o, ids[n]]`. With `outer` 1 this is an embedding's forward.
-///
-/// # Panics
-/// On an id outside `extent`.
-pub fn index_select<T: Pod>(source: &[T], extent: usize, inner: usize, ids: &[i64], out: &mut [T]) {
-    let outer = outer_extent(source.len(), extent, inner, ids.len(), out.len());
-    let rows = outer * ids.len();
-    let out = Disjoint::new(out);
-    for_ranges(rows, (GRAIN / inner.max(1)).max(1), inner.saturating_mul(MOVE_NS), |range| {
-        // SAFETY: ranges of rows are disjoint.
-        let out = unsafe { out.slice(range.start * inner..range.end * inner) };
-        for (row, out) in range.zip(out.chunks_exact_mut(inner.max(1))) {
-            let id = position(ids[row % ids.len()]);
-            assert!(id < extent, "index {id} outside {extent}");
-            out.copy_from_slice(&source[(row / ids.len() * extent + id) * inner..][..inner]);
-        }
-    });
-}
-
-/// Adds slices along one dimension, the adjoint of [`index_select`]: `source` is `[outer, ids.len(), inner]`, `out` is
+/// Adds slices along one dimension to what is there: `source` is `[outer, ids.len(), inner]`, `out` is
 /// `[outer, extent, inner]`, and `out[o, ids[n]] += source[o, n]`. The ids are sorted, so that each destination belongs to one task and takes its sources in their order.
 ///
 /// # Panics
@@ -143,7 +123,7 @@ fn segment_start(order: &[(i64, usize)], at: usize) -> usize {
 }
 
 /// The product of the dimensions before the indexed one, with every length checked against it.
-fn outer_extent(whole: usize, extent: usize, inner: usize, count: usize, picked: usize) -> usize {
+pub(crate) fn outer_extent(whole: usize, extent: usize, inner: usize, count: usize, picked: usize) -> usize {
     let outer = whole.checked_div(extent * inner).unwrap_or(0);
     assert!(
         whole == outer * extent * inner && (picked == outer * count * inner || outer == 0 && picked == 0),

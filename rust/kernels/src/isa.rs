@@ -211,6 +211,19 @@ fn features() -> Vec<&'static str> {
     }
 }
 
+/// Brings the cache line at `place` near; a hint, so any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint: nothing is read or written; SSE is part of x86-64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// Brings the cache line at `place` near, for a store; a hint, so any address will do.
 #[inline(always)]
 pub(crate) fn prefetch_to_write<T>(place: *const T) {

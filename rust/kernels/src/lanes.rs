@@ -2,59 +2,34 @@
 //!
 //! A row is taken in blocks of 2048 elements. A block adds into 64 lanes (four accumulators of sixteen, enough to hide
 //! the latency of an addition), the lanes add pairwise, and the blocks add in float64: fast, and as exact as the
-//! element type allows for rows of any length. The last elements of a row fill a vector of their own, so that no row
-//! ends in scalar code.
+//! element type allows for rows of any length. The last elements of a row are those of a whole vector, of which only they
+//! count, so that no row ends in scalar code.
 
 use crate::element::Float;
+use crate::isa::{Simd, prefetch};
+use crate::stream;
+use std::ops::Range;
 
 /// Elements that end a row side by side.
 pub(crate) const NARROW: usize = 16;
 const LANES: usize = 64;
 const BLOCK: usize = 2048;
 
-/// Sums of up to `K` functions of the elements of one row or several.
-pub(crate) struct Sums<T, const K: usize> {
-    lanes: [[T; LANES]; K],
-    pending: usize,
-    totals: [f64; K],
-}
-
-impl<T: Float, const K: usize> Sums<T, K> {
-    #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Self { lanes: [[T::ZERO; LANES]; K], pending: 0, totals: [0.0; K] }
-    }
-
-    /// Adds the results of `f` for each pair of elements of `a` and `b`.
-    #[inline(always)]
-    pub(crate) fn add(&mut self, a: &[T], b: &[T], f: impl Fn(T, T) -> [T; K]) {
-        for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
-            if self.pending + a.len() > BLOCK {
-                self.flush();
-            }
-            self.pending += a.len();
-            add(&mut self.lanes, a, b, &f);
-        }
-    }
-
-    #[inline(always)]
-    fn flush(&mut self) {
-        flush(self.lanes, &mut self.totals);
-        *self = Self { totals: self.totals, ..Self::new() };
-    }
-
-    #[inline(always)]
-    pub(crate) fn finish(mut self) -> [f64; K] {
-        self.flush();
-        self.totals
-    }
-}
-
-/// Adds the results of `f` for pairs of elements into lanes.
+/// Adds the results of `f` for pairs of elements into lanes, and brings near what lies `ahead` elements after them.
 #[inline(always)]
-fn add<T: Float, const K: usize>(lanes: &mut [[T; LANES]; K], a: &[T], b: &[T], f: &impl Fn(T, T) -> [T; K]) {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+fn add<T: Float, const K: usize>(
+    lanes: &mut [[T; LANES]; K],
+    a_row: &[T],
+    b_row: &[T],
+    ahead: usize,
+    f: &impl Fn(T, T) -> [T; K],
+) {
+    let ((a, a_rest), (b, b_rest)) = (a_row.as_chunks::<LANES>(), b_row.as_chunks::<LANES>());
     for (a, b) in a.iter().zip(b) {
+        fetch(a, ahead);
+        if a.as_ptr() != b.as_ptr() {
+            fetch(b, ahead);
+        }
         for lane in 0..LANES {
             let results = f(a[lane], b[lane]);
             for (lanes, result) in lanes.iter_mut().zip(results) {
@@ -62,35 +37,51 @@ fn add<T: Float, const K: usize>(lanes: &mut [[T; LANES]; K], a: &[T], b: &[T], 
             }
         }
     }
-    let ((a, a_rest), (b, b_rest)) = (a_rest.as_chunks::<NARROW>(), b_rest.as_chunks::<NARROW>());
-    for (a, b) in a.iter().zip(b) {
-        add_narrow(lanes, a, b, NARROW, f);
+    let ((a_narrow, a_rest), (b_narrow, b_rest)) = (a_rest.as_chunks::<NARROW>(), b_rest.as_chunks::<NARROW>());
+    for (a, b) in a_narrow.iter().zip(b_narrow) {
+        add_narrow(lanes, a, b, 0..NARROW, f);
     }
-    if !a_rest.is_empty() {
-        add_narrow(lanes, &padded(a_rest, T::ZERO), &padded(b_rest, T::ZERO), a_rest.len(), f);
+    if a_rest.is_empty() {
+        return;
+    }
+    match (a_row.last_chunk(), b_row.last_chunk()) {
+        (Some(a), Some(b)) => add_narrow(lanes, a, b, NARROW - a_rest.len()..NARROW, f),
+        _ => add_narrow(lanes, &padded(a_rest, T::ZERO), &padded(b_rest, T::ZERO), 0..a_rest.len(), f),
     }
 }
 
+/// Brings near what lies `ahead` elements after these; nothing for 0.
+#[inline(always)]
+fn fetch<T>(from: &[T; LANES], ahead: usize) {
+    if ahead > 0 {
+        for line in (0..LANES).step_by(stream::LINE / size_of::<T>()) {
+            prefetch(from.as_ptr().wrapping_add(line + ahead));
+        }
+    }
+}
+
+/// Brings near what lies `ahead` elements after a row.
+#[inline(always)]
+pub(crate) fn fetch_row<T>(row: &[T], ahead: usize) {
+    for at in (0..row.len()).step_by(stream::LINE / size_of::<T>()) {
+        prefetch(row.as_ptr().wrapping_add(at + ahead));
+    }
+}
+
+/// Of one vector, the results that `counted` names.
 #[inline(always)]
 fn add_narrow<T: Float, const K: usize>(
     lanes: &mut [[T; LANES]; K],
     a: &[T; NARROW],
     b: &[T; NARROW],
-    len: usize,
+    counted: Range<usize>,
     f: &impl Fn(T, T) -> [T; K],
 ) {
     for lane in 0..NARROW {
         let results = f(a[lane], b[lane]);
         for (lanes, result) in lanes.iter_mut().zip(results) {
-            lanes[lane] += if lane < len { result } else { T::ZERO };
+            lanes[lane] += if counted.contains(&lane) { result } else { T::ZERO };
         }
-    }
-}
-
-#[inline(always)]
-fn flush<T: Float, const K: usize>(lanes: [[T; LANES]; K], totals: &mut [f64; K]) {
-    for (lanes, total) in lanes.into_iter().zip(totals) {
-        *total += pairwise(lanes, |x, y| x + y).to_f64();
     }
 }
 
@@ -101,15 +92,72 @@ pub(crate) fn sum<T: Float>(a: &[T], f: impl Fn(T) -> T) -> f64 {
     sum
 }
 
-/// The sums of the results of `f` over the elements of `a` and `b` together. As [`Sums`] has them; but lanes that live for
-/// a block are in registers, where those of a struct are in memory.
+/// The sums of the results of `f` over the elements of `a` and `b` together. Lanes live for a block, in registers.
 #[inline(always)]
 pub(crate) fn sums<T: Float, const K: usize>(a: &[T], b: &[T], f: impl Fn(T, T) -> [T; K]) -> [f64; K] {
+    sums_ahead(a, b, 0, f)
+}
+
+/// [`sums`], while what lies `ahead` elements after each row comes near.
+#[inline(always)]
+pub(crate) fn sums_ahead<T: Float, const K: usize>(
+    a: &[T],
+    b: &[T],
+    ahead: usize,
+    f: impl Fn(T, T) -> [T; K],
+) -> [f64; K] {
     let mut totals = [0.0; K];
     for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
         let mut lanes = [[T::ZERO; LANES]; K];
-        add(&mut lanes, a, b, &f);
-        flush(lanes, &mut totals);
+        add(&mut lanes, a, b, ahead, &f);
+        for (total, lanes) in totals.iter_mut().zip(lanes) {
+            *total += pairwise(lanes, |x, y| x + y).to_f64();
+        }
+    }
+    totals
+}
+
+/// Rows of one length, some way apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    /// Where the first begins.
+    pub first: usize,
+    /// Elements of each.
+    pub len: usize,
+    /// Elements from the beginning of one to that of the next.
+    pub step: usize,
+    pub count: usize,
+}
+
+/// [`sums`] over rows of `a` and `b`. While one is added the next comes near: a row of a few pages is over before the
+/// hardware has seen where it goes. The lanes of short rows meet in sixteen before they are added to each other.
+#[inline(always)]
+pub(crate) fn sums_of_rows<T: Float, const K: usize>(
+    a: &[T],
+    b: &[T],
+    rows: Rows,
+    f: impl Fn(T, T) -> [T; K],
+) -> [f64; K] {
+    let (mut totals, mut met, mut pending) = ([0.0; K], [[T::ZERO; NARROW]; K], 0);
+    for row in 0..rows.count {
+        let (a, b) = (&a[rows.first + row * rows.step..][..rows.len], &b[rows.first + row * rows.step..][..rows.len]);
+        for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+            let mut lanes = [[T::ZERO; LANES]; K];
+            add(&mut lanes, a, b, rows.step, &f);
+            for (met, lanes) in met.iter_mut().zip(lanes) {
+                let lanes: [T; NARROW] = halve(halve::<T, LANES, { LANES / 2 }>(lanes, &|x, y| x + y), &|x, y| x + y);
+                for lane in 0..NARROW {
+                    met[lane] += lanes[lane];
+                }
+            }
+            pending += a.len();
+            if pending >= BLOCK || row + 1 == rows.count {
+                for (total, met) in totals.iter_mut().zip(&mut met) {
+                    *total += fold(std::mem::replace(met, [T::ZERO; NARROW]), |x, y| x + y).to_f64();
+                }
+                pending = 0;
+            }
+        }
     }
     totals
 }
@@ -118,13 +166,18 @@ pub(crate) fn sums<T: Float, const K: usize>(a: &[T], b: &[T], f: impl Fn(T, T) 
 #[inline(always)]
 pub(crate) fn largest<T: Float>(a: &[T]) -> T {
     let most = |x: T, y: T| if y > x { y } else { x };
-    let mut lanes = [T::LOWEST; LANES];
+    // Arrays of their own: one that is also indexed by a variable, or changed only here and there, would not stay in
+    // registers.
+    let mut chains = [T::LOWEST; LANES];
     let (chunks, rest) = a.as_chunks::<LANES>();
     for chunk in chunks {
+        let mut next = [T::LOWEST; LANES];
         for lane in 0..LANES {
-            lanes[lane] = most(lanes[lane], chunk[lane]);
+            next[lane] = most(chains[lane], chunk[lane]);
         }
+        chains = next;
     }
+    let mut lanes = chains;
     let (chunks, rest) = rest.as_chunks::<NARROW>();
     for chunk in chunks {
         for lane in 0..NARROW {
@@ -132,7 +185,7 @@ pub(crate) fn largest<T: Float>(a: &[T]) -> T {
         }
     }
     if !rest.is_empty() {
-        let rest = padded(rest, T::LOWEST);
+        let rest = a.last_chunk().copied().unwrap_or_else(|| padded(rest, T::LOWEST));
         for lane in 0..NARROW {
             lanes[lane] = most(lanes[lane], rest[lane]);
         }
@@ -140,24 +193,75 @@ pub(crate) fn largest<T: Float>(a: &[T]) -> T {
     pairwise(lanes, most)
 }
 
-/// `out = f(a, b)`, element by element.
+/// `out = f(a, b)`, element by element; the last of a row once more where they fill no vector of their own.
 #[inline(always)]
 pub(crate) fn map<T: Float>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<NARROW>(), b.as_chunks::<NARROW>());
-    let (out, out_rest) = out.as_chunks_mut::<NARROW>();
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+    let of = |a: &[T; NARROW], b: &[T; NARROW]| {
+        let mut values = [T::ZERO; NARROW];
         for lane in 0..NARROW {
-            out[lane] = f(a[lane], b[lane]);
+            values[lane] = f(a[lane], b[lane]);
+        }
+        values
+    };
+    let (a_chunks, b_chunks) = (a.as_chunks::<NARROW>(), b.as_chunks::<NARROW>());
+    let (out_chunks, out_rest) = out.as_chunks_mut::<NARROW>();
+    for ((out, a), b) in out_chunks.iter_mut().zip(a_chunks.0).zip(b_chunks.0) {
+        *out = of(a, b);
+    }
+    if out_rest.is_empty() {
+        return;
+    }
+    if let (Some(out), Some(a), Some(b)) = (out.last_chunk_mut(), a.last_chunk(), b.last_chunk()) {
+        *out = of(a, b);
+        return;
+    }
+    let values = of(&padded(a, T::ZERO), &padded(b, T::ZERO));
+    out.copy_from_slice(&values[..out.len()]);
+}
+
+/// `out = f(a)`, and the sum of that, while what lies `ahead` elements after the row comes near.
+#[inline(always)]
+pub(crate) fn map_sum<T: Float>(a: &[T], out: &mut [T], ahead: usize, f: impl Fn(T) -> T) -> f64 {
+    let mut total = 0.0;
+    for (a_block, out_block) in a.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        // Two arrays, as in `largest`.
+        let mut chains = [T::ZERO; LANES];
+        let ((a, a_rest), (out, out_rest)) = (a_block.as_chunks::<LANES>(), out_block.as_chunks_mut::<LANES>());
+        for (a, out) in a.iter().zip(out) {
+            fetch(a, ahead);
+            for lane in 0..LANES {
+                out[lane] = f(a[lane]);
+                chains[lane] += out[lane];
+            }
+        }
+        let mut lanes = [chains];
+        map(a_rest, a_rest, out_rest, |x, _| f(x));
+        add(&mut lanes, out_rest, out_rest, 0, &|x, _| [x]);
+        total += pairwise(lanes[0], |x, y| x + y).to_f64();
+    }
+    total
+}
+
+/// [`map`], past the caches. Call [`stream::fence`] after the last.
+#[inline(always)]
+pub(crate) fn map_past<T: Float, S: Simd>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
+    let head = out.as_ptr().align_offset(stream::LINE).min(out.len());
+    let whole = head + (out.len() - head) / NARROW * NARROW;
+    map(&a[..head], &b[..head], &mut out[..head], &f);
+    let (from_a, from_b) = (a[head..whole].as_chunks::<NARROW>().0, b[head..whole].as_chunks::<NARROW>().0);
+    for ((a, b), out) in from_a.iter().zip(from_b).zip(out[head..whole].as_chunks_mut::<NARROW>().0) {
+        let mut values = [T::ZERO; NARROW];
+        for lane in 0..NARROW {
+            values[lane] = f(a[lane], b[lane]);
+        }
+        for line in (0..size_of_val(out)).step_by(stream::LINE) {
+            // SAFETY: a line of either; `out` begins at one.
+            unsafe {
+                stream::store_line::<S>(out.as_mut_ptr().byte_add(line).cast(), values.as_ptr().byte_add(line).cast());
+            }
         }
     }
-    if !out_rest.is_empty() {
-        let (a, b) = (padded(a_rest, T::ZERO), padded(b_rest, T::ZERO));
-        let mut whole = [T::ZERO; NARROW];
-        for lane in 0..NARROW {
-            whole[lane] = f(a[lane], b[lane]);
-        }
-        out_rest.copy_from_slice(&whole[..out_rest.len()]);
-    }
+    map(&a[whole..], &b[whole..], &mut out[whole..], &f);
 }
 
 /// Up to sixteen elements, and zeros.

@@ -40,6 +40,7 @@ pub mod reduce;
 pub mod roofline;
 pub mod scan;
 pub mod search;
+pub mod slices;
 pub mod softmax;
 pub mod sort;
 pub mod stored;

@@ -256,15 +256,13 @@ pub fn exp<S: Simd>(x: f32) -> f32 {
     NATURAL.whole::<S>(x, [-104.0, 89.0])
 }
 
-/// e to the power `x`, which is hardly above zero; zero where the power is no normal number. For exponentials that are
-/// added to others, the largest of which is one.
+/// [`exp`] of what is not positive, or hardly: the same, in three quarters of the operations.
 #[inline(always)]
 #[must_use]
-pub fn exp_of_share<S: Simd>(x: f32) -> f32 {
-    /// Where the power is a normal number still, and so is every factor of it.
-    const LEAST: f32 = -87.0;
-    let y = NATURAL.at::<S>(if x < LEAST { LEAST } else { x }, EXACT, 0.0).value::<S>();
-    if x < LEAST { 0.0 } else { y }
+pub fn exp_nonpositive<S: Simd>(x: f32) -> f32 {
+    let zero = -104.0;
+    let unlift = if x <= zero { 0.0 } else { UNLIFT };
+    NATURAL.at::<S>(if x < zero { zero } else { x }, EXACT, LIFT).value::<S>() * unlift
 }
 
 /// 2 to the power `x`; exact for integers.

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::element::Element;
-use crate::isa::{Isa, Kernel, Simd, dispatch};
+use crate::isa::{Isa, Kernel, Simd, dispatch, prefetch};
 use crate::memory::Pod;
 use crate::parallel::{Disjoint, for_each};
 use crate::stream::{self, STREAM_FROM};
@@ -229,19 +229,6 @@ fn join_up<T: Element, C: Element, J: Join, S: Simd>(src: &[T], dst: &mut [T], m
     carry
 }
 
-/// Asks for the cache line at `at`; any address will do.
-#[inline(always)]
-fn prefetch<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint; SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
-
 impl<T: Element, C: Element, J: Join> Kernel for Along<'_, T, C, J> {
     type Output = C;
     #[inline(always)]
@@ -325,7 +312,8 @@ impl<T: Element, C: Element, J: Join> Kernel for Down<'_, T, C, J> {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{AHEAD, BLOCK, prefetch};
+    use super::{AHEAD, BLOCK};
+    use crate::isa::prefetch;
     use std::arch::x86_64::{
         _mm256_loadu_ps, _mm256_storeu_ps, _mm512_add_pd, _mm512_alignr_epi64, _mm512_castpd_si512,
         _mm512_castsi512_pd, _mm512_cvtpd_ps, _mm512_cvtps_pd, _mm512_cvtsd_f64, _mm512_permutexvar_pd,

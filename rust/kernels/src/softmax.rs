@@ -92,16 +92,19 @@ impl<T: Float> Kernel for LogSumExp<'_, T> {
             let x = &self.x[row * self.cols..][..self.cols];
             let largest = lanes::largest(x);
             // An infinite maximum would make infinity minus infinity.
-            let shift = if largest.is_infinite() { T::ZERO } else { largest };
-            *out = sum_exp::<T, S>(x, shift).log::<S>() + shift;
+            *out = if largest.is_infinite() {
+                T::from_f64(lanes::sum(x, T::exp::<S>)).log::<S>()
+            } else {
+                sum_exp::<T, S>(x, largest).log::<S>() + largest
+            };
         }
     }
 }
 
-/// `sum(exp(x - shift))`.
+/// `sum(exp(x - shift))`, no `x` being larger, while the next row comes near.
 #[inline(always)]
 fn sum_exp<T: Float, S: Simd>(x: &[T], shift: T) -> T {
-    T::from_f64(lanes::sum(x, |x| (x - shift).exp::<S>()))
+    T::from_f64(lanes::sums_ahead(x, x, x.len(), |x, _| [(x - shift).exp_nonpositive::<S>()])[0])
 }
 
 /// For each row of `x`, its largest element and its log-sum-exp above that.
@@ -135,7 +138,7 @@ fn abreast_statistics<T: Float, S: Simd>(columns: &[Lane<T>]) -> (Lane<T>, Lane<
     let mut rest = [T::ZERO; ROWS];
     for column in columns {
         for lane in 0..ROWS {
-            rest[lane] += (column[lane] - largest[lane]).exp::<S>();
+            rest[lane] += (column[lane] - largest[lane]).exp_nonpositive::<S>();
         }
     }
     for rest in &mut rest {
@@ -204,8 +207,7 @@ impl Row for Softmax {
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, x: &[T], _: &[T], y: &mut [T]) {
         let largest = lanes::largest(x);
-        lanes::map(x, x, y, |x, _| (x - largest).exp::<S>());
-        let scale = T::from_f64(1.0 / lanes::sum(y, |y| y));
+        let scale = T::from_f64(1.0 / lanes::map_sum(x, y, x.len(), |x| (x - largest).exp_nonpositive::<S>()));
         for y in y {
             *y *= scale;
         }
@@ -216,7 +218,7 @@ impl Row for Softmax {
         let largest = abreast::largest(x);
         for column in x.iter_mut() {
             for lane in 0..ROWS {
-                column[lane] = (column[lane] - largest[lane]).exp::<S>();
+                column[lane] = (column[lane] - largest[lane]).exp_nonpositive::<S>();
             }
         }
         let total = abreast::fold(x, T::ZERO, |x, y| x + y);
@@ -263,7 +265,7 @@ impl Row for SoftmaxBackward {
 
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
-        let [dot] = lanes::sums(g, y, |g, y| [g * y]);
+        let [dot] = lanes::sums_ahead(g, y, g.len(), |g, y| [g * y]);
         let dot = T::from_f64(dot);
         for (gx, (&g, &y)) in gx.iter_mut().zip(g.iter().zip(y)) {
             *gx = y * (g - dot);
@@ -294,7 +296,7 @@ impl Row for LogSoftmaxBackward {
 
     #[inline(always)]
     fn row<T: Float, S: Simd>(self, g: &[T], y: &[T], gx: &mut [T]) {
-        let total = T::from_f64(lanes::sum(g, |g| g));
+        let total = T::from_f64(lanes::sums_ahead(g, g, g.len(), |g, _| [g])[0]);
         lanes::map(g, y, gx, |g, y| g - y.exp::<S>() * total);
     }
 

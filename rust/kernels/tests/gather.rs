@@ -13,10 +13,11 @@
 mod support;
 
 use dlcore_kernels::gather::{
-    BadIndex, count_nonzero, first_bad_index, gather, index_add, index_select, nonzero, normalize_indices, one_hot,
-    put, put_add, scatter_add, take,
+    BadIndex, count_nonzero, first_bad_index, gather, index_add, nonzero, normalize_indices, one_hot, put, put_add,
+    scatter_add, take,
 };
 use dlcore_kernels::layout::Strided;
+use dlcore_kernels::slices::{index_select, index_sum};
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
 
 fn ids(len: usize, extent: usize, seed: u64) -> Vec<i64> {
@@ -43,6 +44,12 @@ fn indices_count_from_either_end() {
 }
 
 #[test]
+#[should_panic(expected = "outside")]
+fn index_sum_rejects_ids_beyond_the_end() {
+    index_sum(&[1.0f32], 3, 1, &[3], &mut [0.0; 3]);
+}
+
+#[test]
 fn index_select_and_its_adjoint_match_plain_loops() {
     for (outer, extent, inner, count) in [
         (1, 7, 5, 11),
@@ -53,6 +60,9 @@ fn index_select_and_its_adjoint_match_plain_loops() {
         (2, 3, 0, 4),
         (1, 50, 33, 20_000),
         (3, 9, 2, 9_000),
+        // Results that go past the caches, in slices that begin anywhere in a line.
+        (1, 6_000, 200, 6_100),
+        (2, 3_001, 201, 2_700),
     ] {
         let source = numbers::<f64>(outer * extent * inner, 1);
         let ids = ids(count, extent, 2);
@@ -61,7 +71,9 @@ fn index_select_and_its_adjoint_match_plain_loops() {
         let g = numbers::<f64>(picked.len(), 3);
         let mut sums = vec![1.0; source.len()];
         index_add(&g, extent, inner, &ids, &mut sums);
-        let mut expected = vec![1.0; source.len()];
+        let mut fresh = vec![f64::NAN; source.len()];
+        index_sum(&g, extent, inner, &ids, &mut fresh);
+        let (mut expected, mut expected_fresh) = (vec![1.0; source.len()], vec![0.0; source.len()]);
         for block in 0..outer {
             for (n, &id) in ids.iter().enumerate() {
                 for i in 0..inner {
@@ -69,10 +81,12 @@ fn index_select_and_its_adjoint_match_plain_loops() {
                     let to = (block * count + n) * inner + i;
                     assert_eq!(picked[to], source[from]);
                     expected[from] += g[to];
+                    expected_fresh[from] += g[to];
                 }
             }
         }
         assert_eq!(sums, expected, "sources add in their order");
+        assert_eq!(fresh, expected_fresh, "sources add in their order");
     }
 }
 
@@ -206,7 +220,9 @@ fn thread_counts_give_the_same_bits() {
         let index: Vec<i64> = (0..count * inner).map(|n| ids[n % count]).collect();
         let mut scattered = vec![0.0; count * inner];
         scatter_add((&g, window), 0, (&index, window), (&mut scattered, &shape));
-        (bits(&sums), bits(&scattered))
+        let mut fresh = vec![f32::NAN; 33_001 * inner];
+        index_sum(&g, 33_001, inner, &ids, &mut fresh);
+        (bits(&sums), bits(&scattered), bits(&fresh))
     });
     let mut sums = vec![0.0f32; extent * inner];
     index_add(&g, extent, inner, &ids, &mut sums);

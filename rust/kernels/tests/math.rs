@@ -3,7 +3,7 @@
 use dlcore_kernels::isa::{Isa, Portable, isa};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{self, Binary, FloatBinary, FloatUnary};
-use dlcore_kernels::math::{TRIGONOMETRIC_LIMIT, digamma, erfinv64, lgamma, ndtri64, polygamma_factor, zeta};
+use dlcore_kernels::math::{self, TRIGONOMETRIC_LIMIT, digamma, erfinv64, lgamma, ndtri64, polygamma_factor, zeta};
 use dlcore_kernels::parallel::for_each;
 
 fn flat(len: &usize) -> Strided<'_> {
@@ -41,6 +41,14 @@ fn everywhere() -> Vec<f32> {
     ]);
     all.extend([1e-45, -1e-45, 88.722_84, 88.722_85, -87.336_55, -103.97, -104.0, 1.0 + f32::EPSILON]);
     all
+}
+
+#[test]
+fn exponentials_of_what_is_not_positive_are_the_same() {
+    for x in everywhere().into_iter().filter(|x| x.is_nan() || *x <= 0.0) {
+        let (of_all, of_these) = (math::exp::<Portable>(x), math::exp_nonpositive::<Portable>(x));
+        assert!(of_all.to_bits() == of_these.to_bits() || of_all.is_nan() && of_these.is_nan(), "{x:e}");
+    }
 }
 
 /// `count` evenly spaced values.

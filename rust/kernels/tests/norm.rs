@@ -134,7 +134,7 @@ fn channel<T: Float>(x: &[T], shape: batch::Shape, channel: usize) -> Vec<f64> {
     (0..shape.batch).flat_map(|sample| widen(&x[plane(sample)..][..shape.plane])).collect()
 }
 
-const SHAPES: [(usize, usize, usize); 10] = [
+const SHAPES: [(usize, usize, usize); 11] = [
     (4, 3, 1),
     (33, 300, 1),
     (5, 7, 4),
@@ -145,6 +145,8 @@ const SHAPES: [(usize, usize, usize); 10] = [
     (1, 1, 2),
     (3, 0, 4),
     (64, 17, 9),
+    // So large that results go past the caches, in planes that begin anywhere in a line.
+    (3, 2, 400_001),
 ];
 
 fn check_batch<T: Float>(tolerance: f64) {
@@ -191,6 +193,21 @@ fn batch_norm_matches_float64() {
 }
 
 #[test]
+fn batch_norm_survives_samples_far_apart() {
+    let shape = batch::Shape { batch: 40, channels: 1, plane: 5000 };
+    for far in [0, 1, 39] {
+        let noise = numbers::<f32>(shape.numel(), 1);
+        let x: Vec<f32> =
+            noise.iter().enumerate().map(|(i, x)| if i / 5000 == far { 1e4 + x * 1e-2 } else { x * 1e-2 }).collect();
+        let (mut y, mut mean, mut variance, mut rstd) = (vec![0.0; x.len()], [0.0], [0.0], [0.0]);
+        let mut saved = batch::Statistics { mean: &mut mean, variance: &mut variance, rstd: &mut rstd };
+        batch::forward(shape, &x, batch::Affine { weight: None, bias: None }, 1e-5, &mut y, &mut saved);
+        let (center, spread, _) = normalised(&widen(&x), 1e-5);
+        assert_close(&[mean[0] / 1e4, variance[0] / 1e8], &[center / 1e4, spread / 1e8], 1e-7);
+    }
+}
+
+#[test]
 fn running_statistics_take_the_unbiased_variance() {
     let (mut mean, mut variance) = ([1.0f32], [2.0f32]);
     batch::update_running(0.1, 5, &[3.0], &[4.0], &mut mean, &mut variance);
@@ -210,7 +227,7 @@ fn thread_counts_give_the_same_bits() {
         layer::backward(&g, &x, cols, &mean, &rstd, None, &mut gx, Some(&mut gweight), Some(&mut gbias));
         [bits(&y), bits(&gx), bits(&gweight), bits(&gbias)]
     });
-    for (channels, plane) in [(65, 49), (65 * 49, 1)] {
+    for (channels, plane) in [(65, 49), (65 * 49, 1), (1, 65 * 49)] {
         assert_same_bits(|| {
             let shape = batch::Shape { batch: 64, channels, plane };
             let (mut y, mut gx) = (vec![0.0; x.len()], vec![0.0; x.len()]);

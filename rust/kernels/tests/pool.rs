@@ -14,7 +14,8 @@ mod support;
 
 use dlcore_kernels::element::Float;
 use dlcore_kernels::pool::{
-    Divisor, Window, avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward, output_size,
+    Divisor, Window, avg_pool2d, avg_pool2d_backward, halve, halve_backward, halved_positions, max_pool2d,
+    max_pool2d_backward, output_size,
 };
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
 
@@ -215,4 +216,36 @@ fn thread_counts_give_the_same_bits() {
         avg_pool2d_backward(&y, planes, input, &w, Divisor::WithPadding, &mut average);
         (bits(&y), indices, bits(&gx), bits(&average))
     });
+}
+
+#[test]
+fn windows_that_halve_find_what_all_windows_find() {
+    let window = Window { kernel: (2, 2), stride: (2, 2), padding: (0, 0), dilation: (1, 1), ceil_mode: false };
+    // The gradient of the last goes past the caches, in planes that begin anywhere in a line.
+    for (planes, input) in
+        [(3, (2, 2)), (2, (3, 5)), (3, (4, 9)), (2, (7, 28)), (1, (6, 33)), (2, (2, 71)), (0, (4, 4)), (60, (201, 203))]
+    {
+        assert!(window.is_halving(input));
+        let (in_len, out_len) = (input.0 * input.1, (input.0 / 2) * (input.1 / 2));
+        let mut x = numbers::<f32>(planes * in_len, 1);
+        x.iter_mut().skip(5).step_by(17).for_each(|x| *x = f32::NAN);
+        x.iter_mut().skip(3).step_by(7).for_each(|x| *x = 1.0);
+        let g = numbers::<f32>(planes * out_len, 2);
+        let (mut y, mut indices) = (vec![0.0; g.len()], vec![0; g.len()]);
+        max_pool2d(&x, planes, input, &window, &mut y, Some(&mut indices));
+        let mut gx = vec![f32::NAN; x.len()];
+        max_pool2d_backward(&g, &indices, planes, (in_len, out_len), &mut gx);
+        let found = || {
+            let (mut y, mut places) = (vec![0.0; g.len()], vec![9; g.len()]);
+            halve(&x, planes, input, &mut y, &mut places);
+            let (mut gx, mut positions) = (vec![f32::NAN; x.len()], vec![-1; g.len()]);
+            halve_backward(&g, &places, planes, input, &mut gx);
+            halved_positions(&places, input, &mut positions);
+            (bits(&y), bits(&gx), positions)
+        };
+        assert!(found() == (bits(&y), bits(&gx), indices), "{planes} planes of {input:?}");
+        assert_same_bits(found);
+    }
+    assert!(!Window { ceil_mode: true, ..window }.is_halving((3, 4)));
+    assert!(!Window { stride: (2, 1), ..window }.is_halving((4, 4)));
 }

@@ -308,6 +308,10 @@ macro_rules! pools {
                 let op = stringify!($max_pool);
                 let (stride, padding, dilation) = (stride.as_ref(), padding.as_ref(), dilation.as_ref());
                 let windows = windows(op, $dims, &kernel_size, stride, padding, dilation, ceil_mode)?;
+                if !return_indices {
+                    let values = enter(py, input.0.numel(), || pooling::max_pool_values(op, &input.0, &windows))?;
+                    return Ok(Bound::new(py, PyTensor::from(values))?.into_any());
+                }
                 let both = enter(py, input.0.numel(), || pooling::max_pool(op, &input.0, &windows))?;
                 with_places(py, both, return_indices)
             }

@@ -161,6 +161,7 @@ fn walk(
     wanted: Option<Wanted>,
 ) -> Result<Option<Vec<Option<Tensor>>>> {
     let _recording = mode::Scope::new(options.create_graph);
+    let _retaining = mode::Retaining::new(options.retain_graph || options.create_graph);
     let watched = if wanted.is_none() && are_leaves_watched() { Watched::of(outputs) } else { Watched::default() };
     let mut walk = Walk { pending: BTreeMap::new(), wanted, watched, options };
     for (i, output) in outputs.iter().enumerate() {

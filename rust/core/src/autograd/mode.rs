@@ -12,6 +12,7 @@ const TRACING: u8 = 2;
 const PACKING: u8 = 4;
 const CHECKING: u8 = 8;
 const GUARDING: u8 = 16;
+const RETAINING: u8 = 32;
 
 /// The modes of a thread, read at once: every operation asks.
 #[derive(Clone, Copy)]
@@ -55,6 +56,12 @@ impl Mode {
     }
 }
 
+/// Whether the graph that is being walked will be walked again, so that what it saved must stay as it is.
+#[must_use]
+pub fn is_retaining() -> bool {
+    Mode::get().0 & RETAINING != 0
+}
+
 fn switch(bit: u8, on: bool) -> bool {
     let before = MODE.get();
     MODE.set(Mode(if on { before.0 | bit } else { before.0 & !bit }));
@@ -94,6 +101,21 @@ pub fn set_guarding(on: bool) -> bool {
 /// Sets whether this thread packs; see [`Mode::packs`].
 pub(super) fn set_packing(on: bool) {
     switch(PACKING, on);
+}
+
+/// A walk through a graph that is kept, or not; the earlier state returns when it drops.
+pub(super) struct Retaining(bool);
+
+impl Retaining {
+    pub(super) fn new(on: bool) -> Self {
+        Self(switch(RETAINING, on))
+    }
+}
+
+impl Drop for Retaining {
+    fn drop(&mut self) {
+        switch(RETAINING, self.0);
+    }
 }
 
 /// Sets recording for a scope; the earlier state returns when it drops.

@@ -1,6 +1,8 @@
 //! Cross entropy between logits and class labels or class probabilities.
 //!
-//! With labels it is one pass over the logits forward and one backward. With probabilities it is composed.
+//! With labels it is one pass over the logits forward and one backward, or, where a gradient is wanted of one loss, a
+//! single pass that makes both (as in Hsu et al. 2024): the gradient is scaled by that of the loss, which is mostly 1. With
+//! probabilities it is composed.
 
 use crate::array::Array;
 use crate::autograd::mode;
@@ -21,7 +23,8 @@ use smallvec::smallvec;
 const NAME: &str = "cross_entropy";
 
 /// Cross entropy of rows of logits (N, C) with labels (N,), and class weights (C,) as an optional third input, which
-/// takes no gradient. Auxiliary outputs: what backward needs of each row, and what the mean divided by.
+/// takes no gradient. Auxiliary outputs: what backward needs of each row, what the mean divided by, and the gradient of the
+/// logits if it is made early.
 #[derive(Clone, Debug)]
 pub struct CrossEntropy {
     /// Rows with this label do not count.
@@ -30,6 +33,8 @@ pub struct CrossEntropy {
     pub reduction: Reduction,
     /// Share of a label that is spread over all classes.
     pub label_smoothing: f64,
+    /// Make the gradient with the loss, which is a single one.
+    pub early: bool,
 }
 
 impl CrossEntropy {
@@ -112,18 +117,34 @@ impl Operation for CrossEntropy {
         let x = inputs[0].contiguous(NAME)?;
         with_float!(NAME, x.dtype(), T => {
             let kernel: Kernel<'_, T> = self.kernel(&labels, classes, weight.as_ref());
-            let (losses, saved) = Array::build_pair(NAME, &[rows], &[rows, 2], |losses: &mut [T], saved: &mut [T]| {
-                kernel.forward(x.elements(), losses, saved);
-                Ok(())
-            })?;
             let divisor = kernel.total_weight();
+            let statistics = |grad: Option<&mut [T]>| {
+                Array::build_pair(NAME, &[rows], &[rows, 2], |losses: &mut [T], saved: &mut [T]| {
+                    let scale = if self.reduction == Reduction::Mean { 1.0 / divisor } else { 1.0 };
+                    match grad {
+                        Some(grad) => kernel.forward_and_gradient(x.elements(), scale, losses, saved, grad),
+                        None => kernel.forward(x.elements(), losses, saved),
+                    }
+                    Ok(())
+                })
+            };
+            let (mut made, mut early) = (None, None);
+            if self.early {
+                early = Some(Array::build(NAME, x.shape(), |grad: &mut [T]| {
+                    made = Some(statistics(Some(grad))?);
+                    Ok(())
+                })?);
+            }
+            let (losses, saved) = made.map_or_else(|| statistics(None), Ok)?;
             let total = |by: T| Array::from_slice(NAME, &[total_loss::<T>(losses.elements()) / by], &[]);
             let result = match self.reduction {
                 Reduction::Sum => total(1.0)?,
                 Reduction::Mean => total(divisor)?,
                 Reduction::None => losses,
             };
-            Ok(smallvec![result, saved, Array::from_slice(NAME, &[divisor], &[])?])
+            let mut outputs: Outputs = smallvec![result, saved, Array::from_slice(NAME, &[divisor], &[])?];
+            outputs.extend(early);
+            Ok(outputs)
         })
     }
 
@@ -131,6 +152,15 @@ impl Operation for CrossEntropy {
         let mut gradients: Gradients = smallvec![None; context.len()];
         if mode::is_recording() {
             gradients[0] = Some(self.composed(context, grad)?);
+            return Ok(gradients);
+        }
+        if self.early {
+            // Nothing reads them again, but labels that were overwritten are refused all the same.
+            inputs(context, self.ignore_index)?;
+            let gradient = context.auxiliary(3)?;
+            let is_one = grad.array().item()?.to_f64().to_bits() == 1f64.to_bits();
+            let as_it_is = is_one && !mode::is_retaining();
+            gradients[0] = Some(if as_it_is { gradient } else { mul(&gradient, grad)? });
             return Ok(gradients);
         }
         let x = context.input(0)?.array().contiguous(NAME)?;
@@ -161,9 +191,11 @@ impl Operation for CrossEntropy {
             if weighted {
                 inputs.push(input(Domain::Positive, &[4]));
             }
-            Sample::new(Self { ignore_index, reduction, label_smoothing }, inputs)
+            let early = rows == 4 && reduction != Reduction::None;
+            Sample::new(Self { ignore_index, reduction, label_smoothing, early }, inputs)
         };
         vec![
+            of(-100, Reduction::Mean, 0.1, 4, false),
             of(-100, Reduction::Mean, 0.0, 3, false),
             of(1, Reduction::Sum, 0.1, 5, false),
             of(-100, Reduction::None, 0.2, 3, false),
@@ -288,7 +320,8 @@ pub fn cross_entropy(
     }
     let labels = labels(NAME, target, x, &each, rows.shape()[1], ignore_index)?;
     let labels = reshape(&labels.into(), &[rows.shape()[0]])?;
-    let op = CrossEntropy { ignore_index, reduction, label_smoothing };
+    let early = reduction != Reduction::None && mode::is_recording() && rows.requires_grad();
+    let op = CrossEntropy { ignore_index, reduction, label_smoothing, early };
     let loss = match &weight {
         Some(weight) => apply(op, &[&rows, &labels, weight])?,
         None => apply(op, &[&rows, &labels])?,
@@ -415,6 +448,23 @@ mod tests {
         let fused = with(false);
         close(&with(true), fused.array().elements());
         assert!(with(true).requires_grad());
+    }
+
+    #[test]
+    fn a_gradient_made_early_is_scaled_and_given_away_once() {
+        let x = Tensor::leaf(logits().array().clone()).unwrap();
+        let loss = cross_entropy(&x, &labels(&[1, 0], &[2]), None, -100, Reduction::Sum, 0.0).unwrap();
+        let of = |seed: f64, retain_graph| {
+            let options = Options { retain_graph, create_graph: false };
+            let found =
+                grad(std::slice::from_ref(&loss), &[Some(tensor(&[seed], &[]))], std::slice::from_ref(&x), options);
+            found.unwrap().swap_remove(0).unwrap()
+        };
+        close(&of(-3.0, true), &[-0.75, 0.75, 0.6, -0.6]);
+        let first = of(1.0, true);
+        first.array().write("test", &Array::from_slice("test", &[7.0], &[]).unwrap()).unwrap();
+        close(&of(1.0, true), &[0.25, -0.25, -0.2, 0.2]);
+        close(&of(1.0, false), &[0.25, -0.25, -0.2, 0.2]);
     }
 
     #[test]

@@ -137,11 +137,14 @@ fn numbers(op: &str, x: &Array) -> Result<()> {
     Ok(())
 }
 
-/// Largest element of each window; the auxiliary output says where in its plane it stood.
+/// Largest element of each window; the auxiliary output says where in its plane it stood, or, where windows of 2 by 2 tile
+/// the plane and nobody else asks, in one byte where in its window.
 #[derive(Clone, Debug)]
 pub struct MaxPool2d {
     /// The windows.
     pub pooling: Pooling,
+    /// Whether the caller wants to know where in the plane.
+    pub indices: bool,
 }
 
 impl Operation for MaxPool2d {
@@ -151,6 +154,15 @@ impl Operation for MaxPool2d {
         let planes = self.pooling.planes(Self::NAME, inputs[0].shape())?;
         numbers(Self::NAME, inputs[0])?;
         let x = inputs[0].contiguous(Self::NAME)?;
+        if !self.indices && self.pooling.window().is_halving(planes.input) {
+            let (y, winners) = with_element!(x.dtype(), T => {
+                Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [T], winners: &mut [u8]| {
+                    pool::halve(x.elements(), planes.count, planes.input, y, winners);
+                    Ok(())
+                })
+            })?;
+            return Ok(smallvec![y, winners]);
+        }
         let (y, indices) = with_element!(x.dtype(), T => {
             Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [T], indices: &mut [i64]| {
                 if !y.is_empty() {
@@ -164,9 +176,18 @@ impl Operation for MaxPool2d {
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        let indices = context.auxiliary(1)?;
+        let mut indices = context.auxiliary(1)?;
         let planes = self.pooling.planes(Self::NAME, context.shape(0))?;
         let (from, to) = planes.lengths();
+        let are_winners = indices.dtype() == DType::U8;
+        if are_winners && mode::is_recording() {
+            let winners = indices;
+            indices = Array::build(Self::NAME, &planes.shape, |positions: &mut [i64]| {
+                pool::halved_positions(winners.array().elements(), planes.input, positions);
+                Ok(())
+            })?
+            .into();
+        }
         if mode::is_recording() {
             let flat = |t: &Tensor| reshape(t, &[planes.count, to]);
             let scatter = ScatterAdd { dim: 1, shape: smallvec![planes.count, from] };
@@ -174,7 +195,11 @@ impl Operation for MaxPool2d {
         }
         let (g, indices) = (grad.array().contiguous(Self::NAME)?, indices.array());
         let gx = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, context.shape(0), |gx: &mut [T]| {
-            pool::max_pool2d_backward(g.elements(), indices.elements(), planes.count, (from, to), gx);
+            if are_winners {
+                pool::halve_backward(g.elements(), indices.elements(), planes.count, planes.input, gx);
+            } else {
+                pool::max_pool2d_backward(g.elements(), indices.elements(), planes.count, (from, to), gx);
+            }
             Ok(())
         }))?;
         Ok(one(gx.into()))
@@ -185,11 +210,14 @@ impl Operation for MaxPool2d {
     }
 
     fn samples() -> Vec<Sample<Self>> {
-        let of = |pooling, shape: &[usize]| Sample::new(Self { pooling }, [input(Domain::Distinct, shape)]);
+        let of = |pooling, shape: &[usize]| {
+            Sample::new(Self { pooling, indices: shape.len() == 3 }, [input(Domain::Distinct, shape)])
+        };
         let overlapping = Pooling { stride: [1, 2], padding: [1, 1], ..Pooling::tiles([3, 2]) };
         let dilated = Pooling { dilation: [2, 1], ceil_mode: true, ..Pooling::tiles([2, 2]) };
         vec![
             of(Pooling::tiles([2, 2]), &[1, 2, 4, 4]),
+            of(Pooling::tiles([2, 2]), &[1, 2, 5, 7]),
             of(overlapping, &[2, 4, 5]),
             of(dilated, &[1, 1, 5, 5]),
             of(Pooling::tiles([2, 2]), &[0, 1, 2, 2]),
@@ -197,7 +225,9 @@ impl Operation for MaxPool2d {
     }
 
     fn params(&self) -> Params {
-        self.pooling.params()
+        let mut params = self.pooling.params();
+        params.push(("indices", self.indices.into()));
+        params
     }
 }
 
@@ -326,9 +356,17 @@ impl Operation for AvgPool2dGrad {
 /// # Errors
 /// [`Error::Shape`] for other ranks and windows that do not fit, [`Error::Value`] for impossible windows.
 pub fn max_pool2d(x: &Tensor, pooling: Pooling) -> Result<(Tensor, Tensor)> {
-    let mut outputs = apply_all(MaxPool2d { pooling }, &[x])?;
+    let mut outputs = apply_all(MaxPool2d { pooling, indices: true }, &[x])?;
     let values = outputs.swap_remove(0);
     Ok((values, outputs.swap_remove(0)))
+}
+
+/// [`max_pool2d`], without where each stood.
+///
+/// # Errors
+/// As there.
+pub fn max_pool2d_values(x: &Tensor, pooling: Pooling) -> Result<Tensor> {
+    apply(MaxPool2d { pooling, indices: false }, &[x])
 }
 
 /// The average of each window; padding counts as zeros, or with `Divisor::WithoutPadding` not at all.

@@ -5,7 +5,7 @@
 
 #![allow(clippy::many_single_char_names, reason = "x, y and n are the names that everybody knows")]
 
-use super::pool::{Divisor, Pooling, avg_pool2d, max_pool2d};
+use super::pool::{Divisor, Pooling, avg_pool2d, max_pool2d, max_pool2d_values};
 use crate::array::Array;
 use crate::autograd::autocast::Autocast;
 use crate::autograd::node::Gradients;
@@ -136,6 +136,19 @@ pub fn max_pool(op: &str, x: &Tensor, windows: &Windows) -> Result<(Tensor, Tens
         }
         _ => max_pool2d(x, windows.of_planes()),
     }
+}
+
+/// [`max_pool`], without where each was.
+///
+/// # Errors
+/// As there.
+pub fn max_pool_values(op: &str, x: &Tensor, windows: &Windows) -> Result<Tensor> {
+    if windows.dims() == 2 && !x.shape().contains(&0) {
+        windows.check(op)?;
+        lead(op, x, 2)?;
+        return max_pool2d_values(x, windows.of_planes());
+    }
+    Ok(max_pool(op, x, windows)?.0)
 }
 
 /// The mean of each window.

@@ -12,7 +12,7 @@ use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{self, reshape};
 use crate::{with_bits, with_element};
-use dlcore_kernels::gather;
+use dlcore_kernels::{gather, slices};
 use smallvec::smallvec;
 
 /// The indices of `ids` as contiguous int64, each checked to be in `0..extent`.
@@ -96,7 +96,7 @@ impl Operation for IndexSelect {
         let shape = replaced(x.shape(), self.dim, ids.shape());
         let out = with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
             if !out.is_empty() {
-                gather::index_select(x.elements::<T>(), extent, inner, ids.elements(), out);
+                slices::index_select(x.elements::<T>(), extent, inner, ids.elements(), out);
             }
             Ok(())
         }))?;
@@ -168,10 +168,7 @@ impl Operation for IndexAdd {
         let inner = x.shape()[after..].iter().product();
         let shape: Dims = x.shape()[..dim].iter().chain(&[extent]).chain(&x.shape()[after..]).copied().collect();
         let out = with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
-            out.fill(T::default());
-            if x.numel() > 0 {
-                gather::index_add(x.elements(), extent, inner, ids.elements(), out);
-            }
+            slices::index_sum(x.elements(), extent, inner, ids.elements(), out);
             Ok(())
         }))?;
         if let Some(frozen) = frozen.filter(|&slice| slice < extent) {

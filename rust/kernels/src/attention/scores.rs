@@ -54,7 +54,7 @@ impl<T: Float> Scores<'_, T> {
         let mut sums = [T::ZERO; LANES];
         for chunk in self.row.as_chunks_mut::<LANES>().0 {
             for lane in 0..LANES {
-                chunk[lane] = chunk[lane].fma::<S>(factor, shift).exp_of_share::<S>();
+                chunk[lane] = chunk[lane].fma::<S>(factor, shift).exp_nonpositive::<S>();
                 sums[lane] += chunk[lane];
             }
         }

@@ -13,8 +13,8 @@ use std::ops::Range;
 use super::{Conv2d, Images};
 use crate::gemm::plane::{Correlation, Dots, PlaneTap, WIDTH};
 use crate::gemm::{GemmFloat, with_scratch};
-use crate::isa::isa;
-use crate::parallel::{Disjoint, for_each};
+use crate::isa::{Kernel, Simd, dispatch, isa};
+use crate::parallel::{Disjoint, for_each, for_each_init};
 
 /// Multiply-adds of a nanosecond, roughly.
 const WORK_PER_NS: usize = 20;
@@ -27,19 +27,21 @@ pub(super) fn forward<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], bi
         return;
     }
     let y = Disjoint::new(y);
-    for_each(conv.n * conv.c_out, conv.work() / WORK_PER_NS, |plane| {
+    let strips = Strips::of_input(conv);
+    let offsets = strips.offsets(conv);
+    let room = || Vec::with_capacity(taps);
+    for_each_init(conv.n * conv.c_out, conv.work() / WORK_PER_NS, room, |taps, plane| {
         let (image, channel) = (plane / conv.c_out, plane % conv.c_out);
-        let strips = Strips::of_input(conv);
-        let offsets = strips.offsets(conv);
-        let weights = w[channel * taps..].iter();
-        let taps: Vec<_> = offsets.iter().zip(weights).map(|(&offset, &weight)| PlaneTap { offset, weight }).collect();
+        let weights = &w[channel * offsets.len()..][..offsets.len()];
+        taps.clear();
+        taps.extend(offsets.iter().zip(weights).map(|(&offset, &weight)| PlaneTap { offset, weight }));
         // SAFETY: each task has a plane of its own.
         let y = unsafe { y.slice(plane * oh * ow..(plane + 1) * oh * ow) };
         strips.each(|rows, padded: *mut T| {
             let correlation = Correlation {
                 plane: padded.cast_const(),
                 pitch: strips.row(),
-                taps: &taps,
+                taps,
                 out: y[rows.start * ow..].as_mut_ptr(),
                 out_pitch: ow,
                 rows: rows.len(),
@@ -315,37 +317,86 @@ impl Strips {
     /// # Safety
     /// `to` has room for the strip, and `images` has such a plane.
     unsafe fn pad<T: GemmFloat>(&self, images: &Images<'_, T>, [n, c]: [usize; 2], rows: &Range<usize>, to: *mut T) {
-        let ([_, _, row, column], [height, width]) = (images.strides, self.size.map(usize::cast_signed));
-        let phases = self.stride[1];
         let plane = images.channel(c).wrapping_offset(n.cast_signed() * images.strides[0]);
         let top = (rows.start * self.stride[0]).cast_signed() - self.before[0];
-        for line in 0..self.lines(rows.len()) {
-            let y = top + line.cast_signed();
-            for phase in 0..phases {
-                // Column `u` of this phase is `left + u * phases` of the plane.
-                let left = phase.cast_signed() - self.before[1];
-                let step = phases.cast_signed();
-                let inside = |x: isize| (x.max(0).unsigned_abs()).div_ceil(phases).min(self.pitch);
-                let (first, end) = (inside(-left), inside(width - left));
-                // SAFETY: by contract; only elements of the plane are read.
+        let [_, _, row, column] = images.strides;
+        dispatch(Pad { strips: self, plane, steps: [row, column], top, lines: self.lines(rows.len()), to });
+    }
+}
+
+/// The lines of a strip. To call the C library's copy for each takes longer than the convolution.
+struct Pad<'a, T> {
+    strips: &'a Strips,
+    plane: *const T,
+    /// From row to row, and column to column.
+    steps: [isize; 2],
+    /// The row of the plane under the first line.
+    top: isize,
+    lines: usize,
+    to: *mut T,
+}
+
+impl<T: GemmFloat> Kernel for Pad<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { strips, plane, steps: [row, column], top, lines, to } = self;
+        let ([height, width], phases) = (strips.size.map(usize::cast_signed), strips.stride[1]);
+        for phase in 0..phases {
+            // Column `u` of this phase is `left + u * phases` of the plane.
+            let left = phase.cast_signed() - strips.before[1];
+            let inside = |x: isize| (x.max(0).unsigned_abs()).div_ceil(phases).min(strips.pitch);
+            let (first, end) = (inside(-left), inside(width - left));
+            let step = phases.cast_signed() * column;
+            let from = plane.wrapping_offset(left * column + first.cast_signed() * step);
+            let zeros = [0..first.next_multiple_of(WIDTH), end / WIDTH * WIDTH..strips.pitch];
+            for line in 0..lines {
+                let y = top + line.cast_signed();
+                // SAFETY: the contract of `pad`: there is room, and only elements of the plane are read.
                 unsafe {
-                    let to = to.add((line * phases + phase) * self.pitch);
+                    let to = to.add((line * phases + phase) * strips.pitch);
                     if y < 0 || y >= height || first >= end {
-                        to.write_bytes(0, self.pitch);
+                        clear(to, 0..strips.pitch);
                         continue;
                     }
-                    to.write_bytes(0, first);
-                    to.add(end).write_bytes(0, self.pitch - end);
-                    let from = plane.wrapping_offset(y * row + (left + first.cast_signed() * step) * column);
-                    if step * column == 1 {
-                        to.add(first).copy_from_nonoverlapping(from, end - first);
-                    } else {
-                        for u in 0..end - first {
-                            *to.add(first + u) = *from.wrapping_offset(u.cast_signed() * step * column);
-                        }
-                    }
+                    clear(to, zeros[0].clone());
+                    clear(to, zeros[1].clone());
+                    copy(from.wrapping_offset(y * row), step, to.add(first), end - first);
                 }
             }
+        }
+    }
+}
+
+/// Zeros in whole vectors.
+///
+/// # Safety
+/// `to` has room for them.
+#[inline(always)]
+unsafe fn clear<T: GemmFloat>(to: *mut T, columns: Range<usize>) {
+    for at in columns.step_by(WIDTH) {
+        // SAFETY: by contract.
+        unsafe { to.add(at).cast::<[T; WIDTH]>().write_unaligned([T::ZERO; WIDTH]) };
+    }
+}
+
+/// Copies elements that are `step` apart; adjacent ones in whole vectors, the last of them once more.
+///
+/// # Safety
+/// `from` has `len` such elements, and `to` room for them.
+#[inline(always)]
+unsafe fn copy<T: Copy>(from: *const T, step: isize, to: *mut T, len: usize) {
+    // SAFETY: by contract.
+    unsafe {
+        if step == 1 && len >= WIDTH {
+            for at in (0..len).step_by(WIDTH) {
+                let at = at.min(len - WIDTH);
+                to.add(at).cast::<[T; WIDTH]>().write_unaligned(from.add(at).cast::<[T; WIDTH]>().read_unaligned());
+            }
+            return;
+        }
+        for u in 0..len {
+            *to.add(u) = *from.wrapping_offset(u.cast_signed() * step);
         }
     }
 }

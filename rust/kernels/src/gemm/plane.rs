@@ -5,6 +5,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "a register of a row of sums, and its place in memory")]
 
+use super::GemmFloat;
 use super::microkernel::{Vector, first_lanes, for_rows};
 
 /// Columns of the widest register there is: what rows are padded to, and the lanes that [`dots`] sums in on every ISA.
@@ -56,6 +57,10 @@ pub(crate) type DotsFn<T> = unsafe fn(&Dots<'_, T>);
 /// The features of `V` are on; the plane holds every vector of every tap, `out` every element named.
 #[inline(always)]
 pub(crate) unsafe fn correlate<V: Vector>(c: &Correlation<'_, V::Elem>) {
+    if let Some(square) = Square::of(c) {
+        // SAFETY: by contract.
+        return unsafe { square.correlate::<V>(c) };
+    }
     let mut y = 0;
     while y < c.rows {
         let rows = (c.rows - y).min(2);
@@ -115,6 +120,119 @@ unsafe fn block<V: Vector, const ROWS: usize, const VECS: usize>(c: &Correlation
                 sums[r][v].store_masked(out.add(r * c.out_pitch + v * V::LANES), mask(v));
             }
         });
+    }
+}
+
+/// Three by three taps next to each other, as they lie or turned round: windows above each other read the same rows, so a
+/// register that was loaded serves the sums of up to three rows.
+struct Square<T> {
+    weights: [[T; 3]; 3],
+    /// From the plane's corner to the first tap, and from there to the tap below and beside.
+    first: usize,
+    below: isize,
+    beside: isize,
+}
+
+impl<T: GemmFloat> Square<T> {
+    fn of(c: &Correlation<'_, T>) -> Option<Self> {
+        let (rows, []) = c.taps.as_chunks::<3>() else { return None };
+        let taps: &[[PlaneTap<T>; 3]; 3] = rows.try_into().ok()?;
+        let apart = |tap: &PlaneTap<T>| tap.offset.cast_signed() - taps[0][0].offset.cast_signed();
+        let (below, beside) = (apart(&taps[1][0]), apart(&taps[0][1]));
+        let place = |i: usize, j: usize| i.cast_signed() * below + j.cast_signed() * beside;
+        let regular = (0..3).all(|i| (0..3).all(|j| apart(&taps[i][j]) == place(i, j)));
+        (regular && below.unsigned_abs() == c.pitch).then(|| Self {
+            weights: taps.map(|row| row.map(|tap| tap.weight)),
+            first: taps[0][0].offset,
+            below,
+            beside,
+        })
+    }
+
+    /// See [`correlate`]: the same chains.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn correlate<V: Vector<Elem = T>>(&self, c: &Correlation<'_, T>) {
+        let mut y = 0;
+        while y < c.rows {
+            let rows = match c.rows - y {
+                4.. => 4,
+                2.. => 2,
+                _ => 1,
+            };
+            let mut x = 0;
+            while x < c.cols {
+                let vectors = (c.cols - x).div_ceil(V::LANES).min(2);
+                // SAFETY: by contract.
+                unsafe {
+                    match (rows, vectors) {
+                        (4, 2) => self.block::<V, 4, 6, 2>(c, y, x),
+                        (4, _) => self.block::<V, 4, 6, 1>(c, y, x),
+                        (2, 2) => self.block::<V, 2, 4, 2>(c, y, x),
+                        (2, _) => self.block::<V, 2, 4, 1>(c, y, x),
+                        (_, 2) => self.block::<V, 1, 3, 2>(c, y, x),
+                        _ => self.block::<V, 1, 3, 1>(c, y, x),
+                    }
+                }
+                x += vectors * V::LANES;
+            }
+            y += rows;
+        }
+    }
+
+    /// Up to `VECS` registers of each of `ROWS` rows, which see `TALL` rows of the plane. Where the taps are turned round the
+    /// rows are counted from the last.
+    ///
+    /// # Safety
+    /// As [`correlate`].
+    #[inline(always)]
+    unsafe fn block<V: Vector<Elem = T>, const ROWS: usize, const TALL: usize, const VECS: usize>(
+        &self,
+        c: &Correlation<'_, T>,
+        y: usize,
+        x: usize,
+    ) {
+        const { assert!(TALL == ROWS + 2) };
+        // SAFETY: by contract; the last register is stored as far as there are columns.
+        unsafe {
+            let last = V::mask(first_lanes((c.cols - x - (VECS - 1) * V::LANES).min(V::LANES)));
+            let whole = V::mask(first_lanes(V::LANES));
+            let mask = |v: usize| if v == VECS - 1 { last } else { whole };
+            let (y, out_step) = match self.below {
+                0.. => (y, c.out_pitch.cast_signed()),
+                _ => (y + ROWS - 1, -c.out_pitch.cast_signed()),
+            };
+            let out = c.out.add(y * c.out_pitch + x);
+            let plane = c.plane.add(y * c.pitch + x + self.first);
+            let mut sums = [[V::splat(c.start); VECS]; ROWS];
+            if c.accumulate {
+                for_rows!(r in ROWS {
+                    for v in 0..VECS {
+                        sums[r][v] = V::load_masked(out.offset(r.cast_signed() * out_step).add(v * V::LANES), mask(v));
+                    }
+                });
+            }
+            for_rows!(t in TALL {
+                for j in 0..3_usize {
+                    let from = plane.offset(t.cast_signed() * self.below + j.cast_signed() * self.beside);
+                    for v in 0..VECS {
+                        let values = V::load(from.add(v * V::LANES));
+                        for_rows!(r in ROWS {
+                            if t >= r && t < r + 3 {
+                                sums[r][v] = V::splat(self.weights[t - r][j]).fma(values, sums[r][v]);
+                            }
+                        });
+                    }
+                }
+            });
+            for_rows!(r in ROWS {
+                for v in 0..VECS {
+                    sums[r][v].store_masked(out.offset(r.cast_signed() * out_step).add(v * V::LANES), mask(v));
+                }
+            });
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::lanes;
+use crate::lanes::{self, Rows};
 use crate::parallel::{Disjoint, for_each};
+use crate::stream;
 
 /// Planes shorter than this are walked as columns.
 const SHORT_PLANE: usize = 32;
@@ -54,6 +55,16 @@ impl Shape {
     fn columns_at(self, sample: usize, channels: &Range<usize>) -> Range<usize> {
         let row = sample * self.channels;
         (row + channels.start) * self.plane..(row + channels.end) * self.plane
+    }
+
+    /// Elements from a channel of one sample to the same of the next.
+    fn to_next_sample(self) -> usize {
+        self.channels * self.plane
+    }
+
+    /// Whether results go past the caches.
+    fn is_streamed<T>(self) -> bool {
+        self.numel() * size_of::<T>() >= stream::STREAM_FROM
     }
 
     fn for_channels(self, body: impl Fn(Range<usize>) + Sync) {
@@ -285,15 +296,12 @@ impl<T: Float> Kernel for Measure<'_, T> {
         }
         for (channel, (mean, variance)) in channels.zip(mean.iter_mut().zip(variance)) {
             let mut moments = Moments { count: 0.0, mean: 0.0, squares: 0.0 };
-            let together = PIECE / shape.plane;
-            for first in (0..shape.batch).step_by(together.max(1)) {
-                if together > 1 {
-                    let samples = first..(first + together).min(shape.batch);
-                    moments = moments.merge(Moments::of(samples.map(|sample| &x[shape.plane_at(sample, channel)])));
-                    continue;
-                }
-                for piece in x[shape.plane_at(first, channel)].chunks(PIECE) {
-                    moments = moments.merge(Moments::of(std::iter::once(piece)));
+            let (together, piece) = ((PIECE / shape.plane).max(1), shape.plane.min(PIECE));
+            for sample in (0..shape.batch).step_by(together) {
+                let plane = shape.plane_at(sample, channel);
+                for first in plane.clone().step_by(piece) {
+                    let (len, count) = (piece.min(plane.end - first), together.min(shape.batch - sample));
+                    moments = moments.with(x, Rows { first, len, step: shape.to_next_sample(), count });
                 }
             }
             *mean = T::from_f64(moments.mean);
@@ -311,23 +319,17 @@ struct Moments {
 }
 
 impl Moments {
-    /// Those of some rows, which stay in cache for a second look.
+    /// Those of some rows as well. Deviations are taken from the mean so far,
+    /// and the sum of deviations corrects both moments: together the distances of the rows' means from those before are
+    /// no more than the deviations are in all, so little cancels. The first rows are looked at twice.
     #[inline(always)]
-    fn of<'a, T: Float>(rows: impl Iterator<Item = &'a [T]> + Clone) -> Self {
-        let (mut size, mut sum) = (0, lanes::Sums::new());
-        for x in rows.clone() {
-            size += x.len();
-            sum.add(x, x, |x, _| [x]);
-        }
-        let ([sum], size) = (sum.finish(), count(size));
-        let center = T::from_f64(sum / size);
-        // `center` is rounded: the sum of deviations from it corrects both moments.
-        let mut sums = lanes::Sums::new();
-        for x in rows {
-            sums.add(x, x, |x, _| [x - center, (x - center) * (x - center)]);
-        }
-        let [rest, squares] = sums.finish();
-        Self { count: size, mean: center.to_f64() + rest / size, squares: squares - rest * rest / size }
+    fn with<T: Float>(self, x: &[T], rows: Rows) -> Self {
+        let size = count(rows.len * rows.count);
+        let center = if self.count == 0.0 { lanes::sums_of_rows(x, x, rows, |x, _| [x])[0] / size } else { self.mean };
+        let center = T::from_f64(center);
+        let [rest, squares] = lanes::sums_of_rows(x, x, rows, |x, _| [x - center, (x - center) * (x - center)]);
+        let mean = center.to_f64() + rest / size;
+        self.merge(Self { count: size, mean, squares: squares - rest * rest / size })
     }
 
     /// Those of both sets together (Chan, Golub and `LeVeque` 1979).
@@ -375,15 +377,23 @@ impl<T: Float> Kernel for Apply<'_, T> {
             }
             return;
         }
+        let streamed = shape.is_streamed::<T>();
         for (((channel, &center), scale), shift) in channels.clone().zip(mean).zip(scales).zip(shifts) {
             for sample in 0..shape.batch {
                 let at = shape.plane_at(sample, channel);
                 // SAFETY: no other task has this channel.
                 let y = unsafe { y.slice(at.clone()) };
+                if streamed {
+                    lanes::map_past::<T, S>(&x[at.clone()], &x[at], y, |x, _| (x - center).fma::<S>(scale, shift));
+                    continue;
+                }
                 for (y, &x) in y.iter_mut().zip(&x[at]) {
                     *y = (x - center).fma::<S>(scale, shift);
                 }
             }
+        }
+        if streamed {
+            stream::fence();
         }
     }
 }
@@ -444,23 +454,28 @@ impl<T: Float> Kernel for Backward<'_, T> {
             }
             return;
         }
+        let streamed = shape.is_streamed::<T>();
         for (index, channel) in channels.enumerate() {
             let center = mean[channel];
-            let mut sums = lanes::Sums::new();
-            for sample in 0..shape.batch {
-                let at = shape.plane_at(sample, channel);
-                sums.add(&g[at.clone()], &x[at], |g, x| [g, g * (x - center)]);
-            }
-            let [sum, dot] = sums.finish();
+            let planes = Rows {
+                first: channel * shape.plane,
+                len: shape.plane,
+                step: shape.to_next_sample(),
+                count: shape.batch,
+            };
+            let [sum, dot] = lanes::sums_of_rows(g, x, planes, |g, x| [g, g * (x - center)]);
             let [average, slope, scale] = self.finish(index, sum, dot);
             for sample in 0..shape.batch {
                 let at = shape.plane_at(sample, channel);
                 // SAFETY: no other task has this channel.
                 let gx = unsafe { gx.slice(at.clone()) };
-                for ((gx, &g), &x) in gx.iter_mut().zip(&g[at.clone()]).zip(&x[at]) {
-                    *gx = ((g - average) - (x - center) * slope) * scale;
-                }
+                let (g, x) = (&g[at.clone()], &x[at]);
+                let gradient = |g, x| ((g - average) - (x - center) * slope) * scale;
+                if streamed { lanes::map_past::<T, S>(g, x, gx, gradient) } else { lanes::map(g, x, gx, gradient) }
             }
+        }
+        if streamed {
+            stream::fence();
         }
     }
 }

@@ -61,7 +61,8 @@ impl<T: Float> Kernel for Forward<'_, T> {
             let x = &self.x[row * cols..][..cols];
             let y = &mut self.y[row * cols..][..cols];
             let center = T::from_f64(lanes::sum(x, |x| x) / count(cols));
-            let variance = lanes::sum(x, |x| (x - center) * (x - center)) / count(cols);
+            let [squares] = lanes::sums_ahead(x, x, cols, |x, _| [(x - center) * (x - center)]);
+            let variance = squares / count(cols);
             let scale = T::from_f64(1.0 / (variance + self.eps).sqrt());
             match (self.weight, self.bias) {
                 (Some(weight), Some(bias)) => {
@@ -180,13 +181,20 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 }
                 None => gx.copy_from_slice(g),
             }
+            lanes::fetch_row(g, cols);
             let [sum, dot] = lanes::sums(gx, x, |h, x| [h, h * (x - mean)]);
+            lanes::fetch_row(x, cols);
             let average = T::from_f64(sum / count(cols));
             let slope = T::from_f64(dot / count(cols)) * rstd * rstd;
-            for (gx, &x) in gx.iter_mut().zip(x) {
-                *gx = rstd * ((*gx - average) - (x - mean) * slope);
+            if gweight.is_empty() {
+                for (gx, &x) in gx.iter_mut().zip(x) {
+                    *gx = rstd * ((*gx - average) - (x - mean) * slope);
+                }
+                continue;
             }
-            for (((gweight, gbias), &g), &x) in gweight.iter_mut().zip(&mut *gbias).zip(g).zip(x) {
+            let sums = gweight.iter_mut().zip(&mut *gbias);
+            for (((gx, &g), &x), (gweight, gbias)) in gx.iter_mut().zip(g).zip(x).zip(sums) {
+                *gx = rstd * ((*gx - average) - (x - mean) * slope);
                 *gweight += g * ((x - mean) * rstd);
                 *gbias += g;
             }

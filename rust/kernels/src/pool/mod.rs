@@ -6,6 +6,7 @@
 //! a row is a strided run, and a row of results is made by one run after the other.
 
 mod average;
+mod halve;
 mod max;
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use crate::element::Element;
 use crate::parallel::for_ranges;
 
 pub use average::{Divisor, avg_pool2d, avg_pool2d_backward};
+pub use halve::{halve, halve_backward, halved_positions};
 pub use max::{max_pool2d, max_pool2d_backward};
 
 /// Elements of one task, about.
