@@ -170,6 +170,50 @@ fn large_and_small_numbers_cost_no_accuracy() {
     }
 }
 
+/// Scores that lie far apart, so that most shares are small, subnormal or zero, and one is all there is.
+#[test]
+fn shares_add_up_to_one_however_far_scores_lie_apart() {
+    fn check<T: GemmFloat>(problem: Attention, factor: f64) {
+        let mut case = Case::<T>::new(problem, 0);
+        for x in case.q.iter_mut().chain(&mut case.k) {
+            *x *= T::from_f64(factor);
+        }
+        case.v.fill(T::ONE);
+        case.g.fill(T::ONE);
+        let [out, _, _, _, gv] = case.run();
+        for (at, x) in out.iter().enumerate() {
+            assert!((x.to_f64() - 1.0).abs() < 1e-5, "{problem:?} times {factor}: result {at} is {x:?}");
+        }
+        let Attention { batch, heads, queries, keys, value_depth, .. } = problem;
+        let given = (batch * heads * queries * value_depth) as f64;
+        let got: f64 = widen(&gv).iter().sum();
+        assert!((got / given - 1.0).abs() < 1e-4, "{problem:?} times {factor}: {keys} keys got {got} of {given}");
+    }
+    for shape in [sizes([1, 2, 1], [70, 215], [24, 16]), sizes([1, 2, 1], [9, 7], [24, 3])] {
+        for factor in [1.0, 3.0, 8.0, 30.0, 1e3] {
+            for causal in [false, true] {
+                check::<f32>(Attention { causal, ..shape }, factor);
+                check::<f64>(Attention { causal, ..shape }, factor);
+            }
+        }
+    }
+}
+
+/// Far apart, but not so far that float32 tells nothing about the other shares.
+#[test]
+fn small_shares_are_as_exact_as_others() {
+    let mut case = Case::<f32>::new(sizes([1, 2, 1], [70, 215], [24, 16]), 0);
+    for x in case.q.iter_mut().chain(&mut case.k) {
+        *x *= 4.0;
+    }
+    for (got, expected) in case.run().iter().zip(case.expected()) {
+        let largest = expected.iter().fold(1.0_f64, |x, y| x.max(y.abs()));
+        let got: Vec<f64> = widen(got).iter().map(|x| x / largest).collect();
+        let expected: Vec<f64> = expected.iter().map(|x| x / largest).collect();
+        assert_close(&got, &expected, 1e-4);
+    }
+}
+
 #[test]
 fn what_is_no_number_stays_where_it_belongs() {
     let mut case = Case::<f32>::new(sizes([1, 2, 1], [70, 215], [40, 24]), 0);

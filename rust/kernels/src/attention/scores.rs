@@ -50,11 +50,12 @@ impl<T: Float> Scores<'_, T> {
     /// Puts `exp(score - shift)` in place of each; their sum.
     #[inline(always)]
     pub fn exponentials<S: Simd>(&mut self, shift: T) -> T {
-        let (factor, shift) = (self.factor, -shift);
+        let factor = self.factor;
         let mut sums = [T::ZERO; LANES];
         for chunk in self.row.as_chunks_mut::<LANES>().0 {
             for lane in 0..LANES {
-                chunk[lane] = chunk[lane].fma::<S>(factor, shift).exp_nonpositive::<S>();
+                // The product is rounded as it was for the largest: shares of a certain key are one.
+                chunk[lane] = (chunk[lane] * factor - shift).exp_nonpositive::<S>();
                 sums[lane] += chunk[lane];
             }
         }

@@ -183,7 +183,9 @@ pub(super) unsafe fn pairs<T: Load, const TERMS: usize>(first: __m512, second: _
         } else {
             (split::<TERMS>(first), split::<TERMS>(second))
         };
-        std::array::from_fn(|t| _mm512_or_si512(_mm512_srli_epi32::<16>(first[t]), second[t]))
+        // Lower halves are empty, but for a third term that is subnormal: first or (second and upper).
+        let upper = _mm512_set1_epi32(0xFFFF_0000_u32.cast_signed());
+        std::array::from_fn(|t| _mm512_ternarylogic_epi32::<0xF8>(_mm512_srli_epi32::<16>(first[t]), second[t], upper))
     }
 }
 
