@@ -54,6 +54,18 @@ def test_no_axes_reduce_nothing_and_none_reduces_all():
     assert xp.argmax(x, keepdims=True).tolist() == [[3]]
 
 
+def test_the_sign_of_zero_is_zero():
+    signs = xp.sign(xp.asarray([-0.0, 0.0, -2.0, xp.nan]))
+    assert repr(signs) == "tensor([ 0.,  0., -1., nan])"
+    assert xp.sign(xp.asarray([3, 0], dtype=xp.uint8)).dtype == xp.uint8
+
+
+def test_differences_are_counted_by_position_too():
+    x = xp.asarray([[1, 4, 9], [2, 8, 18]])
+    assert xp.diff(x, 2).tolist() == [[2], [4]]
+    assert xp.diff(x, 1, 0).tolist() == xp.diff(x, axis=0).tolist() == [[1, 4, 9]]
+
+
 def test_deviations_divide_by_the_number_of_elements():
     x = xp.asarray([1.0, 2.0, 4.0])
     assert float(xp.var(x)) == pytest.approx(np.var([1, 2, 4]))

@@ -41,6 +41,9 @@ def test_gradients_are_checked():
     before = x.tolist()
     assert gradcheck(lambda x: x.reshape(-1).cumsum(0), x)
     assert x.tolist() == before
+    options = {"check_undefined_grad": False, "check_grad_dtypes": True, "check_batched_grad": False, "fast_mode": True}
+    assert gradcheck(dlcore.exp, x, **options)
+    assert gradgradcheck(dlcore.exp, x, **options)
 
 
 def test_wrong_gradients_are_found():
@@ -95,8 +98,18 @@ def test_jacobians():
     with pytest.raises(GradientError, match="does not depend on input 0"):
         functional.jacobian(lambda a, x: x.sum(), (a, x), strict=True)
     assert functional.jacobian(lambda x: x[:0], x).shape == (0, 3)
-    with pytest.raises(ValueError, match="forward-mode"):
-        functional.jacobian(lambda x: x, x, strategy="forward-mode")
+    with pytest.raises(ValueError, match="sideways"):
+        functional.jacobian(lambda x: x, x, strategy="sideways")
+
+
+def test_forward_mode_is_taken_where_pytorch_takes_it():
+    x = leaf(3).detach()
+    close(functional.jacobian(lambda x: x**2, x, vectorize=True, strategy="forward-mode"), np.diag(2 * x.numpy()))
+    found = functional.hessian(lambda x: (x**3).sum(), x, vectorize=True, outer_jacobian_strategy="forward-mode")
+    close(found, np.diag(6 * x.numpy()))
+    for options in ({}, {"vectorize": True, "strict": True}):
+        with pytest.raises(NotImplementedError, match="vectorize=True and strict=False"):
+            functional.jacobian(lambda x: x, x, strategy="forward-mode", **options)
 
 
 def test_hessians():

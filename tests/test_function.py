@@ -56,6 +56,40 @@ def test_each_result_has_a_gradient():
     assert y.grad.tolist() == [12, 22]
 
 
+def test_arguments_by_name_and_defaults():
+    class Named(Function):
+        @staticmethod
+        def forward(ctx, x, *, factor=2.0):
+            ctx.factor = factor
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.factor
+
+    class Placed(Function):
+        @staticmethod
+        def forward(x, factor=2.0, power=1):
+            return x * factor
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.inputs = inputs[1:]
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.inputs[0], None, None
+
+    x = leaf(1.0, 3.0)
+    for function, named in ((Named, {}), (Placed, {"power": 3})):
+        (g,) = grad(function.apply(x).sum(), x)
+        assert g.tolist() == [2, 2]
+        (g,) = grad(function.apply(x, factor=5.0, **named).sum(), x)
+        assert g.tolist() == [5, 5]
+    with pytest.raises(TypeError, match="another"):
+        Placed.apply(x, another=1)
+
+
 def test_results_to_which_no_gradient_came_get_zeros_or_none():
     seen = []
 

@@ -182,8 +182,31 @@ def test_options_of_grad():
         grad(x * 2, [x, unused])
     with pytest.raises(ValueError, match="materialize_grads"):
         grad(x * 2, [x], materialize_grads=True, allow_unused=False)
-    with pytest.raises(NotImplementedError, match="once for each"):
-        grad(x * 2, [x], is_grads_batched=True)
+
+
+def test_gradients_of_a_batch():
+    x, unused = leaf(1, 2, 3), leaf(1, 1)
+    rows = dlcore.eye(3, dtype=dlcore.float64)
+    (found,) = grad(x * x, x, rows, is_grads_batched=True)
+    assert found.tolist() == [[2, 0, 0], [0, 4, 0], [0, 0, 6]]
+    y, weights = x * 2, dlcore.tensor([1.0, 10.0], dtype=dlcore.float64)
+    found, none = grad(
+        [y, y.sum()],
+        [x, unused],
+        [weights.reshape(2, 1) * dlcore.ones(2, 3), weights],
+        allow_unused=True,
+        is_grads_batched=True,
+    )
+    assert found.tolist() == [[4] * 3, [40] * 3]
+    assert none is None
+    grad(y := x * x, x, rows, is_grads_batched=True)
+    with pytest.raises(GradientError, match="freed"):
+        y.sum().backward()
+    (slopes,) = grad(x**3, x, rows, create_graph=True, is_grads_batched=True)
+    assert grad(slopes.sum(), x)[0].tolist() == [6, 12, 18]
+    for batches in (None, dlcore.tensor(1.0), dlcore.ones(0, 3), [dlcore.ones(2, 3), dlcore.ones(1)]):
+        with pytest.raises(ValueError, match="first dimension"):
+            grad([x * 2] * (2 if isinstance(batches, list) else 1), x, batches, is_grads_batched=True)
 
 
 def test_inference_mode():

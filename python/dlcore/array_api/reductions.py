@@ -226,9 +226,9 @@ def _with_extent(x: Tensor, axis: int, extent: int) -> tuple[int, ...]:
 
 
 def diff(
-    x: Tensor, /, *, axis: int = -1, n: int = 1, prepend: Tensor | None = None, append: Tensor | None = None
+    x: Tensor, /, n: int = 1, axis: int = -1, *, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Differences of neighbours along an axis, ``n`` times.
+    """Differences of neighbours along an axis, ``n`` times; these two also by position, as in numpy.
 
     Example:
         >>> import dlcore.array_api as xp

@@ -37,6 +37,10 @@ def gradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,  # noqa: ARG001 - this and what follows PyTorch has
+    check_grad_dtypes: bool = False,  # noqa: ARG001
+    check_batched_grad: bool = False,  # noqa: ARG001
+    fast_mode: bool = False,  # noqa: ARG001
 ) -> bool:
     """Hold the gradients of `func` by each input that requires one against central differences.
 
@@ -51,6 +55,10 @@ def gradcheck(
         rtol: relative tolerance.
         raise_exception: whether to raise, rather than return False.
         nondet_tol: how far two runs of the same backward may differ.
+        check_undefined_grad: accepted for PyTorch's programs, as are the next; every element is checked, always.
+        check_grad_dtypes: accepted.
+        check_batched_grad: accepted.
+        fast_mode: accepted.
 
     Returns:
         Whether all agree.
@@ -95,6 +103,10 @@ def gradgradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,  # noqa: ARG001 - this and what follows PyTorch has
+    check_grad_dtypes: bool = False,  # noqa: ARG001
+    check_batched_grad: bool = False,  # noqa: ARG001
+    fast_mode: bool = False,  # noqa: ARG001
 ) -> bool:
     """Hold second derivatives of `func` against central differences of the first.
 
@@ -107,6 +119,10 @@ def gradgradcheck(
         rtol: relative tolerance.
         raise_exception: whether to raise, rather than return False.
         nondet_tol: how far two runs of the same backward may differ.
+        check_undefined_grad: accepted for PyTorch's programs, as are the next; every element is checked, always.
+        check_grad_dtypes: accepted.
+        check_batched_grad: accepted.
+        fast_mode: accepted.
 
     Returns:
         Whether all agree.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 from dlcore import _core
@@ -119,17 +120,23 @@ class Function:
         raise NotImplementedError("a Function defines backward(ctx, *grads)")
 
     @classmethod
-    def apply(cls, *args: Any) -> Any:
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward on `args` and record it.
+
+        Arguments by name reach ``forward(ctx, ...)`` alone, and have no gradient. Where ``forward`` takes no `ctx`,
+        they and its defaults have their places in what ``setup_context`` gets and backward answers for.
 
         Raises:
             GradientError: a leaf, or memory that others view, marked dirty.
         """
+        takes_ctx = cls.setup_context is Function.setup_context
+        if not takes_ctx and (kwargs or cls.forward.__defaults__):
+            args, kwargs = _placed(cls.forward, args, kwargs), {}
         ctx = FunctionCtx()
         ctx.needs_input_grad = tuple(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
         with no_grad():
-            if cls.setup_context is Function.setup_context:
-                output = cls.forward(ctx, *args)
+            if takes_ctx:
+                output = cls.forward(ctx, *args, **kwargs)
             else:
                 output = cls.forward(*args)
                 cls.setup_context(ctx, args, output)
@@ -147,6 +154,13 @@ class Function:
         )
         ctx._to_save = ctx._dirty = ctx._constant = ()
         return results if isinstance(output, tuple) else results[0]
+
+
+def _placed(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """All arguments by position, defaults among them."""
+    bound = signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args
 
 
 class _NotTwice(Function):

@@ -104,7 +104,8 @@ def jacobian(
         create_graph: record the Jacobian, so that it can be differentiated.
         strict: raise where a result does not depend on an input, instead of giving zeros.
         vectorize: accepted; rows are computed one after another.
-        strategy: ``"reverse-mode"``, the only one.
+        strategy: ``"reverse-mode"``, or with `vectorize` and without `strict` also ``"forward-mode"``, which gives the
+            same.
 
     Returns:
         For a result of shape S and an input of shape T a tensor of shape S + T; a tuple over several inputs, a tuple of
@@ -112,6 +113,7 @@ def jacobian(
 
     Raises:
         GradientError: what `strict` forbids.
+        NotImplementedError: ``"forward-mode"`` without `vectorize`, or with `strict`, as in PyTorch.
         ValueError: another `strategy`.
 
     Example:
@@ -120,9 +122,10 @@ def jacobian(
         tensor([[2., 0.],
                 [0., 4.]])
     """
-    del vectorize  # there is one way only
-    if strategy != "reverse-mode":
-        raise ValueError(f"jacobian: strategy must be 'reverse-mode', got {strategy!r}")
+    if strategy not in ("reverse-mode", "forward-mode"):
+        raise ValueError(f"jacobian: strategy must be 'reverse-mode' or 'forward-mode', got {strategy!r}")
+    if strategy == "forward-mode" and (strict or not vectorize):
+        raise NotImplementedError("jacobian: strategy='forward-mode' needs vectorize=True and strict=False")
     with enable_grad():
         call = _Call("jacobian", func, inputs, create_graph, strict)
         found = tuple(call.rows(y, create_graph) for y in call.outputs)
@@ -146,7 +149,7 @@ def hessian(
         create_graph: record the Hessian, so that it can be differentiated.
         strict: raise where a derivative does not depend on an input, instead of giving zeros.
         vectorize: accepted; rows are computed one after another.
-        outer_jacobian_strategy: ``"reverse-mode"``, the only one.
+        outer_jacobian_strategy: the `strategy` of `jacobian`.
 
     Returns:
         For inputs of shapes S and T a tensor of shape S + T; a tuple of tuples over several inputs.

@@ -34,7 +34,8 @@ def grad(
         only_inputs: accepted for PyTorch's programs; gradients of others are never kept.
         allow_unused: give None, instead of an error, for an input that the outputs do not depend on; by default the
             value of `materialize_grads`.
-        is_grads_batched: not supported, must be False.
+        is_grads_batched: whether each of `grad_outputs` has a first dimension more than its output, along which to
+            differentiate once for each; so has what is returned.
         materialize_grads: give zeros instead of None for such an input.
 
     Returns:
@@ -42,8 +43,8 @@ def grad(
 
     Raises:
         GradientError: an output or input that is not recorded, or an unused input.
-        NotImplementedError: `is_grads_batched`.
-        ValueError: `materialize_grads` without `allow_unused`.
+        ShapeError: a `grad_outputs` that does not fit its output.
+        ValueError: `materialize_grads` without `allow_unused`, or `is_grads_batched` without gradients of one length.
 
     Example:
         >>> import dlcore
@@ -53,16 +54,37 @@ def grad(
         >>> g.tolist(), h.tolist()
         ([3.0, 12.0, 27.0], [6.0, 12.0, 18.0])
     """
-    if is_grads_batched:
-        raise NotImplementedError("grad: is_grads_batched is not supported; call grad once for each grad_outputs")
     if materialize_grads and allow_unused is False:
         raise ValueError("grad: materialize_grads gives zeros for unused inputs, which allow_unused=False forbids")
     unused = materialize_grads if allow_unused is None else allow_unused
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if is_grads_batched:
+        rows = _rows(grad_outputs)
+        kept = [*[True] * (len(rows) - 1), create_graph if retain_graph is None else retain_graph]
+        calls = [
+            grad(outputs, inputs, row, keep, create_graph, allow_unused=unused, materialize_grads=materialize_grads)
+            for row, keep in zip(rows, kept, strict=True)
+        ]
+        return tuple(_stacked(column) for column in zip(*calls, strict=True))
     found = _core.autograd_grad(outputs, inputs, grad_outputs, retain_graph, create_graph, unused)
     if materialize_grads:
         found = [_core.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
     return tuple(found)
+
+
+def _rows(grad_outputs: Tensor | Sequence[Tensor | None] | None) -> list[list[Tensor | None]]:
+    """What each call of a batch gets as its `grad_outputs`."""
+    batches = [grad_outputs] if grad_outputs is None or isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    lengths = {0 if batch is None or batch.dim() == 0 else len(batch) for batch in batches}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError("grad: is_grads_batched takes for each output a tensor, all of one first dimension, not empty")
+    return [[batch[i] for batch in batches if batch is not None] for i in range(lengths.pop())]
+
+
+def _stacked(found: Sequence[Tensor | None]) -> Tensor | None:
+    """The gradients by one input, of all calls of a batch; None where none of them reached it."""
+    some = next((one for one in found if one is not None), None)
+    return None if some is None else _core.stack([_core.zeros_like(some) if one is None else one for one in found])
 
 
 def backward(
