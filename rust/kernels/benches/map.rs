@@ -1,5 +1,5 @@
 //! Speed of maps: nanoseconds per 1024 elements in the first-level cache, on one thread; GB/s read and written from
-//! memory, on all. The best of many runs.
+//! memory, on all. The best of many runs. An argument picks the maps whose names hold it.
 #![allow(clippy::cast_precision_loss, reason = "counts of bytes")]
 
 use std::time::Instant;
@@ -15,37 +15,46 @@ const FAR: [usize; 2] = [4 << 20, 16 << 20];
 
 fn main() {
     println!("{:>12} {:>12} {:>12} {:>12}", "", "ns per 1024", "GB/s of 4M", "GB/s of 16M");
-    report("copy", 2, |[x, _], out| copy_slice(x, out));
-    report("add", 3, |[x, y], out| {
-        let flat = Strided { shape: &[x.len()], strides: &[1], offset: 0 };
-        map::binary(Binary::Add, x, flat, y, flat, out);
-    });
-    for op in [
-        FloatUnary::Exp,
-        FloatUnary::Expm1,
-        FloatUnary::Log,
-        FloatUnary::Log2,
-        FloatUnary::Log1p,
-        FloatUnary::Tanh,
-        FloatUnary::Sigmoid,
-        FloatUnary::Softplus,
-        FloatUnary::Gelu,
-        FloatUnary::GeluTanh,
-        FloatUnary::Silu,
-        FloatUnary::Erf,
-        FloatUnary::Rsqrt,
+    report("copy", 2, -2.0, |[x, _], out| copy_slice(x, out));
+    report("add", 3, -2.0, |[x, y], out| map::binary(Binary::Add, x, flat(&x.len()), y, flat(&y.len()), out));
+    report("pow", 3, 0.1, |[x, y], out| map::binary(Binary::Pow, x, flat(&x.len()), y, flat(&y.len()), out));
+    for (op, from) in [
+        (FloatUnary::Exp, -2.0),
+        (FloatUnary::Expm1, -2.0),
+        (FloatUnary::Log, 0.1),
+        (FloatUnary::Log2, 0.1),
+        (FloatUnary::Log10, 0.1),
+        (FloatUnary::Log1p, -0.9),
+        (FloatUnary::Tanh, -2.0),
+        (FloatUnary::Sigmoid, -2.0),
+        (FloatUnary::Softplus, -2.0),
+        (FloatUnary::Gelu, -2.0),
+        (FloatUnary::GeluTanh, -2.0),
+        (FloatUnary::Silu, -2.0),
+        (FloatUnary::Erf, -2.0),
+        (FloatUnary::Asinh, -2.0),
+        (FloatUnary::Rsqrt, 0.1),
     ] {
-        report(&format!("{op:?}"), 2, |[x, _], out| {
-            map::float_unary(op, x, Strided { shape: &[x.len()], strides: &[1], offset: 0 }, out);
-        });
+        report(&format!("{op:?}"), 2, from, |[x, _], out| map::float_unary(op, x, flat(&x.len()), out));
     }
+    report("Sin", 2, -2.0, |[x, _], out| map::sin(x, flat(&x.len()), out));
+    report("Cos", 2, -2.0, |[x, _], out| map::cos(x, flat(&x.len()), out));
+    report("Tan", 2, -2.0, |[x, _], out| map::tan(x, flat(&x.len()), out));
 }
 
-fn report(label: &str, operands: usize, run: impl Fn([&[f32]; 2], &mut [f32])) {
+fn flat(len: &usize) -> Strided<'_> {
+    Strided { shape: std::slice::from_ref(len), strides: &[1], offset: 0 }
+}
+
+/// For operands that are spread over the four units from `from` on.
+fn report(label: &str, operands: usize, from: f32, run: impl Fn([&[f32]; 2], &mut [f32])) {
+    if std::env::args().skip(1).any(|picked| !picked.starts_with('-') && !label.contains(&picked)) {
+        return;
+    }
     let seconds = |len: usize| {
         let operand = || {
             let mut buffer = Buffer::uninit(len * size_of::<f32>());
-            let values = (0..=u16::MAX).map(|i| f32::from(i.wrapping_mul(40503)) / 8192.0 - 4.0).cycle();
+            let values = (0..=u16::MAX).map(|i| f32::from(i.wrapping_mul(40503)) / 16384.0 + from).cycle();
             buffer.as_mut_slice::<f32>().iter_mut().zip(values).for_each(|(x, value)| *x = value);
             buffer
         };

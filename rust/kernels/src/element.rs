@@ -80,16 +80,11 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     /// `self` to the power `exponent`. Integers wrap; a negative exponent truncates the exact result.
     #[must_use]
     fn pow<S: Simd>(self, exponent: Self) -> Self;
-    /// Whether [`Element::usual_pow`] is [`Element::pow`] of these, sooner.
-    #[inline(always)]
-    fn is_usual_pow(self, _exponent: Self) -> bool {
-        false
-    }
-    /// [`Element::pow`] where [`Element::is_usual_pow`].
+    /// [`Element::pow`] but for special cases, sooner, and whether this is none.
     #[must_use]
     #[inline(always)]
-    fn usual_pow<S: Simd>(self, exponent: Self) -> Self {
-        self.pow::<S>(exponent)
+    fn usual_pow<S: Simd>(self, exponent: Self) -> (Self, bool) {
+        (self.pow::<S>(exponent), true)
     }
     /// Absolute value; integers wrap.
     #[must_use]
@@ -184,20 +179,15 @@ pub trait Float:
     /// Logarithm to base 10.
     #[must_use]
     fn log10<S: Simd>(self) -> Self;
-    /// Whether the next three are the logarithms above, sooner.
-    #[inline(always)]
-    fn is_usual_log(self) -> bool {
-        size_of::<Self>() == 4 && math::USUAL_LOGARITHMS.contains(&self.to_f32())
-    }
-    /// Natural logarithm where [`Float::is_usual_log`].
+    /// Natural logarithm but for special cases, sooner, and whether this is none.
     #[must_use]
-    fn usual_log<S: Simd>(self) -> Self;
-    /// Logarithm to base 2 where [`Float::is_usual_log`].
+    fn usual_log<S: Simd>(self) -> (Self, bool);
+    /// Logarithm to base 2, likewise.
     #[must_use]
-    fn usual_log2<S: Simd>(self) -> Self;
-    /// Logarithm to base 10 where [`Float::is_usual_log`].
+    fn usual_log2<S: Simd>(self) -> (Self, bool);
+    /// Logarithm to base 10, likewise.
     #[must_use]
-    fn usual_log10<S: Simd>(self) -> Self;
+    fn usual_log10<S: Simd>(self) -> (Self, bool);
     /// `log(1 + self)`, accurate near zero.
     #[must_use]
     fn log1p<S: Simd>(self) -> Self;
@@ -257,6 +247,9 @@ pub trait Float:
     /// Tangent; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
     #[must_use]
     fn tan<S: Simd>(self) -> Self;
+    /// Tangent but for large arguments, sooner, and whether this is none.
+    #[must_use]
+    fn usual_tan<S: Simd>(self) -> (Self, bool);
     /// Inverse of the sine; NaN outside -1 to 1.
     #[must_use]
     fn asin<S: Simd>(self) -> Self;
@@ -492,7 +485,7 @@ integer!(u8, to_u8, |x| x, x.min(1));
 
 macro_rules! float {
     ($t:ident, $to_self:ident, $fma:ident, |$x:ident, $y:ident, $S:ident| {
-        pow: $pow:expr; atan2: $atan2:expr; hypot: $hypot:expr; $($name:ident: $out:ty = $body:expr;)*
+        pow: $pow:expr; usual_pow: $usual_pow:expr; atan2: $atan2:expr; hypot: $hypot:expr; $($name:ident: $out:ty = $body:expr;)*
     }) => {
         #[allow(
             clippy::cast_possible_truncation,
@@ -591,12 +584,9 @@ macro_rules! float {
                 $pow
             }
             #[inline(always)]
-            fn is_usual_pow(self, exponent: Self) -> bool {
-                size_of::<Self>() == 4 && math::is_usual_pow(self.to_f32(), exponent.to_f32())
-            }
-            #[inline(always)]
-            fn usual_pow<S: Simd>(self, exponent: Self) -> Self {
-                math::usual_pow::<S>(self.to_f32(), exponent.to_f32()) as Self
+            fn usual_pow<$S: Simd>(self, $y: Self) -> (Self, bool) {
+                let $x = self;
+                $usual_pow
             }
             #[inline(always)]
             fn magnitude(self) -> Self {
@@ -678,6 +668,7 @@ macro_rules! float {
 }
 float!(f32, to_f32, fma32, |x, y, S| {
     pow: math::pow::<S>(x, y);
+    usual_pow: math::usual_pow::<S>(x, y);
     atan2: math::atan2::<S>(x, y);
     hypot: math::hypot::<S>(x, y);
     exp: f32 = math::exp::<S>(x);
@@ -687,9 +678,9 @@ float!(f32, to_f32, fma32, |x, y, S| {
     log: f32 = math::log::<S>(x);
     log2: f32 = math::log2::<S>(x);
     log10: f32 = math::log10::<S>(x);
-    usual_log: f32 = math::usual_log::<S>(x);
-    usual_log2: f32 = math::usual_log2::<S>(x);
-    usual_log10: f32 = math::usual_log10::<S>(x);
+    usual_log: (f32, bool) = math::usual_log::<S>(x);
+    usual_log2: (f32, bool) = math::usual_log2::<S>(x);
+    usual_log10: (f32, bool) = math::usual_log10::<S>(x);
     log1p: f32 = math::log1p::<S>(x);
     tanh: f32 = math::tanh::<S>(x);
     logistic: (f32, f32) = math::logistic::<S>(x);
@@ -702,6 +693,7 @@ float!(f32, to_f32, fma32, |x, y, S| {
     sin: f32 = math::sin::<S>(x);
     cos: f32 = math::cos::<S>(x);
     tan: f32 = math::tan::<S>(x);
+    usual_tan: (f32, bool) = math::usual_tan::<S>(x);
     asin: f32 = math::asin::<S>(x);
     acos: f32 = math::acos::<S>(x);
     atan: f32 = math::atan::<S>(x);
@@ -722,6 +714,7 @@ float!(f32, to_f32, fma32, |x, y, S| {
 });
 float!(f64, to_f64, fma64, |x, y, S| {
     pow: x.powf(y);
+    usual_pow: (x.powf(y), true);
     atan2: math::atan2_64::<S>(x, y);
     hypot: x.hypot(y);
     exp: f64 = math::exp64::<S>(x);
@@ -731,9 +724,9 @@ float!(f64, to_f64, fma64, |x, y, S| {
     log: f64 = math::log64::<S>(x);
     log2: f64 = f64::log2(x);
     log10: f64 = f64::log10(x);
-    usual_log: f64 = math::log64::<S>(x);
-    usual_log2: f64 = f64::log2(x);
-    usual_log10: f64 = f64::log10(x);
+    usual_log: (f64, bool) = (math::log64::<S>(x), true);
+    usual_log2: (f64, bool) = (f64::log2(x), true);
+    usual_log10: (f64, bool) = (f64::log10(x), true);
     log1p: f64 = x.ln_1p();
     tanh: f64 = f64::tanh(x);
     logistic: (f64, f64) = math::logistic64::<S>(x);
@@ -743,6 +736,7 @@ float!(f64, to_f64, fma64, |x, y, S| {
     sin: f64 = f64::sin(x);
     cos: f64 = f64::cos(x);
     tan: f64 = f64::tan(x);
+    usual_tan: (f64, bool) = (f64::tan(x), true);
     asin: f64 = f64::asin(x);
     acos: f64 = f64::acos(x);
     atan: f64 = math::atan64::<S>(x);

@@ -24,7 +24,7 @@ mod normal;
 mod power;
 mod wide;
 
-pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan};
+pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan, usual_tan};
 pub use arc::{acos, asin, atan, atan2, atan2_64, atan64};
 pub use bessel::{i0, i0_64, i0e, i0e_64, i1, i1_64, i1e, i1e_64};
 pub use gamma::{
@@ -32,9 +32,9 @@ pub use gamma::{
 };
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use incomplete::{erfcx, gamma_slope, igamma, igammac};
-pub use logarithm::{USUAL_LOGARITHMS, log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
+pub use logarithm::{log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
-pub use power::{hypot, is_usual_pow, pow, usual_pow};
+pub use power::{hypot, pow, usual_pow};
 pub use wide::{exp64, log64};
 
 use crate::isa::{Isa, Simd};

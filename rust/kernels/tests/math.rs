@@ -306,14 +306,46 @@ fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
 }
 
+/// A function of an angle, and what it should be.
+type Turn = (&'static str, fn(&[f32], Strided, &mut [f32]), fn(f64) -> f64);
+
+const TURNS: [Turn; 3] = [("sin", map::sin, f64::sin), ("cos", map::cos, f64::cos), ("tan", map::tan, f64::tan)];
+
 #[test]
 fn sine_cosine_and_tangent_at_every_angle() {
     let mut x = everywhere();
-    x.extend(span(-100.0, 100.0, 60_000));
+    x.extend(span(-100.0, 100.0, 60_000).chain(span(-8200.0, 8200.0, 60_000)));
     x.extend([TRIGONOMETRIC_LIMIT, -TRIGONOMETRIC_LIMIT, 1e10]);
-    check("sin", 1.0, &x, |x, y| map::sin(x, flat(&x.len()), y), f64::sin);
-    check("cos", 1.0, &x, |x, y| map::cos(x, flat(&x.len()), y), f64::cos);
-    check("tan", 1.0, &x, |x, y| map::tan(x, flat(&x.len()), y), f64::tan);
+    for (name, map, want) in TURNS {
+        check(name, 1.0, &x, |x, y| map(x, flat(&x.len()), y), want);
+        let mut zeros = [-0.0, 0.0];
+        map(&[-0.0, 0.0], flat(&2), &mut zeros);
+        assert_eq!(zeros.map(f32::is_sign_negative), [name != "cos", false], "{name} of zeros");
+    }
+}
+
+#[test]
+#[ignore = "minutes: all numbers that need no other function"]
+fn sine_cosine_and_tangent_at_all_moderate_angles() {
+    for (name, map, want) in TURNS {
+        for_each((TRIGONOMETRIC_LIMIT.to_bits() >> 16) as usize, usize::MAX, |piece| {
+            let first = u32::try_from(piece).expect("16 bits") << 16;
+            let x: Vec<f32> = (first..=first + 0xffff).map(f32::from_bits).collect();
+            check(name, 1.0, &x, |x, y| map(x, flat(&x.len()), y), want);
+        });
+    }
+}
+
+/// Whether a neighbour is large enough for float64 makes no difference.
+#[test]
+fn usual_tangents_are_those_among_unusual_ones() {
+    let x: Vec<f32> = span(-8000.0, 8000.0, 30_000).collect();
+    for x in x.chunks(999) {
+        let (mut alone, mut among) = (vec![0.0; x.len()], vec![0.0; x.len() + 1]);
+        map::tan(x, flat(&x.len()), &mut alone);
+        map::tan(&[x, &[9000.0]].concat(), flat(&(x.len() + 1)), &mut among);
+        assert!(alone.iter().zip(&among).all(|(x, y)| x.to_bits() == y.to_bits()));
+    }
 }
 
 #[test]

@@ -24,20 +24,17 @@ pub(super) trait Function1<A, R>: Copy + Sync {
     const PLAIN: bool = false;
     /// Must be `#[inline(always)]`.
     fn call<S: Simd>(self, a: A) -> R;
+    /// Whether `mend` does something.
+    const MENDED: bool = false;
     /// Overwrites results for arguments that `call` does not cover.
     #[inline(always)]
     fn mend(self, _a: &[A], _dst: &mut [R]) {}
-    /// Whether `usual_call` may differ from `call`.
+    /// Whether `usual_call` is sooner than `call`.
     const USUAL: bool = false;
-    /// Whether `usual_call` holds.
+    /// The value of `call` but for special cases, and whether this is none.
     #[inline(always)]
-    fn is_usual(self, _a: A) -> bool {
-        false
-    }
-    /// The value of `call` for arguments without special cases, sooner.
-    #[inline(always)]
-    fn usual_call<S: Simd>(self, a: A) -> R {
-        self.call::<S>(a)
+    fn usual_call<S: Simd>(self, a: A) -> (R, bool) {
+        (self.call::<S>(a), true)
     }
 }
 
@@ -56,17 +53,12 @@ pub(super) trait Function2<A, B, R>: Copy + Sync {
     fn is_beyond(self, _a: A, _b: B) -> bool {
         false
     }
-    /// Whether `usual_call` may differ from `call`.
+    /// As for [`Function1`].
     const USUAL: bool = false;
-    /// Whether `usual_call` holds.
+    /// As for [`Function1`].
     #[inline(always)]
-    fn is_usual(self, _a: A, _b: B) -> bool {
-        false
-    }
-    /// The value of `call` for arguments without special cases, sooner.
-    #[inline(always)]
-    fn usual_call<S: Simd>(self, a: A, b: B) -> R {
-        self.call::<S>(a, b)
+    fn usual_call<S: Simd>(self, a: A, b: B) -> (R, bool) {
+        (self.call::<S>(a, b), true)
     }
 }
 
@@ -116,6 +108,11 @@ fn over<R: Pod>(dst: &mut [R], cost: usize, task: impl Fn(usize, &mut [R]) + Syn
         // SAFETY: the ranges of one region are disjoint.
         task(start, unsafe { dst.slice(range) });
     });
+}
+
+/// Elements that a loop which looks at its operands twice takes at a time: they are in the first-level cache then.
+const fn block(twice: bool) -> usize {
+    if twice { CHUNK } else { usize::MAX }
 }
 
 /// Bytes of a result from which on the last-level cache will not have it when it is next read.
@@ -237,24 +234,30 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { f, a, dst } = self;
-        match a {
-            Piece::Slice(a) => {
-                if const { F::USUAL } && a.iter().fold(true, |all, &x| all & f.is_usual(x)) {
-                    for (d, &x) in dst.iter_mut().zip(a) {
-                        *d = f.usual_call::<S>(x);
-                    }
-                    return;
-                }
+        if let Piece::Splat(x) = a {
+            let mut value = [f.call::<S>(x)];
+            f.mend(&[x], &mut value);
+            dst.fill(value[0]);
+            return;
+        }
+        let block = const { block(F::USUAL || F::MENDED) };
+        for (i, dst) in dst.chunks_mut(block).enumerate() {
+            let Piece::Slice(a) = a.part(i * block, dst.len()) else { return };
+            if const { F::USUAL } {
+                let mut all = true;
                 for (d, &x) in dst.iter_mut().zip(a) {
-                    *d = f.call::<S>(x);
+                    let (value, usual) = f.usual_call::<S>(x);
+                    *d = value;
+                    all &= usual;
                 }
-                f.mend(a, dst);
+                if all {
+                    continue;
+                }
             }
-            Piece::Splat(x) => {
-                let mut value = [f.call::<S>(x)];
-                f.mend(&[x], &mut value);
-                dst.fill(value[0]);
+            for (d, &x) in dst.iter_mut().zip(a) {
+                *d = f.call::<S>(x);
             }
+            f.mend(a, dst);
         }
     }
 }
@@ -350,22 +353,32 @@ impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, F, A, B
             dst.fill(if f.is_beyond(x, y) { f.call::<Portable>(x, y) } else { f.call::<S>(x, y) });
             return;
         }
-        if const { F::USUAL } {
-            let mut all = true;
-            each_pair!(a, b, dst, |_, x, y| all &= f.is_usual(x, y));
-            if all {
-                each_pair!(a, b, dst, |d, x, y| *d = f.usual_call::<S>(x, y));
-                return;
-            }
-        }
-        each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
-        if const { F::MENDED } {
-            let mut any = false;
-            each_pair!(a, b, dst, |_, x, y| any |= f.is_beyond(x, y));
-            if any {
-                each_pair!(a, b, dst, |d, x, y| if f.is_beyond(x, y) {
-                    *d = f.call::<Portable>(x, y);
+        let block = const { block(F::USUAL || F::MENDED) };
+        for (i, dst) in dst.chunks_mut(block).enumerate() {
+            // Of two operands the loop itself does not look far enough ahead.
+            a.fetch((i + 1) * block, block);
+            b.fetch((i + 1) * block, block);
+            let (a, b) = (a.part(i * block, dst.len()), b.part(i * block, dst.len()));
+            if const { F::USUAL } {
+                let mut all = true;
+                each_pair!(a, b, dst, |d, x, y| {
+                    let (value, usual) = f.usual_call::<S>(x, y);
+                    *d = value;
+                    all &= usual;
                 });
+                if all {
+                    continue;
+                }
+            }
+            each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
+            if const { F::MENDED } {
+                let mut any = false;
+                each_pair!(a, b, dst, |_, x, y| any |= f.is_beyond(x, y));
+                if any {
+                    each_pair!(a, b, dst, |d, x, y| if f.is_beyond(x, y) {
+                        *d = f.call::<Portable>(x, y);
+                    });
+                }
             }
         }
     }

@@ -11,13 +11,13 @@ use crate::stored::Stored;
 
 /// Defines an enum of functions of one argument and the function that maps one of them over elements that are stored
 /// as `K`. A line reads: name, cost of 1024 elements in nanoseconds, value for `x` with ISA `S`. A method of `x` may say
-/// where the value is that for `Portable`, another where a third has the value sooner.
+/// where the value is that for `Portable`, another has the value sooner, but for special cases.
 macro_rules! unary {
     (
         $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $T:ident, $S:ident|
         $($(#[$op_doc:meta])* $Op:ident
-            [$cost:expr $(, portable where $beyond:ident)? $(, by $usual:ident where $is_usual:ident)?] = $body:expr;)*
+            [$cost:expr $(, portable where $beyond:ident)? $(, by $usual:ident)?] = $body:expr;)*
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ macro_rules! unary {
                             $body
                         }
                         $(
+                            const MENDED: bool = true;
                             #[inline(always)]
                             fn mend(self, a: &[$T], dst: &mut [$R]) {
                                 if a.iter().fold(false, |any, x| any | x.$beyond()) {
@@ -56,11 +57,7 @@ macro_rules! unary {
                         $(
                             const USUAL: bool = true;
                             #[inline(always)]
-                            fn is_usual(self, $x: $T) -> bool {
-                                $x.$is_usual()
-                            }
-                            #[inline(always)]
-                            fn usual_call<$S: Simd>(self, $x: $T) -> $R {
+                            fn usual_call<$S: Simd>(self, $x: $T) -> ($R, bool) {
                                 $x.$usual::<$S>()
                             }
                         )?
@@ -78,7 +75,7 @@ macro_rules! binary {
         $(#[$doc:meta])* $Enum:ident, $map:ident: $Bound:ident => $R:ty as $D:ty;
         |$x:ident, $y:ident, $T:ident, $S:ident|
         $($(#[$op_doc:meta])* $Op:ident
-            [$cost:expr $(, portable where $beyond:ident)? $(, by $usual:ident where $is_usual:ident)?] = $body:expr;)*
+            [$cost:expr $(, portable where $beyond:ident)? $(, by $usual:ident)?] = $body:expr;)*
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +109,7 @@ macro_rules! binary {
                         $(
                             const USUAL: bool = true;
                             #[inline(always)]
-                            fn is_usual(self, $x: $T, $y: $T) -> bool {
-                                $x.$is_usual($y)
-                            }
-                            #[inline(always)]
-                            fn usual_call<$S: Simd>(self, $x: $T, $y: $T) -> $R {
+                            fn usual_call<$S: Simd>(self, $x: $T, $y: $T) -> ($R, bool) {
                                 $x.$usual::<$S>($y)
                             }
                         )?
@@ -165,11 +158,11 @@ unary! {
     /// `exp(x) - 1`, accurate near zero.
     Expm1[EXPONENTIAL] = x.expm1::<S>();
     /// Natural logarithm.
-    Log[POLYNOMIAL, by usual_log where is_usual_log] = x.log::<S>();
+    Log[POLYNOMIAL, by usual_log] = x.log::<S>();
     /// Logarithm to base 2.
-    Log2[POLYNOMIAL, by usual_log2 where is_usual_log] = x.log2::<S>();
+    Log2[POLYNOMIAL, by usual_log2] = x.log2::<S>();
     /// Logarithm to base 10.
-    Log10[POLYNOMIAL, by usual_log10 where is_usual_log] = x.log10::<S>();
+    Log10[POLYNOMIAL, by usual_log10] = x.log10::<S>();
     /// `log(1 + x)`, accurate near zero.
     Log1p[POLYNOMIAL] = x.log1p::<S>();
     /// Square root.
@@ -273,7 +266,7 @@ binary! {
     /// The remainder that has the dividend's sign.
     Fmod[DIVISION, portable where is_far_from] = x.truncated_remainder::<S>(y);
     /// x to the power y.
-    Pow[4 * POLYNOMIAL, by usual_pow where is_usual_pow] = x.pow::<S>(y);
+    Pow[4 * POLYNOMIAL, by usual_pow] = x.pow::<S>(y);
     /// The larger; NaN if either is.
     Maximum[CHEAP] = x.maximum(y);
     /// The smaller; NaN if either is.
@@ -352,13 +345,14 @@ struct Cos;
 struct Tan;
 
 macro_rules! trigonometric {
-    ($Op:ident, $name:ident, $map:ident, $doc:literal) => {
+    ($Op:ident, $name:ident $(by $usual:ident)?, $map:ident, $doc:literal) => {
         impl<T: Float> Function1<T, T> for $Op {
             const COST: usize = 2 * POLYNOMIAL;
             #[inline(always)]
             fn call<S: Simd>(self, x: T) -> T {
                 x.$name::<S>()
             }
+            const MENDED: bool = true;
             #[inline(always)]
             fn mend(self, a: &[T], dst: &mut [T]) {
                 if !a.iter().fold(true, |all, x| all & x.is_moderate_angle()) {
@@ -369,6 +363,13 @@ macro_rules! trigonometric {
                     }
                 }
             }
+            $(
+                const USUAL: bool = true;
+                #[inline(always)]
+                fn usual_call<S: Simd>(self, x: T) -> (T, bool) {
+                    x.$usual::<S>()
+                }
+            )?
         }
 
         #[doc = $doc]
@@ -382,7 +383,7 @@ macro_rules! trigonometric {
 }
 trigonometric!(Sin, sin, sin, "Sine of each element.");
 trigonometric!(Cos, cos, cos, "Cosine of each element.");
-trigonometric!(Tan, tan, tan, "Tangent of each element.");
+trigonometric!(Tan, tan by usual_tan, tan, "Tangent of each element.");
 
 #[derive(Clone, Copy)]
 struct Polygamma {
@@ -395,6 +396,7 @@ impl<T: Float> Function1<T, T> for Polygamma {
     fn call<S: Simd>(self, x: T) -> T {
         T::from_f64(self.factor * math::moderate_zeta::<S>(self.n.saturating_add(1), x.to_f64()))
     }
+    const MENDED: bool = true;
     #[inline(always)]
     fn mend(self, a: &[T], dst: &mut [T]) {
         let s = self.n.saturating_add(1);

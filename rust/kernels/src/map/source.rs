@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use crate::copy::{copy, gather, is_scattered, row_offset};
+use crate::lanes::fetch_row;
 use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
 use crate::stored::Stored;
@@ -48,6 +49,15 @@ impl<'a, T: Pod> Piece<'a, T> {
         match self {
             Self::Slice(data) => Self::Slice(&data[start..start + len]),
             splat @ Self::Splat(_) => splat,
+        }
+    }
+
+    /// Brings the elements of a range near, as far as there are such.
+    #[inline(always)]
+    pub(super) fn fetch(&self, start: usize, len: usize) {
+        if let Self::Slice(data) = self {
+            let start = start.min(data.len());
+            fetch_row(&data[start..][..len.min(data.len() - start)], 0);
         }
     }
 

@@ -16,31 +16,26 @@ struct Parts {
     series: f32,
 }
 
-/// `(log(1 + x) - x) / x^2` from sqrt(1/2) - 1 to sqrt(2) - 1.
-#[inline(always)]
-fn series<S: Simd>(x: f32) -> f32 {
-    // Minimax, from Cephes.
-    let series = [
-        7.037_683_6e-2,
-        -1.151_461e-1,
-        1.167_699_9e-1,
-        -1.242_014_1e-1,
-        1.424_932_3e-1,
-        -1.666_805_8e-1,
-        2.000_071_5e-1,
-        -2.499_999_4e-1,
-        3.333_333_1e-1,
-        -0.5,
-    ];
-    poly32::<S, 10>(x, series)
-}
+/// `(log(1 + x) - x) / x^2` from sqrt(1/2) - 1 to sqrt(2) - 1, minimax, from Cephes.
+const SERIES: [f32; 10] = [
+    7.037_683_6e-2,
+    -1.151_461e-1,
+    1.167_699_9e-1,
+    -1.242_014_1e-1,
+    1.424_932_3e-1,
+    -1.666_805_8e-1,
+    2.000_071_5e-1,
+    -2.499_999_4e-1,
+    3.333_333_1e-1,
+    -0.5,
+];
 
 /// The bits of sqrt(1/2), where mantissas begin.
 const SQRT_HALF: i32 = 0x3f35_04f3;
 
 /// The exponent and the excess of [`Parts`].
 #[inline(always)]
-pub(super) fn split(x: f32) -> (f32, f32) {
+fn split(x: f32) -> (f32, f32) {
     let subnormal = x < f32::MIN_POSITIVE;
     let scaled = if subnormal { x * 8_388_608.0 } else { x };
     let (exponent, excess) = split_normal(scaled);
@@ -49,7 +44,7 @@ pub(super) fn split(x: f32) -> (f32, f32) {
 
 /// [`split`] of a normal number.
 #[inline(always)]
-pub(super) fn split_normal(x: f32) -> (f32, f32) {
+fn split_normal(x: f32) -> (f32, f32) {
     let bits = x.to_bits().cast_signed().wrapping_sub(SQRT_HALF);
     let excess = f32::from_bits((bits & 0x007f_ffff).wrapping_add(SQRT_HALF).cast_unsigned()) - 1.0;
     ((bits >> 23) as f32, excess)
@@ -57,31 +52,40 @@ pub(super) fn split_normal(x: f32) -> (f32, f32) {
 
 #[inline(always)]
 fn parts<S: Simd>((exponent, excess): (f32, f32)) -> Parts {
-    Parts { exponent, excess, square: excess * excess, series: series::<S>(excess) }
+    Parts { exponent, excess, square: excess * excess, series: poly32::<S, 10>(excess, SERIES) }
 }
 
-/// A base: the logarithms to it of 2 and of e, each in two parts, the first of few bits.
+/// A base other than e.
 #[derive(Clone, Copy)]
 struct Base {
+    /// The logarithm of 2 to it in two parts, the first of few bits.
     two: [f32; 2],
+    /// That of e in two parts.
     e: [f32; 2],
+    /// [`SERIES`] to the base.
+    series: [f32; 10],
 }
 
 impl Base {
     const fn of(two: f64, e: f64) -> Self {
-        const fn split(x: f64) -> [f32; 2] {
-            let high = f32::from_bits((x as f32).to_bits() & 0xffff_f000);
+        const fn split(x: f64, kept: u32) -> [f32; 2] {
+            let high = f32::from_bits((x as f32).to_bits() & kept);
             [high, (x - high as f64) as f32]
         }
-        Self { two: split(two), e: split(e) }
+        let (mut series, mut i) = (SERIES, 0);
+        while i < series.len() {
+            series[i] = (SERIES[i] as f64 * e) as f32;
+            i += 1;
+        }
+        Self { two: split(two, 0xffff_f000), e: split(e, !0), series }
     }
 
     /// Logarithm of a positive finite number.
     #[inline(always)]
-    fn log<S: Simd>(self, number: (f32, f32)) -> f32 {
-        let Parts { exponent, excess, square, series } = parts::<S>(number);
-        let small = S::fma32(exponent, self.two[1], excess * self.e[1]);
-        let small = S::fma32(square * series, self.e[0] + self.e[1], small);
+    fn log<S: Simd>(self, (exponent, excess): (f32, f32)) -> f32 {
+        let small = S::fma32(poly32::<S, 10>(excess, self.series), excess, self.e[1]) * excess;
+        // For the base 2 that is all.
+        let small = if self.two[1] == 0.0 { small } else { S::fma32(exponent, self.two[1], small) };
         S::fma32(exponent, self.two[0], S::fma32(excess, self.e[0], small))
     }
 }
@@ -89,8 +93,13 @@ impl Base {
 const BINARY: Base = Base::of(1.0, std::f64::consts::LOG2_E);
 const DECIMAL: Base = Base::of(std::f64::consts::LOG10_2, std::f64::consts::LOG10_E);
 
-/// The numbers that need no special case: the positive normal ones.
-pub const USUAL_LOGARITHMS: std::ops::Range<f32> = f32::MIN_POSITIVE..f32::INFINITY;
+/// Whether a number is no special case: positive and normal.
+#[inline(always)]
+fn is_usual(x: f32) -> bool {
+    const FIRST: u32 = f32::MIN_POSITIVE.to_bits();
+    // As an integer, lest the compiler sorts numbers into classes.
+    x.to_bits().wrapping_sub(FIRST) < f32::INFINITY.to_bits() - FIRST
+}
 
 /// `log`, which is the logarithm of positive finite numbers, with the rest of them.
 #[inline(always)]
@@ -121,11 +130,11 @@ pub fn log<S: Simd>(x: f32) -> f32 {
     completed(x, natural::<S>(x))
 }
 
-/// [`log`] of one of the [`USUAL_LOGARITHMS`].
+/// [`log`] but for special cases, and whether this is none.
 #[inline(always)]
 #[must_use]
-pub fn usual_log<S: Simd>(x: f32) -> f32 {
-    natural_of::<S>(split_normal(x))
+pub fn usual_log<S: Simd>(x: f32) -> (f32, bool) {
+    (natural_of::<S>(split_normal(x)), is_usual(x))
 }
 
 /// Logarithm to base 2; exact for powers of 2.
@@ -135,11 +144,11 @@ pub fn log2<S: Simd>(x: f32) -> f32 {
     completed(x, BINARY.log::<S>(split(x)))
 }
 
-/// [`log2`] of one of the [`USUAL_LOGARITHMS`].
+/// [`log2`] but for special cases, and whether this is none.
 #[inline(always)]
 #[must_use]
-pub fn usual_log2<S: Simd>(x: f32) -> f32 {
-    BINARY.log::<S>(split_normal(x))
+pub fn usual_log2<S: Simd>(x: f32) -> (f32, bool) {
+    (BINARY.log::<S>(split_normal(x)), is_usual(x))
 }
 
 /// Logarithm to base 10.
@@ -149,11 +158,11 @@ pub fn log10<S: Simd>(x: f32) -> f32 {
     completed(x, DECIMAL.log::<S>(split(x)))
 }
 
-/// [`log10`] of one of the [`USUAL_LOGARITHMS`].
+/// [`log10`] but for special cases, and whether this is none.
 #[inline(always)]
 #[must_use]
-pub fn usual_log10<S: Simd>(x: f32) -> f32 {
-    DECIMAL.log::<S>(split_normal(x))
+pub fn usual_log10<S: Simd>(x: f32) -> (f32, bool) {
+    (DECIMAL.log::<S>(split_normal(x)), is_usual(x))
 }
 
 /// `log(1 + x)`, accurate near zero.
@@ -177,6 +186,6 @@ pub(super) fn log1p_above<S: Simd>(z: f32, more: f32) -> f32 {
     let scale = f32::from_bits((127 - steps).cast_unsigned() << 23);
     let excess = S::fma32(z, scale, scale - 1.0);
     let exponent = steps as f32 + more;
-    let small = S::fma32(excess * excess, series::<S>(excess), exponent * LN2_LOW);
+    let small = S::fma32(excess * excess, poly32::<S, 10>(excess, SERIES), exponent * LN2_LOW);
     S::fma32(exponent, LN2_HIGH, excess + small)
 }

@@ -1,39 +1,55 @@
 //! Powers, by a logarithm and an exponential in float64, and the root of a sum of squares.
 
-use super::logarithm::{split, split_normal};
 use super::{ROUND64, halved_poly64};
 use crate::isa::Simd;
 
-/// Base-2 logarithm of a positive finite number of these parts, to 1.7e-11 of it.
+/// Powers of two from below the least float32 on: where exponents are counted from, so that none is negative.
+const STEPS: u64 = 150;
+
+/// The bits of a float64, counted from those of sqrt(1/2) times two to the power -[`STEPS`].
 #[inline(always)]
-fn log2_wide<S: Simd>((exponent, excess): (f32, f32)) -> f64 {
-    let (exponent, excess) = (f64::from(exponent), f64::from(excess));
-    // log2(1 + excess) / excess, minimax: a longer polynomial is quicker than a shorter one of a quotient.
-    let series = [
-        7.735_240_057_439_995e-2,
-        -1.428_289_387_704_696_5e-1,
-        1.447_520_839_245_525e-1,
-        -1.431_590_359_291_979e-1,
-        1.587_695_510_021_638_3e-1,
-        -1.803_003_675_453_767e-1,
-        2.061_753_665_879_18e-1,
-        -2.404_531_748_746_992_5e-1,
-        2.885_372_933_687_329e-1,
-        -3.606_736_746_794_282e-1,
-        4.808_983_613_969_552_4e-1,
-        -7.213_475_208_694_409e-1,
-        1.442_695_040_868_689_2,
-    ];
-    S::fma64(halved_poly64::<S, 13>(excess, series), excess, exponent)
+fn above_least(x: f64) -> u64 {
+    x.to_bits().wrapping_sub(SQRT_HALF).wrapping_add(STEPS << 52)
 }
 
-/// 2 to the power `t`, to 1.9e-9 of it, for |t| up to 1000.
+/// The bits of sqrt(1/2), where mantissas begin.
+const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+
+/// Base-2 logarithm of a positive finite float32, which is normal in float64, to 1.0e-10 of it.
 #[inline(always)]
-fn exp2_wide<S: Simd>(t: f64) -> f64 {
-    /// The sum's low bits are an integer with the bias of an exponent.
-    const ROUND: f64 = ROUND64 + 1023.0;
-    let shifted = t + ROUND;
-    let r = t - (shifted - ROUND);
+fn log2_wide<S: Simd>(x: f64) -> f64 {
+    /// 2^52, in whose low bits an integer stands.
+    const INTEGER: f64 = 4_503_599_627_370_496.0;
+    let bits = above_least(x);
+    let exponent = f64::from_bits((bits >> 52) | INTEGER.to_bits()) - (INTEGER + STEPS as f64);
+    let excess = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF)) - 1.0;
+    // log2(1 + excess) / excess, minimax: a longer polynomial is quicker than a shorter one of a quotient.
+    let series = [
+        -8.634_547_871_727_67e-2,
+        1.548_573_171_353_227e-1,
+        -1.569_824_567_331_267e-1,
+        1.590_015_833_897_848_2e-1,
+        -1.790_469_300_189_635_4e-1,
+        2.060_962_452_811_222_4e-1,
+        -2.405_041_750_592_682_3e-1,
+        2.885_406_440_880_852_3e-1,
+        -3.606_728_005_369_045_9e-1,
+        4.808_983_207_191_059_6e-1,
+        -7.213_475_252_131_104e-1,
+        1.442_695_040_939_378_7,
+    ];
+    S::fma64(halved_poly64::<S, 12>(excess, series), excess, exponent)
+}
+
+/// The sum's low bits are an integer with the bias of an exponent.
+const ROUND: f64 = ROUND64 + 1023.0;
+
+/// 2 to the power `y * log`, to 1.9e-9 of it, and the bits of [`ROUND`] with the nearest integer to the product added.
+/// It holds for products up to 1000 in size.
+#[inline(always)]
+fn exp2_wide<S: Simd>(y: f64, log: f64) -> (f64, u64) {
+    let shifted = S::fma64(y, log, ROUND);
+    let r = S::fma64(y, log, -(shifted - ROUND));
     // Minimax on |r| up to 1/2.
     let series = [
         1.534_583_379_512_707_6e-4,
@@ -44,8 +60,12 @@ fn exp2_wide<S: Simd>(t: f64) -> f64 {
         6.931_472_057_396_059e-1,
         1.000_000_000_554_489_6,
     ];
-    halved_poly64::<S, 7>(r, series) * f64::from_bits(shifted.to_bits() << 52)
+    let bits = shifted.to_bits();
+    (halved_poly64::<S, 7>(r, series) * f64::from_bits(bits << 52), bits)
 }
+
+/// A power of two from which on all are infinite, and below whose negative all are zero.
+const FAR: f64 = 200.0;
 
 /// `x` to the power `y`, with C's special cases.
 #[inline(always)]
@@ -55,14 +75,12 @@ pub fn pow<S: Simd>(x: f32, y: f32) -> f32 {
     let half = y * 0.5;
     let is_integer = y.trunc() == y;
     let is_odd = is_integer && half.trunc() != half;
-    let wide = f64::from(y) * log2_wide::<S>(split(size));
-    // From here on powers are zero or infinite.
-    let wide = if wide < -200.0 { -200.0 } else { wide };
-    let wide = if wide > 200.0 { 200.0 } else { wide };
+    let log = log2_wide::<S>(f64::from(size));
     // log2 of 0 and infinity; a size of 1 to any power is 1.
     let grows = (size > 1.0) == (y > 0.0);
     let extreme = if grows { f32::INFINITY } else { 0.0 };
-    let result = exp2_wide::<S>(wide) as f32;
+    let power = exp2_wide::<S>(f64::from(y), log).0 as f32;
+    let result = if (f64::from(y) * log).abs() < FAR { power } else { extreme };
     let result = if size == 0.0 || size == f32::INFINITY || y.abs() == f32::INFINITY { extreme } else { result };
     let result = if size == 1.0 { 1.0 } else { result };
     let signed = if x.is_sign_negative() && is_odd { -result } else { result };
@@ -72,18 +90,15 @@ pub fn pow<S: Simd>(x: f32, y: f32) -> f32 {
     if y == 0.0 || x == 1.0 { 1.0 } else { signed }
 }
 
-/// Whether [`usual_pow`] holds: `x` is a positive normal number, and no such to the power `y` is beyond 2^1000.
+/// [`pow`] but for special cases, and whether this is none.
 #[inline(always)]
 #[must_use]
-pub fn is_usual_pow(x: f32, y: f32) -> bool {
-    (f32::MIN_POSITIVE..f32::INFINITY).contains(&x) && y.abs() < 7.8
-}
-
-/// [`pow`] of what needs no special case.
-#[inline(always)]
-#[must_use]
-pub fn usual_pow<S: Simd>(x: f32, y: f32) -> f32 {
-    exp2_wide::<S>(f64::from(y) * log2_wide::<S>(split_normal(x))) as f32
+pub fn usual_pow<S: Simd>(x: f32, y: f32) -> (f32, bool) {
+    const FIRST: u64 = (ROUND - FAR).to_bits();
+    let (x, y) = (f64::from(x), f64::from(y));
+    let (power, bits) = exp2_wide::<S>(y, log2_wide::<S>(x));
+    let is_positive = above_least(x) < above_least(f64::from(f32::INFINITY));
+    (power as f32, is_positive & (bits.wrapping_sub(FIRST) < (ROUND + FAR).to_bits() - FIRST))
 }
 
 /// `sqrt(x * x + y * y)`, without overflow; infinite where one of them is.
