@@ -83,6 +83,17 @@ def test_functions_of_python_are_written_into_tensors():
     assert x.tolist() == [[11, 21], [32, 42]]
 
 
+@pytest.mark.parametrize("recorded", [lambda x: x, lambda x: x * 1])
+def test_functions_of_numbers_stop_no_gradient_silently(recorded):
+    x, plain = recorded(tensor([1.0, 2.0], requires_grad=True)), tensor([1.0, 2.0])
+    with pytest.raises(dlcore.GradientError, match=r"apply_: .* detach"):
+        x.apply_(lambda value: value)
+    for first, second in ((x, plain), (plain, x)):
+        with pytest.raises(dlcore.GradientError, match=r"map_: .* detach"):
+            first.map_(second, max)
+    assert x.requires_grad
+
+
 def test_the_device_is_a_context():
     device = dlcore.device("cpu")
     with device as inside:

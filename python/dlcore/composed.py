@@ -117,11 +117,15 @@ def _new(self: Tensor, *args: Any) -> Tensor:
 def _apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
     """Write what a function of Python gives for each element in its place.
 
+    Raises:
+        GradientError: a tensor that requires a gradient, which could not go through the function.
+
     Example:
         >>> import dlcore
         >>> dlcore.tensor([1.0, 2.0]).apply_(lambda value: value + 0.5)
         tensor([1.5000, 2.5000])
     """
+    _no_gradient("apply_", self)
     values = [callable(value) for value in self.reshape(-1).tolist()]
     return self.copy_(_core.tensor(values, dtype=self.dtype).reshape(self.shape))
 
@@ -129,14 +133,23 @@ def _apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
 def _map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
     """Write what a function of Python gives for each element and that of another tensor in its place.
 
+    Raises:
+        GradientError: a tensor that requires a gradient, which could not go through the function.
+
     Example:
         >>> import dlcore
         >>> dlcore.tensor([1.0, 2.0]).map_(dlcore.tensor([3.0, 5.0]), max)
         tensor([3., 5.])
     """
+    _no_gradient("map_", self, tensor)
     others = tensor.expand(self.shape).reshape(-1).tolist()
     values = [callable(*pair) for pair in zip(self.reshape(-1).tolist(), others, strict=True)]
     return self.copy_(_core.tensor(values, dtype=self.dtype).reshape(self.shape))
+
+
+def _no_gradient(op: str, *tensors: Tensor) -> None:
+    if any(tensor.requires_grad for tensor in tensors):
+        raise _core.GradientError(f"{op}: no gradient goes through a function of numbers; detach() the tensor first")
 
 
 def _is_nonzero(self: Tensor) -> bool:

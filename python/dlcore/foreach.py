@@ -24,10 +24,12 @@ _MORE = {
     "mul", "norm", "pow", "sub", "zero",
 }  # fmt: skip
 
+_QUOTIENTS_AND_PRODUCTS = ("_foreach_addcdiv", "_foreach_addcmul")
+
 
 def _of_each(value: Any, count: int, name: str) -> Sequence[Any]:
     """One value for each of `count` tensors: those of a list or of a vector of scalars, or the same for all."""
-    if isinstance(value, Tensor) and value.dim() == 1 and name in ("_foreach_addcdiv", "_foreach_addcmul"):
+    if isinstance(value, Tensor) and value.dim() == 1 and name.startswith(_QUOTIENTS_AND_PRODUCTS):
         value = value.tolist()
     if not isinstance(value, (list, tuple)):
         return [value] * count
@@ -43,6 +45,8 @@ def _foreach(name: str, function: Callable[..., Any]) -> Callable[..., list[Tens
             raise ValueError(f"{name}: expected a list of at least one tensor")
         if "scalars" in kwargs:  # what the lists of addcdiv and addcmul are called
             kwargs["value"] = kwargs.pop("scalars")
+        if name.startswith(_QUOTIENTS_AND_PRODUCTS) and len(args) == 3:
+            args, kwargs["value"] = args[:2], args[2]
         columns = [_of_each(x, count, name) for x in (self, *args)]
         named = [
             dict(zip(kwargs, values, strict=True))
@@ -62,9 +66,15 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 def _bound(name: str) -> Callable[..., Any]:
-    """`maximum` and `minimum` by numbers as well."""
-    clamp = _method("clamp_min" if name == "maximum" else "clamp_max")
-    return lambda x, other: getattr(_core, name)(x, other) if isinstance(other, Tensor) else clamp(x, other)
+    """`maximum` and `minimum`, by numbers and in place as well."""
+    plain = name.removesuffix("_")
+    clamp, choose = _method("clamp_min" if plain == "maximum" else "clamp_max"), getattr(_core, plain)
+
+    def bound(x: Tensor, other: Any) -> Tensor:
+        bounded: Tensor = choose(x, other) if isinstance(other, Tensor) else clamp(x, other)
+        return x.copy_(bounded) if name.endswith("_") else bounded
+
+    return bound
 
 
 def _norm(x: Tensor, ord: float = 2, dtype: Any = None) -> Tensor:
@@ -77,12 +87,12 @@ def __getattr__(name: str) -> Callable[..., Any]:
     plain = one.removesuffix("_")
     if not name.startswith("_foreach_") or plain not in _ONE | _MORE:
         raise AttributeError(f"module 'dlcore' has no attribute {name!r}")
-    if one.endswith("_"):
+    if plain in ("maximum", "minimum"):
+        function = _bound(one)
+    elif one.endswith("_"):
         function = _method(one)
     elif one == "norm":
         function = _norm
-    elif one in ("maximum", "minimum"):
-        function = _bound(one)
     else:
         function = getattr(_core, one)
     return _foreach(name, function)
