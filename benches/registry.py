@@ -3,9 +3,10 @@
     python benches/registry.py [--busy] [--sizes 1,1000,1000000] [--only GLOB] [--most 20] [--json FILE]
 
 The libraries take turns, five rounds of a few milliseconds each, and the fastest round counts, so that what else the
-machine does meanwhile hurts all of them alike. On a busy machine, `--busy` counts the processor's time and lets each
-library have one thread. Printed are, for each size, the median by category of what a call takes
-beside torch and beside numpy, and the calls that are worst beside the faster of the two.
+machine does meanwhile hurts all of them alike; each turn waits for the threads that the one before left spinning. On a
+busy machine, `--busy` counts the processor's time and lets each library have one thread. Printed are, for each size,
+the median by category of what a call takes beside torch and beside numpy, and the calls that are worst beside the
+faster of the two.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import functools
 import importlib
 import json
 import operator
+import os
 import statistics
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -223,6 +226,15 @@ def left_out() -> list[str]:
     return sorted(o.name for o in _core.operations() if o.name.rpartition(".")[2] not in timed)
 
 
+def settle() -> None:
+    """Waits until no thread of this process is busy: those of OpenBLAS look out for work for 30 ms after a call."""
+    spent = 1.0
+    while spent > 0.0002:
+        start = time.process_time()
+        time.sleep(0.001)
+        spent = time.process_time() - start
+
+
 def best(calls: dict[str, Callable[[], Any]], clock: Callable[[], float]) -> dict[str, float]:
     """The seconds of one call of each library, in turns."""
     fastest, numbers = {}, {}
@@ -234,6 +246,7 @@ def best(calls: dict[str, Callable[[], Any]], clock: Callable[[], float]) -> dic
     for _ in range(ROUNDS):
         for library, call in calls.items():
             number = numbers[library]
+            settle()
             start = clock()
             for _ in range(number):
                 call()
@@ -291,6 +304,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where all figures go")
     args = parser.parse_args()
     if args.busy:
+        if os.environ.get("OMP_NUM_THREADS") != "1":  # numpy's library reads it when it is loaded
+            os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OMP_NUM_THREADS": "1"})
         dlcore.set_num_threads(1)
     try:
         torch = importlib.import_module("torch")

@@ -486,6 +486,10 @@ def _packed(*parts):
     return np.concatenate([part.ravel() for part in parts])
 
 
+def _by_columns(matrices):
+    return np.swapaxes(matrices, -1, -2)
+
+
 def _upwards(columns):
     """1 for columns whose largest element is positive, otherwise -1."""
     if 0 in columns.shape:
@@ -497,12 +501,12 @@ def _upwards(columns):
 def _svd(x):
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     signs = _upwards(u)
-    return _packed(u * signs, s, vt * np.swapaxes(signs, -1, -2))
+    return _packed(_by_columns(u * signs), s, vt * _by_columns(signs))
 
 
 def _eigh(x):
     values, vectors = np.linalg.eigh(x)
-    return _packed(values, vectors * _upwards(vectors))
+    return _packed(values, _by_columns(vectors * _upwards(vectors)))
 
 
 REFERENCES = {
@@ -648,7 +652,7 @@ REFERENCES = {
     "linalg.slogdet": lambda x: np.linalg.slogdet(x)[::-1],
     "linalg.lu_factor": _lu_factor,
     "linalg.cholesky": np.linalg.cholesky,
-    "linalg.qr": lambda x, complete: _packed(*np.linalg.qr(x, "complete" if complete else "reduced")),
+    "linalg.qr": lambda x, complete: _packed(*map(_by_columns, np.linalg.qr(x, "complete" if complete else "reduced"))),
     "linalg.svd": _svd,
     "linalg.eigh": _eigh,
     "linalg.pinv": np.linalg.pinv,

@@ -222,6 +222,12 @@ def test_only_one_triangle_is_read():
         linalg.eigh(dlcore.from_numpy(x), "X")
 
 
+def test_factors_lie_by_columns_as_those_of_pytorch():
+    x = dlcore.from_numpy(positive(2, 3, 3))
+    factors = linalg.cholesky(x), linalg.lu_factor(x).LU, *linalg.qr(x), linalg.svd(x).U, linalg.eigh(x).eigenvectors
+    assert [factor.stride() for factor in factors] == [(9, 1, 3)] * 6
+
+
 def test_the_largest_element_of_a_vector_is_positive():
     vectors = linalg.eigh(dlcore.from_numpy(positive(6, 6))).eigenvectors.numpy()
     assert (vectors[np.abs(vectors).argmax(0), range(6)] > 0).all()

@@ -1,4 +1,4 @@
-//! Decompositions of one matrix in float32 and float64, by [`faer`]: row-major slices in, row-major slices out.
+//! Decompositions of one matrix in float32 and float64, by [`faer`].
 //!
 //! A crate of its own because faer is generic throughout: its code for the two types is compiled here, once, and not
 //! again whenever a kernel changes. One thread each: who has many matrices runs several of these at once.
@@ -35,16 +35,18 @@ pub struct Triangle {
     pub unit: bool,
 }
 
-/// An element type whose matrices can be decomposed. Matrices are `rows` by `columns`, row after row.
+/// An element type whose matrices can be decomposed. Matrices are `rows` by `columns`. faer works along columns, at half
+/// the time, so what it changes in place and the factors it finds lie column after column; other matrices row after row.
 pub trait Decompose: Copy + Send + Sync + 'static {
-    /// Replaces the symmetric positive definite matrix whose lower triangle is in `a` by its lower Cholesky factor.
+    /// Replaces the symmetric positive definite matrix whose lower triangle is in `a` by its lower Cholesky factor, both
+    /// by columns.
     ///
     /// # Errors
     /// [`Failure::NotPositive`].
     fn cholesky(n: usize, a: &mut [Self]) -> Result<(), Failure>;
 
-    /// Replaces `a` by its factors, L below the diagonal and U from it upwards; row `i` of their product is row
-    /// `order[i]` of the matrix.
+    /// Replaces `a` by its factors, L below the diagonal and U from it upwards, both by columns; row `i` of their product
+    /// is row `order[i]` of the matrix.
     fn lu(shape: [usize; 2], a: &mut [Self], order: &mut [i64]);
 
     /// Replaces the `columns` right-hand sides in `b` by the solutions, given what [`Decompose::lu`] made of a matrix.
@@ -53,11 +55,12 @@ pub trait Decompose: Copy + Send + Sync + 'static {
     /// Replaces the `columns` right-hand sides in `b` by the solutions for the `triangle` that `a` holds.
     fn triangular_solve(n: usize, columns: usize, a: &[Self], triangle: Triangle, b: &mut [Self]);
 
-    /// The orthogonal `q`, of as many columns as it has room for, and the upper triangular `r`, whose product is `a`.
-    fn qr(shape: [usize; 2], a: &[Self], q: &mut [Self], r: &mut [Self]);
+    /// The orthogonal `q`, of as many columns as it has room for, and the upper triangular `r`, whose product is `a`, all
+    /// by columns. Of `a` nothing is left.
+    fn qr(shape: [usize; 2], a: &mut [Self], q: &mut [Self], r: &mut [Self]);
 
-    /// Singular values in descending order and, where wanted, left singular vectors in columns and right ones in rows:
-    /// all of them where there is room, otherwise as many as there are values.
+    /// Singular values in descending order and, where wanted, left and right singular vectors, one after another: all of
+    /// them where there is room, otherwise as many as there are values.
     ///
     /// # Errors
     /// [`Failure::NoConvergence`].
@@ -69,7 +72,7 @@ pub trait Decompose: Copy + Send + Sync + 'static {
     ) -> Result<(), Failure>;
 
     /// Eigenvalues, in ascending order, of the symmetric matrix whose lower triangle is in `a` and, where wanted,
-    /// eigenvectors in columns.
+    /// eigenvectors, one after another.
     ///
     /// # Errors
     /// [`Failure::NoConvergence`].
@@ -95,7 +98,7 @@ macro_rules! decompose {
                 triangular::solve([n, columns], a, triangle, b);
             }
 
-            fn qr(shape: [usize; 2], a: &[Self], q: &mut [Self], r: &mut [Self]) {
+            fn qr(shape: [usize; 2], a: &mut [Self], q: &mut [Self], r: &mut [Self]) {
                 orthogonal::qr(shape, a, q, r);
             }
 

@@ -11,16 +11,16 @@ use faer::{MatMut, MatRef, Par, Spec};
 
 pub(crate) fn cholesky<T: RealField + Copy>(n: usize, a: &mut [T]) -> Result<(), Failure> {
     let mut memory = MemBuffer::new(cholesky_in_place_scratch::<T>(n, Par::Seq, Spec::default()));
-    let (matrix, stack) = (MatMut::from_row_major_slice_mut(&mut *a, n, n), MemStack::new(&mut memory));
+    let (matrix, stack) = (MatMut::from_column_major_slice_mut(&mut *a, n, n), MemStack::new(&mut memory));
     cholesky_in_place(matrix, LltRegularization::default(), Par::Seq, stack, Spec::default()).map_err(
         |faer::linalg::cholesky::llt::factor::LltError::NonPositivePivot { index }| Failure::NotPositive(index),
     )?;
-    for (row, line) in a.chunks_exact_mut(n.max(1)).enumerate() {
+    for (index, column) in a.chunks_exact_mut(n.max(1)).enumerate() {
         // NaN is not positive either, but no comparison says so.
-        if is_nan(&line[row]) {
-            return Err(Failure::NotPositive(row));
+        if is_nan(&column[index]) {
+            return Err(Failure::NotPositive(index));
         }
-        line[row + 1..].fill(zero());
+        column[..index].fill(zero());
     }
     Ok(())
 }
@@ -29,9 +29,11 @@ pub(crate) fn lu<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &m
     let original = a.to_vec();
     let (mut rows, mut places) = (vec![0; m], vec![0; m]);
     let mut memory = MemBuffer::new(lu_in_place_scratch::<usize, T>(m, n, Par::Seq, Spec::default()));
-    let (matrix, stack) = (MatMut::from_row_major_slice_mut(&mut *a, m, n), MemStack::new(&mut memory));
+    let (matrix, stack) = (MatMut::from_column_major_slice_mut(&mut *a, m, n), MemStack::new(&mut memory));
     lu_in_place(matrix, &mut rows, &mut places, Par::Seq, stack, Spec::default());
-    if a.iter().any(is_nan) && !original.iter().any(is_nan) {
+    // The pivots are few: they are looked at first.
+    let divided_by_zero = a.iter().step_by(m + 1).any(|pivot| *pivot == zero()) && a.iter().any(is_nan);
+    if divided_by_zero && !original.iter().any(is_nan) {
         a.copy_from_slice(&original);
         lu_of_singular([m, n], a, &mut rows);
     }
@@ -44,21 +46,21 @@ pub(crate) fn lu<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &m
 fn lu_of_singular<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], rows: &mut [usize]) {
     rows.iter_mut().enumerate().for_each(|(row, place)| *place = row);
     for k in 0..m.min(n) {
-        let largest = (k..m).reduce(|best, row| if abs(&a[row * n + k]) > abs(&a[best * n + k]) { row } else { best });
+        let column = &a[k * m..(k + 1) * m];
+        let largest = (k..m).reduce(|best, row| if abs(&column[row]) > abs(&column[best]) { row } else { best });
         let pivot = largest.unwrap_or(k);
         rows.swap(k, pivot);
-        for column in 0..n {
-            a.swap(k * n + column, pivot * n + column);
-        }
-        if a[k * n + k] == zero() {
+        a.chunks_exact_mut(m).for_each(|column| column.swap(k, pivot));
+        let (left, right) = a.split_at_mut((k + 1) * m);
+        let (top, below) = left[k * m..].split_at_mut(k + 1);
+        if top[k] == zero() {
             continue;
         }
-        let (above, below) = a.split_at_mut((k + 1) * n);
-        let (top, inverse) = (&above[k * n..], recip(&above[k * n + k]));
-        for line in below.chunks_exact_mut(n) {
-            line[k] = mul(&line[k], &inverse);
-            let factor = line[k];
-            line[k + 1..].iter_mut().zip(&top[k + 1..]).for_each(|(x, y)| *x = sub(x, &mul(&factor, y)));
+        let inverse = recip(&top[k]);
+        below.iter_mut().for_each(|x| *x = mul(x, &inverse));
+        for column in right.chunks_exact_mut(m) {
+            let factor = column[k];
+            column[k + 1..].iter_mut().zip(&*below).for_each(|(x, y)| *x = sub(x, &mul(&factor, y)));
         }
     }
 }
@@ -70,7 +72,7 @@ pub(crate) fn lu_solve<T: RealField + Copy>(
     side: Side,
     b: &mut [T],
 ) {
-    let factors = MatRef::from_row_major_slice(lu, n, n);
+    let factors = MatRef::from_column_major_slice(lu, n, n);
     let before = b.to_vec();
     let line = |row: usize| row * columns..(row + 1) * columns;
     let places = || order.iter().map(|&row| usize::try_from(row).unwrap_or(0)).enumerate();

@@ -20,6 +20,7 @@ fn product([m, k, n]: [usize; 3], a: &[f64], b: &[f64]) -> Vec<f64> {
     (0..m * n).map(entry).collect()
 }
 
+/// The matrix by columns, or by rows what lies by columns as n by m.
 fn transposed([m, n]: [usize; 2], a: &[f64]) -> Vec<f64> {
     (0..m * n).map(|i| a[i % m * n + i / m]).collect()
 }
@@ -50,9 +51,9 @@ fn lower_and_upper([m, n]: [usize; 2], lu: &[f64]) -> (Vec<f64>, Vec<f64>) {
 }
 
 fn assert_lu([m, n]: [usize; 2], a: &[f64]) {
-    let (mut lu, mut order) = (a.to_vec(), vec![0; m]);
+    let (mut lu, mut order) = (transposed([m, n], a), vec![0; m]);
     f64::lu([m, n], &mut lu, &mut order);
-    let (lower, upper) = lower_and_upper([m, n], &lu);
+    let (lower, upper) = lower_and_upper([m, n], &transposed([n, m], &lu));
     let rows: Vec<f64> =
         order.iter().flat_map(|&row| a[usize::try_from(row).unwrap() * n..][..n].iter().copied()).collect();
     assert_close(&product([m, m.min(n), n], &lower, &upper), &rows);
@@ -79,7 +80,7 @@ fn lu_of_singular_matrices_multiplies_back() {
 fn systems_are_solved_from_either_side() {
     let (n, columns) = (40, 3);
     let (a, b) = (noise(n * n), noise(n * columns));
-    let (mut lu, mut order) = (a.clone(), vec![0; n]);
+    let (mut lu, mut order) = (transposed([n, n], &a), vec![0; n]);
     f64::lu([n, n], &mut lu, &mut order);
     let mut x = b.clone();
     f64::lu_solve(n, columns, &lu, &order, Side::Plain, &mut x);
@@ -124,12 +125,12 @@ fn cholesky_multiplies_back_and_names_the_minor_that_is_not_positive() {
         let half = noise(n * n);
         let mut a = product([n, n, n], &half, &transposed([n, n], &half));
         (0..n).for_each(|i| a[i * n + i] += 0.1);
-        let mut lower = a.clone();
-        f64::cholesky(n, &mut lower).unwrap();
-        assert_close(&product([n, n, n], &lower, &transposed([n, n], &lower)), &a);
+        let mut columns = a.clone();
+        f64::cholesky(n, &mut columns).unwrap();
+        assert_close(&product([n, n, n], &transposed([n, n], &columns), &columns), &a);
     }
-    assert_eq!(f64::cholesky(2, &mut [1.0, 0.0, 2.0, 1.0]), Err(Failure::NotPositive(1)));
-    assert_eq!(f32::cholesky(2, &mut [f32::NAN, 0.0, 2.0, 1.0]), Err(Failure::NotPositive(0)));
+    assert_eq!(f64::cholesky(2, &mut [1.0, 2.0, 0.0, 1.0]), Err(Failure::NotPositive(1)));
+    assert_eq!(f32::cholesky(2, &mut [f32::NAN, 2.0, 0.0, 1.0]), Err(Failure::NotPositive(0)));
 }
 
 #[test]
@@ -137,8 +138,9 @@ fn qr_multiplies_back() {
     for [m, n] in SHAPES {
         let a = noise(m * n);
         for k in [m.min(n), m] {
-            let (mut q, mut r) = (vec![0.0; m * k], vec![0.0; k * n]);
-            f64::qr([m, n], &a, &mut q, &mut r);
+            let (mut q, mut r) = (vec![f64::NAN; m * k], vec![f64::NAN; k * n]);
+            f64::qr([m, n], &mut transposed([m, n], &a), &mut q, &mut r);
+            let (q, r) = (transposed([k, m], &q), transposed([n, k], &r));
             assert_close(&product([m, k, n], &q, &r), &a);
             assert_orthonormal_columns([m, k], &q);
             assert!((0..k * n).all(|i| i / n <= i % n || r[i] == 0.0));
@@ -148,11 +150,12 @@ fn qr_multiplies_back() {
 
 #[test]
 fn singular_values_and_vectors_multiply_back() {
-    for [m, n] in SHAPES {
+    for [m, n] in SHAPES.into_iter().chain([[110, 105]]) {
         let (a, k) = (noise(m * n), m.min(n));
         for [rows, columns] in [[k, k], [m, n]] {
-            let (mut s, mut u, mut vt) = (vec![0.0; k], vec![0.0; m * rows], vec![0.0; columns * n]);
+            let (mut s, mut u, mut vt) = (vec![0.0; k], vec![f64::NAN; m * rows], vec![f64::NAN; columns * n]);
             f64::svd([m, n], &a, &mut s, Some((&mut u, &mut vt))).unwrap();
+            let u = transposed([rows, m], &u);
             assert!(s.is_sorted_by(|a, b| a >= b) && s.iter().all(|&s| s >= 0.0));
             assert_orthonormal_columns([m, rows], &u);
             assert_orthonormal_columns([n, columns], &transposed([columns, n], &vt));
@@ -167,15 +170,16 @@ fn singular_values_and_vectors_multiply_back() {
 
 #[test]
 fn eigenvalues_and_vectors_multiply_back_and_the_lower_triangle_decides() {
-    for n in [0, 1, 3, 50] {
+    for n in [0, 1, 3, 50, 210] {
         let mut a = noise(n * n);
         (0..n * n).for_each(|i| {
             if i / n < i % n {
                 a[i] = f64::NAN;
             }
         });
-        let (mut w, mut v) = (vec![0.0; n], vec![0.0; n * n]);
+        let (mut w, mut v) = (vec![0.0; n], vec![f64::NAN; n * n]);
         f64::eigh(n, &a, &mut w, Some(&mut v)).unwrap();
+        let v = transposed([n, n], &v);
         (0..n * n).for_each(|i| {
             if i / n < i % n {
                 a[i] = a[i % n * n + i / n];
@@ -196,8 +200,8 @@ fn of_two_vectors_that_are_as_good_results_have_the_one_that_points_up() {
     let n = 9;
     let (mut w, mut v) = (vec![0.0; n], vec![0.0; n * n]);
     f64::eigh(n, &noise(n * n), &mut w, Some(&mut v)).unwrap();
-    for column in 0..n {
-        let largest = (0..n).map(|row| v[row * n + column]).reduce(|a, b| if b.abs() > a.abs() { b } else { a });
+    for vector in v.chunks_exact(n) {
+        let largest = vector.iter().copied().reduce(|a, b| if b.abs() > a.abs() { b } else { a });
         assert!(largest.unwrap() > 0.0);
     }
 }
@@ -214,13 +218,13 @@ fn what_is_not_finite_does_not_converge() {
 #[test]
 fn elements_whose_squares_leave_the_range_are_no_obstacle() {
     for size in [1e-30f32, 5e18, 1e37] {
-        let (a, mut s) = ([size; 16], [0.0; 4]);
+        let (mut a, mut s) = ([size; 16], [0.0; 4]);
         f32::svd([4, 4], &a, &mut s, None).unwrap();
         assert!((s[0] / size - 4.0).abs() < 1e-5 && s[1] < 1e-5 * s[0], "{size}: {s:?}");
         f32::eigh(4, &a, &mut s, None).unwrap();
         assert!((s[3] / size - 4.0).abs() < 1e-5, "{size}: {s:?}");
         let (mut q, mut r) = ([0.0; 16], [0.0; 16]);
-        f32::qr([4, 4], &a, &mut q, &mut r);
+        f32::qr([4, 4], &mut a, &mut q, &mut r);
         assert!((r[0].abs() / size - 2.0).abs() < 1e-5, "{size}: {r:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! Decompositions of stacks of matrices: one matrix after another in memory, row by row, each a task of its own.
+//! Decompositions of stacks of matrices: one matrix after another in memory, each a task of its own. [`Decompose`] says
+//! which lie by rows and which by columns.
 
 #![allow(clippy::many_single_char_names, reason = "matrices and their extents are called by their letters")]
 
@@ -104,12 +105,12 @@ pub fn triangular_solve<T: Decompose>(
 }
 
 /// Orthogonal factors of `k` columns and triangular ones of `k` rows for each of `count` matrices.
-pub fn qr<T: Decompose>(count: usize, [m, n]: [usize; 2], k: usize, a: &[T], q: &mut [T], r: &mut [T]) {
-    let (q, r) = (Disjoint::new(q), Disjoint::new(r));
+pub fn qr<T: Decompose>(count: usize, [m, n]: [usize; 2], k: usize, a: &mut [T], q: &mut [T], r: &mut [T]) {
+    let (a, q, r) = (Disjoint::new(a), Disjoint::new(q), Disjoint::new(r));
     let done = each(count, 2 * cube(m.max(n)), |index| {
         // SAFETY: each task has an index of its own.
-        let (q, r) = unsafe { (own(&q, index, m * k), own(&r, index, k * n)) };
-        T::qr([m, n], &a[place(index, m * n)], q, r);
+        let (a, q, r) = unsafe { (own(&a, index, m * n), own(&q, index, m * k), own(&r, index, k * n)) };
+        T::qr([m, n], a, q, r);
         Ok(())
     });
     debug_assert_eq!(done, Ok(()));
@@ -189,7 +190,7 @@ mod tests {
         assert_eq!(cholesky::<f32>(0, 3, &mut []), Ok(()));
         assert_eq!(eigh::<f32>(4, 0, &[], &mut [], Some(&mut [])), Ok(()));
         let mut q = [9.0; 18];
-        qr::<f32>(2, [3, 0], 3, &[], &mut q, &mut []);
+        qr::<f32>(2, [3, 0], 3, &mut [], &mut q, &mut []);
         assert_eq!(q[..9], [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
         assert_eq!(q[..9], q[9..]);
     }

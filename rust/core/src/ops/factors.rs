@@ -12,25 +12,31 @@ use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one}
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::Dims;
+use crate::layout::{Dims, contiguous_strides};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
 use crate::ops::arrange::diag_embed;
-use crate::ops::matrix_stack::{Stack, adjoint, changed, check_float, first, rest, times_columns, times_rows};
+use crate::ops::matrix_stack::{
+    Stack, adjoint, changed_by_columns, check_float, first, rest, times_columns, times_rows,
+};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
+use crate::ops::strided::AsStrided;
 use crate::ops::systems::solve_triangular;
-use crate::ops::{cast, cat, eq, gt, logical_and, matmul, maximum, reshape, slice, tril, where_};
+use crate::ops::{cast, cat, eq, gt, logical_and, matmul, maximum, reshape, tril, where_};
 use crate::{creation, with_float};
 use dlcore_kernels::decompose;
 use std::fmt;
 
-/// Views of parts of a vector, of the given shapes, one after another.
-fn parts<const N: usize>(packed: &Tensor, shapes: &[Dims; N]) -> Result<[Tensor; N]> {
+/// Views of parts of a vector, of the given shapes, one after another; of some the matrices lie by columns.
+fn parts<const N: usize>(packed: &Tensor, shapes: &[Dims; N], by_columns: [bool; N]) -> Result<[Tensor; N]> {
     let mut start = 0;
     let mut found = Vec::with_capacity(N);
-    for shape in shapes {
-        let count = shape.iter().product();
-        found.push(reshape(&slice(packed, 0, start, 1, count)?, shape)?);
-        start += count;
+    for (shape, by_columns) in shapes.iter().zip(by_columns) {
+        let mut strides = contiguous_strides(shape);
+        if let ([.., rows, _], [.., down, right], true) = (&shape[..], &mut strides[..], by_columns) {
+            (*down, *right) = (1, rows.cast_signed());
+        }
+        found.push(apply(AsStrided { shape: shape.clone(), strides, start }, &[packed])?);
+        start += shape.iter().product::<usize>();
     }
     Ok(found.try_into().unwrap_or_else(|_| unreachable!("as many parts as shapes")))
 }
@@ -74,7 +80,7 @@ impl Operation for Cholesky {
         let x = inputs[0];
         check_float(Self::NAME, x.dtype())?;
         let stack = Stack::square(Self::NAME, x.shape())?;
-        Ok(single(with_float!(Self::NAME, x.dtype(), T => changed(Self::NAME, x, |out: &mut [T]| {
+        Ok(single(with_float!(Self::NAME, x.dtype(), T => changed_by_columns(Self::NAME, x, |out: &mut [T]| {
             decompose::cholesky(stack.count(), stack.matrix[0], out).map_err(|found| stack.failed(Self::NAME, found))
         }))?))
     }
@@ -109,6 +115,8 @@ pub struct Qr {
 }
 
 impl Qr {
+    const BY_COLUMNS: [bool; 2] = [true, true];
+
     fn shapes(&self, shape: &[usize]) -> Result<[Dims; 2]> {
         let stack = Stack::of(Self::NAME, shape)?;
         let [m, n] = stack.matrix;
@@ -121,14 +129,17 @@ impl Operation for Qr {
     const NAME: &'static str = "linalg.qr";
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let x = inputs[0].contiguous(Self::NAME)?;
+        let x = inputs[0];
         check_float(Self::NAME, x.dtype())?;
         let (stack, shapes) = (Stack::of(Self::NAME, x.shape())?, self.shapes(x.shape())?);
         let (k, room) = (shapes[1][shapes[1].len() - 2], shapes[0].iter().product());
         Ok(single(with_float!(Self::NAME, x.dtype(), T => {
             Array::build(Self::NAME, &[total(&shapes)], |out: &mut [T]| {
                 let (q, r) = out.split_at_mut(room);
-                decompose::qr(stack.count(), stack.matrix, k, x.elements::<T>(), q, r);
+                changed_by_columns(Self::NAME, x, |x: &mut [T]| {
+                    decompose::qr(stack.count(), stack.matrix, k, x, q, r);
+                    Ok(())
+                })?;
                 Ok(())
             })
         })?))
@@ -148,7 +159,8 @@ impl Operation for Qr {
             return Ok(one(creation::zeros(shape, grad.dtype())?));
         }
         let shapes = self.shapes(shape)?;
-        let ([q, r], [mut gq, gr]) = (parts(&context.output()?, &shapes)?, parts(grad, &shapes)?);
+        let ([q, r], [mut gq, gr]) =
+            (parts(&context.output()?, &shapes, Self::BY_COLUMNS)?, parts(grad, &shapes, Self::BY_COLUMNS)?);
         let (square, gsquare) = (first(&r, 1, k)?, first(&gr, 1, k)?);
         if n > m {
             let beside = first(&rest(&context.input(0)?, 1, k)?, 2, m)?;
@@ -204,6 +216,8 @@ pub struct Svd {
 }
 
 impl Svd {
+    const BY_COLUMNS: [bool; 3] = [true, false, false];
+
     fn shapes(&self, shape: &[usize]) -> Result<[Dims; 3]> {
         let stack = Stack::of(Self::NAME, shape)?;
         let ([m, n], k) = (stack.matrix, stack.rank());
@@ -241,7 +255,8 @@ impl Operation for Svd {
         let stack = Stack::of(Self::NAME, context.shape(0))?;
         let ([m, n], k) = (stack.matrix, stack.rank());
         let shapes = self.shapes(context.shape(0))?;
-        let ([u, s, vt], [gu, gs, gvt]) = (parts(&context.output()?, &shapes)?, parts(grad, &shapes)?);
+        let ([u, s, vt], [gu, gs, gvt]) =
+            (parts(&context.output()?, &shapes, Self::BY_COLUMNS)?, parts(grad, &shapes, Self::BY_COLUMNS)?);
         let (u, vt, gu, gvt) = (first(&u, 1, k)?, first(&vt, 2, k)?, first(&gu, 1, k)?, first(&gvt, 2, k)?);
         let squares = gaps(&mul(&s, &s)?)?;
         let (utgu, vtgv) = (matmul(&adjoint(&u)?, &gu)?, matmul(&vt, &adjoint(&gvt)?)?);
@@ -281,6 +296,8 @@ pub struct Eigh {
 }
 
 impl Eigh {
+    const BY_COLUMNS: [bool; 2] = [false, true];
+
     fn shapes(&self, shape: &[usize]) -> Result<[Dims; 2]> {
         let stack = Stack::square(Self::NAME, shape)?;
         let n = stack.matrix[0];
@@ -309,7 +326,8 @@ impl Operation for Eigh {
     /// Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation", 2008.
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let shapes = self.shapes(context.shape(0))?;
-        let ([values, vectors], [gvalues, gvectors]) = (parts(&context.output()?, &shapes)?, parts(grad, &shapes)?);
+        let ([values, vectors], [gvalues, gvectors]) =
+            (parts(&context.output()?, &shapes, Self::BY_COLUMNS)?, parts(grad, &shapes, Self::BY_COLUMNS)?);
         let transposed = adjoint(&vectors)?;
         let turned = quotient(&without_diagonal(&matmul(&transposed, &gvectors)?)?, &gaps(&values)?)?;
         let inner = add(&turned, &diag_embed(&gvalues, 0, -2, -1)?)?;
@@ -436,7 +454,7 @@ pub fn cholesky(x: &Tensor) -> Result<Tensor> {
 pub fn qr(x: &Tensor, complete: bool) -> Result<(Tensor, Tensor)> {
     let op = Qr { complete };
     let shapes = op.shapes(x.shape())?;
-    let [q, r] = parts(&apply(op, &[x])?, &shapes)?;
+    let [q, r] = parts(&apply(op, &[x])?, &shapes, Qr::BY_COLUMNS)?;
     Ok((q, r))
 }
 
@@ -448,7 +466,7 @@ pub fn qr(x: &Tensor, complete: bool) -> Result<(Tensor, Tensor)> {
 pub fn svd(x: &Tensor, vectors: Vectors) -> Result<(Tensor, Tensor, Tensor)> {
     let op = Svd { vectors };
     let shapes = op.shapes(x.shape())?;
-    let [u, s, vt] = parts(&apply(op, &[x])?, &shapes)?;
+    let [u, s, vt] = parts(&apply(op, &[x])?, &shapes, Svd::BY_COLUMNS)?;
     Ok((u, s, vt))
 }
 
@@ -470,7 +488,7 @@ pub fn svdvals(x: &Tensor) -> Result<Tensor> {
 pub fn eigh(x: &Tensor, vectors: bool) -> Result<(Tensor, Tensor)> {
     let op = Eigh { vectors: vectors || mode::is_recording() && x.requires_grad() };
     let shapes = op.shapes(x.shape())?;
-    let [values, vectors] = parts(&apply(op, &[x])?, &shapes)?;
+    let [values, vectors] = parts(&apply(op, &[x])?, &shapes, Eigh::BY_COLUMNS)?;
     Ok((values, vectors))
 }
 

@@ -94,6 +94,26 @@ pub fn changed<T: Native>(op: &str, x: &Array, change: impl FnOnce(&mut [T]) -> 
     })
 }
 
+/// The transposes of matrices, as a view.
+#[must_use]
+pub fn transposed(x: &Array) -> Array {
+    let mut dims: Dims = (0..x.rank()).collect();
+    dims.swap(x.rank() - 2, x.rank() - 1);
+    x.view(x.layout().permute(&dims))
+}
+
+/// As [`changed`], for matrices that `change` works on by columns, and whose columns follow one another in the result.
+///
+/// # Errors
+/// As [`changed`].
+pub fn changed_by_columns<T: Native>(
+    op: &str,
+    x: &Array,
+    change: impl FnOnce(&mut [T]) -> Result<()>,
+) -> Result<Array> {
+    Ok(transposed(&changed(op, &transposed(x), change)?))
+}
+
 /// Refuses what is not a float; 16-bit ones are widened before.
 ///
 /// # Errors

@@ -8,8 +8,28 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, Strides, numel};
 use crate::ops::arrange::placed_where_viewed;
 use crate::ops::cast::cast;
+use crate::ops::over::accumulate;
 use crate::ops::sample::{Params, Sample, real, single};
-use smallvec::smallvec;
+use dlcore_kernels::map::Arithmetic;
+use smallvec::{SmallVec, smallvec};
+
+/// Whether the elements of a layout are all different places: from the shortest step on, each must go past all that the
+/// shorter ones reach.
+fn reads_no_place_twice(shape: &[usize], strides: &[isize]) -> bool {
+    if shape.contains(&0) {
+        return true;
+    }
+    let steps = shape.iter().zip(strides).filter(|&(&extent, _)| extent > 1);
+    let mut steps: SmallVec<[(usize, usize); 6]> =
+        steps.map(|(&extent, stride)| (stride.unsigned_abs(), extent)).collect();
+    steps.sort_unstable();
+    let mut reached = 0usize;
+    steps.into_iter().all(|(stride, extent)| {
+        let further = stride > reached;
+        reached = reached.saturating_add(stride.saturating_mul(extent - 1));
+        further
+    })
+}
 
 /// The elements of a tensor, row after row, read with other extents and strides: a view of what lies so.
 #[derive(Clone, Debug)]
@@ -44,8 +64,21 @@ impl Operation for AsStrided {
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        if reads_no_place_twice(&self.shape, &self.strides) {
+            let zeros = Array::zeros(Self::NAME, context.shape(0), grad.dtype())?.into();
+            return Ok(one(apply(AsStridedScatter(self.clone()), &[&zeros, grad])?));
+        }
         let view = |x: &Tensor| apply(self.clone(), &[x]);
         Ok(one(placed_where_viewed(grad, context.shape(0), view)?))
+    }
+
+    fn backward_add(&self, grad: &Tensor, sum: &Tensor) -> bool {
+        let contiguous = sum.array().layout().is_contiguous();
+        if !contiguous || !reads_no_place_twice(&self.shape, &self.strides) {
+            return false;
+        }
+        let part = self.forward(&[sum.array()]);
+        part.is_ok_and(|part| accumulate("backward", Arithmetic::Add, &part[0], grad.array()))
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -140,23 +173,13 @@ pub fn as_strided_scatter(
         return Err(Error::value(NAME, format_args!("{} sizes and {} strides", shape.len(), strides.len())));
     }
     numel(NAME, shape)?;
-    // From the shortest step on, each must go past all that the shorter ones reach.
-    let mut steps: Vec<_> = shape.iter().zip(strides).filter(|&(&extent, _)| extent > 1).collect();
-    if shape.contains(&0) {
-        steps.clear();
-    }
-    steps.sort_by_key(|&(_, &stride)| stride);
-    let mut reached = 0usize;
-    for (&extent, &stride) in steps {
-        if stride <= reached {
-            return Err(Error::value(NAME, "several elements of the source may have one place"));
-        }
-        reached = reached.saturating_add(stride.saturating_mul(extent - 1));
+    let (shape, strides) = (Dims::from_slice(shape), strides.iter().map(|x| x.cast_signed()).collect::<Strides>());
+    if !reads_no_place_twice(&shape, &strides) {
+        return Err(Error::value(NAME, "several elements of the source may have one place"));
     }
     let own = x.array().layout();
     let start = offset.unwrap_or(own.offset).checked_sub(own.offset).filter(|_| own.is_contiguous());
     let start = start.ok_or_else(|| Error::value(NAME, "expected a place in a contiguous tensor; use contiguous()"))?;
-    let (shape, strides) = (Dims::from_slice(shape), strides.iter().map(|stride| stride.cast_signed()).collect());
     written_at(NAME, x, source, Layout { shape, strides, offset: start })
 }
 

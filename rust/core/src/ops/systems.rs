@@ -1,6 +1,6 @@
 //! Solutions of linear systems, inverses and determinants, by LU factors; triangular systems.
 
-use crate::array::Array;
+use crate::array::{Array, Native};
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, apply_all, one};
@@ -10,57 +10,55 @@ use crate::error::{Error, Result};
 use crate::layout::{Show, broadcast_shapes};
 use crate::ops::arithmetic::{mul, neg, scalar};
 use crate::ops::factors::{Vectors, svd};
-use crate::ops::matrix_stack::{Stack, adjoint, changed, check_float, times_columns};
+use crate::ops::matrix_stack::{Stack, adjoint, changed, check_float, times_columns, transposed};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{eq, matmul, prod, reduce, reshape, sum_to, tril, triu, where_};
 use crate::with_float;
-use dlcore_kernels::decompose::{self, Side, Triangle};
+use dlcore_kernels::decompose::{self, Decompose, Side, Triangle};
+use dlcore_kernels::element::Element;
 use smallvec::smallvec;
+
+/// The LU factors of a stack of matrices, by columns: in an array that holds their transposes; and the orders of rows.
+fn eliminated<T: Native + Decompose>(op: &str, x: &Array, stack: &Stack) -> Result<(Array, Vec<i64>)> {
+    let mut order = vec![0; stack.count() * stack.matrix[0]];
+    let columns = changed(op, &transposed(x), |lu: &mut [T]| {
+        decompose::lu(stack.count(), stack.matrix, lu, &mut order);
+        Ok(())
+    })?;
+    Ok((columns, order))
+}
 
 /// The LU factors of a stack of matrices, in one array, and the order of their rows.
 pub(super) fn factorised(op: &str, x: &Array) -> Result<(Array, Array)> {
-    check_float(op, x.dtype())?;
     let stack = Stack::of(op, x.shape())?;
-    let mut order = vec![0i64; stack.count() * stack.matrix[0]];
-    let lu = with_float!(op, x.dtype(), T => changed(op, x, |lu: &mut [T]| {
-        decompose::lu(stack.count(), stack.matrix, lu, &mut order);
-        Ok(())
-    }))?;
-    Ok((lu, Array::from_slice(op, &order, &stack.with(&stack.matrix[..1]))?))
+    let (columns, order) = with_float!(op, x.dtype(), T => eliminated::<T>(op, x, &stack)?);
+    Ok((transposed(&columns), Array::from_slice(op, &order, &stack.with(&stack.matrix[..1]))?))
 }
 
-/// The elements on the diagonals of square matrices in float64, matrix by matrix.
-fn diagonals(op: &str, x: &Array) -> Result<Vec<f64>> {
-    let Some(&n) = x.shape().last() else { return Ok(Vec::new()) };
-    let wide = x.cast(op, DType::F64)?.contiguous(op)?;
-    let matrices = wide.elements::<f64>().chunks_exact((n * n).max(1));
-    Ok(matrices.flat_map(|matrix| matrix.iter().step_by(n + 1).copied()).collect())
-}
-
-/// Refuses LU factors with a zero on the diagonal.
-fn check_regular(op: &str, lu: &Array) -> Result<()> {
-    let stack = Stack::square(op, lu.shape())?;
+/// Refuses LU factors, by columns, with a zero on the diagonal.
+fn check_regular<T: Native + Element>(op: &str, lu: &Array, stack: &Stack) -> Result<()> {
     let n = stack.matrix[0];
-    match diagonals(op, lu)?.iter().position(|&x| x == 0.0) {
-        None => Ok(()),
-        Some(at) => {
-            let why = format_args!("the matrix is singular: pivot {} of its LU factors is zero", at % n + 1);
-            Err(stack.error(op, at / n, why))
+    for (index, matrix) in lu.elements::<T>().chunks_exact((n * n).max(1)).enumerate() {
+        if let Some(at) = matrix.iter().step_by(n + 1).position(|x| *x == T::ZERO) {
+            let why = format_args!("the matrix is singular: pivot {} of its LU factors is zero", at + 1);
+            return Err(stack.error(op, index, why));
         }
     }
+    Ok(())
 }
 
 /// `x` with its dimensions before the last `last` broadcast to `batch`, contiguous.
 fn spread(op: &str, x: &Array, batch: &[usize], last: usize) -> Result<Array> {
-    let shape = [batch, &x.shape()[x.rank() - last..]].concat();
-    x.expand(op, &shape)?.contiguous(op)
+    let (own, matrix) = x.shape().split_at(x.rank() - last);
+    if own == batch { x.contiguous(op) } else { x.expand(op, &[batch, matrix].concat())?.contiguous(op) }
 }
 
 /// The solutions of systems whose matrices were factorised, for the right-hand sides in the columns of `b`.
 fn solved(op: &str, lu: &Array, order: &Array, side: Side, b: &Array) -> Result<Array> {
     let (factors, sides) = (Stack::square(op, lu.shape())?, Stack::of(op, b.shape())?);
     let batch = broadcast_shapes(op, &factors.batch, &sides.batch)?;
-    let (lu, order, b) = (spread(op, lu, &batch, 2)?, spread(op, order, &batch, 1)?, spread(op, b, &batch, 2)?);
+    let (lu, order) = (spread(op, &transposed(lu), &batch, 2)?, spread(op, order, &batch, 1)?);
+    let b = b.expand(op, &[&batch, &sides.matrix[..]].concat())?;
     with_float!(op, lu.dtype(), T => changed(op, &b, |b: &mut [T]| {
         let order = order.elements::<i64>();
         decompose::lu_solve(batch.iter().product(), sides.matrix, lu.elements::<T>(), order, side, b);
@@ -90,8 +88,9 @@ impl Operation for Solve {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         check_sides(Self::NAME, inputs[0].shape(), inputs[1].shape())?;
+        let stack = Stack::square(Self::NAME, inputs[0].shape())?;
         let (lu, order) = factorised(Self::NAME, inputs[0])?;
-        check_regular(Self::NAME, &lu)?;
+        with_float!(Self::NAME, lu.dtype(), T => check_regular::<T>(Self::NAME, &transposed(&lu), &stack)?);
         let x = solved(Self::NAME, &lu, &order, Side::Plain, inputs[1])?;
         Ok(smallvec![x, lu, order])
     }
@@ -146,7 +145,8 @@ impl Operation for SolveTriangular {
         check_sides(op, a.shape(), b.shape())?;
         let (matrices, sides) = (Stack::of(op, a.shape())?, Stack::of(op, b.shape())?);
         let batch = broadcast_shapes(op, &matrices.batch, &sides.batch)?;
-        let (a, b) = (spread(op, a, &batch, 2)?, spread(op, b, &batch, 2)?);
+        let a = spread(op, a, &batch, 2)?;
+        let b = b.expand(op, &[&batch, &sides.matrix[..]].concat())?;
         let triangle = Triangle { upper: self.upper, unit: self.unit };
         Ok(single(with_float!(op, a.dtype(), T => changed(op, &b, |b: &mut [T]| {
             let count = batch.iter().product();
@@ -198,11 +198,20 @@ impl Operation for Inverse {
     const NAME: &'static str = "linalg.inv";
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let n = Stack::square(Self::NAME, inputs[0].shape())?.matrix[0];
-        let (lu, order) = factorised(Self::NAME, inputs[0])?;
-        check_regular(Self::NAME, &lu)?;
-        let identity = crate::creation::eye(n, n, lu.dtype())?;
-        Ok(single(solved(Self::NAME, &lu, &order, Side::Plain, identity.array())?))
+        let (x, stack) = (inputs[0], Stack::square(Self::NAME, inputs[0].shape())?);
+        let (count, n) = (stack.count(), stack.matrix[0]);
+        Ok(single(with_float!(Self::NAME, x.dtype(), T => {
+            let (lu, order) = eliminated::<T>(Self::NAME, x, &stack)?;
+            check_regular::<T>(Self::NAME, &lu, &stack)?;
+            Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
+                out.fill(T::ZERO);
+                for matrix in out.chunks_exact_mut((n * n).max(1)) {
+                    matrix.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
+                }
+                decompose::lu_solve(count, stack.matrix, lu.elements::<T>(), &order, Side::Plain, out);
+                Ok(())
+            })
+        })?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -239,18 +248,22 @@ fn is_odd(order: &[i64]) -> bool {
 fn of_pivots<const N: usize>(op: &str, x: &Array, combine: impl Fn(f64, &[f64]) -> [f64; N]) -> Result<[Array; N]> {
     let stack = Stack::square(op, x.shape())?;
     let n = stack.matrix[0];
-    let (lu, order) = factorised(op, x)?;
-    let (pivots, order) = (diagonals(op, &lu)?, order.elements::<i64>());
-    let matrix = |i: usize| {
-        let sign = if is_odd(&order[i * n..(i + 1) * n]) { -1.0 } else { 1.0 };
-        combine(sign, &pivots[i * n..(i + 1) * n])
-    };
-    let found: Vec<[f64; N]> = (0..stack.count()).map(matrix).collect();
-    let column = |k: usize| {
-        let values: Vec<f64> = found.iter().map(|values| values[k]).collect();
-        Array::from_slice(op, &values, &stack.batch)?.cast(op, x.dtype())
-    };
-    let columns = (0..N).map(column).collect::<Result<Vec<_>>>()?;
+    let columns = with_float!(op, x.dtype(), T => {
+        let (lu, order) = eliminated::<T>(op, x, &stack)?;
+        let (mut pivots, mut found) = (Vec::with_capacity(n), Vec::with_capacity(stack.count()));
+        for index in 0..stack.count() {
+            let matrix = &lu.elements::<T>()[index * n * n..(index + 1) * n * n];
+            pivots.clear();
+            pivots.extend(matrix.iter().step_by(n + 1).map(|&x| f64::from(x)));
+            let sign = if is_odd(&order[index * n..(index + 1) * n]) { -1.0 } else { 1.0 };
+            found.push(combine(sign, &pivots));
+        }
+        let column = |k: usize| Array::build(op, &stack.batch, |out: &mut [T]| {
+            out.iter_mut().zip(&found).for_each(|(out, values)| *out = T::from_f64(values[k]));
+            Ok(())
+        });
+        (0..N).map(column).collect::<Result<Vec<_>>>()?
+    });
     Ok(columns.try_into().unwrap_or_else(|_| unreachable!("as many columns as values")))
 }
 
