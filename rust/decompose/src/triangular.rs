@@ -57,7 +57,9 @@ fn lu_of_singular<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], rows: &m
             continue;
         }
         let inverse = recip(&top[k]);
-        below.iter_mut().for_each(|x| *x = mul(x, &inverse));
+        for x in &mut *below {
+            *x = mul(x, &inverse);
+        }
         for column in right.chunks_exact_mut(m) {
             let factor = column[k];
             column[k + 1..].iter_mut().zip(&*below).for_each(|(x, y)| *x = sub(x, &mul(&factor, y)));

@@ -99,10 +99,12 @@ pub fn lu_factor(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let ([m, _], k) = (stack.matrix, stack.rank());
     let mut pivots = Vec::with_capacity(stack.count() * k);
     for order in order.array().elements::<i64>().chunks_exact(m.max(1)) {
-        let mut rows: Vec<i64> = (0..).take(m).collect();
-        for (place, wanted) in order.iter().enumerate().take(k) {
-            let found = rows.iter().position(|row| row == wanted).unwrap_or(place);
-            rows.swap(place, found);
+        // Which row is at each place after the exchanges so far, and where each row is.
+        let (mut rows, mut places): (Vec<usize>, Vec<usize>) = (0..m).map(|row| (row, row)).unzip();
+        for (place, &wanted) in order.iter().enumerate().take(k) {
+            let found = places[usize::try_from(wanted).unwrap_or(place)];
+            let moved = rows[place];
+            (rows[found], places[moved]) = (moved, found);
             pivots.push(i32::try_from(found + 1).unwrap_or(i32::MAX));
         }
     }

@@ -47,18 +47,19 @@ fn check_regular<T: Native + Element>(op: &str, lu: &Array, stack: &Stack) -> Re
     Ok(())
 }
 
-/// `x` with its dimensions before the last `last` broadcast to `batch`, contiguous.
+/// `x` with its dimensions before the last `last` broadcast to `batch`.
 fn spread(op: &str, x: &Array, batch: &[usize], last: usize) -> Result<Array> {
     let (own, matrix) = x.shape().split_at(x.rank() - last);
-    if own == batch { x.contiguous(op) } else { x.expand(op, &[batch, matrix].concat())?.contiguous(op) }
+    if own == batch { Ok(x.clone()) } else { x.expand(op, &[batch, matrix].concat()) }
 }
 
 /// The solutions of systems whose matrices were factorised, for the right-hand sides in the columns of `b`.
 fn solved(op: &str, lu: &Array, order: &Array, side: Side, b: &Array) -> Result<Array> {
     let (factors, sides) = (Stack::square(op, lu.shape())?, Stack::of(op, b.shape())?);
     let batch = broadcast_shapes(op, &factors.batch, &sides.batch)?;
-    let (lu, order) = (spread(op, &transposed(lu), &batch, 2)?, spread(op, order, &batch, 1)?);
-    let b = b.expand(op, &[&batch, &sides.matrix[..]].concat())?;
+    let lu = spread(op, &transposed(lu), &batch, 2)?.contiguous(op)?;
+    let order = spread(op, order, &batch, 1)?.contiguous(op)?;
+    let b = spread(op, b, &batch, 2)?;
     with_float!(op, lu.dtype(), T => changed(op, &b, |b: &mut [T]| {
         let order = order.elements::<i64>();
         decompose::lu_solve(batch.iter().product(), sides.matrix, lu.elements::<T>(), order, side, b);
@@ -145,8 +146,7 @@ impl Operation for SolveTriangular {
         check_sides(op, a.shape(), b.shape())?;
         let (matrices, sides) = (Stack::of(op, a.shape())?, Stack::of(op, b.shape())?);
         let batch = broadcast_shapes(op, &matrices.batch, &sides.batch)?;
-        let a = spread(op, a, &batch, 2)?;
-        let b = b.expand(op, &[&batch, &sides.matrix[..]].concat())?;
+        let (a, b) = (spread(op, a, &batch, 2)?.contiguous(op)?, spread(op, b, &batch, 2)?);
         let triangle = Triangle { upper: self.upper, unit: self.unit };
         Ok(single(with_float!(op, a.dtype(), T => changed(op, &b, |b: &mut [T]| {
             let count = batch.iter().product();
@@ -254,7 +254,7 @@ fn of_pivots<const N: usize>(op: &str, x: &Array, combine: impl Fn(f64, &[f64]) 
         for index in 0..stack.count() {
             let matrix = &lu.elements::<T>()[index * n * n..(index + 1) * n * n];
             pivots.clear();
-            pivots.extend(matrix.iter().step_by(n + 1).map(|&x| f64::from(x)));
+            pivots.extend(matrix.iter().step_by(n + 1).map(|x| x.to_f64()));
             let sign = if is_odd(&order[index * n..(index + 1) * n]) { -1.0 } else { 1.0 };
             found.push(combine(sign, &pivots));
         }
