@@ -46,7 +46,7 @@ def _foreach(name: str, function: Callable[..., Any]) -> Callable[..., list[Tens
         if "scalars" in kwargs:  # what the lists of addcdiv and addcmul are called
             kwargs["value"] = kwargs.pop("scalars")
         if name.startswith(_QUOTIENTS_AND_PRODUCTS) and len(args) == 3:
-            args, kwargs["value"] = args[:2], args[2]
+            kwargs["value"], args = args[-1], args[:-1]
         columns = [_of_each(x, count, name) for x in (self, *args)]
         named = [
             dict(zip(kwargs, values, strict=True))
