@@ -440,3 +440,26 @@ def test_the_float_next_to_another_in_sixteen_bits():
     assert dlcore.nextafter(dlcore.ones(1).bfloat16(), dlcore.tensor([2.0]).bfloat16()).item() == 1 + 2**-7
     with pytest.raises(dlcore.DTypeError, match="nextafter: expected a float dtype, got int64"):
         dlcore.nextafter(dlcore.tensor(1), dlcore.tensor(2))
+
+
+@pytest.mark.parametrize(
+    ("name", "of_rows"), [("segment_sum", np.sum), ("segment_mean", np.mean), ("segment_max", np.max)]
+)
+def test_segments_of_rows(name, of_rows):
+    numbers = np.random.default_rng(5)
+    rows, segments = numbers.standard_normal((9, 2)), np.array([3, 0, 3, 0, 5, 3, 0, 5, 3])
+    function, data = getattr(dlcore, name), dlcore.tensor(rows, requires_grad=True)
+    expected = np.zeros((7, 2))
+    for segment in set(segments.tolist()):
+        expected[segment] = of_rows(rows[segments == segment], axis=0)
+    found = function(data, dlcore.tensor(segments), 7)
+    np.testing.assert_allclose(found.detach().numpy(), expected)
+    assert function(data, dlcore.tensor(segments)).shape == (6, 2)
+    assert dlcore.autograd.gradcheck(lambda x: function(x, dlcore.tensor(segments)), data)
+    assert function(dlcore.ones(0, 2), dlcore.arange(0)).shape == (0, 2)
+    assert function(dlcore.tensor([3, 4]), dlcore.tensor([1, 0])).tolist() == [4, 3]
+    with pytest.raises(IndexError, match="index 5"):
+        function(data, dlcore.tensor(segments), 4)
+    for ids in (dlcore.arange(3), dlcore.zeros(9, 1, dtype=dlcore.int64)):
+        with pytest.raises(dlcore.ShapeError, match=f"{name}: expected one segment for each row"):
+            function(data, ids)

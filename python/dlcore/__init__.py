@@ -23,7 +23,15 @@ from dlcore.autograd import (
     no_grad,
     set_grad_enabled,
 )
-from dlcore.composed import asarray, is_complex, is_nonzero, scalar_tensor
+from dlcore.composed import (
+    asarray,
+    is_complex,
+    is_nonzero,
+    scalar_tensor,
+    segment_max,
+    segment_mean,
+    segment_sum,
+)
 from dlcore.engine import *
 
 answers.give()
@@ -34,6 +42,7 @@ __all__ = [
     "amp", "array_api", "autograd", "data", "datasets", "distributions", "func", "io", "linalg", "memory", "models",
     "nn", "optim", "random", "special", "testing", "train", "utils",
     "asarray", "broadcast_shapes", "is_complex", "is_nonzero", "scalar_tensor",
+    "segment_max", "segment_mean", "segment_sum",
     "Size", "newaxis", "e", "inf", "nan", "pi", "__version__",
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
     "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",

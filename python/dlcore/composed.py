@@ -10,7 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["asarray", "give", "is_complex", "is_nonzero", "scalar_tensor"]
+__all__ = [
+    "asarray",
+    "give",
+    "is_complex",
+    "is_nonzero",
+    "scalar_tensor",
+    "segment_max",
+    "segment_mean",
+    "segment_sum",
+]
 
 
 def asarray(
@@ -70,6 +79,64 @@ def scalar_tensor(
         tensor(2.)
     """
     return _core.full((), s, dtype=dtype or _core.get_default_dtype(), device=device, requires_grad=requires_grad)
+
+
+def segment_sum(data: Tensor, segment_ids: Tensor, num_segments: int | None = None) -> Tensor:
+    """The sums of the rows of each segment, as of the edges that end in each node of a graph.
+
+    Args:
+        data: rows, of shape (n, ...).
+        segment_ids: to which segment each belongs, n ints from 0 in any order.
+        num_segments: how many there are; by default the largest of `segment_ids` and one.
+
+    Returns:
+        Shape (num_segments, ...), zeros where a segment has no rows.
+
+    Raises:
+        IndexError: a segment that is not one of `num_segments`.
+        ShapeError: not one segment for each row.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.segment_sum(dlcore.tensor([1.0, 2.0, 4.0]), dlcore.tensor([0, 2, 0]))
+        tensor([5., 0., 2.])
+    """
+    return _segments("segment_sum", data, segment_ids, num_segments).index_add(0, segment_ids, data)
+
+
+def segment_mean(data: Tensor, segment_ids: Tensor, num_segments: int | None = None) -> Tensor:
+    """The means of the rows of each segment; see `segment_sum`.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.segment_mean(dlcore.tensor([1.0, 2.0, 4.0]), dlcore.tensor([0, 2, 0]))
+        tensor([2.5000, 0.0000, 2.0000])
+    """
+    empty = _segments("segment_mean", data, segment_ids, num_segments)
+    return empty.index_reduce(0, segment_ids, data, "mean", include_self=False)
+
+
+def segment_max(data: Tensor, segment_ids: Tensor, num_segments: int | None = None) -> Tensor:
+    """The largest elements of the rows of each segment, zeros where it has none; see `segment_sum`.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.segment_max(dlcore.tensor([-1.0, 2.0, -4.0]), dlcore.tensor([0, 2, 0]))
+        tensor([-1.,  0.,  2.])
+    """
+    empty = _segments("segment_max", data, segment_ids, num_segments)
+    return empty.index_reduce(0, segment_ids, data, "amax", include_self=False)
+
+
+def _segments(op: str, data: Tensor, segment_ids: Tensor, num_segments: int | None) -> Tensor:
+    """A row of zeros for each segment."""
+    if data.dim() == 0 or segment_ids.shape != data.shape[:1]:
+        raise _core.ShapeError(
+            f"{op}: expected one segment for each row, got {segment_ids.shape} for data of {data.shape}"
+        )
+    if num_segments is None:
+        num_segments = int(segment_ids.max()) + 1 if len(segment_ids) else 0
+    return _core.zeros(num_segments, *data.shape[1:], dtype=data.dtype)
 
 
 def _fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
