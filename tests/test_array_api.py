@@ -204,6 +204,9 @@ def test_linear_algebra_takes_the_standards_arguments():
     stack = xp.stack([a, a])
     assert xp.linalg.solve(stack, xp.ones((2, 2))).shape == (2, 2, 2)  # a matrix, though it could be two vectors
     assert xp.linalg.solve(stack, xp.ones(2)).shape == (2, 2)
+    assert xp.linalg.solve(xp.ones((1, 1, 1)), xp.ones(1)).shape == (1, 1)
+    with pytest.raises(dlcore.ShapeError, match="equations"):
+        xp.linalg.solve(xp.ones((2, 1, 1)), xp.ones(2))  # no vector for each matrix
     assert float(xp.linalg.trace(a, offset=1)) == 1
     assert xp.linalg.vector_norm(a, axis=()).shape == (2, 2)
     assert xp.linalg.matrix_norm(a, keepdims=True).shape == (1, 1)

@@ -198,11 +198,11 @@ def solve(x1: Tensor, x2: Tensor, /) -> Tensor:
         >>> xp.linalg.solve(xp.asarray([[2.0, 0.0], [0.0, 4.0]]), xp.asarray([2.0, 2.0]))
         tensor([1.0000, 0.5000])
     """
-    if x2.ndim == 1:
-        return linalg.solve(x1, x2.unsqueeze(1)).squeeze(-1)
-    rank = max(x1.ndim, x2.ndim)
-    first, second = (x.reshape((1,) * (rank - x.ndim) + tuple(x.shape)) for x in (x1, x2))
-    return linalg.solve(first, second)
+    columns = x2.unsqueeze(1) if x2.ndim == 1 else x2
+    rank = max(x1.ndim, columns.ndim)  # of one rank, they are never taken for matrices and vectors
+    first, second = (x.reshape((1,) * (rank - x.ndim) + tuple(x.shape)) for x in (x1, columns))
+    found = linalg.solve(first, second)
+    return found.squeeze(-1) if x2.ndim == 1 else found
 
 
 def qr(x: Tensor, /, *, mode: str = "reduced") -> Any:
