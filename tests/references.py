@@ -423,8 +423,8 @@ def _pointwise(ids, dim):
     return tuple(index)
 
 
-def _scatter_add(x, ids, dim, shape):
-    out = np.zeros(shape, x.dtype)
+def _scatter_add(x, ids, base=None, *, dim, shape):
+    out = np.zeros(shape, x.dtype) if base is None else base.copy()
     np.add.at(out, _pointwise(ids, dim), x[tuple(slice(n) for n in ids.shape)])
     return out
 

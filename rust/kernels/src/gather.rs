@@ -426,9 +426,14 @@ fn write_rows(mut row: impl AsMut<[i64]>, mask: &[u8], start: usize, shape: &[us
 /// On an id outside `classes`.
 pub fn one_hot(ids: &[i64], classes: usize, out: &mut [i64]) {
     assert_eq!(out.len(), ids.len() * classes, "lengths do not match the shapes");
-    out.fill(0);
-    for (row, &id) in ids.iter().enumerate() {
-        assert!(position(id) < classes, "index {id} outside {classes}");
-        out[row * classes + position(id)] = 1;
-    }
+    let out = Disjoint::new(out);
+    for_ranges(ids.len(), (GRAIN / classes.max(1)).max(1), classes.saturating_mul(MOVE_NS), |range| {
+        // SAFETY: ranges of rows are disjoint.
+        let out = unsafe { out.slice(range.start * classes..range.end * classes) };
+        out.fill(0);
+        for (row, &id) in ids[range].iter().enumerate() {
+            assert!(position(id) < classes, "index {id} outside {classes}");
+            out[row * classes + position(id)] = 1;
+        }
+    });
 }

@@ -48,8 +48,21 @@ impl<T: Pod> Kernel for Pick<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { source, extent, inner, ids, rows, streamed, out } = self;
-        for (row, out) in rows.zip(out.chunks_exact_mut(inner.max(1))) {
-            let (block, n) = (row / ids.len(), row % ids.len());
+        // Counted on rather than divided for each row, which would cost more than a short slice.
+        let (mut block, mut n) = (rows.start / ids.len().max(1), rows.start % ids.len().max(1));
+        if inner == 1 {
+            let mut rest = out;
+            while !rest.is_empty() {
+                let (out, later) = rest.split_at_mut(rest.len().min(ids.len() - n));
+                let line = &source[block * extent..][..extent];
+                for (out, &id) in out.iter_mut().zip(&ids[n..]) {
+                    *out = line[position(id)];
+                }
+                (rest, block, n) = (later, block + 1, 0);
+            }
+            return;
+        }
+        for out in out.chunks_exact_mut(inner.max(1)) {
             let id = position(ids[n]);
             assert!(id < extent, "index {id} outside {extent}");
             if let Some(&next) = ids.get(n + AHEAD) {
@@ -61,6 +74,10 @@ impl<T: Pod> Kernel for Pick<'_, T> {
                 unsafe { stream::store::<S>(out.as_mut_ptr().cast(), from.as_ptr().cast(), size_of_val(from)) }
             } else {
                 out.copy_from_slice(from);
+            }
+            n += 1;
+            if n == ids.len() {
+                (block, n) = (block + 1, 0);
             }
         }
         if streamed {

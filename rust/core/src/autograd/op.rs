@@ -406,15 +406,26 @@ fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Result<T
 /// What the operation returns.
 #[allow(clippy::needless_pass_by_value, reason = "called as `apply` is, with an operation made on the spot")]
 pub fn apply_discrete<O: Discrete>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    let promoted = promote(O::NAME, O::PROMOTION, inputs)?;
-    let arrays: SmallVec<[&Array; 4]> = match &promoted {
-        Some(promoted) => promoted.iter().map(Tensor::array).collect(),
-        None => inputs.iter().map(|t| t.array()).collect(),
+    let Some(promoted) = promote(O::NAME, O::PROMOTION, inputs)? else {
+        return run_discrete(&op, inputs);
     };
+    run_discrete(&op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
+}
+
+// Loops that push, as in `run`.
+fn run_discrete<O: Discrete>(op: &O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let (mut arrays, mut needs) = (SmallVec::<[&Array; 4]>::new(), false);
+    for input in inputs {
+        arrays.push(input.array());
+        needs |= input.requires_grad();
+    }
     let outputs = op.halves().forward(&arrays, |arrays| op.forward(arrays))?;
-    let cut = mode::is_recording() && inputs.iter().any(|t| t.requires_grad());
-    let tracking = if cut { Tracking::Cut(O::NAME) } else { Tracking::None };
-    Ok(outputs.into_iter().map(|array| Tensor::new(array, tracking.clone())).collect())
+    let tracking = if needs && mode::is_recording() { Tracking::Cut(O::NAME) } else { Tracking::None };
+    let mut tensors = SmallVec::new();
+    for array in outputs {
+        tensors.push(Tensor::new(array, tracking.clone()));
+    }
+    Ok(tensors)
 }
 
 fn needs(inputs: &[&Tensor]) -> Needs {

@@ -13,9 +13,11 @@ use dlcore_kernels::map::{self, Compare, FloatTest};
 
 /// Compares `a` and `b`, broadcast. Both have one dtype.
 pub(crate) fn compare(name: &str, op: Compare, a: &Array, b: &Array) -> Result<Array> {
-    let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-    let (a, b) = (a.expand(name, &shape)?, b.expand(name, &shape)?);
-    with_dtype!(a.dtype(), T => Array::build_as(name, DType::Bool, &shape, |out: &mut [u8]| {
+    if a.shape() != b.shape() {
+        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
+        return compare(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
+    }
+    with_dtype!(a.dtype(), T => Array::build_as(name, DType::Bool, a.shape(), |out: &mut [u8]| {
         map::compare(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
         Ok(())
     }))

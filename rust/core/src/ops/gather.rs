@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::select_rows::{checked, union};
-use crate::ops::{self, reshape, slice};
+use crate::ops::{reshape, slice};
 use crate::{with_bits, with_element};
+use dlcore_kernels::copy::{copy_slice, fill};
 use dlcore_kernels::gather as kernel;
 use smallvec::smallvec;
 
@@ -60,7 +61,7 @@ impl Operation for Gather {
     }
 }
 
-/// Zeros of `shape` with each element of `x` added where its index says.
+/// Zeros of `shape`, or a third input of that shape, with each element of the first added where its index says.
 #[derive(Clone, Debug)]
 pub struct ScatterAdd {
     /// Along which dimension.
@@ -85,8 +86,16 @@ impl Operation for ScatterAdd {
             ));
         }
         let index = checked(Self::NAME, index, self.dim, self.shape[self.dim])?;
+        let base = inputs.get(2).map(|base| base.contiguous(Self::NAME)).transpose()?;
+        if let Some(base) = base.as_ref().filter(|base| base.shape() != &self.shape[..]) {
+            let (base, shape) = (Show(base.shape()), Show(&self.shape));
+            return Err(Error::shape(Self::NAME, format_args!("sums of shape {shape} onto a tensor of shape {base}")));
+        }
         let out = with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &self.shape, |out: &mut [T]| {
-            out.fill(T::default());
+            match &base {
+                Some(base) => copy_slice(base.elements(), out),
+                None => fill(out, T::default()),
+            }
             let (from, at) = ((x.data::<T>(), x.strided()), (index.data(), index.strided()));
             kernel::scatter_add(from, self.dim, at, (out, &self.shape));
             Ok(())
@@ -95,7 +104,11 @@ impl Operation for ScatterAdd {
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        Ok(smallvec![Some(apply(Gather { dim: self.dim }, &[grad, &context.input(1)?])?), None])
+        let source =
+            context.needs(0).then(|| apply(Gather { dim: self.dim }, &[grad, &context.input(1)?])).transpose()?;
+        let mut gradients = smallvec![source, None];
+        gradients.resize(context.len(), Some(grad.clone()));
+        Ok(gradients)
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -108,7 +121,12 @@ impl Operation for ScatterAdd {
             let op = Self { dim, shape: Dims::from_slice(shape) };
             Sample::new(op, [real(index), input(Domain::Index(limit), index)])
         };
-        vec![of(0, &[3, 4], &[5, 4]), of(1, &[3, 4], &[2, 2]), of(0, &[3], &[0])]
+        let onto = |dim, shape: &[usize], index: &[usize]| {
+            let mut sample = of(dim, shape, index);
+            sample.inputs.push(real(shape));
+            sample
+        };
+        vec![of(0, &[3, 4], &[5, 4]), of(1, &[3, 4], &[2, 2]), of(0, &[3], &[0]), onto(1, &[3, 4], &[2, 5])]
     }
 
     fn params(&self) -> Params {
@@ -165,7 +183,7 @@ pub fn scatter_add(x: &Tensor, dim: isize, index: &Tensor, source: &Tensor) -> R
     if source.rank() == index.rank() {
         for d in 0..index.rank() {
             if source.shape()[d] > index.shape()[d] {
-                source = ops::shape::slice(&source, d, 0, 1, index.shape()[d])?;
+                source = slice(&source, d, 0, 1, index.shape()[d])?;
             }
         }
     }
@@ -175,8 +193,7 @@ pub fn scatter_add(x: &Tensor, dim: isize, index: &Tensor, source: &Tensor) -> R
             format_args!("the source is {}, the tensor {}; convert one of them", source.dtype(), x.dtype()),
         ));
     }
-    let scattered = apply(ScatterAdd { dim, shape: wide.array().dims() }, &[&source, &index])?;
-    ops::add(x, &reshape(&scattered, x.shape())?)
+    reshape(&apply(ScatterAdd { dim, shape: wide.array().dims() }, &[&source, &index, &wide])?, x.shape())
 }
 
 #[cfg(test)]
@@ -211,5 +228,10 @@ mod tests {
         assert!(gather(&x, 1, &index(&[0], &[1])).is_err());
         assert!(gather(&x, 1, &x).is_err());
         assert!(scatter_add(&x, 0, &index(&[-1], &[1, 1]), &x).is_err());
+        let onto = ScatterAdd { dim: 1, shape: smallvec![2, 4] };
+        assert_eq!(
+            apply(onto, &[&x, &index(&[0; 6], &[2, 3]), &x]).err().unwrap(),
+            Error::Shape("scatter_add: sums of shape (2, 4) onto a tensor of shape (2, 3)".into())
+        );
     }
 }

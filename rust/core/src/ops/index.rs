@@ -143,6 +143,9 @@ fn normalized(ids: &Array, dim: usize, extent: usize) -> Result<Array> {
         ));
     }
     let ids = ids.cast(NAME, DType::I64)?.contiguous(NAME)?;
+    if gather::first_bad_index(ids.elements(), extent).is_none() {
+        return Ok(ids); // none is counted from the end
+    }
     Array::build(NAME, ids.shape(), |out: &mut [i64]| {
         gather::normalize_indices(ids.elements(), extent, out).map_err(|bad| out_of_range(NAME, bad, dim, extent))
     })

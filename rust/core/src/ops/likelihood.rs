@@ -9,11 +9,13 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Show, broadcast_shapes};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
-use crate::ops::compare::{ge, gt, le, logical_and, logical_not, lt, ne};
+use crate::ops::compare::{ge, gt, isnan, le, logical_and, logical_not, lt, ne};
 use crate::ops::loss::Reduction;
-use crate::ops::sample::{Domain, Sample, input, single};
+use crate::ops::pairs::float_binary;
+use crate::ops::sample::{Domain, Sample, input};
 use crate::ops::select::{clamp, where_};
 use crate::ops::{cast, exp, log, log1p, reshape, square, sum_to};
+use dlcore_kernels::map::FloatBinary;
 use smallvec::smallvec;
 use std::f64::consts::TAU;
 
@@ -54,10 +56,7 @@ impl Operation for BinaryCrossEntropy {
     const PROMOTION: Promotion = Promotion::Float;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let [x, t] = [inputs[0], inputs[1]].map(|array| Tensor::from(array.clone()));
-        let yes = mul(&t, &at_least(&log(&x)?, -100.0)?)?;
-        let no = mul(&shift(&neg(&t)?, 1.0)?, &at_least(&log1p(&neg(&x)?)?, -100.0)?)?;
-        Ok(single(neg(&add(&yes, &no)?)?.array().clone()))
+        float_binary(Self::NAME, FloatBinary::BinaryCrossEntropy, inputs[0], inputs[1])
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -104,12 +103,15 @@ pub fn binary_cross_entropy(
     const NAME: &str = BinaryCrossEntropy::NAME;
     let (x, target) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(target)?);
     same_shape(NAME, x, target)?;
-    let inside = logical_and(&ge(&x.detach(), &number(x, 0.0)?)?, &le(&x.detach(), &number(x, 1.0)?)?)?;
-    if !nowhere(&logical_not(&inside)?)? {
-        let what = "input must lie between 0 and 1; use sigmoid, or binary_cross_entropy_with_logits";
-        return Err(Error::value(NAME, what));
-    }
     let losses = apply(BinaryCrossEntropy, &[x, target])?;
+    // The loss of what is no probability is no number: only then it pays to look for one.
+    if !nowhere(&isnan(&losses.detach())?)? {
+        let inside = logical_and(&ge(&x.detach(), &number(x, 0.0)?)?, &le(&x.detach(), &number(x, 1.0)?)?)?;
+        if !nowhere(&logical_not(&inside)?)? {
+            let what = "input must lie between 0 and 1; use sigmoid, or binary_cross_entropy_with_logits";
+            return Err(Error::value(NAME, what));
+        }
+    }
     match weight {
         Some(weight) => {
             if broadcast_shapes(NAME, losses.shape(), weight.shape())?.as_slice() != losses.shape() {

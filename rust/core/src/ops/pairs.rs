@@ -17,10 +17,12 @@ use dlcore_kernels::map::{self, Binary, Bitwise, FloatBinary};
 use smallvec::smallvec;
 
 /// Runs the map `op` over two floats, broadcast.
-fn float_binary(name: &str, op: FloatBinary, a: &Array, b: &Array) -> Result<Outputs> {
-    let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-    let (a, b) = (a.expand(name, &shape)?, b.expand(name, &shape)?);
-    Ok(single(with_stored_float!(name, a.dtype(), T => Array::build(name, &shape, |out: &mut [T]| {
+pub(super) fn float_binary(name: &str, op: FloatBinary, a: &Array, b: &Array) -> Result<Outputs> {
+    if a.shape() != b.shape() {
+        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
+        return float_binary(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
+    }
+    Ok(single(with_stored_float!(name, a.dtype(), T => Array::build(name, a.shape(), |out: &mut [T]| {
         map::float_binary(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
         Ok(())
     }))?))
@@ -126,11 +128,13 @@ fn per_square(grad: &Tensor, above: &Tensor, x: &Tensor, y: &Tensor) -> Result<T
 
 /// Runs `op` over two tensors of integers or truth values, broadcast.
 fn bitwise(name: &str, op: Bitwise, a: &Array, b: &Array) -> Result<Outputs> {
-    let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-    let (a, b) = (a.expand(name, &shape)?, b.expand(name, &shape)?);
+    if a.shape() != b.shape() {
+        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
+        return bitwise(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
+    }
     macro_rules! run {
         ($t:ty) => {
-            Array::build_as(name, a.dtype(), &shape, |out: &mut [$t]| {
+            Array::build_as(name, a.dtype(), a.shape(), |out: &mut [$t]| {
                 map::bitwise(op, a.data::<$t>(), a.strided(), b.data::<$t>(), b.strided(), out);
                 Ok(())
             })

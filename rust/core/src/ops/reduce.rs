@@ -444,6 +444,9 @@ pub fn std(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result
     only_floats("std", x.dtype())?;
     widened(x, |x| {
         let variance = var(x, dims, correction, keepdim)?;
+        if !variance.requires_grad() {
+            return sqrt(&variance);
+        }
         let zero = scalar(Scalar::Float(0.0), x.dtype())?;
         let flat = eq(&variance, &zero)?;
         let positive = where_(&flat, &scalar(Scalar::Float(1.0), x.dtype())?, &variance)?;

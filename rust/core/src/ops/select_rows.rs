@@ -12,6 +12,7 @@ use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{self, reshape};
 use crate::{with_bits, with_element};
+use dlcore_kernels::copy::copy_slice;
 use dlcore_kernels::{gather, slices};
 use smallvec::smallvec;
 
@@ -255,7 +256,7 @@ impl Operation for IndexPut {
         let x = x.contiguous(Self::NAME)?;
         let out = if self.accumulate {
             with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
-                out.copy_from_slice(x.elements());
+                copy_slice(x.elements(), out);
                 if values.numel() > 0 {
                     gather::index_add(values.elements(), extent, inner, ids.elements(), out);
                 }
@@ -263,7 +264,7 @@ impl Operation for IndexPut {
             }))?
         } else {
             with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
-                out.copy_from_slice(x.elements());
+                copy_slice(x.elements(), out);
                 if values.numel() > 0 {
                     place(values.elements(), extent, inner, ids.elements(), out);
                 }

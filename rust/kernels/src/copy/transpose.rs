@@ -126,10 +126,11 @@ impl<T: Pod> Kernel for Part<T> {
 unsafe fn fill<T: Pod, S: Simd>(block: &mut Block<T>, src: *const T, steps: Steps, [tall, wide]: [usize; 2]) {
     // SAFETY: the contract.
     unsafe {
-        let unit = steps.from_line == 1;
-        let done = if unit { squares::<T, S>(src, steps.from, tall, wide, block) } else { [0; 2] };
+        if steps.from_line == 1 && squares::<T, S>(src, steps.from, tall, wide, block) {
+            return;
+        }
         for x in 0..wide {
-            for (y, row) in block[..tall].iter_mut().enumerate().skip(if x < done[1] { done[0] } else { 0 }) {
+            for (y, row) in block[..tall].iter_mut().enumerate() {
                 let at = x.cast_signed() * steps.from + y.cast_signed() * steps.from_line;
                 row[x].write(*src.wrapping_offset(at));
             }
@@ -184,26 +185,24 @@ fn prefetch_to_write<T>(at: *const T, len: usize) {
     let _ = (at, len);
 }
 
-/// Fills the first rows and columns of a block by squares that are transposed in registers; returns how many.
+/// Fills a block by squares that are transposed in registers, the last ones over a part of those before them, so that
+/// none is left over. False for a block that no square fits into, which stays as it is.
 ///
 /// # Safety
 /// `wide` lines, `from` apart, of `tall` adjacent elements can be read.
 #[inline(always)]
-unsafe fn squares<T: Pod, S: Simd>(
-    src: *const T,
-    from: isize,
-    tall: usize,
-    wide: usize,
-    block: &mut Block<T>,
-) -> [usize; 2] {
+unsafe fn squares<T: Pod, S: Simd>(src: *const T, from: isize, tall: usize, wide: usize, block: &mut Block<T>) -> bool {
     #[cfg(target_arch = "x86_64")]
     if matches!(S::ISA, Isa::Avx2 | Isa::Avx512) && matches!(size_of::<T>(), 4 | 8) {
-        let whole = S::ISA == Isa::Avx512 && size_of::<T>() == 4;
+        let least = tall.min(wide);
+        let whole = S::ISA == Isa::Avx512 && size_of::<T>() == 4 && least >= 16;
         let edge = if whole { 16 } else { 32 / size_of::<T>() };
-        let (tall, wide) = (tall - tall % edge, wide - wide % edge);
+        if least < edge {
+            return false;
+        }
         // Along the lines first: the squares that share a cache line follow each other.
-        for x in (0..wide).step_by(edge) {
-            for y in (0..tall).step_by(edge) {
+        for x in (0..wide).step_by(edge).map(|x| x.min(wide - edge)) {
+            for y in (0..tall).step_by(edge).map(|y| y.min(tall - edge)) {
                 let from_square = src.wrapping_offset(x.cast_signed() * from).wrapping_add(y);
                 let to = block[y][x..].as_mut_ptr();
                 // SAFETY: the ISA has AVX2 or AVX-512; the square lies inside what can be read, and inside the block.
@@ -217,10 +216,10 @@ unsafe fn squares<T: Pod, S: Simd>(
                 }
             }
         }
-        return [tall, wide];
+        return true;
     }
     let _ = (src, from, tall, wide, block, S::ISA, Isa::Avx2);
-    [0; 2]
+    false
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -110,11 +110,6 @@ fn over<R: Pod>(dst: &mut [R], cost: usize, task: impl Fn(usize, &mut [R]) + Syn
     });
 }
 
-/// Elements that a loop which looks at its operands twice takes at a time: they are in the first-level cache then.
-const fn block(twice: bool) -> usize {
-    if twice { CHUNK } else { usize::MAX }
-}
-
 /// Bytes of a result from which on the last-level cache will not have it when it is next read.
 const STREAM_FROM: usize = 32 << 20;
 /// Largest cost of a map whose results are streamed: one that computes for longer hides its plain stores, and streamed
@@ -123,6 +118,11 @@ const STREAM_FROM: usize = 32 << 20;
 const STREAM_COST: usize = 300;
 /// Elements computed between streams: few, so that stores and loads take turns.
 const STEP: usize = 256;
+
+/// Elements that a loop which may look at its operands twice takes at a time: they are in the first-level cache then.
+const fn block(twice: bool) -> usize {
+    if twice { STEP } else { usize::MAX }
+}
 
 /// As [`over`], for a task that writes all of its piece and reads nothing of it: where `dst` will not fit the caches,
 /// the piece is room inside them, and goes past them from there.

@@ -289,6 +289,12 @@ binary! {
     Igammac[CALL] = T::from_f64(math::igammac(x.to_f64(), y.to_f64()));
     /// Hurwitz's zeta function of x at y.
     Zeta[CALL] = T::from_f64(math::zeta(x.to_f64(), y.to_f64()));
+    /// `-(y log(x) + (1 - y) log(1 - x))`, the logarithms at least -100; NaN where x is not between 0 and 1.
+    BinaryCrossEntropy[2 * POLYNOMIAL] = {
+        let floor = T::from_f64(-100.0);
+        let (yes, no) = (x.log::<S>().maximum(floor), (-x).log1p::<S>().maximum(floor));
+        -(y * yes + (T::ONE - y) * no)
+    };
     /// Gradient of relu at argument or result y.
     ReluGrad[CHEAP] = if y <= T::ZERO { T::ZERO } else { x };
     /// Gradient of tanh with result y.

@@ -156,6 +156,7 @@ pub fn polygamma_factor(n: u32) -> f64 {
 
 /// Hurwitz's zeta function, the sum of `1 / (k + x)^s` over `k` from 0 on: infinite at `s = 1` and where `x` is an integer
 /// that is not positive, NaN for `s` below 1, and for `x` below zero unless `s` is an integer.
+#[inline]
 #[must_use]
 pub fn zeta(s: f64, x: f64) -> f64 {
     if s.is_nan() || s < 1.0 {
@@ -168,6 +169,7 @@ pub fn zeta(s: f64, x: f64) -> f64 {
 }
 
 /// [`zeta`] of `s` above 1, by Euler and Maclaurin's formula.
+#[inline(never)]
 fn hurwitz(s: f64, x: f64) -> f64 {
     if x <= 0.0 && x.trunc() == x {
         return if x == f64::NEG_INFINITY { f64::NAN } else { f64::INFINITY };
