@@ -222,6 +222,31 @@ def test_only_one_triangle_is_read():
         linalg.eigh(dlcore.from_numpy(x), "X")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("groups", [(128, 8), (400, 8), (512, 16)])
+def test_groups_of_equal_singular_values(dtype, groups):
+    n, size = groups
+    x = (np.kron(np.eye(n // size + 1), np.ones((size, size)))[:n, :n] + 1e-7).astype(dtype)
+    U, S, Vh = (found.numpy() for found in linalg.svd(dlcore.from_numpy(x)))
+    tolerance = 16 * n * np.finfo(dtype).eps
+    assert (np.diff(S) <= 0).all()
+    np.testing.assert_allclose(S, linalg.svdvals(dlcore.from_numpy(x)).numpy(), atol=tolerance)
+    np.testing.assert_allclose((U * S) @ Vh, x, atol=tolerance)
+    np.testing.assert_allclose(U.T @ U, np.eye(n), atol=tolerance)
+    np.testing.assert_allclose(Vh @ Vh.T, np.eye(n), atol=tolerance)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-5, 1e30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_size_of_a_large_matrix_does_not_matter(dtype, size):
+    x = (positive(200, 200) * size).astype(dtype)
+    values, vectors = (found.numpy() for found in linalg.eigh(dlcore.from_numpy(x)))
+    tolerance = 200 * np.finfo(dtype).eps
+    assert np.abs(x @ vectors - vectors * values).max() <= tolerance * values[-1]
+    U, S, Vh = (found.numpy() for found in linalg.svd(dlcore.from_numpy(x)))
+    assert np.abs((U * S) @ Vh - x).max() <= tolerance * S[0]
+
+
 def test_factors_lie_by_columns_as_those_of_pytorch():
     x = dlcore.from_numpy(positive(2, 3, 3))
     factors = linalg.cholesky(x), linalg.lu_factor(x).LU, *linalg.qr(x), linalg.svd(x).U, linalg.eigh(x).eigenvectors

@@ -35,18 +35,18 @@ pub struct Triangle {
     pub unit: bool,
 }
 
-/// An element type whose matrices can be decomposed. Matrices are `rows` by `columns`. faer works along columns, at half
-/// the time, so what it changes in place and the factors it finds lie column after column; other matrices row after row.
+/// An element type whose matrices can be decomposed. Matrices are `rows` by `columns`. faer works along columns, in half
+/// the time, so what it changes in place and factors it finds lie column after column; other matrices row after row.
 pub trait Decompose: Copy + Send + Sync + 'static {
-    /// Replaces the symmetric positive definite matrix whose lower triangle is in `a` by its lower Cholesky factor, both
-    /// by columns.
+    /// Replaces the symmetric positive definite matrix whose lower triangle is in `a` by its lower Cholesky factor,
+    /// both by columns.
     ///
     /// # Errors
     /// [`Failure::NotPositive`].
     fn cholesky(n: usize, a: &mut [Self]) -> Result<(), Failure>;
 
-    /// Replaces `a` by its factors, L below the diagonal and U from it upwards, both by columns; row `i` of their product
-    /// is row `order[i]` of the matrix.
+    /// Replaces `a` by its factors, L below the diagonal and U from it upwards, both by columns; row `i` of their
+    /// product is row `order[i]` of the matrix.
     fn lu(shape: [usize; 2], a: &mut [Self], order: &mut [i64]);
 
     /// Replaces the `columns` right-hand sides in `b` by the solutions, given what [`Decompose::lu`] made of a matrix.
@@ -55,12 +55,12 @@ pub trait Decompose: Copy + Send + Sync + 'static {
     /// Replaces the `columns` right-hand sides in `b` by the solutions for the `triangle` that `a` holds.
     fn triangular_solve(n: usize, columns: usize, a: &[Self], triangle: Triangle, b: &mut [Self]);
 
-    /// The orthogonal `q`, of as many columns as it has room for, and the upper triangular `r`, whose product is `a`, all
-    /// by columns. Of `a` nothing is left.
+    /// The orthogonal `q`, of as many columns as it has room for, and the upper triangular `r`, whose product is `a`,
+    /// all by columns. Of `a` nothing is left.
     fn qr(shape: [usize; 2], a: &mut [Self], q: &mut [Self], r: &mut [Self]);
 
-    /// Singular values in descending order and, where wanted, left and right singular vectors, one after another: all of
-    /// them where there is room, otherwise as many as there are values.
+    /// Singular values in descending order and, where wanted, left and right singular vectors, one after another: all
+    /// of them where there is room, otherwise as many as there are values.
     ///
     /// # Errors
     /// [`Failure::NoConvergence`].

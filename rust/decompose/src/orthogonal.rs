@@ -11,14 +11,12 @@ use faer::linalg::householder::apply_block_householder_sequence_on_the_left_in_p
 use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch, recommended_block_size};
 use faer::linalg::svd::{self, ComputeSvdVectors, SvdParams, svd_scratch};
 use faer::traits::RealField;
-use faer::traits::math_utils::{abs, from_f64, is_finite, max_positive, mul, neg, one, recip, sqrt, zero};
-use faer::{Auto, Conj, Mat, MatMut, MatRef, Par, Spec};
+use faer::traits::math_utils::{abs, eps, from_f64, is_finite, mul, neg, one, recip, zero};
+use faer::{Auto, Col, Conj, Mat, MatMut, MatRef, Par, Spec};
 use std::borrow::Cow;
 
-/// Problems of at most as many columns are solved by QR iterations, larger ones divided. Measured, in float32 and float64:
-/// faer's own bound of 128 takes up to 1.4 times as long.
-const EIGENVECTORS_BY_QR: usize = 96;
-const SINGULAR_VECTORS_BY_QR: usize = 48;
+/// From as many columns on, vectors are found by halves. Measured: faer's own bound, 128, takes up to 1.4 times as long.
+const HALVED: usize = 96;
 
 /// Reflections applied at once, at least: faer's own number for matrices of up to 128 rows, 8 and fewer, is slower.
 const REFLECTIONS: usize = 16;
@@ -80,20 +78,31 @@ fn svd_in_range<T: RealField + Copy>(
         Some((u, v)) if u.len() == m * count && v.len() == n * count => ComputeSvdVectors::Thin,
         Some(_) => ComputeSvdVectors::Full,
     };
-    let recursion_threshold = if vectors.is_some() { SINGULAR_VECTORS_BY_QR } else { usize::MAX };
-    let params = SvdParams { recursion_threshold, ..Auto::<T>::auto() }.into();
-    let mut memory = MemBuffer::new(svd_scratch::<T>(m, n, wanted, wanted, Par::Seq, params));
-    let (stack, diagonal) = (MemStack::new(&mut memory), DiagMut::from_slice_mut(values));
+    let prepared = |halved: usize| {
+        let params = Spec::new(SvdParams { recursion_threshold: halved, ..Auto::<T>::auto() });
+        (params, MemBuffer::new(svd_scratch::<T>(m, n, wanted, wanted, Par::Seq, params)))
+    };
     let Some((left, right)) = vectors else {
+        let (params, mut memory) = prepared(usize::MAX);
+        let (stack, diagonal) = (MemStack::new(&mut memory), DiagMut::from_slice_mut(values));
         return svd::svd(a, diagonal, None, None, Par::Seq, stack, params).map_err(|_| Failure::NoConvergence);
     };
-    // faer leaves parts of whole bases as they were and takes them for zeros.
-    left.fill(zero());
-    right.fill(zero());
     let columns = [(left.len(), m), (right.len(), n)].map(|(len, rows)| len.checked_div(rows).unwrap_or(0));
-    let u = MatMut::from_column_major_slice_mut(&mut *left, m, columns[0]);
-    let v = MatMut::from_column_major_slice_mut(&mut *right, n, columns[1]);
-    svd::svd(a, diagonal, Some(u), Some(v), Par::Seq, stack, params).map_err(|_| Failure::NoConvergence)?;
+    let mut find = |halved: usize| {
+        // faer leaves parts of whole bases as they were and takes them for zeros.
+        left.fill(zero());
+        right.fill(zero());
+        let mut u = MatMut::from_column_major_slice_mut(&mut *left, m, columns[0]);
+        let mut v = MatMut::from_column_major_slice_mut(&mut *right, n, columns[1]);
+        let (params, mut memory) = prepared(halved);
+        let (stack, diagonal) = (MemStack::new(&mut memory), DiagMut::from_slice_mut(values));
+        let found = svd::svd(a, diagonal, Some(u.as_mut()), Some(v.as_mut()), Par::Seq, stack, params);
+        found.is_ok() && (count < halved || multiply_back(a, u.as_ref(), values, v.as_ref()))
+    };
+    // By halves, vectors or their order are lost where many values are equal; by iterations alone they are not.
+    if !(find(HALVED) || find(usize::MAX)) {
+        return Err(Failure::NoConvergence);
+    }
     for (index, vector) in left.chunks_exact_mut(m.max(1)).enumerate() {
         if points_down(vector) {
             flip(vector);
@@ -131,7 +140,7 @@ fn eigh_in_range<T: RealField + Copy>(
 ) -> Result<(), Failure> {
     let a = MatRef::from_row_major_slice(a, n, n);
     let wanted = if vectors.is_some() { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };
-    let params = SelfAdjointEvdParams { recursion_threshold: EIGENVECTORS_BY_QR, ..Auto::<T>::auto() }.into();
+    let params = SelfAdjointEvdParams { recursion_threshold: HALVED, ..Auto::<T>::auto() }.into();
     let mut memory = MemBuffer::new(self_adjoint_evd_scratch::<T>(n, wanted, Par::Seq, params));
     let (stack, diagonal) = (MemStack::new(&mut memory), DiagMut::from_slice_mut(values));
     let Some(vectors) = vectors else {
@@ -141,6 +150,27 @@ fn eigh_in_range<T: RealField + Copy>(
     self_adjoint_evd(a, diagonal, Some(u), Par::Seq, stack, params).map_err(|_| Failure::NoConvergence)?;
     vectors.chunks_exact_mut(n).filter(|vector| points_down(vector)).for_each(flip);
     Ok(())
+}
+
+/// Whether singular values are in order and make up the matrix with the vectors, which are orthonormal: tried on one
+/// vector, of which no element is small.
+#[allow(clippy::cast_precision_loss, reason = "extents")]
+fn multiply_back<T: RealField + Copy>(a: MatRef<T>, u: MatRef<T>, values: &[T], v: MatRef<T>) -> bool {
+    let k = values.len();
+    let x = Col::<T>::from_fn(k, |i| {
+        let size = 1.0 + (i as f64 * 0.618_033_988_749_895).fract();
+        from_f64(if i % 2 == 0 { size } else { -size })
+    });
+    let stretched = Col::<T>::from_fn(k, |i| mul(&values[i], &x[i]));
+    let (u, v) = (u.subcols(0, k), v.subcols(0, k));
+    let (left, right) = (u * &x, v * &x);
+    let errors = [
+        (a * &right - u * stretched, values[0]),
+        (u.transpose() * left - &x, one()),
+        (v.transpose() * right - &x, one()),
+    ];
+    let bound = mul(&from_f64::<T>(16.0 * k as f64), &eps::<T>());
+    values.is_sorted_by(|x, y| x >= y) && errors.iter().all(|(error, size)| error.norm_l2() <= mul(&bound, size))
 }
 
 fn all_finite<T: RealField>(a: &[T]) -> bool {
@@ -164,20 +194,20 @@ fn largest<T: RealField + Copy>(a: &[T]) -> T {
     rest.iter().map(abs).chain(best).fold(zero(), larger)
 }
 
-/// A power of two that brings elements, the largest in size of which is given, near one, where squares of theirs would
-/// leave the range of `T`.
+/// A power of two that brings elements, the largest in size of which is given, near one: squares of theirs then stay in
+/// the range of `T`. faer also takes differences of about its precision for none, however small the matrix is.
 fn unit<T: RealField + Copy>(largest: T) -> T {
-    if !is_finite(&largest) {
-        return one();
+    let mut factor = one::<T>();
+    if !is_finite(&largest) || largest == zero() {
+        return factor;
     }
-    // The fourth root of the range on either side: sums of squares of many elements stay inside.
-    let root = sqrt(&sqrt(&max_positive::<T>()));
-    let (step, mut factor) = (from_f64::<T>(f64::from(1 << 16)), one::<T>());
-    while mul(&largest, &factor) > root {
-        factor = mul(&factor, &recip(&step));
-    }
-    while largest > zero() && mul(&largest, &factor) < recip(&root) {
-        factor = mul(&factor, &step);
+    for step in [65536.0, 2.0].map(from_f64::<T>) {
+        while mul(&largest, &factor) >= step {
+            factor = mul(&factor, &recip(&step));
+        }
+        while mul(&mul(&largest, &factor), &step) <= one() && is_finite(&mul(&factor, &step)) {
+            factor = mul(&factor, &step);
+        }
     }
     factor
 }
@@ -195,8 +225,8 @@ fn rescale<T: RealField + Copy>(a: &mut [T], factor: T) {
     }
 }
 
-/// Whether the largest element of a vector, the first of equals, is negative. Of a vector and its negative, which are as
-/// good, results have the one that points up, so that they do not hang on how it was found.
+/// Whether the largest element of a vector, the first of equals, is negative. Of a vector and its negative, which are
+/// as good, results have the one that points up, so that they do not hang on how it was found.
 fn points_down<T: RealField + Copy>(vector: &[T]) -> bool {
     let largest = largest(vector);
     vector.iter().find(|x| abs(*x) == largest).is_some_and(|x| *x < zero())
