@@ -10,6 +10,7 @@ use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::{Buffer, OutOfMemory, Pod};
 use dlcore_kernels::stored::Stored;
 use dlcore_kernels::{copy, map};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A strided window over shared memory. Cloning shares; operations make new ones.
@@ -213,7 +214,7 @@ impl Array {
     #[must_use]
     pub fn view(&self, layout: Layout) -> Self {
         // Always: a slip in layout arithmetic must stop here, not read or write somebody else's memory.
-        layout.strided().check(self.storage.buffer().len() / self.dtype.size());
+        layout.strided().check(self.storage.buffer().len() >> self.dtype.size().trailing_zeros());
         Self { storage: self.storage.clone(), layout, dtype: self.dtype }
     }
 
@@ -278,6 +279,14 @@ impl Array {
         Ok(self.view(self.layout.expand(op, shape)?))
     }
 
+    /// As [`Array::expand`], or itself where it has that shape.
+    ///
+    /// # Errors
+    /// As [`Array::expand`].
+    pub fn broadcast(&self, op: &str, shape: &[usize]) -> Result<Cow<'_, Self>> {
+        if self.shape() == shape { Ok(Cow::Borrowed(self)) } else { self.expand(op, shape).map(Cow::Owned) }
+    }
+
     /// The same elements under another shape: a view where the layout allows it, otherwise a copy.
     ///
     /// # Errors
@@ -312,7 +321,8 @@ impl Array {
                 "several elements of an expanded tensor share memory; clone() it before writing",
             ));
         }
-        let source = source.expand(op, self.shape())?.cast(op, self.dtype)?;
+        let source = source.broadcast(op, self.shape())?;
+        let source = if source.dtype == self.dtype { source } else { Cow::Owned(source.cast(op, self.dtype)?) };
         with_bits!(self.dtype, T => {
             copy::copy_into(source.data::<T>(), source.strided(), self.storage.buffer(), self.strided());
         });

@@ -14,7 +14,7 @@ pub type Strides = SmallVec<[isize; 4]>;
 pub const MAX_RANK: usize = dlcore_kernels::layout::MAX_RANK;
 
 /// Shape, strides and offset, in elements.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Extent of each dimension.
     pub shape: Dims,
@@ -22,6 +22,13 @@ pub struct Layout {
     pub strides: Strides,
     /// Position of the first element in the storage.
     pub offset: usize,
+}
+
+// By hand: every view clones a layout, and a `SmallVec` would clone its items one by one.
+impl Clone for Layout {
+    fn clone(&self) -> Self {
+        Self { shape: Dims::from_slice(&self.shape), strides: Strides::from_slice(&self.strides), offset: self.offset }
+    }
 }
 
 /// A shape as messages show it: `(2, 3)`, `(5,)`, `()`.
@@ -63,14 +70,13 @@ pub fn numel(op: &str, shape: &[usize]) -> Result<usize> {
 /// Row-major strides of `shape`.
 #[must_use]
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
-    let mut strides = [1isize; MAX_RANK];
-    let strides = &mut strides[..shape.len()];
+    let mut strides = Strides::from_elem(1, shape.len());
     let mut step = 1isize;
     for (stride, &extent) in strides.iter_mut().zip(shape).rev() {
         *stride = step;
         step *= extent.max(1).cast_signed();
     }
-    Strides::from_slice(strides)
+    strides
 }
 
 /// The shape that `a` and `b` broadcast to.
@@ -185,11 +191,12 @@ impl Layout {
     /// Dimensions in the order `dims`, which must be a permutation.
     #[must_use]
     pub fn permute(&self, dims: &[usize]) -> Self {
-        Self {
-            shape: dims.iter().map(|&d| self.shape[d]).collect(),
-            strides: dims.iter().map(|&d| self.strides[d]).collect(),
-            offset: self.offset,
+        let mut out = self.clone();
+        for (to, &from) in dims.iter().enumerate() {
+            out.shape[to] = self.shape[from];
+            out.strides[to] = self.strides[from];
         }
+        out
     }
 
     /// Elements `start, start + step, ..` (`count` of them) of dimension `dim`; `step` may be negative.
@@ -202,6 +209,15 @@ impl Layout {
         }
         out.shape[dim] = count;
         out.strides[dim] *= step;
+        out
+    }
+
+    /// Entry `at` of dimension `dim`, without that dimension.
+    #[must_use]
+    pub fn entry(&self, dim: usize, at: usize) -> Self {
+        let mut out = self.slice(dim, at, 1, 1);
+        out.shape.remove(dim);
+        out.strides.remove(dim);
         out
     }
 

@@ -1,8 +1,8 @@
 //! Shared memory of arrays: a buffer, how often it was written, and who wrote last.
 
 use dlcore_kernels::memory::Buffer;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
 /// A buffer that views share. Every in-place write counts a version, so that a gradient that needs the old values
 /// notices; values saved for backward remember the version that they were saved at.
@@ -57,27 +57,19 @@ impl Storage {
         self.views() > 0
     }
 
+    /// Counts a tensor that an operation made as a view of this storage, until [`Storage::view_gone`].
+    pub fn view_made(&self) {
+        self.views.fetch_add(1, Relaxed);
+    }
+
+    /// Takes back one count of [`Storage::view_made`].
+    pub fn view_gone(&self) {
+        self.views.fetch_sub(1, Relaxed);
+    }
+
     /// Whether in-place writes are refused.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
-    }
-}
-
-/// Held by a tensor that an operation made as a view: while it lives, its storage counts as viewed.
-pub struct View(Arc<Storage>);
-
-impl View {
-    /// Counts one view of `storage`.
-    #[must_use]
-    pub fn of(storage: &Arc<Storage>) -> Self {
-        storage.views.fetch_add(1, Relaxed);
-        Self(storage.clone())
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        self.0.views.fetch_sub(1, Relaxed);
     }
 }

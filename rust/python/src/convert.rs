@@ -196,7 +196,11 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         // First what is usual: to ask a tuple for its value as an int makes an exception, which costs more than a view.
         if let Ok(items) = object.cast::<PyTuple>() {
-            return items.iter().map(|item| int_of(&item)).collect::<PyResult<_>>().map(Self);
+            let mut ints = SmallVec::new();
+            for item in items.iter() {
+                ints.push(int_of(&item)?);
+            }
+            return Ok(Self(ints));
         }
         if let Ok(value) = object.extract::<isize>() {
             return Ok(Self(SmallVec::from_slice(&[value])));

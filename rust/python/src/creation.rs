@@ -2,7 +2,7 @@
 
 use crate::convert::{Arg, DTypeArg, Ints, Number, scalar};
 use crate::device::{DeviceArg, on_cpu};
-use crate::enter::{DTypeError, enter, guarded, to_py};
+use crate::enter::{DTypeError, elements, enter, guarded, to_py};
 use crate::exchange::buffer::from_buffer;
 use crate::memory_format::{MemoryFormat, brought};
 use crate::out;
@@ -355,7 +355,7 @@ macro_rules! filled {
         ) -> Made<'py> {
             let shape = shape($text, args, size)?;
             made(py, $text, Asked { dtype, device, requires_grad, out }, |dtype| {
-                enter(py, usize::MAX, || Ok(Array::full($text, &shape, $value, float_or(dtype))?.into()))
+                enter(py, elements(&shape), || Ok(Array::full($text, &shape, $value, float_or(dtype))?.into()))
             })
         }
 
@@ -432,7 +432,7 @@ fn empty<'py>(
         return Err(to_py(Error::value("empty", "out lies as it does; leave memory_format out")));
     }
     made(py, "empty", Asked { dtype, device, requires_grad, out }, |dtype| {
-        enter(py, usize::MAX, || {
+        enter(py, elements(&shape), || {
             let made = Array::zeros("empty", &shape, float_or(dtype))?.into();
             brought(memory_format, "empty", &Layout::contiguous(&shape), made)
         })
@@ -456,7 +456,7 @@ fn full<'py>(
 ) -> Made<'py> {
     let shape = size.sizes("full")?;
     made(py, "full", Asked { dtype, device, requires_grad, out }, |dtype| {
-        enter(py, usize::MAX, || creation::full(&shape, fill_value.0, dtype))
+        enter(py, elements(&shape), || creation::full(&shape, fill_value.0, dtype))
     })
 }
 

@@ -65,6 +65,11 @@ create_exception!(
 /// Work on fewer elements than this keeps the interpreter lock: letting go costs more than others would gain.
 const DETACH_FROM: usize = 8192;
 
+/// How many elements a tensor of `shape` has, as far as [`enter`] wants to know.
+pub fn elements(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |n, &extent| n.saturating_mul(extent))
+}
+
 /// Runs `body`, which touches about `elements` elements, and maps what goes wrong to a Python exception.
 #[inline]
 pub fn enter<R: Send>(py: Python<'_>, elements: usize, body: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {

@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyString, PyTuple};
+use smallvec::SmallVec;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One entry of an index.
@@ -21,11 +22,17 @@ enum Item {
     Tensor(Tensor),
 }
 
-fn parse(key: &Bound<'_, PyAny>) -> PyResult<Vec<Item>> {
+fn parse(key: &Bound<'_, PyAny>) -> PyResult<SmallVec<[Item; 2]>> {
+    let mut items = SmallVec::new();
     match key.cast::<PyTuple>() {
-        Ok(items) => items.iter().map(|item| parse_item(&item)).collect(),
-        Err(_) => Ok(vec![parse_item(key)?]),
+        Ok(keys) => {
+            for item in keys.iter() {
+                items.push(parse_item(&item)?);
+            }
+        }
+        Err(_) => items.push(parse_item(key)?),
     }
+    Ok(items)
 }
 
 fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
@@ -34,6 +41,9 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
     }
     if item.is_instance_of::<PyEllipsis>() {
         return Ok(Item::Ellipsis);
+    }
+    if let Ok(at) = item.cast_exact::<PyInt>() {
+        return int(at);
     }
     if let Ok(slice) = item.cast::<PySlice>() {
         // Names as Python knows them already: to make one is most of what a slice costs.
@@ -68,11 +78,7 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
         return Ok(Item::Tensor(crate::creation::from_data(item, None)?));
     }
     if item.is_instance_of::<PyInt>() {
-        // No dimension is so large that an int beyond the machine's would be inside.
-        return item
-            .extract()
-            .map(Item::Int)
-            .map_err(|_| PyIndexError::new_err(format!("index: {item} is out of range")));
+        return int(item);
     }
     let is_sequence =
         item.is_instance_of::<PyList>() || item.is_instance_of::<PyTuple>() || item.is_instance_of::<PyRange>();
@@ -88,6 +94,11 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
         "index: an index is an int, a slice, None, ..., or a tensor of ints or bools, not {}",
         item.get_type().name()?
     )))
+}
+
+fn int(at: &Bound<'_, PyAny>) -> PyResult<Item> {
+    // No dimension is so large that an int beyond the machine's would be inside.
+    at.extract().map(Item::Int).map_err(|_| PyIndexError::new_err(format!("index: {at} is out of range")))
 }
 
 /// The view that the basic entries select, and the index tensors by the dimension of that view (one entry each).
@@ -108,20 +119,24 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
         ));
     }
     let rest = x.rank() - used;
-    // `x[:]` is a view too, though nothing is left out.
-    let mut view = x.alias();
+    // Nothing, as long as that is all of `x`.
+    let mut view: Option<Tensor> = None;
     let mut advanced: Vec<Option<Tensor>> = Vec::new();
     let mut dim = 0;
+    let is_basic = !items.iter().any(|item| matches!(item, Item::Tensor(_)));
     let skip = |dim: &mut usize, advanced: &mut Vec<Option<Tensor>>, n: usize| {
         *dim += n;
-        advanced.extend(std::iter::repeat_n(None, n));
+        if !is_basic {
+            advanced.extend(std::iter::repeat_n(None, n));
+        }
     };
     // The dimension of `x` that the next entry is for; `dim` is where it lies in the view.
     let mut own = 0;
     for item in items {
+        let seen = view.as_ref().unwrap_or(x);
         match item {
             Item::Int(at) => {
-                let extent = view.shape()[dim];
+                let extent = seen.shape()[dim];
                 let from_end = if *at < 0 { at.checked_add_unsigned(extent) } else { Some(*at) };
                 let start =
                     from_end.and_then(|at| usize::try_from(at).ok()).filter(|&at| at < extent).ok_or_else(|| {
@@ -130,22 +145,19 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
                             format_args!("index {at} is out of range for dimension {own} of size {extent}"),
                         )
                     })?;
-                let one = ops::slice(&view, dim, start, 1, 1)?;
-                let mut shape = Dims::from_slice(one.shape());
-                shape.remove(dim);
-                view = ops::reshape(&one, &shape)?;
+                view = Some(ops::shape::entry(seen, dim, start)?);
             }
             Item::Slice { start, stop, step } => {
-                let (start, count) = span(*start, *stop, *step, view.shape()[dim]);
-                if (start, *step, count) != (0, 1, view.shape()[dim]) {
-                    view = ops::slice(&view, dim, start, *step, count)?;
+                let (start, count) = span(*start, *stop, *step, seen.shape()[dim]);
+                if (start, *step, count) != (0, 1, seen.shape()[dim]) {
+                    view = Some(ops::slice(seen, dim, start, *step, count)?);
                 }
                 skip(&mut dim, &mut advanced, 1);
             }
             Item::NewAxis => {
-                let mut shape = Dims::from_slice(view.shape());
+                let mut shape = Dims::from_slice(seen.shape());
                 shape.insert(dim, 1);
-                view = ops::reshape(&view, &shape)?;
+                view = Some(ops::reshape(seen, &shape)?);
                 skip(&mut dim, &mut advanced, 1);
             }
             Item::Ellipsis => {
@@ -156,9 +168,9 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
                 // A mask stands for as many dimensions as it has; a 0-d one for a new dimension of 0 or 1 entries.
                 let places = consumed(item).max(1);
                 advanced.push(Some(if consumed(item) == 0 {
-                    let mut shape = Dims::from_slice(view.shape());
+                    let mut shape = Dims::from_slice(seen.shape());
                     shape.insert(dim, 1);
-                    view = ops::reshape(&view, &shape)?;
+                    view = Some(ops::reshape(seen, &shape)?);
                     ops::reshape(index, &[1])?
                 } else {
                     index.clone()
@@ -168,7 +180,8 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
         }
         own += consumed(item);
     }
-    Ok((view, if advanced.iter().any(Option::is_some) { advanced } else { Vec::new() }))
+    // `x[:]` is a view too, though nothing is left out.
+    Ok((view.unwrap_or_else(|| x.alias()), advanced))
 }
 
 /// First element and count of `start:stop:step` over `extent` elements, as Python reads a slice.
@@ -191,11 +204,11 @@ impl PyTensor {
     fn __getitem__(slf: &Bound<'_, Self>, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Self> {
         let x = slf.get().get();
         let items = parse(key)?;
-        let (found, is_view) = enter(py, x.numel(), || {
-            let (view, advanced) = resolve(&x, &items)?;
-            Ok(if advanced.is_empty() { (view, true) } else { (ops::index(&view, &advanced)?, false) })
-        })?;
-        Ok(if is_view && mode::is_recording() { Self::view_of(slf, found) } else { found.into() })
+        let (view, advanced) = guarded(|| resolve(&x, &items))?;
+        if !advanced.is_empty() {
+            return enter(py, x.numel(), || ops::index(&view, &advanced)).map(Self::from);
+        }
+        Ok(if mode::is_recording() { Self::view_of(slf, view) } else { view.into() })
     }
 
     fn __setitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -279,7 +292,7 @@ impl Rows {
             self.next.store(shape[0], Relaxed);
             return Ok(None);
         }
-        guarded(|| ops::reshape(&ops::slice(&self.tensor, 0, at, 1, 1)?, &shape[1..])).map(|row| Some(row.into()))
+        guarded(|| ops::shape::entry(&self.tensor, 0, at)).map(|row| Some(row.into()))
     }
 }
 

@@ -98,7 +98,8 @@ fn dim_of(op: &str, x: &Tensor, dim: isize) -> PyResult<usize> {
 ///         [3, 4, 5]])
 #[pyfunction(crate = "crate::exchange::keywords")]
 fn reshape(py: Python<'_>, input: Arg, shape: Ints) -> Out {
-    enter(py, input.0.numel(), || ops::shape::reshape_inferred("reshape", &input.0, &shape.0)).map(PyTensor::from)
+    let copied = if input.0.array().layout().is_contiguous() { 0 } else { input.0.numel() };
+    enter(py, copied, || ops::shape::reshape_inferred("reshape", &input.0, &shape.0)).map(PyTensor::from)
 }
 
 /// Dimensions in the order ``dims``, as a view.
@@ -191,7 +192,8 @@ fn cat<'py>(
         return Err(to_py(Error::value("cat", "out= lies in the memory of one of the tensors")));
     }
     let all: Vec<_> = list.iter().collect();
-    out::into(py, "cat", usize::MAX, out, || ops::cat(&all, dim))
+    let elements = all.iter().map(|t| t.numel()).sum();
+    out::into(py, "cat", elements, out, || ops::cat(&all, dim))
 }
 
 /// Tensors of one shape joined along a new dimension ``dim``.
@@ -209,7 +211,8 @@ fn stack<'py>(
 ) -> PyResult<Bound<'py, PyTensor>> {
     let list = self::tensors(tensors)?;
     let all: Vec<_> = list.iter().collect();
-    out::into(py, "stack", usize::MAX, out, || ops::stack(&all, dim))
+    let elements = all.iter().map(|t| t.numel()).sum();
+    out::into(py, "stack", elements, out, || ops::stack(&all, dim))
 }
 
 /// Pieces along ``dim`` of ``split_size_or_sections`` entries each (the last may be shorter), or of the given sizes.

@@ -69,9 +69,9 @@ pub fn assign_through(
 fn are_alone(root: &Tensor, views: &[Tensor]) -> bool {
     let storage = root.array().storage();
     if root.is_view() {
-        // Each has two owners of the storage, its array and its count as a view; there may be no other of either kind.
-        let each = views.len() + 1;
-        storage.views() == each && Arc::strong_count(storage) == 2 * each
+        // There may be no other owner of the storage.
+        let all = views.len() + 1;
+        storage.views() == all && Arc::strong_count(storage) == all
     } else {
         storage.views() == views.len()
     }

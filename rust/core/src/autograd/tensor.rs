@@ -4,7 +4,6 @@ use crate::array::Array;
 use crate::autograd::node::{Edge, Leaf, Node};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::storage::View;
 use std::sync::Arc;
 
 /// An array and its place in the graph. Immutable and cheap to clone; what changes (elements, a leaf's gradient) lies
@@ -15,7 +14,16 @@ pub struct Tensor(Arc<Inner>);
 struct Inner {
     array: Array,
     tracking: Tracking,
-    view: Option<View>,
+    // Whether an operation made it as a view: while it lives, its storage counts it.
+    is_view: bool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.is_view {
+            self.array.storage().view_gone();
+        }
+    }
 }
 
 /// How a tensor takes part in differentiation.
@@ -41,14 +49,14 @@ impl Tensor {
     /// A tensor over `array` with the given place in the graph.
     #[must_use]
     pub fn new(array: Array, tracking: Tracking) -> Self {
-        Self(Arc::new(Inner { array, tracking, view: None }))
+        Self(Arc::new(Inner { array, tracking, is_view: false }))
     }
 
     /// As [`Tensor::new`] for an array that an operation made as a view of one of its inputs.
     #[must_use]
     pub fn view(array: Array, tracking: Tracking) -> Self {
-        let view = Some(View::of(array.storage()));
-        Self(Arc::new(Inner { array, tracking, view }))
+        array.storage().view_made();
+        Self(Arc::new(Inner { array, tracking, is_view: true }))
     }
 
     /// A leaf over `array` that collects a gradient.
@@ -78,7 +86,7 @@ impl Tensor {
     /// Whether an operation made this tensor as a view of one of its inputs.
     #[must_use]
     pub fn is_view(&self) -> bool {
-        self.0.view.is_some()
+        self.0.is_view
     }
 
     /// The array.
@@ -199,9 +207,8 @@ impl Tensor {
     #[must_use]
     pub fn is_unshared(&self) -> bool {
         let (storage, used) = (self.array().storage(), self.numel() * self.dtype().size());
-        // A view owns the storage twice: its array, and its count as a view.
         Arc::strong_count(&self.0) == 1
-            && Arc::strong_count(storage) == 1 + usize::from(self.is_view())
+            && Arc::strong_count(storage) == 1
             && !storage.buffer().is_lent()
             && storage.buffer().len() == used
             && self.array().layout().is_contiguous()

@@ -14,7 +14,7 @@ use crate::ops::join::{cat, flip, repeat, stack};
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select::where_;
 use crate::ops::select_rows::IndexAdd;
-use crate::ops::shape::{broadcast_to, pad_end, permute, reshape, reshape_inferred, slice, transpose};
+use crate::ops::shape::{broadcast_to, entry, pad_end, permute, reshape, reshape_inferred, slice, transpose};
 use crate::ops::strided::written_at;
 
 /// The elements on a diagonal of two dimensions, which becomes the last one: a view.
@@ -251,7 +251,7 @@ pub fn unfold(x: &Tensor, dim: isize, size: usize, step: usize) -> Result<Tensor
     }
     // Of a scalar its one element or none.
     let windows = apply(Unfold { dim, size, step: 1 }, &[&reshape(x, &[1])?])?;
-    reshape(&slice(&windows, 0, 0, 1, 1)?, &[size])
+    entry(&windows, 0, 0)
 }
 
 /// The elements moved on by `shifts` along `dims`, those that leave at the end back at the start; of all elements in
@@ -403,10 +403,8 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
 /// # Errors
 /// [`Error::Index`] for an index or a dimension out of range.
 pub fn select(x: &Tensor, dim: isize, index: isize) -> Result<Tensor> {
-    let (at, start) = entry(x.shape(), dim, index)?;
-    let mut shape = Dims::from_slice(x.shape());
-    shape.remove(at);
-    reshape(&slice(x, at, start, 1, 1)?, &shape)
+    let (dim, at) = place(x.shape(), dim, index)?;
+    entry(x, dim, at)
 }
 
 /// `x` with `source` as entry `index` along `dim`.
@@ -414,15 +412,12 @@ pub fn select(x: &Tensor, dim: isize, index: isize) -> Result<Tensor> {
 /// # Errors
 /// As [`select`]; [`Error::Shape`] for a source of another shape.
 pub fn select_scatter(x: &Tensor, source: &Tensor, dim: isize, index: isize) -> Result<Tensor> {
-    let (at, start) = entry(x.shape(), dim, index)?;
-    let mut place = Layout::contiguous(x.shape()).slice(at, start, 1, 1);
-    place.shape.remove(at);
-    place.strides.remove(at);
-    written_at("select_scatter", x, source, place)
+    let (dim, at) = place(x.shape(), dim, index)?;
+    written_at("select_scatter", x, source, Layout::contiguous(x.shape()).entry(dim, at))
 }
 
 /// The dimension and the entry that `dim` and `index`, counted from either end, name of `shape`.
-fn entry(shape: &[usize], dim: isize, index: isize) -> Result<(usize, usize)> {
+fn place(shape: &[usize], dim: isize, index: isize) -> Result<(usize, usize)> {
     let at = normalize_dim("select", dim, shape.len())?;
     let Some(&extent) = shape.get(at) else {
         return Err(Error::index("select", "a 0-d tensor has no entries"));

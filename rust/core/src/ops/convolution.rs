@@ -14,7 +14,7 @@ use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::pad::{Border, pad};
-use crate::ops::shape::{Slice, SliceScatter};
+use crate::ops::shape::{Slice, SliceScatter, entry};
 use crate::ops::{add, arrange, pad_end, permute, reshape, slice};
 use smallvec::smallvec;
 
@@ -286,7 +286,7 @@ fn stacked(x: &Tensor, steps: &Steps, size: usize) -> Result<Tensor> {
     let full = ((depth - 1) * stride + steps.reach(0, kernel) + 1).max(margin + size);
     let mut sum: Option<Tensor> = None;
     for place in 0..kernel {
-        let part = reshape(&slice(x, 3, place, 1, 1)?, &[n, channels, depth, height, width])?;
+        let part = entry(x, 3, place)?;
         let start = place * steps.dilation[0];
         let slice = Slice { dim: 2, start, step: stride.cast_signed(), count: depth };
         let shape = smallvec![n, channels, full, height, width];

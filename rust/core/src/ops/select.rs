@@ -34,11 +34,15 @@ impl Operation for Where {
         }
         let shape = broadcast_shapes(Self::NAME, inputs[1].shape(), inputs[2].shape())?;
         let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), &shape)?;
-        let condition = inputs[0].expand(Self::NAME, &shape)?;
-        let (a, b) = (inputs[1].expand(Self::NAME, &shape)?, inputs[2].expand(Self::NAME, &shape)?);
+        let condition = inputs[0].broadcast(Self::NAME, &shape)?;
+        let (a, b) = (inputs[1].broadcast(Self::NAME, &shape)?, inputs[2].broadcast(Self::NAME, &shape)?);
         Ok(single(with_bits!(a.dtype(), T => Array::build_as(Self::NAME, a.dtype(), &shape, |out: &mut [T]| {
-            let operand = |x| -> (&[T], _) { (Array::data(x), Array::strided(x)) };
-            map::select((condition.data(), condition.strided()), operand(&a), operand(&b), out);
+            map::select(
+                (condition.data(), condition.strided()),
+                (a.data::<T>(), a.strided()),
+                (b.data::<T>(), b.strided()),
+                out,
+            );
             Ok(())
         }))?))
     }

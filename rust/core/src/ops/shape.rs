@@ -1,16 +1,39 @@
 //! Operations that only look at the same elements differently: views where the layout allows it.
 
 use crate::array::Array;
+use crate::autograd::mode::Mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
-use crate::autograd::tensor::Tensor;
+use crate::autograd::tensor::{Tensor, Tracking};
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Show, normalize_dim};
+use crate::layout::{Dims, Layout, MAX_RANK, Show, normalize_dim, numel};
 use crate::ops;
 use crate::ops::over::accumulate;
 use crate::ops::sample::{Params, Sample, real, single};
 use dlcore_kernels::map::Arithmetic;
-use smallvec::SmallVec;
+
+/// An operation that lays the elements of its input out anew.
+trait Look: Operation {
+    /// The layout of the output in the memory of an input laid out as `of`; nothing where a copy is needed, or `forward`
+    /// has something to say.
+    fn layout(&self, of: &Layout) -> Option<Layout>;
+}
+
+/// Applies `op`. Where nothing can be recorded the view is made at once: most of what one costs is else the way through
+/// [`apply`].
+fn look<O: Look>(op: O, x: &Tensor) -> Result<Tensor> {
+    if is_plain(x)
+        && let Some(layout) = op.layout(x.array().layout())
+    {
+        return Ok(Tensor::view(x.array().view(layout), Tracking::None));
+    }
+    apply(op, &[x])
+}
+
+/// Whether nothing is to be remembered of an operation on `x`, and nothing watched.
+fn is_plain(x: &Tensor) -> bool {
+    matches!(x.tracking(), Tracking::None) && !Mode::get().guards()
+}
 
 /// `x.reshape(shape)`: a view where the layout allows it, otherwise a copy.
 #[derive(Clone, Debug)]
@@ -45,6 +68,13 @@ impl Operation for Reshape {
 
     fn params(&self) -> Params {
         vec![("shape", self.shape.as_slice().into())]
+    }
+}
+
+impl Look for Reshape {
+    fn layout(&self, of: &Layout) -> Option<Layout> {
+        let fits = numel(Self::NAME, &self.shape).is_ok_and(|n| n == of.numel());
+        if fits { of.reshape(&self.shape) } else { None }
     }
 }
 
@@ -88,6 +118,12 @@ impl Operation for Permute {
     }
 }
 
+impl Look for Permute {
+    fn layout(&self, of: &Layout) -> Option<Layout> {
+        Some(of.permute(&self.dims))
+    }
+}
+
 /// `x.expand(shape)`: repeats without copying.
 #[derive(Clone, Debug)]
 pub struct Expand {
@@ -121,6 +157,12 @@ impl Operation for Expand {
 
     fn params(&self) -> Params {
         vec![("shape", self.shape.as_slice().into())]
+    }
+}
+
+impl Look for Expand {
+    fn layout(&self, of: &Layout) -> Option<Layout> {
+        of.expand(Self::NAME, &self.shape).ok()
     }
 }
 
@@ -173,6 +215,12 @@ impl Operation for Slice {
             ("step", self.step.into()),
             ("count", self.count.into()),
         ]
+    }
+}
+
+impl Look for Slice {
+    fn layout(&self, of: &Layout) -> Option<Layout> {
+        Some(of.slice(self.dim, self.start, self.step, self.count))
     }
 }
 
@@ -232,7 +280,7 @@ pub fn contiguous(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where the element counts differ.
 pub fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.shape() == shape { Ok(x.alias()) } else { apply(Reshape { shape: Dims::from_slice(shape) }, &[x]) }
+    if x.shape() == shape { Ok(x.alias()) } else { look(Reshape { shape: Dims::from_slice(shape) }, x) }
 }
 
 /// `x` with extents `shape`, of which one may be -1: what is left over. Errors are those of `op`.
@@ -260,8 +308,11 @@ pub fn reshape_inferred(op: &str, x: &Tensor, shape: &[isize]) -> Result<Tensor>
         1 => return Err(bad(&format!("{} elements do not divide by {known}", x.numel()))),
         _ => return Err(bad("only one size may be -1")),
     };
-    let shape: Dims = shape.iter().map(|&n| usize::try_from(n).unwrap_or(inferred)).collect();
-    reshape(x, &shape)
+    let mut sizes = Dims::new();
+    for &n in shape {
+        sizes.push(usize::try_from(n).unwrap_or(inferred));
+    }
+    reshape(x, &sizes)
 }
 
 /// Dimensions of `x` in the order `dims`.
@@ -269,20 +320,20 @@ pub fn reshape_inferred(op: &str, x: &Tensor, shape: &[isize]) -> Result<Tensor>
 /// # Errors
 /// [`Error::Value`] where `dims` is not a permutation.
 pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
-    let order = dims.iter().map(|&d| normalize_dim("permute", d, x.rank())).collect::<Result<Dims>>()?;
-    let mut seen: SmallVec<[bool; 6]> = SmallVec::from_elem(false, x.rank());
-    for &dim in &order {
-        if let Some(seen) = seen.get_mut(dim) {
-            *seen = true;
-        }
+    const { assert!(MAX_RANK <= u32::BITS as usize) }
+    let (mut order, mut seen) = (Dims::new(), 0u32);
+    for &dim in dims {
+        let dim = normalize_dim("permute", dim, x.rank())?;
+        order.push(dim);
+        seen |= 1 << dim;
     }
-    if order.len() != x.rank() || seen.contains(&false) {
+    if order.len() != x.rank() || seen.count_ones() as usize != x.rank() {
         return Err(Error::value(
             "permute",
             format_args!("dims {dims:?} are not a permutation of the {} dimensions of {}", x.rank(), Show(x.shape())),
         ));
     }
-    apply(Permute { dims: order }, &[x])
+    look(Permute { dims: order }, x)
 }
 
 /// `x` with dimensions `a` and `b` exchanged.
@@ -296,7 +347,7 @@ pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
     }
     let mut dims: Dims = (0..x.rank()).collect();
     dims.swap(a, b);
-    apply(Permute { dims }, &[x])
+    look(Permute { dims }, x)
 }
 
 /// `x` repeated to `shape` without copying.
@@ -304,7 +355,7 @@ pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where it does not broadcast.
 pub fn broadcast_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.shape() == shape { Ok(x.alias()) } else { apply(Expand { shape: Dims::from_slice(shape) }, &[x]) }
+    if x.shape() == shape { Ok(x.alias()) } else { look(Expand { shape: Dims::from_slice(shape) }, x) }
 }
 
 /// Sums `x` over the dimensions that `shape` was broadcast along: the gradient of broadcasting.
@@ -326,15 +377,27 @@ pub fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
 /// [`Error::Index`] for elements that do not exist.
 pub fn slice(x: &Tensor, dim: usize, start: usize, step: isize, count: usize) -> Result<Tensor> {
     let extent = x.shape()[dim];
-    let last = i128::try_from(count).unwrap_or(i128::MAX).saturating_sub(1).saturating_mul(step as i128);
-    let inside = |at: i128| usize::try_from(at).is_ok_and(|at| at < extent);
-    if count > 0 && !(start < extent && inside(last.saturating_add(start as i128))) {
+    let last = || start.checked_add_signed(step.checked_mul(isize::try_from(count).ok()? - 1)?);
+    if count > 0 && !(start < extent && last().is_some_and(|last| last < extent)) {
         return Err(Error::index(
             Slice::NAME,
             format_args!("{count} entries from {start} by {step} leave dimension {dim} of size {extent}"),
         ));
     }
-    apply(Slice { dim, start, step, count }, &[x])
+    look(Slice { dim, start, step, count }, x)
+}
+
+/// Entry `at` of dimension `dim`, without that dimension.
+///
+/// # Errors
+/// [`Error::Index`] for an entry that does not exist.
+pub fn entry(x: &Tensor, dim: usize, at: usize) -> Result<Tensor> {
+    if is_plain(x) && at < x.shape()[dim] {
+        return Ok(Tensor::view(x.array().view(x.array().layout().entry(dim, at)), Tracking::None));
+    }
+    let mut shape = Dims::from_slice(x.shape());
+    shape.remove(dim);
+    reshape(&slice(x, dim, at, 1, 1)?, &shape)
 }
 
 /// `x` with `rows` and `columns` of zeros after its last two dimensions.

@@ -13,6 +13,7 @@ use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::Show;
+use crate::ops::shape::entry;
 use crate::ops::{add, cat, dropout, linear, reshape, slice, stack, transpose};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -251,7 +252,7 @@ fn states_of_runs(
             ));
         }
         let all = reshape(state, &[runs, batch, width])?;
-        (0..runs).map(|run| reshape(&slice(&all, 0, run, 1, 1)?, &[batch, width])).collect()
+        (0..runs).map(|run| entry(&all, 0, run)).collect()
     });
     each.collect()
 }
