@@ -397,3 +397,15 @@ def test_a_tensor_of_one_number_selects_a_view():
     assert x[np.array(-1), 0].data_ptr() == x[1, 0].data_ptr()
     with pytest.raises(IndexError, match="index 2 is out of range for dimension 0 of size 2"):
         x[dlcore.tensor(2)]
+
+
+def test_slices_are_python_s_own():
+    x = dlcore.arange(5)
+    assert x[: 10**30].tolist() == x[-(10**30) :].tolist() == [0, 1, 2, 3, 4]
+    assert x[10**30 :].tolist() == x[: -(10**30)].tolist() == []
+    assert x[10**30 :: -2].tolist() == [4, 2, 0]
+    assert x[dlcore.tensor(1) : np.int64(3)].tolist() == [1, 2]
+    with pytest.raises(TypeError, match="slice indices must be integers"):
+        x[1.0:]  # type: ignore[misc]
+    with pytest.raises(ValueError, match="step must not be zero"):
+        x[::0]

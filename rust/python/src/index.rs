@@ -6,23 +6,23 @@ use crate::tensor::PyTensor;
 use dlcore_core::autograd::mode;
 use dlcore_core::layout::{Dims, Show};
 use dlcore_core::{Array, DType, Error, Result, Tensor, ops};
-use pyo3::exceptions::{PyIndexError, PyTypeError};
-use pyo3::intern;
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyString, PyTuple};
+use pyo3::types::slice::PySliceMethods;
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyTuple};
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One entry of an index.
-enum Item {
+enum Item<'py> {
     Int(isize),
-    Slice { start: Option<isize>, stop: Option<isize>, step: isize },
+    Slice(Bound<'py, PySlice>),
     NewAxis,
     Ellipsis,
     Tensor(Tensor),
 }
 
-fn parse(key: &Bound<'_, PyAny>) -> PyResult<SmallVec<[Item; 2]>> {
+fn parse<'py>(key: &Bound<'py, PyAny>) -> PyResult<SmallVec<[Item<'py>; 2]>> {
     let mut items = SmallVec::new();
     match key.cast::<PyTuple>() {
         Ok(keys) => {
@@ -35,7 +35,7 @@ fn parse(key: &Bound<'_, PyAny>) -> PyResult<SmallVec<[Item; 2]>> {
     Ok(items)
 }
 
-fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
+fn parse_item<'py>(item: &Bound<'py, PyAny>) -> PyResult<Item<'py>> {
     if item.is_none() {
         return Ok(Item::NewAxis);
     }
@@ -46,17 +46,7 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
         return int(at);
     }
     if let Ok(slice) = item.cast::<PySlice>() {
-        // Names as Python knows them already: to make one is most of what a slice costs.
-        let py = item.py();
-        let part = |name: &Bound<'_, PyString>| -> PyResult<Option<isize>> {
-            let value = slice.getattr(name)?;
-            if value.is_none() { Ok(None) } else { value.extract().map(Some) }
-        };
-        let step = part(intern!(py, "step"))?.unwrap_or(1);
-        if step == 0 {
-            return Err(to_py(Error::value("index", "a slice's step must not be zero")));
-        }
-        return Ok(Item::Slice { start: part(intern!(py, "start"))?, stop: part(intern!(py, "stop"))?, step });
+        return Ok(Item::Slice(slice.clone()));
     }
     if let Ok(tensor) = item.cast::<PyTensor>() {
         let tensor = tensor.get().get();
@@ -96,27 +86,25 @@ fn parse_item(item: &Bound<'_, PyAny>) -> PyResult<Item> {
     )))
 }
 
-fn int(at: &Bound<'_, PyAny>) -> PyResult<Item> {
+fn int<'py>(at: &Bound<'py, PyAny>) -> PyResult<Item<'py>> {
     // No dimension is so large that an int beyond the machine's would be inside.
     at.extract().map(Item::Int).map_err(|_| PyIndexError::new_err(format!("index: {at} is out of range")))
 }
 
 /// The view that the basic entries select, and the index tensors by the dimension of that view (one entry each).
-fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> {
-    let consumed = |item: &Item| match item {
+fn resolve(x: &Tensor, items: &[Item<'_>]) -> PyResult<(Tensor, Vec<Option<Tensor>>)> {
+    let consumed = |item: &Item<'_>| match item {
         Item::NewAxis | Item::Ellipsis => 0,
         Item::Tensor(t) if t.dtype() == DType::Bool => t.rank(),
-        Item::Int(_) | Item::Slice { .. } | Item::Tensor(_) => 1,
+        Item::Int(_) | Item::Slice(_) | Item::Tensor(_) => 1,
     };
     let used: usize = items.iter().map(consumed).sum();
     if items.iter().filter(|item| matches!(item, Item::Ellipsis)).count() > 1 {
-        return Err(Error::index("index", "an index has at most one ellipsis ('...')"));
+        return Err(to_py(Error::index("index", "an index has at most one ellipsis ('...')")));
     }
     if used > x.rank() {
-        return Err(Error::index(
-            "index",
-            format_args!("{used} indices for a tensor of {} dimensions, shape {}", x.rank(), Show(x.shape())),
-        ));
+        let what = format_args!("{used} indices for a tensor of {} dimensions, shape {}", x.rank(), Show(x.shape()));
+        return Err(to_py(Error::index("index", what)));
     }
     let rest = x.rank() - used;
     // Nothing, as long as that is all of `x`.
@@ -140,24 +128,23 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
                 let from_end = if *at < 0 { at.checked_add_unsigned(extent) } else { Some(*at) };
                 let start =
                     from_end.and_then(|at| usize::try_from(at).ok()).filter(|&at| at < extent).ok_or_else(|| {
-                        Error::index(
-                            "index",
-                            format_args!("index {at} is out of range for dimension {own} of size {extent}"),
-                        )
+                        let what = format_args!("index {at} is out of range for dimension {own} of size {extent}");
+                        to_py(Error::index("index", what))
                     })?;
-                view = Some(ops::shape::entry(seen, dim, start)?);
+                view = Some(guarded(|| ops::shape::entry(seen, dim, start))?);
             }
-            Item::Slice { start, stop, step } => {
-                let (start, count) = span(*start, *stop, *step, seen.shape()[dim]);
-                if (start, *step, count) != (0, 1, seen.shape()[dim]) {
-                    view = Some(ops::slice(seen, dim, start, *step, count)?);
+            Item::Slice(slice) => {
+                let extent = seen.shape()[dim];
+                let (start, step, count) = span(slice, extent)?;
+                if (start, step, count) != (0, 1, extent) {
+                    view = Some(guarded(|| ops::slice(seen, dim, start, step, count))?);
                 }
                 skip(&mut dim, &mut advanced, 1);
             }
             Item::NewAxis => {
                 let mut shape = Dims::from_slice(seen.shape());
                 shape.insert(dim, 1);
-                view = Some(ops::reshape(seen, &shape)?);
+                view = Some(guarded(|| ops::reshape(seen, &shape))?);
                 skip(&mut dim, &mut advanced, 1);
             }
             Item::Ellipsis => {
@@ -170,8 +157,8 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
                 advanced.push(Some(if consumed(item) == 0 {
                     let mut shape = Dims::from_slice(seen.shape());
                     shape.insert(dim, 1);
-                    view = Some(ops::reshape(seen, &shape)?);
-                    ops::reshape(index, &[1])?
+                    view = Some(guarded(|| ops::reshape(seen, &shape))?);
+                    guarded(|| ops::reshape(index, &[1]))?
                 } else {
                     index.clone()
                 }));
@@ -184,19 +171,15 @@ fn resolve(x: &Tensor, items: &[Item]) -> Result<(Tensor, Vec<Option<Tensor>>)> 
     Ok((view.unwrap_or_else(|| x.alias()), advanced))
 }
 
-/// First element and count of `start:stop:step` over `extent` elements, as Python reads a slice.
-#[allow(clippy::similar_names, reason = "the names of a slice's parts")]
-fn span(start: Option<isize>, stop: Option<isize>, step: isize, extent: usize) -> (usize, usize) {
-    let n = extent.cast_signed();
-    let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
-    let place = |at: isize| (if at < 0 { at.saturating_add(n) } else { at }).clamp(low, high);
-    let start = start.map_or(if step > 0 { low } else { high }, place);
-    let stop = stop.map_or(if step > 0 { high } else { low }, place);
-    let distance = if step > 0 { stop - start } else { start - stop };
-    if distance <= 0 {
-        return (0, 0);
-    }
-    (start.unsigned_abs(), distance.unsigned_abs().div_ceil(step.unsigned_abs()))
+/// First element, step and count of a slice of `extent` elements, as Python reads it.
+fn span(slice: &Bound<'_, PySlice>, extent: usize) -> PyResult<(usize, isize, usize)> {
+    let found = slice.indices(extent.cast_signed()).map_err(|error| {
+        let is_zero = error.is_instance_of::<PyValueError>(slice.py());
+        if is_zero { to_py(Error::value("index", "a slice's step must not be zero")) } else { error }
+    })?;
+    // Of nothing, the first may be beyond either end.
+    let start = if found.slicelength == 0 { 0 } else { found.start };
+    Ok((start.unsigned_abs(), found.step, found.slicelength))
 }
 
 #[pymethods]
@@ -204,7 +187,7 @@ impl PyTensor {
     fn __getitem__(slf: &Bound<'_, Self>, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Self> {
         let x = slf.get().get();
         let items = parse(key)?;
-        let (view, advanced) = guarded(|| resolve(&x, &items))?;
+        let (view, advanced) = resolve(&x, &items)?;
         if !advanced.is_empty() {
             return enter(py, x.numel(), || ops::index(&view, &advanced)).map(Self::from);
         }
@@ -223,7 +206,7 @@ impl PyTensor {
         let value = ops::cast(&value, x.dtype()).map_err(to_py)?;
         let recorded = is_recorded(&x) || is_recorded(&value);
         if recorded && x.array().layout().is_contiguous() {
-            let (view, advanced) = guarded(|| resolve(&x, &items))?;
+            let (view, advanced) = resolve(&x, &items)?;
             if advanced.is_empty() {
                 // `x[0] += 1` has written into the view that it now puts back.
                 let same = view.array().layout() == value.array().layout();
@@ -236,9 +219,8 @@ impl PyTensor {
         }
         if recorded {
             // Out of place through flat positions, so that both gradients are right; then written back.
+            let (view, advanced) = resolve(&enter(py, x.numel(), || positions(x.shape()))?, &items)?;
             let result = enter(py, x.numel(), || {
-                let positions = positions(x.shape())?;
-                let (view, advanced) = resolve(&positions, &items)?;
                 let at = if advanced.is_empty() { view } else { ops::index(&view, &advanced)? };
                 let values =
                     ops::reshape(&ops::broadcast_to(&squeezed(&value, at.rank())?, at.shape())?, &[at.numel()])?;
@@ -248,8 +230,8 @@ impl PyTensor {
             })?;
             return slf.get().write(OP, &result);
         }
+        let (view, advanced) = resolve(&x.detach(), &items)?;
         guarded(|| {
-            let (view, advanced) = resolve(&x.detach(), &items)?;
             if advanced.is_empty() {
                 return view.array().write(OP, squeezed(&value, view.rank())?.array());
             }
