@@ -140,3 +140,21 @@ def test_the_state_of_a_scaler_has_pytorchs_keys():
     off = dlcore.amp.GradScaler(enabled=False)
     off.load_state_dict(state)
     assert off.state_dict() == {}
+
+
+@needs_instructions
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell])
+def test_recurrent_layers_multiply_in_bfloat16(kind):
+    dlcore.manual_seed(0)
+    layer = kind(48, 64)
+    x = dlcore.randn(32, 48) if kind.__name__.endswith("Cell") else dlcore.randn(9, 32, 48)
+    results = []
+    for enabled in (True, False):
+        layer.zero_grad()
+        with dlcore.autocast("cpu", enabled=enabled):
+            y = layer(x)
+            y = y[0] if isinstance(y, tuple) else y
+        (y.float() * y.float()).sum().backward()
+        results.append([y.detach().float(), *(p.grad for p in layer.parameters())])
+    for narrow, wide in zip(*results, strict=True):
+        assert 1e-5 < (narrow - wide).abs().max() / wide.abs().max() < 0.03

@@ -291,3 +291,40 @@ def test_an_infinite_pixel_reaches_the_weights_that_see_it():
     infinite[:, 0, 0, 0] = True
     assert (w.grad.isinf() == infinite).all()
     assert not w.grad.isnan().any()
+
+
+@EVERY
+@pytest.mark.parametrize("shape", [(6, 5), (5, 3, 7, 9), (40, 3, 6, 6), (3, 2, 70, 70), (2, 4, 0)], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_rounds_its_result_once_and_keeps_statistics_in_float32(dtype, shape, training):
+    dlcore.manual_seed(0)
+    x, g = (dlcore.randn(*shape).to(dtype) for _ in range(2))
+    weight, bias = dlcore.rand(shape[1]), dlcore.randn(shape[1])
+    found, expected = [], []
+    for results, kind in [(found, dtype), (expected, dlcore.float32)]:
+        mean, variance = dlcore.full((shape[1],), 0.25), dlcore.full((shape[1],), 2.0)
+        inputs = [t.detach().requires_grad_() for t in (x.to(kind), weight, bias)]
+        y = F.batch_norm(inputs[0], mean, variance, *inputs[1:], training=training)
+        assert y.dtype == kind
+        gradients = dlcore.autograd.grad(y, inputs, g.to(kind))
+        assert [t.dtype for t in gradients] == [kind, dlcore.float32, dlcore.float32]
+        results += [y, *gradients, mean, variance]
+    step = 2.0**-11 if dtype == dlcore.float16 else 2.0**-8
+    for got, wide in zip(found, expected, strict=True):
+        close = step * 1.01 if got.dtype == dtype else 1e-5  # a half of a step, and where sums in another order cross it
+        assert dlcore.allclose(got.float(), wide, rtol=close, atol=close * 0.01 if got.dtype == dtype else close)
+
+
+@EVERY
+def test_batch_norm_of_halves_can_be_differentiated_twice(dtype):
+    dlcore.manual_seed(0)
+    start = dlcore.randn(6, 3, 4).to(dtype)
+    found = []
+    for kind in (dtype, dlcore.float32):
+        x = start.to(kind).requires_grad_()
+        y = F.batch_norm(x, None, None, dlcore.rand(3, generator=dlcore.Generator().manual_seed(1)), training=True)
+        (gradient,) = dlcore.autograd.grad((y * y * y).sum(), x, create_graph=True)
+        (second,) = dlcore.autograd.grad((gradient * gradient).sum(), x)
+        assert gradient.dtype == second.dtype == kind
+        found.append(second.float())
+    assert (found[0] - found[1]).abs().max() < 0.05 * found[1].abs().max()

@@ -261,7 +261,7 @@ impl<T: Float> Kernel for Both<'_, T> {
                         *grad *= factor;
                     }
                 } else {
-                    lanes::map_past::<T, S>(room, room, grad, |exp, _| exp * factor);
+                    lanes::map_past::<T, T, S>(room, room, grad, |exp, _| exp * factor);
                 }
                 continue;
             }

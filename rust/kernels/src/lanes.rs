@@ -3,10 +3,11 @@
 //! A row is taken in blocks of 2048 elements. A block adds into 64 lanes (four accumulators of sixteen, enough to hide
 //! the latency of an addition), the lanes add pairwise, and the blocks add in float64: fast, and as exact as the
 //! element type allows for rows of any length. The last elements of a row are those of a whole vector, of which only they
-//! count, so that no row ends in scalar code.
+//! count, so that no row ends in scalar code. Rows may be stored narrower than their elements are added.
 
 use crate::element::Float;
 use crate::isa::{Simd, prefetch};
+use crate::stored::Stored;
 use crate::stream;
 use std::ops::Range;
 
@@ -17,10 +18,10 @@ const BLOCK: usize = 2048;
 
 /// Adds the results of `f` for pairs of elements into lanes, and brings near what lies `ahead` elements after them.
 #[inline(always)]
-fn add<T: Float, const K: usize>(
+fn add<T: Float, N: Stored<Value = T>, const K: usize>(
     lanes: &mut [[T; LANES]; K],
-    a_row: &[T],
-    b_row: &[T],
+    a_row: &[N],
+    b_row: &[N],
     ahead: usize,
     f: &impl Fn(T, T) -> [T; K],
 ) {
@@ -31,7 +32,7 @@ fn add<T: Float, const K: usize>(
             fetch(b, ahead);
         }
         for lane in 0..LANES {
-            let results = f(a[lane], b[lane]);
+            let results = f(a[lane].load(), b[lane].load());
             for (lanes, result) in lanes.iter_mut().zip(results) {
                 lanes[lane] += result;
             }
@@ -46,7 +47,10 @@ fn add<T: Float, const K: usize>(
     }
     match (a_row.last_chunk(), b_row.last_chunk()) {
         (Some(a), Some(b)) => add_narrow(lanes, a, b, NARROW - a_rest.len()..NARROW, f),
-        _ => add_narrow(lanes, &padded(a_rest, T::ZERO), &padded(b_rest, T::ZERO), 0..a_rest.len(), f),
+        _ => {
+            let zero = N::store(T::ZERO);
+            add_narrow(lanes, &padded(a_rest, zero), &padded(b_rest, zero), 0..a_rest.len(), f);
+        }
     }
 }
 
@@ -70,15 +74,15 @@ pub(crate) fn fetch_row<T>(row: &[T], ahead: usize) {
 
 /// Of one vector, the results that `counted` names.
 #[inline(always)]
-fn add_narrow<T: Float, const K: usize>(
+fn add_narrow<T: Float, N: Stored<Value = T>, const K: usize>(
     lanes: &mut [[T; LANES]; K],
-    a: &[T; NARROW],
-    b: &[T; NARROW],
+    a: &[N; NARROW],
+    b: &[N; NARROW],
     counted: Range<usize>,
     f: &impl Fn(T, T) -> [T; K],
 ) {
     for lane in 0..NARROW {
-        let results = f(a[lane], b[lane]);
+        let results = f(a[lane].load(), b[lane].load());
         for (lanes, result) in lanes.iter_mut().zip(results) {
             lanes[lane] += if counted.contains(&lane) { result } else { T::ZERO };
         }
@@ -132,9 +136,9 @@ pub(crate) struct Rows {
 /// [`sums`] over rows of `a` and `b`. While one is added the next comes near: a row of a few pages is over before the
 /// hardware has seen where it goes. The lanes of short rows meet in sixteen before they are added to each other.
 #[inline(always)]
-pub(crate) fn sums_of_rows<T: Float, const K: usize>(
-    a: &[T],
-    b: &[T],
+pub(crate) fn sums_of_rows<T: Float, N: Stored<Value = T>, const K: usize>(
+    a: &[N],
+    b: &[N],
     rows: Rows,
     f: impl Fn(T, T) -> [T; K],
 ) -> [f64; K] {
@@ -195,28 +199,38 @@ pub(crate) fn largest<T: Float>(a: &[T]) -> T {
 
 /// `out = f(a, b)`, element by element; the last of a row once more where they fill no vector of their own.
 #[inline(always)]
-pub(crate) fn map<T: Float>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
-    let of = |a: &[T; NARROW], b: &[T; NARROW]| {
-        let mut values = [T::ZERO; NARROW];
-        for lane in 0..NARROW {
-            values[lane] = f(a[lane], b[lane]);
-        }
-        values
-    };
+pub(crate) fn map<T: Float, N: Stored<Value = T>>(a: &[N], b: &[N], out: &mut [N], f: impl Fn(T, T) -> T) {
     let (a_chunks, b_chunks) = (a.as_chunks::<NARROW>(), b.as_chunks::<NARROW>());
     let (out_chunks, out_rest) = out.as_chunks_mut::<NARROW>();
     for ((out, a), b) in out_chunks.iter_mut().zip(a_chunks.0).zip(b_chunks.0) {
-        *out = of(a, b);
+        *out = mapped(a, b, &f);
     }
     if out_rest.is_empty() {
         return;
     }
-    if let (Some(out), Some(a), Some(b)) = (out.last_chunk_mut(), a.last_chunk(), b.last_chunk()) {
-        *out = of(a, b);
+    let (last_a, last_b) = (a.last_chunk::<NARROW>(), b.last_chunk());
+    if let (Some(out), Some(a), Some(b)) = (out.last_chunk_mut(), last_a, last_b) {
+        *out = mapped(a, b, &f);
         return;
     }
-    let values = of(&padded(a, T::ZERO), &padded(b, T::ZERO));
+    let zero = N::store(T::ZERO);
+    let values = mapped(&padded(a, zero), &padded(b, zero), &f);
     out.copy_from_slice(&values[..out.len()]);
+}
+
+/// [`map`] of whole vectors. A function, which is always inlined: a closure is compiled for the least of CPUs where it is
+/// not.
+#[inline(always)]
+fn mapped<T: Float, N: Stored<Value = T>, const COUNT: usize>(
+    a: &[N; COUNT],
+    b: &[N; COUNT],
+    f: &impl Fn(T, T) -> T,
+) -> [N; COUNT] {
+    let mut values = [N::store(T::ZERO); COUNT];
+    for lane in 0..COUNT {
+        values[lane] = N::store(f(a[lane].load(), b[lane].load()));
+    }
+    values
 }
 
 /// `out = f(a)`, and the sum of that, while what lies `ahead` elements after the row comes near.
@@ -244,16 +258,33 @@ pub(crate) fn map_sum<T: Float>(a: &[T], out: &mut [T], ahead: usize, f: impl Fn
 
 /// [`map`], past the caches. Call [`stream::fence`] after the last.
 #[inline(always)]
-pub(crate) fn map_past<T: Float, S: Simd>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
+pub(crate) fn map_past<T: Float, N: Stored<Value = T>, S: Simd>(
+    a: &[N],
+    b: &[N],
+    out: &mut [N],
+    f: impl Fn(T, T) -> T,
+) {
+    // A line at least.
+    if size_of::<N>() * NARROW < stream::LINE {
+        chunks_past::<T, N, S, { 2 * NARROW }>(a, b, out, f);
+    } else {
+        chunks_past::<T, N, S, NARROW>(a, b, out, f);
+    }
+}
+
+#[inline(always)]
+fn chunks_past<T: Float, N: Stored<Value = T>, S: Simd, const COUNT: usize>(
+    a: &[N],
+    b: &[N],
+    out: &mut [N],
+    f: impl Fn(T, T) -> T,
+) {
     let head = out.as_ptr().align_offset(stream::LINE).min(out.len());
-    let whole = head + (out.len() - head) / NARROW * NARROW;
+    let whole = head + (out.len() - head) / COUNT * COUNT;
     map(&a[..head], &b[..head], &mut out[..head], &f);
-    let (from_a, from_b) = (a[head..whole].as_chunks::<NARROW>().0, b[head..whole].as_chunks::<NARROW>().0);
-    for ((a, b), out) in from_a.iter().zip(from_b).zip(out[head..whole].as_chunks_mut::<NARROW>().0) {
-        let mut values = [T::ZERO; NARROW];
-        for lane in 0..NARROW {
-            values[lane] = f(a[lane], b[lane]);
-        }
+    let (from_a, from_b) = (a[head..whole].as_chunks::<COUNT>().0, b[head..whole].as_chunks::<COUNT>().0);
+    for ((a, b), out) in from_a.iter().zip(from_b).zip(out[head..whole].as_chunks_mut::<COUNT>().0) {
+        let values = mapped(a, b, &f);
         for line in (0..size_of_val(out)).step_by(stream::LINE) {
             // SAFETY: a line of either; `out` begins at one.
             unsafe {
@@ -294,7 +325,7 @@ pub(crate) fn put<T: Float>(to: &mut [T], values: &[T; NARROW]) {
 
 /// The last elements of a row, and `fill`.
 #[inline(always)]
-fn padded<T: Float>(rest: &[T], fill: T) -> [T; NARROW] {
+fn padded<N: Copy>(rest: &[N], fill: N) -> [N; NARROW] {
     let mut whole = [fill; NARROW];
     for (whole, &x) in whole.iter_mut().zip(rest) {
         *whole = x;

@@ -6,19 +6,19 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply_all};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply_all};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
-use crate::ops::cast::widened;
 use crate::ops::norm::{check_parameter, composed, with_parameters};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{self, add, mul, reshape, sub, sum_to};
-use crate::with_float;
+use crate::{with_float, with_stored_float};
 use dlcore_kernels::norm::batch::{self, Affine, Saved, Shape, Statistics};
-use smallvec::smallvec;
+use dlcore_kernels::stored::Stored;
+use smallvec::{SmallVec, smallvec};
 
 /// Batch, channels and plane of (N, C) or (N, C, ..).
 fn extents(op: &str, shape: &[usize]) -> Result<Shape> {
@@ -35,6 +35,22 @@ fn per_channel(channels: usize, rank: usize) -> Dims {
     shape
 }
 
+/// `parameters`, one number a channel each, as the kernels take them with `x`.
+fn beside(x: &Array, parameters: &[&Array]) -> Result<SmallVec<[Array; 4]>> {
+    const NAME: &str = BatchNorm::NAME;
+    parameters.iter().map(|p| p.cast(NAME, x.dtype().widened())?.contiguous(NAME)).collect()
+}
+
+/// `gradients`, each in the dtype of its input.
+fn as_inputs(context: &Context<'_>, mut gradients: Gradients) -> Result<Gradients> {
+    for (i, gradient) in gradients.iter_mut().enumerate() {
+        if let Some(gradient) = gradient {
+            *gradient = ops::cast(gradient, context.dtype(i))?;
+        }
+    }
+    Ok(gradients)
+}
+
 /// Normalises by the statistics of the batch, times weight and plus bias if there are a second and third input.
 /// Auxiliary output: (3, C), the mean, variance and reciprocal deviation of each channel.
 #[derive(Clone, Debug)]
@@ -45,7 +61,10 @@ pub struct BatchNorm {
 
 impl Operation for BatchNorm {
     const NAME: &'static str = "batch_norm";
-    const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let shape = extents(Self::NAME, inputs[0].shape())?;
@@ -53,15 +72,16 @@ impl Operation for BatchNorm {
             check_parameter(Self::NAME, name, parameter.shape(), &[shape.channels])?;
         }
         let x = inputs[0].contiguous(Self::NAME)?;
-        let parameters = inputs[1..].iter().map(|p| p.contiguous(Self::NAME)).collect::<Result<Vec<_>>>()?;
-        let (y, saved) = with_float!(Self::NAME, x.dtype(), T => {
-            Array::build_pair(Self::NAME, x.shape(), &[3, shape.channels], |y: &mut [T], saved: &mut [T]| {
+        let parameters = beside(&x, &inputs[1..])?;
+        let (y, saved) = with_stored_float!(Self::NAME, x.dtype(), K => {
+            type T = <K as Stored>::Value;
+            Array::build_pair(Self::NAME, x.shape(), &[3, shape.channels], |y: &mut [K], saved: &mut [T]| {
                 let (mean, rest) = saved.split_at_mut(shape.channels);
                 let (variance, rstd) = rest.split_at_mut(shape.channels);
                 let parameter = |i: usize| parameters.get(i).map(Array::elements);
                 let affine = Affine { weight: parameter(0), bias: parameter(1) };
                 let mut saved = Statistics { mean, variance, rstd };
-                batch::forward(shape, x.elements(), affine, self.eps, y, &mut saved);
+                batch::forward(shape, x.elements::<K>(), affine, self.eps, y, &mut saved);
                 Ok(())
             })
         })?;
@@ -75,19 +95,24 @@ impl Operation for BatchNorm {
         if mode::is_recording() {
             let dims: Dims = (0..x.rank()).filter(|&d| d != 1).collect();
             let parameter = per_channel(shape.channels, x.rank());
-            return composed(context, &x, weight.as_ref(), grad, &dims, &parameter, self.eps);
+            let wide = |t: &Tensor| ops::cast(t, x.dtype().widened());
+            let weight = weight.as_ref().map(wide).transpose()?;
+            let (wide_x, grad) = (wide(&x)?, wide(grad)?);
+            let gradients = composed(context, &wide_x, weight.as_ref(), &grad, &dims, &parameter, self.eps)?;
+            return as_inputs(context, gradients);
         }
         let saved = context.auxiliary(1)?;
         let contiguous = |t: &Tensor| t.array().contiguous(Self::NAME);
         let (g, x) = (contiguous(grad)?, contiguous(&x)?);
-        let weight = weight.as_ref().map(contiguous).transpose()?;
-        let (gx, parameters) = with_float!(Self::NAME, x.dtype(), T => {
-            Array::build_pair(Self::NAME, x.shape(), &[2, shape.channels], |gx: &mut [T], parameters: &mut [T]| {
+        let weight = weight.map(|weight| beside(&x, &[weight.array()])).transpose()?;
+        let (gx, parameters) = with_stored_float!(Self::NAME, x.dtype(), K => {
+            type T = <K as Stored>::Value;
+            Array::build_pair(Self::NAME, x.shape(), &[2, shape.channels], |gx: &mut [K], parameters: &mut [T]| {
                 let saved = saved.array().elements();
                 let (mean, rstd) = (&saved[..shape.channels], &saved[2 * shape.channels..]);
                 let (gweight, gbias) = parameters.split_at_mut(shape.channels);
-                let weight = weight.as_ref().map(Array::elements);
-                let saved = Saved { g: g.elements(), x: x.elements(), mean, rstd, weight, training: true };
+                let weight = weight.as_ref().map(|weight| weight[0].elements());
+                let saved = Saved { g: g.elements::<K>(), x: x.elements(), mean, rstd, weight, training: true };
                 batch::backward(shape, saved, gx, gweight, gbias);
                 Ok(())
             })
@@ -98,7 +123,7 @@ impl Operation for BatchNorm {
         for i in 1..context.len() {
             gradients.push(if context.needs(i) { Some(row(i - 1)?.into()) } else { None });
         }
-        Ok(gradients)
+        as_inputs(context, gradients)
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -126,18 +151,21 @@ pub struct BatchNormInference;
 
 impl Operation for BatchNormInference {
     const NAME: &'static str = "batch_norm_inference";
-    const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let shape = extents(Self::NAME, inputs[0].shape())?;
         for (parameter, name) in inputs[1..].iter().zip(["running_mean", "running_var", "weight", "bias"]) {
             check_parameter(Self::NAME, name, parameter.shape(), &[shape.channels])?;
         }
-        let inputs = inputs.iter().map(|input| input.contiguous(Self::NAME)).collect::<Result<Vec<_>>>()?;
-        let x = &inputs[0];
-        let y = with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, x.shape(), |y: &mut [T]| {
-            let affine = Affine { weight: Some(inputs[3].elements()), bias: Some(inputs[4].elements()) };
-            batch::inference(shape, x.elements(), affine, inputs[1].elements(), inputs[2].elements(), y);
+        let x = inputs[0].contiguous(Self::NAME)?;
+        let parameters = beside(&x, &inputs[1..])?;
+        let y = with_stored_float!(Self::NAME, x.dtype(), K => Array::build(Self::NAME, x.shape(), |y: &mut [K]| {
+            let affine = Affine { weight: Some(parameters[2].elements()), bias: Some(parameters[3].elements()) };
+            batch::inference(shape, x.elements(), affine, parameters[0].elements(), parameters[1].elements(), y);
             Ok(())
         }))?;
         Ok(single(y))
@@ -145,12 +173,13 @@ impl Operation for BatchNormInference {
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let x = context.input(0)?;
-        let along = per_channel(x.shape()[1], x.rank());
-        let at = |i: usize| reshape(&context.input(i)?, &along);
+        let wide = |t: &Tensor| ops::cast(t, x.dtype().widened());
+        let (grad, along) = (&wide(grad)?, per_channel(x.shape()[1], x.rank()));
+        let at = |i: usize| reshape(&wide(&context.input(i)?)?, &along);
         let (mean, rstd, weight) = (at(1)?, at(2)?, at(3)?);
         let summed = |t: &Tensor| reshape(&sum_to(t, &along)?, context.shape(1));
         let gx = mul(grad, &mul(&rstd, &weight)?)?;
-        let centered = sub(&x, &mean)?;
+        let centered = sub(&wide(&x)?, &mean)?;
         let mut gradients: Gradients = smallvec![None; 5];
         if context.needs(1) {
             gradients[1] = Some(ops::neg(&summed(&gx)?)?);
@@ -165,7 +194,7 @@ impl Operation for BatchNormInference {
             gradients[4] = Some(summed(grad)?);
         }
         gradients[0] = Some(gx);
-        Ok(gradients)
+        as_inputs(context, gradients)
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -211,6 +240,7 @@ pub fn batch_norm(
         return ops::copy(x); // nothing of no channels
     }
     let shape = extents(NAME, x.shape())?;
+    let x = &brought(x, weight, bias)?;
     let given = running.map_or([None, None], |(mean, var)| [Some(mean), Some(var)]);
     let names = ["weight", "bias", "running_mean", "running_var"];
     for (parameter, name) in [weight, bias, given[0], given[1]].into_iter().zip(names) {
@@ -252,7 +282,18 @@ pub fn batch_norm(
     let inputs: Vec<&Tensor> = inputs.into_iter().flatten().collect();
     let outputs = apply_all(op, &inputs)?;
     move_running(outputs[1].array(), shape, options, mean.array(), variance.array())?;
-    if x.dtype().is_half() { ops::cast(&outputs[0], x.dtype()) } else { Ok(outputs[0].clone()) }
+    Ok(outputs[0].clone())
+}
+
+/// `x` as the operations take it: a float, and as wide as weight and bias are unless it is one of 16 bits, whose result is
+/// one as well.
+fn brought(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
+    if x.dtype().is_half() {
+        return Ok(x.clone());
+    }
+    let each = [weight, bias].into_iter().flatten();
+    let dtype = each.map(Tensor::dtype).try_fold(x.dtype(), |dtype, other| dtype.promote(BatchNorm::NAME, other))?;
+    ops::cast(x, dtype.to_float())
 }
 
 /// Moves running statistics towards `saved`, the batch's.
@@ -284,10 +325,7 @@ fn evaluate(
     bias: Option<&Tensor>,
     eps: f64,
 ) -> Result<Tensor> {
-    if x.dtype().is_half() {
-        return widened(x, |x| evaluate(x, mean, variance, weight, bias, eps));
-    }
-    let dtype = x.dtype().to_float();
+    let dtype = x.dtype().widened();
     let constant = |value: f64| ops::broadcast_to(&scalar(Scalar::Float(value), dtype)?, mean.shape());
     let or = |given: Option<&Tensor>, otherwise: f64| given.cloned().map_or_else(|| constant(otherwise), Ok);
     let rstd = ops::rsqrt(&add(variance, &scalar(Scalar::Float(eps), variance.dtype().to_float())?)?)?;

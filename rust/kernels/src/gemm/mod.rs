@@ -38,7 +38,7 @@ mod tests;
 
 pub use epilogue::{Activation, Bias, Epilogue, Residual};
 pub use integer::integer;
-pub use precision::{Precision, precision, set_precision};
+pub use precision::{Precision, precision, set_precision, with_precision};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use bf16::{MOST_ROWS, Put, Resident, SPIN_FLOPS, Stationary, Tiles, spin_tiles, windows};

@@ -1,5 +1,6 @@
 //! How exactly products of float32 are computed: the choice of whoever uses the library.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::driver::Product;
@@ -26,10 +27,26 @@ pub fn set_precision(precision: Precision) {
     SETTING.store(precision as u8, Ordering::Relaxed);
 }
 
-/// The precision of products of float32.
+/// The precision of products of float32 that this thread begins.
 #[must_use]
 pub fn precision() -> Precision {
-    ALL[usize::from(SETTING.load(Ordering::Relaxed))]
+    OWN.get().unwrap_or_else(|| ALL[usize::from(SETTING.load(Ordering::Relaxed))])
+}
+
+thread_local! {
+    static OWN: Cell<Option<Precision>> = const { Cell::new(None) };
+}
+
+/// Runs `body`, whose products have `precision` whatever the setting is: those of numbers that are bfloat16 already, say.
+pub fn with_precision<R>(precision: Precision, body: impl FnOnce() -> R) -> R {
+    struct Before(Option<Precision>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            OWN.set(self.0);
+        }
+    }
+    let _before = Before(OWN.replace(Some(precision)));
+    body()
 }
 
 /// The least for which packing terms pays.

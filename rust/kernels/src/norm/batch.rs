@@ -2,7 +2,8 @@
 //!
 //! A task owns a range of channels. Where a plane is long, a channel is a row of planes, each reduced in cache; where
 //! it is short (a linear layer has planes of one element), the range is a block of columns that walks down the batch.
-//! Either way a channel's numbers meet in one order, and planes or rows merge in float64.
+//! Either way a channel's numbers meet in one order, and planes or rows merge in float64. Numbers of 16 bits are widened as
+//! they are read; what there is one of for each channel is as wide as the arithmetic.
 
 use std::ops::Range;
 
@@ -10,6 +11,7 @@ use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes::{self, Rows};
 use crate::parallel::{Disjoint, for_each};
+use crate::stored::Stored;
 use crate::stream;
 
 /// Planes shorter than this are walked as columns.
@@ -63,8 +65,8 @@ impl Shape {
     }
 
     /// Whether results go past the caches.
-    fn is_streamed<T>(self) -> bool {
-        self.numel() * size_of::<T>() >= stream::STREAM_FROM
+    fn is_streamed<K: Stored>(self) -> bool {
+        self.numel() * size_of::<K::Value>() >= stream::STREAM_FROM
     }
 
     fn for_channels(self, body: impl Fn(Range<usize>) + Sync) {
@@ -116,12 +118,12 @@ pub struct Statistics<'a, T> {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn forward<T: Float>(
+pub fn forward<T: Float, K: Stored<Value = T>>(
     shape: Shape,
-    x: &[T],
+    x: &[K],
     affine: Affine<'_, T>,
     eps: f64,
-    y: &mut [T],
+    y: &mut [K],
     saved: &mut Statistics<'_, T>,
 ) {
     assert!(x.len() == shape.numel() && y.len() == x.len(), "lengths do not match the shape");
@@ -144,7 +146,14 @@ pub fn forward<T: Float>(
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn inference<T: Float>(shape: Shape, x: &[T], affine: Affine<'_, T>, mean: &[T], rstd: &[T], y: &mut [T]) {
+pub fn inference<T: Float, K: Stored<Value = T>>(
+    shape: Shape,
+    x: &[K],
+    affine: Affine<'_, T>,
+    mean: &[T],
+    rstd: &[T],
+    y: &mut [K],
+) {
     assert!(x.len() == shape.numel() && y.len() == x.len(), "lengths do not match the shape");
     assert!(mean.len() == shape.channels && rstd.len() == shape.channels, "one statistic a channel");
     affine.check(shape.channels);
@@ -184,11 +193,11 @@ pub fn update_running<T: Float>(
 
 /// What [`backward`] reads: the result's gradient, and the input and statistics of the forward pass.
 #[derive(Clone, Copy, Debug)]
-pub struct Saved<'a, T> {
+pub struct Saved<'a, T, K> {
     /// Gradient of the result.
-    pub g: &'a [T],
+    pub g: &'a [K],
     /// Input of the forward pass.
-    pub x: &'a [T],
+    pub x: &'a [K],
     /// Mean of each channel.
     pub mean: &'a [T],
     /// `1 / sqrt(variance + eps)` of each channel.
@@ -206,7 +215,13 @@ pub struct Saved<'a, T> {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn backward<T: Float>(shape: Shape, saved: Saved<'_, T>, gx: &mut [T], gweight: &mut [T], gbias: &mut [T]) {
+pub fn backward<T: Float, K: Stored<Value = T>>(
+    shape: Shape,
+    saved: Saved<'_, T, K>,
+    gx: &mut [K],
+    gweight: &mut [T],
+    gbias: &mut [T],
+) {
     let lengths = [saved.x.len(), saved.g.len(), gx.len()] == [shape.numel(); 3];
     let one_each = [saved.mean.len(), saved.rstd.len(), gweight.len(), gbias.len()] == [shape.channels; 4];
     assert!(lengths && one_each, "lengths do not match the shape");
@@ -236,10 +251,10 @@ fn columns<T: Float>(plane: usize, values: impl Iterator<Item = T>) -> [T; COLUM
 
 /// For each channel of a range, the sums of both results of `f(a, b, center)`, walking rows down the batch.
 #[inline(always)]
-fn column_sums<T: Float>(
+fn column_sums<T: Float, K: Stored<Value = T>>(
     shape: Shape,
     channels: &Range<usize>,
-    (a, b): (&[T], &[T]),
+    (a, b): (&[K], &[K]),
     center: &[T; COLUMNS],
     f: impl Fn(T, T, T) -> (T, T),
     mut done: impl FnMut(usize, f64, f64),
@@ -249,7 +264,7 @@ fn column_sums<T: Float>(
         let at = shape.columns_at(sample, channels);
         let sums = first.iter_mut().zip(&mut second).zip(center);
         for (((first, second), &center), (&a, &b)) in sums.zip(a[at.clone()].iter().zip(&b[at])) {
-            let results = f(a, b, center);
+            let results = f(a.load(), b.load(), center);
             *first += results.0.to_f64();
             *second += results.1.to_f64();
         }
@@ -261,15 +276,15 @@ fn column_sums<T: Float>(
 }
 
 /// Mean and biased variance of a range of channels.
-struct Measure<'a, T> {
+struct Measure<'a, T, K> {
     shape: Shape,
-    x: &'a [T],
+    x: &'a [K],
     channels: Range<usize>,
     mean: &'a mut [T],
     variance: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Measure<'_, T> {
+impl<T: Float, K: Stored<Value = T>> Kernel for Measure<'_, T, K> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
@@ -323,7 +338,7 @@ impl Moments {
     /// and the sum of deviations corrects both moments: together the distances of the rows' means from those before are
     /// no more than the deviations are in all, so little cancels. The first rows are looked at twice.
     #[inline(always)]
-    fn with<T: Float>(self, x: &[T], rows: Rows) -> Self {
+    fn with<T: Float, K: Stored<Value = T>>(self, x: &[K], rows: Rows) -> Self {
         let size = count(rows.len * rows.count);
         let center = if self.count == 0.0 { lanes::sums_of_rows(x, x, rows, |x, _| [x])[0] / size } else { self.mean };
         let center = T::from_f64(center);
@@ -346,17 +361,17 @@ impl Moments {
 }
 
 /// Normalises a range of channels with their statistics.
-struct Apply<'a, T> {
+struct Apply<'a, T, K> {
     shape: Shape,
-    x: &'a [T],
+    x: &'a [K],
     affine: Affine<'a, T>,
     channels: Range<usize>,
     mean: &'a [T],
     rstd: &'a [T],
-    y: &'a Disjoint<'a, T>,
+    y: &'a Disjoint<'a, K>,
 }
 
-impl<T: Float> Kernel for Apply<'_, T> {
+impl<T: Float, K: Stored<Value = T>> Kernel for Apply<'_, T, K> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
@@ -372,23 +387,24 @@ impl<T: Float> Kernel for Apply<'_, T> {
                 let y = unsafe { y.slice(at.clone()) };
                 let row = y.iter_mut().zip(&x[at]).zip(&center).zip(scale.iter().zip(&shift));
                 for (((y, &x), &center), (&scale, &shift)) in row {
-                    *y = (x - center).fma::<S>(scale, shift);
+                    *y = K::store((x.load() - center).fma::<S>(scale, shift));
                 }
             }
             return;
         }
-        let streamed = shape.is_streamed::<T>();
+        let streamed = shape.is_streamed::<K>();
         for (((channel, &center), scale), shift) in channels.clone().zip(mean).zip(scales).zip(shifts) {
             for sample in 0..shape.batch {
                 let at = shape.plane_at(sample, channel);
                 // SAFETY: no other task has this channel.
                 let y = unsafe { y.slice(at.clone()) };
+                let x = &x[at];
                 if streamed {
-                    lanes::map_past::<T, S>(&x[at.clone()], &x[at], y, |x, _| (x - center).fma::<S>(scale, shift));
+                    lanes::map_past::<T, K, S>(x, x, y, |x, _| (x - center).fma::<S>(scale, shift));
                     continue;
                 }
-                for (y, &x) in y.iter_mut().zip(&x[at]) {
-                    *y = (x - center).fma::<S>(scale, shift);
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = K::store((x.load() - center).fma::<S>(scale, shift));
                 }
             }
         }
@@ -399,16 +415,16 @@ impl<T: Float> Kernel for Apply<'_, T> {
 }
 
 /// All three gradients of a range of channels.
-struct Backward<'a, T> {
+struct Backward<'a, T, K> {
     shape: Shape,
-    saved: Saved<'a, T>,
+    saved: Saved<'a, T, K>,
     channels: Range<usize>,
-    gx: &'a Disjoint<'a, T>,
+    gx: &'a Disjoint<'a, K>,
     gweight: &'a mut [T],
     gbias: &'a mut [T],
 }
 
-impl<T: Float> Backward<'_, T> {
+impl<T: Float, K: Stored<Value = T>> Backward<'_, T, K> {
     /// Takes a channel's `sum(g)` and `sum(g * d)`; returns what `gx = (g - average - d * slope) * scale` needs.
     #[inline(always)]
     fn finish(&mut self, index: usize, sum: f64, dot: f64) -> [T; 3] {
@@ -426,7 +442,7 @@ impl<T: Float> Backward<'_, T> {
     }
 }
 
-impl<T: Float> Kernel for Backward<'_, T> {
+impl<T: Float, K: Stored<Value = T>> Kernel for Backward<'_, T, K> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self) {
@@ -449,12 +465,12 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 for ((((gx, &g), &x), &center), ((&average, &slope), &scale)) in
                     row.zip(average.iter().zip(&slope).zip(&scale))
                 {
-                    *gx = ((g - average) - (x - center) * slope) * scale;
+                    *gx = K::store(((g.load() - average) - (x.load() - center) * slope) * scale);
                 }
             }
             return;
         }
-        let streamed = shape.is_streamed::<T>();
+        let streamed = shape.is_streamed::<K>();
         for (index, channel) in channels.enumerate() {
             let center = mean[channel];
             let planes = Rows {
@@ -471,7 +487,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
                 let gx = unsafe { gx.slice(at.clone()) };
                 let (g, x) = (&g[at.clone()], &x[at]);
                 let gradient = |g, x| ((g - average) - (x - center) * slope) * scale;
-                if streamed { lanes::map_past::<T, S>(g, x, gx, gradient) } else { lanes::map(g, x, gx, gradient) }
+                if streamed { lanes::map_past::<T, K, S>(g, x, gx, gradient) } else { lanes::map(g, x, gx, gradient) }
             }
         }
         if streamed {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::sample::{Params, Sample, real};
 use crate::with_float;
-use dlcore_kernels::gemm::GemmFloat;
+use dlcore_kernels::gemm::{GemmFloat, Precision, with_precision};
 use dlcore_kernels::recurrent::{self as kernel, Cell, Gru, Inputs, Layer, Lstm, Nonlinearity, Plain};
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
@@ -73,9 +73,16 @@ pub struct Recurrent {
     pub sizes: Arc<[usize]>,
     /// Whether steps are taken from the last to the first.
     pub reverse: bool,
+    /// Whether float32 numbers count as bfloat16 in products, where that is faster.
+    pub narrow: bool,
 }
 
 impl Recurrent {
+    /// Runs `body`, which multiplies.
+    fn multiplying<R>(&self, body: impl FnOnce() -> R) -> R {
+        if self.narrow { with_precision(Precision::Medium, body) } else { body() }
+    }
+
     fn layer(&self, shapes: &[&[usize]]) -> Result<Layer<'_>> {
         let misfit = || {
             let shapes = shapes.iter().map(|shape| Show(shape).to_string()).collect::<Vec<_>>().join(", ");
@@ -186,7 +193,8 @@ impl Operation for Recurrent {
                     flat = Some(Array::build(NAME, &self.shape(&layer), |flat: &mut [T]| {
                         let (y, states) = flat.split_at_mut(of_y);
                         let (h, c) = states.split_at_mut(of_h);
-                        kernel::forward(cell, &layer, inputs, kernel::Outputs { y, h, c, saved, cells });
+                        let outputs = kernel::Outputs { y, h, c, saved, cells };
+                        self.multiplying(|| kernel::forward(cell, &layer, inputs, outputs));
                         Ok(())
                     })?);
                     Ok(())
@@ -225,7 +233,9 @@ impl Operation for Recurrent {
                     last = Some(Array::build_pair(NAME, of_projection, of_bias, |projection: &mut [T], biases: &mut [T]| {
                         let projection = projected.then_some(projection);
                         let gradients = kernel::Gradients { x, w, projection, h, c, bias: biases };
-                        with_cell!(self.kind, bias, cell => kernel::backward(cell, &layer, inputs, results, gradients));
+                        with_cell!(self.kind, bias, cell => {
+                            self.multiplying(|| kernel::backward(cell, &layer, inputs, results, gradients));
+                        });
                         Ok(())
                     })?);
                     Ok(())
@@ -259,7 +269,7 @@ impl Operation for Recurrent {
             if output != hidden {
                 inputs.push(real(&[output, hidden]));
             }
-            Sample::new(Self { kind, sizes: sizes.into(), reverse }, inputs)
+            Sample::new(Self { kind, sizes: sizes.into(), reverse, narrow: false }, inputs)
         };
         vec![
             of(Kind::Lstm, &[2, 2, 2], false, [3, 3]),

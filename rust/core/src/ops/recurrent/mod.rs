@@ -8,13 +8,14 @@ mod unrolled;
 pub use layer::{Kind, Recurrent};
 
 use crate::array::Array;
-use crate::autograd::autocast::Autocast;
+use crate::autograd::autocast::{self, Autocast};
 use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::Show;
 use crate::ops::shape::entry;
-use crate::ops::{add, cat, dropout, linear, reshape, slice, stack, transpose};
+use crate::ops::{add, cast, cat, dropout, linear, reshape, slice, stack, transpose};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -33,6 +34,13 @@ pub struct RecurrentOptions {
     pub bidirectional: bool,
     /// Whether inputs are (batch, steps, features), not (steps, batch, features).
     pub batch_first: bool,
+}
+
+/// Whether a network that takes its inputs as they are makes its products in bfloat16: where that is what autocast asks
+/// for, though gates meet states that nothing rounds, as in PyTorch.
+fn narrows(x: &Tensor, parameters: &[Tensor]) -> bool {
+    let asked = autocast::dtype() == Some(DType::BF16);
+    asked && parameters.iter().chain([x]).all(|t| matches!(t.dtype(), DType::F32 | DType::BF16))
 }
 
 impl RecurrentOptions {
@@ -76,16 +84,9 @@ fn weights<'a>(options: &RecurrentOptions, parameters: &'a [Tensor]) -> Result<V
 }
 
 impl Weights<'_> {
-    /// Runs over `x`, (total, features): outputs (total, output), last outputs, last second states.
-    fn run(
-        &self,
-        kind: Kind,
-        x: &Tensor,
-        sizes: &Arc<[usize]>,
-        reverse: bool,
-        h: &Tensor,
-        c: Option<&Tensor>,
-    ) -> Result<[Option<Tensor>; 3]> {
+    /// Runs `op` over `x`, (total, features): outputs (total, output), last outputs, last second states.
+    fn run(&self, mut op: Recurrent, x: &Tensor, h: &Tensor, c: Option<&Tensor>) -> Result<[Option<Tensor>; 3]> {
+        let kind = op.kind;
         let joined;
         let bias = match self.biases {
             Some([input, _]) if kind == Kind::Gru => Some(input),
@@ -95,7 +96,13 @@ impl Weights<'_> {
             }
             None => None,
         };
-        let products = linear(x, self.input, bias)?;
+        let products = if op.narrow {
+            let lower = |t: &Tensor| cast(t, DType::BF16);
+            cast(&linear(&lower(x)?, &lower(self.input)?, bias.map(lower).transpose()?.as_ref())?, DType::F32)?
+        } else {
+            linear(x, self.input, bias)?
+        };
+        op.narrow |= products.dtype() == DType::BF16;
         let none;
         let mut inputs: SmallVec<[&Tensor; 5]> = SmallVec::from_slice(&[&products, self.recurrent, h]);
         match kind {
@@ -112,7 +119,7 @@ impl Weights<'_> {
         }
         let output = self.recurrent.shape()[1];
         let (total, batch) = (x.shape()[0], h.shape()[0]);
-        let all = apply(Recurrent { kind, sizes: sizes.clone(), reverse }, &inputs)?;
+        let all = apply(op, &inputs)?;
         let flat = reshape(&all, &[all.numel()])?;
         let (of_y, of_h) = (total * output, batch * output);
         let part = |first: usize, count: usize, shape: &[usize]| reshape(&slice(&flat, 0, first, 1, count)?, shape);
@@ -142,9 +149,11 @@ pub fn recurrent(
     sizes: Option<Vec<usize>>,
 ) -> Result<RecurrentOutputs> {
     match options.kind {
-        // As in PyTorch, whose gates meet states that nothing rounds.
-        Kind::Gru => Autocast::Keep.around([], |[]| network(x, states, parameters, options, sizes)),
-        _ => network(x, states, parameters, options, sizes),
+        Kind::Gru => {
+            let narrow = narrows(x, parameters);
+            Autocast::Keep.around([], |[]| network(x, states, parameters, options, sizes, narrow))
+        }
+        _ => network(x, states, parameters, options, sizes, false),
     }
 }
 
@@ -154,6 +163,7 @@ fn network(
     parameters: &[Tensor],
     options: RecurrentOptions,
     sizes: Option<Vec<usize>>,
+    narrow: bool,
 ) -> Result<RecurrentOutputs> {
     let name = options.kind.name();
     let weights = weights(&options, parameters)?;
@@ -200,7 +210,8 @@ fn network(
         for (direction, weights) in layer_weights.iter().enumerate() {
             let run = at * options.directions() + direction;
             let (h, c) = (&states[0][run], states.get(1).map(|c| &c[run]));
-            let [y, h, c] = weights.run(options.kind, &layer, &sizes, direction == 1, h, c)?;
+            let op = Recurrent { kind: options.kind, sizes: sizes.clone(), reverse: direction == 1, narrow };
+            let [y, h, c] = weights.run(op, &layer, h, c)?;
             outputs.extend(y);
             last[0].extend(h);
             last[1].extend(c);
@@ -275,10 +286,13 @@ pub fn recurrent_cell(
         reshape(t, &shape)
     };
     let firsts = states.iter().map(one).collect::<Result<Vec<_>>>()?;
-    let steps = |x: &Tensor| recurrent(x, &firsts, parameters, options, None);
+    let x = one(x)?;
     let (_, h, c) = match kind {
-        Kind::Lstm => Autocast::Keep.around([&one(x)?], |[x]| steps(x))?,
-        _ => steps(&one(x)?)?,
+        Kind::Lstm => {
+            let narrow = narrows(&x, parameters);
+            Autocast::Keep.around([], |[]| network(&x, &firsts, parameters, options, None, narrow))?
+        }
+        _ => recurrent(&x, &firsts, parameters, options, None)?,
     };
     let first = |t: Tensor| reshape(&t, &t.shape()[1..]);
     Ok((first(h)?, c.map(first).transpose()?))
