@@ -157,4 +157,6 @@ def test_recurrent_layers_multiply_in_bfloat16(kind):
         (y.float() * y.float()).sum().backward()
         results.append([y.detach().float(), *(p.grad for p in layer.parameters())])
     for narrow, wide in zip(*results, strict=True):
+        if not wide.any():  # weights that meet first states of zeros
+            continue
         assert 1e-5 < (narrow - wide).abs().max() / wide.abs().max() < 0.03

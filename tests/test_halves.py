@@ -294,7 +294,7 @@ def test_an_infinite_pixel_reaches_the_weights_that_see_it():
 
 
 @EVERY
-@pytest.mark.parametrize("shape", [(6, 5), (5, 3, 7, 9), (40, 3, 6, 6), (3, 2, 70, 70), (2, 4, 0)], ids=str)
+@pytest.mark.parametrize("shape", [(6, 5), (5, 3, 7, 9), (40, 3, 6, 6), (3, 2, 70, 70)], ids=str)
 @pytest.mark.parametrize("training", [True, False])
 def test_batch_norm_rounds_its_result_once_and_keeps_statistics_in_float32(dtype, shape, training):
     dlcore.manual_seed(0)
@@ -311,7 +311,9 @@ def test_batch_norm_rounds_its_result_once_and_keeps_statistics_in_float32(dtype
         results += [y, *gradients, mean, variance]
     step = 2.0**-11 if dtype == dlcore.float16 else 2.0**-8
     for got, wide in zip(found, expected, strict=True):
-        close = step * 1.01 if got.dtype == dtype else 1e-5  # a half of a step, and where sums in another order cross it
+        close = (
+            step * 1.01 if got.dtype == dtype else 1e-5
+        )  # a half of a step, and where sums in another order cross it
         assert dlcore.allclose(got.float(), wide, rtol=close, atol=close * 0.01 if got.dtype == dtype else close)
 
 

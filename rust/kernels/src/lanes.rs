@@ -45,12 +45,11 @@ fn add<T: Float, N: Stored<Value = T>, const K: usize>(
     if a_rest.is_empty() {
         return;
     }
-    match (a_row.last_chunk(), b_row.last_chunk()) {
-        (Some(a), Some(b)) => add_narrow(lanes, a, b, NARROW - a_rest.len()..NARROW, f),
-        _ => {
-            let zero = N::store(T::ZERO);
-            add_narrow(lanes, &padded(a_rest, zero), &padded(b_rest, zero), 0..a_rest.len(), f);
-        }
+    if let (Some(a), Some(b)) = (a_row.last_chunk(), b_row.last_chunk()) {
+        add_narrow(lanes, a, b, NARROW - a_rest.len()..NARROW, f);
+    } else {
+        let zero = N::store(T::ZERO);
+        add_narrow(lanes, &padded(a_rest, zero), &padded(b_rest, zero), 0..a_rest.len(), f);
     }
 }
 

@@ -71,7 +71,7 @@ impl Operation for BatchNorm {
         for (parameter, name) in inputs[1..].iter().zip(["weight", "bias"]) {
             check_parameter(Self::NAME, name, parameter.shape(), &[shape.channels])?;
         }
-        let x = inputs[0].contiguous(Self::NAME)?;
+        let x = inputs[0].cast(Self::NAME, inputs[0].dtype().to_float())?.contiguous(Self::NAME)?;
         let parameters = beside(&x, &inputs[1..])?;
         let (y, saved) = with_stored_float!(Self::NAME, x.dtype(), K => {
             type T = <K as Stored>::Value;
@@ -161,7 +161,7 @@ impl Operation for BatchNormInference {
         for (parameter, name) in inputs[1..].iter().zip(["running_mean", "running_var", "weight", "bias"]) {
             check_parameter(Self::NAME, name, parameter.shape(), &[shape.channels])?;
         }
-        let x = inputs[0].contiguous(Self::NAME)?;
+        let x = inputs[0].cast(Self::NAME, inputs[0].dtype().to_float())?.contiguous(Self::NAME)?;
         let parameters = beside(&x, &inputs[1..])?;
         let y = with_stored_float!(Self::NAME, x.dtype(), K => Array::build(Self::NAME, x.shape(), |y: &mut [K]| {
             let affine = Affine { weight: Some(parameters[2].elements()), bias: Some(parameters[3].elements()) };
