@@ -271,3 +271,10 @@ def test_data_of_a_leaf_and_of_a_result():
         w.data = dlcore.zeros(3)
     with pytest.raises(GradientError, match="only a leaf"):
         (w * 2).data = dlcore.zeros(2)
+
+
+def test_a_gradient_given_in_another_dtype_is_converted():
+    x = dlcore.ones(2, requires_grad=True)
+    (x * 2).backward(dlcore.tensor([1.0, 3.0], dtype=dlcore.float64))
+    assert x.grad.dtype == dlcore.float32
+    assert x.grad.tolist() == [2.0, 6.0]

@@ -1,6 +1,9 @@
 """Every dtype: what it holds, how dtypes combine, and integers of every size against numpy."""
 
+import copy
 import itertools
+import math
+import pickle
 
 import dlcore
 import numpy as np
@@ -281,3 +284,67 @@ def test_the_default_dtype(name):
             dlcore.set_default_dtype(dlcore.int32)
     finally:
         dlcore.set_default_dtype(dlcore.float32)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_there_is_one_object_for_each_dtype(name):
+    dtype = getattr(dlcore, name)
+    assert dlcore.zeros(1, dtype=dtype).dtype is dtype
+    assert dlcore.dtype(name) is dtype
+    assert dlcore.promote_types(dtype, dtype) is dtype
+    assert copy.copy(dtype) is copy.deepcopy(dtype) is pickle.loads(pickle.dumps(dtype)) is dtype
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e30, 2.0**64])
+def test_floats_that_an_integer_dtype_does_not_hold_are_refused(name, value):
+    dtype = getattr(dlcore, name)
+    x = dlcore.zeros(2, dtype=dtype)
+    for make in (
+        lambda: dlcore.full((2,), value, dtype=dtype),
+        lambda: dlcore.tensor(value, dtype=dtype),
+        lambda: dlcore.tensor([1, value], dtype=dtype),
+        lambda: x.fill_(value),
+    ):
+        with pytest.raises(ValueError, match=f"out of range for {name}"):
+            make()
+
+
+def test_fractions_beyond_the_ends_of_an_integer_dtype_are_refused():
+    for value in (255.5, -0.5):
+        with pytest.raises(ValueError, match="out of range for uint8"):
+            dlcore.full((1,), value, dtype=dlcore.uint8)
+    with pytest.raises(ValueError, match="out of range for int64"):
+        dlcore.full((1,), 2.0**63, dtype=dlcore.int64)
+    assert dlcore.full((1,), 254.5, dtype=dlcore.uint8).tolist() == [254]
+    assert dlcore.full((1,), math.nan, dtype=dlcore.bool).tolist() == [True]
+
+
+def test_truth_values_in_place_take_no_numbers():
+    mask = dlcore.tensor([True, False])
+    for write in (
+        lambda: mask.add_(2),
+        lambda: mask.__iadd__(2),
+        lambda: mask.clamp_(3),
+        lambda: mask.bitwise_xor_(dlcore.tensor([1, 2])),
+    ):
+        with pytest.raises(dlcore.DTypeError, match="int64 result cannot be written into a bool tensor"):
+            write()
+    assert mask.tolist() == [True, False]
+    assert mask.bitwise_xor_(True).tolist() == [False, True]
+
+
+def test_memory_reads_as_elements_of_another_size():
+    x = dlcore.tensor([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=dlcore.uint8)
+    assert x.view(dlcore.int16).tolist() == [[0x0201, 0x0403], [0x0605, 0x0807]]
+    assert x.view(dlcore.int16).view(dlcore.uint8).tolist() == x.tolist()
+    assert x[:, 2:].view(dlcore.uint16).tolist() == [[0x0403], [0x0807]]
+    for misfit, dtype in [
+        (x, dlcore.int64),
+        (x.t(), dlcore.int16),
+        (x[:, 1:3], dlcore.int16),
+        (x[:, ::2], dlcore.int16),
+        (x[0, 0], dlcore.int16),
+    ]:
+        with pytest.raises(dlcore.DTypeError, match="does not read as"):
+            misfit.view(dtype)

@@ -389,3 +389,25 @@ def test_layouts_that_no_memory_holds_are_refused():
         dlcore.from_dlpack(_Capsule((2**40, 2**40), (1, 1)))
     with pytest.raises(ValueError, match="beyond all memory"):
         dlcore.from_dlpack(_Capsule((3, 4), (2**62, 1)))
+
+
+def test_owners_that_leave_out_strides_lend_row_after_row():
+    numbers = (ctypes.c_float * 3 * 2)((1, 2, 3), (4, 5, 6))
+    assert dlcore.tensor(numbers).tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    dlcore.as_tensor(numbers)[1, 0] = 7
+    assert numbers[1][0] == 7
+
+
+def test_scalars_of_numpy_become_tensors_of_their_own():
+    for make in (dlcore.as_tensor, dlcore.asarray):
+        x = make(np.float64(2))
+        assert x.dtype == dlcore.float64
+        assert x.mul_(3).item() == 6
+    assert dlcore.as_tensor(np.int16(2)).dtype == dlcore.int16
+
+
+def test_a_tensor_of_the_dtype_is_returned_itself():
+    x = dlcore.ones(2)
+    assert dlcore.as_tensor(x) is x
+    assert dlcore.as_tensor(x, dtype=dlcore.float32) is x
+    assert dlcore.as_tensor(x, dtype=dlcore.float64).dtype == dlcore.float64

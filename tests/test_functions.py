@@ -463,3 +463,47 @@ def test_segments_of_rows(name, of_rows):
     for ids in (dlcore.arange(3), dlcore.zeros(9, 1, dtype=dlcore.int64)):
         with pytest.raises(dlcore.ShapeError, match=f"{name}: expected one segment for each row"):
             function(data, ids)
+
+
+@pytest.mark.parametrize(
+    ("function", "number", "values", "expected"),
+    [
+        (dlcore.multiply, 3, [1.0, 2.0], [3.0, 6.0]),
+        (dlcore.subtract, 3, [1.0, 2.0], [2.0, 1.0]),
+        (dlcore.divide, 3, [1.0, 2.0], [3.0, 1.5]),
+        (dlcore.true_divide, 3, [1.0, 2.0], [3.0, 1.5]),
+        (dlcore.xlogy, 0, [1.0, 2.0], [0.0, 0.0]),
+        (dlcore.float_power, 2, [1, 3], [2.0, 8.0]),
+        (dlcore.bitwise_and, 3, [1, 6], [1, 2]),
+        (dlcore.bitwise_or, 3, [1, 6], [3, 7]),
+        (dlcore.bitwise_xor, 3, [1, 6], [2, 5]),
+        (dlcore.bitwise_left_shift, 1, [1, 3], [2, 8]),
+        (dlcore.bitwise_right_shift, 8, [1, 3], [4, 1]),
+    ],
+)
+def test_numbers_may_come_first(function, number, values, expected):
+    assert function(number, dlcore.tensor(values)).tolist() == expected
+
+
+def test_einsum_takes_lists_of_numbers_for_names():
+    a, b = dlcore.tensor([[1, 2, 3], [4, 5, 6]]), dlcore.tensor([[1, 0], [0, 1], [1, 1]])
+    assert dlcore.einsum(a, [0, 1], b, [1, 2], [0, 2]).tolist() == [[4, 5], [10, 11]]
+    assert dlcore.einsum(a, [1, 0]).tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert dlcore.einsum(a, [..., 51], [51, ...]).tolist() == [[1, 4], [2, 5], [3, 6]]
+    with pytest.raises(ValueError, match="from 0 to 51, got 52"):
+        dlcore.einsum(a, [0, 52])
+
+
+def test_pieces_are_asked_for_by_name():
+    x = dlcore.arange(4)
+    for split in (dlcore.tensor_split, dlcore.hsplit):
+        assert [piece.tolist() for piece in split(x, sections=2)] == [[0, 1], [2, 3]]
+        assert [piece.tolist() for piece in split(x, indices=(1,))] == [[0], [1, 2, 3]]
+        with pytest.raises(TypeError, match="one of indices_or_sections, sections and indices"):
+            split(x)
+    assert [piece.tolist() for piece in x.tensor_split(sections=2, dim=0)] == [[0, 1], [2, 3]]
+    assert [piece.tolist() for piece in x.hsplit(indices=[3])] == [[0, 1, 2], [3]]
+
+
+def test_sizes_to_broadcast_to_may_stand_separately():
+    assert dlcore.tensor([1, 2]).broadcast_to(2, 2).tolist() == [[1, 2], [1, 2]]

@@ -324,3 +324,31 @@ def test_threads_share_leaves_graphs_and_functions_of_the_user():
     assert not any(thread.is_alive() for thread in threads)
     assert w.grad.tolist() == [400 * 2 * 2 * x for x in range(1, 6)]
     assert told == [True] * 400
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.expand(2),
+        lambda x: x.view(2),
+        lambda x: x.reshape(2),
+        lambda x: x[...],
+        lambda x: x[:],
+        lambda x: x.squeeze(),
+        lambda x: x.t(),
+    ],
+)
+def test_a_view_that_changes_nothing_is_an_operation_of_its_own(view):
+    x = dlcore.ones(2, requires_grad=True)
+    y = view(x)
+    assert not y.is_leaf
+    y.register_hook(lambda grad: grad * 5)
+    y.retain_grad()
+    x.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+    assert y.grad is None
+    y.sum().backward()
+    assert x.grad.tolist() == [6.0, 6.0]
+    assert y.grad.tolist() == [5.0, 5.0]
+    with dlcore.no_grad():
+        assert not view(x).requires_grad

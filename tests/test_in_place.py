@@ -252,3 +252,47 @@ def test_dropout_that_drops_nothing_writes_nothing(p, training):
     assert F.dropout(y, p, training, inplace=True) is y
     y.sum().backward()
     assert x.grad.tolist() == [[1.0] * 3] * 2
+
+
+@pytest.mark.parametrize(
+    "look", [lambda x: x.unsqueeze_(0), lambda x: x.t_(), lambda x: x.transpose_(0, 1), lambda x: x.squeeze_()]
+)
+def test_a_parameter_looked_at_anew_without_recording_stays_one(look):
+    x = T(X, requires_grad=True)
+    with dlcore.no_grad():
+        look(x)
+    assert x.requires_grad
+    assert x.is_leaf
+    (x * x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert np.allclose(x.grad.tolist(), (2 * x).tolist())
+
+
+def test_gradients_go_back_through_what_is_looked_at_anew_without_recording():
+    x = T(X, requires_grad=True)
+    y = x * 2
+    with dlcore.no_grad():
+        y.t_()
+    assert y.shape == (3, 2)
+    (y * T([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])).sum().backward()
+    assert x.grad.tolist() == [[2.0, 6.0, 10.0], [4.0, 8.0, 12.0]]
+
+
+def test_what_is_copied_has_its_own_place_in_the_graph():
+    x = T([1.0, 2.0], requires_grad=True)
+    buffer = dlcore.zeros(2)
+    buffer.copy_(x)
+    assert not buffer.is_leaf
+    buffer.retain_grad()
+    buffer.register_hook(lambda gradient: gradient * 10)
+    (x * 2 + buffer).sum().backward()
+    assert buffer.grad.tolist() == [10.0, 10.0]
+    assert x.grad.tolist() == [12.0, 12.0]
+    buffer = dlcore.zeros(2).copy_(x)
+    assert buffer.mul_(3).tolist() == [3.0, 6.0]
+    assert grad(x.sum(), buffer, allow_unused=True) == (None,)
+
+
+def test_a_number_is_copied_into_every_element():
+    assert dlcore.zeros(2).copy_(2.5).tolist() == [2.5, 2.5]
+    assert dlcore.zeros(2, dtype=dlcore.uint8).copy_(300).tolist() == [44, 44]

@@ -409,3 +409,24 @@ def test_slices_are_python_s_own():
         x[1.0:]  # type: ignore[misc]
     with pytest.raises(ValueError, match="step must not be zero"):
         x[::0]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize(
+    "key", [[0, 1], dlcore.tensor([True, True, False]), (dlcore.tensor([0, 1]),), dlcore.tensor([0, 1])]
+)
+def test_assignment_ignores_leading_ones_for_indices_and_masks(key, recorded):
+    x = dlcore.zeros(3)
+    value = dlcore.tensor([[[1.0, 2.0]]], requires_grad=recorded)
+    x[key] = value
+    assert x.tolist() == [1.0, 2.0, 0.0]
+
+
+def test_assignment_to_rows_and_masks_of_two_dimensions_ignores_leading_ones():
+    x = dlcore.zeros(2, 2)
+    x[[0]] = dlcore.tensor([[[1.0, 2.0]]])
+    assert x.tolist() == [[1.0, 2.0], [0.0, 0.0]]
+    x[dlcore.tensor([[False, False], [True, True]])] = dlcore.tensor([[3.0, 4.0]])
+    assert x.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    with pytest.raises(ShapeError):
+        x[[0, 1]] = dlcore.ones(2, 1, 2)

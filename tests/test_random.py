@@ -270,3 +270,11 @@ def test_a_forked_child_draws_though_another_thread_was_drawing():
         print("done")
     """
     assert run(program).split() == ["done"]
+
+
+@pytest.mark.parametrize("dtype", [dlcore.float16, dlcore.bfloat16])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-3.0, 2.0)])
+def test_uniform_numbers_of_two_bytes_stay_below_the_end(dtype, low, high):
+    x = dlcore.empty(N, dtype=dtype).uniform_(low, high, generator=dlcore.Generator(3))
+    assert low <= x.min().item()
+    assert x.max().item() < high

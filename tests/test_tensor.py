@@ -63,8 +63,11 @@ LONG_LINE = "tensor([0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0.],\n     
 OPTIONS = [
     ({"precision": 2}, [0.125, 1.0], "tensor([0.12, 1.00])"),
     ({"sci_mode": True}, [0.5, 20.0], "tensor([5.0000e-01, 2.0000e+01])"),
-    ({"sci_mode": False}, [1e-7, 20.0], "tensor([    0.0000,    20.0000])"),
-    ({"sci_mode": True}, [1.0, nan, inf], "tensor([1.0000e+00, nan, inf])"),
+    ({"sci_mode": False}, [1e-7, 20.0], "tensor([ 0.0000, 20.0000])"),
+    ({"sci_mode": True}, [0.0, nan], "tensor([0., nan])"),
+    ({"sci_mode": True}, 0.0, "tensor(0.)"),
+    ({"sci_mode": True}, [1.0, 0.0], "tensor([1.0000e+00, 0.0000e+00])"),
+    ({"sci_mode": True}, [1.0, nan, inf], "tensor([1.0000e+00,        nan,        inf])"),
     ({"threshold": 3, "edgeitems": 1}, [1.0, 2.0, 3.0, 4.0], "tensor([1.,  ..., 4.])"),
     ({"threshold": 3, "edgeitems": 1}, [[1, 2, 3]] * 3, "tensor([[1,  ..., 3],\n        ...,\n        [1,  ..., 3]])"),
     ({"threshold": 3, "edgeitems": 0}, [1, 2, 3, 4], "tensor([...])"),

@@ -259,16 +259,26 @@ impl Array {
         }))
     }
 
-    /// The same memory read as elements of another dtype of the same size.
+    /// The same memory read as elements of another dtype. One of another size takes more or fewer of them in the last
+    /// dimension.
     ///
     /// # Errors
-    /// [`Error::DType`] for one of another size, and for bool, which not every byte is.
+    /// [`Error::DType`] where the elements do not lie so that whole ones of another size are in their place, and for bool,
+    /// which not every byte is.
     pub fn reinterpret(&self, op: &str, dtype: DType) -> Result<Self> {
-        if dtype.size() != self.dtype.size() || (dtype == DType::Bool && self.dtype != dtype) {
+        if dtype == DType::Bool && self.dtype != dtype {
             let what = format_args!("the bits of {} are not those of {dtype}; convert with to()", self.dtype);
             return Err(Error::dtype(op, what));
         }
-        Ok(Self { dtype, ..self.clone() })
+        let (from, to) = (self.dtype.size(), dtype.size());
+        let aligned = (self.storage.buffer().as_ptr() as usize).is_multiple_of(to);
+        let layout = if from == to { Some(self.layout.clone()) } else { self.layout.resized(from, to) };
+        let layout = layout.filter(|_| aligned).ok_or_else(|| {
+            let (own, shape) = (self.dtype, Show(self.shape()));
+            let what = format_args!("the last dimension of {shape} does not read as {dtype} where it lies, in {own}");
+            Error::dtype(op, what)
+        })?;
+        Ok(Self { dtype, layout, ..self.clone() })
     }
 
     /// Broadcast to `shape`, as a view.

@@ -38,6 +38,21 @@ pub enum DType {
 /// The dtype that floats have where nothing else decides, as an index of [`DType::ALL`].
 static DEFAULT_FLOAT: AtomicU8 = AtomicU8::new(DType::F32 as u8);
 
+/// What is wrong with `value` in `dtype`.
+fn beyond(value: &dyn fmt::Display, dtype: DType, least: i128, greatest: i128) -> String {
+    format!("{value} is out of range for {dtype}, which holds {least} to {greatest}")
+}
+
+/// Whether `value`, with its fraction, lies between two integers; NaN lies nowhere.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "the second comparison with `greatest` tells apart what rounding makes equal"
+)]
+fn lies_between(value: f64, least: i128, greatest: i128) -> bool {
+    value >= least as f64 && value <= greatest as f64 && value as i128 <= greatest
+}
+
 impl DType {
     /// Every dtype, in the order of the variants.
     pub const ALL: [Self; 13] = [
@@ -154,14 +169,16 @@ impl DType {
     /// Refuses an integer that this type of integers does not hold: it would wrap.
     ///
     /// # Errors
-    /// [`Error::Value`] for such an integer.
+    /// [`Error::Value`] for such a number.
     #[inline]
     pub fn check(self, op: &str, value: Scalar) -> Result<()> {
         match (value, self.integers()) {
-            (Scalar::Int(value), Some((least, greatest))) if value < least || value > greatest => Err(Error::value(
-                op,
-                format_args!("{value} is out of range for {self}, which holds {least} to {greatest}"),
-            )),
+            (Scalar::Int(value), Some((least, greatest))) if value < least || value > greatest => {
+                Err(Error::value(op, beyond(&value, self, least, greatest)))
+            }
+            (Scalar::Float(value), Some((least, greatest))) if !lies_between(value, least, greatest) => {
+                Err(Error::value(op, beyond(&value, self, least, greatest)))
+            }
             _ => Ok(()),
         }
     }

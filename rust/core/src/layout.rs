@@ -221,6 +221,21 @@ impl Layout {
         out
     }
 
+    /// The layout of the same memory in elements of `to` bytes, where those here have `from`: whole ones must lie side by
+    /// side in the last dimension.
+    #[must_use]
+    pub fn resized(&self, from: usize, to: usize) -> Option<Self> {
+        let mut out = self.clone();
+        let (last, stride) = (out.shape.last_mut()?, out.strides.pop()?);
+        let scaled = |n: usize| (n * from).is_multiple_of(to).then(|| n * from / to);
+        (*last, out.offset) = (scaled(*last)?, scaled(out.offset)?);
+        for step in &mut out.strides {
+            *step = scaled(step.unsigned_abs())?.cast_signed() * step.signum();
+        }
+        out.strides.push(stride);
+        (stride == 1).then_some(out)
+    }
+
     /// The layout of the same elements in the same order under another shape, where no copy is needed.
     #[must_use]
     pub fn reshape(&self, shape: &[usize]) -> Option<Self> {

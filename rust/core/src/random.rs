@@ -110,14 +110,23 @@ distributions! {
 /// # Errors
 /// As [`uniform`].
 pub fn rand(generator: &Generator, shape: &[usize], dtype: DType) -> Result<Tensor> {
-    let drawn = uniform(generator, shape, 0.0, 1.0, dtype.widened())?;
-    // The largest below 1, to which no rounding leads from below it.
-    let below = match dtype {
-        DType::F16 => 1.0 - 2f64.powi(-11),
-        DType::BF16 => 1.0 - 2f64.powi(-8),
-        _ => return Ok(drawn),
-    };
-    ops::cast(&ops::clamp(&drawn, None, Some(crate::Scalar::Float(below)))?, dtype)
+    uniform_below(generator, shape, 0.0, 1.0, dtype)
+}
+
+/// Uniform on [`low`, `high`), also where the numbers of a 16-bit dtype lie so far apart that what is drawn would be
+/// rounded to `high`.
+///
+/// # Errors
+/// As [`uniform`].
+pub fn uniform_below(generator: &Generator, shape: &[usize], low: f64, high: f64, dtype: DType) -> Result<Tensor> {
+    if !dtype.is_float() || !dtype.is_narrow() || low >= high {
+        return uniform(generator, shape, low, high, dtype);
+    }
+    let number = |x: f64| Ok::<_, Error>(Tensor::from(Array::full("uniform", &[], crate::Scalar::Float(x), dtype)?));
+    let end = number(high)?;
+    let below = if end.array().item()?.to_f64() < high { end } else { ops::nextafter::nextafter(&end, &number(low)?)? };
+    let drawn = uniform(generator, shape, low, high, dtype.widened())?;
+    ops::cast(&ops::clamp(&drawn, None, Some(below.array().item()?))?, dtype)
 }
 
 /// Standard normal.

@@ -2,40 +2,75 @@
 
 use crate::convert::{Arg, Number, Operand};
 use crate::function::functions;
-use crate::functional::quotient;
+use crate::functional::{self, binary};
 use crate::memory_format::MemoryFormat;
+use crate::out::Out;
 use crate::tensor::PyTensor;
 use dlcore_core::{DType, Scalar, Tensor, ops};
 use pyo3::prelude::*;
 
-functions! {
+binary! {
     /// Another name of ``dlcore.mul``.
     ///
     /// >>> dlcore.multiply(dlcore.tensor([1.0, 4.0]), 2)
     /// tensor([2., 8.])
-    multiply(other: Operand) => |x: &Tensor| ops::mul(x, &other.beside(x)?);
-    /// Another name of ``dlcore.div``.
-    ///
-    /// >>> dlcore.divide(dlcore.tensor([1.0, 4.0]), 2)
-    /// tensor([0.5000, 2.0000])
-    divide(other: Operand; rounding_mode: Option<&str> = None)
-        => |x: &Tensor| quotient(rounding_mode)?(x, &other.beside(x)?);
+    multiply(Operand, Operand), "See ``dlcore.multiply``." => ops::mul;
     /// Another name of ``dlcore.div``.
     ///
     /// >>> dlcore.true_divide(dlcore.tensor([1.0, 4.0]), 2)
     /// tensor([0.5000, 2.0000])
-    true_divide(other: Operand) => |x: &Tensor| ops::div(x, &other.beside(x)?);
-    /// Another name of ``dlcore.sub``.
-    ///
-    /// >>> dlcore.subtract(dlcore.tensor([1.0, 4.0]), 2)
-    /// tensor([-1.,  2.])
-    subtract(other: Operand; alpha: Option<Number> = None) => |x: &Tensor| {
-        let other = other.beside(x)?;
-        match alpha {
-            None => ops::sub(x, &other),
-            Some(Number(alpha)) => ops::sub(x, &ops::mul(&other, &Operand::Scalar(alpha).beside(&other)?)?),
-        }
-    };
+    true_divide(Operand, Operand), "See ``dlcore.true_divide``." => ops::div;
+}
+
+/// Another name of ``dlcore.div``.
+///
+/// >>> dlcore.divide(dlcore.tensor([1.0, 4.0]), 2)
+/// tensor([0.5000, 2.0000])
+#[pyfunction(crate = "crate::exchange::keywords")]
+#[pyo3(signature = (input, other, *, rounding_mode = None, out = None))]
+fn divide<'py>(
+    py: Python<'py>,
+    input: Operand,
+    other: Operand,
+    rounding_mode: Option<&str>,
+    out: Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    functional::div(py, input, other, rounding_mode, out)
+}
+
+/// Another name of ``dlcore.sub``.
+///
+/// >>> dlcore.subtract(dlcore.tensor([1.0, 4.0]), 2)
+/// tensor([-1.,  2.])
+#[pyfunction(crate = "crate::exchange::keywords")]
+#[pyo3(signature = (input, other, *, alpha = None, out = None))]
+fn subtract<'py>(
+    py: Python<'py>,
+    input: Operand,
+    other: Operand,
+    alpha: Option<Number>,
+    out: Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    functional::sub(py, input, other, alpha, out)
+}
+
+#[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
+impl PyTensor {
+    /// See ``dlcore.divide``.
+    #[pyo3(signature = (other, *, rounding_mode = None))]
+    pub fn divide(&self, py: Python<'_>, other: Operand, rounding_mode: Option<&str>) -> PyResult<Self> {
+        self.div(py, other, rounding_mode)
+    }
+
+    /// See ``dlcore.subtract``.
+    #[pyo3(signature = (other, *, alpha = None))]
+    pub fn subtract(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
+        self.sub(py, other, alpha)
+    }
+}
+
+functions! {
     /// Another name of ``dlcore.gt``.
     ///
     /// >>> dlcore.greater(dlcore.tensor([1.0, 4.0]), 2)
@@ -149,9 +184,10 @@ fn is_floating_point(input: Arg) -> bool {
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_functions(module)?;
+    register_binary(module)?;
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(clone t numel is_tensor is_floating_point);
+    add!(divide subtract clone t numel is_tensor is_floating_point);
     Ok(())
 }

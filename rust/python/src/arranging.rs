@@ -9,6 +9,7 @@ use crate::tensor::PyTensor;
 use dlcore_core::layout::{Show, normalize_dim};
 use dlcore_core::{Array, Error, Result, Tensor, ops};
 use ops::arrange;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -156,8 +157,14 @@ functions! {
     };
 }
 
-/// The ints of `indices_or_sections`, and whether that is one number: how many pieces there shall be.
-fn sections(object: &Bound<'_, PyAny>) -> PyResult<(Ints, bool)> {
+/// The ints of the one argument among `indices_or_sections`, `sections` and `indices` that is given, and whether that is
+/// one number: how many pieces there shall be.
+fn parts(op: &str, given: [Option<&Bound<'_, PyAny>>; 3]) -> PyResult<(Ints, bool)> {
+    let mut given = given.into_iter().flatten();
+    let (Some(object), None) = (given.next(), given.next()) else {
+        let what = format!("{op}() takes one of indices_or_sections, sections and indices");
+        return Err(PyTypeError::new_err(what));
+    };
     let number = match object.cast::<PyTensor>() {
         Ok(tensor) => tensor.get().get().rank() == 0,
         Err(_) => object.extract::<isize>().is_ok(),
@@ -173,14 +180,16 @@ fn sections(object: &Bound<'_, PyAny>) -> PyResult<(Ints, bool)> {
 /// >>> [piece.tolist() for piece in dlcore.tensor_split(dlcore.arange(5), 2)]
 /// [[0, 1, 2], [3, 4]]
 #[pyfunction(crate = "crate::exchange::keywords")]
-#[pyo3(signature = (input, indices_or_sections, dim = 0))]
+#[pyo3(signature = (input, indices_or_sections = None, dim = 0, *, sections = None, indices = None))]
 fn tensor_split<'py>(
     py: Python<'py>,
     input: Arg,
-    indices_or_sections: &Bound<'py, PyAny>,
+    indices_or_sections: Option<&Bound<'py, PyAny>>,
     dim: isize,
+    sections: Option<&Bound<'py, PyAny>>,
+    indices: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (x, (sections, number)) = (input.0, sections(indices_or_sections)?);
+    let (x, (sections, number)) = (input.0, parts("tensor_split", [indices_or_sections, sections, indices])?);
     let pieces = enter(py, 0, || {
         let dim = normalize_dim("tensor_split", dim, x.rank())?;
         cut(&x, &ends("tensor_split", &x, dim, &sections, number, false)?, dim)
@@ -193,7 +202,7 @@ fn split_at<'py>(
     py: Python<'py>,
     op: &str,
     x: &Tensor,
-    given: &Bound<'py, PyAny>,
+    given: [Option<&Bound<'py, PyAny>>; 3],
     dim: usize,
     least: usize,
 ) -> Any<'py> {
@@ -202,7 +211,7 @@ fn split_at<'py>(
         return Err(to_py(Error::shape(op, what)));
     }
     let dim = dim.min(x.rank() - 1); // of a vector the columns are its only dimension
-    let (sections, number) = sections(given)?;
+    let (sections, number) = parts(op, given)?;
     enter(py, 0, || cut(x, &ends(op, x, dim, &sections, number, true)?, dim))?.returned(py)
 }
 
@@ -211,17 +220,33 @@ macro_rules! splits {
         $(
             $(#[$doc])*
             #[pyfunction(crate = "crate::exchange::keywords")]
-            fn $name<'py>(py: Python<'py>, input: Arg, indices_or_sections: &Bound<'py, PyAny>) -> Any<'py> {
-                split_at(py, stringify!($name), &input.0, indices_or_sections, $dim, $least)
+            #[pyo3(signature = (input, indices_or_sections = None, *, sections = None, indices = None))]
+            fn $name<'py>(
+                py: Python<'py>,
+                input: Arg,
+                indices_or_sections: Option<&Bound<'py, PyAny>>,
+                sections: Option<&Bound<'py, PyAny>>,
+                indices: Option<&Bound<'py, PyAny>>,
+            ) -> Any<'py> {
+                let given = [indices_or_sections, sections, indices];
+                split_at(py, stringify!($name), &input.0, given, $dim, $least)
             }
         )*
 
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 #[doc = concat!("See ``dlcore.", stringify!($name), "``.")]
-                fn $name<'py>(&self, py: Python<'py>, indices_or_sections: &Bound<'py, PyAny>) -> Any<'py> {
-                    $name(py, Arg(self.get()), indices_or_sections)
+                #[pyo3(signature = (indices_or_sections = None, *, sections = None, indices = None))]
+                fn $name<'py>(
+                    &self,
+                    py: Python<'py>,
+                    indices_or_sections: Option<&Bound<'py, PyAny>>,
+                    sections: Option<&Bound<'py, PyAny>>,
+                    indices: Option<&Bound<'py, PyAny>>,
+                ) -> Any<'py> {
+                    $name(py, Arg(self.get()), indices_or_sections, sections, indices)
                 }
             )*
         }
@@ -429,14 +454,16 @@ impl PyTensor {
     }
 
     /// See ``dlcore.tensor_split``.
-    #[pyo3(signature = (indices_or_sections, dim = 0))]
+    #[pyo3(signature = (indices_or_sections = None, dim = 0, *, sections = None, indices = None))]
     fn tensor_split<'py>(
         &self,
         py: Python<'py>,
-        indices_or_sections: &Bound<'py, PyAny>,
+        indices_or_sections: Option<&Bound<'py, PyAny>>,
         dim: isize,
+        sections: Option<&Bound<'py, PyAny>>,
+        indices: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        tensor_split(py, Arg(self.get()), indices_or_sections, dim)
+        tensor_split(py, Arg(self.get()), indices_or_sections, dim, sections, indices)
     }
 
     /// See ``dlcore.repeat_interleave``.

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 
 /// Sets the dtype that products are made in on this thread, None for that of their inputs; returns what it was.
 #[pyfunction]
-fn _set_autocast(dtype: Option<DTypeArg>) -> Option<PyDType> {
-    autocast::set_dtype(dtype.map(|dtype| dtype.0)).map(PyDType)
+fn _set_autocast(py: Python<'_>, dtype: Option<DTypeArg>) -> PyResult<Option<Py<PyDType>>> {
+    autocast::set_dtype(dtype.map(|dtype| dtype.0)).map(|dtype| PyDType::of(py, dtype)).transpose()
 }
 
 /// Whether this CPU has instructions for products of bfloat16.

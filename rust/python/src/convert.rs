@@ -6,7 +6,8 @@ use dlcore_core::layout::Dims;
 use dlcore_core::{Array, DType, Result, Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple, PyType};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PySequence, PyString, PyTuple};
 use smallvec::SmallVec;
 
 /// A tensor argument.
@@ -310,15 +311,27 @@ impl<'py> FromPyObject<'_, 'py> for DTypeArg {
 /// >>> import dlcore
 /// >>> dlcore.float32, dlcore.float32.itemsize, dlcore.float32.is_floating_point
 /// (dlcore.float32, 4, True)
-#[pyclass(frozen, name = "dtype", module = "dlcore", eq, hash)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PyDType(pub DType);
+#[pyclass(frozen, name = "dtype", module = "dlcore")]
+pub struct PyDType(DType);
+
+impl PyDType {
+    /// The object that stands for `dtype`: there is one for each, so that programs may compare them by `is`.
+    pub fn of(py: Python<'_>, dtype: DType) -> PyResult<Py<Self>> {
+        static OBJECTS: [PyOnceLock<Py<PyDType>>; DType::ALL.len()] = [const { PyOnceLock::new() }; DType::ALL.len()];
+        OBJECTS[dtype as usize].get_or_try_init(py, || Py::new(py, Self(dtype))).map(|object| object.clone_ref(py))
+    }
+
+    /// The element type that it stands for.
+    pub fn dtype(&self) -> DType {
+        self.0
+    }
+}
 
 #[pymethods]
 impl PyDType {
     #[new]
-    fn new(dtype: DTypeArg) -> Self {
-        Self(dtype.0)
+    fn new(py: Python<'_>, dtype: DTypeArg) -> PyResult<Py<Self>> {
+        Self::of(py, dtype.0)
     }
 
     /// Whether this is a floating-point type.
@@ -350,9 +363,9 @@ impl PyDType {
         format!("dlcore.{}", self.0.name())
     }
 
-    #[allow(clippy::type_complexity, reason = "what pickle wants: a function and its arguments")]
-    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (&'static str,)) {
-        (py.get_type::<Self>(), (self.0.name(),))
+    /// By its name in the package: a copy is the object itself.
+    fn __reduce__(&self) -> &'static str {
+        self.0.name()
     }
 }
 
@@ -368,7 +381,7 @@ pub fn tensors(sequence: &Bound<'_, PyAny>) -> PyResult<Vec<Tensor>> {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyDType>()?;
     for dtype in DType::ALL {
-        module.add(dtype.name(), PyDType(dtype))?;
+        module.add(dtype.name(), PyDType::of(module.py(), dtype)?)?;
     }
     module.add("float", module.getattr("float32")?)?;
     module.add("double", module.getattr("float64")?)?;

@@ -92,16 +92,18 @@ pub fn count(op: &str, name: &str, n: isize) -> PyResult<usize> {
     usize::try_from(n).map_err(|_| PyValueError::new_err(format!("{op}: {name} must not be negative, got {n}")))
 }
 
+/// The number that `data` is, also one of numpy's scalars; what can be written into is an array, even where it is 0-d.
+fn lone_number(data: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    if data.hasattr("__setitem__")? { Ok(None) } else { scalar(data) }
+}
+
 /// A tensor from Python data: numbers, nested lists, anything with the buffer protocol, `__array__`. Numbers go straight
 /// to the `dtype` asked for, where there is one; what has a dtype keeps it.
 pub fn from_data(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tensor> {
     if let Ok(tensor) = data.cast::<PyTensor>() {
         return Ok(tensor.get().get().detach());
     }
-    // Numbers have no dtype to keep; what can be written into is an array, and has one even where it is 0-d.
-    if !data.hasattr("__setitem__")?
-        && let Some(value) = scalar(data)?
-    {
+    if let Some(value) = lone_number(data)? {
         return creation::full(&[], value, dtype.or_else(|| own_dtype(data))).map_err(to_py);
     }
     if data.is_instance_of::<PyString>() {
@@ -277,15 +279,15 @@ impl Nested {
             Scalar::Float(value) => value as i64,
         };
         guarded(|| {
+            if let Some(asked) = asked {
+                values.iter().try_for_each(|&value| asked.check("tensor", value))?;
+            }
             if dtype.is_float() {
                 let wide = Array::build("tensor", shape, |out: &mut [f64]| {
                     out.iter_mut().zip(values).for_each(|(place, value)| *place = value.to_f64());
                     Ok(())
                 })?;
                 return Ok(wide.cast("tensor", asked.unwrap_or(dtype))?.into());
-            }
-            if let Some(asked) = asked {
-                values.iter().try_for_each(|&value| asked.check("tensor", value))?;
             }
             let wide = if dtype == DType::U64 { dtype } else { DType::I64 };
             let wide = Array::build_as("tensor", wide, shape, |out: &mut [i64]| {
@@ -324,21 +326,29 @@ fn tensor(
     finish(own, requires_grad)
 }
 
-/// As ``tensor``, but sharing the memory of an array or tensor where the dtype allows it.
+/// As ``tensor``, but sharing the memory of an array where the dtype allows it; a tensor that is of the dtype is returned
+/// itself.
 ///
 /// >>> dlcore.as_tensor([1.0, 2.0])
 /// tensor([1., 2.])
 #[pyfunction]
 #[pyo3(signature = (data, dtype = None, device = None))]
-fn as_tensor(data: &Bound<'_, PyAny>, dtype: Option<DTypeArg>, device: Option<DeviceArg>) -> Out {
+fn as_tensor<'py>(data: &Bound<'py, PyAny>, dtype: Option<DTypeArg>, device: Option<DeviceArg>) -> Made<'py> {
     on_cpu(device)?;
-    if let Ok(tensor) = data.cast::<PyTensor>() {
-        let tensor = tensor.get().get();
-        return guarded(|| ops::cast(&tensor, dtype.map_or(tensor.dtype(), |dtype| dtype.0))).map(PyTensor::from);
-    }
-    let shared = from_buffer("as_tensor", data, true)?;
-    let found = shared.map_or_else(|| from_data(data, dtype.map(|dtype| dtype.0)), Ok)?;
-    guarded(|| ops::cast(&found, dtype.map_or(found.dtype(), |dtype| dtype.0))).map(PyTensor::from)
+    let dtype = dtype.map(|dtype| dtype.0);
+    let found = if let Ok(handle) = data.cast::<PyTensor>() {
+        let tensor = handle.get().get();
+        if dtype.is_none_or(|dtype| dtype == tensor.dtype()) {
+            return Ok(handle.clone());
+        }
+        tensor
+    } else if lone_number(data)?.is_some() {
+        from_data(data, dtype)?
+    } else {
+        let shared = from_buffer("as_tensor", data, true)?;
+        shared.map_or_else(|| from_data(data, dtype), Ok)?
+    };
+    Bound::new(data.py(), PyTensor::from(guarded(|| ops::cast(&found, dtype.unwrap_or(found.dtype())))?))
 }
 
 macro_rules! filled {

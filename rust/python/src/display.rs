@@ -167,9 +167,10 @@ fn floats(values: &[f64], options: Options) -> (Vec<String>, usize) {
     let (low, high) = finite().fold((f64::INFINITY, 0.0f64), |(low, high), x| (low.min(x.abs()), high.max(x.abs())));
     let whole = finite().all(|x| x.fract() == 0.0);
     let wide = finite().next().is_some() && (high / low > 1000.0 || high > 1e8 || (!whole && low < 1e-4));
-    let scientific = options.scientific.unwrap_or(wide);
+    // Zeros, infinities and NaN alone have no exponent.
+    let scientific = options.scientific.map_or(wide, |scientific| scientific && finite().next().is_some());
     let precision = options.precision.min(MOST_DECIMALS);
-    let form = |x: f64, scientific: bool| {
+    let form = |x: f64| {
         if x.is_nan() {
             "nan".into()
         } else if x.is_infinite() {
@@ -185,9 +186,8 @@ fn floats(values: &[f64], options: Options) -> (Vec<String>, usize) {
             format!("{x:.precision$}")
         }
     };
-    // As in PyTorch the width is that of the form that the numbers ask for, also where another was chosen.
-    let width = finite().map(|&x| form(x, wide).len()).max().unwrap_or(1);
-    (values.iter().map(|&x| form(x, scientific)).collect(), width)
+    let width = finite().map(|&x| form(x).len()).max().unwrap_or(1);
+    (values.iter().map(|&x| form(x)).collect(), width)
 }
 
 /// A table for notebooks, of one row or of rows; the text of `repr` for other shapes.

@@ -158,8 +158,8 @@ impl IInfo {
 /// >>> dlcore.promote_types(dlcore.int64, dlcore.bfloat16)
 /// dlcore.bfloat16
 #[pyfunction]
-fn promote_types(type1: DTypeArg, type2: DTypeArg) -> PyResult<PyDType> {
-    type1.0.promote("promote_types", type2.0).map(PyDType).map_err(to_py)
+fn promote_types(py: Python<'_>, type1: DTypeArg, type2: DTypeArg) -> PyResult<Py<PyDType>> {
+    PyDType::of(py, type1.0.promote("promote_types", type2.0).map_err(to_py)?)
 }
 
 /// The dtype of results of arithmetic on the arguments: tensors, dtypes and Python numbers, which adapt to the others as
@@ -171,7 +171,7 @@ fn promote_types(type1: DTypeArg, type2: DTypeArg) -> PyResult<PyDType> {
 /// dlcore.int64
 #[pyfunction]
 #[pyo3(signature = (*tensors), text_signature = "(*tensors)")]
-fn result_type(tensors: &Bound<'_, PyTuple>) -> PyResult<PyDType> {
+fn result_type(tensors: &Bound<'_, PyTuple>) -> PyResult<Py<PyDType>> {
     const NAME: &str = "result_type";
     let (mut strong, mut numbers): (Option<DType>, Vec<Scalar>) = (None, Vec::new());
     for item in tensors.iter() {
@@ -189,7 +189,8 @@ fn result_type(tensors: &Bound<'_, PyTuple>) -> PyResult<PyDType> {
         let dtype = strong.map_or_else(|| value.default_dtype(), |found| value.dtype_with(found));
         strong = Some(strong.map_or(Ok(dtype), |found| found.promote(NAME, dtype)).map_err(to_py)?);
     }
-    strong.map(PyDType).ok_or_else(|| PyTypeError::new_err("result_type: expected at least one argument"))
+    let found = strong.ok_or_else(|| PyTypeError::new_err("result_type: expected at least one argument"))?;
+    PyDType::of(tensors.py(), found)
 }
 
 /// Whether ``from_`` converts to ``to`` without going to a lower kind of number: bool, integer, float.
@@ -207,8 +208,8 @@ fn can_cast(from_: DTypeArg, to: DTypeArg) -> bool {
 /// >>> dlcore.get_default_dtype()
 /// dlcore.float32
 #[pyfunction]
-fn get_default_dtype() -> PyDType {
-    PyDType(DType::default_float())
+fn get_default_dtype(py: Python<'_>) -> PyResult<Py<PyDType>> {
+    PyDType::of(py, DType::default_float())
 }
 
 /// Sets what ``get_default_dtype`` returns, for all threads. Raises DTypeError for dtypes that are not floats.

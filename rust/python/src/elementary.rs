@@ -3,8 +3,9 @@
 use crate::convert::{Arg, Operand};
 use crate::enter::enter;
 use crate::function::functions;
+use crate::functional::{binary, both, two};
 use crate::linalg::named;
-use crate::out::{self, Outs};
+use crate::out::{self, Out, Outs};
 use crate::tensor::PyTensor;
 use dlcore_core::ops::{self, pairs, special};
 use dlcore_core::{Array, Error, Result, Tensor};
@@ -227,31 +228,6 @@ functions! {
     /// >>> dlcore.fmod(dlcore.tensor([7, -7]), 3)
     /// tensor([ 1, -1])
     fmod(other: Operand) => |x: &Tensor| ops::fmod(x, &other.beside(x)?);
-    /// Bits that are 1 in both. Raises DTypeError for floats.
-    ///
-    /// >>> dlcore.bitwise_and(dlcore.tensor([12, 10]), 6)
-    /// tensor([4, 2])
-    bitwise_and(other: Operand) => |x: &Tensor| ops::bitwise_and(x, &other.beside(x)?);
-    /// Bits that are 1 in either. Raises DTypeError for floats.
-    ///
-    /// >>> dlcore.bitwise_or(dlcore.tensor([12, 10]), 6)
-    /// tensor([14, 14])
-    bitwise_or(other: Operand) => |x: &Tensor| ops::bitwise_or(x, &other.beside(x)?);
-    /// Bits that are 1 in one of both. Raises DTypeError for floats.
-    ///
-    /// >>> dlcore.bitwise_xor(dlcore.tensor([12, 10]), 6)
-    /// tensor([10, 12])
-    bitwise_xor(other: Operand) => |x: &Tensor| ops::bitwise_xor(x, &other.beside(x)?);
-    /// Bits moved up by ``other``. Raises DTypeError for floats and bool.
-    ///
-    /// >>> dlcore.bitwise_left_shift(dlcore.tensor([1, 3]), 2)
-    /// tensor([ 4, 12])
-    bitwise_left_shift(other: Operand) => |x: &Tensor| pairs::bitwise_left_shift(x, &other.beside(x)?);
-    /// Bits moved down by ``other``, the sign staying. Raises DTypeError for floats and bool.
-    ///
-    /// >>> dlcore.bitwise_right_shift(dlcore.tensor([8, -8]), 2)
-    /// tensor([ 2, -2])
-    bitwise_right_shift(other: Operand) => |x: &Tensor| pairs::bitwise_right_shift(x, &other.beside(x)?);
     /// The part below ``other`` of the integral that is the gamma function of ``input``. There is a gradient for ``other``
     /// only.
     ///
@@ -284,21 +260,59 @@ functions! {
     /// >>> dlcore.logaddexp2(dlcore.tensor([3.0]), dlcore.tensor([3.0]))
     /// tensor([4.])
     logaddexp2(other: Arg) => |x: &Tensor| special::logaddexp2(x, &other.0);
-    /// ``input * log(other)``: zero where ``input`` is, whatever ``other`` is, but for NaN.
-    ///
-    /// >>> dlcore.xlogy(dlcore.tensor([0.0, 2.0]), dlcore.tensor([0.0, 1.0]))
-    /// tensor([0., 0.])
-    xlogy(other: Operand) => |x: &Tensor| special::xlogy(x, &other.beside(x)?);
     /// ``input * 2 ** other``.
     ///
     /// >>> dlcore.ldexp(dlcore.tensor([1.5]), dlcore.tensor([3]))
     /// tensor([12.])
     ldexp(other: Arg) => |x: &Tensor| special::ldexp(x, &other.0);
-    /// ``input ** exponent`` in float64.
+}
+
+binary! {
+    /// Bits that are 1 in both. Raises DTypeError for floats.
     ///
-    /// >>> dlcore.float_power(dlcore.tensor([2]), -1)
-    /// tensor([0.5000], dtype=dlcore.float64)
-    float_power(exponent: Operand) => |x: &Tensor| special::float_power(x, &exponent.beside(x)?);
+    /// >>> dlcore.bitwise_and(dlcore.tensor([12, 10]), 6)
+    /// tensor([4, 2])
+    bitwise_and(Operand, Operand), "See ``dlcore.bitwise_and``." => ops::bitwise_and;
+    /// Bits that are 1 in either. Raises DTypeError for floats.
+    ///
+    /// >>> dlcore.bitwise_or(dlcore.tensor([12, 10]), 6)
+    /// tensor([14, 14])
+    bitwise_or(Operand, Operand), "See ``dlcore.bitwise_or``." => ops::bitwise_or;
+    /// Bits that are 1 in one of both. Raises DTypeError for floats.
+    ///
+    /// >>> dlcore.bitwise_xor(dlcore.tensor([12, 10]), 6)
+    /// tensor([10, 12])
+    bitwise_xor(Operand, Operand), "See ``dlcore.bitwise_xor``." => ops::bitwise_xor;
+    /// Bits moved up by ``other``. Raises DTypeError for floats and bool.
+    ///
+    /// >>> dlcore.bitwise_left_shift(dlcore.tensor([1, 3]), 2)
+    /// tensor([ 4, 12])
+    bitwise_left_shift(Operand, Operand), "See ``dlcore.bitwise_left_shift``." => pairs::bitwise_left_shift;
+    /// Bits moved down by ``other``, the sign staying. Raises DTypeError for floats and bool.
+    ///
+    /// >>> dlcore.bitwise_right_shift(dlcore.tensor([8, -8]), 2)
+    /// tensor([ 2, -2])
+    bitwise_right_shift(Operand, Operand), "See ``dlcore.bitwise_right_shift``." => pairs::bitwise_right_shift;
+    /// ``input * log(other)``: zero where ``input`` is, whatever ``other`` is, but for NaN.
+    ///
+    /// >>> dlcore.xlogy(dlcore.tensor([0.0, 2.0]), dlcore.tensor([0.0, 1.0]))
+    /// tensor([0., 0.])
+    xlogy(Operand, Operand), "See ``dlcore.xlogy``." => special::xlogy;
+}
+
+/// ``input ** exponent`` in float64.
+///
+/// >>> dlcore.float_power(dlcore.tensor([2]), -1)
+/// tensor([0.5000], dtype=dlcore.float64)
+#[pyfunction(crate = "crate::exchange::keywords")]
+#[pyo3(signature = (input, exponent, *, out = None))]
+fn float_power<'py>(
+    py: Python<'py>,
+    input: Operand,
+    exponent: Operand,
+    out: Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    both(py, "float_power", input, exponent, out, special::float_power)
 }
 
 /// The ``n``-th derivative of digamma of each element; NaN below -1 000 000 for ``n`` above 0.
@@ -307,12 +321,18 @@ functions! {
 /// tensor([1.6449])
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (n, input, *, out = None))]
-fn polygamma<'py>(py: Python<'py>, n: i64, input: Arg, out: out::Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
+fn polygamma<'py>(py: Python<'py>, n: i64, input: Arg, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
     out::into(py, "polygamma", input.0.numel(), out, || special::polygamma(order("polygamma", n)?, &input.0))
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
+    /// See ``dlcore.float_power``.
+    pub fn float_power(&self, py: Python<'_>, exponent: Operand) -> PyResult<Self> {
+        two(py, Operand::Tensor(self.get()), exponent, special::float_power)
+    }
+
     /// See ``dlcore.polygamma``.
     pub fn polygamma<'py>(&self, py: Python<'py>, n: i64) -> PyResult<Bound<'py, Self>> {
         polygamma(py, n, Arg(self.get()), None)
@@ -357,6 +377,8 @@ impl PyTensor {
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_functions(module)?;
+    register_binary(module)?;
+    module.add_function(wrap_pyfunction!(float_power, module)?)?;
     module.add_function(wrap_pyfunction!(polygamma, module)?)?;
     module.add_function(wrap_pyfunction!(real, module)?)?;
     module.add_function(wrap_pyfunction!(frexp, module)?)

@@ -22,7 +22,7 @@ fn one(py: Python<'_>, x: &Tensor, op: impl FnOnce(&Tensor) -> Result<Tensor> + 
 
 /// Applies `op` to two operands.
 #[inline]
-fn two(
+pub fn two(
     py: Python<'_>,
     a: Operand,
     b: Operand,
@@ -34,7 +34,7 @@ fn two(
 
 /// Applies `op` to two operands; the result goes into `out` where there is one.
 #[inline]
-fn both<'py>(
+pub fn both<'py>(
     py: Python<'py>,
     name: &'static str,
     a: Operand,
@@ -216,19 +216,19 @@ macro_rules! binary {
             #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (input, other, *, out = None))]
             fn $name<'py>(
-                py: Python<'py>, input: $first, other: $second, out: Out<'py>,
-            ) -> PyResult<Bound<'py, PyTensor>> {
-                both(py, stringify!($name), input.into(), other.into(), out, $op)
+                py: Python<'py>, input: $first, other: $second, out: $crate::out::Out<'py>,
+            ) -> PyResult<Bound<'py, $crate::tensor::PyTensor>> {
+                $crate::functional::both(py, stringify!($name), input.into(), other.into(), out, $op)
             }
         )*
 
         #[pymethods]
         #[pyo3(crate = "crate::exchange::keywords")]
-        impl PyTensor {
+        impl $crate::tensor::PyTensor {
             $(
                 #[doc = $method_doc]
                 pub fn $name(&self, py: Python<'_>, other: $second) -> PyResult<Self> {
-                    two(py, Operand::Tensor(self.get()), other.into(), $op)
+                    $crate::functional::two(py, $crate::convert::Operand::Tensor(self.get()), other.into(), $op)
                 }
             )*
         }
@@ -239,6 +239,7 @@ macro_rules! binary {
         }
     };
 }
+pub(crate) use binary;
 
 binary! {
     /// ``input * other``, broadcast.
@@ -347,7 +348,7 @@ fn add<'py>(
 /// tensor([0., 1.])
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, other, *, alpha = None, out = None))]
-fn sub<'py>(
+pub fn sub<'py>(
     py: Python<'py>,
     input: Operand,
     other: Operand,
@@ -408,7 +409,7 @@ fn whole_power(base: &Operand, exponent: &Operand) -> PyResult<()> {
 /// tensor([0.5000, 1.0000])
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, other, *, rounding_mode = None, out = None))]
-fn div<'py>(
+pub fn div<'py>(
     py: Python<'py>,
     input: Operand,
     other: Operand,
@@ -568,7 +569,7 @@ impl PyTensor {
 
     /// See ``dlcore.sub``.
     #[pyo3(signature = (other, *, alpha = None))]
-    fn sub(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
+    pub fn sub(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
         let input = Operand::Tensor(self.get());
         let other = scaled(py, &input, other, alpha)?;
         two(py, input, other, ops::sub)
@@ -576,7 +577,7 @@ impl PyTensor {
 
     /// See ``dlcore.div``.
     #[pyo3(signature = (other, *, rounding_mode = None))]
-    fn div(&self, py: Python<'_>, other: Operand, rounding_mode: Option<&str>) -> PyResult<Self> {
+    pub fn div(&self, py: Python<'_>, other: Operand, rounding_mode: Option<&str>) -> PyResult<Self> {
         two(py, Operand::Tensor(self.get()), other, quotient(rounding_mode).map_err(to_py)?)
     }
 
@@ -765,12 +766,16 @@ impl PyTensor {
         slf.get().overwrite("pow_", || Ok(slf.get().pow(py, other)?.get()))
     }
 
-    /// Writes the elements of ``src``, broadcast and converted, into this tensor. ``non_blocking`` is accepted: it has
-    /// happened when the call returns.
+    /// Writes the elements of ``src``, a tensor or a number, broadcast and converted, into this tensor. ``non_blocking`` is
+    /// accepted: it has happened when the call returns.
     #[pyo3(signature = (src, non_blocking = false))]
-    fn copy_<'py>(slf: Bound<'py, Self>, src: Arg, non_blocking: bool) -> PyResult<Bound<'py, Self>> {
+    fn copy_<'py>(slf: Bound<'py, Self>, src: Operand, non_blocking: bool) -> PyResult<Bound<'py, Self>> {
         let _ = non_blocking;
-        let value = dlcore_core::ops::cast(&src.0, slf.get().get().dtype()).map_err(crate::enter::to_py)?;
+        let src = match src {
+            Operand::Tensor(src) => src,
+            Operand::Scalar(src) => scalar_tensor(src, src.default_dtype())?,
+        };
+        let value = guarded(|| copied_from(&src, slf.get().get().dtype()))?;
         slf.get().write("copy_", &value)?;
         Ok(slf)
     }
@@ -781,7 +786,7 @@ impl PyTensor {
         let value = match value {
             Operand::Tensor(value) => guarded(|| {
                 ops::select::one_value("fill_", &value)?;
-                ops::cast(&value, tensor.dtype())
+                copied_from(&value, tensor.dtype())
             })?,
             Operand::Scalar(value) => scalar_tensor(value, tensor.dtype())?,
         };
@@ -797,6 +802,12 @@ impl PyTensor {
         slf.get().write("zero_", &zero)?;
         Ok(slf)
     }
+}
+
+/// `src` in `dtype`, to be written elsewhere: an operation of its own, so that what is written has its own place in the
+/// graph.
+fn copied_from(src: &Tensor, dtype: DType) -> Result<Tensor> {
+    if src.dtype() == dtype { ops::reshape(src, src.shape()) } else { ops::cast(src, dtype) }
 }
 
 /// `value` for `tensor` to be filled with: where that has a gradient, so has the result, and it is zero.

@@ -184,15 +184,24 @@ in_place! {
 }
 
 impl PyTensor {
-    /// Makes this handle stand for a view of its memory.
-    fn look_as(&self, op: &str, view: &Tensor) -> PyResult<()> {
-        if mode::is_recording() && matches!(self.get().tracking(), Tracking::Leaf(_)) {
-            return Err(to_py(Error::gradient(
-                op,
-                "a leaf that requires a gradient keeps its shape; use the form without _",
-            )));
-        }
-        self.set(view.clone());
+    /// Makes this handle stand for what `look` sees of its memory. It keeps its gradient, whether or not operations are
+    /// recorded: a leaf stays one, and from others the gradient goes back through the view.
+    fn look_as(&self, op: &str, look: impl FnOnce(&Self) -> PyResult<Self>) -> PyResult<()> {
+        let tensor = self.get();
+        let view = match tensor.tracking() {
+            Tracking::Leaf(_) if mode::is_recording() => {
+                return Err(to_py(Error::gradient(
+                    op,
+                    "a leaf that requires a gradient keeps its shape; use the form without _",
+                )));
+            }
+            leaf @ Tracking::Leaf(_) => Tensor::new(look(&tensor.detach().into())?.get().array().clone(), leaf.clone()),
+            _ => {
+                let _recording = mode::Scope::new(true);
+                look(self)?.get()
+            }
+        };
+        self.set(view);
         Ok(())
     }
 }
@@ -255,8 +264,7 @@ macro_rules! views_in_place {
                 #[pyo3(signature = ($($arg $(= $default)?),*))]
                 fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>, $($arg: $t),*) -> PyResult<Bound<'py, Self>> {
                     let apply = $op;
-                    let view = apply(slf.get(), py)?.get();
-                    slf.get().look_as(stringify!($name), &view)?;
+                    slf.get().look_as(stringify!($name), |x| apply(x, py))?;
                     Ok(slf)
                 }
             )*

@@ -168,7 +168,8 @@ fn resolve(x: &Tensor, items: &[Item<'_>]) -> PyResult<(Tensor, Vec<Option<Tenso
         own += consumed(item);
     }
     // `x[:]` is a view too, though nothing is left out.
-    Ok((view.unwrap_or_else(|| x.alias()), advanced))
+    let all = || guarded(|| ops::reshape(x, x.shape()));
+    Ok((view.map_or_else(all, Ok)?, advanced))
 }
 
 /// First element, step and count of a slice of `extent` elements, as Python reads it.
@@ -235,6 +236,7 @@ impl PyTensor {
             if advanced.is_empty() {
                 return view.array().write(OP, squeezed(&value, view.rank())?.array());
             }
+            let value = squeezed(&value, selected_rank(&view, &advanced))?;
             let result = ops::index_put(&view, &advanced, &value, false)?;
             view.array().write(OP, result.array())
         })
@@ -290,6 +292,15 @@ fn positions(shape: &[usize]) -> Result<Tensor> {
         Ok(())
     })?;
     ops::reshape(&Tensor::from(flat), shape)
+}
+
+/// How many dimensions the entries have that `advanced` selects from `view`.
+fn selected_rank(view: &Tensor, advanced: &[Option<Tensor>]) -> usize {
+    let indices = || advanced.iter().flatten();
+    let is_mask = |index: &Tensor| index.dtype() == DType::Bool;
+    let used: usize = indices().map(|index| if is_mask(index) { index.rank() } else { 1 }).sum();
+    let broadcast = indices().map(|index| if is_mask(index) { 1 } else { index.rank() }).max();
+    view.rank() - used + broadcast.unwrap_or(0)
 }
 
 /// `value` without leading dimensions of extent 1 beyond `rank`, which assignment ignores.

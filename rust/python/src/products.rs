@@ -1,14 +1,14 @@
 //! Products of vectors, matrices and more dimensions, and their methods.
 
 use crate::convert::{Arg, Ints, tensors};
-use crate::enter::enter;
+use crate::enter::{enter, to_py};
 use crate::function::{Returned, functions};
 use crate::out::Outs;
 use crate::tensor::PyTensor;
 use dlcore_core::ops::products;
-use dlcore_core::{Tensor, ops};
+use dlcore_core::{Error, Tensor, ops};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyEllipsis, PyTuple};
 
 functions! {
     /// The product of two matrices.
@@ -116,19 +116,58 @@ fn tensordot<'py>(py: Python<'py>, a: Arg, b: Arg, dims: Option<&Bound<'py, PyAn
 }
 
 /// Sums of products of the operands, whose dimensions ``equation`` names (Einstein's convention): ``"ij,jk->ik"`` is a
-/// matrix product. Of more than two operands the pair that costs least is multiplied first.
+/// matrix product. Of more than two operands the pair that costs least is multiplied first. Numbers from 0 to 51 in lists
+/// name them as well, after each operand and, where there is one, for the result: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
 ///
 /// >>> dlcore.einsum("ij->ji", dlcore.tensor([[1, 2], [3, 4]]))
 /// tensor([[1, 3],
 ///         [2, 4]])
 #[pyfunction]
 #[pyo3(signature = (equation, *operands))]
-fn einsum<'py>(py: Python<'py>, equation: &str, operands: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-    let list = match operands.get_item(0) {
-        Ok(first) if operands.len() == 1 && !first.is_instance_of::<PyTensor>() => tensors(&first)?,
-        _ => tensors(operands.as_any())?,
+fn einsum<'py>(
+    py: Python<'py>,
+    equation: &Bound<'py, PyAny>,
+    operands: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (equation, list) = if equation.is_instance_of::<PyTensor>() {
+        sublists(equation, operands)?
+    } else {
+        let list = match operands.get_item(0) {
+            Ok(first) if operands.len() == 1 && !first.is_instance_of::<PyTensor>() => tensors(&first)?,
+            _ => tensors(operands.as_any())?,
+        };
+        (equation.extract()?, list)
     };
-    enter(py, usize::MAX, || products::einsum(equation, &list))?.returned(py)
+    enter(py, usize::MAX, || products::einsum(&equation, &list))?.returned(py)
+}
+
+/// The equation and the operands of `einsum` where lists of numbers stand for the names of dimensions.
+fn sublists(first: &Bound<'_, PyAny>, rest: &Bound<'_, PyTuple>) -> PyResult<(String, Vec<Tensor>)> {
+    let mut arguments = std::iter::once(first.clone()).chain(rest.iter());
+    let (mut terms, mut list, mut result) = (Vec::new(), Vec::new(), String::new());
+    while let Some(argument) = arguments.next() {
+        match arguments.next() {
+            Some(names) => {
+                list.push(argument.extract::<Arg>()?.0);
+                terms.push(named(&names)?);
+            }
+            None => result = format!("->{}", named(&argument)?),
+        }
+    }
+    Ok((terms.join(",") + &result, list))
+}
+
+/// The letters that stand for a list of numbers, `...` for an Ellipsis; in PyTorch's order, by which results are laid out.
+fn named(numbers: &Bound<'_, PyAny>) -> PyResult<String> {
+    let letter = |number: Bound<'_, PyAny>| {
+        if number.is_instance_of::<PyEllipsis>() {
+            return Ok("...".to_owned());
+        }
+        let found = ('A'..='Z').chain('a'..='z').nth(number.extract()?);
+        let what = || Error::value("einsum", format_args!("expected numbers from 0 to 51, got {number}"));
+        found.map(String::from).ok_or_else(|| to_py(what()))
+    };
+    numbers.try_iter()?.map(|number| letter(number?)).collect()
 }
 
 /// The product of matrices, from left to right.

@@ -349,7 +349,7 @@ fillers! {
     /// Fills with random numbers, uniform from ``from`` up to ``to``, in place.
     uniform_(from: f64 = 0.0, to: f64 = 1.0) => |generator, shape, dtype| {
         random::check_interval("uniform_", from, to)?;
-        random::uniform(generator, shape, from, to, dtype)
+        random::uniform_below(generator, shape, from, to, dtype)
     };
     /// Fills with random numbers, normal with the given mean and standard deviation, in place.
     normal_(mean: f64 = 0.0, std: f64 = 1.0) => |generator, shape, dtype| {

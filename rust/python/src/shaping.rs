@@ -458,7 +458,7 @@ impl PyTensor {
             return Err(PyTypeError::new_err("view() takes a shape or a dtype, not both"));
         }
         if let Some(dtype) = dtype.or_else(first) {
-            let array = self.get().array().reinterpret("view", dtype.get().0).map_err(to_py)?;
+            let array = self.get().array().reinterpret("view", dtype.get().dtype()).map_err(to_py)?;
             return Ok(Tensor::view(array, Tracking::None).into());
         }
         let (x, shape) = (self.get(), Ints::given("view", "size", args, size)?);
@@ -509,9 +509,10 @@ impl PyTensor {
         as_strided(Arg(self.get()), size, stride, storage_offset)
     }
 
-    /// See ``dlcore.broadcast_to``.
-    fn broadcast_to(&self, size: Ints) -> PyResult<Self> {
-        broadcast_to(Arg(self.get()), size)
+    /// See ``dlcore.broadcast_to``; the sizes may stand as separate arguments.
+    #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
+    fn broadcast_to(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
+        broadcast_to(Arg(self.get()), Ints::given("broadcast_to", "size", args, size)?)
     }
 
     /// The elements where ``condition`` is true, those of ``other`` elsewhere; see ``dlcore.where``.
@@ -543,7 +544,7 @@ impl PyTensor {
     pub fn t(&self) -> PyResult<Self> {
         let x = self.get();
         match x.rank() {
-            0 | 1 => Ok(x.alias().into()),
+            0 | 1 => view(|| ops::reshape(&x, x.shape())),
             2 => view(|| ops::transpose(&x, 0, 1)),
             rank => Err(to_py(Error::shape(
                 "t",

@@ -98,7 +98,7 @@ impl PyTensor {
     /// Writes `value` in place on behalf of `op`, recorded where it must be.
     pub fn write(&self, op: &'static str, value: &Tensor) -> PyResult<()> {
         let target = self.get();
-        if value.dtype().is_float() && !target.dtype().is_float() {
+        if !value.dtype().can_cast(target.dtype()) {
             return Err(to_py(Error::dtype(
                 op,
                 format_args!("a {} result cannot be written into a {} tensor", value.dtype(), target.dtype()),
@@ -201,8 +201,8 @@ impl PyTensor {
 
     /// Element type.
     #[getter]
-    fn dtype(&self) -> PyDType {
-        PyDType(self.get().dtype())
+    fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyDType>> {
+        PyDType::of(py, self.get().dtype())
     }
 
     /// Always the CPU.
@@ -356,7 +356,7 @@ impl PyTensor {
         memory_format: Option<MemoryFormat>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = non_blocking; // there is no other device to wait for
-        let Some(mut dtype) = dtype else { return Ok(slf.get().dtype().into_pyobject(py)?.into_any()) };
+        let Some(mut dtype) = dtype else { return Ok(slf.get().dtype(py)?.into_bound(py).into_any()) };
         if dtype.extract::<&str>().is_ok_and(|name| name.ends_with("Tensor")) {
             dtype = py.import("dlcore.typed")?.call_method1("dtype_of", ("type", dtype))?;
         }
@@ -465,7 +465,7 @@ impl PyTensor {
         let state = (
             slf.get_type(),
             pyo3::types::PyBytes::new(py, bytes),
-            PyDType(array.dtype()),
+            PyDType::of(py, array.dtype())?,
             array.shape().to_vec(),
             tensor.requires_grad(),
         );
@@ -528,7 +528,7 @@ fn _unpickle<'py>(
     shape: Ints,
     requires_grad: bool,
 ) -> PyResult<Bound<'py, PyTensor>> {
-    rebuild(py, class, from_bytes("pickle", bytes, dtype.0, &shape.sizes("pickle")?)?, requires_grad)
+    rebuild(py, class, from_bytes("pickle", bytes, dtype.dtype(), &shape.sizes("pickle")?)?, requires_grad)
 }
 
 /// A new array of `dtype` and `shape` with the elements in `bytes`, row-major, in this machine's byte order.

@@ -425,13 +425,7 @@ fn seed(op: &str, output: &Tensor, given: Option<&Tensor>) -> Result<Tensor> {
             format_args!("gradient of shape {} for an output of shape {}", Show(given.shape()), Show(output.shape())),
         ));
     }
-    if given.dtype() != output.dtype() {
-        return Err(Error::dtype(
-            op,
-            format_args!("gradient of dtype {} for an output of dtype {}", given.dtype(), output.dtype()),
-        ));
-    }
-    Ok(given.clone())
+    ops::cast(given, output.dtype())
 }
 
 fn nothing_recorded(op: &str, output: &Tensor) -> Error {

@@ -29,8 +29,7 @@ pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Optio
     if !are_alone(target, &[]) {
         return Err(viewed(op));
     }
-    // The graph must see a value of the target's own shape and dtype.
-    let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
+    let value = fitted(value, target)?;
     target.array().write(op, value.array())?;
     Ok(Some(succeeds(target, value.tracking().clone())))
 }
@@ -52,7 +51,7 @@ pub fn assign_through(
     }
     writable_leaf(op, root)?;
     let target = &views[0];
-    let value = ops::broadcast_to(&ops::cast(value, target.dtype())?, target.shape())?;
+    let value = fitted(value, target)?;
     target.array().write(op, value.array())?;
     let part = |view: &Tensor| Part { whole: array.dims(), layout: within(array, view.array()), dtype: array.dtype() };
     let whole = Node::new(op, smallvec![root.edge(), value.edge()], Arc::new(Put(part(target))));
@@ -62,6 +61,12 @@ pub fn assign_through(
     });
     let parts = parts.collect();
     Ok((succeeds(root, Tracking::Node(whole, 0)), parts))
+}
+
+/// `value` in the shape and dtype of `target`, as the graph must see it.
+fn fitted(value: &Tensor, target: &Tensor) -> Result<Tensor> {
+    let value = ops::cast(value, target.dtype())?;
+    if value.shape() == target.shape() { Ok(value) } else { ops::broadcast_to(&value, target.shape()) }
 }
 
 /// Whether no tensor but these would miss a write that is recorded: `root`, which may be a view of what is gone by now, and

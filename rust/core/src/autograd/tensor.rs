@@ -194,8 +194,8 @@ impl Tensor {
         }
     }
 
-    /// The same tensor as a view of itself: what an operation returns that has nothing to do. Both know of the other, so
-    /// that a recorded in-place write to either is refused.
+    /// The same tensor, at the same place in the graph, as a view of itself: what a function returns that has nothing to
+    /// do. Both know of the other, so that a recorded in-place write to either is refused.
     #[must_use]
     pub fn alias(&self) -> Self {
         Self::view(self.array().clone(), self.tracking().clone())

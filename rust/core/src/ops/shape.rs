@@ -35,6 +35,12 @@ fn is_plain(x: &Tensor) -> bool {
     matches!(x.tracking(), Tracking::None) && !Mode::get().guards()
 }
 
+/// Whether a view of `x` with extents `shape` is nothing but another handle. One that takes part in differentiation is an
+/// operation of its own also where it changes nothing: hooks on it, and its gradient, are not those of `x`.
+fn stays(x: &Tensor, shape: &[usize]) -> bool {
+    x.shape() == shape && !x.requires_grad()
+}
+
 /// `x.reshape(shape)`: a view where the layout allows it, otherwise a copy.
 #[derive(Clone, Debug)]
 pub struct Reshape {
@@ -280,7 +286,7 @@ pub fn contiguous(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where the element counts differ.
 pub fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.shape() == shape { Ok(x.alias()) } else { look(Reshape { shape: Dims::from_slice(shape) }, x) }
+    if stays(x, shape) { Ok(x.alias()) } else { look(Reshape { shape: Dims::from_slice(shape) }, x) }
 }
 
 /// `x` with extents `shape`, of which one may be -1: what is left over. Errors are those of `op`.
@@ -342,11 +348,11 @@ pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
 /// [`Error::Index`] for a dimension out of range.
 pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
     let (a, b) = (normalize_dim("transpose", a, x.rank())?, normalize_dim("transpose", b, x.rank())?);
-    if x.rank() == 0 {
-        return Ok(x.alias());
-    }
     let mut dims: Dims = (0..x.rank()).collect();
-    dims.swap(a, b);
+    // One number has no dimensions to exchange, but -1 and 0 name one.
+    if x.rank() > 0 {
+        dims.swap(a, b);
+    }
     look(Permute { dims }, x)
 }
 
@@ -355,7 +361,7 @@ pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where it does not broadcast.
 pub fn broadcast_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    if x.shape() == shape { Ok(x.alias()) } else { look(Expand { shape: Dims::from_slice(shape) }, x) }
+    if stays(x, shape) { Ok(x.alias()) } else { look(Expand { shape: Dims::from_slice(shape) }, x) }
 }
 
 /// Sums `x` over the dimensions that `shape` was broadcast along: the gradient of broadcasting.

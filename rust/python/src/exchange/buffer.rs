@@ -249,7 +249,12 @@ impl Lent {
                 "{op}: the memory is not aligned to its elements; copy it first"
             )));
         }
-        let strides: Strides = byte_strides.iter().map(|&stride| stride / itemsize.cast_signed()).collect();
+        // An owner may leave out the strides of what lies row after row, though it was asked for them.
+        let strides: Strides = if view.strides.is_null() {
+            Layout::contiguous(&shape).strides
+        } else {
+            byte_strides.iter().map(|&stride| stride / itemsize.cast_signed()).collect()
+        };
         let window = Window::of(op, &shape, &strides, itemsize)?;
         // SAFETY: the owner vouches for every element that the layout reaches; `low` is the lowest of them.
         let start = unsafe { view.buf.cast::<u8>().offset(window.low * itemsize.cast_signed()) };
