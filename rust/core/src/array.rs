@@ -278,7 +278,7 @@ impl Array {
             let what = format_args!("the last dimension of {shape} does not read as {dtype} where it lies, in {own}");
             Error::dtype(op, what)
         })?;
-        Ok(Self { dtype, layout, ..self.clone() })
+        Ok(Self { layout, dtype, ..self.clone() })
     }
 
     /// Broadcast to `shape`, as a view.
