@@ -179,7 +179,7 @@ REACHED_THROUGH = {
     "avg_pool2d_grad": "avg_pool2d",
     "recurrent": "lstm",
     "max_unpool": "max_unpool2d",
-    **{name: f"special.{name}" for name in ("i0e", "i1", "i1e", "erfcx", "ndtri", "zeta")},
+    **{name: f"special.{name}" for name in ("i0e", "i1", "i1e", "erfcx", "ndtri", "entr", "zeta")},
 }
 
 

@@ -190,8 +190,6 @@ def test_gradients_pass_through_casts(dtype):
     (leaf.float() ** 2).sum().backward()
     leaf.exp().sum().backward()
     assert leaf.grad.dtype == dtype
-    with pytest.raises(TypeError):
-        leaf.sum().backward(dlcore.ones(()))
     again = dlcore.autograd.grad(leaf.tanh().sum(), leaf, create_graph=True)[0]
     assert dlcore.autograd.grad(again.sum(), leaf)[0].dtype == dtype
 

@@ -59,8 +59,8 @@ def operands(x1: Operand, x2: Operand) -> tuple[Tensor, Tensor]:
 
 
 def _sign(x: Tensor) -> Tensor:
-    """With NaN, of which ``dlcore.sign`` makes 0 as PyTorch does, and without a sign of zero."""
-    return dlcore.where(dlcore.isnan(x), x, dlcore.sign(x) + 0)
+    """With NaN, of which ``dlcore.sign`` makes 0 as PyTorch does."""
+    return dlcore.where(dlcore.isnan(x), x, dlcore.sign(x))
 
 
 abs = _unary(dlcore.abs, "abs", "Absolute values.", "[-1.5, 2.0]", "[1.5000, 2.0000]")

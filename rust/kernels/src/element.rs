@@ -595,7 +595,7 @@ macro_rules! float {
             #[inline(always)]
             fn sign(self) -> Self {
                 let unit = <$t>::copysign(1.0, self);
-                if self == 0.0 { self } else if self.is_nan() { 0.0 } else { unit }
+                if (self == 0.0) | self.is_nan() { 0.0 } else { unit }
             }
             #[inline(always)]
             fn is_nan(self) -> bool {

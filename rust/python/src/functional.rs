@@ -443,6 +443,11 @@ fn scaled(py: Python<'_>, input: &Operand, other: Operand, alpha: Option<Number>
             return Err(to_py(Error::dtype("add", what)));
         }
         alpha if dtype == DType::Bool => Scalar::Bool(alpha.to_f64() != 0.0),
+        // As the lowest bits of the dtype have it: the number itself would make a signed one of it.
+        Scalar::Int(alpha) if alpha < 0 && dtype.is_unsigned() => {
+            let greatest = dtype.integers().map_or(0, |(_, greatest)| greatest);
+            Scalar::Int(alpha.rem_euclid(greatest + 1))
+        }
         alpha => alpha,
     };
     let other = enter(py, other.numel(), || ops::cast(&other, dtype))?;

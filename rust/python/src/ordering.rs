@@ -41,7 +41,8 @@ macro_rules! running {
                         Some(dtype) => ops::cast(&input.0, dtype.0)?,
                         None => input.0,
                     };
-                    $op(&x, dim)
+                    let accumulated = $op(&x, dim)?;
+                    dtype.map_or(Ok(accumulated.clone()), |dtype| ops::cast(&accumulated, dtype.0))
                 })
             }
         )*

@@ -108,7 +108,11 @@ fn tensordot<'py>(py: Python<'py>, a: Arg, b: Arg, dims: Option<&Bound<'py, PyAn
     let (a_dims, b_dims) = match (count, dims) {
         (None, Some(dims)) => dims.extract::<(Ints, Ints)>()?,
         (count, _) => {
-            let count = count.unwrap_or(2).max(0);
+            let count = count.unwrap_or(2);
+            if count < 0 {
+                let what = format_args!("dims must not be negative, got {count}");
+                return Err(to_py(Error::value("tensordot", what)));
+            }
             (Ints((-count..0).collect()), Ints((0..count).collect()))
         }
     };
@@ -179,8 +183,10 @@ fn named(numbers: &Bound<'_, PyAny>) -> PyResult<String> {
 fn chain_matmul<'py>(py: Python<'py>, matrices: &Bound<'py, PyTuple>, out: Outs<'py>) -> PyResult<Bound<'py, PyAny>> {
     let list = tensors(matrices.as_any())?;
     enter(py, usize::MAX, || {
-        let (first, rest) =
-            list.split_first().ok_or_else(|| dlcore_core::Error::value("chain_matmul", "expected a matrix"))?;
+        let (first, rest) = list.split_first().ok_or_else(|| Error::value("chain_matmul", "expected a matrix"))?;
+        if rest.is_empty() {
+            return ops::copy(first);
+        }
         rest.iter().try_fold(first.clone(), |product: Tensor, next| ops::matmul(&product, next))
     })?
     .returned_in(py, "chain_matmul", out)

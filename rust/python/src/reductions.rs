@@ -17,8 +17,13 @@ pub fn dims(op: &str, dim: Option<&Ints>, rank: usize) -> Result<Dims> {
     ops::reduce::dims_or_all(op, dim.map(|dim| dim.0.as_slice()).filter(|dim| !dim.is_empty()), rank)
 }
 
+/// As [`dims`], but none for an empty tuple: what is true of all elements is asked of each.
+fn dims_of_truths(op: &str, dim: Option<&Ints>, rank: usize) -> Result<Dims> {
+    if dim.is_some_and(|dim| dim.0.is_empty()) { Ok(Dims::new()) } else { dims(op, dim, rank) }
+}
+
 macro_rules! over_dims {
-    ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $op:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident, $text:literal, $method_doc:literal => $op:expr, $dims:expr;)*) => {
         $(
             $(#[$doc])*
             #[pyfunction(crate = "crate::exchange::keywords")]
@@ -32,7 +37,7 @@ macro_rules! over_dims {
                         Some(dtype) => ops::cast(&input.0, dtype.0)?,
                         None => input.0,
                     };
-                    let reduced = $op(&x, &dims($text, dim.as_ref(), x.rank())?, keepdim)?;
+                    let reduced = $op(&x, &$dims($text, dim.as_ref(), x.rank())?, keepdim)?;
                     match dtype {
                         Some(dtype) => ops::cast(&reduced, dtype.0),
                         None => Ok(reduced),
@@ -67,42 +72,42 @@ over_dims! {
     ///
     /// >>> dlcore.sum(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     /// tensor([4., 6.])
-    sum, "sum", "See ``dlcore.sum``." => ops::sum;
+    sum, "sum", "See ``dlcore.sum``." => ops::sum, dims;
     /// Mean over all elements, or over the dimensions ``dim``; floats only.
     ///
     /// >>> dlcore.mean(dlcore.tensor([1.0, 2.0, 6.0]))
     /// tensor(3.)
-    mean, "mean", "See ``dlcore.mean``." => ops::mean;
+    mean, "mean", "See ``dlcore.mean``." => ops::mean, dims;
     /// Product over all elements, or over the dimensions ``dim``.
     ///
     /// >>> dlcore.prod(dlcore.tensor([2.0, 3.0]))
     /// tensor(6.)
-    prod, "prod", "See ``dlcore.prod``." => ops::prod;
+    prod, "prod", "See ``dlcore.prod``." => ops::prod, dims;
     /// Maximum over the dimensions ``dim``; equal maxima share the gradient. NaN wins.
     ///
     /// >>> dlcore.amax(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
     /// tensor([2., 4.])
-    amax, "amax", "See ``dlcore.amax``." => ops::amax;
+    amax, "amax", "See ``dlcore.amax``." => ops::amax, dims;
     /// Minimum over the dimensions ``dim``; equal minima share the gradient. NaN wins.
     ///
     /// >>> dlcore.amin(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
     /// tensor([1., 3.])
-    amin, "amin", "See ``dlcore.amin``." => ops::amin;
+    amin, "amin", "See ``dlcore.amin``." => ops::amin, dims;
     /// ``log(sum(exp(x)))`` over the dimensions ``dim``, without overflow.
     ///
     /// >>> dlcore.logsumexp(dlcore.tensor([0.0, 0.0]), dim=0)
     /// tensor(0.6931)
-    logsumexp, "logsumexp", "See ``dlcore.logsumexp``." => ops::logsumexp;
+    logsumexp, "logsumexp", "See ``dlcore.logsumexp``." => ops::logsumexp, dims;
     /// Whether all elements are true (not zero), in all or along ``dim``.
     ///
     /// >>> dlcore.all(dlcore.tensor([True, False]))
     /// tensor(False)
-    all, "all", "See ``dlcore.all``." => ops::all_of;
+    all, "all", "See ``dlcore.all``." => ops::all_of, dims_of_truths;
     /// Whether any element is true (not zero), in all or along ``dim``.
     ///
     /// >>> dlcore.any(dlcore.tensor([True, False]))
     /// tensor(True)
-    any, "any", "See ``dlcore.any``." => ops::any_of;
+    any, "any", "See ``dlcore.any``." => ops::any_of, dims_of_truths;
 }
 
 macro_rules! extreme {

@@ -5,6 +5,7 @@ use crate::enter::{enter, to_py};
 use crate::function::{Returned, functions};
 use crate::reductions::dims;
 use crate::tensor::PyTensor;
+use dlcore_core::layout::normalize_dim;
 use dlcore_core::ops::samples::{self, Places};
 use dlcore_core::{Error, Result, Tensor};
 use pyo3::prelude::*;
@@ -95,7 +96,11 @@ fn gradient<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     const NAME: &str = "gradient";
     let x = input.0;
-    let dims = dims(NAME, dim.as_ref(), x.rank()).map_err(to_py)?;
+    let mut dims = dims(NAME, dim.as_ref(), x.rank()).map_err(to_py)?;
+    if let Some(given) = dim.filter(|given| !given.0.is_empty()) {
+        // In the order given, which that of the results is.
+        dims = given.0.iter().map(|&dim| normalize_dim(NAME, dim, x.rank())).collect::<Result<_>>().map_err(to_py)?;
+    }
     let places: Vec<Places> = match spacing {
         None => vec![Places::Apart(1.0); dims.len()],
         Some(Spacing::All(step)) => vec![Places::Apart(step); dims.len()],

@@ -243,7 +243,7 @@ fn split<'py>(
     PyTuple::new(py, handles(guarded(|| ops::cut::split("split", &tensor.0, dim, lengths.into_iter()))?))
 }
 
-/// At most ``chunks`` pieces along ``dim``, as equal as can be.
+/// At most ``chunks`` pieces along ``dim``, as equal as can be; of no entries as many, all empty.
 ///
 /// >>> [piece.tolist() for piece in dlcore.chunk(dlcore.arange(5), 2)]
 /// [[0, 1, 2], [3, 4]]
@@ -254,8 +254,13 @@ fn chunk(py: Python<'_>, input: Arg, chunks: usize, dim: isize) -> PyResult<Boun
     if chunks == 0 {
         return Err(to_py(Error::value("chunk", "there must be at least one chunk")));
     }
-    let size = input.0.shape()[at].div_ceil(chunks);
-    even_pieces(py, "chunk", &input.0, size, at)
+    match input.0.shape()[at] {
+        0 => {
+            let nothing = std::iter::repeat_n(0, chunks);
+            PyTuple::new(py, handles(guarded(|| ops::cut::split("chunk", &input.0, at, nothing))?))
+        }
+        extent => even_pieces(py, "chunk", &input.0, extent.div_ceil(chunks), at),
+    }
 }
 
 /// The entries along ``dim``, without that dimension.

@@ -24,7 +24,8 @@ functions! {
     /// tensor(3.)
     nansum(dim: Option<Ints> = None, keepdim: bool = false; dtype: Option<DTypeArg> = None) => |x: &Tensor| {
         let x = dtype.map_or(Ok(x.clone()), |dtype| ops::cast(x, dtype.0))?;
-        statistics::nansum(&x, &dims("nansum", dim.as_ref(), x.rank())?, keepdim)
+        let sum = statistics::nansum(&x, &dims("nansum", dim.as_ref(), x.rank())?, keepdim)?;
+        dtype.map_or(Ok(sum.clone()), |dtype| ops::cast(&sum, dtype.0))
     };
     /// The mean of what is not NaN.
     ///

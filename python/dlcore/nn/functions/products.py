@@ -59,7 +59,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     if input.dim() < 3 or groups < 1 or input.shape[1] % groups:
         raise ValueError(f"channel_shuffle: {groups} groups do not divide the channels of shape {tuple(input.shape)}")
     samples, channels, *rest = input.shape
-    return input.reshape(samples, groups, channels // groups, *rest).transpose(1, 2).reshape(input.shape)
+    return input.reshape(samples, groups, channels // groups, *rest).transpose(1, 2).clone().reshape(input.shape)
 
 
 native_channel_shuffle = channel_shuffle

@@ -9,6 +9,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, Strides, normalize_dim, numel};
 use crate::ops::arithmetic::scalar;
+use crate::ops::copy::apart;
 use crate::ops::index::index_select;
 use crate::ops::join::{cat, flip, repeat, stack};
 use crate::ops::sample::{Params, Sample, real, single};
@@ -221,7 +222,7 @@ pub fn diag_embed(x: &Tensor, offset: isize, rows: isize, columns: isize) -> Res
 pub fn diag(x: &Tensor, offset: isize) -> Result<Tensor> {
     match x.rank() {
         1 => diag_embed(x, offset, -2, -1),
-        2 => diagonal(x, offset, 0, 1),
+        2 => crate::ops::copy(&diagonal(x, offset, 0, 1)?),
         _ => Err(Error::shape("diag", format_args!("expected a vector or a matrix, got shape {}", Show(x.shape())))),
     }
 }
@@ -284,7 +285,7 @@ pub fn roll(x: &Tensor, shifts: &[isize], dims: &[isize]) -> Result<Tensor> {
             rolled = cat(&[&end, &start], dim)?;
         }
     }
-    if rolled.array().shares_storage(x.array()) { crate::ops::copy(x) } else { Ok(rolled) }
+    apart(rolled, x)
 }
 
 /// The plane of dimensions `dims` turned by `k` quarters, from the first towards the second.
@@ -392,7 +393,7 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
         wide[at + 1] = count;
         whole[at] = extent.checked_mul(count).ok_or_else(|| Error::value(NAME, "too many elements"))?;
         numel(NAME, &whole)?;
-        return reshape(&broadcast_to(&reshape(&x, &line)?, &wide)?, &whole);
+        return apart(reshape(&broadcast_to(&reshape(&x, &line)?, &wide)?, &whole)?, &x);
     }
     let ids: Vec<i64> = (0i64..).zip(&sizes).flat_map(|(id, &n)| std::iter::repeat_n(id, n)).collect();
     index_select(&x, dim, &Array::from_slice(NAME, &ids, &[ids.len()])?.into())

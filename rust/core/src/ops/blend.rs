@@ -2,7 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::tensor::Tensor;
-use crate::dtype::Scalar;
+use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, floor_divide, mul, scalar, scale, sub};
 use crate::ops::compare::{eq, ge, isnan, le, logical_not, logical_or};
@@ -62,7 +62,12 @@ pub fn addcdiv(x: &Tensor, a: &Tensor, b: &Tensor, value: f64) -> Result<Tensor>
 pub fn div_trunc(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let dtype = a.dtype().promote("div", b.dtype())?;
     if dtype.is_float() {
-        return trunc(&div(a, b)?);
+        let quotient = trunc(&div(&a.detach(), &b.detach())?)?;
+        if !(a.requires_grad() || b.requires_grad()) {
+            return Ok(quotient);
+        }
+        // With the gradients of a function of steps, zero also where that of the quotient is not finite.
+        return where_(&scalar(Scalar::Bool(true), DType::Bool)?, &quotient, &add(a, b)?);
     }
     // Down, and one up where that went away from zero: below it, with a rest.
     let (a, b) = (cast(a, dtype)?, cast(b, dtype)?);

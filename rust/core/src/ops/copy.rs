@@ -42,3 +42,38 @@ impl Operation for Copy {
 pub fn copy(x: &Tensor) -> Result<Tensor> {
     apply(Copy, &[x])
 }
+
+/// `result`, or a copy of it where it is a view of `x`: for functions whose results callers may write to.
+pub(crate) fn apart(result: Tensor, x: &Tensor) -> Result<Tensor> {
+    if result.array().shares_storage(x.array()) { copy(&result) } else { Ok(result) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{arrange, images, join, matrices, statistics};
+
+    #[test]
+    fn what_changes_nothing_is_a_copy_all_the_same() {
+        let x: Tensor = Array::from_slice("test", &[1f32, 2., 3., 4.], &[2, 2]).unwrap().into();
+        let planes = crate::ops::reshape(&x, &[1, 1, 2, 2]).unwrap();
+        let number = |value: i64| Tensor::from(Array::from_slice("test", &[value], &[1]).unwrap());
+        let single = crate::ops::reshape(&crate::ops::slice(&x, 1, 0, 1, 1).unwrap(), &[2, 1]).unwrap();
+        let results = [
+            join::repeat(&x, &[1, 1]),
+            join::repeat(&single, &[1, 3]),
+            arrange::tile(&x, &[1]),
+            arrange::repeat_interleave(&x, &number(1), Some(0)),
+            arrange::repeat_interleave(&x, &number(1), None),
+            arrange::diag(&x, 0),
+            arrange::roll(&x, &[0], &[0]),
+            matrices::matrix_power(&x, 1),
+            statistics::diff(&x, 0, -1, None, None),
+            images::pixel_shuffle(&planes, 1),
+            images::pixel_unshuffle(&planes, 1),
+        ];
+        for (i, result) in results.into_iter().enumerate() {
+            assert!(!result.unwrap().array().shares_storage(x.array()), "{i}");
+        }
+    }
+}

@@ -9,17 +9,17 @@ use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::arithmetic::{div, mul, scalar};
-use crate::ops::reduce::{Axes, cases, fold, kept_shape, over_dims, restore, sum};
+use crate::ops::reduce::{Axes, any, cases, fold, kept_shape, over_dims, restore, sum};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::reshape;
-use crate::ops::{cast, eq, where_};
+use crate::ops::{cast, eq, isnan, logical_or, where_};
 use crate::{with_bits, with_element};
 use dlcore_kernels::reduce::{self, Reduction};
 use dlcore_kernels::{copy, gather};
 use smallvec::smallvec;
 
 /// Refuses to look for an extremum among nothing.
-fn not_empty(name: &str, x: &Array, dims: &[usize]) -> Result<()> {
+pub(super) fn not_empty(name: &str, x: &Array, dims: &[usize]) -> Result<()> {
     let nothing = dims.iter().any(|&dim| x.shape().get(dim) == Some(&0));
     if nothing && x.shape().iter().enumerate().all(|(dim, &extent)| extent > 0 || dims.contains(&dim)) {
         return Err(Error::value(
@@ -205,9 +205,13 @@ fn one_dim() -> impl IntoIterator<Item = (Vec<usize>, usize, bool)> {
         .map(|(shape, dims, keepdim)| (shape, dims.first().copied().unwrap_or(0), keepdim))
 }
 
-/// The gradient of an extremum, shared evenly among the elements that equal it.
+/// The gradient of an extremum, shared evenly among the elements that equal it, or are NaN as it is.
 fn shared_gradient(x: &Tensor, y: &Tensor, grad: &Tensor, dims: &[usize]) -> Result<Tensor> {
-    let equal = cast(&eq(x, &restore(y, x.shape(), dims)?)?, grad.dtype())?;
+    let mut equal = eq(x, &restore(y, x.shape(), dims)?)?;
+    if any(isnan(y)?.array())? {
+        equal = logical_or(&equal, &isnan(x)?)?;
+    }
+    let equal = cast(&equal, grad.dtype())?;
     let share = div(&reshape(grad, &kept_shape(x.shape(), dims))?, &sum(&equal, dims, true)?)?;
     mul(&equal, &share)
 }

@@ -5,6 +5,7 @@ use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arrange::{counted, unfold};
+use crate::ops::copy::apart;
 use crate::ops::pad::{Border, pad};
 use crate::ops::select_rows::IndexAdd;
 use crate::ops::shape::{permute, reshape, slice};
@@ -25,7 +26,7 @@ fn planes<'a>(op: &str, x: &'a Tensor) -> Result<(&'a [usize], [usize; 3])> {
 fn exchanged(x: &Tensor, lead: &[usize], parts: [usize; 5], order: [usize; 5], shape: [usize; 3]) -> Result<Tensor> {
     let joined = |tail: &[usize]| lead.iter().chain(tail).copied().collect::<Dims>();
     let order = ints((0..lead.len()).chain(order.map(|i| lead.len() + i)));
-    reshape(&permute(&reshape(x, &joined(&parts))?, &order)?, &joined(&shape))
+    apart(reshape(&permute(&reshape(x, &joined(&parts))?, &order)?, &joined(&shape))?, x)
 }
 
 /// (.., C r^2, H, W) to (.., C, H r, W r): blocks of r by r pixels from as many channels (Shi et al., 2016).

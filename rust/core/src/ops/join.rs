@@ -8,6 +8,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, distinct_dims, normalize_dim, numel};
 use crate::ops::arithmetic::scalar;
+use crate::ops::copy::apart;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select::where_;
 use crate::ops::shape::{broadcast_to, reshape, slice};
@@ -230,7 +231,7 @@ pub fn repeat(x: &Tensor, repeats: &[usize]) -> Result<Tensor> {
         whole.push(total);
     }
     numel("repeat", &wide)?;
-    reshape(&broadcast_to(&reshape(x, &split)?, &wide)?, &whole)
+    apart(reshape(&broadcast_to(&reshape(x, &split)?, &wide)?, &whole)?, x)
 }
 
 /// The elements of the matrices `x` on and above diagonal `diagonal`, the rest zero.

@@ -9,8 +9,10 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
-use crate::ops::arrange::movedim;
+use crate::ops::arrange::{movedim, select};
+use crate::ops::copy::apart;
 use crate::ops::factors::{above_bound, bound, bounds, eigh, pinv, svdvals};
+use crate::ops::join::stack;
 use crate::ops::matrix_stack::{Stack, adjoint, check_float, first};
 use crate::ops::statistics::vector_norm;
 use crate::ops::systems::{inverse, slogdet, solve, solve_triangular};
@@ -56,7 +58,12 @@ pub fn matrix_norm(x: &Tensor, order: Order, dims: [isize; 2], keepdim: bool) ->
         return vector_norm(x, 2.0, &dims, keepdim);
     }
     let extreme = |x: &Tensor, sign: f64, dim: usize, keepdim| {
-        if sign > 0.0 { amax(x, &[dim], keepdim) } else { amin(x, &[dim], keepdim) }
+        match x.shape()[dim] {
+            // No norm is below zero, which so is the largest of none.
+            0 if sign > 0.0 => sum(x, &[dim], keepdim),
+            _ if sign > 0.0 => amax(x, &[dim], keepdim),
+            _ => amin(x, &[dim], keepdim),
+        }
     };
     // Of sums over `over`, the extreme along `along`.
     let of_sums = |sign: f64, over: usize, along: usize| {
@@ -107,26 +114,37 @@ pub fn matrix_rank(x: &Tensor, atol: Option<&Tensor>, rtol: Option<&Tensor>, her
 ///
 /// # Errors
 /// As [`matrix_norm`]; [`Error::Shape`] for matrices that are not square where their inverse is needed.
-#[allow(clippy::float_cmp, reason = "orders that are exactly these")]
 pub fn cond(x: &Tensor, order: Option<Order>) -> Result<Tensor> {
-    let sign = match order {
-        None => 1.0,
-        Some(Order::Number(p)) if p.abs() == 2.0 => p,
-        Some(order) => {
-            Stack::square("linalg.cond", x.shape())?;
-            let norm = |x: &Tensor| matrix_norm(x, order, [-2, -1], false);
-            return match inverse(x) {
-                Ok(inverse) => mul(&norm(x)?, &norm(&inverse)?),
-                // A singular matrix is as badly conditioned as can be.
-                Err(Error::LinAlg(_)) if x.rank() == 2 => scalar(Scalar::Float(f64::INFINITY), x.dtype()),
-                Err(error) => Err(error),
-            };
-        }
-    };
+    const NAME: &str = "linalg.cond";
+    let by_inverse = order.filter(|&order| order != Order::Number(2.0) && order != Order::Number(-2.0));
+    let shape = x.shape();
+    let extents = if by_inverse.is_some() { Stack::square(NAME, shape)? } else { Stack::of(NAME, shape)? }.matrix;
+    check_float(NAME, x.dtype())?;
+    if extents.contains(&0) {
+        return sum(x, &[x.rank() - 2, x.rank() - 1], false);
+    }
+    if let Some(order) = by_inverse {
+        return cond_by_inverse(x, order);
+    }
     let values = svdvals(x)?;
     let last = values.rank() - 1;
     let (largest, smallest) = (amax(&values, &[last], false)?, amin(&values, &[last], false)?);
-    if sign > 0.0 { div(&largest, &smallest) } else { div(&smallest, &largest) }
+    if order == Some(Order::Number(-2.0)) { div(&smallest, &largest) } else { div(&largest, &smallest) }
+}
+
+/// The norm of square matrices times that of their inverses.
+fn cond_by_inverse(x: &Tensor, order: Order) -> Result<Tensor> {
+    let norm = |x: &Tensor| matrix_norm(x, order, [-2, -1], false);
+    match inverse(x) {
+        Ok(inverse) => mul(&norm(x)?, &norm(&inverse)?),
+        // A singular matrix is as badly conditioned as can be.
+        Err(Error::LinAlg(_)) if x.rank() == 2 => scalar(Scalar::Float(f64::INFINITY), x.dtype()),
+        Err(Error::LinAlg(_)) => {
+            let each = (0..x.shape()[0].cast_signed()).map(|i| cond_by_inverse(&select(x, 0, i)?, order));
+            stack(&each.collect::<Result<Vec<_>>>()?.iter().collect::<Vec<_>>(), 0)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// `x @ x @ ...`, `n` times; of the inverse where `n` is negative.
@@ -152,7 +170,7 @@ pub fn matrix_power(x: &Tensor, n: i64) -> Result<Tensor> {
         }
         left /= 2;
         if left == 0 {
-            return Ok(power.unwrap_or(base).alias());
+            return apart(power.unwrap_or(base), x);
         }
         base = matmul(&base, &base)?;
     }
@@ -276,23 +294,12 @@ fn chain(list: &[Tensor], splits: &[Vec<usize>], i: usize, j: usize) -> Result<T
     matmul(&chain(list, splits, i, k)?, &chain(list, splits, k + 1, j)?)
 }
 
-/// The sum of the products of vectors along `dim`.
+/// The sum of the products of vectors along `dim` of what the two broadcast to.
 ///
 /// # Errors
-/// [`Error::Shape`] for vectors of two lengths, [`Error::Index`] for a dimension out of range.
+/// [`Error::Shape`] where they do not broadcast, [`Error::Index`] for a dimension out of range.
 pub fn vecdot(a: &Tensor, b: &Tensor, dim: isize) -> Result<Tensor> {
     const NAME: &str = "linalg.vecdot";
-    let own = |x: &Tensor| Ok::<_, Error>(x.shape().get(normalize_dim(NAME, dim, x.rank())?).copied());
-    if own(a)? != own(b)? {
-        return Err(Error::shape(
-            NAME,
-            format_args!(
-                "vectors along dimension {dim} of {} and {} differ in length",
-                Show(a.shape()),
-                Show(b.shape())
-            ),
-        ));
-    }
     let (a, b) = (Autocast::Lower.of(a)?, Autocast::Lower.of(b)?);
     let products = mul(&a, &b)?;
     let found = sum(&products, &[normalize_dim(NAME, dim, products.rank())?], false)?;

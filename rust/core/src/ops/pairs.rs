@@ -6,12 +6,12 @@ use crate::autograd::op::{
     Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete,
 };
 use crate::autograd::tensor::Tensor;
-use crate::dtype::DType;
+use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
-use crate::ops::arithmetic::{add, binary, div, mul, neg, no_zero_divisor, shift, sub};
+use crate::ops::arithmetic::{add, binary, div, mul, neg, no_zero_divisor, scalar, shift, sub};
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, single};
-use crate::ops::{exp, lgamma, log, logical_not, sign, square, sum_to, trunc};
+use crate::ops::{eq, exp, lgamma, log, logical_not, sign, square, sum_to, trunc, where_};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, Binary, Bitwise, FloatBinary};
 use smallvec::smallvec;
@@ -121,9 +121,11 @@ fn no_order(op: &str) -> Result<Tensor> {
     Err(Error::gradient(op, "there is no derivative by the first argument; detach() it"))
 }
 
-/// `grad * above / (x^2 + y^2)`.
+/// `grad * above / (x^2 + y^2)`, zero at the origin.
 fn per_square(grad: &Tensor, above: &Tensor, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    mul(grad, &div(above, &add(&square(x)?, &square(y)?)?)?)
+    let squares = add(&square(x)?, &square(y)?)?;
+    let [zero, one] = [0.0, 1.0].map(|value| scalar(Scalar::Float(value), squares.dtype()));
+    mul(grad, &div(above, &where_(&eq(&squares, &zero?)?, &one?, &squares)?)?)
 }
 
 /// Runs `op` over two tensors of integers or truth values, broadcast.
@@ -220,7 +222,7 @@ pub fn bitwise_not(x: &Tensor) -> Result<Tensor> {
         }
         dtype => {
             let value = if dtype.is_unsigned() { dtype.integers().map_or(0, |(_, greatest)| greatest) } else { -1 };
-            bitwise_xor(x, &crate::ops::arithmetic::scalar(crate::dtype::Scalar::Int(value), dtype)?)
+            bitwise_xor(x, &scalar(Scalar::Int(value), dtype)?)
         }
     }
 }

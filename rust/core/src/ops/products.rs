@@ -7,7 +7,7 @@ use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{mul, scale, sub};
 use crate::ops::arrange::{diagonal, roll};
 use crate::ops::shape::{broadcast_to, permute, reshape};
-use crate::ops::{add, matmul, sum};
+use crate::ops::{add, cast, matmul, sum};
 use smallvec::SmallVec;
 
 pub use crate::ops::addmm::addmm;
@@ -91,10 +91,13 @@ pub fn inner(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// `beta * input + alpha * product`; an `input` times zero is left out, whatever its elements.
+/// `beta * input + alpha * product`, both in the dtype that they have together, which the factors do not change; an `input`
+/// times zero is left out, whatever its elements.
 pub(super) fn accumulated(op: &str, input: &Tensor, product: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
     let unit = |factor: f64| factor.to_bits() == 1f64.to_bits();
-    let product = if unit(alpha) { product.clone() } else { scale(product, alpha)? };
+    let dtype = input.dtype().promote(op, product.dtype())?;
+    let (input, product) = (&cast(input, dtype)?, cast(product, dtype)?);
+    let product = if unit(alpha) { product } else { scale(&product, alpha)? };
     let (from, to) = (Show(input.shape()), Show(product.shape()));
     let input = broadcast_to(input, product.shape()).map_err(|_| {
         Error::shape(op, format_args!("input of shape {from} does not broadcast to the product's {to}"))
@@ -125,7 +128,11 @@ sums_of_products! {
     /// `beta * input + alpha * (a @ b)` for batches of matrices.
     baddbmm, Lower => bmm;
     /// `beta * input + alpha * sum(a @ b)` over the batch, for batches of matrices.
-    addbmm, Lower => |a: &Tensor, b: &Tensor| sum(&bmm(a, b)?, &[0], false);
+    addbmm, Lower => |a: &Tensor, b: &Tensor| {
+        let products = bmm(a, b)?;
+        // A sum of integers is int64.
+        cast(&sum(&products, &[0], false)?, products.dtype())
+    };
     /// `beta * input + alpha * outer(a, b)` for vectors.
     addr, Keep => outer;
 }
@@ -184,8 +191,12 @@ pub fn tensordot(a: &Tensor, b: &Tensor, a_dims: &[isize], b_dims: &[isize]) -> 
     if a_dims.len() != b_dims.len() {
         return Err(Error::value(NAME, format_args!("dims {a_dims:?} and {b_dims:?} are no pairs")));
     }
-    distinct_dims(NAME, a_dims, a.rank())?;
-    distinct_dims(NAME, b_dims, b.rank())?;
+    for (x, dims) in [(a, a_dims), (b, b_dims)] {
+        distinct_dims(NAME, dims, x.rank())?;
+        if x.rank() == 0 && !dims.is_empty() {
+            return Err(Error::index(NAME, format_args!("dims {dims:?} of a 0-d tensor, which has none")));
+        }
+    }
     let label = |dim: usize| u32::try_from(dim).unwrap_or(u32::MAX);
     let a_labels: Labels = (0..label(a.rank())).collect();
     let mut b_labels: Labels = (0..label(b.rank())).map(|d| d + label(a.rank())).collect();

@@ -142,7 +142,9 @@ pub fn cov(x: &Tensor, correction: f64, counts: Option<&Tensor>, weights: Option
         return Err(Error::shape(NAME, format_args!("expected at most two dimensions, got {}", Show(x.shape()))));
     }
     let rows = if x.rank() < 2 { reshape(x, &[1, x.numel()])? } else { x.clone() };
-    let rows = cast(&rows, x.dtype().to_float())?;
+    // Counts do not make float64 of float32; weights that are do.
+    let together = weights.map_or(Ok(x.dtype()), |weights| x.dtype().promote(NAME, weights.dtype()))?;
+    let rows = cast(&rows, together.to_float())?;
     let columns = rows.shape()[1];
     let mut weight: Option<Tensor> = None;
     for given in [counts, weights].into_iter().flatten() {
@@ -197,7 +199,7 @@ pub fn corrcoef(x: &Tensor) -> Result<Tensor> {
     clamp(&scaled, Some(Scalar::Float(-1.0)), Some(Scalar::Float(1.0)))
 }
 
-/// The powers of each element of the vector `x`, from the highest, `n - 1`, or from 0.
+/// The powers of each element of the vector `x`, from the highest, `n - 1`, or from 0; of integers in int64.
 ///
 /// # Errors
 /// [`Error::Shape`] for anything but a vector.
@@ -205,8 +207,8 @@ pub fn vander(x: &Tensor, n: usize, increasing: bool) -> Result<Tensor> {
     if x.rank() != 1 {
         return Err(Error::shape("vander", format_args!("expected a vector, got {}", Show(x.shape()))));
     }
-    let exponents = cast(&counted(n)?, x.dtype())?;
-    let powers = pow(&reshape(x, &[x.numel(), 1])?, &exponents)?;
+    let dtype = if x.dtype().is_float() { x.dtype() } else { DType::I64 };
+    let powers = pow(&reshape(&cast(x, dtype)?, &[x.numel(), 1])?, &cast(&counted(n)?, dtype)?)?;
     if increasing { Ok(powers) } else { flip(&powers, &[1]) }
 }
 

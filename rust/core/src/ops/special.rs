@@ -7,11 +7,11 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
-use crate::ops::compare::{eq, isnan, logical_and, logical_not};
+use crate::ops::compare::{eq, ge, isnan, le, logical_and, logical_not, logical_or, lt};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{clamp, where_};
 use crate::ops::unary::{digamma, erfcx, lgamma};
-use crate::ops::{cast, erfc, log, log1p, lt, sin, square};
+use crate::ops::{cast, cos, erfc, log, log1p, sin, square};
 use crate::with_stored_float;
 use dlcore_kernels::map;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
@@ -90,37 +90,107 @@ pub fn multigammaln(x: &Tensor, p: u32) -> Result<Tensor> {
     shift(&sum, f64::from(p) * (f64::from(p) - 1.0) / 4.0 * PI.ln())
 }
 
+/// Functions of one number whose values other operations make: a line for the value above one for the gradient, which that
+/// of the composition is not everywhere.
+macro_rules! composed {
+    ($(
+        $(#[$doc:meta])*
+        $Op:ident = $function:ident as $name:literal: $domain:ident
+            { |$x:ident| $value:expr }
+            { |$at:ident, $grad:ident| $gradient:expr }
+    )*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $Op;
+
+        impl Operation for $Op {
+            const NAME: &'static str = $name;
+            const PROMOTION: Promotion = Promotion::Float;
+
+            fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+                let $x = &Tensor::from(inputs[0].clone());
+                let value: Tensor = $value?;
+                Ok(single(value.array().clone()))
+            }
+
+            fn backward(&self, context: &Context<'_>, $grad: &Tensor) -> Result<Gradients> {
+                let $at = &context.input(0)?;
+                Ok(one($gradient?))
+            }
+
+            fn saves(&self, _: Needs) -> Saves {
+                Saves::INPUTS
+            }
+
+            fn samples() -> Vec<Sample<Self>> {
+                let of = |shape: &[usize]| Sample::new(Self, [input(Domain::$domain, shape)]);
+                vec![of(&[3, 7]), of(&[]), of(&[0, 2])]
+            }
+        }
+
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// Only for lack of memory.
+        pub fn $function(x: &Tensor) -> Result<Tensor> {
+            apply($Op, &[x])
+        }
+    )* };
+}
+
+composed! {
+    /// `sin(pi x) / (pi x)`, 1 at zero.
+    Sinc = sinc as "sinc": AwayFromZero
+        { |x| {
+            let (zero, one) = (eq(x, &number(x, 0.0)?)?, number(x, 1.0)?);
+            let angle = scale(&where_(&zero, &one, x)?, PI)?;
+            where_(&zero, &one, &div(&sin(&angle)?, &angle)?)
+        } }
+        { |x, grad| {
+            let zero = eq(x, &number(x, 0.0)?)?;
+            let other = where_(&zero, &number(x, 1.0)?, x)?;
+            let slope = div(&sub(&cos(&scale(&other, PI)?)?, &sinc(&other)?)?, &other)?;
+            // What starts the series at zero, so that the second derivative is right there too.
+            mul(grad, &where_(&zero, &scale(x, -PI * PI / 3.0)?, &slope)?)
+        } }
+    /// `log(x / (1 - x))`; NaN outside 0 to 1, as is the gradient.
+    LogOdds = log_odds as "logit": Unit
+        { |x| log(&div(x, &shift(&neg(x)?, 1.0)?)?) }
+        { |x, grad| {
+            let both = mul(x, &shift(&neg(x)?, 1.0)?)?;
+            let outside = lt(&both, &number(x, 0.0)?)?;
+            where_(&outside, &number(x, f64::NAN)?, &div(grad, &both)?)
+        } }
+    /// `-x * log(x)`: 0 at zero, minus infinity below.
+    Entr = entr as "entr": Positive
+        { |x| {
+            let (zero, below) = (number(x, 0.0)?, lt(x, &number(x, 0.0)?)?);
+            // Zero minus it: the negative of zero would print a sign.
+            let value = sub(&zero, &xlogy(x, &where_(&below, &number(x, 1.0)?, x)?)?)?;
+            where_(&below, &number(x, f64::NEG_INFINITY)?, &value)
+        } }
+        { |x, grad| neg(&mul(grad, &shift(&log(x)?, 1.0)?)?) }
+}
+
 /// `log(x / (1 - x))`, of `x` kept between `eps` and `1 - eps` where there is one.
 ///
 /// # Errors
 /// Only for lack of memory.
 pub fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
-    let x = float(x)?;
-    let x = match eps {
-        Some(eps) => clamp(&x, Some(Scalar::Float(eps)), Some(Scalar::Float(1.0 - eps)))?,
-        None => x,
-    };
-    log(&div(&x, &shift(&neg(&x)?, 1.0)?)?)
+    match eps {
+        Some(eps) => log_odds(&clamp(&float(x)?, Some(Scalar::Float(eps)), Some(Scalar::Float(1.0 - eps)))?),
+        None => log_odds(x),
+    }
 }
 
-/// `sin(pi x) / (pi x)`, 1 at zero.
-///
-/// # Errors
-/// Only for lack of memory.
-pub fn sinc(x: &Tensor) -> Result<Tensor> {
-    let x = float(x)?;
-    let zero = eq(&x, &number(&x, 0.0)?)?;
-    let one = number(&x, 1.0)?;
-    let angle = scale(&where_(&zero, &one, &x)?, PI)?;
-    where_(&zero, &one, &div(&sin(&angle)?, &angle)?)
-}
-
-/// `x * log(y)` or `x * log1p(y)`: zero where `x` is, whatever `y` is, but for NaN.
-fn weighted(x: &Tensor, y: &Tensor, op: &str, safe: f64, log: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+/// `x * log(y)` or `x * log1p(y)`, whose logarithm starts above `edge`: zero where `x` is, whatever `y` is, but for NaN.
+fn weighted(x: &Tensor, y: &Tensor, op: &str, edge: f64, log: fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let dtype = x.dtype().promote(op, y.dtype())?.to_float();
     let (x, y) = (cast(x, dtype)?, cast(y, dtype)?);
-    let none = logical_and(&eq(&x, &number(&x, 0.0)?)?, &logical_not(&isnan(&y)?)?)?;
-    mul(&x, &log(&where_(&none, &number(&y, safe)?, &y)?)?)
+    // Only there zero has no product with the logarithm, which else is the gradient.
+    let beyond = logical_or(&le(&y, &number(&y, edge)?)?, &eq(&y, &number(&y, f64::INFINITY)?)?)?;
+    let none = logical_and(&eq(&x, &number(&x, 0.0)?)?, &beyond)?;
+    mul(&x, &log(&where_(&none, &number(&y, edge + 1.0)?, &y)?)?)
 }
 
 /// `x * log(y)`, zero where `x` is, whatever `y` is, but for NaN.
@@ -128,7 +198,7 @@ fn weighted(x: &Tensor, y: &Tensor, op: &str, safe: f64, log: fn(&Tensor) -> Res
 /// # Errors
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn xlogy(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    weighted(x, y, "xlogy", 1.0, log)
+    weighted(x, y, "xlogy", 0.0, log)
 }
 
 /// `x * log(1 + y)`, zero where `x` is, whatever `y` is, but for NaN.
@@ -136,19 +206,7 @@ pub fn xlogy(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn xlog1py(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    weighted(x, y, "xlog1py", 0.0, log1p)
-}
-
-/// `-x * log(x)`: 0 at zero, minus infinity below.
-///
-/// # Errors
-/// Only for lack of memory.
-pub fn entr(x: &Tensor) -> Result<Tensor> {
-    let x = float(x)?;
-    let below = crate::ops::lt(&x, &number(&x, 0.0)?)?;
-    // Zero minus it: the negative of zero would print a sign.
-    let value = crate::ops::sub(&number(&x, 0.0)?, &xlogy(&x, &where_(&below, &number(&x, 1.0)?, &x)?)?)?;
-    where_(&below, &number(&x, f64::NEG_INFINITY)?, &value)
+    weighted(x, y, "xlog1py", -1.0, log1p)
 }
 
 /// The probability that a standard normal variable stays below `x`.
@@ -191,8 +249,8 @@ pub fn angle(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn ldexp(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
-    let x = float(x)?;
-    mul(&x, &crate::ops::exp2(&cast(exponent, x.dtype())?)?)
+    let dtype = x.dtype().promote("ldexp", exponent.dtype())?.to_float();
+    mul(&cast(x, dtype)?, &crate::ops::exp2(&cast(exponent, dtype)?)?)
 }
 
 /// `a ** b` in float64.
@@ -207,7 +265,9 @@ pub fn float_power(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 fn log_sum(a: &Tensor, b: &Tensor, op: &str, rate: f64) -> Result<Tensor> {
     let dtype = a.dtype().promote(op, b.dtype())?.to_float();
     let (a, b) = (cast(a, dtype)?, cast(b, dtype)?);
-    let (high, low) = (crate::ops::maximum(&a, &b)?, crate::ops::minimum(&a, &b)?);
+    // Not `maximum` and `minimum`: their gradients, halves of equals, would make the second derivative there zero.
+    let first = ge(&a, &b)?;
+    let (high, low) = (where_(&first, &a, &b)?, where_(&first, &b, &a)?);
     // Equal infinities have no difference.
     let same = logical_and(&eq(&a, &b)?, &logical_not(&crate::ops::isfinite(&a)?)?)?;
     let zero = number(&high, 0.0)?;

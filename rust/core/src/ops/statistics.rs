@@ -7,13 +7,13 @@ use crate::layout::{Dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
 use crate::ops::arrange::select;
 use crate::ops::compare::{eq, isnan, logical_not, ne};
-use crate::ops::extremum::{amax, amin, min_dim};
+use crate::ops::extremum::{amax, amin, min_dim, not_empty};
 use crate::ops::join::cat;
 use crate::ops::placing::take_along_dim;
 use crate::ops::reduce::{kept_shape, sum};
-use crate::ops::select::where_;
+use crate::ops::select::{filled, where_};
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::ops::{abs, cast, floor, pow, sign, sort, sqrt, square};
+use crate::ops::{abs, cast, floor, pow, sort, sqrt, square};
 
 fn number(x: &Tensor, value: f64) -> Result<Tensor> {
     scalar(Scalar::Float(value), x.dtype())
@@ -28,18 +28,17 @@ fn widely(inputs: &[&Tensor], f: impl Fn(&[&Tensor]) -> Result<Tensor>) -> Optio
     })
 }
 
-/// `root` of `x`, with the gradient zero where `x` is zero.
-fn smooth_root(x: &Tensor, root: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    let zero = number(x, 0.0)?;
-    let flat = eq(x, &zero)?;
-    where_(&flat, &zero, &root(&where_(&flat, &number(x, 1.0)?, x)?)?)
+/// `root` of `x`, where `x` is zero `at_zero` with the gradient zero.
+fn smooth_root(x: &Tensor, at_zero: f64, root: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let flat = eq(x, &number(x, 0.0)?)?;
+    where_(&flat, &number(x, at_zero)?, &root(&where_(&flat, &number(x, 1.0)?, x)?)?)
 }
 
 /// `sum(|x| ** order) ** (1 / order)` over `dims`: the largest for infinity, the smallest for minus infinity, and for 0
 /// how many are not zero.
 ///
 /// # Errors
-/// [`Error::DType`] for integers, [`Error::Value`] for an extreme of nothing.
+/// [`Error::DType`] for integers, [`Error::Value`] for an extreme of nothing, and an order below zero.
 #[allow(clippy::float_cmp, reason = "orders that are exactly these")]
 pub fn vector_norm(x: &Tensor, order: f64, dims: &[usize], keepdim: bool) -> Result<Tensor> {
     if !x.dtype().is_float() {
@@ -56,19 +55,26 @@ pub fn vector_norm(x: &Tensor, order: f64, dims: &[usize], keepdim: bool) -> Res
     } else if order == f64::NEG_INFINITY {
         amin(&abs(x)?, dims, keepdim)
     } else if order == 0.0 {
-        // What is not zero counts one, and changes that by nothing.
-        sum(&square(&sign(x)?)?, dims, keepdim)
+        // What is not zero counts one, NaN too, and changes that by nothing.
+        let zero = number(x, 0.0)?;
+        sum(&where_(&eq(x, &zero)?, &zero, &filled(x, &number(x, 1.0)?)?)?, dims, keepdim)
     } else if order == 1.0 {
         sum(&abs(x)?, dims, keepdim)
     } else if order == 2.0 {
-        smooth_root(&sum(&square(x)?, dims, keepdim)?, sqrt)
+        smooth_root(&sum(&square(x)?, dims, keepdim)?, 0.0, sqrt)
     } else {
+        let at_zero = if order < 0.0 {
+            not_empty("norm", x.array(), dims)?;
+            f64::INFINITY
+        } else {
+            0.0
+        };
         let powers = if order > 1.0 {
             pow(&abs(x)?, &number(x, order)?)?
         } else {
-            smooth_root(&abs(x)?, |x| pow(x, &number(x, order)?))?
+            smooth_root(&abs(x)?, at_zero, |x| pow(x, &number(x, order)?))?
         };
-        smooth_root(&sum(&powers, dims, keepdim)?, |x| pow(x, &number(x, 1.0 / order)?))
+        smooth_root(&sum(&powers, dims, keepdim)?, at_zero, |x| pow(x, &number(x, 1.0 / order)?))
     }
 }
 
@@ -144,7 +150,7 @@ pub fn diff(x: &Tensor, n: usize, dim: isize, before: Option<&Tensor>, after: Op
         return Err(Error::shape("diff", "a 0-d tensor has no neighbours"));
     }
     if n == 0 {
-        return Ok(x.alias());
+        return crate::ops::copy(x);
     }
     let parts: Vec<&Tensor> = before.into_iter().chain([x]).chain(after).collect();
     let mut x = if parts.len() > 1 { cat(&parts, dim)? } else { x.clone() };

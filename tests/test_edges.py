@@ -1,0 +1,184 @@
+"""Where functions are easily wrong: single points, no elements, nothing to do, narrow dtypes. Values are PyTorch's."""
+
+import math
+
+import dlcore
+import dlcore.nn.functional as F
+import pytest
+from dlcore import ShapeError, linalg, special
+from dlcore.autograd import grad
+
+INF, NAN = math.inf, math.nan
+
+
+def of(*values, dtype=None):
+    return dlcore.tensor(values, dtype=dtype)
+
+
+def leaf(values):
+    return dlcore.tensor(values, dtype=dlcore.float64, requires_grad=True)
+
+
+def same(got, expected):
+    return got.shape == expected.shape and dlcore.allclose(got.double(), expected.double(), equal_nan=True)
+
+
+VECTOR, MATRIX = (3,), (2, 2)
+
+COPIES = {
+    "repeat": (MATRIX, lambda x: x.repeat(1, 1)),
+    "repeat of one": ((1,), lambda x: x.repeat(3)),
+    "repeat of rows": ((1, 2), lambda x: x.repeat(3, 1)),
+    "tile": (VECTOR, lambda x: x.tile(1)),
+    "tile by more": (VECTOR, lambda x: x.tile(1, 1)),
+    "repeat_interleave": (MATRIX, lambda x: x.repeat_interleave(1, 0)),
+    "repeat_interleave of all": (MATRIX, lambda x: x.repeat_interleave(1)),
+    "diag": (MATRIX, lambda x: x.diag()),
+    "matrix_power": (MATRIX, lambda x: linalg.matrix_power(x, 1)),
+    "diff": (VECTOR, lambda x: x.diff(n=0)),
+    "pixel_shuffle": ((1, 2, 2), lambda x: F.pixel_shuffle(x, 1)),
+    "pixel_unshuffle": ((1, 2, 2), lambda x: F.pixel_unshuffle(x, 1)),
+    "channel_shuffle": ((1, 2, 2), lambda x: F.channel_shuffle(x, 1)),
+    "channel_shuffle of all": ((1, 2, 2), lambda x: F.channel_shuffle(x, 2)),
+    "chain_matmul": (MATRIX, dlcore.chain_matmul),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_what_has_nothing_to_do_copies(name):
+    shape, function = COPIES[name]
+    x = dlcore.ones(shape)
+    result = function(x)
+    assert result.is_contiguous()
+    result.zero_()
+    assert x.sum() == x.numel()
+
+
+def test_each_repeat_is_memory_of_its_own():
+    repeated = dlcore.ones(1).repeat(3)
+    repeated[0] = 7
+    assert repeated.tolist() == [7, 1, 1]
+
+
+GRADIENTS = {
+    "xlogy": (dlcore.xlogy, [[0, 0, 3, 0], [2, 0, 1, INF]], [[math.log(2), 0, 0, 0], [0, 0, 3, 0]]),
+    "xlog1py": (special.xlog1py, [[0, 0, 3], [2, -1, 0]], [[math.log(3), 0, 0], [0, 0, 3]]),
+    "entr": (special.entr, [[-0.1, 0, 1]], [[NAN, INF, -1]]),
+    "atan2": (dlcore.atan2, [[0, 1, -1], [0, 0, 1]], [[0, 0, 0.5], [0, -1, 0.5]]),
+    "logit": (dlcore.logit, [[-0.1, 0, 0.5, 1, 1.5]], [[NAN, INF, 4, INF, NAN]]),
+    "logit within": (lambda x: dlcore.logit(x, 0.25), [[-0.1, 0.5]], [[0, 4]]),
+    "div": (lambda x, y: dlcore.div(x, y, rounding_mode="trunc"), [[1, 2], [0, 3]], [[0, 0], [0, 0]]),
+    "logaddexp": (dlcore.logaddexp, [[2, -INF], [2, 1]], [[0.5, 0], [0.5, 1]]),
+    "sinc": (dlcore.sinc, [[0, 1]], [[0, -1]]),
+    "max": (dlcore.max, [[NAN, 1, NAN]], [[0.5, 0, 0.5]]),
+    "min": (dlcore.min, [[NAN, 1, NAN]], [[0.5, 0, 0.5]]),
+    "amax": (lambda x: dlcore.amax(x, 1), [[[NAN, 1], [2, 2]]], [[[1, 0], [0.5, 0.5]]]),
+    "vector_norm": (lambda x: linalg.vector_norm(x, -2), [[0, 1, 2]], [[0, 0, 0]]),
+    "vector_norm of no zeros": (lambda x: linalg.vector_norm(x, -1), [[1, 1]], [[0.25, 0.25]]),
+    "vector_norm that counts": (lambda x: linalg.vector_norm(x, 0), [[0, 1, NAN]], [[0, 0, 0]]),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_at_points(name):
+    function, inputs, expected = GRADIENTS[name]
+    leaves = [leaf(values) for values in inputs]
+    found = grad(function(*leaves).sum(), leaves)
+    assert all(same(got, dlcore.tensor(values)) for got, values in zip(found, expected, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: dlcore.logaddexp(x, dlcore.full_like(x, 2)), 0.25),
+        (lambda x: dlcore.logaddexp2(x, dlcore.full_like(x, 2)), math.log(2) / 4),
+        (lambda x: dlcore.sinc(x - 2), -(math.pi**2) / 3),
+    ],
+    ids=["logaddexp", "logaddexp2", "sinc"],
+)
+def test_second_derivatives_at_points(function, expected):
+    x = leaf(2.0)
+    (first,) = grad(function(x), x, create_graph=True)
+    (second,) = grad(first, x)
+    assert second.item() == pytest.approx(expected, rel=1e-12)
+
+
+U8 = dlcore.uint8
+ONE = of([True])
+NONE = dlcore.ones(0, 1, 1, dtype=U8)
+SINC = math.sin(math.pi * 20.296875) / (math.pi * 20.296875)  # of 20.3 in float16
+
+VALUES = {
+    "gradient": (lambda: dlcore.gradient(of([3.0, 1, 4], [3, 2, 4]), dim=[1, 0])[0], of([-2, 0.5, 3], [-1, 0.5, 2])),
+    "gradient by steps": (
+        lambda: dlcore.gradient(dlcore.eye(2), spacing=[1.0, 2.0], dim=[1, 0])[1],
+        of([-0.5, 0.5], [-0.5, 0.5]),
+    ),
+    "vector_norm": (lambda: linalg.vector_norm(of(0.0, 1, 2), -2), dlcore.tensor(0.0)),
+    "norm": (lambda: linalg.norm(of([0.0, 2], [1, 2]), -1, 0), of(0.0, 1)),
+    "vector_norm of infinities": (lambda: linalg.vector_norm(of(INF, INF), -1), dlcore.tensor(INF)),
+    "vector_norm that counts": (lambda: linalg.vector_norm(of(0.0, 1, NAN), 0), dlcore.tensor(2.0)),
+    "cumsum": (lambda: dlcore.cumsum(of(200, 100), 0, dtype=U8), of(200, 44, dtype=U8)),
+    "x.cumsum": (lambda: of(100, 100).cumsum(0, dtype=dlcore.int8), of(100, -56, dtype=dlcore.int8)),
+    "cumprod": (lambda: dlcore.cumprod(of(200, 2), 0, dtype=U8), of(200, 144, dtype=U8)),
+    "nansum": (lambda: dlcore.nansum(of(200, 100), dtype=U8), dlcore.tensor(44, dtype=U8)),
+    "sub": (lambda: of(1, 2, dtype=U8).sub(of(1, 1, dtype=U8), alpha=-1), of(2, 3, dtype=U8)),
+    "add": (lambda: dlcore.add(of(1, 2, dtype=U8), of(1, 1, dtype=U8), alpha=-1), of(0, 1, dtype=U8)),
+    "sign": (lambda: 1 / dlcore.sign(of(-0.0, -3, NAN)), of(INF, -1, INF)),
+    "all": (lambda: dlcore.all(of([1, 0]), dim=()), of([True, False])),
+    "any": (lambda: dlcore.any(of([1, 0]), dim=[], keepdim=True), of([True, False])),
+    "addr of bool": (lambda: dlcore.addr(ONE, of(1), of(1), beta=2), of([3])),
+    "addr by bool": (lambda: dlcore.addr(of([1]), of(True), of(True), alpha=3), of([4])),
+    "addbmm": (lambda: dlcore.addbmm(of([1], dtype=U8), of([[9]], dtype=U8), of([[9]], dtype=U8)), of([82], dtype=U8)),
+    "addbmm of none": (lambda: dlcore.addbmm(of([1], dtype=U8), NONE, NONE), of([1], dtype=U8)),
+    "cond": (lambda: linalg.cond(of([[1.0, 0], [0, 2]], [[1, 1], [1, 1]]), 1), of(2, INF)),
+    "cond of none": (lambda: linalg.cond(dlcore.zeros(2, 0, 0)), dlcore.zeros(2)),
+    "cond by inverse of none": (lambda: linalg.cond(dlcore.zeros(0, 0), 1), dlcore.tensor(0.0)),
+    "matrix_norm of none": (lambda: linalg.matrix_norm(dlcore.zeros(0, 0), 1), dlcore.tensor(0.0)),
+    "matrix_norm by values": (lambda: linalg.matrix_norm(dlcore.zeros(3, 0), 2, keepdim=True), dlcore.zeros(1, 1)),
+    "vander": (lambda: dlcore.vander(of(200, 3, dtype=U8), 3), of([40000, 200, 1], [9, 3, 1])),
+    "chunk": (lambda: dlcore.stack(dlcore.chunk(dlcore.zeros(2, 0), 3, 1)), dlcore.zeros(3, 2, 0)),
+    "cov": (lambda: dlcore.cov(dlcore.eye(2), aweights=dlcore.ones(2).double()), of([0.5, -0.5], [-0.5, 0.5]).double()),
+    "ldexp": (lambda: dlcore.ldexp(of(1, dtype=U8), dlcore.ones(1).double()), of(2.0).double()),
+    "vecdot": (lambda: linalg.vecdot(dlcore.ones(2, 3), dlcore.ones(3), dim=1), of(3.0, 3)),
+    "sinc": (lambda: dlcore.sinc(of(20.3, dtype=dlcore.float16)), of(SINC, dtype=dlcore.float16)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values(name):
+    function, expected = VALUES[name]
+    got = function()
+    assert got.dtype == expected.dtype, got
+    assert same(got, expected), got
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: linalg.vector_norm(dlcore.zeros(0), -1), ValueError),
+        (lambda: linalg.vector_norm(dlcore.zeros(2, 0), -1, dim=1), ValueError),
+        (lambda: dlcore.tensordot(dlcore.ones(2), dlcore.ones(2), dims=-1), ValueError),
+        (lambda: dlcore.tensordot(dlcore.tensor(2.0), dlcore.ones(5, 1), dims=1), IndexError),
+        (lambda: dlcore.tensordot(dlcore.zeros(0), dlcore.tensor(0.3), 1), IndexError),
+        (lambda: linalg.matrix_norm(dlcore.zeros(0, 0), -1), ValueError),
+        (lambda: linalg.vecdot(dlcore.ones(2), dlcore.ones(3)), ShapeError),
+    ],
+)  # fmt: skip
+def test_what_has_no_value_is_refused(call, error):
+    with pytest.raises(error):
+        call()
+
+
+def test_all_halves_have_the_sinc_of_float32():
+    numbers = dlcore.arange(-32, 32, 0.03125)
+    for dtype in (dlcore.float16, dlcore.bfloat16):
+        x = numbers.to(dtype)
+        assert dlcore.equal(dlcore.sinc(x), dlcore.sinc(x.float()).to(dtype))
+
+
+def test_a_gradient_of_another_dtype_is_converted():
+    x = dlcore.ones(2, requires_grad=True)
+    (x * 2).backward(dlcore.ones(2, dtype=dlcore.float64))
+    assert x.grad.dtype == dlcore.float32
+    assert x.grad.tolist() == [2, 2]
