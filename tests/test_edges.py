@@ -182,3 +182,10 @@ def test_a_gradient_of_another_dtype_is_converted():
     (x * 2).backward(dlcore.ones(2, dtype=dlcore.float64))
     assert x.grad.dtype == dlcore.float32
     assert x.grad.tolist() == [2, 2]
+
+
+def test_gradients_of_decompositions_of_nothing():
+    x = dlcore.zeros(0, 5, requires_grad=True)
+    q, r = dlcore.linalg.qr(x)
+    (q.sum() + r.sum()).backward()
+    assert x.grad.shape == (0, 5)

@@ -325,7 +325,8 @@ impl Array {
         if self.storage.is_read_only() {
             return Err(Error::value(op, "the tensor's memory is read-only (lent by its owner); clone() it first"));
         }
-        if self.layout.strides.iter().zip(self.shape()).any(|(&stride, &extent)| stride == 0 && extent > 1) {
+        let repeats = self.layout.strides.iter().zip(self.shape()).any(|(&stride, &extent)| stride == 0 && extent > 1);
+        if repeats && self.numel() > 0 {
             return Err(Error::value(
                 op,
                 "several elements of an expanded tensor share memory; clone() it before writing",

@@ -198,38 +198,28 @@ pub(crate) fn largest<T: Float>(a: &[T]) -> T {
 
 /// `out = f(a, b)`, element by element; the last of a row once more where they fill no vector of their own.
 #[inline(always)]
-pub(crate) fn map<T: Float, N: Stored<Value = T>>(a: &[N], b: &[N], out: &mut [N], f: impl Fn(T, T) -> T) {
+pub(crate) fn map<T: Float>(a: &[T], b: &[T], out: &mut [T], f: impl Fn(T, T) -> T) {
+    let of = |a: &[T; NARROW], b: &[T; NARROW]| {
+        let mut values = [T::ZERO; NARROW];
+        for lane in 0..NARROW {
+            values[lane] = f(a[lane], b[lane]);
+        }
+        values
+    };
     let (a_chunks, b_chunks) = (a.as_chunks::<NARROW>(), b.as_chunks::<NARROW>());
     let (out_chunks, out_rest) = out.as_chunks_mut::<NARROW>();
     for ((out, a), b) in out_chunks.iter_mut().zip(a_chunks.0).zip(b_chunks.0) {
-        *out = mapped(a, b, &f);
+        *out = of(a, b);
     }
     if out_rest.is_empty() {
         return;
     }
-    let (last_a, last_b) = (a.last_chunk::<NARROW>(), b.last_chunk());
-    if let (Some(out), Some(a), Some(b)) = (out.last_chunk_mut(), last_a, last_b) {
-        *out = mapped(a, b, &f);
+    if let (Some(out), Some(a), Some(b)) = (out.last_chunk_mut(), a.last_chunk(), b.last_chunk()) {
+        *out = of(a, b);
         return;
     }
-    let zero = N::store(T::ZERO);
-    let values = mapped(&padded(a, zero), &padded(b, zero), &f);
+    let values = of(&padded(a, T::ZERO), &padded(b, T::ZERO));
     out.copy_from_slice(&values[..out.len()]);
-}
-
-/// [`map`] of whole vectors. A function, which is always inlined: a closure is compiled for the least of CPUs where it is
-/// not.
-#[inline(always)]
-fn mapped<T: Float, N: Stored<Value = T>, const COUNT: usize>(
-    a: &[N; COUNT],
-    b: &[N; COUNT],
-    f: &impl Fn(T, T) -> T,
-) -> [N; COUNT] {
-    let mut values = [N::store(T::ZERO); COUNT];
-    for lane in 0..COUNT {
-        values[lane] = N::store(f(a[lane].load(), b[lane].load()));
-    }
-    values
 }
 
 /// `out = f(a)`, and the sum of that, while what lies `ahead` elements after the row comes near.
@@ -280,10 +270,13 @@ fn chunks_past<T: Float, N: Stored<Value = T>, S: Simd, const COUNT: usize>(
 ) {
     let head = out.as_ptr().align_offset(stream::LINE).min(out.len());
     let whole = head + (out.len() - head) / COUNT * COUNT;
-    map(&a[..head], &b[..head], &mut out[..head], &f);
+    map_plainly(&a[..head], &b[..head], &mut out[..head], &f);
     let (from_a, from_b) = (a[head..whole].as_chunks::<COUNT>().0, b[head..whole].as_chunks::<COUNT>().0);
     for ((a, b), out) in from_a.iter().zip(from_b).zip(out[head..whole].as_chunks_mut::<COUNT>().0) {
-        let values = mapped(a, b, &f);
+        let mut values = [N::store(T::ZERO); COUNT];
+        for lane in 0..COUNT {
+            values[lane] = N::store(f(a[lane].load(), b[lane].load()));
+        }
         for line in (0..size_of_val(out)).step_by(stream::LINE) {
             // SAFETY: a line of either; `out` begins at one.
             unsafe {
@@ -291,7 +284,15 @@ fn chunks_past<T: Float, N: Stored<Value = T>, S: Simd, const COUNT: usize>(
             }
         }
     }
-    map(&a[whole..], &b[whole..], &mut out[whole..], &f);
+    map_plainly(&a[whole..], &b[whole..], &mut out[whole..], &f);
+}
+
+/// [`map`] of numbers that may be stored narrower, in a loop that the compiler cuts into vectors.
+#[inline(always)]
+pub(crate) fn map_plainly<T: Float, N: Stored<Value = T>>(a: &[N], b: &[N], out: &mut [N], f: impl Fn(T, T) -> T) {
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *out = N::store(f(a.load(), b.load()));
+    }
 }
 
 /// Up to sixteen elements, and zeros.
