@@ -488,9 +488,9 @@ impl<T: Float, K: Stored<Value = T>> Kernel for Backward<'_, T, K> {
                 let (g, x) = (&g[at.clone()], &x[at]);
                 let gradient = |g, x| ((g - average) - (x - center) * slope) * scale;
                 if streamed {
-                    lanes::map_past::<T, K, S>(g, x, gx, gradient)
+                    lanes::map_past::<T, K, S>(g, x, gx, gradient);
                 } else {
-                    lanes::map_plainly(g, x, gx, gradient)
+                    lanes::map_plainly(g, x, gx, gradient);
                 }
             }
         }
