@@ -23,6 +23,7 @@ MODULES = [
     "dlcore.nn",
     "dlcore.nn.functional",
     "dlcore.nn.init",
+    "dlcore.nn.parallel",
     "dlcore.nn.utils",
     "dlcore.nn.utils.rnn",
     "dlcore.nn.utils.parametrize",
@@ -49,6 +50,10 @@ MODULES = [
     "dlcore.utils.checkpoint",
     "dlcore.memory",
     "dlcore.testing",
+    "dlcore.cuda",
+    "dlcore.cuda.amp",
+    "dlcore.distributed",
+    "dlcore.jit",
     "dlcore.array_api",
     "dlcore.array_api.linalg",
 ]

@@ -1,6 +1,8 @@
 """Graphs: long ones, wide ones, used twice, cut, differentiated again; and the memory that they give back."""
 
 import gc
+import inspect
+import pickle
 import threading
 
 import dlcore
@@ -160,6 +162,19 @@ def test_recording_is_switched_off_and_on_again():
     with dlcore.set_grad_enabled(False):
         assert not (x * 2).requires_grad
     assert not dlcore.no_grad()(lambda: x * 2)().requires_grad
+    for mode in ("train", 1, None):
+        with pytest.raises(TypeError, match="expected a bool"):
+            dlcore.set_grad_enabled(mode)
+
+
+@dlcore.no_grad()
+def unrecorded(x):
+    return x * 2
+
+
+def test_what_is_decorated_stays_a_function():
+    assert inspect.isfunction(unrecorded)
+    assert pickle.loads(pickle.dumps(unrecorded)) is unrecorded  # as processes of a pool ask
 
 
 def test_recording_is_a_matter_of_each_thread():

@@ -1,5 +1,7 @@
 """The pages of the reference, before Sphinx reads them: one for every public name, under a name of its own."""
 
+import inspect
+import re
 from importlib import import_module
 
 import pages
@@ -43,3 +45,11 @@ def test_pages_that_stay_the_same_are_not_written_again(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     pages.write(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("module", pages.MODULES)
+def test_bars_are_no_substitutions_of_sphinx(module):
+    found = [getattr(import_module(module), name) for name in import_module(module).__all__]
+    found += [member for owner in found if inspect.isclass(owner) for member in vars(owner).values()]
+    for text in (inspect.getdoc(member) or "" for member in found):
+        assert not re.search(r"(?<!\w)\|\w[^|\n]*\|", re.sub(r"``.*?``", "", text)), text

@@ -16,7 +16,13 @@ __all__ = ["is_available", "is_initialized", "is_torchelastic_launched"]
 
 
 def is_available() -> bool:
-    """False, so that programs train in one process."""
+    """False, so that programs train in one process.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.distributed.is_available()
+        False
+    """
     return False
 
 

@@ -31,33 +31,25 @@ _switch = _core._set_grad_enabled
 _GENERATOR, _SUSPENDS = 0x20, 0x80 | 0x200  # of `inspect`: CO_GENERATOR; CO_COROUTINE and CO_ASYNC_GENERATOR
 
 
-class _Recorded:
-    """A function that runs with recording switched off or on."""
+def _recorded(function: Callable[..., Any], mode: bool) -> Callable[..., Any]:
+    """The function, run with recording switched off or on."""
+    from functools import update_wrapper
 
-    def __init__(self, function: Callable[..., Any], mode: bool) -> None:
-        code = getattr(function, "__code__", None)
-        if code is not None and code.co_flags & _SUSPENDS:
-            raise TypeError(
-                f"{function.__qualname__} is a coroutine, whose body runs after the decorator is done: "
-                "use `with` inside it"
-            )
-        from functools import update_wrapper
+    code = getattr(function, "__code__", None)
+    flags = 0 if code is None else code.co_flags
+    if flags & _SUSPENDS:
+        raise TypeError(
+            f"{function.__qualname__} is a coroutine, whose body runs after the decorator is done: use `with` inside it"
+        )
 
-        update_wrapper(self, function)
-        stepwise = code is not None and code.co_flags & _GENERATOR
-        self._function, self._mode = _in_steps(function, mode) if stepwise else function, mode
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        previous = _switch(self._mode)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        previous = _switch(mode)
         try:
-            return self._function(*args, **kwargs)
+            return function(*args, **kwargs)
         finally:
             _switch(previous)
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        from types import MethodType
-
-        return self if instance is None else MethodType(self, instance)
+    return update_wrapper(_in_steps(function, mode) if flags & _GENERATOR else run, function)
 
 
 def _in_steps(function: Callable[..., Any], mode: bool) -> Callable[..., Any]:
@@ -110,14 +102,14 @@ class no_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A switch, or `function` with recording switched."""
-        return object.__new__(cls) if function is None else _Recorded(function, mode=False)
+        return object.__new__(cls) if function is None else _recorded(function, mode=False)
 
     def __enter__(self) -> None:
         self._previous = _switch(False)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Decorate a function."""
-        return _Recorded(function, mode=False)
+        return _recorded(function, mode=False)
 
 
 class enable_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
@@ -136,14 +128,14 @@ class enable_grad(_Switch):  # noqa: N801 - PyTorch's name, used as a function
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """A switch, or `function` with recording switched."""
-        return object.__new__(cls) if function is None else _Recorded(function, mode=True)
+        return object.__new__(cls) if function is None else _recorded(function, mode=True)
 
     def __enter__(self) -> None:
         self._previous = _switch(True)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Decorate a function."""
-        return _Recorded(function, mode=True)
+        return _recorded(function, mode=True)
 
 
 class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name, used as a function
@@ -151,6 +143,9 @@ class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name, used as a funct
 
     Args:
         mode: whether to record.
+
+    Raises:
+        TypeError: ``mode`` is no bool.
 
     Example:
         >>> import dlcore
@@ -165,8 +160,10 @@ class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name, used as a funct
     __slots__ = ("mode",)
 
     def __init__(self, mode: bool) -> None:
-        self.mode = bool(mode)
-        self._previous = _switch(self.mode)
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled: expected a bool, got {type(mode).__name__}")
+        self.mode = mode
+        self._previous = _switch(mode)
 
     def __enter__(self) -> None:
         _switch(self.mode)
@@ -174,7 +171,7 @@ class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name, used as a funct
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Decorate a function."""
         _switch(self._previous)
-        return _Recorded(function, mode=self.mode)
+        return _recorded(function, mode=self.mode)
 
 
 class inference_mode(_Switch):  # noqa: N801 - PyTorch's name, used as a function
@@ -200,7 +197,7 @@ class inference_mode(_Switch):  # noqa: N801 - PyTorch's name, used as a functio
     def __new__(cls, mode: bool | Callable[..., Any] = True) -> Any:
         """A switch, or a function with recording switched off."""
         if callable(mode):
-            return _Recorded(mode, mode=False)
+            return _recorded(mode, mode=False)
         self = object.__new__(cls)
         self.mode = mode
         return self
@@ -210,7 +207,7 @@ class inference_mode(_Switch):  # noqa: N801 - PyTorch's name, used as a functio
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Decorate a function."""
-        return _Recorded(function, mode=not self.mode)
+        return _recorded(function, mode=not self.mode)
 
 
 def is_inference_mode_enabled() -> bool:

@@ -57,7 +57,7 @@ class AffineTransform(Transform):
         return (y - self.loc) / self.scale
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """The logarithm of |scale|."""
+        """The logarithm of ``|scale|``."""
         return added((_core.ones_like(x) * self.scale).abs().log().expand(y.shape), self.event_dim)
 
     def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
@@ -131,7 +131,7 @@ class PowerTransform(Transform):
         return y ** (1 / self.exponent)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Log |exponent·y/x|."""
+        """Log ``|exponent·y/x|``."""
         return (self.exponent * y / x).abs().log()
 
     def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
@@ -142,7 +142,7 @@ class PowerTransform(Transform):
 
 
 class AbsTransform(Transform):
-    """|x|, of which the positive number is said to be what it was made of.
+    """``|x|``, of which the positive number is said to be what it was made of.
 
     Example:
         >>> import dlcore

@@ -79,7 +79,7 @@ class Transform:
         raise NotImplementedError(f"{type(self).__name__} has no _inverse()")
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """The logarithm of |dy/dx|, or of the determinant of the Jacobian of a vector."""
+        """The logarithm of ``|dy/dx|``, or of the determinant of the Jacobian of a vector."""
         raise NotImplementedError(f"{type(self).__name__} has no log_abs_det_jacobian()")
 
     def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
