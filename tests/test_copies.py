@@ -294,3 +294,13 @@ def test_schedulers_go_on_from_a_copy(name, make):
     another.load_state_dict(states[0])
     resumed.load_state_dict(states[1])
     assert_same(train(third, another, resumed, 3), expected)
+
+
+@both
+def test_views_are_copied_each_by_itself_and_one_object_stays_one(make):
+    base = dlcore.zeros(4)
+    copied, view, again = make((base, base[1:], base))
+    assert again is copied
+    copied.fill_(5.0)
+    assert view.tolist() == [0, 0, 0]
+    assert base.tolist() == [0, 0, 0, 0]

@@ -235,6 +235,11 @@ def test_overlapping_source_and_target():
     square = dlcore.tensor(counted((5, 5)))
     square.copy_(square.T)
     np.testing.assert_array_equal(square.numpy(), counted((5, 5)).T)
+    base = dlcore.tensor(array)
+    base[1:].add_(base[:-1])
+    np.testing.assert_array_equal(base.numpy(), array + np.append(0, array[:-1]))
+    square.add_(square.T)
+    np.testing.assert_array_equal(square.numpy(), counted((5, 5)) + counted((5, 5)).T)
 
 
 def test_augmented_assignment_through_an_index():

@@ -68,6 +68,13 @@ def test_layers_calls_and_modes():
     assert [layer.parameters for layer in dlcore.summary(shared, (1, 2)).layers] == [6, 0, 0]
 
 
+def test_what_is_no_module_is_refused():
+    with pytest.raises(TypeError, match=r"expected a Module, got Tensor; `x.summary\(\)` tells of a tensor"):
+        dlcore.summary(dlcore.zeros(2))
+    with pytest.raises(TypeError, match="expected a Module, got builtin_function_or_method"):
+        dlcore.summary(dlcore.zeros, (2, 3))
+
+
 def test_an_error_inside_leaves_the_model_as_it_was():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(3, 1)).requires_grad_(False)
     with pytest.raises(dlcore.ShapeError, match=r"Sequential\.1"):

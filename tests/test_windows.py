@@ -169,6 +169,15 @@ def test_unpooling_puts_maxima_back(dims):
     assert larger.shape[2] == x.shape[2] + 1
 
 
+def test_unpooling_two_maxima_to_one_place_keeps_the_last():
+    x = dlcore.tensor([[[1.0, 5.0, 2.0]]], requires_grad=True)
+    places = dlcore.tensor([[[1, 1, 3]]])
+    back = F.max_unpool1d(x, places, 2, 1)
+    assert back.tolist() == [[[0, 5, 0, 2]]]
+    (back * dlcore.tensor([2.0, 3.0, 4.0, 5.0])).sum().backward()
+    assert x.grad.tolist() == [[[3, 3, 5]]]
+
+
 @DIMS
 @pytest.mark.parametrize("out", [1, 2, 4, 9, (3, None, 2)])
 def test_windows_adapt_to_a_size(dims, out):

@@ -93,6 +93,9 @@ def summary(model: Module, *args: Any, **kwargs: Any) -> Summary:
         *args: its arguments, or one tuple of sizes, of which an input of zeros is made.
         **kwargs: further ones.
 
+    Raises:
+        TypeError: no module; `Tensor.summary` tells of a tensor.
+
     Example:
         >>> import dlcore
         >>> from dlcore import nn
@@ -107,6 +110,9 @@ def summary(model: Module, *args: Any, **kwargs: Any) -> Summary:
         79,510 parameters, 0.3 MB
         2,540,800 multiply-adds, 0.0 MB of outputs
     """
+    if not isinstance(model, Module):
+        tensors = "; `x.summary()` tells of a tensor" if isinstance(model, Tensor) else ""
+        raise TypeError(f"summary: expected a Module, got {type(model).__name__}{tensors}")
     if len(args) == 1 and isinstance(args[0], tuple) and all(isinstance(size, int) for size in args[0]):
         args = (_core.zeros(*args[0]),)
     modes = [(module, module.training) for module in model.modules()]
