@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dlcore
+from dlcore.distributions.constraints import Constraint
 
 # Every module whose `__all__` is public, in the order of the reference; also what the tests call public.
 MODULES = [
@@ -114,13 +115,39 @@ def _page(name: str, found: Any, again: bool) -> str:
     if callable(found):
         return head + f".. autofunction:: {name}\n{index}"
     # Not indexed: Sphinx would take `dlcore.bool` for the `bool` of annotations.
-    return head + f".. py:data:: {name}\n   :value: {found!r}\n   :no-index:\n\n   {_summary(found)}\n"
+    return head + f".. py:data:: {name}\n   :no-index:\n\n   {_summary(found)}\n\n{_shown(_use(name, found))}"
+
+
+def _use(name: str, found: Any) -> str:
+    """An expression that shows what a value is for."""
+    if isinstance(found, dlcore.dtype):
+        return f"dlcore.ones(2, dtype={name})"
+    if isinstance(found, dlcore.memory_format):
+        sizes = "1, 2, 3, 4, 5" if found is dlcore.channels_last_3d else "1, 2, 3, 4"
+        return f"dlcore.zeros({sizes}).clone(memory_format={name}).stride()"
+    if isinstance(found, dlcore.Generator):
+        return f"dlcore.rand(2, generator={name}).shape"
+    if isinstance(found, Constraint):
+        return f"{name}.check(dlcore.eye(2))"
+    if found is None:
+        return f"dlcore.zeros(2)[{name}].shape"
+    return name
+
+
+def _shown(expression: str) -> str:
+    """The expression as an example, with the value that it has."""
+    lines = [">>> import dlcore", f">>> {expression}", *repr(eval(expression, {"dlcore": dlcore})).splitlines()]
+    return "".join(f"   {line}\n" for line in lines)
 
 
 def _summary(found: Any) -> str:
     """The first sentence of what is said about it, in one line."""
     if isinstance(found, dlcore.dtype):
+        if found == dlcore.bool:
+            return "The element type of truth values, of 8 bits."
         return f"An element type: {'floats' if found.is_floating_point else 'integers'} of {8 * found.itemsize} bits."
+    if isinstance(found, Constraint):
+        return f"A region of values: {found}."
     if isinstance(found, int | float | str | None):
         return f"The constant {found!r}."
     first = " ".join((found.__doc__ or "").strip().split("\n\n")[0].split())

@@ -35,6 +35,18 @@ def test_pages_are_of_their_kind(written):
     assert "dlcore.long_gone.rst" not in written
 
 
+def test_values_are_shown_in_use(written):
+    values = {name: text for name, text in written.items() if "\n.. py:data:: " in text}
+    assert {"dlcore.pi.rst", "dlcore.bool.rst", "dlcore.distributions.constraints.simplex.rst"} <= values.keys()
+    for name, text in values.items():
+        assert "   >>> import dlcore\n" in text, name
+        assert "0x" not in text, name  # no addresses: pages that stay the same are not built again
+    assert (
+        "   >>> dlcore.ones(2, dtype=dlcore.int8)\n   tensor([1, 1], dtype=dlcore.int8)\n" in values["dlcore.int8.rst"]
+    )
+    assert "The element type of truth values" in values["dlcore.bool.rst"]
+
+
 def test_what_has_two_names_is_indexed_once(written):
     assert ":no-index:" not in written["dlcore.no_grad.rst"]
     assert ":no-index:" in written["dlcore.autograd.no_grad.rst"]
