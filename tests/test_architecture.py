@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import dlcore
@@ -246,3 +247,14 @@ def test_public_names_exist_and_are_explained(module):
             assert found in PUBLIC, f"the reference has no page for {found.__name__}"
         elif callable(found):
             assert ">>>" in (found.__doc__ or ""), f"{module.__name__}.{name} has no example"
+
+
+def explained(method):
+    return ">>>" in (method.__doc__ or "")
+
+
+@pytest.mark.parametrize("name", [name for name in dir(dlcore.Tensor) if not name.startswith("_")])
+def test_methods_have_an_example_or_name_the_function_that_has_it(name):
+    method = getattr(dlcore.Tensor, name)
+    functions = re.findall(r"``dlcore\.([\w.]+)``", method.__doc__ or "")
+    assert explained(method) or any(explained(attrgetter(function)(dlcore)) for function in functions)

@@ -8,41 +8,80 @@ __all__ = ["give"]
 
 
 def _get_device(self: Tensor) -> int:  # noqa: ARG001
-    """-1, the number of the CPU."""
+    """-1, the number of the CPU.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(1).get_device()
+        -1
+    """
     return -1
 
 
 def _is_complex(self: Tensor) -> bool:  # noqa: ARG001
-    """False: there are no complex numbers."""
+    """False: there are no complex numbers.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(1).is_complex()
+        False
+    """
     return False
 
 
 def _is_pinned(self: Tensor, device: object = None) -> bool:  # noqa: ARG001
-    """False: there is no other device to copy to."""
+    """False: there is no other device to copy to.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(1).is_pinned()
+        False
+    """
     return False
 
 
 def _pin_memory(self: Tensor, device: object = None) -> Tensor:  # noqa: ARG001
-    """The tensor itself: there is no other device to copy to."""
+    """The tensor itself: there is no other device to copy to.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.ones(1)
+        >>> x.pin_memory() is x
+        True
+    """
     return self
 
 
 def _share_memory_(self: Tensor) -> Tensor:
-    """The tensor itself: processes made by fork share its memory until they write."""
+    """The tensor itself: processes made by fork share its memory until they write.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.ones(1)
+        >>> x.share_memory_() is x
+        True
+    """
     return self
+
+
+def _always(name: str, value: bool, reason: str) -> property:
+    example = f">>> import dlcore\n>>> dlcore.ones(1).{name}\n{value}"
+    return property(lambda _: value, doc=f"{value}: {reason}.\n\n{example}")
 
 
 _ANSWERS = {
     "get_device": _get_device,
     "is_complex": _is_complex,
-    "is_cpu": property(lambda _: True, doc="True: there is no other device."),
-    "is_cuda": property(lambda _: False, doc="False: it is on the CPU."),
-    "is_meta": property(lambda _: False, doc="False: it has values."),
-    "is_mps": property(lambda _: False, doc="False: it is on the CPU."),
+    "is_cpu": _always("is_cpu", True, "there is no other device"),
+    "is_cuda": _always("is_cuda", False, "it is on the CPU"),
+    "is_meta": _always("is_meta", False, "it has values"),
+    "is_mps": _always("is_mps", False, "it is on the CPU"),
     "is_pinned": _is_pinned,
-    "is_quantized": property(lambda _: False, doc="False: there are no quantised tensors."),
-    "is_sparse": property(lambda _: False, doc="False: there are no sparse tensors."),
-    "itemsize": property(Tensor.element_size, doc="Bytes of an element."),
+    "is_quantized": _always("is_quantized", False, "there are no quantised tensors"),
+    "is_sparse": _always("is_sparse", False, "there are no sparse tensors"),
+    "itemsize": property(
+        Tensor.element_size, doc="Bytes of an element.\n\n>>> import dlcore\n>>> dlcore.ones(1).itemsize\n4"
+    ),
     "ndimension": Tensor.dim,
     "nelement": Tensor.numel,
     "pin_memory": _pin_memory,

@@ -220,7 +220,7 @@ def _no_gradient(op: str, *tensors: Tensor) -> None:
 
 
 def _is_nonzero(self: Tensor) -> bool:
-    """Whether the one element is not zero."""
+    """See ``dlcore.is_nonzero``."""
     return bool(self)
 
 
@@ -250,12 +250,24 @@ def is_nonzero(input: Tensor) -> bool:
 
 
 def _is_same_size(self: Tensor, other: Tensor) -> bool:
-    """Whether the shapes are equal."""
+    """Whether the shapes are equal.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(2).is_same_size(dlcore.ones(1, 2))
+        False
+    """
     return self.shape == other.shape
 
 
 def _is_signed(self: Tensor) -> bool:
-    """Whether the dtype has negative numbers."""
+    """Whether the dtype has negative numbers.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(1).is_signed(), dlcore.ones(1, dtype=dlcore.uint8).is_signed()
+        (True, False)
+    """
     return self.dtype.is_signed
 
 

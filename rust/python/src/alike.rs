@@ -39,10 +39,22 @@ macro_rules! filled {
 
 filled! {
     /// Zeros of ``size``, in this dtype unless another is given.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1], dtype=dlcore.int8).new_zeros(2)
+    /// tensor([0, 0], dtype=dlcore.int8)
     new_zeros = Scalar::Int(0);
     /// Ones of ``size``, in this dtype unless another is given.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1], dtype=dlcore.int8).new_ones((1, 2))
+    /// tensor([[1, 1]], dtype=dlcore.int8)
     new_ones = Scalar::Int(1);
     /// A tensor of ``size`` to be filled, in this dtype unless another is given.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1], dtype=dlcore.int8).new_empty(2, 3).shape
+    /// (2, 3)
     new_empty = Scalar::Int(0);
 }
 
@@ -100,6 +112,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pymethods]
 impl PyTensor {
     /// ``fill_value`` in every element of ``size``, in this dtype unless another is given.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1.0]).new_full((2,), 7)
+    /// tensor([7., 7.])
     #[pyo3(signature = (size, fill_value, *, dtype = None, device = None, requires_grad = false))]
     fn new_full(
         &self,

@@ -437,6 +437,11 @@ fn meshgrid<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>, indexing: &str)
 #[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// Windows of ``size`` elements, ``step`` apart, along ``dimension``, their elements in a new last one, as a view.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.arange(5).unfold(0, 3, 2)
+    /// tensor([[0, 1, 2],
+    ///         [2, 3, 4]])
     fn unfold<'py>(&self, py: Python<'py>, dimension: isize, size: usize, step: usize) -> PyResult<Bound<'py, PyAny>> {
         let x = self.get();
         enter(py, 0, || arrange::unfold(&x, dimension, size, step))?.returned(py)
@@ -479,11 +484,21 @@ impl PyTensor {
     }
 
     /// The same memory under the shape of ``other``.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.arange(4).view_as(dlcore.zeros(2, 2))
+    /// tensor([[0, 1],
+    ///         [2, 3]])
     fn view_as<'py>(slf: &Bound<'py, Self>, other: Arg) -> PyResult<Bound<'py, PyAny>> {
         slf.call_method1("view", (PyTuple::new(slf.py(), other.0.shape())?,))
     }
 
     /// The elements under the shape of ``other``.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.arange(4).reshape_as(dlcore.zeros(2, 2))
+    /// tensor([[0, 1],
+    ///         [2, 3]])
     fn reshape_as<'py>(&self, py: Python<'py>, other: Arg) -> PyResult<Bound<'py, PyAny>> {
         let x = self.get();
         enter(py, x.numel(), || ops::reshape(&x, other.0.shape()))?.returned(py)

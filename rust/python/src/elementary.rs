@@ -367,7 +367,7 @@ impl PyTensor {
         frexp(py, Arg(self.get()), None)
     }
 
-    /// The real parts: real numbers as they are.
+    /// See ``dlcore.real``.
     #[getter]
     fn real(&self) -> Self {
         self.get().alias().into()

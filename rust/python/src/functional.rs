@@ -710,9 +710,9 @@ impl PyTensor {
 }
 
 in_place! {
-    add_(alpha), __iadd__, "add_", "``self += alpha * other``, in place." => ops::add, over Arithmetic::Add;
-    sub_(alpha), __isub__, "sub_", "``self -= alpha * other``, in place." => ops::sub, over Arithmetic::Sub;
-    mul_, __imul__, "mul_", "``self *= other``, in place." => ops::mul, over Arithmetic::Mul;
+    add_(alpha), __iadd__, "add_", "``self += alpha * other``, in place; see ``dlcore.add``." => ops::add, over Arithmetic::Add;
+    sub_(alpha), __isub__, "sub_", "``self -= alpha * other``, in place; see ``dlcore.sub``." => ops::sub, over Arithmetic::Sub;
+    mul_, __imul__, "mul_", "``self *= other``, in place; see ``dlcore.mul``." => ops::mul, over Arithmetic::Mul;
 }
 
 macro_rules! augmented {
@@ -773,6 +773,11 @@ impl PyTensor {
 
     /// Writes the elements of ``src``, a tensor or a number, broadcast and converted, into this tensor. ``non_blocking`` is
     /// accepted: it has happened when the call returns.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 2).copy_(dlcore.tensor([1, 2]))
+    /// tensor([[1., 2.],
+    ///         [1., 2.]])
     #[pyo3(signature = (src, non_blocking = false))]
     fn copy_<'py>(slf: Bound<'py, Self>, src: Operand, non_blocking: bool) -> PyResult<Bound<'py, Self>> {
         let _ = non_blocking;
@@ -786,6 +791,10 @@ impl PyTensor {
     }
 
     /// Writes ``value``, a number or a 0-d tensor, into every element. Gradients reach ``value``.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.empty(3).fill_(2.5)
+    /// tensor([2.5000, 2.5000, 2.5000])
     fn fill_<'py>(slf: Bound<'py, Self>, value: Operand) -> PyResult<Bound<'py, Self>> {
         let tensor = slf.get().get();
         let value = match value {
@@ -801,6 +810,10 @@ impl PyTensor {
     }
 
     /// Writes zero into every element.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.ones(3).zero_()
+    /// tensor([0., 0., 0.])
     fn zero_<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         let tensor = slf.get().get();
         let zero = constant(&tensor, scalar_tensor(Scalar::Int(0), tensor.dtype())?)?;

@@ -17,6 +17,12 @@ use pyo3::types::PyWeakrefReference;
 #[pymethods]
 impl PyTensor {
     /// Whether gradients are computed for this tensor. Settable on leaves.
+    ///
+    /// >>> import dlcore
+    /// >>> w = dlcore.ones(2)
+    /// >>> w.requires_grad = True
+    /// >>> (w * 2).requires_grad
+    /// True
     #[getter]
     fn get_requires_grad(&self) -> bool {
         self.get().requires_grad()
@@ -43,6 +49,10 @@ impl PyTensor {
     }
 
     /// Sets ``requires_grad`` in place and returns the tensor.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.ones(2).requires_grad_()
+    /// tensor([1., 1.], requires_grad=True)
     #[pyo3(signature = (requires_grad = true))]
     fn requires_grad_<'py>(slf: Bound<'py, Self>, requires_grad: bool) -> PyResult<Bound<'py, Self>> {
         slf.get().set_requires_grad(requires_grad)?;
@@ -50,12 +60,22 @@ impl PyTensor {
     }
 
     /// Whether no recorded operation made this tensor.
+    ///
+    /// >>> import dlcore
+    /// >>> w = dlcore.ones(2, requires_grad=True)
+    /// >>> w.is_leaf, (w * 2).is_leaf
+    /// (True, False)
     #[getter]
     fn is_leaf(&self) -> bool {
         self.get().is_leaf()
     }
 
     /// The recorded operation that made this tensor, or None.
+    ///
+    /// >>> import dlcore
+    /// >>> w = dlcore.ones(2, requires_grad=True)
+    /// >>> (w * 2).grad_fn.name(), w.grad_fn
+    /// ('mul', None)
     #[getter]
     fn grad_fn(&self) -> Option<PyNode> {
         match self.get().edge() {
@@ -65,6 +85,12 @@ impl PyTensor {
     }
 
     /// The gradient that ``backward`` accumulated, or None. Settable.
+    ///
+    /// >>> import dlcore
+    /// >>> w = dlcore.tensor([1.0, 2.0], requires_grad=True)
+    /// >>> (w * w).sum().backward()
+    /// >>> w.grad
+    /// tensor([2., 4.])
     #[getter]
     fn get_grad(&self) -> Option<Self> {
         self.get().grad().map(Self::from)
@@ -97,6 +123,11 @@ impl PyTensor {
     }
 
     /// The same memory without a gradient.
+    ///
+    /// >>> import dlcore
+    /// >>> w = dlcore.ones(2, requires_grad=True)
+    /// >>> w.data.requires_grad, w.data.data_ptr() == w.data_ptr()
+    /// (False, True)
     #[getter]
     fn get_data(&self) -> Self {
         self.detach()
@@ -153,11 +184,21 @@ impl PyTensor {
     }
 
     /// The same memory without a place in the graph.
+    ///
+    /// >>> import dlcore
+    /// >>> w = dlcore.ones(2, requires_grad=True)
+    /// >>> (w * 2).detach()
+    /// tensor([2., 2.])
     fn detach(&self) -> Self {
         Tensor::from(self.get().array().clone()).into()
     }
 
     /// Forgets how this tensor was computed, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> y = dlcore.ones(2, requires_grad=True) * 2
+    /// >>> y.detach_().requires_grad
+    /// False
     fn detach_<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
         let tensor = slf.get().get();
         slf.get().set(Tensor::from(tensor.array().clone()));
@@ -183,6 +224,12 @@ impl PyTensor {
     }
 
     /// Whether ``retain_grad`` was called for this result of an operation.
+    ///
+    /// >>> import dlcore
+    /// >>> y = dlcore.ones(2, requires_grad=True) * 2
+    /// >>> y.retain_grad()
+    /// >>> y.retains_grad
+    /// True
     #[getter]
     fn retains_grad(&self) -> bool {
         self.get().retains_grad()

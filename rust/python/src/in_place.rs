@@ -211,6 +211,11 @@ impl PyTensor {
     /// Gives the tensor other extents, in place: its first elements in row-major order, where there are as many, and zeros
     /// behind all of them where there are not. Raises RuntimeError where a gradient is wanted, and ValueError where more
     /// elements are asked of memory that others see.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.arange(6).resize_(2, 2)
+    /// tensor([[0, 1],
+    ///         [2, 3]])
     #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
     fn resize_<'py>(
         slf: Bound<'py, Self>,
@@ -260,7 +265,7 @@ macro_rules! views_in_place {
         #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
-                #[doc = concat!("As ``", $method, "``, in place: the memory stays.")]
+                #[doc = concat!("See ``dlcore.", $method, "``, in place: the memory stays.")]
                 #[pyo3(signature = ($($arg $(= $default)?),*))]
                 fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>, $($arg: $t),*) -> PyResult<Bound<'py, Self>> {
                     let apply = $op;

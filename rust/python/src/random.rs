@@ -347,21 +347,42 @@ macro_rules! fillers {
 }
 fillers! {
     /// Fills with random numbers, uniform from ``from`` up to ``to``, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.empty(100).uniform_(-1, 1)
+    /// >>> x.min() >= -1, x.max() < 1
+    /// (tensor(True), tensor(True))
     uniform_(from: f64 = 0.0, to: f64 = 1.0) => |generator, shape, dtype| {
         random::check_interval("uniform_", from, to)?;
         random::uniform_below(generator, shape, from, to, dtype)
     };
     /// Fills with random numbers, normal with the given mean and standard deviation, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.empty(2, 3).normal_(mean=5.0, std=0.1).shape
+    /// (2, 3)
     normal_(mean: f64 = 0.0, std: f64 = 1.0) => |generator, shape, dtype| {
         random::check_deviation("normal_", std)?;
         random::normal(generator, shape, mean, std, dtype)
     };
     /// Fills with random numbers, exponential with rate ``lambd``, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> bool((dlcore.empty(100).exponential_(lambd=2.0) >= 0).all())
+    /// True
     exponential_(lambd: f64 = 1.0) => |generator, shape, dtype| random::exponential(generator, shape, lambd, dtype);
     /// Fills with random numbers of the Cauchy distribution, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.empty(2, 3).cauchy_(median=1.0, sigma=0.5).shape
+    /// (2, 3)
     cauchy_(median: f64 = 0.0, sigma: f64 = 1.0)
         => |generator, shape, dtype| random::cauchy(generator, shape, median, sigma, dtype);
     /// Fills with random numbers whose logarithms are normal with the given mean and standard deviation, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> bool((dlcore.empty(100).log_normal_(mean=0.0, std=1.0) > 0).all())
+    /// True
     log_normal_(mean: f64 = 1.0, std: f64 = 2.0)
         => |generator, shape, dtype| random::log_normal(generator, shape, mean, std, dtype);
 }
@@ -369,6 +390,10 @@ fillers! {
 #[pymethods]
 impl PyTensor {
     /// Fills with how many trials of probability ``p`` it takes to succeed, at random, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> bool((dlcore.empty(100).geometric_(0.5) >= 1).all())
+    /// True
     #[pyo3(signature = (p, *, generator = None))]
     fn geometric_<'py>(
         slf: Bound<'py, Self>,
@@ -379,6 +404,10 @@ impl PyTensor {
     }
 
     /// Fills with ones of probability ``p``, a number or a tensor, otherwise zeros, in place.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.empty(2).bernoulli_(dlcore.tensor([0.0, 1.0]))
+    /// tensor([0., 1.])
     #[pyo3(signature = (p = Operand::Scalar(dlcore_core::Scalar::Float(0.5)), *, generator = None), text_signature = "($self, p=0.5, *, generator=None)")]
     fn bernoulli_<'py>(
         slf: Bound<'py, Self>,
@@ -396,6 +425,10 @@ impl PyTensor {
 
     /// Fills with random integers, in place: from ``from`` up to, not including, ``to``; ``random_(to)`` from 0; without
     /// both up to the largest whole number of the dtype, or up to where its floats are whole.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.empty(3, dtype=dlcore.int64).random_(4, 5)
+    /// tensor([4, 4, 4])
     #[pyo3(signature = (from = None, to = None, *, generator = None))]
     fn random_<'py>(
         slf: Bound<'py, Self>,
@@ -410,7 +443,7 @@ impl PyTensor {
         })
     }
 
-    /// Ones with the probabilities in this tensor, or everywhere with probability ``p``, otherwise zeros.
+    /// See ``dlcore.bernoulli``.
     #[pyo3(signature = (p = None, *, generator = None))]
     fn bernoulli<'py>(
         &self,

@@ -343,6 +343,10 @@ impl PyTensor {
     }
 
     /// Bytes that the elements take.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3).nbytes
+    /// 24
     #[getter]
     fn nbytes(&self) -> usize {
         let tensor = self.get();

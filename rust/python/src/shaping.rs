@@ -455,6 +455,12 @@ impl PyTensor {
     }
 
     /// The same memory under another shape; an error where that needs a copy.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.arange(6)
+    /// >>> x.view(2, -1)[1, 0] = 9
+    /// >>> x
+    /// tensor([0, 1, 2, 9, 4, 5])
     #[pyo3(signature = (*args, size = None, dtype = None), text_signature = "($self, *size)")]
     fn view(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>, dtype: Option<Bound<'_, PyDType>>) -> PyResult<Self> {
         // Not by asking for a tuple of one dtype: that it is none would make an exception, which costs more than the view.
@@ -484,18 +490,33 @@ impl PyTensor {
     }
 
     /// Repeated to the given sizes without a copy; -1 keeps a size.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([[1], [2]]).expand(-1, 3)
+    /// tensor([[1, 1, 1],
+    ///         [2, 2, 2]])
     #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
     fn expand(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
         broadcast_to(Arg(self.get()), Ints::given("expand", "size", args, size)?)
     }
 
     /// Repeated to the shape of ``other`` without a copy.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1, 2]).expand_as(dlcore.zeros(2, 2))
+    /// tensor([[1, 2],
+    ///         [1, 2]])
     fn expand_as(&self, other: Arg) -> PyResult<Self> {
         let x = self.get();
         view(|| ops::broadcast_to(&x, other.0.shape()))
     }
 
     /// Copies laid side by side: ``repeats`` times along each dimension.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1, 2]).repeat(2, 2)
+    /// tensor([[1, 2, 1, 2],
+    ///         [1, 2, 1, 2]])
     #[pyo3(signature = (*args, repeats = None), text_signature = "($self, *repeats)")]
     fn repeat(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, repeats: Option<Ints>) -> PyResult<Self> {
         let (x, repeats) = (self.get(), Ints::given("repeat", "repeats", args, repeats)?.sizes("repeat")?);
@@ -545,7 +566,7 @@ impl PyTensor {
         Ok(slf)
     }
 
-    /// A matrix with rows and columns exchanged, as a view; fewer dimensions are returned as they are.
+    /// See ``dlcore.t``.
     pub fn t(&self) -> PyResult<Self> {
         let x = self.get();
         match x.rank() {
@@ -559,6 +580,10 @@ impl PyTensor {
     }
 
     /// The dimensions in reverse order, as a view.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3, 4).T.shape
+    /// (4, 3, 2)
     #[getter(T)]
     fn reversed(&self) -> PyResult<Self> {
         let x = self.get();
@@ -567,12 +592,20 @@ impl PyTensor {
     }
 
     /// ``mT``, as numbers here are real.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(5, 2, 3).mH.shape
+    /// (5, 3, 2)
     #[getter(mH)]
     fn adjoint_view(&self) -> PyResult<Self> {
         self.matrix_transpose()
     }
 
     /// A matrix with rows and columns exchanged, as a view, as numbers here are real.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([[1, 2, 3]]).H.shape
+    /// (3, 1)
     #[getter(H)]
     fn adjoint_matrix(&self) -> PyResult<Self> {
         match self.get().rank() {
@@ -582,6 +615,10 @@ impl PyTensor {
     }
 
     /// Summed to a shape that broadcasts to this one.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.ones(2, 3).sum_to_size(1, 3)
+    /// tensor([[2., 2., 2.]])
     #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
     fn sum_to_size(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
         let (x, shape) = (self.get(), Ints::given("sum_to_size", "size", args, size)?.sizes("sum_to_size")?);
@@ -602,6 +639,10 @@ impl PyTensor {
     }
 
     /// The last two dimensions exchanged, as a view.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(5, 2, 3).mT.shape
+    /// (5, 3, 2)
     #[getter(mT)]
     fn matrix_transpose(&self) -> PyResult<Self> {
         let x = self.get();

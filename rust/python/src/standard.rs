@@ -35,6 +35,10 @@ impl PyTensor {
     }
 
     /// This tensor, where ``device`` is the CPU: there is no other.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.ones(2).to_device("cpu")
+    /// tensor([1., 1.])
     #[pyo3(signature = (device, /, *, stream = None))]
     fn to_device<'py>(
         slf: Bound<'py, Self>,

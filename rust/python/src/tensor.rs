@@ -170,12 +170,20 @@ impl PyTensor {
     }
 
     /// Extents of the dimensions, a tuple of ints.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3).shape
+    /// (2, 3)
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.get().shape())
     }
 
     /// Extents of the dimensions, or of dimension ``dim``.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3).size(), dlcore.zeros(2, 3).size(-1)
+    /// ((2, 3), 3)
     #[pyo3(signature = (dim = None))]
     fn size<'py>(&self, py: Python<'py>, dim: Option<isize>) -> PyResult<Bound<'py, PyAny>> {
         let tensor = self.get();
@@ -184,6 +192,11 @@ impl PyTensor {
     }
 
     /// Steps between neighbours along each dimension, or along dimension ``dim``, in elements.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.zeros(2, 3)
+    /// >>> x.stride(), x.T.stride(), x.stride(0)
+    /// ((3, 1), (1, 3), 3)
     #[pyo3(signature = (dim = None))]
     fn stride<'py>(&self, py: Python<'py>, dim: Option<isize>) -> PyResult<Bound<'py, PyAny>> {
         let tensor = self.get();
@@ -195,17 +208,29 @@ impl PyTensor {
     }
 
     /// Where the first element lies in the memory that the tensor views, in elements.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3)[1].storage_offset()
+    /// 3
     fn storage_offset(&self) -> usize {
         self.get().array().layout().offset
     }
 
     /// Element type.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.ones(2).dtype, dlcore.tensor([1]).dtype
+    /// (dlcore.float32, dlcore.int64)
     #[getter]
     fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyDType>> {
         PyDType::of(py, self.get().dtype())
     }
 
     /// Always the CPU.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.ones(2).device
+    /// device(type='cpu')
     #[getter]
     #[allow(clippy::unused_self, reason = "an attribute of tensors")]
     fn device(&self) -> PyDevice {
@@ -213,27 +238,48 @@ impl PyTensor {
     }
 
     /// Number of dimensions.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3).dim(), dlcore.tensor(1.0).ndim
+    /// (2, 0)
     #[getter]
     fn ndim(&self) -> usize {
         self.get().rank()
     }
 
     /// Number of dimensions.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3).dim(), dlcore.tensor(1.0).ndim
+    /// (2, 0)
     fn dim(&self) -> usize {
         self.get().rank()
     }
 
     /// Number of elements.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3).numel()
+    /// 6
     fn numel(&self) -> usize {
         self.get().numel()
     }
 
     /// Bytes per element.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2).element_size(), dlcore.zeros(2, dtype=dlcore.int8).element_size()
+    /// (4, 1)
     fn element_size(&self) -> usize {
         self.get().dtype().size()
     }
 
     /// Address of the first element.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.zeros(4)
+    /// >>> x[1:].data_ptr() - x.data_ptr()
+    /// 4
     fn data_ptr(&self) -> usize {
         let tensor = self.get();
         let array = tensor.array();
@@ -241,17 +287,25 @@ impl PyTensor {
     }
 
     /// Whether the elements lie without gaps, row-major or in another ``memory_format``.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.zeros(2, 3).is_contiguous(), dlcore.zeros(2, 3).T.is_contiguous()
+    /// (True, False)
     #[pyo3(signature = (*, memory_format = None))]
     fn is_contiguous(&self, memory_format: Option<MemoryFormat>) -> bool {
         memory_format::holds(memory_format, self.get().array().layout())
     }
 
     /// Whether the dtype is a floating-point type.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.ones(2).is_floating_point(), dlcore.tensor([1]).is_floating_point()
+    /// (True, False)
     fn is_floating_point(&self) -> bool {
         self.get().dtype().is_float()
     }
 
-    /// A copy with memory of its own, row-major or in another ``memory_format``; gradients pass through.
+    /// See ``dlcore.clone``.
     #[pyo3(signature = (*, memory_format = None))]
     pub fn clone(&self, py: Python<'_>, memory_format: Option<MemoryFormat>) -> PyResult<Self> {
         let tensor = self.get();
@@ -259,6 +313,11 @@ impl PyTensor {
     }
 
     /// The same elements without gaps, row-major or in another ``memory_format``: itself where it already is so.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.zeros(2, 3).T
+    /// >>> x.is_contiguous(), x.contiguous().is_contiguous()
+    /// (False, True)
     #[pyo3(signature = (*, memory_format = None))]
     fn contiguous<'py>(
         slf: Bound<'py, Self>,
@@ -278,6 +337,11 @@ impl PyTensor {
     /// Converts to a dtype, or to the dtype of another tensor; itself where nothing changes.
     /// ``device`` may be named ``"cpu"``: there is no other. ``memory_format`` is the order of what is new, and makes it
     /// new where the tensor lies in another.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.tensor([1.5, 2.0])
+    /// >>> x.to(dlcore.int64), x.to("cpu") is x
+    /// (tensor([1, 2]), True)
     #[pyo3(signature = (*args, dtype = None, device = None, non_blocking = false, copy = false, memory_format = None))]
     fn to<'py>(
         slf: Bound<'py, Self>,
@@ -320,6 +384,11 @@ impl PyTensor {
     }
 
     /// This tensor: dlcore computes on the CPU. A copy where it lies in another ``memory_format``.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.ones(2)
+    /// >>> x.cpu() is x
+    /// True
     #[pyo3(signature = (*, memory_format = None))]
     fn cpu<'py>(
         slf: Bound<'py, Self>,
@@ -330,17 +399,31 @@ impl PyTensor {
     }
 
     /// Not on a CPU: raises with advice.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.ones(2)
+    /// >>> x = x.cuda() if dlcore.cuda.is_available() else x
+    /// >>> x.device
+    /// device(type='cpu')
     #[allow(clippy::unused_self, reason = "a method of tensors")]
     fn cuda(&self) -> PyResult<()> {
         Err(PyRuntimeError::new_err("dlcore computes on the CPU: leave out .cuda() and .to(\"cuda\")"))
     }
 
     /// The value of a one-element tensor as a Python number.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([[2.5]]).item()
+    /// 2.5
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         number(py, self.get().array().item().map_err(to_py)?)
     }
 
     /// The elements as nested lists of Python numbers.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([[1, 2], [3, 4]]).tolist()
+    /// [[1, 2], [3, 4]]
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         nested(py, self.get().array(), 0, self.get().array().layout().offset)
     }
@@ -365,6 +448,10 @@ impl PyTensor {
     }
 
     /// In the dtype of ``other``.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1.5]).type_as(dlcore.tensor([1]))
+    /// tensor([1])
     fn type_as<'py>(slf: Bound<'py, Self>, py: Python<'py>, other: Arg) -> PyResult<Bound<'py, Self>> {
         Self::converted(slf, py, Some(other.0.dtype()), false, None)
     }
@@ -474,11 +561,13 @@ impl PyTensor {
 }
 
 macro_rules! conversions {
-    ($($name:ident, $text:literal, $dtype:expr, $doc:literal;)*) => {
+    ($($name:ident, $text:literal, $dtype:expr, $doc:literal, $shown:literal;)*) => {
         #[pymethods]
         impl PyTensor {
             $(
-                #[doc = $doc]
+                #[doc = concat!(
+                    $doc, "\n\n>>> import dlcore\n>>> dlcore.tensor([2.5, 0.0]).", $text, "()\ntensor(", $shown, ")"
+                )]
                 #[pyo3(name = $text, signature = (*, memory_format = None))]
                 fn $name<'py>(
                     slf: Bound<'py, Self>, py: Python<'py>, memory_format: Option<MemoryFormat>,
@@ -491,16 +580,21 @@ macro_rules! conversions {
 }
 
 conversions! {
-    as_float32, "float", DType::F32, "As float32; itself where it is so.";
-    as_float16, "half", DType::F16, "As float16; itself where it is so.";
-    as_bfloat16, "bfloat16", DType::BF16, "As bfloat16; itself where it is so.";
-    as_float64, "double", DType::F64, "As float64; itself where it is so.";
-    as_int64, "long", DType::I64, "As int64, floats without their fraction; itself where it is so.";
-    as_int8, "char", DType::I8, "As int8, floats without their fraction; itself where it is so.";
-    as_uint8, "byte", DType::U8, "As uint8, floats without their fraction; itself where it is so.";
-    as_int16, "short", DType::I16, "As int16, floats without their fraction; itself where it is so.";
-    as_int32, "int", DType::I32, "As int32, floats without their fraction; itself where it is so.";
-    as_bool, "bool", DType::Bool, "As bool, true where not zero; itself where it is so.";
+    as_float32, "float", DType::F32, "As float32; itself where it is so.", "[2.5000, 0.0000]";
+    as_float16, "half", DType::F16, "As float16; itself where it is so.", "[2.5000, 0.0000], dtype=dlcore.float16";
+    as_bfloat16, "bfloat16", DType::BF16, "As bfloat16; itself where it is so.",
+        "[2.5000, 0.0000], dtype=dlcore.bfloat16";
+    as_float64, "double", DType::F64, "As float64; itself where it is so.", "[2.5000, 0.0000], dtype=dlcore.float64";
+    as_int64, "long", DType::I64, "As int64, floats without their fraction; itself where it is so.", "[2, 0]";
+    as_int8, "char", DType::I8, "As int8, floats without their fraction; itself where it is so.",
+        "[2, 0], dtype=dlcore.int8";
+    as_uint8, "byte", DType::U8, "As uint8, floats without their fraction; itself where it is so.",
+        "[2, 0], dtype=dlcore.uint8";
+    as_int16, "short", DType::I16, "As int16, floats without their fraction; itself where it is so.",
+        "[2, 0], dtype=dlcore.int16";
+    as_int32, "int", DType::I32, "As int32, floats without their fraction; itself where it is so.",
+        "[2, 0], dtype=dlcore.int32";
+    as_bool, "bool", DType::Bool, "As bool, true where not zero; itself where it is so.", "[ True, False]";
 }
 
 /// A tensor of the Python class `class` over `array`.
