@@ -430,6 +430,10 @@ impl PyTensor {
 
     /// Converted to a dtype, or to that of a constructor that is named: ``x.type(dlcore.float64)``,
     /// ``x.type("torch.DoubleTensor")``; without argument the dtype.
+    ///
+    /// >>> import dlcore
+    /// >>> dlcore.tensor([1.5]).type(dlcore.int64), dlcore.tensor([1.5]).type()
+    /// (tensor([1]), dlcore.float32)
     #[pyo3(name = "type", signature = (dtype = None, non_blocking = false, *, memory_format = None))]
     fn type_<'py>(
         slf: Bound<'py, Self>,
