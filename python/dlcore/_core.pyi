@@ -1426,8 +1426,12 @@ def std(
     correction: builtins.float | None = None,
     out: Tensor | None = None,
 ) -> Tensor: ...
-def softmax(input: Tensor, dim: builtins.int, *, dtype: _DTypeLike | None = None) -> Tensor: ...
-def log_softmax(input: Tensor, dim: builtins.int, *, dtype: _DTypeLike | None = None) -> Tensor: ...
+def softmax(
+    input: Tensor, dim: builtins.int, *, dtype: _DTypeLike | None = None, out: Tensor | None = None
+) -> Tensor: ...
+def log_softmax(
+    input: Tensor, dim: builtins.int, *, dtype: _DTypeLike | None = None, out: Tensor | None = None
+) -> Tensor: ...
 def cumsum(
     input: Tensor, dim: builtins.int, *, dtype: _DTypeLike | None = None, out: Tensor | None = None
 ) -> Tensor: ...
@@ -1443,7 +1447,12 @@ def sort(
     out: Sequence[Tensor] | None = None,
 ) -> _ValuesIndices: ...
 def argsort(
-    input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False
+    input: Tensor,
+    dim: builtins.int = -1,
+    descending: builtins.bool = False,
+    stable: builtins.bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def topk(
     input: Tensor,
@@ -2573,7 +2582,9 @@ def tensor_split(
     sections: builtins.int | Tensor | None = None,
     indices: _Ints | Tensor | None = None,
 ) -> tuple[Tensor, ...]: ...
-def tensordot(a: Tensor, b: Tensor, dims: builtins.int | tuple[_Ints, _Ints] | None = None) -> Tensor: ...
+def tensordot(
+    a: Tensor, b: Tensor, dims: builtins.int | tuple[_Ints, _Ints] | None = None, out: Tensor | None = None
+) -> Tensor: ...
 def tile(input: Tensor, dims: _Ints) -> Tensor: ...
 def trace(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def unflatten(input: Tensor, dim: builtins.int, sizes: _Ints, *, out: Tensor | None = None) -> Tensor: ...
@@ -3204,12 +3215,23 @@ def searchsorted(
     right: builtins.bool = False,
     side: str | None = None,
     sorter: Tensor | None = None,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def bucketize(
-    input: _Operand, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False
+    input: _Operand,
+    boundaries: Tensor,
+    *,
+    out_int32: builtins.bool = False,
+    right: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def isin(
-    elements: _Operand, test_elements: _Operand, *, assume_unique: builtins.bool = False, invert: builtins.bool = False
+    elements: _Operand,
+    test_elements: _Operand,
+    *,
+    assume_unique: builtins.bool = False,
+    invert: builtins.bool = False,
+    out: Tensor | None = None,
 ) -> Tensor: ...
 def cummax(input: Tensor, dim: builtins.int, *, out: Sequence[Tensor] | None = None) -> _ValuesIndices: ...
 def cummin(input: Tensor, dim: builtins.int, *, out: Sequence[Tensor] | None = None) -> _ValuesIndices: ...

@@ -212,6 +212,7 @@ impl Array {
 
     /// The same memory under another layout.
     #[must_use]
+    #[inline]
     pub fn view(&self, layout: Layout) -> Self {
         // Always: a slip in layout arithmetic must stop here, not read or write somebody else's memory.
         layout.strided().check(self.storage.buffer().len() >> self.dtype.size().trailing_zeros());

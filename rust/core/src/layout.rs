@@ -26,8 +26,23 @@ pub struct Layout {
 
 // By hand: every view clones a layout, and a `SmallVec` would clone its items one by one.
 impl Clone for Layout {
+    #[inline]
     fn clone(&self) -> Self {
-        Self { shape: Dims::from_slice(&self.shape), strides: Strides::from_slice(&self.strides), offset: self.offset }
+        Self { shape: few(&self.shape), strides: few(&self.strides), offset: self.offset }
+    }
+}
+
+/// As `SmallVec::from_slice`, which calls a function to copy as little as this.
+#[inline]
+fn few<T: Copy + Default>(items: &[T]) -> SmallVec<[T; 4]> {
+    let none = T::default();
+    match *items {
+        [] => SmallVec::new(),
+        [a] => SmallVec::from_buf_and_len([a, none, none, none], 1),
+        [a, b] => SmallVec::from_buf_and_len([a, b, none, none], 2),
+        [a, b, c] => SmallVec::from_buf_and_len([a, b, c, none], 3),
+        [a, b, c, d] => SmallVec::from_buf([a, b, c, d]),
+        _ => SmallVec::from_slice(items),
     }
 }
 
@@ -188,8 +203,19 @@ impl Layout {
         Ok(Self { shape: Dims::from_slice(shape), strides, offset: self.offset })
     }
 
+    /// Dimensions `a` and `b` exchanged.
+    #[must_use]
+    #[inline]
+    pub fn transpose(&self, a: usize, b: usize) -> Self {
+        let mut out = self.clone();
+        out.shape.swap(a, b);
+        out.strides.swap(a, b);
+        out
+    }
+
     /// Dimensions in the order `dims`, which must be a permutation.
     #[must_use]
+    #[inline]
     pub fn permute(&self, dims: &[usize]) -> Self {
         let mut out = self.clone();
         for (to, &from) in dims.iter().enumerate() {
@@ -201,6 +227,7 @@ impl Layout {
 
     /// Elements `start, start + step, ..` (`count` of them) of dimension `dim`; `step` may be negative.
     #[must_use]
+    #[inline]
     pub fn slice(&self, dim: usize, start: usize, step: isize, count: usize) -> Self {
         let mut out = self.clone();
         // Of nothing, the offset stays where it is: in the storage.

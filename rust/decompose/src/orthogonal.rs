@@ -59,6 +59,15 @@ pub(crate) fn svd<T: RealField + Copy>(
     if !all_finite(a) {
         return Err(Failure::NoConvergence);
     }
+    if let [x] = a {
+        // As LAPACK, without an iteration.
+        values[0] = abs(x);
+        if let Some((left, right)) = vectors {
+            left[0] = one();
+            right[0] = if *x < zero() { neg(&one::<T>()) } else { one() };
+        }
+        return Ok(());
+    }
     let factor = unit(largest(a));
     svd_in_range([m, n], &scaled(a, factor), values, vectors)?;
     rescale(values, recip(&factor));
@@ -125,6 +134,11 @@ pub(crate) fn eigh<T: RealField + Copy>(
     let lower = || a.chunks_exact(n).enumerate().map(|(row, line)| &line[..=row]);
     if !lower().all(all_finite) {
         return Err(Failure::NoConvergence);
+    }
+    if let [x] = a {
+        values[0] = *x;
+        vectors.into_iter().for_each(|vectors| vectors[0] = one());
+        return Ok(());
     }
     let factor = unit(lower().map(largest).fold(zero(), larger));
     eigh_in_range(n, &scaled(a, factor), values, vectors)?;

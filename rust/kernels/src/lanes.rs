@@ -97,15 +97,19 @@ pub(crate) fn sum<T: Float>(a: &[T], f: impl Fn(T) -> T) -> f64 {
 
 /// The sums of the results of `f` over the elements of `a` and `b` together. Lanes live for a block, in registers.
 #[inline(always)]
-pub(crate) fn sums<T: Float, const K: usize>(a: &[T], b: &[T], f: impl Fn(T, T) -> [T; K]) -> [f64; K] {
+pub(crate) fn sums<T: Float, N: Stored<Value = T>, const K: usize>(
+    a: &[N],
+    b: &[N],
+    f: impl Fn(T, T) -> [T; K],
+) -> [f64; K] {
     sums_ahead(a, b, 0, f)
 }
 
 /// [`sums`], while what lies `ahead` elements after each row comes near.
 #[inline(always)]
-pub(crate) fn sums_ahead<T: Float, const K: usize>(
-    a: &[T],
-    b: &[T],
+pub(crate) fn sums_ahead<T: Float, N: Stored<Value = T>, const K: usize>(
+    a: &[N],
+    b: &[N],
     ahead: usize,
     f: impl Fn(T, T) -> [T; K],
 ) -> [f64; K] {

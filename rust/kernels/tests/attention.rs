@@ -9,8 +9,12 @@
 
 mod support;
 
-use dlcore_kernels::attention::{Attention, Gradients, Heads, Mask, Plane, backward, forward};
+use dlcore_kernels::attention::{
+    Attention, Gradients, Heads, Mask, Plane, backward, backward_bfloat16, forward, forward_bfloat16,
+};
 use dlcore_kernels::gemm::GemmFloat;
+use dlcore_kernels::half::Bf16;
+use dlcore_kernels::stored::Stored;
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
 
 /// The arrays of a problem, each (batch, rows, heads, columns), and a mask (queries, keys) for all heads.
@@ -52,6 +56,11 @@ impl<T: GemmFloat> Case<T> {
 
     /// Result, logarithms and the three gradients.
     fn run(&self) -> [Vec<T>; 5] {
+        self.run_with(|_| ())
+    }
+
+    /// The same, with gradients of what `change` makes of the result.
+    fn run_with(&self, change: impl Fn(&mut [T])) -> [Vec<T>; 5] {
         let p = &self.problem;
         let key_heads = p.heads / p.shared;
         let mut out = vec![T::NAN; self.g.len()];
@@ -60,6 +69,7 @@ impl<T: GemmFloat> Case<T> {
         let k = Heads::side_by_side(&self.k, p.keys, key_heads, p.depth);
         let v = Heads::side_by_side(&self.v, p.keys, key_heads, p.value_depth);
         forward(p, q, k, v, self.mask(), &mut out, &mut logs);
+        change(&mut out);
         let [mut gq, mut gk, mut gv] = [&self.q, &self.k, &self.v].map(|x| vec![T::NAN; x.len()]);
         let gradients = Gradients { q: &mut gq, k: &mut gk, v: &mut gv };
         let rows = |data| Heads::side_by_side(data, p.queries, p.heads, p.value_depth);
@@ -250,6 +260,61 @@ fn narrow_numbers_are_as_accurate_as_their_results() {
                 assert_close(&got, &expected, 8e-3);
             }
         }
+    }
+}
+
+/// Where tiles take bfloat16 as it is stored, results are those of the same numbers as float32, rounded once.
+#[test]
+fn bfloat16_as_it_is_stored_gives_the_same_numbers() {
+    let shapes = [
+        (sizes([2, 4, 2], [64, 64], [32, 32]), 0),
+        (sizes([1, 3, 3], [129, 530], [20, 40]), 2),
+        (sizes([1, 1, 1], [600, 300], [16, 17]), 1),
+        (sizes([3, 8, 1], [70, 300], [24, 16]), 0),
+    ];
+    for (shape, masked) in shapes {
+        for causal in [false, true] {
+            let problem = Attention { narrow: true, causal, ..shape };
+            if !problem.takes_bfloat16() {
+                continue;
+            }
+            let mut case = Case::<f32>::new(problem, masked);
+            for numbers in [&mut case.q, &mut case.k, &mut case.v, &mut case.g] {
+                round(numbers);
+            }
+            let (p, key_heads) = (&case.problem, problem.heads / problem.shared);
+            let [q, k, v, g] = [&case.q, &case.k, &case.v, &case.g].map(|x| narrow(x));
+            let mut out = vec![Bf16::default(); g.len()];
+            let mut logs = vec![f32::NAN; p.batch * p.heads * p.queries];
+            let [of_q, of_k, of_v] = [
+                Heads::side_by_side(&q, p.queries, p.heads, p.depth),
+                Heads::side_by_side(&k, p.keys, key_heads, p.depth),
+                Heads::side_by_side(&v, p.keys, key_heads, p.value_depth),
+            ];
+            forward_bfloat16(p, of_q, of_k, of_v, case.mask(), &mut out, &mut logs);
+            let [mut gq, mut gk, mut gv] = [&q, &k, &v].map(|x| vec![Bf16::default(); x.len()]);
+            let gradients = Gradients { q: &mut gq, k: &mut gk, v: &mut gv };
+            let rows = |data| Heads::side_by_side(data, p.queries, p.heads, p.value_depth);
+            backward_bfloat16(p, of_q, of_k, of_v, case.mask(), rows(&out), &logs, rows(&g), gradients);
+            let [mut of_out, of_logs, of_gq, of_gk, of_gv] = case.run_with(round);
+            round(&mut of_out);
+            assert_eq!(bits(&logs), bits(&of_logs), "logarithms of {problem:?}");
+            for (name, got, expected) in [("out", out, of_out), ("q", gq, of_gq), ("k", gk, of_gk), ("v", gv, of_gv)] {
+                let got: Vec<u16> = got.iter().map(|x| x.0).collect();
+                let expected: Vec<u16> = narrow(&expected).iter().map(|x| x.0).collect();
+                assert_eq!(got, expected, "{name} of {problem:?}");
+            }
+        }
+    }
+}
+
+fn narrow(numbers: &[f32]) -> Vec<Bf16> {
+    numbers.iter().map(|&x| Bf16::store(x)).collect()
+}
+
+fn round(numbers: &mut [f32]) {
+    for x in numbers {
+        *x = Bf16::store(*x).load();
     }
 }
 

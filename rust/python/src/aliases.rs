@@ -151,7 +151,7 @@ fn clone(py: Python<'_>, input: &Bound<'_, PyTensor>, memory_format: Option<Memo
 /// (3, 2)
 #[pyfunction(crate = "crate::exchange::keywords")]
 fn t(input: &Bound<'_, PyTensor>) -> PyResult<PyTensor> {
-    input.get().t()
+    PyTensor::t(input)
 }
 
 /// Number of elements.

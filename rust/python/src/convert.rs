@@ -25,6 +25,18 @@ impl<'py> FromPyObject<'_, 'py> for Arg {
     }
 }
 
+/// A tensor argument that a result is a view of.
+pub struct Handle<'py>(pub Bound<'py, PyTensor>);
+
+impl<'py> FromPyObject<'_, 'py> for Handle<'py> {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        object.cast::<PyTensor>().map(|tensor| Self(tensor.to_owned())).map_err(|_| not_a_tensor(&object))
+    }
+}
+
 #[cold]
 fn not_a_tensor(object: &Bound<'_, PyAny>) -> PyErr {
     let kind = object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
@@ -198,8 +210,8 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
         // First what is usual: to ask a tuple for its value as an int makes an exception, which costs more than a view.
         if let Ok(items) = object.cast::<PyTuple>() {
             let mut ints = SmallVec::new();
-            for item in items.iter() {
-                ints.push(int_of(&item)?);
+            for item in items.iter_borrowed() {
+                ints.push(int_of(item)?);
             }
             return Ok(Self(ints));
         }
@@ -212,13 +224,13 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
         let sequence = object.cast::<PySequence>().map_err(|_| {
             PyTypeError::new_err(format!("expected an int or a sequence of ints, got {}", kind(&object)))
         })?;
-        sequence.try_iter()?.map(|item| int_of(&item?)).collect::<PyResult<_>>().map(Self)
+        sequence.try_iter()?.map(|item| int_of(item?.as_borrowed())).collect::<PyResult<_>>().map(Self)
     }
 }
 
 /// One of a sequence of ints.
-fn int_of(item: &Bound<'_, PyAny>) -> PyResult<isize> {
-    item.extract().map_err(|_| PyTypeError::new_err(format!("expected a sequence of ints, found {}", kind(item))))
+fn int_of(item: Borrowed<'_, '_, PyAny>) -> PyResult<isize> {
+    item.extract().map_err(|_| PyTypeError::new_err(format!("expected a sequence of ints, found {}", kind(&item))))
 }
 
 impl Ints {

@@ -25,7 +25,7 @@ impl PyTensor {
     /// True
     #[getter]
     fn get_requires_grad(&self) -> bool {
-        self.get().requires_grad()
+        self.glance(Tensor::requires_grad)
     }
 
     #[setter]
@@ -67,7 +67,7 @@ impl PyTensor {
     /// (True, False)
     #[getter]
     fn is_leaf(&self) -> bool {
-        self.get().is_leaf()
+        self.glance(Tensor::is_leaf)
     }
 
     /// The recorded operation that made this tensor, or None.
@@ -120,6 +120,11 @@ impl PyTensor {
         }
         tensor.set_grad(Some(grad));
         Ok(())
+    }
+
+    #[deleter]
+    fn del_grad(&self) {
+        self.get().set_grad(None);
     }
 
     /// The same memory without a gradient.

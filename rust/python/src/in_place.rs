@@ -186,8 +186,8 @@ in_place! {
 impl PyTensor {
     /// Makes this handle stand for what `look` sees of its memory. It keeps its gradient, whether or not operations are
     /// recorded: a leaf stays one, and from others the gradient goes back through the view.
-    fn look_as(&self, op: &str, look: impl FnOnce(&Self) -> PyResult<Self>) -> PyResult<()> {
-        let tensor = self.get();
+    fn look_as(slf: &Bound<'_, Self>, op: &str, look: impl FnOnce(&Bound<'_, Self>) -> PyResult<Self>) -> PyResult<()> {
+        let tensor = slf.get().get();
         let view = match tensor.tracking() {
             Tracking::Leaf(_) if mode::is_recording() => {
                 return Err(to_py(Error::gradient(
@@ -195,13 +195,16 @@ impl PyTensor {
                     "a leaf that requires a gradient keeps its shape; use the form without _",
                 )));
             }
-            leaf @ Tracking::Leaf(_) => Tensor::new(look(&tensor.detach().into())?.get().array().clone(), leaf.clone()),
+            leaf @ Tracking::Leaf(_) => {
+                let plain = Bound::new(slf.py(), Self::from(tensor.detach()))?;
+                Tensor::new(look(&plain)?.get().array().clone(), leaf.clone())
+            }
             _ => {
                 let _recording = mode::Scope::new(true);
-                look(self)?.get()
+                look(slf)?.get()
             }
         };
-        self.set(view);
+        slf.get().set(view);
         Ok(())
     }
 }
@@ -269,7 +272,7 @@ macro_rules! views_in_place {
                 #[pyo3(signature = ($($arg $(= $default)?),*))]
                 fn $name<'py>(slf: Bound<'py, Self>, py: Python<'py>, $($arg: $t),*) -> PyResult<Bound<'py, Self>> {
                     let apply = $op;
-                    slf.get().look_as(stringify!($name), |x| apply(x, py))?;
+                    Self::look_as(&slf, stringify!($name), |x| apply(x, py))?;
                     Ok(slf)
                 }
             )*
@@ -279,11 +282,11 @@ macro_rules! views_in_place {
 
 views_in_place! {
     as_strided_(size: Ints, stride: Ints, storage_offset: Option<usize> = None)
-        => "as_strided", |x: &Self, _| x.as_strided(size, stride, storage_offset);
-    squeeze_(dim: Option<Ints> = None) => "squeeze", |x: &Self, py| x.squeeze(py, dim);
-    swapaxes_(axis0: isize, axis1: isize) => "transpose", |x: &Self, py| x.transpose(py, axis0, axis1);
-    swapdims_(dim0: isize, dim1: isize) => "transpose", |x: &Self, py| x.transpose(py, dim0, dim1);
-    t_() => "t", |x: &Self, _| x.t();
-    transpose_(dim0: isize, dim1: isize) => "transpose", |x: &Self, py| x.transpose(py, dim0, dim1);
-    unsqueeze_(dim: isize) => "unsqueeze", |x: &Self, py| x.unsqueeze(py, dim);
+        => "as_strided", |x: &Bound<'_, Self>, _| Self::as_strided(x, size, stride, storage_offset);
+    squeeze_(dim: Option<Ints> = None) => "squeeze", |x: &Bound<'_, Self>, py| Self::squeeze(x, py, dim);
+    swapaxes_(axis0: isize, axis1: isize) => "transpose", |x: &Bound<'_, Self>, py| Self::transpose(x, py, axis0, axis1);
+    swapdims_(dim0: isize, dim1: isize) => "transpose", |x: &Bound<'_, Self>, py| Self::transpose(x, py, dim0, dim1);
+    t_() => "t", |x: &Bound<'_, Self>, _| Self::t(x);
+    transpose_(dim0: isize, dim1: isize) => "transpose", |x: &Bound<'_, Self>, py| Self::transpose(x, py, dim0, dim1);
+    unsqueeze_(dim: isize) => "unsqueeze", |x: &Bound<'_, Self>, py| Self::unsqueeze(x, py, dim);
 }

@@ -2,6 +2,7 @@
 
 use crate::convert::{Arg, Ints};
 use crate::enter::{enter, to_py};
+use crate::out;
 use crate::tensor::PyTensor;
 use dlcore_core::layout::{Show, normalize_dim};
 use dlcore_core::ops::loss::Reduction;
@@ -109,9 +110,15 @@ macro_rules! along {
         $(
             $(#[$doc])*
             #[pyfunction(crate = "crate::exchange::keywords")]
-            #[pyo3(signature = (input, dim, *, dtype = None))]
-            fn $name(py: Python<'_>, input: Arg, dim: isize, dtype: Option<crate::convert::DTypeArg>) -> Out {
-                run(py, input.0.numel(), || match dtype {
+            #[pyo3(signature = (input, dim, *, dtype = None, out = None))]
+            fn $name<'py>(
+                py: Python<'py>,
+                input: Arg,
+                dim: isize,
+                dtype: Option<crate::convert::DTypeArg>,
+                out: out::Out<'py>,
+            ) -> PyResult<Bound<'py, PyTensor>> {
+                out::into(py, stringify!($name), input.0.numel(), out, || match dtype {
                     Some(dtype) => $op(&ops::cast(&input.0, dtype.0)?, dim),
                     None => $op(&input.0, dim),
                 })
@@ -124,8 +131,13 @@ macro_rules! along {
             $(
                 #[doc = $method_doc]
                 #[pyo3(signature = (dim, *, dtype = None))]
-                fn $name(&self, py: Python<'_>, dim: isize, dtype: Option<crate::convert::DTypeArg>) -> PyResult<Self> {
-                    $name(py, Arg(self.get()), dim, dtype)
+                fn $name<'py>(
+                    &self,
+                    py: Python<'py>,
+                    dim: isize,
+                    dtype: Option<crate::convert::DTypeArg>,
+                ) -> PyResult<Bound<'py, Self>> {
+                    $name(py, Arg(self.get()), dim, dtype, None)
                 }
             )*
         }

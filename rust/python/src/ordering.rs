@@ -110,12 +110,19 @@ fn sort<'py>(
 /// tensor([0, 2, 1])
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
-    signature = (input, dim = -1, descending = false, stable = false),
-    text_signature = "(input, dim=-1, descending=False, stable=False)",
+    signature = (input, dim = -1, descending = false, stable = false, *, out = None),
+    text_signature = "(input, dim=-1, descending=False, stable=False, *, out=None)",
 )]
-fn argsort(py: Python<'_>, input: Arg, dim: isize, descending: bool, stable: bool) -> PyResult<PyTensor> {
+fn argsort<'py>(
+    py: Python<'py>,
+    input: Arg,
+    dim: isize,
+    descending: bool,
+    stable: bool,
+    out: Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
     let _ = stable;
-    enter(py, input.0.numel(), || Ok(ops::sort(&input.0.detach(), dim, descending)?.1)).map(PyTensor::from)
+    out::into(py, "argsort", input.0.numel(), out, || Ok(ops::sort(&input.0.detach(), dim, descending)?.1))
 }
 
 /// The ``k`` largest elements along ``dim``, or the smallest, and their positions; of equals the first. NaN counts as the
@@ -159,8 +166,8 @@ impl PyTensor {
         signature = (dim = -1, descending = false, stable = false),
         text_signature = "($self, dim=-1, descending=False, stable=False)",
     )]
-    fn argsort(&self, py: Python<'_>, dim: isize, descending: bool, stable: bool) -> PyResult<Self> {
-        argsort(py, Arg(self.get()), dim, descending, stable)
+    fn argsort<'py>(&self, py: Python<'py>, dim: isize, descending: bool, stable: bool) -> PyResult<Bound<'py, Self>> {
+        argsort(py, Arg(self.get()), dim, descending, stable, None)
     }
 
     /// See ``dlcore.topk``.

@@ -98,8 +98,14 @@ functions! {
 /// >>> dlcore.tensordot(dlcore.ones(2, 3, 4), dlcore.ones(3, 4, 5), dims=2).shape
 /// (2, 5)
 #[pyfunction]
-#[pyo3(signature = (a, b, dims = None))]
-fn tensordot<'py>(py: Python<'py>, a: Arg, b: Arg, dims: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (a, b, dims = None, out = None))]
+fn tensordot<'py>(
+    py: Python<'py>,
+    a: Arg,
+    b: Arg,
+    dims: Option<&Bound<'py, PyAny>>,
+    out: Outs<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
     let (a, b) = (a.0, b.0);
     let count = match dims {
         None => Some(2),
@@ -116,7 +122,7 @@ fn tensordot<'py>(py: Python<'py>, a: Arg, b: Arg, dims: Option<&Bound<'py, PyAn
             (Ints((-count..0).collect()), Ints((0..count).collect()))
         }
     };
-    enter(py, usize::MAX, || products::tensordot(&a, &b, &a_dims.0, &b_dims.0))?.returned(py)
+    enter(py, usize::MAX, || products::tensordot(&a, &b, &a_dims.0, &b_dims.0))?.returned_in(py, "tensordot", out)
 }
 
 /// Sums of products of the operands, whose dimensions ``equation`` names (Einstein's convention): ``"ij,jk->ik"`` is a

@@ -5,7 +5,7 @@ use crate::enter::{enter, to_py};
 use crate::function::functions;
 use crate::linalg::named;
 use crate::ordering::values_indices;
-use crate::out::Outs;
+use crate::out::{self, Outs};
 use crate::tensor::PyTensor;
 use dlcore_core::ops::placing::take_along_dim;
 use dlcore_core::ops::scatter_reduce as reducing;
@@ -65,28 +65,30 @@ fn after(op: &str, right: bool, side: Option<&str>) -> PyResult<bool> {
 /// >>> dlcore.searchsorted(dlcore.tensor([1, 3, 5]), dlcore.tensor([3, 4]))
 /// tensor([1, 2])
 #[pyfunction(crate = "crate::exchange::keywords")]
-#[pyo3(signature = (sorted_sequence, input, *, out_int32 = false, right = false, side = None, sorter = None))]
-fn searchsorted(
-    py: Python<'_>,
+#[pyo3(
+    signature = (sorted_sequence, input, *, out_int32 = false, right = false, side = None, sorter = None, out = None)
+)]
+fn searchsorted<'py>(
+    py: Python<'py>,
     sorted_sequence: Arg,
     input: Operand,
     out_int32: bool,
     right: bool,
     side: Option<&str>,
     sorter: Option<Arg>,
-) -> PyResult<PyTensor> {
+    out: out::Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
     let name = "searchsorted";
     let sequence = sorted_sequence.0;
     let values = input.against(&sequence)?;
     let after = after(name, right, side)?;
-    enter(py, values.numel(), || {
+    out::into(py, name, values.numel(), out, || {
         let sequence = match sorter {
             Some(order) => take_along_dim(&sequence, &order.0, Some(-1))?,
             None => sequence,
         };
         positions(&search::searchsorted(name, &sequence.detach(), &values.detach(), after)?, out_int32)
     })
-    .map(PyTensor::from)
 }
 
 /// The number of the bucket of each element, between ``boundaries`` in order: those up to a boundary belong to the bucket
@@ -95,8 +97,15 @@ fn searchsorted(
 /// >>> dlcore.bucketize(dlcore.tensor([0.5, 1.0, 7.0]), dlcore.tensor([1.0, 5.0]))
 /// tensor([0, 0, 2])
 #[pyfunction(crate = "crate::exchange::keywords")]
-#[pyo3(signature = (input, boundaries, *, out_int32 = false, right = false))]
-fn bucketize(py: Python<'_>, input: Operand, boundaries: Arg, out_int32: bool, right: bool) -> PyResult<PyTensor> {
+#[pyo3(signature = (input, boundaries, *, out_int32 = false, right = false, out = None))]
+fn bucketize<'py>(
+    py: Python<'py>,
+    input: Operand,
+    boundaries: Arg,
+    out_int32: bool,
+    right: bool,
+    out: out::Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
     let name = "bucketize";
     let boundaries = boundaries.0;
     if boundaries.rank() != 1 {
@@ -104,10 +113,9 @@ fn bucketize(py: Python<'_>, input: Operand, boundaries: Arg, out_int32: bool, r
         return Err(to_py(Error::shape(name, format_args!("boundaries must be a vector, got {shape}"))));
     }
     let values = input.against(&boundaries)?;
-    enter(py, values.numel(), || {
+    out::into(py, name, values.numel(), out, || {
         positions(&search::searchsorted(name, &boundaries.detach(), &values.detach(), right)?, out_int32)
     })
-    .map(PyTensor::from)
 }
 
 /// Whether each element is among ``test_elements``; with ``invert`` whether it is not.
@@ -115,17 +123,18 @@ fn bucketize(py: Python<'_>, input: Operand, boundaries: Arg, out_int32: bool, r
 /// >>> dlcore.isin(dlcore.tensor([1, 2, 3]), dlcore.tensor([3, 1]))
 /// tensor([ True, False,  True])
 #[pyfunction]
-#[pyo3(signature = (elements, test_elements, *, assume_unique = false, invert = false))]
-fn isin(
-    py: Python<'_>,
+#[pyo3(signature = (elements, test_elements, *, assume_unique = false, invert = false, out = None))]
+fn isin<'py>(
+    py: Python<'py>,
     elements: Operand,
     test_elements: Operand,
     assume_unique: bool,
     invert: bool,
-) -> PyResult<PyTensor> {
+    out: out::Out<'py>,
+) -> PyResult<Bound<'py, PyTensor>> {
     let _ = assume_unique; // changes nothing but the way, and here not that either
     let (x, set) = Operand::pair(elements, test_elements)?;
-    enter(py, x.numel(), || search::isin(&x, &set, invert)).map(PyTensor::from)
+    out::into(py, "isin", x.numel(), out, || search::isin(&x, &set, invert))
 }
 
 macro_rules! pairs {

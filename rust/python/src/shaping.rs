@@ -1,7 +1,7 @@
 //! Functions that look at the same elements under another shape, pick among them or join them, and their methods.
 
 use crate::blending::clamped;
-use crate::convert::{Arg, Ints, Operand, PyDType, tensors};
+use crate::convert::{Arg, Handle, Ints, Operand, PyDType, tensors};
 use crate::enter::{enter, guarded, to_py};
 use crate::function::functions;
 use crate::out;
@@ -12,13 +12,18 @@ use dlcore_core::{DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyTuple};
+use smallvec::SmallVec;
 
 type Out = PyResult<PyTensor>;
 type Pieces<'py> = PyResult<Bound<'py, PyTuple>>;
 
-/// Runs a view operation: no work, so the lock is kept.
-fn view(body: impl FnOnce() -> Result<Tensor>) -> Out {
-    guarded(body).map(PyTensor::from)
+/// The view of `x` that `make` makes: no work, so the lock is kept.
+fn view(x: &Bound<'_, PyTensor>, make: impl Fn(&Tensor) -> Result<Tensor>) -> Out {
+    let made = guarded(|| match x.get().glance_if_plain(|x| Some(make(x))) {
+        Some(made) => made,
+        None => make(&x.get().get()),
+    });
+    made.map(PyTensor::from)
 }
 
 fn flatten_dims(x: &Tensor, start: isize, end: isize) -> Result<Tensor> {
@@ -97,9 +102,15 @@ fn dim_of(op: &str, x: &Tensor, dim: isize) -> PyResult<usize> {
 /// tensor([[0, 1, 2],
 ///         [3, 4, 5]])
 #[pyfunction(crate = "crate::exchange::keywords")]
-fn reshape(py: Python<'_>, input: Arg, shape: Ints) -> Out {
-    let copied = if input.0.array().layout().is_contiguous() { 0 } else { input.0.numel() };
-    enter(py, copied, || ops::shape::reshape_inferred("reshape", &input.0, &shape.0)).map(PyTensor::from)
+fn reshape(py: Python<'_>, input: Handle<'_>, shape: Ints) -> Out {
+    let shaped = |x: &Tensor| ops::shape::reshape_inferred("reshape", x, &shape.0);
+    let dense = |x: &Tensor| x.array().layout().is_contiguous().then(|| shaped(x));
+    if let Some(made) = guarded(|| input.0.get().glance_if_plain(dense).transpose())? {
+        return Ok(made.into());
+    }
+    let x = input.0.get().get();
+    let copied = if x.array().layout().is_contiguous() { 0 } else { x.numel() };
+    enter(py, copied, || shaped(&x)).map(PyTensor::from)
 }
 
 /// Dimensions in the order ``dims``, as a view.
@@ -107,8 +118,8 @@ fn reshape(py: Python<'_>, input: Arg, shape: Ints) -> Out {
 /// >>> dlcore.permute(dlcore.zeros(2, 3, 4), (2, 0, 1)).shape
 /// (4, 2, 3)
 #[pyfunction(crate = "crate::exchange::keywords")]
-fn permute(input: Arg, dims: Ints) -> Out {
-    view(|| ops::permute(&input.0, &dims.0))
+fn permute(input: Handle<'_>, dims: Ints) -> Out {
+    view(&input.0, |x| ops::permute(x, &dims.0))
 }
 
 /// Dimensions ``dim0`` and ``dim1`` exchanged, as a view.
@@ -116,8 +127,8 @@ fn permute(input: Arg, dims: Ints) -> Out {
 /// >>> dlcore.transpose(dlcore.zeros(2, 3), 0, 1).shape
 /// (3, 2)
 #[pyfunction(crate = "crate::exchange::keywords")]
-fn transpose(input: Arg, dim0: isize, dim1: isize) -> Out {
-    view(|| ops::transpose(&input.0, dim0, dim1))
+fn transpose(input: Handle<'_>, dim0: isize, dim1: isize) -> Out {
+    view(&input.0, |x| ops::transpose(x, dim0, dim1))
 }
 
 /// Dimensions ``start_dim`` to ``end_dim`` joined into one.
@@ -136,8 +147,8 @@ fn flatten(py: Python<'_>, input: Arg, start_dim: isize, end_dim: isize) -> Out 
 /// (3,)
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, dim = None))]
-fn squeeze(input: Arg, dim: Option<Ints>) -> Out {
-    view(|| squeeze_dims(&input.0, dim.as_ref()))
+fn squeeze(input: Handle<'_>, dim: Option<Ints>) -> Out {
+    view(&input.0, |x| squeeze_dims(x, dim.as_ref()))
 }
 
 /// With a new dimension of extent 1 at ``dim``.
@@ -145,8 +156,8 @@ fn squeeze(input: Arg, dim: Option<Ints>) -> Out {
 /// >>> dlcore.unsqueeze(dlcore.zeros(3), 0).shape
 /// (1, 3)
 #[pyfunction(crate = "crate::exchange::keywords")]
-fn unsqueeze(input: Arg, dim: isize) -> Out {
-    view(|| unsqueeze_dim(&input.0, dim))
+fn unsqueeze(input: Handle<'_>, dim: isize) -> Out {
+    view(&input.0, |x| unsqueeze_dim(x, dim))
 }
 
 /// Repeated to ``size`` by broadcasting, without a copy.
@@ -155,8 +166,8 @@ fn unsqueeze(input: Arg, dim: isize) -> Out {
 /// tensor([[1, 2],
 ///         [1, 2]])
 #[pyfunction(crate = "crate::exchange::keywords")]
-fn broadcast_to(input: Arg, size: Ints) -> Out {
-    view(|| expand_to(&input.0, &size))
+fn broadcast_to(input: Handle<'_>, size: Ints) -> Out {
+    view(&input.0, |x| expand_to(x, &size))
 }
 
 /// The memory of ``input`` read with other extents and strides, from element ``storage_offset`` of it on, as a view. It has
@@ -168,9 +179,9 @@ fn broadcast_to(input: Arg, size: Ints) -> Out {
 ///         [2, 3]])
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, size, stride, storage_offset = None))]
-fn as_strided(input: Arg, size: Ints, stride: Ints, storage_offset: Option<usize>) -> Out {
+fn as_strided(input: Handle<'_>, size: Ints, stride: Ints, storage_offset: Option<usize>) -> Out {
     let (shape, strides) = (size.sizes("as_strided")?, stride.sizes("as_strided")?);
-    view(|| ops::strided::as_strided(&input.0, &shape, &strides, storage_offset))
+    view(&input.0, |x| ops::strided::as_strided(x, &shape, &strides, storage_offset))
 }
 
 /// Tensors joined along the existing dimension ``dim``.
@@ -297,8 +308,8 @@ impl<'py> FromPyObject<'_, 'py> for Start {
 /// >>> dlcore.narrow(dlcore.arange(5), 0, 1, 3)
 /// tensor([1, 2, 3])
 #[pyfunction(crate = "crate::exchange::keywords")]
-fn narrow(input: Arg, dim: isize, start: Start, length: usize) -> Out {
-    let (x, start) = (input.0, start.0);
+fn narrow(input: Handle<'_>, dim: isize, start: Start, length: usize) -> Out {
+    let (x, start) = (input.0.get().get(), start.0);
     let at = dim_of("narrow", &x, dim)?;
     let extent = x.shape()[at];
     let from = if start < 0 { start.checked_add_unsigned(extent) } else { Some(start) };
@@ -311,7 +322,7 @@ fn narrow(input: Arg, dim: isize, start: Start, length: usize) -> Out {
             format_args!("{length} entries from {start} leave dimension {at} of size {extent}"),
         ))
     })?;
-    view(|| ops::slice(&x, at, from, 1, length))
+    view(&input.0, |x| ops::slice(x, at, from, 1, length))
 }
 
 /// The order of entries along ``dims`` reversed.
@@ -419,14 +430,14 @@ macro_rules! methods {
             $(
                 #[doc = $doc]
                 #[pyo3(signature = ($($arg $(= $default)?),*))]
-                pub fn $name<'py>(&self, py: Python<'py>, $($arg: $t),*) -> $out {
-                    methods!(@call $gil $name, py, Arg(self.get()), $($arg),*)
+                pub fn $name<'py>(slf: &Bound<'py, Self>, py: Python<'py>, $($arg: $t),*) -> $out {
+                    methods!(@call $gil $name, py, slf, $($arg),*)
                 }
             )*
         }
     };
-    (@call py $name:ident, $py:ident, $x:expr, $($arg:ident),*) => { $name($py, $x, $($arg),*) };
-    (@call no $name:ident, $py:ident, $x:expr, $($arg:ident),*) => {{ let _ = $py; $name($x, $($arg),*) }};
+    (@call py $name:ident, $py:ident, $x:expr, $($arg:ident),*) => { $name($py, Arg($x.get().get()), $($arg),*) };
+    (@call no $name:ident, $py:ident, $x:expr, $($arg:ident),*) => {{ let _ = $py; $name(Handle($x.clone()), $($arg),*) }};
 }
 
 methods! {
@@ -436,7 +447,6 @@ methods! {
     chunk(chunks: usize, dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.chunk``.", py;
     unbind(dim: isize = 0) -> PyResult<Bound<'py, PyTuple>>, "See ``dlcore.unbind``.", py;
     narrow(dim: isize, start: Start, length: usize) -> Out, "See ``dlcore.narrow``.", no;
-    masked_fill(mask: Arg, value: Operand) -> Out, "See ``dlcore.masked_fill``.", py;
 }
 
 #[pymethods]
@@ -444,8 +454,13 @@ methods! {
 impl PyTensor {
     /// See ``dlcore.reshape``; the sizes may stand as separate arguments.
     #[pyo3(signature = (*args, shape = None), text_signature = "($self, *shape)")]
-    fn reshape(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, shape: Option<Ints>) -> PyResult<Self> {
-        reshape(py, Arg(self.get()), Ints::given("reshape", "shape", args, shape)?)
+    fn reshape(
+        slf: &Bound<'_, Self>,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        shape: Option<Ints>,
+    ) -> PyResult<Self> {
+        reshape(py, Handle(slf.clone()), Ints::given("reshape", "shape", args, shape)?)
     }
 
     /// See ``dlcore.flatten``.
@@ -485,8 +500,8 @@ impl PyTensor {
 
     /// See ``dlcore.permute``; the dimensions may stand as separate arguments.
     #[pyo3(signature = (*args, dims = None), text_signature = "($self, *dims)")]
-    fn permute(&self, args: &Bound<'_, PyTuple>, dims: Option<Ints>) -> PyResult<Self> {
-        permute(Arg(self.get()), Ints::given("permute", "dims", args, dims)?)
+    fn permute(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>, dims: Option<Ints>) -> PyResult<Self> {
+        permute(Handle(slf.clone()), Ints::given("permute", "dims", args, dims)?)
     }
 
     /// Repeated to the given sizes without a copy; -1 keeps a size.
@@ -496,8 +511,8 @@ impl PyTensor {
     /// tensor([[1, 1, 1],
     ///         [2, 2, 2]])
     #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
-    fn expand(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
-        broadcast_to(Arg(self.get()), Ints::given("expand", "size", args, size)?)
+    fn expand(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
+        broadcast_to(Handle(slf.clone()), Ints::given("expand", "size", args, size)?)
     }
 
     /// Repeated to the shape of ``other`` without a copy.
@@ -506,9 +521,8 @@ impl PyTensor {
     /// >>> dlcore.tensor([1, 2]).expand_as(dlcore.zeros(2, 2))
     /// tensor([[1, 2],
     ///         [1, 2]])
-    fn expand_as(&self, other: Arg) -> PyResult<Self> {
-        let x = self.get();
-        view(|| ops::broadcast_to(&x, other.0.shape()))
+    fn expand_as(slf: &Bound<'_, Self>, other: Arg) -> PyResult<Self> {
+        view(slf, |x| ops::broadcast_to(x, other.0.shape()))
     }
 
     /// Copies laid side by side: ``repeats`` times along each dimension.
@@ -529,16 +543,26 @@ impl PyTensor {
         flip(py, Arg(self.get()), Ints::given("flip", "dims", args, dims)?)
     }
 
+    /// See ``dlcore.masked_fill``.
+    pub fn masked_fill(&self, py: Python<'_>, mask: Arg, value: Operand) -> PyResult<Self> {
+        masked_fill(py, Arg(self.get()), mask, value)
+    }
+
     /// See ``dlcore.as_strided``.
     #[pyo3(signature = (size, stride, storage_offset = None))]
-    pub fn as_strided(&self, size: Ints, stride: Ints, storage_offset: Option<usize>) -> PyResult<Self> {
-        as_strided(Arg(self.get()), size, stride, storage_offset)
+    pub fn as_strided(
+        slf: &Bound<'_, Self>,
+        size: Ints,
+        stride: Ints,
+        storage_offset: Option<usize>,
+    ) -> PyResult<Self> {
+        as_strided(Handle(slf.clone()), size, stride, storage_offset)
     }
 
     /// See ``dlcore.broadcast_to``; the sizes may stand as separate arguments.
     #[pyo3(signature = (*args, size = None), text_signature = "($self, *size)")]
-    fn broadcast_to(&self, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
-        broadcast_to(Arg(self.get()), Ints::given("broadcast_to", "size", args, size)?)
+    fn broadcast_to(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>, size: Option<Ints>) -> PyResult<Self> {
+        broadcast_to(Handle(slf.clone()), Ints::given("broadcast_to", "size", args, size)?)
     }
 
     /// The elements where ``condition`` is true, those of ``other`` elsewhere; see ``dlcore.where``.
@@ -567,16 +591,15 @@ impl PyTensor {
     }
 
     /// See ``dlcore.t``.
-    pub fn t(&self) -> PyResult<Self> {
-        let x = self.get();
-        match x.rank() {
-            0 | 1 => view(|| ops::reshape(&x, x.shape())),
-            2 => view(|| ops::transpose(&x, 0, 1)),
-            rank => Err(to_py(Error::shape(
-                "t",
-                format_args!("expects at most 2 dimensions, got {rank}; use mT or transpose"),
-            ))),
-        }
+    pub fn t(slf: &Bound<'_, Self>) -> PyResult<Self> {
+        view(slf, |x| match x.rank() {
+            0 | 1 => ops::reshape(x, x.shape()),
+            2 => ops::transpose(x, 0, 1),
+            rank => {
+                let what = format_args!("expects at most 2 dimensions, got {rank}; use mT or transpose");
+                Err(Error::shape("t", what))
+            }
+        })
     }
 
     /// The dimensions in reverse order, as a view.
@@ -585,10 +608,8 @@ impl PyTensor {
     /// >>> dlcore.zeros(2, 3, 4).T.shape
     /// (4, 3, 2)
     #[getter(T)]
-    fn reversed(&self) -> PyResult<Self> {
-        let x = self.get();
-        let dims: Vec<isize> = (0..x.rank().cast_signed()).rev().collect();
-        view(|| ops::permute(&x, &dims))
+    fn reversed(slf: &Bound<'_, Self>) -> PyResult<Self> {
+        view(slf, |x| ops::permute(x, &(0..x.rank().cast_signed()).rev().collect::<SmallVec<[isize; 6]>>()))
     }
 
     /// ``mT``, as numbers here are real.
@@ -597,8 +618,8 @@ impl PyTensor {
     /// >>> dlcore.zeros(5, 2, 3).mH.shape
     /// (5, 3, 2)
     #[getter(mH)]
-    fn adjoint_view(&self) -> PyResult<Self> {
-        self.matrix_transpose()
+    fn adjoint_view(slf: &Bound<'_, Self>) -> PyResult<Self> {
+        Self::matrix_transpose(slf)
     }
 
     /// A matrix with rows and columns exchanged, as a view, as numbers here are real.
@@ -607,9 +628,9 @@ impl PyTensor {
     /// >>> dlcore.tensor([[1, 2, 3]]).H.shape
     /// (3, 1)
     #[getter(H)]
-    fn adjoint_matrix(&self) -> PyResult<Self> {
-        match self.get().rank() {
-            0 | 2 => self.t(),
+    fn adjoint_matrix(slf: &Bound<'_, Self>) -> PyResult<Self> {
+        match slf.get().get().rank() {
+            0 | 2 => Self::t(slf),
             rank => Err(to_py(Error::shape("H", format_args!("expects a matrix, got {rank} dimensions; use mH")))),
         }
     }
@@ -644,12 +665,11 @@ impl PyTensor {
     /// >>> dlcore.zeros(5, 2, 3).mT.shape
     /// (5, 3, 2)
     #[getter(mT)]
-    fn matrix_transpose(&self) -> PyResult<Self> {
-        let x = self.get();
-        if x.rank() < 2 {
-            return Err(to_py(Error::shape("mT", format_args!("expects at least 2 dimensions, got {}", x.rank()))));
-        }
-        view(|| ops::transpose(&x, -2, -1))
+    fn matrix_transpose(slf: &Bound<'_, Self>) -> PyResult<Self> {
+        view(slf, |x| match x.rank() {
+            0 | 1 => Err(Error::shape("mT", format_args!("expects at least 2 dimensions, got {}", x.rank()))),
+            _ => ops::transpose(x, -2, -1),
+        })
     }
 }
 

@@ -11,12 +11,13 @@ use dlcore_core::autograd::inplace::{assign, assign_through};
 use dlcore_core::autograd::mode;
 use dlcore_core::autograd::saved::Overwriting;
 use dlcore_core::error::Error;
+use dlcore_core::layout::Dims;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
 use dlcore_kernels::memory::Buffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyTuple, PyType};
-use std::sync::{Mutex, PoisonError};
+use spin::mutex::SpinMutex;
 
 /// A multi-dimensional array of numbers that can remember how it was computed, so that gradients follow.
 ///
@@ -33,8 +34,9 @@ use std::sync::{Mutex, PoisonError};
 /// tensor([2., 4.])
 #[pyclass(frozen, subclass, weakref, name = "Tensor", module = "dlcore")]
 pub struct PyTensor {
-    // A handle: in-place operations and `requires_grad_` replace the tensor that it stands for.
-    tensor: Mutex<Tensor>,
+    // A handle: in-place operations and `requires_grad_` replace the tensor that it stands for. The lock is held for a few
+    // instructions, and by who holds the interpreter's, so that nobody waits for it; every call takes one for each operand.
+    tensor: SpinMutex<Tensor>,
     // What `x[...]` views: recorded writes to the view are writes to it.
     base: Option<Py<Self>>,
 }
@@ -42,7 +44,7 @@ pub struct PyTensor {
 impl From<Tensor> for PyTensor {
     #[inline]
     fn from(tensor: Tensor) -> Self {
-        Self { tensor: Mutex::new(tensor), base: None }
+        Self { tensor: SpinMutex::new(tensor), base: None }
     }
 }
 
@@ -50,7 +52,20 @@ impl PyTensor {
     /// The tensor that this handle stands for.
     #[inline]
     pub fn get(&self) -> Tensor {
-        self.tensor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tensor.lock().clone()
+    }
+
+    /// What `look` sees in the tensor that this handle stands for, which is not shared for it: that costs more than many a
+    /// look. It must be quick, run no Python and keep the interpreter's lock.
+    #[inline]
+    pub fn glance<R>(&self, look: impl FnOnce(&Tensor) -> R) -> R {
+        look(&self.tensor.lock())
+    }
+
+    /// As [`PyTensor::glance`], if nothing is to be remembered of what is made of the tensor.
+    #[inline]
+    pub fn glance_if_plain<R>(&self, look: impl FnOnce(&Tensor) -> Option<R>) -> Option<R> {
+        self.glance(|tensor| if tensor.is_plain() { look(tensor) } else { None })
     }
 
     /// A handle to `view`, a view of `base`.
@@ -59,19 +74,19 @@ impl PyTensor {
         const DEEPEST: usize = 4;
         let chain = std::iter::successors(Some(base.get()), |handle| handle.base.as_ref().map(Py::get));
         let base = (chain.take(DEEPEST).count() < DEEPEST).then(|| base.clone().unbind());
-        Self { tensor: Mutex::new(view), base }
+        Self { tensor: SpinMutex::new(view), base }
     }
 
     /// Whether the tensor has at least `bytes` bytes, which nobody sees but through this handle.
     pub fn owns_alone(&self, bytes: usize) -> bool {
-        let tensor = self.tensor.lock().unwrap_or_else(PoisonError::into_inner);
+        let tensor = self.tensor.lock();
         tensor.array().storage().buffer().len() >= bytes && tensor.is_unshared()
     }
 
     /// Makes this handle stand for another tensor.
     pub fn set(&self, tensor: Tensor) {
         // The earlier one drops after the lock: its owner may run Python code.
-        let earlier = std::mem::replace(&mut *self.tensor.lock().unwrap_or_else(PoisonError::into_inner), tensor);
+        let earlier = std::mem::replace(&mut *self.tensor.lock(), tensor);
         drop(earlier);
     }
 
@@ -176,7 +191,7 @@ impl PyTensor {
     /// (2, 3)
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.get().shape())
+        PyTuple::new(py, self.glance(|tensor| Dims::from_slice(tensor.shape())))
     }
 
     /// Extents of the dimensions, or of dimension ``dim``.
@@ -223,7 +238,7 @@ impl PyTensor {
     /// (dlcore.float32, dlcore.int64)
     #[getter]
     fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyDType>> {
-        PyDType::of(py, self.get().dtype())
+        PyDType::of(py, self.glance(Tensor::dtype))
     }
 
     /// Always the CPU.
@@ -244,7 +259,7 @@ impl PyTensor {
     /// (2, 0)
     #[getter]
     fn ndim(&self) -> usize {
-        self.get().rank()
+        self.glance(Tensor::rank)
     }
 
     /// Number of dimensions.
@@ -253,7 +268,7 @@ impl PyTensor {
     /// >>> dlcore.zeros(2, 3).dim(), dlcore.tensor(1.0).ndim
     /// (2, 0)
     fn dim(&self) -> usize {
-        self.get().rank()
+        self.glance(Tensor::rank)
     }
 
     /// Number of elements.
@@ -262,7 +277,7 @@ impl PyTensor {
     /// >>> dlcore.zeros(2, 3).numel()
     /// 6
     fn numel(&self) -> usize {
-        self.get().numel()
+        self.glance(Tensor::numel)
     }
 
     /// Bytes per element.
@@ -472,7 +487,7 @@ impl PyTensor {
     }
 
     fn __len__(&self) -> PyResult<usize> {
-        self.get().shape().first().copied().ok_or_else(|| PyTypeError::new_err("a 0-d tensor has no length"))
+        self.glance(|x| x.shape().first().copied()).ok_or_else(|| PyTypeError::new_err("a 0-d tensor has no length"))
     }
 
     fn __bool__(&self) -> PyResult<bool> {

@@ -1,6 +1,7 @@
 //! A tensor: an array and how it takes part in differentiation.
 
 use crate::array::Array;
+use crate::autograd::mode::Mode;
 use crate::autograd::node::{Edge, Leaf, Node};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -48,12 +49,14 @@ impl From<Array> for Tensor {
 impl Tensor {
     /// A tensor over `array` with the given place in the graph.
     #[must_use]
+    #[inline]
     pub fn new(array: Array, tracking: Tracking) -> Self {
         Self(Arc::new(Inner { array, tracking, is_view: false }))
     }
 
     /// As [`Tensor::new`] for an array that an operation made as a view of one of its inputs.
     #[must_use]
+    #[inline]
     pub fn view(array: Array, tracking: Tracking) -> Self {
         array.storage().view_made();
         Self(Arc::new(Inner { array, tracking, is_view: true }))
@@ -129,6 +132,12 @@ impl Tensor {
     #[must_use]
     pub fn requires_grad(&self) -> bool {
         matches!(self.0.tracking, Tracking::Leaf(_) | Tracking::Node(..))
+    }
+
+    /// Whether nothing is to be remembered of an operation on this tensor, and nothing watched.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.0.tracking, Tracking::None) && !Mode::get().guards()
     }
 
     /// Whether no recorded operation made this tensor.

@@ -16,12 +16,14 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, broadcast_shapes};
 use crate::ops::arithmetic::{scalar, scale};
 use crate::ops::sample::{Domain, Input, Params, Sample, input, real};
+use crate::ops::shape::shaped;
 use crate::ops::{
     self, add, amax, broadcast_to, cast, dropout, eq, logical_not, masked_fill, matmul, mul, reshape, sub, sum_to,
     transpose, tril,
 };
 use crate::with_float;
 use dlcore_kernels::attention::{self as kernel, Attention, Gradients as Slices, Heads, Mask, Plane};
+use dlcore_kernels::half::Bf16;
 use smallvec::smallvec;
 
 /// `softmax(scale * Q Kᵀ + mask) V` of queries (B, H, L, E), keys (B, G, S, E) and values (B, G, S, V), where G divides H
@@ -64,12 +66,26 @@ impl ScaledDotProductAttention {
         Ok(Attention { batch, heads, shared: shared.max(1), queries, keys, depth, value_depth, scale, causal, narrow })
     }
 
+    /// [`Operation::forward`] on inputs of bfloat16, where kernels take them.
+    fn of_bfloat16(p: &Attention, inputs: &[&Array]) -> Result<Outputs> {
+        let seen = inputs.get(3).map(|mask| mask.cast(NAME, mask.dtype().widened())).transpose()?;
+        let seen = broadcast_mask(seen.as_ref(), p, DType::F32)?;
+        let [q, k, v] = [0, 1, 2].map(|i| with_whole_rows(inputs[i]));
+        let (q, k, v) = (q?, k?, v?);
+        let (shape, rows) = ([p.batch, p.queries, p.heads, p.value_depth], [p.batch, p.heads, p.queries]);
+        let (y, logs) = Array::build_pair(NAME, &shape, &rows, |y: &mut [Bf16], logs: &mut [f32]| {
+            kernel::forward_bfloat16(p, heads(&q), heads(&k), heads(&v), mask(seen.as_ref()), y, logs);
+            Ok(())
+        })?;
+        Ok(smallvec![heads_first(&y), logs])
+    }
+
     /// [`Operation::forward`] on inputs that are float32 or float64, as they came or widened.
     fn of_wide(p: &Attention, inputs: &[&Array]) -> Result<Outputs> {
         let [q, k, v] = [inputs[0], inputs[1], inputs[2]];
-        let seen = broadcast_mask(inputs.get(3), p, q.dtype())?;
+        let seen = broadcast_mask(inputs.get(3).copied(), p, q.dtype())?;
         // Forward reads keys once, to transpose them.
-        let (q, k, v) = (with_whole_rows(q)?, with_whole_rows(k)?, with_near_rows(v, p.queries)?);
+        let (q, k, v) = (with_whole_rows(q)?, with_whole_rows(k)?, with_near_rows(v, p)?);
         let shape = [p.batch, p.queries, p.heads, p.value_depth];
         let (y, logs) = with_float!(NAME, q.dtype(), T => {
             Array::build_pair(NAME, &shape, &[p.batch, p.heads, p.queries], |y: &mut [T], logs: &mut [T]| {
@@ -80,36 +96,59 @@ impl ScaledDotProductAttention {
         Ok(smallvec![heads_first(&y), logs])
     }
 
+    /// [`Operation::backward`] of bfloat16, where kernels take it.
+    fn of_bfloat16_back(p: &Attention, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let seen = if context.len() > 3 { Some(context.input(3)?) } else { None };
+        let seen = seen.map(|mask| mask.array().cast(NAME, mask.dtype().widened())).transpose()?;
+        let seen = broadcast_mask(seen.as_ref(), p, DType::F32)?;
+        let (inputs, y, logs) = ([0, 1, 2].map(|i| context.input(i)), context.output()?, context.auxiliary(1)?);
+        let [q, k, v] = inputs.map(|x| with_whole_rows(x?.array()));
+        let (q, k, v, y, g) = (q?, k?, v?, with_whole_rows(y.array())?, with_whole_rows(grad.array())?);
+        gradients_of(context, [&q, &k, &v], |slices| {
+            let (out, logs) = (heads(&y), logs.array().elements());
+            let seen = mask(seen.as_ref());
+            kernel::backward_bfloat16(p, heads(&q), heads(&k), heads(&v), seen, out, logs, heads(&g), slices);
+        })
+    }
+
     /// [`Operation::backward`] where all are float32 or float64, as they came or widened.
-    fn of_wide_back(&self, context: &Context<'_>, inputs: Inputs, grad: &Tensor) -> Result<Gradients> {
+    fn of_wide_back(&self, p: Attention, context: &Context<'_>, inputs: Inputs, grad: &Tensor) -> Result<Gradients> {
         if mode::is_recording() || context.needs(3) {
             return self.composed(context, &inputs, grad);
         }
         let Inputs { q, k, v, mask: seen } = inputs;
-        let p = self.problem(q.shape(), k.shape(), v.shape(), context.dtype(0))?;
-        let seen = broadcast_mask(seen.as_ref().map(Tensor::array).as_ref(), &p, q.dtype())?;
+        let seen = broadcast_mask(seen.as_ref().map(Tensor::array), &p, q.dtype())?;
         let y = context.output()?;
         let (y, logs) = (cast(&y, y.dtype().widened())?, context.auxiliary(1)?);
         let rows = |x: &Tensor| with_whole_rows(x.array());
         let (q, v, y, g) = (rows(&q)?, rows(&v)?, rows(&y)?, rows(grad)?);
-        let k = with_near_rows(k.array(), p.queries)?;
-        let side_by_side = |x: &Array| [x.shape()[0], x.shape()[2], x.shape()[1], x.shape()[3]];
-        let mut gv = None;
-        let (gq, gk) = with_float!(NAME, q.dtype(), T => {
-            Array::build_pair(NAME, &side_by_side(&q), &side_by_side(&k), |gq: &mut [T], gk: &mut [T]| {
-                gv = Some(Array::build(NAME, &side_by_side(&v), |gv: &mut [T]| {
-                    let (out, logs, slices) = (heads(&y), logs.array().elements(), Slices { q: gq, k: gk, v: gv });
-                    kernel::backward(&p, heads(&q), heads(&k), heads(&v), mask(seen.as_ref()), out, logs, heads(&g), slices);
-                    Ok(())
-                })?);
-                Ok(())
-            })
-        })?;
-        let gradient = |x: Array| Some(Tensor::from(heads_first(&x)));
-        let mut gradients: Gradients = smallvec![gradient(gq), gradient(gk), gv.and_then(gradient)];
-        gradients.resize(context.len(), None);
-        Ok(gradients)
+        let k = with_near_rows(k.array(), &p)?;
+        with_float!(NAME, q.dtype(), T => gradients_of(context, [&q, &k, &v], |slices: Slices<'_, T>| {
+            let (out, logs, seen) = (heads(&y), logs.array().elements(), mask(seen.as_ref()));
+            kernel::backward(&p, heads(&q), heads(&k), heads(&v), seen, out, logs, heads(&g), slices);
+        }))
     }
+}
+
+/// The gradients of queries, keys and values, which `compute` writes, and none of a mask.
+fn gradients_of<T: Native>(
+    context: &Context<'_>,
+    inputs: [&Array; 3],
+    compute: impl FnOnce(Slices<'_, T>),
+) -> Result<Gradients> {
+    let [q, k, v] = inputs.map(|x| [x.shape()[0], x.shape()[2], x.shape()[1], x.shape()[3]]);
+    let mut gv = None;
+    let (gq, gk) = Array::build_pair(NAME, &q, &k, |gq: &mut [T], gk: &mut [T]| {
+        gv = Some(Array::build(NAME, &v, |gv: &mut [T]| {
+            compute(Slices { q: gq, k: gk, v: gv });
+            Ok(())
+        })?);
+        Ok(())
+    })?;
+    let gradient = |x: Array| Some(Tensor::from(heads_first(&x)));
+    let mut gradients: Gradients = smallvec![gradient(gq), gradient(gk), gv.and_then(gradient)];
+    gradients.resize(context.len(), None);
+    Ok(gradients)
 }
 
 /// An array whose rows are of adjacent elements.
@@ -117,14 +156,14 @@ fn with_whole_rows(array: &Array) -> Result<Array> {
     if array.shape()[3] > 1 && array.layout().strides[3] != 1 { array.copy(NAME) } else { Ok(array.clone()) }
 }
 
-/// The same with rows near each other, for what many queries read: keys and values whose heads lie side by side would
-/// crowd a few sets of the caches, and take a page of memory for each row or two.
-fn with_near_rows(array: &Array, queries: usize) -> Result<Array> {
+/// The same with rows near each other, for what many queries read, if it is not packed: keys and values whose heads lie
+/// side by side would crowd a few sets of the caches, and take a page of memory for each row or two.
+fn with_near_rows(array: &Array, problem: &Attention) -> Result<Array> {
     const NEAR_BYTES: usize = 2048;
     const MANY: usize = 32;
     let array = with_whole_rows(array)?;
     let far = array.layout().strides[2].unsigned_abs() * array.dtype().size() > NEAR_BYTES;
-    if far && queries >= MANY { array.copy(NAME) } else { Ok(array) }
+    if far && problem.queries >= MANY && !problem.is_packed() { array.copy(NAME) } else { Ok(array) }
 }
 
 fn heads<T: Native>(array: &Array) -> Heads<'_, T> {
@@ -146,7 +185,7 @@ fn mask<T: Native>(mask: Option<&Array>) -> Mask<'_, T> {
 }
 
 /// A mask for `problem`, broadcast to (batch, heads, queries, keys).
-fn broadcast_mask(found: Option<&&Array>, problem: &Attention, dtype: DType) -> Result<Option<Array>> {
+fn broadcast_mask(found: Option<&Array>, problem: &Attention, dtype: DType) -> Result<Option<Array>> {
     let Some(mask) = found else { return Ok(None) };
     if mask.dtype() != DType::Bool && mask.dtype() != dtype {
         return Err(mask_dtype(mask.dtype(), dtype));
@@ -180,15 +219,22 @@ impl Operation for ScaledDotProductAttention {
             let what = format_args!("queries, keys and values have one dtype, got {q}, {k} and {v}; convert with to()");
             return Err(Error::dtype(NAME, what));
         }
+        if p.takes_bfloat16() {
+            return Self::of_bfloat16(&p, inputs);
+        }
         Halves::Widened.forward(inputs, |inputs| Self::of_wide(&p, inputs))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let p = self.problem(context.shape(0), context.shape(1), context.shape(2), context.dtype(0))?;
+        if p.takes_bfloat16() && !mode::is_recording() && !context.needs(3) {
+            return Self::of_bfloat16_back(&p, context, grad);
+        }
         let wide = |x: Tensor| cast(&x, x.dtype().widened());
         let [q, k, v] = [0, 1, 2].map(|i| context.input(i).and_then(wide));
         let (q, k, v, grad) = (q?, k?, v?, &wide(grad.clone())?);
         let seen = if context.len() > 3 { Some(wide(context.input(3)?)?) } else { None };
-        let mut gradients = self.of_wide_back(context, Inputs { q, k, v, mask: seen }, grad)?;
+        let mut gradients = self.of_wide_back(p, context, Inputs { q, k, v, mask: seen }, grad)?;
         for (i, gradient) in gradients.iter_mut().enumerate() {
             if let Some(gradient) = gradient {
                 *gradient = cast(gradient, context.dtype(i))?;
@@ -370,7 +416,7 @@ pub fn scaled_dot_product_attention(
         let whole: Dims = lead.iter().copied().chain([rows, columns]).collect();
         let x = if x.shape() == &whole[..] { x.clone() } else { broadcast_to(x, &whole)? };
         let [batch, heads] = pair(lead);
-        reshape(&x, &[batch, heads, rows, columns])
+        shaped(&x, &[batch, heads, rows, columns])
     };
     let scale = options.scale.unwrap_or_else(|| inverse_root(depth));
     let op = ScaledDotProductAttention { causal: options.causal, scale };
@@ -393,7 +439,7 @@ pub fn scaled_dot_product_attention(
         matmul(&p, &inputs.for_each_head(&inputs.v)?)?
     };
     let shape: Dims = lead.iter().copied().chain([queries, value_depth]).collect();
-    reshape(&y, &shape)
+    shaped(&y, &shape)
 }
 
 /// A mask as (batch, heads, queries, keys), each perhaps 1.

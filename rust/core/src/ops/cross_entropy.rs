@@ -15,6 +15,7 @@ use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
 use crate::ops::loss::{Reduction, rows_of_classes};
 use crate::ops::sample::{Domain, Params, Sample, input, real};
+use crate::ops::shape::shaped;
 use crate::ops::{self, add, cast, div, mul, neg, reshape, sub};
 use crate::with_float;
 use dlcore_kernels::cross_entropy::{CrossEntropy as Kernel, RowScale, first_bad_target, total_loss};
@@ -319,7 +320,7 @@ pub fn cross_entropy(
         return with_probabilities(&rows, target, weight.as_ref(), &each, reduction, label_smoothing);
     }
     let labels = labels(NAME, target, x, &each, rows.shape()[1], ignore_index)?;
-    let labels = reshape(&labels.into(), &[rows.shape()[0]])?;
+    let labels = shaped(&labels.into(), &[rows.shape()[0]])?;
     let early = reduction != Reduction::None && mode::is_recording() && rows.requires_grad();
     let op = CrossEntropy { ignore_index, reduction, label_smoothing, early };
     let loss = match &weight {

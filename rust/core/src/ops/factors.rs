@@ -19,9 +19,10 @@ use crate::ops::matrix_stack::{
     Stack, adjoint, changed_by_columns, check_float, first, rest, times_columns, times_rows,
 };
 use crate::ops::sample::{Domain, Params, Sample, input, single};
+use crate::ops::shape::look;
 use crate::ops::strided::AsStrided;
 use crate::ops::systems::solve_triangular;
-use crate::ops::{cast, cat, eq, gt, logical_and, matmul, maximum, reshape, tril, where_};
+use crate::ops::{broadcast_to, cast, cat, eq, gt, logical_and, matmul, maximum, reshape, tril, where_};
 use crate::{creation, with_float};
 use dlcore_kernels::decompose;
 use std::fmt;
@@ -35,7 +36,7 @@ fn parts<const N: usize>(packed: &Tensor, shapes: &[Dims; N], by_columns: [bool;
         if let ([.., rows, _], [.., down, right], true) = (&shape[..], &mut strides[..], by_columns) {
             (*down, *right) = (1, rows.cast_signed());
         }
-        found.push(apply(AsStrided { shape: shape.clone(), strides, start }, &[packed])?);
+        found.push(look(AsStrided { shape: shape.clone(), strides, start }, packed)?);
         start += shape.iter().product::<usize>();
     }
     Ok(found.try_into().unwrap_or_else(|_| unreachable!("as many parts as shapes")))
@@ -360,16 +361,33 @@ impl fmt::Debug for Pinv {
     }
 }
 
+impl Pinv {
+    /// One divided by the singular values that count, and zero for the others.
+    fn inverses(&self, values: &Tensor) -> Result<Tensor> {
+        let (batch, k) = (&values.shape()[..values.rank() - 1], values.shape()[values.rank() - 1]);
+        let bounds = |x: &Tensor| broadcast_to(&cast(x, values.dtype())?, batch)?.array().contiguous(Self::NAME);
+        let (atol, rtol, values) = (bounds(&self.atol)?, bounds(&self.rtol)?, values.array().contiguous(Self::NAME)?);
+        let found = with_float!(Self::NAME, values.dtype(), T => Array::build(Self::NAME, values.shape(), |out: &mut [T]| {
+            let bounds = atol.elements::<T>().iter().zip(rtol.elements::<T>());
+            let matrices = out.chunks_exact_mut(k).zip(values.elements::<T>().chunks_exact(k));
+            for ((out, values), (&atol, &rtol)) in matrices.zip(bounds) {
+                let relative = values[0] * rtol;
+                for (out, &value) in out.iter_mut().zip(values) {
+                    *out = if value > relative && value > atol { value.recip() } else { 0.0 };
+                }
+            }
+            Ok(())
+        })?);
+        Ok(found.into())
+    }
+}
+
 impl Operation for Pinv {
     const NAME: &'static str = "linalg.pinv";
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let x = Tensor::from(inputs[0].clone());
-        check_float(Self::NAME, x.dtype())?;
-        let (u, s, vt) = svd(&x, Vectors::Thin)?;
-        let kept = above_bound(&s, &self.atol, &self.rtol)?;
-        let (zero, one) = (scalar(Scalar::Int(0), s.dtype())?, scalar(Scalar::Int(1), s.dtype())?);
-        let inverses = where_(&kept, &div(&one, &where_(&kept, &s, &one)?)?, &zero)?;
+        let (u, s, vt) = svd(&Tensor::from(inputs[0].clone()), Vectors::Thin)?;
+        let inverses = self.inverses(&s)?;
         Ok(single(matmul(&times_columns(&adjoint(&vt)?, &inverses)?, &adjoint(&u)?)?.array().clone()))
     }
 

@@ -64,6 +64,7 @@ pub mod statistics;
 pub mod strided;
 pub mod systems;
 pub mod unary;
+pub mod variance;
 
 pub use activation::leaky_relu;
 pub use arithmetic::{accumulate_into, add, div, floor_divide, maximum, minimum, mul, neg, pow, remainder, sub};
@@ -91,7 +92,7 @@ pub use pad::{Border, pad};
 pub use pairs::{atan2, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, copysign, fmod, hypot};
 pub use pool::{Pooling, avg_pool2d, max_pool2d};
 pub use recurrent::{Kind as RecurrentKind, RecurrentOptions, recurrent, recurrent_cell};
-pub use reduce::{all_of, any_of, logsumexp, mean, prod, std, sum, var};
+pub use reduce::{all_of, any_of, logsumexp, mean, prod, sum};
 pub use rms_norm::rms_norm;
 pub use scan::{cumprod, cumsum};
 pub use select::{clamp, masked_fill, where_};
@@ -103,6 +104,7 @@ pub use unary::{
     gelu, lgamma, log, log1p, log2, log10, logsigmoid, reciprocal, relu, round, rsqrt, scaled_softplus, sigmoid, sign,
     silu, sin, sinh, softplus, sqrt, square, tan, tanh, trunc,
 };
+pub use variance::{std, var};
 
 use sample::{Entry, differentiable, discrete};
 
@@ -132,7 +134,7 @@ registry! {
         activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
         activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,
         select::Where, select::Clamp,
-        reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp,
+        reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Variance,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, strided::AsStrided, strided::AsStridedScatter, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, addmm::AddMm, linalg::Linear,

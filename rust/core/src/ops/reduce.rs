@@ -16,7 +16,7 @@ use crate::ops::arithmetic::{div, mul, scalar, scale, sub};
 use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
-use crate::ops::{cat, cumprod, eq, exp, flip, slice, sqrt, square, where_};
+use crate::ops::{cat, cumprod, eq, exp, flip, slice, where_};
 use crate::{with_dtype, with_element, with_float, with_stored_float};
 use dlcore_kernels::reduce::{self, Reduction, Split};
 use dlcore_kernels::stored::Stored;
@@ -87,7 +87,7 @@ impl Axes {
 }
 
 /// Number of elements of `shape` that each result over `dims` is made of.
-fn count(shape: &[usize], dims: &[usize]) -> usize {
+pub(crate) fn count(shape: &[usize], dims: &[usize]) -> usize {
     dims.iter().map(|&dim| shape[dim]).product()
 }
 
@@ -201,7 +201,7 @@ pub struct Mean {
 }
 
 /// Refuses integers, whose mean would have to be rounded.
-fn only_floats(name: &str, dtype: DType) -> Result<()> {
+pub(crate) fn only_floats(name: &str, dtype: DType) -> Result<()> {
     if dtype.is_float() {
         return Ok(());
     }
@@ -420,36 +420,4 @@ functions! {
     prod = Prod;
     /// `log(sum(exp(x)))` over `dims`, without overflow.
     logsumexp = LogSumExp;
-}
-
-/// The variance over `dims`: squared deviations from the mean, summed and divided by their number less `correction`.
-///
-/// # Errors
-/// As [`mean`].
-#[allow(clippy::cast_precision_loss, reason = "a count of elements in memory")]
-pub fn var(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
-    only_floats("var", x.dtype())?;
-    widened(x, |x| {
-        let deviations = square(&sub(x, &mean(x, dims, true)?)?)?;
-        let degrees = (count(x.shape(), dims) as f64 - correction).max(0.0);
-        div(&sum(&deviations, dims, keepdim)?, &scalar(Scalar::Float(degrees), x.dtype())?)
-    })
-}
-
-/// The standard deviation over `dims`: the root of [`var`]. Its gradient is zero where it is zero itself.
-///
-/// # Errors
-/// As [`mean`].
-pub fn std(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
-    only_floats("std", x.dtype())?;
-    widened(x, |x| {
-        let variance = var(x, dims, correction, keepdim)?;
-        if !variance.requires_grad() {
-            return sqrt(&variance);
-        }
-        let zero = scalar(Scalar::Float(0.0), x.dtype())?;
-        let flat = eq(&variance, &zero)?;
-        let positive = where_(&flat, &scalar(Scalar::Float(1.0), x.dtype())?, &variance)?;
-        where_(&flat, &zero, &sqrt(&positive)?)
-    })
 }

@@ -11,7 +11,7 @@ use crate::ops::arrange::{counted, movedim, select};
 use crate::ops::placing::put;
 use crate::ops::search::searchsorted;
 use crate::ops::select_rows::IndexAdd;
-use crate::ops::shape::{broadcast_to, reshape, slice};
+use crate::ops::shape::{broadcast_to, reshape, shaped, slice};
 use crate::ops::statistics::diff;
 use crate::ops::{
     amax, amin, any_of, cast, cat, cumsum, floor, ge, index_select, le, logical_and, masked_select, ne, nonzero, sort,
@@ -219,8 +219,12 @@ pub fn nonzero_by_dimension(x: &Tensor) -> Result<Vec<Tensor>> {
 /// # Errors
 /// [`Error::Index`] for an index or dimension out of range, [`Error::Shape`] for more than a vector of indices.
 pub fn picked(x: &Tensor, dim: isize, ids: &Tensor) -> Result<Tensor> {
+    if ids.rank() > 1 {
+        let what = format_args!("expected a vector of indices, got shape {}", Show(ids.shape()));
+        return Err(Error::index("index_select", what));
+    }
     if x.rank() > 0 {
-        return index_select(x, dim, ids);
+        return index_select(x, dim, &shaped(ids, &[ids.numel()])?);
     }
     normalize_dim("index_select", dim, 0)?;
     if ids.numel() != 1 {

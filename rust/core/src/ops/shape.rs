@@ -1,7 +1,6 @@
 //! Operations that only look at the same elements differently: views where the layout allows it.
 
 use crate::array::Array;
-use crate::autograd::mode::Mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::{Tensor, Tracking};
@@ -13,7 +12,7 @@ use crate::ops::sample::{Params, Sample, real, single};
 use dlcore_kernels::map::Arithmetic;
 
 /// An operation that lays the elements of its input out anew.
-trait Look: Operation {
+pub trait Look: Operation {
     /// The layout of the output in the memory of an input laid out as `of`; nothing where a copy is needed, or `forward`
     /// has something to say.
     fn layout(&self, of: &Layout) -> Option<Layout>;
@@ -21,18 +20,22 @@ trait Look: Operation {
 
 /// Applies `op`. Where nothing can be recorded the view is made at once: most of what one costs is else the way through
 /// [`apply`].
-fn look<O: Look>(op: O, x: &Tensor) -> Result<Tensor> {
-    if is_plain(x)
+///
+/// # Errors
+/// Those of `op`.
+pub fn look<O: Look>(op: O, x: &Tensor) -> Result<Tensor> {
+    if x.is_plain()
         && let Some(layout) = op.layout(x.array().layout())
     {
-        return Ok(Tensor::view(x.array().view(layout), Tracking::None));
+        return Ok(plain(x, layout));
     }
     apply(op, &[x])
 }
 
-/// Whether nothing is to be remembered of an operation on `x`, and nothing watched.
-fn is_plain(x: &Tensor) -> bool {
-    matches!(x.tracking(), Tracking::None) && !Mode::get().guards()
+/// A view of which nothing is remembered.
+#[inline]
+fn plain(x: &Tensor, layout: Layout) -> Tensor {
+    Tensor::view(x.array().view(layout), Tracking::None)
 }
 
 /// Whether a view of `x` with extents `shape` is nothing but another handle. One that takes part in differentiation is an
@@ -289,6 +292,14 @@ pub fn reshape(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     if stays(x, shape) { Ok(x.alias()) } else { look(Reshape { shape: Dims::from_slice(shape) }, x) }
 }
 
+/// As [`reshape`], and `x` itself where it has that shape: on the way to a result that is another tensor.
+///
+/// # Errors
+/// As [`reshape`].
+pub fn shaped(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if x.shape() == shape { Ok(x.clone()) } else { reshape(x, shape) }
+}
+
 /// `x` with extents `shape`, of which one may be -1: what is left over. Errors are those of `op`.
 ///
 /// # Errors
@@ -348,6 +359,9 @@ pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
 /// [`Error::Index`] for a dimension out of range.
 pub fn transpose(x: &Tensor, a: isize, b: isize) -> Result<Tensor> {
     let (a, b) = (normalize_dim("transpose", a, x.rank())?, normalize_dim("transpose", b, x.rank())?);
+    if x.is_plain() && x.rank() > 0 {
+        return Ok(plain(x, x.array().layout().transpose(a, b)));
+    }
     let mut dims: Dims = (0..x.rank()).collect();
     // One number has no dimensions to exchange, but -1 and 0 name one.
     if x.rank() > 0 {
@@ -398,8 +412,8 @@ pub fn slice(x: &Tensor, dim: usize, start: usize, step: isize, count: usize) ->
 /// # Errors
 /// [`Error::Index`] for an entry that does not exist.
 pub fn entry(x: &Tensor, dim: usize, at: usize) -> Result<Tensor> {
-    if is_plain(x) && at < x.shape()[dim] {
-        return Ok(Tensor::view(x.array().view(x.array().layout().entry(dim, at)), Tracking::None));
+    if x.is_plain() && at < x.shape()[dim] {
+        return Ok(plain(x, x.array().layout().entry(dim, at)));
     }
     let mut shape = Dims::from_slice(x.shape());
     shape.remove(dim);

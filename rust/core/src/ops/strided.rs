@@ -10,6 +10,7 @@ use crate::ops::arrange::placed_where_viewed;
 use crate::ops::cast::cast;
 use crate::ops::over::accumulate;
 use crate::ops::sample::{Params, Sample, real, single};
+use crate::ops::shape::{Look, look};
 use dlcore_kernels::map::Arithmetic;
 use smallvec::{SmallVec, smallvec};
 
@@ -51,16 +52,11 @@ impl Operation for AsStrided {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0].contiguous(Self::NAME)?;
-        let steps = self.shape.iter().zip(&self.strides);
-        let mut reaches = steps.map(|(&n, &stride)| n.saturating_sub(1).checked_mul(stride.unsigned_abs()));
-        let last = reaches.try_fold(self.start, |last, reach| last.checked_add(reach?));
-        let nothing = self.shape.contains(&0);
-        if !nothing && last.is_none_or(|last| last >= x.numel()) {
+        let Some(layout) = self.layout(x.layout()) else {
             let (shape, room) = (Show(&self.shape), x.numel());
             return Err(Error::value(Self::NAME, format_args!("shape {shape} leaves the memory of {room} elements")));
-        }
-        let offset = x.layout().offset + if nothing { 0 } else { self.start };
-        Ok(single(x.view(Layout { shape: self.shape.clone(), strides: self.strides.clone(), offset })))
+        };
+        Ok(single(x.view(layout)))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -96,6 +92,19 @@ impl Operation for AsStrided {
     fn params(&self) -> Params {
         let strides: &[isize] = &self.strides;
         vec![("size", self.shape.as_slice().into()), ("stride", strides.into()), ("start", self.start.into())]
+    }
+}
+
+impl Look for AsStrided {
+    fn layout(&self, of: &Layout) -> Option<Layout> {
+        let steps = self.shape.iter().zip(&self.strides);
+        let mut reaches = steps.map(|(&n, &stride)| n.saturating_sub(1).checked_mul(stride.unsigned_abs()));
+        let last = reaches.try_fold(self.start, |last, reach| last.checked_add(reach?));
+        let nothing = self.shape.contains(&0);
+        let fits = nothing || last.is_some_and(|last| last < of.numel());
+        let offset = of.offset + if nothing { 0 } else { self.start };
+        let layout = || Layout { shape: self.shape.clone(), strides: self.strides.clone(), offset };
+        (fits && of.is_contiguous()).then(layout)
     }
 }
 
@@ -199,11 +208,11 @@ pub fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset: Option
     if !x.requires_grad() {
         let room = array.storage().buffer().len() / array.dtype().size();
         let whole = Layout { offset: 0, ..Layout::contiguous(&[room]) };
-        return apply(AsStrided { shape, strides, start: offset.unwrap_or(own) }, &[&array.view(whole).into()]);
+        return look(AsStrided { shape, strides, start: offset.unwrap_or(own) }, &array.view(whole).into());
     }
     let start = offset.unwrap_or(own).checked_sub(own).filter(|_| array.layout().is_contiguous());
     let start = start.ok_or_else(|| {
         Error::gradient(NAME, "there is a gradient for what lies inside of a contiguous tensor; use contiguous() first")
     })?;
-    apply(AsStrided { shape, strides, start }, &[x])
+    look(AsStrided { shape, strides, start }, x)
 }

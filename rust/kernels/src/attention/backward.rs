@@ -9,10 +9,12 @@ use super::scores::{Mask, padded};
 use super::{Attention, Columns, Heads, KEYS, QUERIES, TRANSPOSED_FROM, WORK_PER_NS, blocks, part};
 use crate::element::Float;
 use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_among, gemm_serial, with_scratch};
+use crate::half::Bf16;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
-use crate::memory::Buffer;
+use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_each};
+use crate::stored::Stored;
 
 /// Tasks to cut the keys into, if there are fewer heads.
 pub(super) const TASKS: usize = 16;
@@ -46,16 +48,8 @@ pub fn backward<T: GemmFloat>(
     g: Heads<'_, T>,
     gradients: Gradients<'_, T>,
 ) {
-    let &Attention { batch, heads, queries, keys, depth, value_depth, .. } = problem;
-    problem.check(&q, &k, &v);
-    mask.check(problem);
-    let key_heads = problem.key_heads();
-    g.check([batch, heads, queries, value_depth]);
-    out.check([batch, heads, queries, value_depth]);
-    assert_eq!(log_sums.len(), batch * heads * queries, "one logarithm a query");
-    let (rows, columns) = (batch * heads * queries, batch * key_heads * keys);
+    check(problem, [&q, &k, &v, &out, &g], &mask, log_sums, &gradients);
     let Gradients { q: gq, k: gk, v: gv } = gradients;
-    assert!(gq.len() == rows * depth && gk.len() == columns * depth && gv.len() == columns * value_depth);
     #[cfg(target_arch = "x86_64")]
     if let Some(terms) = in_terms::terms(problem)
         && let (Some(q), Some(k), Some(v), Some(mask)) = (q.float32(), k.float32(), v.float32(), mask.float32())
@@ -67,6 +61,50 @@ pub fn backward<T: GemmFloat>(
         return unsafe { in_terms::Backward { problem, q, k, v, mask, out, log_sums, g, gradients }.run(terms) };
     }
     in_blocks(problem, q, k, v, mask, out, log_sums, g, Gradients { q: gq, k: gk, v: gv });
+}
+
+/// [`backward`] of numbers of bfloat16, where [`Attention::takes_bfloat16`]: rounded once, as they are stored.
+///
+/// # Panics
+/// As [`backward`], and where numbers of bfloat16 are not taken.
+#[expect(clippy::too_many_arguments, reason = "as there")]
+pub fn backward_bfloat16(
+    problem: &Attention,
+    q: Heads<'_, Bf16>,
+    k: Heads<'_, Bf16>,
+    v: Heads<'_, Bf16>,
+    mask: Mask<'_, f32>,
+    out: Heads<'_, Bf16>,
+    log_sums: &[f32],
+    g: Heads<'_, Bf16>,
+    gradients: Gradients<'_, Bf16>,
+) {
+    check(problem, [&q, &k, &v, &out, &g], &mask, log_sums, &gradients);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(terms) = in_terms::terms(problem) {
+        // SAFETY: there are terms where there are tiles.
+        return unsafe { in_terms::Backward { problem, q, k, v, mask, out, log_sums, g, gradients }.run(terms) };
+    }
+    unreachable!("bfloat16 is taken where there are tiles");
+}
+
+/// Whether slices fit the problem.
+fn check<K, T: Float>(
+    problem: &Attention,
+    [q, k, v, out, g]: [&Heads<'_, K>; 5],
+    mask: &Mask<'_, T>,
+    log_sums: &[T],
+    gradients: &Gradients<'_, K>,
+) {
+    let &Attention { batch, heads, queries, keys, depth, value_depth, .. } = problem;
+    problem.check(q, k, v);
+    mask.check(problem);
+    g.check([batch, heads, queries, value_depth]);
+    out.check([batch, heads, queries, value_depth]);
+    assert_eq!(log_sums.len(), batch * heads * queries, "one logarithm a query");
+    let (rows, columns) = (batch * heads * queries, batch * problem.key_heads() * keys);
+    let Gradients { q: gq, k: gk, v: gv } = gradients;
+    assert!(gq.len() == rows * depth && gk.len() == columns * depth && gv.len() == columns * value_depth);
 }
 
 /// [`backward`], whose arguments are checked, in multiply-adds.
@@ -179,40 +217,51 @@ fn in_blocks<T: GemmFloat>(
         });
     }
     if parts > 1 {
-        add_parts(problem, parts, sums.as_slice(), gq);
+        add_parts(problem, parts, sums.as_mut_slice(), gq, |row: &[T], to: &mut [T]| to.copy_from_slice(row));
     }
 }
 
-/// Adds the sums of all parts, each (batch, heads, queries, depth), into `gq`, (batch, queries, heads, depth).
-pub(super) fn add_parts<T: GemmFloat>(problem: &Attention, parts: usize, sums: &[T], gq: &mut [T]) {
+/// Adds up the sums of all parts, each (batch, heads, queries, depth), and puts them into `gq`, (batch, queries, heads,
+/// depth).
+pub(super) fn add_parts<T: GemmFloat, K: Pod>(
+    problem: &Attention,
+    parts: usize,
+    sums: &mut [T],
+    gq: &mut [K],
+    put: impl Fn(&[T], &mut [K]) + Sync,
+) {
     let &Attention { batch, heads, queries, depth, .. } = problem;
     let (whole, gq) = (gq.len(), Disjoint::new(gq));
+    let (sums, others) = sums.split_at_mut(whole);
+    let sums = Disjoint::new(sums);
     for_each(batch * queries, parts * whole / 4, |row| {
         let (batch, query) = (row / queries, row % queries);
         // SAFETY: each query has its own place.
         let gq = unsafe { gq.slice(row * heads * depth..(row + 1) * heads * depth) };
         for (head, gq) in gq.chunks_exact_mut(depth.max(1)).enumerate() {
             let at = ((batch * heads + head) * queries + query) * depth;
-            gq.copy_from_slice(&sums[at..at + depth]);
+            // SAFETY: as above.
+            let sum = unsafe { sums.slice(at..at + depth) };
             for part in 1..parts {
-                for (gq, &sum) in gq.iter_mut().zip(&sums[part * whole + at..]) {
-                    *gq += sum;
+                for (sum, &other) in sum.iter_mut().zip(&others[(part - 1) * whole + at..]) {
+                    *sum += other;
                 }
             }
+            put(sum, gq);
         }
     });
 }
 
 /// For each query of a head the product of the result and its gradient.
-pub(super) struct Dots<'a, T> {
-    pub out: Heads<'a, T>,
-    pub g: Heads<'a, T>,
+pub(super) struct Dots<'a, K: Stored> {
+    pub out: Heads<'a, K>,
+    pub g: Heads<'a, K>,
     pub at: [usize; 2],
     pub cols: usize,
-    pub inner: &'a mut [T],
+    pub inner: &'a mut [K::Value],
 }
 
-impl<T: Float> Kernel for Dots<'_, T> {
+impl<T: Float, K: Stored<Value = T>> Kernel for Dots<'_, K> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {

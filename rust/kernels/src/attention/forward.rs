@@ -9,6 +9,7 @@ use super::scores::{Mask, padded};
 use super::{Attention, Columns, Heads, KEYS, QUERIES, TRANSPOSED_FROM, WHOLE_HEADS, WORK_PER_NS, part, transpose};
 use crate::element::Float;
 use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_serial, with_scratch};
+use crate::half::Bf16;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
@@ -28,11 +29,8 @@ pub fn forward<T: GemmFloat>(
     log_sums: &mut [T],
 ) {
     let &Attention { batch, heads, shared, queries, keys, depth, value_depth, .. } = problem;
-    problem.check(&q, &k, &v);
-    mask.check(problem);
-    let rows = batch * heads * queries;
-    assert!(out.len() == rows * value_depth && log_sums.len() == rows, "results do not fit");
-    if rows == 0 {
+    check(problem, [&q, &k, &v], &mask, out, log_sums);
+    if log_sums.is_empty() {
         return;
     }
     #[cfg(target_arch = "x86_64")]
@@ -100,6 +98,45 @@ pub fn forward<T: GemmFloat>(
             }
         });
     });
+}
+
+/// [`forward`] of numbers of bfloat16, where [`Attention::takes_bfloat16`]: rounded once, as they are stored.
+///
+/// # Panics
+/// As [`forward`], and where numbers of bfloat16 are not taken.
+pub fn forward_bfloat16(
+    problem: &Attention,
+    q: Heads<'_, Bf16>,
+    k: Heads<'_, Bf16>,
+    v: Heads<'_, Bf16>,
+    mask: Mask<'_, f32>,
+    out: &mut [Bf16],
+    log_sums: &mut [f32],
+) {
+    check(problem, [&q, &k, &v], &mask, out, log_sums);
+    if log_sums.is_empty() {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(terms) = in_terms::terms(problem) {
+        // SAFETY: there are terms where there are tiles.
+        return unsafe { in_terms::Forward { problem, q, k, v, mask, out, log_sums }.run(terms) };
+    }
+    unreachable!("bfloat16 is taken where there are tiles");
+}
+
+/// Whether slices fit the problem.
+fn check<K, T: Float>(
+    problem: &Attention,
+    [q, k, v]: [&Heads<'_, K>; 3],
+    mask: &Mask<'_, T>,
+    out: &[K],
+    log_sums: &[T],
+) {
+    problem.check(q, k, v);
+    mask.check(problem);
+    let rows = problem.batch * problem.heads * problem.queries;
+    assert!(out.len() == rows * problem.value_depth && log_sums.len() == rows, "results do not fit");
 }
 
 /// For each head of keys its blocks of [`KEYS`], transposed.

@@ -1,5 +1,6 @@
 //! Attention on tiles of AMX: the same blocks and the same elementwise steps as in `forward` and `backward`, with products
-//! of bfloat16 terms. A task packs what several products share once: its queries, and a block of keys and values.
+//! of bfloat16 terms. A task packs what several products share once: its queries, and a block of keys and values. Numbers
+//! of bfloat16 are packed as they are, and results rounded to them where they are stored.
 
 use std::ops::Range;
 
@@ -7,7 +8,7 @@ use super::backward::{self, Block, Dots, Gradients, add_parts};
 use super::forward::{Exponentials, Finish, Running};
 use super::scores::Mask;
 use super::{Attention, Heads, WORK_PER_NS, blocks, part};
-use crate::gemm::{Matrix, Put, Resident, Tiles, with_scratch};
+use crate::gemm::{InTerms, Matrix, Put, Resident, Tiles, with_scratch};
 use crate::isa::dispatch;
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
@@ -41,18 +42,18 @@ fn width(keys: usize) -> usize {
     keys.next_multiple_of(16) | 16
 }
 
-/// The arguments of [`super::forward()`], of float32.
-pub(super) struct Forward<'a> {
+/// The arguments of [`super::forward()`].
+pub(super) struct Forward<'a, K> {
     pub problem: &'a Attention,
-    pub q: Heads<'a, f32>,
-    pub k: Heads<'a, f32>,
-    pub v: Heads<'a, f32>,
+    pub q: Heads<'a, K>,
+    pub k: Heads<'a, K>,
+    pub v: Heads<'a, K>,
     pub mask: Mask<'a, f32>,
-    pub out: &'a mut [f32],
+    pub out: &'a mut [K],
     pub log_sums: &'a mut [f32],
 }
 
-impl Forward<'_> {
+impl<K: InTerms> Forward<'_, K> {
     /// [`super::forward()`], whose arguments are checked, in so many terms.
     ///
     /// # Safety
@@ -147,27 +148,27 @@ impl Forward<'_> {
                 for (row, sums) in own.clone().zip(sums.chunks_exact(sums_row)) {
                     let at = ((batch * queries + row) * heads + head) * value_depth;
                     // SAFETY: as above.
-                    unsafe { out.slice(at..at + value_depth) }.copy_from_slice(&sums[..value_depth]);
+                    K::put(&sums[..value_depth], unsafe { out.slice(at..at + value_depth) });
                 }
             });
         });
     }
 }
 
-/// The arguments of [`super::backward()`], of float32.
-pub(super) struct Backward<'a> {
+/// The arguments of [`super::backward()`].
+pub(super) struct Backward<'a, K> {
     pub problem: &'a Attention,
-    pub q: Heads<'a, f32>,
-    pub k: Heads<'a, f32>,
-    pub v: Heads<'a, f32>,
+    pub q: Heads<'a, K>,
+    pub k: Heads<'a, K>,
+    pub v: Heads<'a, K>,
     pub mask: Mask<'a, f32>,
-    pub out: Heads<'a, f32>,
+    pub out: Heads<'a, K>,
     pub log_sums: &'a [f32],
-    pub g: Heads<'a, f32>,
-    pub gradients: Gradients<'a, f32>,
+    pub g: Heads<'a, K>,
+    pub gradients: Gradients<'a, K>,
 }
 
-impl Backward<'_> {
+impl<K: InTerms> Backward<'_, K> {
     /// [`super::backward()`], whose arguments are checked, in so many terms.
     ///
     /// # Safety
@@ -178,8 +179,10 @@ impl Backward<'_> {
         let key_heads = problem.key_heads();
         let all_blocks = keys.div_ceil(KEYS);
         let parts = (backward::TASKS / (batch * key_heads).max(1)).clamp(1, all_blocks.max(1));
-        // One task for a head's queries adds to their gradient where it belongs, several have sums of their own.
-        let mut sums = Buffer::zeroed(if parts > 1 { parts * gq.len() * size_of::<f32>() } else { 0 });
+        // One task for a head's queries adds to their gradient where it belongs, several have sums of their own, as has one
+        // that would add rounded numbers.
+        let apart = parts > 1 || K::NARROW && all_blocks > 1;
+        let mut sums = Buffer::zeroed(if apart { parts * gq.len() * size_of::<f32>() } else { 0 });
         {
             let (row_stride, gq) = (heads * depth, Disjoint::new(&mut *gq));
             let (each, gk, gv) = (Disjoint::new(sums.as_mut_slice::<f32>()), Disjoint::new(gk), Disjoint::new(gv));
@@ -188,13 +191,14 @@ impl Backward<'_> {
                 let (batch, key_head) = (batch_head / key_heads, batch_head % key_heads);
                 let own = nth * all_blocks / parts * KEYS..((nth + 1) * all_blocks / parts * KEYS).min(keys);
                 let row = width(KEYS.min(keys));
-                let sizes = scratch_of_backward(problem, terms);
+                let sizes = scratch_of_backward::<K>(problem, terms);
                 let all = sizes.iter().sum();
                 with_scratch(all, |scratch: *mut f32| {
                     // SAFETY: as many elements as were asked for.
                     let mut rest = unsafe { std::slice::from_raw_parts_mut(scratch, all) };
                     let [scores, slopes, sum_k, sum_v, inner, rest @ ..] = sizes.map(|len| part(&mut rest, len));
-                    let [k_columns, v_columns, k_rows, q_rows, g_rows, q_columns, g_columns, block_rows] = rest;
+                    let [k_columns, v_columns, k_rows, q_rows, g_rows, q_columns, g_columns, block_rows, gq_rows] =
+                        rest;
                     for (head, inner) in (key_head * shared..).zip(inner.chunks_exact_mut(queries).take(shared)) {
                         dispatch(Dots { out, g, at: [batch, head], cols: value_depth, inner });
                     }
@@ -255,17 +259,27 @@ impl Backward<'_> {
                                     let to = (sum_k.as_mut_ptr(), depth);
                                     tiles.multiply([n, m, depth], &d, &q_columns, to, Put::Add);
                                     let d = Resident::a(terms, slopes, [m, n], block_rows);
-                                    let (to, how) = if parts > 1 {
+                                    let sizes = [m, n, depth];
+                                    if apart {
                                         let row = (nth * problem.batch + batch) * heads + head;
                                         let at = (row * queries + rows.start) * depth;
-                                        ((each.slice(at..at + m * depth).as_mut_ptr(), depth), Put::Add)
+                                        let to = (each.slice(at..at + m * depth).as_mut_ptr(), depth);
+                                        tiles.multiply(sizes, &d, &k_rows, to, Put::Add);
+                                        continue;
+                                    }
+                                    let at = ((batch * queries + rows.start) * heads + head) * depth;
+                                    if K::NARROW {
+                                        let to = (gq_rows.as_mut_ptr(), depth);
+                                        tiles.multiply(sizes, &d, &k_rows, to, Put::Exactly);
+                                        for (row, gradient) in gq_rows[..m * depth].chunks_exact(depth).enumerate() {
+                                            let at = at + row * row_stride;
+                                            K::put(gradient, gq.slice(at..at + depth));
+                                        }
                                     } else {
-                                        let at = ((batch * queries + rows.start) * heads + head) * depth;
-                                        let first = keys.start == 0;
-                                        let how = if first { Put::Exactly } else { Put::Add };
-                                        ((gq.as_mut_ptr().wrapping_add(at), row_stride), how)
-                                    };
-                                    tiles.multiply([m, n, depth], &d, &k_rows, to, how);
+                                        let to = (gq.as_mut_ptr().wrapping_add(at).cast::<f32>(), row_stride);
+                                        let how = if keys.start == 0 { Put::Exactly } else { Put::Add };
+                                        tiles.multiply(sizes, &d, &k_rows, to, how);
+                                    }
                                 }
                             }
                         }
@@ -275,24 +289,30 @@ impl Backward<'_> {
                 });
             });
         }
-        if parts > 1 {
-            add_parts(problem, parts, sums.as_slice(), gq);
+        if apart {
+            add_parts(problem, parts, sums.as_mut_slice(), gq, K::put);
         }
     }
 }
 
 /// Brings the rows of some keys to where they lie among those of all heads.
-fn spread(p: &Attention, [batch, head]: [usize; 2], keys: &Range<usize>, rows: &[f32], to: &Disjoint<'_, f32>) {
+fn spread<K: InTerms>(
+    p: &Attention,
+    [batch, head]: [usize; 2],
+    keys: &Range<usize>,
+    rows: &[f32],
+    to: &Disjoint<'_, K>,
+) {
     let cols = rows.len() / keys.len();
     for (key, row) in keys.clone().zip(rows.chunks_exact(cols)) {
         let at = ((batch * p.keys + key) * p.key_heads() + head) * cols;
         // SAFETY: each key of each head has its own place.
-        unsafe { to.slice(at..at + cols) }.copy_from_slice(row);
+        K::put(row, unsafe { to.slice(at..at + cols) });
     }
 }
 
 /// Elements of scratch for each of what [`Backward::run`] keeps in it.
-fn scratch_of_backward(problem: &Attention, terms: usize) -> [usize; 13] {
+fn scratch_of_backward<K: InTerms>(problem: &Attention, terms: usize) -> [usize; 14] {
     let &Attention { shared, queries, keys, depth, value_depth, .. } = problem;
     let (most, rows) = (KEYS.min(keys), QUERIES_BACK.min(queries));
     let len = |outer, k| Resident::len(terms, outer, k);
@@ -311,5 +331,6 @@ fn scratch_of_backward(problem: &Attention, terms: usize) -> [usize; 13] {
         len(depth, rows),
         len(value_depth, rows),
         len(most, rows).max(len(rows, most)),
+        if K::NARROW { rows * depth } else { 0 },
     ]
 }

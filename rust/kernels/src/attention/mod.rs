@@ -16,8 +16,8 @@ mod forward;
 mod in_terms;
 mod scores;
 
-pub use backward::{Gradients, backward};
-pub use forward::forward;
+pub use backward::{Gradients, backward, backward_bfloat16};
+pub use forward::{forward, forward_bfloat16};
 pub use scores::{Mask, Plane};
 
 use std::ops::Range;
@@ -63,6 +63,21 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Whether it is computed on tiles, which read keys and values once, to pack them.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return in_terms::terms(self).is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
+    }
+
+    /// Whether [`forward_bfloat16`] and [`backward_bfloat16`] compute it.
+    #[must_use]
+    pub fn takes_bfloat16(&self) -> bool {
+        self.narrow && self.is_packed()
+    }
+
     /// Heads of keys.
     fn key_heads(&self) -> usize {
         self.heads / self.shared

@@ -41,7 +41,7 @@ pub use integer::integer;
 pub use precision::{Precision, precision, set_precision, with_precision};
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use bf16::{MOST_ROWS, Put, Resident, SPIN_FLOPS, Stationary, Tiles, spin_tiles, windows};
+pub(crate) use bf16::{InTerms, MOST_ROWS, Put, Resident, SPIN_FLOPS, Stationary, Tiles, spin_tiles, windows};
 pub(crate) use driver::Product;
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};

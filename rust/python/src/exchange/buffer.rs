@@ -11,7 +11,7 @@ use dlcore_kernels::memory::Buffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_long};
 use std::ptr;
 use std::sync::Arc;
 
@@ -29,11 +29,14 @@ fn format_of(dtype: DType) -> Option<&'static CStr> {
         DType::U8 => c"B",
         DType::U16 => c"H",
         DType::U32 => c"I",
-        DType::U64 => c"Q",
         DType::I8 => c"b",
         DType::I16 => c"h",
         DType::I32 => c"i",
+        // As numpy calls them where a long has as many bytes: by another letter it is another dtype in a repr.
+        DType::I64 if size_of::<c_long>() == 8 => c"l",
+        DType::U64 if size_of::<c_long>() == 8 => c"L",
         DType::I64 => c"q",
+        DType::U64 => c"Q",
         DType::F16 => c"e",
         DType::BF16 => return None,
         DType::F32 => c"f",

@@ -1,6 +1,6 @@
 //! Cholesky factors, QR, singular values, eigenvalues of symmetric matrices, and what is read off them.
 
-use super::{Out, named};
+use super::{Out, named, work};
 use crate::convert::{Arg, Operand};
 use crate::enter::enter;
 use crate::function::Returned;
@@ -28,7 +28,7 @@ fn linalg_pinv<'py>(
     rtol: Option<Operand>,
     out: Outs<'py>,
 ) -> Out<'py> {
-    enter(py, usize::MAX, || {
+    enter(py, work(&[&A.0]), || {
         let x = if hermitian { matrices::symmetric(&A.0)? } else { A.0 };
         let tensor = |tolerance: Option<Operand>| tolerance.map(|tolerance| tolerance.beside(&x)).transpose();
         factors::pinv(&x, tensor(atol)?.as_ref(), tensor(rtol.or(rcond))?.as_ref())
@@ -53,7 +53,7 @@ fn linalg_matrix_rank<'py>(
     out: Outs<'py>,
 ) -> Out<'py> {
     let x = A.0;
-    enter(py, usize::MAX, || {
+    enter(py, work(&[&x]), || {
         let tensor = |tolerance: Option<Operand>| tolerance.map(|tolerance| tolerance.beside(&x)).transpose();
         let (atol, rtol) = match tol {
             Some(tol) => (tensor(Some(tol))?, tensor(Some(Operand::Scalar(Scalar::Int(0))))?),
@@ -73,7 +73,7 @@ fn linalg_matrix_rank<'py>(
 #[pyfunction]
 #[pyo3(signature = (A, *, upper = false, out = None))]
 fn linalg_cholesky<'py>(py: Python<'py>, A: Arg, upper: bool, out: Outs<'py>) -> Out<'py> {
-    enter(py, usize::MAX, || cholesky_factor(&A.0, upper))?.returned_in(py, "linalg.cholesky", out)
+    enter(py, work(&[&A.0]), || cholesky_factor(&A.0, upper))?.returned_in(py, "linalg.cholesky", out)
 }
 
 /// The lower or the upper factor.
@@ -91,7 +91,7 @@ pub fn cholesky_factor(x: &Tensor, upper: bool) -> Result<Tensor> {
 #[pyo3(signature = (A, mode = "reduced", *, out = None))]
 fn linalg_qr<'py>(py: Python<'py>, A: Arg, mode: &str, out: Outs<'py>) -> Out<'py> {
     let x = A.0;
-    let (q, r) = enter(py, usize::MAX, || match mode {
+    let (q, r) = enter(py, work(&[&x]), || match mode {
         "reduced" => factors::qr(&x, false),
         "complete" => factors::qr(&x, true),
         "r" => Ok((dlcore_core::creation::zeros(&[0], x.dtype())?, factors::qr(&x.detach(), false)?.1)),
@@ -113,7 +113,7 @@ fn linalg_qr<'py>(py: Python<'py>, A: Arg, mode: &str, out: Outs<'py>) -> Out<'p
 fn linalg_svd<'py>(py: Python<'py>, A: Arg, full_matrices: bool, driver: Option<&str>, out: Outs<'py>) -> Out<'py> {
     let _ = driver; // of cuSOLVER
     let vectors = if full_matrices { Vectors::Full } else { Vectors::Thin };
-    let (u, s, vh) = enter(py, usize::MAX, || factors::svd(&A.0, vectors))?;
+    let (u, s, vh) = enter(py, work(&[&A.0]), || factors::svd(&A.0, vectors))?;
     named!(py, "linalg_svd", ["U", "S", "Vh"], [u, s, vh], out)
 }
 
@@ -125,7 +125,7 @@ fn linalg_svd<'py>(py: Python<'py>, A: Arg, full_matrices: bool, driver: Option<
 #[pyo3(signature = (A, *, driver = None, out = None))]
 fn linalg_svdvals<'py>(py: Python<'py>, A: Arg, driver: Option<&str>, out: Outs<'py>) -> Out<'py> {
     let _ = driver; // of cuSOLVER
-    enter(py, usize::MAX, || factors::svdvals(&A.0))?.returned_in(py, "linalg.svdvals", out)
+    enter(py, work(&[&A.0]), || factors::svdvals(&A.0))?.returned_in(py, "linalg.svdvals", out)
 }
 
 /// The matrix of which the lower triangle is what `UPLO` names of `x`.
@@ -146,7 +146,7 @@ fn lower_of(op: &str, x: &Tensor, uplo: &str) -> Result<Tensor> {
 #[pyfunction]
 #[pyo3(signature = (A, UPLO = "L", *, out = None))]
 fn linalg_eigh<'py>(py: Python<'py>, A: Arg, UPLO: &str, out: Outs<'py>) -> Out<'py> {
-    let (values, vectors) = enter(py, usize::MAX, || factors::eigh(&lower_of("linalg.eigh", &A.0, UPLO)?, true))?;
+    let (values, vectors) = enter(py, work(&[&A.0]), || factors::eigh(&lower_of("linalg.eigh", &A.0, UPLO)?, true))?;
     named!(py, "linalg_eigh", ["eigenvalues", "eigenvectors"], [values, vectors], out)
 }
 
@@ -157,7 +157,7 @@ fn linalg_eigh<'py>(py: Python<'py>, A: Arg, UPLO: &str, out: Outs<'py>) -> Out<
 #[pyfunction]
 #[pyo3(signature = (A, UPLO = "L", *, out = None))]
 fn linalg_eigvalsh<'py>(py: Python<'py>, A: Arg, UPLO: &str, out: Outs<'py>) -> Out<'py> {
-    enter(py, usize::MAX, || Ok(factors::eigh(&lower_of("linalg.eigvalsh", &A.0, UPLO)?, false)?.0))?.returned_in(
+    enter(py, work(&[&A.0]), || Ok(factors::eigh(&lower_of("linalg.eigvalsh", &A.0, UPLO)?, false)?.0))?.returned_in(
         py,
         "linalg.eigvalsh",
         out,

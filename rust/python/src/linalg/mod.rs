@@ -8,10 +8,18 @@ mod older;
 mod products;
 mod systems;
 
+use dlcore_core::Tensor;
 pub use norms::nuclear_norm;
 use pyo3::prelude::*;
 
 type Out<'py> = PyResult<Bound<'py, PyAny>>;
+
+/// About how many multiplications matrices take that are decomposed, or multiplied by one another.
+fn work(matrices: &[&Tensor]) -> usize {
+    let elements = matrices.iter().map(|x| x.numel()).fold(0, usize::saturating_add);
+    let longest = matrices.iter().filter_map(|x| x.shape().iter().rev().take(2).max()).max();
+    elements.saturating_mul(longest.copied().unwrap_or(1))
+}
 
 /// Several tensors as a named tuple; those of `out`, where it is given, with the values written to them.
 macro_rules! named {

@@ -123,7 +123,7 @@ fn linalg_matrix_norm<'py>(
 ) -> Out<'py> {
     const NAME: &str = "linalg.matrix_norm";
     let order = ord.map_or(Ok(Order::Frobenius), |ord| order(NAME, ord))?;
-    enter(py, usize::MAX, || {
+    enter(py, super::work(&[&A.0]), || {
         let dims = pair(NAME, dim.as_ref())?;
         matrices::matrix_norm(&in_dtype(&A.0, dtype)?, order, dims, keepdim)
     })?
@@ -139,7 +139,7 @@ fn linalg_matrix_norm<'py>(
 #[pyo3(signature = (A, p = None, *, out = None))]
 fn linalg_cond<'py>(py: Python<'py>, A: Arg, p: Option<&Bound<'py, PyAny>>, out: Outs<'py>) -> Out<'py> {
     let order = p.map(|p| order("linalg.cond", p)).transpose()?;
-    enter(py, usize::MAX, || matrices::cond(&A.0, order))?.returned_in(py, "linalg.cond", out)
+    enter(py, super::work(&[&A.0]), || matrices::cond(&A.0, order))?.returned_in(py, "linalg.cond", out)
 }
 
 /// The sum of singular values of a matrix, or of the matrices in two dimensions: what `norm` does for `p="nuc"`.
@@ -151,7 +151,7 @@ pub fn nuclear_norm<'py>(
     dtype: Option<DTypeArg>,
     out: Outs<'py>,
 ) -> Out<'py> {
-    enter(py, usize::MAX, || {
+    enter(py, super::work(&[&x.0]), || {
         let dims = pair("norm", dim.as_ref())?;
         matrices::matrix_norm(&in_dtype(&x.0, dtype)?, Order::Nuclear, dims, keepdim)
     })?

@@ -75,7 +75,7 @@ functions! {
 #[pyo3(signature = (input, some = true, compute_uv = true, *, out = None))]
 fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool, out: Outs<'py>) -> Out<'py> {
     let x = input.0;
-    let found = enter(py, usize::MAX, || {
+    let found = enter(py, super::work(&[&x]), || {
         if compute_uv {
             let (u, s, vh) = factors::svd(&x, if some { Vectors::Thin } else { Vectors::Full })?;
             return Ok([u, s, ops::transpose(&vh, -2, -1)?]);
@@ -98,7 +98,7 @@ fn svd<'py>(py: Python<'py>, input: Arg, some: bool, compute_uv: bool, out: Outs
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, some = true, *, out = None))]
 fn qr<'py>(py: Python<'py>, input: Arg, some: bool, out: Outs<'py>) -> Out<'py> {
-    let (q, r) = enter(py, usize::MAX, || factors::qr(&input.0, !some))?;
+    let (q, r) = enter(py, super::work(&[&input.0]), || factors::qr(&input.0, !some))?;
     named!(py, "qr", ["Q", "R"], [q, r], out)
 }
 
@@ -114,7 +114,7 @@ fn qr<'py>(py: Python<'py>, input: Arg, some: bool, out: Outs<'py>) -> Out<'py> 
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, out = None))]
 fn geqrf<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
-    let (packed, factors) = enter(py, usize::MAX, || matrices::geqrf(&input.0))?;
+    let (packed, factors) = enter(py, super::work(&[&input.0]), || matrices::geqrf(&input.0))?;
     named!(py, "geqrf", ["a", "tau"], [packed, factors], out)
 }
 
@@ -125,7 +125,7 @@ fn geqrf<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, *, out = None))]
 fn slogdet<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
-    let (sign, logarithm) = enter(py, usize::MAX, || systems::slogdet(&input.0))?;
+    let (sign, logarithm) = enter(py, super::work(&[&input.0]), || systems::slogdet(&input.0))?;
     named!(py, "slogdet", ["sign", "logabsdet"], [sign, logarithm], out)
 }
 
@@ -138,7 +138,7 @@ fn slogdet<'py>(py: Python<'py>, input: Arg, out: Outs<'py>) -> Out<'py> {
 #[pyo3(signature = (A, pivot = true, get_infos = false))]
 fn lu<'py>(py: Python<'py>, A: Arg, pivot: bool, get_infos: bool) -> Out<'py> {
     let x = A.0;
-    let (lu, pivots, info) = enter(py, usize::MAX, || {
+    let (lu, pivots, info) = enter(py, super::work(&[&x]), || {
         super::systems::check_pivot("lu", pivot)?;
         let (lu, pivots) = elimination::lu_factor(&x)?;
         let batch = &x.shape()[..x.rank() - 2];

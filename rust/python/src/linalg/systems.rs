@@ -1,6 +1,6 @@
 //! Linear systems, least squares, determinants and LU factors.
 
-use super::{Out, named};
+use super::{Out, named, work};
 use crate::convert::Arg;
 use crate::enter::enter;
 use crate::function::Returned;
@@ -24,7 +24,7 @@ fn is_vectors(a: &Tensor, b: &Tensor) -> bool {
 #[pyo3(signature = (A, B, *, left = true, out = None))]
 fn linalg_solve<'py>(py: Python<'py>, A: Arg, B: Arg, left: bool, out: Outs<'py>) -> Out<'py> {
     let (a, b) = (A.0, B.0);
-    enter(py, usize::MAX, || {
+    enter(py, work(&[&a, &b]), || {
         if is_vectors(&a, &b) {
             let column = ops::reshape(&b, &[b.shape(), &[1]].concat())?;
             let a = if left { a } else { ops::transpose(&a, -2, -1)? };
@@ -67,7 +67,7 @@ fn linalg_solve_triangular<'py>(
     unitriangular: bool,
     out: Outs<'py>,
 ) -> Out<'py> {
-    enter(py, usize::MAX, || {
+    enter(py, work(&[&A.0, &B.0]), || {
         from_either_side(left, &A.0, &B.0, |a, b| systems::solve_triangular(a, b, upper == left, unitriangular))
     })?
     .returned_in(py, "linalg.solve_triangular", out)
@@ -85,7 +85,7 @@ fn linalg_solve_triangular<'py>(
 #[pyfunction]
 #[pyo3(signature = (A, B, rcond = None, *, driver = None))]
 fn linalg_lstsq<'py>(py: Python<'py>, A: Arg, B: Arg, rcond: Option<f64>, driver: Option<&str>) -> Out<'py> {
-    let found = enter(py, usize::MAX, || {
+    let found = enter(py, work(&[&A.0, &B.0]), || {
         let [residuals, rank, values] = match driver {
             None | Some("gelsy") => [false, true, false],
             Some("gels") => [true, false, false],
@@ -120,7 +120,7 @@ pub fn check_pivot(op: &str, pivot: bool) -> Result<()> {
 #[pyfunction]
 #[pyo3(signature = (A, *, pivot = true, out = None))]
 fn linalg_lu<'py>(py: Python<'py>, A: Arg, pivot: bool, out: Outs<'py>) -> Out<'py> {
-    let (p, l, u) = enter(py, usize::MAX, || {
+    let (p, l, u) = enter(py, work(&[&A.0]), || {
         check_pivot("linalg.lu", pivot)?;
         elimination::lu(&A.0)
     })?;
@@ -134,7 +134,7 @@ fn linalg_lu<'py>(py: Python<'py>, A: Arg, pivot: bool, out: Outs<'py>) -> Out<'
 #[pyfunction]
 #[pyo3(signature = (A, *, pivot = true, out = None))]
 fn linalg_lu_factor<'py>(py: Python<'py>, A: Arg, pivot: bool, out: Outs<'py>) -> Out<'py> {
-    let (lu, pivots) = enter(py, usize::MAX, || {
+    let (lu, pivots) = enter(py, work(&[&A.0]), || {
         check_pivot("linalg.lu_factor", pivot)?;
         elimination::lu_factor(&A.0)
     })?;
@@ -159,7 +159,7 @@ fn linalg_lu_solve<'py>(
     adjoint: bool,
     out: Outs<'py>,
 ) -> Out<'py> {
-    enter(py, usize::MAX, || {
+    enter(py, work(&[&LU.0, &B.0]), || {
         if left {
             return elimination::lu_solve(&LU.0, &pivots.0, &B.0, adjoint);
         }
@@ -186,7 +186,7 @@ fn lu_unpack<'py>(
     out: Outs<'py>,
 ) -> Out<'py> {
     let (lu, pivots) = (LU_data.0, LU_pivots.0);
-    let found = enter(py, usize::MAX, || {
+    let found = enter(py, work(&[&lu]), || {
         let nothing = dlcore_core::creation::zeros(&[0], lu.dtype())?;
         let (l, u) = if unpack_data { elimination::lower_upper(&lu)? } else { (nothing.clone(), nothing.clone()) };
         let rows = lu.shape()[lu.rank().saturating_sub(2)];
@@ -207,7 +207,7 @@ fn lu_unpack<'py>(
 #[pyfunction]
 #[pyo3(signature = (A, *, out = None))]
 fn linalg_slogdet<'py>(py: Python<'py>, A: Arg, out: Outs<'py>) -> Out<'py> {
-    let (sign, logarithm) = enter(py, usize::MAX, || systems::slogdet(&A.0))?;
+    let (sign, logarithm) = enter(py, work(&[&A.0]), || systems::slogdet(&A.0))?;
     named!(py, "linalg_slogdet", ["sign", "logabsdet"], [sign, logarithm], out)
 }
 

@@ -37,7 +37,7 @@ use plan::{Packer, Plan, TASKS};
 use store::{Stack, Store};
 
 pub(crate) use amx::{SPIN_FLOPS, spin_tiles};
-pub(crate) use resident::{Put, Resident, Tiles};
+pub(crate) use resident::{InTerms, Put, Resident, Tiles};
 pub(crate) use stationary::{MOST_ROWS, Stationary};
 
 /// Steps of k that a tile multiplies at once.

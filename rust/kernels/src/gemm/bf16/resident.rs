@@ -10,8 +10,49 @@ use super::{MicroTile, Operand, PANEL, STEP, Stack, TERM_LEN, TILE, amx};
 use crate::gemm::Matrix;
 use crate::gemm::driver::Product;
 use crate::gemm::epilogue::Epilogue;
-use crate::gemm::pack::Strided2;
+use crate::gemm::pack::{InPlace, Strided2};
 use crate::gemm::target::Target;
+use crate::half::Bf16;
+use crate::stored::{Stored, narrow_slice};
+
+/// What is packed in terms: float32, and the numbers of bfloat16, each of which is one.
+pub(crate) trait InTerms: Stored<Value = f32> {
+    /// The elements as an operand.
+    fn operand(source: &Strided2<Self>) -> Operand<'_>;
+    /// The matrix itself, if it is of float32.
+    fn float32(matrix: Matrix<'_, Self>) -> Option<Matrix<'_, f32>>;
+    /// Stores as many values, rounded.
+    fn put(values: &[f32], to: &mut [Self]);
+}
+
+impl InTerms for f32 {
+    fn operand(source: &Strided2<f32>) -> Operand<'_> {
+        Operand::Float32(source)
+    }
+
+    fn float32(matrix: Matrix<'_, f32>) -> Option<Matrix<'_, f32>> {
+        Some(matrix)
+    }
+
+    fn put(values: &[f32], to: &mut [f32]) {
+        to.copy_from_slice(values);
+    }
+}
+
+impl InTerms for Bf16 {
+    fn operand(source: &Strided2<Bf16>) -> Operand<'_> {
+        let InPlace { start, outer_stride, k_stride } = source.0;
+        Operand::Bfloat16(InPlace { start: start.cast(), outer_stride, k_stride })
+    }
+
+    fn float32(_: Matrix<'_, Bf16>) -> Option<Matrix<'_, f32>> {
+        None
+    }
+
+    fn put(values: &[f32], to: &mut [Bf16]) {
+        narrow_slice(values, to);
+    }
+}
 
 /// The tiles of this thread, which it never leaves, while products are computed.
 pub(crate) struct Tiles {
@@ -43,8 +84,10 @@ impl Tiles {
     ) {
         let accumulate = how == Put::Add;
         debug_assert!(a.terms == b.terms && m <= a.outer && n <= b.outer && k <= a.k && k <= b.k, "parts of both");
-        if a.terms > 1 && !a.span.is_safe_in_sums(b.span) {
-            let (a, b) = (a.matrix, b.matrix);
+        if a.terms > 1
+            && !a.span.is_safe_in_sums(b.span)
+            && let (Some(a), Some(b)) = (a.matrix, b.matrix)
+        {
             let a = Strided2(a.in_place(a.row_stride, a.col_stride));
             let b = Strided2(b.in_place(b.col_stride, b.row_stride));
             let (c, epilogue) = (Target::rows(c, 0, c_row), Epilogue::default());
@@ -104,10 +147,11 @@ pub(crate) enum Put {
     Add,
 }
 
-/// A matrix of float32, and its terms.
+/// A matrix, and its terms.
 #[derive(Clone, Copy)]
 pub(crate) struct Resident<'a> {
-    matrix: Matrix<'a, f32>,
+    /// Of float32; other numbers are one term.
+    matrix: Option<Matrix<'a, f32>>,
     /// Rows of A or columns of B.
     outer: usize,
     k: usize,
@@ -132,7 +176,12 @@ impl<'a> Resident<'a> {
     ///
     /// # Panics
     /// If the matrix does not fit its slice, or the terms the memory.
-    pub unsafe fn a(terms: usize, matrix: Matrix<'a, f32>, [m, k]: [usize; 2], memory: &'a mut [f32]) -> Self {
+    pub unsafe fn a<K: InTerms>(
+        terms: usize,
+        matrix: Matrix<'a, K>,
+        [m, k]: [usize; 2],
+        memory: &'a mut [f32],
+    ) -> Self {
         matrix.check(m, k);
         let source = Strided2(matrix.in_place(matrix.row_stride, matrix.col_stride));
         // SAFETY: passed on.
@@ -143,18 +192,23 @@ impl<'a> Resident<'a> {
     ///
     /// # Safety
     /// As [`Self::a`].
-    pub unsafe fn b(terms: usize, matrix: Matrix<'a, f32>, [k, n]: [usize; 2], memory: &'a mut [f32]) -> Self {
+    pub unsafe fn b<K: InTerms>(
+        terms: usize,
+        matrix: Matrix<'a, K>,
+        [k, n]: [usize; 2],
+        memory: &'a mut [f32],
+    ) -> Self {
         matrix.check(k, n);
         let source = Strided2(matrix.in_place(matrix.col_stride, matrix.row_stride));
         // SAFETY: passed on.
         unsafe { Self::pack(Side::B, terms, matrix, &source, [n, k], memory) }
     }
 
-    unsafe fn pack(
+    unsafe fn pack<K: InTerms>(
         side: Side,
         terms: usize,
-        matrix: Matrix<'a, f32>,
-        source: &Strided2<f32>,
+        matrix: Matrix<'a, K>,
+        source: &Strided2<K>,
         [outer, k]: [usize; 2],
         memory: &'a mut [f32],
     ) -> Self {
@@ -170,11 +224,11 @@ impl<'a> Resident<'a> {
             let place = Place { start: start.wrapping_add(group * GROUP * panel_len), panel_len };
             let spans = &mut spans[..outer.len().div_ceil(PANEL)];
             // SAFETY: the matrix has the rows and columns, and the memory the room; whoever has AMX has the features.
-            unsafe { pack(Operand::Float32(source), side, terms, &outer, &(0..k), place, spans) };
+            unsafe { pack(K::operand(source), side, terms, &outer, &(0..k), place, spans) };
             let numbers = spans.iter().copied().filter(|&span| span != Span::ZEROS);
             span = numbers.chain(span).reduce(Span::and);
         }
         let span = span.unwrap_or(Span::ZEROS);
-        Self { matrix, outer, k, terms, start, panel_len, span, memory: PhantomData }
+        Self { matrix: K::float32(matrix), outer, k, terms, start, panel_len, span, memory: PhantomData }
     }
 }
