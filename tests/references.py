@@ -620,6 +620,7 @@ REFERENCES = {
     "mean": lambda x, dim, keepdim: np.mean(x, axis=dim, keepdims=keepdim),
     "prod": lambda x, dim, keepdim: np.prod(x, axis=dim, keepdims=keepdim),
     "logsumexp": _logsumexp,
+    "norm": lambda x, dim, keepdim: np.sqrt(np.sum(x * x, axis=dim, keepdims=keepdim)),
     "var": lambda x, dim, correction, keepdim: np.var(x, axis=dim, ddof=correction, keepdims=keepdim),
     "amax": lambda x, dim, keepdim: np.max(x, axis=dim, keepdims=keepdim),
     "amin": lambda x, dim, keepdim: np.min(x, axis=dim, keepdims=keepdim),

@@ -189,3 +189,54 @@ def test_gradients_of_decompositions_of_nothing():
     q, r = dlcore.linalg.qr(x)
     (q.sum() + r.sum()).backward()
     assert x.grad.shape == (0, 5)
+
+
+@pytest.mark.parametrize("value", [3.0, -2.0, 0.0, 1e-42])
+def test_decompositions_of_one_number(value):
+    x = dlcore.tensor([[value]])
+    u, s, vh = linalg.svd(x)
+    assert (s.item(), (u * s @ vh).item()) == (abs(x.item()), x.item())
+    values, vectors = linalg.eigh(x)
+    assert (values.item(), vectors.item()) == (x.item(), 1)
+    assert linalg.pinv(x).item() == (x.reciprocal().item() if value else 0)
+
+
+def test_decompositions_of_no_number():
+    for function in (linalg.svd, linalg.eigh):
+        with pytest.raises(linalg.LinAlgError):
+            function(dlcore.tensor([[NAN]]))
+
+
+def test_pseudoinverses_take_a_bound_for_each_matrix():
+    x = dlcore.tensor([[[4.0, 0.0], [0.0, 1.0]], [[4.0, 0.0], [0.0, 1.0]]])
+    assert linalg.pinv(x, rtol=dlcore.tensor([0.1, 0.5])).tolist() == [[[0.25, 0], [0, 1]], [[0.25, 0], [0, 0]]]
+    assert linalg.pinv(x, atol=dlcore.tensor([2.0, 0.5])).tolist() == [[[0.25, 0], [0, 0]], [[0.25, 0], [0, 1]]]
+
+
+def test_a_vector_of_indices_selects():
+    x = dlcore.arange(3)
+    assert x.index_select(0, dlcore.tensor(1)).tolist() == [1]
+    with pytest.raises(IndexError, match=r"expected a vector of indices, got shape \(1, 1\)"):
+        x.index_select(0, dlcore.tensor([[1]]))
+
+
+def test_a_deleted_gradient_is_none():
+    x = dlcore.ones(2, requires_grad=True)
+    x.sum().backward()
+    del x.grad
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("dims", [0, 1, (0, 1), None])
+def test_norms_and_deviations_of_views(dims):
+    x = dlcore.randn(5, 7, dtype=dlcore.float64)
+    for view in (x.t(), x[::2], x[:, 1:4], x.expand(2, 5, 7)[1]):
+        copied = view.clone(memory_format=dlcore.contiguous_format)
+        for function in (dlcore.var, dlcore.std, linalg.vector_norm):
+            assert dlcore.allclose(function(view, dim=dims), function(copied, dim=dims), rtol=1e-12)
+
+
+def test_norms_of_zero_have_no_slope():
+    x = dlcore.zeros(2, 3, dtype=dlcore.float64, requires_grad=True)
+    (norms,) = grad(linalg.vector_norm(x, dim=1).sum(), x)
+    assert norms.tolist() == [[0] * 3] * 2

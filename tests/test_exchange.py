@@ -411,3 +411,10 @@ def test_a_tensor_of_the_dtype_is_returned_itself():
     assert dlcore.as_tensor(x) is x
     assert dlcore.as_tensor(x, dtype=dlcore.float32) is x
     assert dlcore.as_tensor(x, dtype=dlcore.float64).dtype == dlcore.float64
+
+
+def test_arrays_of_integers_are_of_numpys_own_dtypes():
+    for name in ("int64", "uint64"):
+        array = dlcore.ones(2, dtype=getattr(dlcore, name)).numpy()
+        assert array.dtype.char == np.dtype(name).char
+        assert repr(array) == repr(np.ones(2, name))

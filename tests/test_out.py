@@ -177,3 +177,22 @@ def test_nothing_is_written_unless_all_can_be():
         linalg.svd(dlcore.eye(3), out=(square, square, square))
     with pytest.raises(ValueError, match="leave memory_format out"):
         dlcore.empty(2, 3, 4, 5, memory_format=dlcore.channels_last, out=empty())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda **k: dlcore.argsort(dlcore.tensor([3.0, 1.0]), **k),
+        lambda **k: dlcore.searchsorted(dlcore.tensor([1, 3]), dlcore.tensor([2, 5]), **k),
+        lambda **k: dlcore.bucketize(dlcore.tensor([2, 5]), dlcore.tensor([1, 3]), **k),
+        lambda **k: dlcore.isin(dlcore.tensor([1, 2]), dlcore.tensor([2]), **k),
+        lambda **k: dlcore.softmax(dlcore.tensor([1.0, 2.0]), 0, **k),
+        lambda **k: dlcore.log_softmax(dlcore.tensor([1.0, 2.0]), 0, **k),
+        lambda **k: dlcore.tensordot(dlcore.ones(2, 3), dlcore.ones(3, 2), 1, **k),
+    ],
+)  # fmt: skip
+def test_searches_and_softmax_into_a_tensor(call):
+    expected = call()
+    out = dlcore.zeros_like(expected)
+    assert call(out=out) is out
+    assert dlcore.equal(out, expected)

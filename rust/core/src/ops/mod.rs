@@ -27,6 +27,7 @@ pub mod gather;
 pub mod images;
 pub mod index;
 pub mod join;
+pub mod length;
 pub mod likelihood;
 pub mod linalg;
 pub mod linear_cross_entropy;
@@ -134,7 +135,7 @@ registry! {
         activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
         activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,
         select::Where, select::Clamp,
-        reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Variance,
+        reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Variance, length::Length,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, strided::AsStrided, strided::AsStridedScatter, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         linalg::MatMul, addmm::AddMm, linalg::Linear,

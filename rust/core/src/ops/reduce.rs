@@ -96,6 +96,17 @@ pub(crate) fn kept_shape(shape: &[usize], dims: &[usize]) -> Dims {
     shape.iter().enumerate().map(|(dim, &extent)| if dims.contains(&dim) { 1 } else { extent }).collect()
 }
 
+/// The shape of a reduction of `x` over `dims` and how many elements each result is of, where those lie side by side, in
+/// rows that follow one another.
+pub(crate) fn rows_of(x: &Array, dims: &[usize], keepdim: bool) -> Option<(Dims, usize)> {
+    let (shape, kept) = (x.shape(), x.rank().checked_sub(dims.len())?);
+    if !x.layout().is_contiguous() || dims.iter().any(|&dim| dim < kept) {
+        return None;
+    }
+    let of = if keepdim { kept_shape(shape, dims) } else { Dims::from_slice(&shape[..kept]) };
+    Some((of, shape[kept..].iter().product()))
+}
+
 /// The result `y` of a reduction over `dims`, repeated to the `shape` that was reduced.
 pub(crate) fn restore(y: &Tensor, shape: &[usize], dims: &[usize]) -> Result<Tensor> {
     broadcast_to(&reshape(y, &kept_shape(shape, dims))?, shape)

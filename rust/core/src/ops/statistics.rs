@@ -9,11 +9,12 @@ use crate::ops::arrange::select;
 use crate::ops::compare::{eq, isnan, logical_not, ne};
 use crate::ops::extremum::{amax, amin, min_dim, not_empty};
 use crate::ops::join::cat;
+use crate::ops::length::length;
 use crate::ops::placing::take_along_dim;
 use crate::ops::reduce::{kept_shape, sum};
 use crate::ops::select::{filled, where_};
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::ops::{abs, cast, floor, pow, sort, sqrt, square};
+use crate::ops::{abs, cast, floor, pow, sort};
 
 fn number(x: &Tensor, value: f64) -> Result<Tensor> {
     scalar(Scalar::Float(value), x.dtype())
@@ -61,7 +62,7 @@ pub fn vector_norm(x: &Tensor, order: f64, dims: &[usize], keepdim: bool) -> Res
     } else if order == 1.0 {
         sum(&abs(x)?, dims, keepdim)
     } else if order == 2.0 {
-        smooth_root(&sum(&square(x)?, dims, keepdim)?, 0.0, sqrt)
+        length(x, dims, keepdim)
     } else {
         let at_zero = if order < 0.0 {
             not_empty("norm", x.array(), dims)?;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::layout::Dims;
 use crate::ops::arithmetic::{mul, scalar, scale, sub};
 use crate::ops::cast::widened;
-use crate::ops::reduce::{count, kept_shape, mean, only_floats, restore, sum};
+use crate::ops::reduce::{count, mean, only_floats, restore, rows_of, sum};
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::{eq, sqrt, square, where_};
 use crate::with_float;
@@ -40,15 +40,14 @@ impl Operation for Variance {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, dims) = (inputs[0], &self.dims);
         only_floats(Self::NAME, x.dtype())?;
-        let (degrees, kept) = (self.degrees(x.shape()), x.rank() - dims.len());
-        if !x.layout().is_contiguous() || dims.iter().any(|&dim| dim < kept) {
+        let degrees = self.degrees(x.shape());
+        let Some((shape, cols)) = rows_of(x, dims, self.keepdim) else {
             let x = Tensor::from(x.clone());
             let deviations = square(&sub(&x, &mean(&x, dims, true)?)?)?;
             return Ok(single(scale(&sum(&deviations, dims, self.keepdim)?, degrees.recip())?.array().clone()));
-        }
-        let shape = if self.keepdim { kept_shape(x.shape(), dims) } else { Dims::from_slice(&x.shape()[..kept]) };
+        };
         Ok(single(with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
-            reduce::variance(x.elements::<T>(), count(x.shape(), dims), degrees, out);
+            reduce::variance(x.elements::<T>(), cols, degrees, out);
             Ok(())
         }))?))
     }

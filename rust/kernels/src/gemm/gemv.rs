@@ -1,12 +1,12 @@
 //! Matrix times vector: bound by reading the matrix, so nothing is packed.
 //!
 //! `y[j] = sum_k x[k] M[j, k]`, where M is A or the transpose of B. If k is contiguous, each `y[j]` is a dot product in
-//! 64 lanes that are folded in a fixed order; if j is, columns of lanes accumulate side by side, in the same order over
+//! 64 lanes that are folded in a fixed order, piece by piece where k is long; if j is, columns of lanes accumulate side by side, in the same order over
 //! k as the packed core.
 
 use super::{Epilogue, Gemm, GemmFloat, Matrix};
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::parallel::for_each;
+use crate::parallel::{Disjoint, for_each};
 
 /// Sums that run side by side: of one dot product, and of columns (their sums stay in the first-level cache, and long
 /// runs of a row are what the hardware foresees).
@@ -14,6 +14,10 @@ const LANES: usize = 64;
 const WIDE: usize = 512;
 /// Dot products shorter than this cost less than bringing their lanes together: the packed core transposes the matrix.
 const SHORT: usize = 128;
+/// Elements of a dot product that are summed in one go: long ones are more exact so, and can be shared among threads.
+const PIECE: usize = 1 << 15;
+/// Fewer dot products than this are shared by their pieces.
+const FEW: usize = 64;
 /// Rows that add to the sums of some columns while those are in registers.
 const STEPS: usize = 16;
 /// Blocks of k are as in the packed core, so that both give the same bits.
@@ -38,7 +42,7 @@ pub(super) unsafe fn run<T: GemmFloat>(
         (b, b.row_stride, a, a.row_stride, a.col_stride, problem.m, problem.c_row_stride)
     };
     let dot = k_stride == 1 && x_stride == 1;
-    if problem.k < 16 || len < 4 || !(dot || j_stride == 1) || (dot && problem.k < SHORT) {
+    if if dot { problem.k < SHORT } else { problem.k < 16 || len < 4 || j_stride != 1 } {
         return false;
     }
     let job = Gemv {
@@ -55,6 +59,22 @@ pub(super) unsafe fn run<T: GemmFloat>(
     };
     let grain = if dot { (1 << 16) / problem.k.clamp(1 << 6, 1 << 13) } else { WIDE };
     let cost = if serial { 0 } else { len * problem.k / 10 };
+    if dot && problem.k > PIECE && len < FEW {
+        let pieces = problem.k.div_ceil(PIECE);
+        let mut sums = vec![T::ZERO; len * pieces];
+        let all = Disjoint::new(&mut sums);
+        for_each(len * pieces, cost, |task| {
+            let (j, from) = (task / pieces, task % pieces * PIECE);
+            let sum = dispatch(Piece { job: &job, j, range: from..(from + PIECE).min(problem.k) });
+            // SAFETY: each piece has a place of its own.
+            unsafe { all.slice(task..task + 1) }.fill(sum);
+        });
+        for (j, sums) in sums.chunks_exact(pieces).enumerate() {
+            // SAFETY: `j` is inside C.
+            unsafe { job.finish(j, sums.iter().fold(T::ZERO, |total, &sum| total + sum)) }
+        }
+        return true;
+    }
     for_each(len.div_ceil(grain), cost, |task| {
         let range = task * grain..((task + 1) * grain).min(len);
         if dot { dispatch(Dots { job: &job, range }) } else { dispatch(Columns { job: &job, range }) }
@@ -114,9 +134,41 @@ impl<T: GemmFloat> Kernel for Dots<'_, T> {
     }
 }
 
-/// The dot product in 64 lanes, folded in halves.
+/// A piece of a dot product.
+struct Piece<'a, T> {
+    job: &'a Gemv<'a, T>,
+    j: usize,
+    range: std::ops::Range<usize>,
+}
+
+impl<T: GemmFloat> Kernel for Piece<'_, T> {
+    type Output = T;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> T {
+        let row = self.job.matrix.wrapping_offset(self.j.cast_signed() * self.job.j_stride);
+        // SAFETY: row `j` and the vector have these elements.
+        let [row, x] = [row, self.job.x]
+            .map(|from| unsafe { std::slice::from_raw_parts(from.wrapping_add(self.range.start), self.range.len()) });
+        piece::<T, S>(x, row)
+    }
+}
+
+/// The dot product, piece by piece.
 #[inline(always)]
 fn dot<T: GemmFloat, S: Simd>(x: &[T], y: &[T]) -> T {
+    if x.len() <= PIECE {
+        return piece::<T, S>(x, y);
+    }
+    let mut sum = T::ZERO;
+    for (x, y) in x.chunks(PIECE).zip(y.chunks(PIECE)) {
+        sum += piece::<T, S>(x, y);
+    }
+    sum
+}
+
+/// The dot product in 64 lanes, folded in halves.
+#[inline(always)]
+fn piece<T: GemmFloat, S: Simd>(x: &[T], y: &[T]) -> T {
     // Two arrays: one that is also indexed by a variable would not stay in registers.
     let mut chains = [T::ZERO; LANES];
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();

@@ -136,6 +136,10 @@ fn split_k() {
     for kind in 0..4 {
         product::<f32>([5, 20_001, 7], kind / 2, kind % 2);
         product::<f64>([10, 9_000, 33], kind / 2, kind % 2);
+        // Dot products in pieces.
+        product::<f32>([1, 100_003, 1], kind / 2, kind % 2);
+        product::<f64>([1, 70_001, 5], kind / 2, kind % 2);
+        product::<f32>([70, 33_000, 1], kind / 2, kind % 2);
     }
 }
 

@@ -1,0 +1,118 @@
+//! What sums of squares say of contiguous rows: their length, and, in two passes, the variance, of squares of what lies
+//! beside the mean. Of a long row they are sums over leaves of a fixed length, added in order.
+
+use super::rows::LONG_LEAF;
+use crate::element::Float;
+use crate::isa::{Kernel, Simd, dispatch};
+use crate::lanes;
+use crate::parallel::{Disjoint, for_each};
+
+/// Elements that a task adds up, at least.
+const GRAIN: usize = 4 * LONG_LEAF;
+/// Elements of both passes that one thread takes in a nanosecond.
+const PER_NS: usize = 8;
+
+/// For each row of `cols` elements the sum of squared deviations from its mean, divided by `degrees`; NaN for rows of
+/// nothing.
+///
+/// # Panics
+/// If the slices do not fit.
+pub fn variance<T: Float>(src: &[T], cols: usize, degrees: f64, dst: &mut [T]) {
+    assert_eq!(src.len(), dst.len() * cols, "rows and results differ in number");
+    if cols == 0 {
+        return dst.fill(T::NAN);
+    }
+    each_row(src, cols, dst, |row| {
+        let [sum, _] = sums(row, Addends::Elements);
+        let [rest, squares] = sums(row, Addends::Beside(T::from_f64(sum / count(cols))));
+        corrected(rest, squares, cols) / degrees
+    });
+}
+
+/// For each row of `cols` elements the root of the sum of their squares.
+///
+/// # Panics
+/// If the slices do not fit.
+pub fn length<T: Float>(src: &[T], cols: usize, dst: &mut [T]) {
+    assert_eq!(src.len(), dst.len() * cols, "rows and results differ in number");
+    if cols == 0 {
+        return dst.fill(T::ZERO);
+    }
+    each_row(src, cols, dst, |row| sums(row, Addends::Beside(T::ZERO))[1].sqrt());
+}
+
+/// Puts what `of` makes of each row into `dst`. Rows are shared among threads, long ones by `of`.
+fn each_row<T: Float>(src: &[T], cols: usize, dst: &mut [T], of: impl Fn(&[T]) -> f64 + Sync) {
+    if cols > 2 * GRAIN {
+        for (row, out) in src.chunks_exact(cols).zip(dst) {
+            *out = T::from_f64(of(row));
+        }
+        return;
+    }
+    let (rows, all, dst) = (GRAIN.div_ceil(cols), dst.len(), Disjoint::new(dst));
+    for_each(all.div_ceil(rows), src.len() / PER_NS, |task| {
+        let own = task * rows..((task + 1) * rows).min(all);
+        // SAFETY: each task has rows of its own.
+        let out = unsafe { dst.slice(own.clone()) };
+        for (row, out) in src[own.start * cols..].chunks_exact(cols).zip(out) {
+            *out = T::from_f64(of(row));
+        }
+    });
+}
+
+/// Sums over a row; one that is long is shared among threads.
+fn sums<T: Float>(row: &[T], addends: Addends<T>) -> [f64; 2] {
+    if row.len() <= 2 * GRAIN {
+        return dispatch(Leaf { row, addends });
+    }
+    let leaves = row.len().div_ceil(GRAIN);
+    let mut parts = vec![[0.0; 2]; leaves];
+    let out = Disjoint::new(&mut parts);
+    for_each(leaves, row.len() / PER_NS, |leaf| {
+        let row = &row[leaf * GRAIN..((leaf + 1) * GRAIN).min(row.len())];
+        let sums = dispatch(Leaf { row, addends });
+        // SAFETY: each leaf has a place of its own.
+        unsafe { out.slice(leaf..leaf + 1) }.fill(sums);
+    });
+    parts.iter().fold([0.0; 2], |[a, b], part| [a + part[0], b + part[1]])
+}
+
+/// The sum of squared deviations from the mean, given sums of deviations from a number beside it, and of their squares.
+fn corrected(rest: f64, squares: f64, len: usize) -> f64 {
+    let off = rest * rest / count(len);
+    // Of numbers that are not finite it is not a number.
+    if off > squares { 0.0 } else { squares - off }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 elements")]
+fn count(elements: usize) -> f64 {
+    elements as f64
+}
+
+/// What is added up.
+#[derive(Clone, Copy)]
+enum Addends<T> {
+    /// The elements, and nothing.
+    Elements,
+    /// How far they lie beside a number, and the squares of that.
+    Beside(T),
+}
+
+/// The sums over a leaf.
+struct Leaf<'a, T> {
+    row: &'a [T],
+    addends: Addends<T>,
+}
+
+impl<T: Float> Kernel for Leaf<'_, T> {
+    type Output = [f64; 2];
+    #[inline(always)]
+    fn run<S: Simd>(self) -> [f64; 2] {
+        match self.addends {
+            Addends::Elements => [lanes::sum(self.row, |x| x), 0.0],
+            Addends::Beside(center) => {
+                lanes::sums(self.row, self.row, |x, _| [x - center, (x - center) * (x - center)])
+            }
+        }
+    }
+}
