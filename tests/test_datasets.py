@@ -20,7 +20,7 @@ def idx(shape, data=None, kind=0x08, magic=b"\0\0"):
 def pair(folder, name, count, zipped=False):
     for kind, content in (("images-idx3", idx((count, 2, 3))), ("labels-idx1", idx((count,)))):
         if zipped:
-            (folder / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
+            (folder / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(content, mtime=0))
         else:
             (folder / f"{name}-{kind}-ubyte").write_bytes(content)
 
@@ -59,7 +59,7 @@ def test_types(tmp_path, kind, code, dtype, values):
 @pytest.mark.parametrize("zipped", [False, True])
 def test_shapes(tmp_path, shape, zipped):
     content = idx(shape)
-    (tmp_path / "f").write_bytes(gzip.compress(content) if zipped else content)
+    (tmp_path / "f").write_bytes(gzip.compress(content, mtime=0) if zipped else content)
     assert datasets.read_idx(tmp_path / "f").shape == shape
 
 

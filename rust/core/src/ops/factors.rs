@@ -369,7 +369,7 @@ impl Pinv {
         let (atol, rtol, values) = (bounds(&self.atol)?, bounds(&self.rtol)?, values.array().contiguous(Self::NAME)?);
         let found = with_float!(Self::NAME, values.dtype(), T => Array::build(Self::NAME, values.shape(), |out: &mut [T]| {
             let bounds = atol.elements::<T>().iter().zip(rtol.elements::<T>());
-            let matrices = out.chunks_exact_mut(k).zip(values.elements::<T>().chunks_exact(k));
+            let matrices = out.chunks_exact_mut(k.max(1)).zip(values.elements::<T>().chunks_exact(k.max(1)));
             for ((out, values), (&atol, &rtol)) in matrices.zip(bounds) {
                 let relative = values[0] * rtol;
                 for (out, &value) in out.iter_mut().zip(values) {
@@ -386,6 +386,7 @@ impl Operation for Pinv {
     const NAME: &'static str = "linalg.pinv";
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        check_float(Self::NAME, inputs[0].dtype())?;
         let (u, s, vt) = svd(&Tensor::from(inputs[0].clone()), Vectors::Thin)?;
         let inverses = self.inverses(&s)?;
         Ok(single(matmul(&times_columns(&adjoint(&vt)?, &inverses)?, &adjoint(&u)?)?.array().clone()))

@@ -8,6 +8,7 @@ use crate::dtype::Scalar;
 use crate::error::Result;
 use crate::layout::Dims;
 use crate::ops::arithmetic::{div, mul, scalar};
+use crate::ops::matrix_stack::check_float;
 use crate::ops::reduce::{over_dims, restore, rows_of, sum};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::{eq, sqrt, square, where_};
@@ -28,6 +29,7 @@ impl Operation for Length {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0];
+        check_float(Self::NAME, x.dtype())?;
         let Some((shape, cols)) = rows_of(x, &self.dims, self.keepdim) else {
             let squares = sum(&square(&Tensor::from(x.clone()))?, &self.dims, self.keepdim)?;
             return Ok(single(sqrt(&squares)?.array().clone()));

@@ -11,7 +11,7 @@ use crate::ops::arrange::{counted, movedim, select};
 use crate::ops::placing::put;
 use crate::ops::search::searchsorted;
 use crate::ops::select_rows::IndexAdd;
-use crate::ops::shape::{broadcast_to, reshape, shaped, slice};
+use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::ops::statistics::diff;
 use crate::ops::{
     amax, amin, any_of, cast, cat, cumsum, floor, ge, index_select, le, logical_and, masked_select, ne, nonzero, sort,
@@ -224,7 +224,7 @@ pub fn picked(x: &Tensor, dim: isize, ids: &Tensor) -> Result<Tensor> {
         return Err(Error::index("index_select", what));
     }
     if x.rank() > 0 {
-        return index_select(x, dim, &shaped(ids, &[ids.numel()])?);
+        return if ids.rank() == 1 { index_select(x, dim, ids) } else { index_select(x, dim, &reshape(ids, &[1])?) };
     }
     normalize_dim("index_select", dim, 0)?;
     if ids.numel() != 1 {
