@@ -328,3 +328,65 @@ def test_batch_norm_of_halves_can_be_differentiated_twice(dtype):
         assert gradient.dtype == second.dtype == kind
         found.append(second.float())
     assert (found[0] - found[1]).abs().max() < 0.05 * found[1].abs().max()
+
+
+def norms_and_softmaxes():
+    """Functions of a tensor and of float32 parameters for its last 37 columns."""
+    of = {
+        "layer_norm": lambda x, w, b: F.layer_norm(x, (37,), w, b),
+        "layer_norm, bias alone": lambda x, w, b: F.layer_norm(x, (37,), None, b),
+        "rms_norm": lambda x, w, b: F.rms_norm(x, (37,), w, 1e-5),
+        "softmax": lambda x, w, b: F.softmax(x, -1),
+        "softmax of columns": lambda x, w, b: F.softmax(x, 0),
+        "log_softmax": lambda x, w, b: F.log_softmax(x, 1),
+    }
+    return pytest.mark.parametrize("of", of.values(), ids=of)
+
+
+@EVERY
+@norms_and_softmaxes()
+def test_rows_of_halves_are_rounded_once(of, dtype):
+    dlcore.manual_seed(0)
+    start, parameters = dlcore.randn(129, 37).to(dtype), (dlcore.rand(37), dlcore.randn(37))
+    y = of(start, *parameters)
+    assert y.dtype == dtype
+    assert (bits(y) == bits(of(start.float(), *parameters).to(dtype))).all()
+
+
+@EVERY
+@norms_and_softmaxes()
+def test_gradients_of_rows_of_halves(of, dtype):
+    dlcore.manual_seed(0)
+    start, g, parameters = dlcore.randn(129, 37).to(dtype), dlcore.randn(129, 37).to(dtype), []
+    results = []
+    for kind in (dtype, dlcore.float32):
+        x, *parameters = (t.detach().requires_grad_() for t in (start.to(kind), dlcore.ones(37), dlcore.zeros(37)))
+        y = of(x, *parameters)
+        once = dlcore.autograd.grad(y, [x, *parameters], g.to(kind), allow_unused=True, retain_graph=True)
+        (again,) = dlcore.autograd.grad(y, x, g.to(kind), create_graph=True)
+        (second,) = dlcore.autograd.grad((again * again).sum(), x)
+        assert again.dtype == second.dtype == once[0].dtype == kind
+        assert all(t is None or t.dtype == dlcore.float32 for t in once[1:])
+        results.append([t.float() for t in (*once, again, second) if t is not None])
+    step = 2.0**-11 if dtype == dlcore.float16 else 2.0**-8
+    *firsts, second = zip(*results, strict=True)
+    for got, wide in firsts:  # softmax's reads its result, which was rounded
+        assert (got - wide).abs().max() <= 3 * step * wide.abs().max()
+    assert (second[0] - second[1]).abs().max() < 0.05 * second[1].abs().max()
+
+
+@EVERY
+def test_rows_of_halves_do_not_depend_on_threads(dtype):
+    dlcore.manual_seed(0)
+    x, g = (dlcore.randn(4000, 133).to(dtype) for _ in range(2))
+    found, before = [], dlcore.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            dlcore.set_num_threads(threads)
+            inputs = [t.requires_grad_() for t in (x.detach(), dlcore.ones(133), dlcore.zeros(133))]
+            y = F.softmax(F.layer_norm(inputs[0], (133,), *inputs[1:]), -1)
+            found.append([y, *dlcore.autograd.grad(y, inputs, g)])
+    finally:
+        dlcore.set_num_threads(before)
+    for results in zip(*found, strict=True):
+        assert all(dlcore.equal(results[0], other) for other in results[1:])

@@ -2,13 +2,14 @@
 //!
 //! Every kernel here takes contiguous rows of `cols` elements and reads a row from cache after its first touch. A row
 //! whose largest element is infinite gives NaN, as in `PyTorch`; only the log-sum-exp of such a row is that infinity.
-//! Short rows are taken sixteen abreast.
+//! Short rows are taken sixteen abreast. Numbers of 16 bits are widened a few rows at a time.
 
 use crate::abreast::{self, Block, Lane, ROWS, SHORT};
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
 use crate::parallel::{Disjoint, for_ranges};
+use crate::stored::{Stored, by_pieces};
 
 /// Elements of one task, about.
 const GRAIN: usize = 1 << 13;
@@ -34,7 +35,7 @@ fn row_count(len: usize, cols: usize) -> usize {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn softmax<T: Float>(x: &[T], cols: usize, y: &mut [T]) {
+pub fn softmax<T: Float, K: Stored<Value = T>>(x: &[K], cols: usize, y: &mut [K]) {
     for_rows(x, x, cols, y, Softmax);
 }
 
@@ -42,7 +43,7 @@ pub fn softmax<T: Float>(x: &[T], cols: usize, y: &mut [T]) {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn log_softmax<T: Float>(x: &[T], cols: usize, y: &mut [T]) {
+pub fn log_softmax<T: Float, K: Stored<Value = T>>(x: &[K], cols: usize, y: &mut [K]) {
     for_rows(x, x, cols, y, LogSoftmax);
 }
 
@@ -50,7 +51,7 @@ pub fn log_softmax<T: Float>(x: &[T], cols: usize, y: &mut [T]) {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn softmax_backward<T: Float>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
+pub fn softmax_backward<T: Float, K: Stored<Value = T>>(g: &[K], y: &[K], cols: usize, gx: &mut [K]) {
     for_rows(g, y, cols, gx, SoftmaxBackward);
 }
 
@@ -58,7 +59,7 @@ pub fn softmax_backward<T: Float>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn log_softmax_backward<T: Float>(g: &[T], y: &[T], cols: usize, gx: &mut [T]) {
+pub fn log_softmax_backward<T: Float, K: Stored<Value = T>>(g: &[K], y: &[K], cols: usize, gx: &mut [K]) {
     for_rows(g, y, cols, gx, LogSoftmaxBackward);
 }
 
@@ -156,16 +157,20 @@ trait Row: Copy + Sync {
     fn abreast<T: Float, S: Simd>(self, a: &mut [Lane<T>], b: &[Lane<T>]);
 }
 
-fn for_rows<T: Float>(a: &[T], b: &[T], cols: usize, out: &mut [T], row: impl Row) {
+fn for_rows<T: Float, K: Stored<Value = T>, R: Row>(a: &[K], b: &[K], cols: usize, out: &mut [K], row: R) {
     assert!(a.len() == out.len() && b.len() == out.len(), "operands differ in length");
     let (grain, cost) = row_grain(cols);
     let rows = row_count(out.len(), cols);
     let out = Disjoint::new(out);
     for_ranges(rows, grain, cost, |range| {
-        let range = range.start * cols..range.end * cols;
-        // SAFETY: ranges of rows are disjoint.
-        let out = unsafe { out.slice(range.clone()) };
-        dispatch(Rows { a: &a[range.clone()], b: &b[range], cols, out, row });
+        by_pieces::<K, 3>(range, [cols; 3], |range, [a_room, b_room, out_room]| {
+            let range = range.start * cols..range.end * cols;
+            // SAFETY: ranges of rows are disjoint.
+            let out = unsafe { out.slice(range.clone()) };
+            let a = K::load_slice(&a[range.clone()], a_room);
+            let b = if R::BINARY { K::load_slice(&b[range], b_room) } else { a };
+            K::store_slice(out, out_room, |out| dispatch(Rows { a, b, cols, out, row }));
+        });
     });
 }
 

@@ -3,8 +3,10 @@
 //! time, so that the loops for that type serve all that are computed in it.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use crate::element::Element;
+use crate::gemm::with_scratch;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::memory::Pod;
 
@@ -50,6 +52,37 @@ impl<T: Element> Stored for T {
     fn store_slice(dst: &mut [T], _: &mut [MaybeUninit<T>], fill: impl FnOnce(&mut [T])) {
         fill(dst);
     }
+}
+
+/// Elements that are converted together, about: with what is made of them they stay in the first-level cache.
+const PIECE: usize = 2048;
+/// Elements from the end of a room to the beginning of the next: fewer than a third of a page, so that what is read from
+/// one and written to another at the same time lies at different places of theirs.
+const APART: usize = 336;
+
+/// Calls `body` with pieces of `rows` and rooms for the values of as many rows of each length; with all rows at once, and no
+/// rooms, where nothing is converted.
+pub(crate) fn by_pieces<K: Stored, const N: usize>(
+    rows: Range<usize>,
+    lengths: [usize; N],
+    mut body: impl FnMut(Range<usize>, [&mut [MaybeUninit<K::Value>]; N]),
+) {
+    if !K::NARROW {
+        return body(rows, std::array::from_fn(|_| &mut [][..]));
+    }
+    let longest = lengths.into_iter().max().unwrap_or(0);
+    let step = (PIECE / longest.max(1)).clamp(1, rows.len().max(1));
+    let apart = (step * longest).next_multiple_of(16) + APART;
+    with_scratch(N * apart, |start: *mut K::Value| {
+        for first in rows.clone().step_by(step) {
+            let piece = first..(first + step).min(rows.end);
+            let rooms = std::array::from_fn(|nth| {
+                // SAFETY: there is room for a whole step of each length, apart from the others.
+                unsafe { std::slice::from_raw_parts_mut(start.add(nth * apart).cast(), piece.len() * lengths[nth]) }
+            });
+            body(piece, rooms);
+        }
+    });
 }
 
 /// How slices of a type are converted that is stored narrower than it is computed.
@@ -172,6 +205,29 @@ integers! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_the_rows_in_order_with_rooms_of_their_own() {
+        for (rows, cols) in [(0..0, 3), (0..5, 0), (2..9, 1), (0..4097, 7), (3..6, PIECE), (1..4, PIECE + 1)] {
+            let mut seen = vec![];
+            by_pieces::<i8, 2>(rows.clone(), [cols, 2 * cols], |piece, [first, second]| {
+                assert_eq!([first.len(), second.len()], [piece.len() * cols, 2 * piece.len() * cols]);
+                assert!(first.len() <= PIECE.max(cols));
+                first.fill(MaybeUninit::new(1));
+                second.fill(MaybeUninit::new(2));
+                // SAFETY: just written.
+                assert!(first.iter().all(|x| unsafe { x.assume_init() } == 1));
+                seen.extend(piece);
+            });
+            assert_eq!(seen, rows.clone().collect::<Vec<_>>());
+            let mut calls = 0;
+            by_pieces::<f32, 1>(rows.clone(), [cols], |all, [room]| {
+                assert!(all == rows && room.is_empty());
+                calls += 1;
+            });
+            assert_eq!(calls, 1);
+        }
+    }
 
     /// Every number of `all` keeps its value, and slices convert as single numbers do.
     fn check<K: Stored + PartialEq + std::fmt::Debug>(all: &[K], beyond: &[(K::Value, K)]) {

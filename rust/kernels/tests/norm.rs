@@ -13,8 +13,10 @@
 mod support;
 
 use dlcore_kernels::element::Float;
+use dlcore_kernels::half::{Bf16, F16};
 use dlcore_kernels::norm::{batch, layer, rms};
-use support::{assert_close, assert_same_bits, bits, numbers, widen};
+use dlcore_kernels::stored::Stored;
+use support::{assert_close, assert_rounded, assert_same_bits, bits, halves, numbers, wide, widen};
 
 /// Normalises the numbers at `members` of `x`: mean, biased variance, results before scale and shift.
 fn normalised(x: &[f64], eps: f64) -> (f64, f64, Vec<f64>) {
@@ -190,6 +192,61 @@ fn check_batch<T: Float>(tolerance: f64) {
 fn batch_norm_matches_float64() {
     check_batch::<f32>(5e-6);
     check_batch::<f64>(1e-12);
+}
+
+/// Rows shorter and longer than the pieces that are converted together.
+const OF_HALVES: [(usize, usize); 8] = [(0, 4), (3, 0), (1, 1), (7, 33), (300, 16), (129, 64), (3, 2049), (2, 4099)];
+
+fn check_halves<K: Stored<Value = f32>>() {
+    for (rows, cols) in OF_HALVES {
+        let (x, g) = (halves::<K>(rows * cols, 1), halves::<K>(rows * cols, 2));
+        let (wide_x, wide_g) = (wide(&x), wide(&g));
+        let (w, b) = (numbers::<f32>(cols, 3), numbers::<f32>(cols, 4));
+        for (weight, bias) in [(Some(&w[..]), Some(&b[..])), (Some(&w[..]), None), (None, None)] {
+            let (mut y, mut gx) = (x.clone(), x.clone());
+            let (mut expected, mut expected_x) = (wide_x.clone(), wide_x.clone());
+            let [mut mean, mut rstd, mut expected_mean, mut expected_rstd] = [0; 4].map(|_| vec![f32::NAN; rows]);
+            let [mut gw, mut gb, mut expected_w, mut expected_b] = [0; 4].map(|_| vec![f32::NAN; cols]);
+            layer::forward(&x, cols, weight, bias, 1e-5, &mut y, &mut mean, &mut rstd);
+            layer::forward(&wide_x, cols, weight, bias, 1e-5, &mut expected, &mut expected_mean, &mut expected_rstd);
+            assert_rounded(&y, &expected);
+            assert_eq!([bits(&mean), bits(&rstd)], [bits(&expected_mean), bits(&expected_rstd)]);
+            layer::backward(&g, &x, cols, &mean, &rstd, weight, &mut gx, Some(&mut gw), Some(&mut gb));
+            let (parameters, gx_wide) = ((Some(&mut expected_w[..]), Some(&mut expected_b[..])), &mut expected_x);
+            layer::backward(&wide_g, &wide_x, cols, &mean, &rstd, weight, gx_wide, parameters.0, parameters.1);
+            assert_rounded(&gx, &expected_x);
+            assert_eq!([bits(&gw), bits(&gb)], [bits(&expected_w), bits(&expected_b)]);
+
+            rms::forward(&x, cols, weight, 1e-5, &mut y, &mut rstd);
+            rms::forward(&wide_x, cols, weight, 1e-5, &mut expected, &mut expected_rstd);
+            assert_rounded(&y, &expected);
+            assert_eq!(bits(&rstd), bits(&expected_rstd));
+            rms::backward(&g, &x, cols, &rstd, weight, &mut gx, Some(&mut gw));
+            rms::backward(&wide_g, &wide_x, cols, &rstd, weight, &mut expected_x, Some(&mut expected_w));
+            assert_rounded(&gx, &expected_x);
+            assert_eq!(bits(&gw), bits(&expected_w));
+        }
+    }
+}
+
+#[test]
+fn rows_of_16_bits_are_those_of_float32_rounded_once() {
+    check_halves::<Bf16>();
+    check_halves::<F16>();
+}
+
+#[test]
+fn rows_of_16_bits_do_not_depend_on_threads() {
+    let (rows, cols) = (1000, 133);
+    let [x, g] = [1, 2].map(|seed| numbers::<f32>(rows * cols, seed).into_iter().map(Bf16::store).collect::<Vec<_>>());
+    assert_same_bits(|| {
+        let (mut y, mut gx) = (x.clone(), x.clone());
+        let [mut mean, mut rstd] = [0; 2].map(|_| vec![0.0; rows]);
+        let [mut gw, mut gb] = [0; 2].map(|_| vec![0.0; cols]);
+        layer::forward(&x, cols, None, None, 1e-5, &mut y, &mut mean, &mut rstd);
+        layer::backward(&g, &x, cols, &mean, &rstd, None, &mut gx, Some(&mut gw), Some(&mut gb));
+        [bits(&wide(&y)), bits(&wide(&gx)), bits(&gw), bits(&gb)]
+    });
 }
 
 #[test]

@@ -14,8 +14,10 @@ mod support;
 
 use dlcore_kernels::cross_entropy::{CrossEntropy, RowScale, first_bad_target, total_loss};
 use dlcore_kernels::element::Float;
+use dlcore_kernels::half::{Bf16, F16};
 use dlcore_kernels::softmax::{log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward};
-use support::{assert_close, assert_same_bits, bits, numbers, widen};
+use dlcore_kernels::stored::Stored;
+use support::{assert_close, assert_rounded, assert_same_bits, bits, halves, numbers, wide, widen};
 
 const SHAPES: [(usize, usize); 9] = [(0, 3), (3, 0), (1, 1), (3, 7), (7, 10), (5, 33), (2, 64), (4, 131), (3, 5003)];
 
@@ -27,6 +29,32 @@ fn log_probabilities(row: &[f64]) -> Vec<f64> {
 
 fn by_rows(x: &[f64], cols: usize, f: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
     x.chunks(cols.max(1)).flat_map(f).collect()
+}
+
+fn check_halves<K: Stored<Value = f32>>() {
+    for (rows, cols) in SHAPES.into_iter().chain([(700, 10), (300, 16), (9, 1000)]) {
+        let (x, g) = (halves::<K>(rows * cols, 1), halves::<K>(rows * cols, 2));
+        let (wide_x, wide_g) = (wide(&x), wide(&g));
+        let (mut y, mut gx, mut expected) = (x.clone(), x.clone(), wide_x.clone());
+        softmax(&x, cols, &mut y);
+        softmax(&wide_x, cols, &mut expected);
+        assert_rounded(&y, &expected);
+        softmax_backward(&g, &y, cols, &mut gx);
+        softmax_backward(&wide_g, &wide(&y), cols, &mut expected);
+        assert_rounded(&gx, &expected);
+        log_softmax(&x, cols, &mut y);
+        log_softmax(&wide_x, cols, &mut expected);
+        assert_rounded(&y, &expected);
+        log_softmax_backward(&g, &y, cols, &mut gx);
+        log_softmax_backward(&wide_g, &wide(&y), cols, &mut expected);
+        assert_rounded(&gx, &expected);
+    }
+}
+
+#[test]
+fn rows_of_16_bits_are_those_of_float32_rounded_once() {
+    check_halves::<Bf16>();
+    check_halves::<F16>();
 }
 
 fn check<T: Float>(tolerance: f64) {

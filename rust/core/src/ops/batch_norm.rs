@@ -12,13 +12,13 @@ use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
-use crate::ops::norm::{check_parameter, composed, with_parameters};
+use crate::ops::norm::{as_inputs, beside, brought, check_parameter, composed, taken, with_parameters};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{self, add, mul, reshape, sub, sum_to};
 use crate::{with_float, with_stored_float};
 use dlcore_kernels::norm::batch::{self, Affine, Saved, Shape, Statistics};
 use dlcore_kernels::stored::Stored;
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 
 /// Batch, channels and plane of (N, C) or (N, C, ..).
 fn extents(op: &str, shape: &[usize]) -> Result<Shape> {
@@ -33,22 +33,6 @@ fn per_channel(channels: usize, rank: usize) -> Dims {
     let mut shape: Dims = smallvec![channels];
     shape.resize(rank - 1, 1);
     shape
-}
-
-/// `parameters`, one number a channel each, as the kernels take them with `x`.
-fn beside(x: &Array, parameters: &[&Array]) -> Result<SmallVec<[Array; 4]>> {
-    const NAME: &str = BatchNorm::NAME;
-    parameters.iter().map(|p| p.cast(NAME, x.dtype().widened())?.contiguous(NAME)).collect()
-}
-
-/// `gradients`, each in the dtype of its input.
-fn as_inputs(context: &Context<'_>, mut gradients: Gradients) -> Result<Gradients> {
-    for (i, gradient) in gradients.iter_mut().enumerate() {
-        if let Some(gradient) = gradient {
-            *gradient = ops::cast(gradient, context.dtype(i))?;
-        }
-    }
-    Ok(gradients)
 }
 
 /// Normalises by the statistics of the batch, times weight and plus bias if there are a second and third input.
@@ -71,8 +55,7 @@ impl Operation for BatchNorm {
         for (parameter, name) in inputs[1..].iter().zip(["weight", "bias"]) {
             check_parameter(Self::NAME, name, parameter.shape(), &[shape.channels])?;
         }
-        let x = inputs[0].cast(Self::NAME, inputs[0].dtype().to_float())?.contiguous(Self::NAME)?;
-        let parameters = beside(&x, &inputs[1..])?;
+        let (x, parameters) = taken(Self::NAME, inputs)?;
         let (y, saved) = with_stored_float!(Self::NAME, x.dtype(), K => {
             type T = <K as Stored>::Value;
             Array::build_pair(Self::NAME, x.shape(), &[3, shape.channels], |y: &mut [K], saved: &mut [T]| {
@@ -95,23 +78,19 @@ impl Operation for BatchNorm {
         if mode::is_recording() {
             let dims: Dims = (0..x.rank()).filter(|&d| d != 1).collect();
             let parameter = per_channel(shape.channels, x.rank());
-            let wide = |t: &Tensor| ops::cast(t, x.dtype().widened());
-            let weight = weight.as_ref().map(wide).transpose()?;
-            let (wide_x, grad) = (wide(&x)?, wide(grad)?);
-            let gradients = composed(context, &wide_x, weight.as_ref(), &grad, &dims, &parameter, self.eps)?;
-            return as_inputs(context, gradients);
+            return composed(context, &x, weight.as_ref(), grad, &dims, &parameter, self.eps);
         }
         let saved = context.auxiliary(1)?;
         let contiguous = |t: &Tensor| t.array().contiguous(Self::NAME);
         let (g, x) = (contiguous(grad)?, contiguous(&x)?);
-        let weight = weight.map(|weight| beside(&x, &[weight.array()])).transpose()?;
+        let weight = weight.map(|weight| beside(Self::NAME, &x, weight.array())).transpose()?;
         let (gx, parameters) = with_stored_float!(Self::NAME, x.dtype(), K => {
             type T = <K as Stored>::Value;
             Array::build_pair(Self::NAME, x.shape(), &[2, shape.channels], |gx: &mut [K], parameters: &mut [T]| {
                 let saved = saved.array().elements();
                 let (mean, rstd) = (&saved[..shape.channels], &saved[2 * shape.channels..]);
                 let (gweight, gbias) = parameters.split_at_mut(shape.channels);
-                let weight = weight.as_ref().map(|weight| weight[0].elements());
+                let weight = weight.as_ref().map(Array::elements);
                 let saved = Saved { g: g.elements::<K>(), x: x.elements(), mean, rstd, weight, training: true };
                 batch::backward(shape, saved, gx, gweight, gbias);
                 Ok(())
@@ -161,8 +140,7 @@ impl Operation for BatchNormInference {
         for (parameter, name) in inputs[1..].iter().zip(["running_mean", "running_var", "weight", "bias"]) {
             check_parameter(Self::NAME, name, parameter.shape(), &[shape.channels])?;
         }
-        let x = inputs[0].cast(Self::NAME, inputs[0].dtype().to_float())?.contiguous(Self::NAME)?;
-        let parameters = beside(&x, &inputs[1..])?;
+        let (x, parameters) = taken(Self::NAME, inputs)?;
         let y = with_stored_float!(Self::NAME, x.dtype(), K => Array::build(Self::NAME, x.shape(), |y: &mut [K]| {
             let affine = Affine { weight: Some(parameters[2].elements()), bias: Some(parameters[3].elements()) };
             batch::inference(shape, x.elements(), affine, parameters[0].elements(), parameters[1].elements(), y);
@@ -240,7 +218,7 @@ pub fn batch_norm(
         return ops::copy(x); // nothing of no channels
     }
     let shape = extents(NAME, x.shape())?;
-    let x = &brought(x, weight, bias)?;
+    let x = &brought(NAME, x, weight, bias)?;
     let given = running.map_or([None, None], |(mean, var)| [Some(mean), Some(var)]);
     let names = ["weight", "bias", "running_mean", "running_var"];
     for (parameter, name) in [weight, bias, given[0], given[1]].into_iter().zip(names) {
@@ -274,7 +252,7 @@ pub fn batch_norm(
     }
     let op = BatchNorm { eps: options.eps };
     let Some((mean, variance)) = running else {
-        return with_parameters(op, x, weight, bias, &per_channel(shape.channels, x.rank()));
+        return with_parameters(op, x, weight, bias);
     };
     let one = scalar(Scalar::Float(1.0), x.dtype().to_float())?;
     let weight = weight.cloned().map_or_else(|| ops::broadcast_to(&one, &[shape.channels]), Ok)?;
@@ -283,17 +261,6 @@ pub fn batch_norm(
     let outputs = apply_all(op, &inputs)?;
     move_running(outputs[1].array(), shape, options, mean.array(), variance.array())?;
     Ok(outputs[0].clone())
-}
-
-/// `x` as the operations take it: a float, and as wide as weight and bias are unless it is one of 16 bits, whose result is
-/// one as well.
-fn brought(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
-    if x.dtype().is_half() {
-        return Ok(x.clone());
-    }
-    let each = [weight, bias].into_iter().flatten();
-    let dtype = each.map(Tensor::dtype).try_fold(x.dtype(), |dtype, other| dtype.promote(BatchNorm::NAME, other))?;
-    ops::cast(x, dtype.to_float())
 }
 
 /// Moves running statistics towards `saved`, the batch's.

@@ -7,7 +7,7 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::Scalar;
 use crate::error::{Error, Result};
@@ -16,9 +16,10 @@ use crate::ops::arithmetic::scalar;
 use crate::ops::cast::{cast, widened};
 use crate::ops::sample::{Params, Sample, real};
 use crate::ops::{self, add, mul, reshape, sub, sum_to};
-use crate::with_float;
+use crate::with_stored_float;
 use dlcore_kernels::norm::layer;
-use smallvec::smallvec;
+use dlcore_kernels::stored::Stored;
+use smallvec::{SmallVec, smallvec};
 
 /// `(x - mean) / sqrt(var + eps)` over the last `dims` dimensions, times a weight and plus a bias if there are a second
 /// and third input. Auxiliary output: (2, rows), the mean and reciprocal deviation of each row.
@@ -41,21 +42,24 @@ impl LayerNorm {
 
 impl Operation for LayerNorm {
     const NAME: &'static str = "layer_norm";
-    const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let row = self.row(inputs[0].shape())?;
         for (parameter, name) in inputs[1..].iter().zip(["weight", "bias"]) {
             check_parameter(Self::NAME, name, parameter.shape(), row)?;
         }
-        let x = inputs[0].contiguous(Self::NAME)?;
-        let parameters = inputs[1..].iter().map(|p| p.contiguous(Self::NAME)).collect::<Result<Vec<_>>>()?;
+        let (x, parameters) = taken(Self::NAME, inputs)?;
         let (cols, rows) = (row.iter().product(), x.shape()[..x.rank() - self.dims].iter().product());
-        let (y, saved) = with_float!(Self::NAME, x.dtype(), T => {
-            Array::build_pair(Self::NAME, x.shape(), &[2, rows], |y: &mut [T], saved: &mut [T]| {
+        let (y, saved) = with_stored_float!(Self::NAME, x.dtype(), K => {
+            type T = <K as Stored>::Value;
+            Array::build_pair(Self::NAME, x.shape(), &[2, rows], |y: &mut [K], saved: &mut [T]| {
                 let (mean, rstd) = saved.split_at_mut(rows);
                 let parameter = |i: usize| parameters.get(i).map(Array::elements);
-                layer::forward(x.elements(), cols, parameter(0), parameter(1), self.eps, y, mean, rstd);
+                layer::forward(x.elements::<K>(), cols, parameter(0), parameter(1), self.eps, y, mean, rstd);
                 Ok(())
             })
         })?;
@@ -75,16 +79,17 @@ impl Operation for LayerNorm {
         let saved = context.auxiliary(1)?;
         let contiguous = |t: &Tensor| t.array().contiguous(Self::NAME);
         let (g, x) = (contiguous(grad)?, contiguous(&x)?);
-        let weight = weight.as_ref().map(contiguous).transpose()?;
+        let weight = weight.map(|weight| beside(Self::NAME, &x, weight.array())).transpose()?;
         let sums = context.needs(1) || context.needs(2);
-        let (gx, parameters) = with_float!(Self::NAME, x.dtype(), T => {
+        let (gx, parameters) = with_stored_float!(Self::NAME, x.dtype(), K => {
+            type T = <K as Stored>::Value;
             let shape = [2, if sums { cols } else { 0 }];
-            Array::build_pair(Self::NAME, x.shape(), &shape, |gx: &mut [T], parameters: &mut [T]| {
+            Array::build_pair(Self::NAME, x.shape(), &shape, |gx: &mut [K], parameters: &mut [T]| {
                 let (mean, rstd) = saved.array().elements::<T>().split_at(saved.shape()[1]);
                 let (gw, gb) = parameters.split_at_mut(shape[1]);
                 let weight = weight.as_ref().map(Array::elements);
                 let (gw, gb) = (sums.then_some(gw), sums.then_some(gb));
-                layer::backward(g.elements(), x.elements(), cols, mean, rstd, weight, gx, gw, gb);
+                layer::backward(g.elements::<K>(), x.elements(), cols, mean, rstd, weight, gx, gw, gb);
                 Ok(())
             })
         })?;
@@ -93,7 +98,7 @@ impl Operation for LayerNorm {
         for i in 1..context.len() {
             gradients.push(if context.needs(i) { Some(row_of(i - 1)?.into()) } else { None });
         }
-        Ok(gradients)
+        as_inputs(context, gradients)
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -122,6 +127,39 @@ pub(super) fn check_parameter(op: &str, name: &str, shape: &[usize], expected: &
     Err(Error::shape(op, format_args!("{name} of shape {}, expected {}", Show(shape), Show(expected))))
 }
 
+/// `x` as normalisations take it: a float, and as wide as weight and bias are unless it is one of 16 bits, whose result is
+/// one as well.
+pub(super) fn brought(op: &str, x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>) -> Result<Tensor> {
+    if x.dtype().is_half() {
+        return Ok(x.clone());
+    }
+    let each = [weight, bias].into_iter().flatten();
+    let dtype = each.map(Tensor::dtype).try_fold(x.dtype(), |dtype, other| dtype.promote(op, other))?;
+    cast(x, dtype.to_float())
+}
+
+/// Inputs as the kernels take them: the first, and what belongs to it as wide as it is computed.
+pub(super) fn taken(op: &str, inputs: &[&Array]) -> Result<(Array, SmallVec<[Array; 4]>)> {
+    let x = inputs[0].cast(op, inputs[0].dtype().to_float())?.contiguous(op)?;
+    let parameters = inputs[1..].iter().map(|parameter| beside(op, &x, parameter)).collect::<Result<_>>()?;
+    Ok((x, parameters))
+}
+
+/// `parameter` as the kernels take it with `x`.
+pub(super) fn beside(op: &str, x: &Array, parameter: &Array) -> Result<Array> {
+    parameter.cast(op, x.dtype().widened())?.contiguous(op)
+}
+
+/// `gradients`, each in the dtype of its input.
+pub(super) fn as_inputs(context: &Context<'_>, mut gradients: Gradients) -> Result<Gradients> {
+    for (i, gradient) in gradients.iter_mut().enumerate() {
+        if let Some(gradient) = gradient {
+            *gradient = cast(gradient, context.dtype(i))?;
+        }
+    }
+    Ok(gradients)
+}
+
 /// The gradients of a normalisation over `dims`, composed of operations that can be differentiated again; `parameter`
 /// is the shape in which weight and bias broadcast against `x`.
 pub(super) fn composed(
@@ -133,6 +171,8 @@ pub(super) fn composed(
     parameter: &[usize],
     eps: f64,
 ) -> Result<Gradients> {
+    let wide = |t: &Tensor| cast(t, x.dtype().widened());
+    let (x, grad, weight) = (&wide(x)?, &wide(grad)?, &weight.map(wide).transpose()?);
     let average = |t: &Tensor| ops::mean(t, dims, true);
     let centered = sub(x, &average(x)?)?;
     let variance = average(&mul(&centered, &centered)?)?;
@@ -148,25 +188,27 @@ pub(super) fn composed(
         let each = if i == 1 { mul(grad, &z)? } else { grad.clone() };
         gradients.push(Some(reshape(&sum_to(&each, parameter)?, context.shape(i))?));
     }
-    Ok(gradients)
+    as_inputs(context, gradients)
 }
 
-/// Applies a normalisation to `x` with weight and bias. A bias without a weight is added afterwards. Parameters of more
+/// Applies a normalisation to `x` with weight and bias; a bias without a weight has ones beside it. Parameters of more
 /// digits than a 16-bit float `x` count in full, and the result is of the dtype of `x`, as in PyTorch.
 pub(super) fn with_parameters<O: Operation>(
     op: O,
     x: &Tensor,
     weight: Option<&Tensor>,
     bias: Option<&Tensor>,
-    bias_shape: &[usize],
 ) -> Result<Tensor> {
-    let y = match (weight, bias) {
+    let x = &brought(O::NAME, x, weight, bias)?;
+    match (weight, bias) {
         (Some(weight), Some(bias)) => apply(op, &[x, weight, bias]),
         (Some(weight), None) => apply(op, &[x, weight]),
         (None, None) => apply(op, &[x]),
-        (None, Some(bias)) => add(&apply(op, &[x])?, &reshape(bias, bias_shape)?),
-    }?;
-    if x.dtype().is_half() { cast(&y, x.dtype()) } else { Ok(y) }
+        (None, Some(bias)) => {
+            let one = scalar(Scalar::Float(1.0), x.dtype().widened())?;
+            apply(op, &[x, &ops::broadcast_to(&one, bias.shape())?, bias])
+        }
+    }
 }
 
 /// `x` normalised over its trailing dimensions `normalized_shape`, then times `weight` and plus `bias`, which have
@@ -193,7 +235,7 @@ pub fn layer_norm(
             check_parameter(LayerNorm::NAME, name, parameter.shape(), normalized_shape)?;
         }
     }
-    with_parameters(op, x, weight, bias, normalized_shape)
+    with_parameters(op, x, weight, bias)
 }
 
 /// `x` of shape (N, C, ..) normalised over groups of its channels, then times `weight` and plus `bias` of each channel.

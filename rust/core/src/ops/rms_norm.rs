@@ -4,17 +4,18 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::shift;
-use crate::ops::norm::{check_parameter, with_parameters};
+use crate::ops::norm::{as_inputs, beside, check_parameter, taken, with_parameters};
 use crate::ops::sample::{Params, Sample, real};
-use crate::ops::{self, mul, sub, sum_to};
-use crate::with_float;
+use crate::ops::{self, cast, mul, sub, sum_to};
+use crate::with_stored_float;
 use dlcore_kernels::norm::rms;
+use dlcore_kernels::stored::Stored;
 use smallvec::smallvec;
 
 /// `x / sqrt(mean(x²) + eps)` over the last `dims` dimensions, times a weight if there is a second input. Auxiliary output:
@@ -38,35 +39,41 @@ impl RmsNorm {
 
     /// The gradients in operations that can be differentiated again.
     fn composed(&self, context: &Context<'_>, x: &Tensor, weight: Option<&Tensor>, g: &Tensor) -> Result<Gradients> {
+        let wide = |t: &Tensor| cast(t, x.dtype().widened());
+        let (x, g, weight) = (&wide(x)?, &wide(g)?, weight.map(wide).transpose()?);
         let dims: Dims = (x.rank() - self.dims..x.rank()).collect();
         let average = |t: &Tensor| ops::mean(t, &dims, true);
         let factor = ops::rsqrt(&shift(&average(&ops::square(x)?)?, self.eps)?)?;
         let y = mul(x, &factor)?;
-        let h = weight.map_or_else(|| Ok(g.clone()), |weight| mul(g, weight))?;
+        let h = weight.map_or_else(|| Ok(g.clone()), |weight| mul(g, &weight))?;
         let gx = mul(&factor, &sub(&h, &mul(&y, &average(&mul(&h, &y)?)?)?)?)?;
         let mut gradients: Gradients = smallvec![Some(gx)];
         if context.len() > 1 {
             gradients.push(Some(sum_to(&mul(g, &y)?, context.shape(1))?));
         }
-        Ok(gradients)
+        as_inputs(context, gradients)
     }
 }
 
 impl Operation for RmsNorm {
     const NAME: &'static str = "rms_norm";
-    const PROMOTION: Promotion = Promotion::Float;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let row = self.row(inputs[0].shape())?;
         if let Some(weight) = inputs.get(1) {
             check_parameter(NAME, "weight", weight.shape(), row)?;
         }
-        let x = inputs[0].contiguous(NAME)?;
-        let weight = inputs.get(1).map(|weight| weight.contiguous(NAME)).transpose()?;
+        let (x, parameters) = taken(NAME, inputs)?;
         let (cols, rows) = (row.iter().product(), x.shape()[..x.rank() - self.dims].iter().product());
-        let (y, factors) = with_float!(NAME, x.dtype(), T => {
-            Array::build_pair(NAME, x.shape(), &[rows], |y: &mut [T], factors: &mut [T]| {
-                rms::forward(x.elements(), cols, weight.as_ref().map(Array::elements), self.eps, y, factors);
+        let (y, factors) = with_stored_float!(NAME, x.dtype(), K => {
+            type T = <K as Stored>::Value;
+            Array::build_pair(NAME, x.shape(), &[rows], |y: &mut [K], factors: &mut [T]| {
+                let weight = parameters.first().map(Array::elements);
+                rms::forward(x.elements::<K>(), cols, weight, self.eps, y, factors);
                 Ok(())
             })
         })?;
@@ -84,12 +91,13 @@ impl Operation for RmsNorm {
         let factors = context.auxiliary(1)?;
         let contiguous = |t: &Tensor| t.array().contiguous(NAME);
         let (g, x) = (contiguous(grad)?, contiguous(&x)?);
-        let weight = weight.as_ref().map(contiguous).transpose()?;
+        let weight = weight.map(|weight| beside(NAME, &x, weight.array())).transpose()?;
         let of_weight = if context.needs(1) { row } else { &[0] };
-        let (gx, gweight) = with_float!(NAME, x.dtype(), T => {
-            Array::build_pair(NAME, x.shape(), of_weight, |gx: &mut [T], gweight: &mut [T]| {
+        let (gx, gweight) = with_stored_float!(NAME, x.dtype(), K => {
+            type T = <K as Stored>::Value;
+            Array::build_pair(NAME, x.shape(), of_weight, |gx: &mut [K], gweight: &mut [T]| {
                 let (weight, gweight) = (weight.as_ref().map(Array::elements), context.needs(1).then_some(gweight));
-                rms::backward(g.elements(), x.elements(), cols, factors.array().elements(), weight, gx, gweight);
+                rms::backward(g.elements::<K>(), x.elements(), cols, factors.array().elements(), weight, gx, gweight);
                 Ok(())
             })
         })?;
@@ -97,7 +105,7 @@ impl Operation for RmsNorm {
         if context.len() > 1 {
             gradients.push(context.needs(1).then(|| gweight.into()));
         }
-        Ok(gradients)
+        as_inputs(context, gradients)
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -137,5 +145,5 @@ pub fn rms_norm(x: &Tensor, normalized_shape: &[usize], weight: Option<&Tensor>,
         _ => f32::EPSILON.into(),
     };
     let op = RmsNorm { dims: normalized_shape.len(), eps: eps.unwrap_or(default) };
-    with_parameters(op, x, weight, None, normalized_shape)
+    with_parameters(op, x, weight, None)
 }

@@ -3,13 +3,13 @@
 use crate::array::Array;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::error::Result;
 use crate::layout::{Dims, normalize_dim};
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::{self, mul, sub};
-use crate::with_float;
+use crate::ops::{self, cast, mul, sub};
+use crate::with_stored_float;
 use dlcore_kernels::softmax as kernel;
 
 /// `array` with dimension `dim` and the last exchanged, its own inverse; a scalar as it is.
@@ -28,9 +28,9 @@ macro_rules! rows {
         $(let $x = exchanged($x, $dim).contiguous($op)?;)+
         let first = [$(&$x),+][0];
         let cols = first.shape().last().copied().unwrap_or(1);
-        let rows = with_float!($op, first.dtype(), T => Array::build($op, first.shape(), |out: &mut [T]| {
+        let rows = with_stored_float!($op, first.dtype(), K => Array::build($op, first.shape(), |out: &mut [K]| {
             if !out.is_empty() {
-                $kernel($($x.elements(),)+ cols, out);
+                $kernel($($x.elements::<K>(),)+ cols, out);
             }
             Ok(())
         }))?;
@@ -51,6 +51,10 @@ macro_rules! operation {
             const NAME: &'static str = $text;
             const PROMOTION: Promotion = Promotion::Float;
 
+            fn halves(&self) -> Halves {
+                Halves::Stored
+            }
+
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 let x = inputs[0];
                 Ok(single(rows!($forward, $text, self.dim, x)))
@@ -59,10 +63,11 @@ macro_rules! operation {
             fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
                 let y = context.output()?;
                 if mode::is_recording() {
-                    let ($y, $g) = (&y, grad);
+                    let wide = |t: &Tensor| cast(t, t.dtype().widened());
+                    let ($y, $g) = (&wide(&y)?, &wide(grad)?);
                     // A scalar has nothing to sum over.
                     let $dims: &[usize] = if y.rank() == 0 { &[] } else { &[self.dim] };
-                    return Ok(one($composed));
+                    return Ok(one(cast(&$composed, y.dtype())?));
                 }
                 let (g, y) = (grad.array(), y.array());
                 Ok(one(rows!($backward, $text, self.dim, g, y).into()))

@@ -1,9 +1,11 @@
-//! Layer normalisation (Ba, Kiros and Hinton 2016) over contiguous rows.
+//! Layer normalisation (Ba, Kiros and Hinton 2016) over contiguous rows. Numbers of 16 bits are widened a few rows at a
+//! time; what there is one of for each row or column is as wide as the arithmetic.
 
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
 use crate::parallel::{Disjoint, for_each, for_ranges};
+use crate::stored::{Stored, by_pieces};
 
 /// Elements of one task, about.
 const GRAIN: usize = 1 << 14;
@@ -18,13 +20,13 @@ pub(super) const PARTS: usize = 32;
 /// # Panics
 /// If lengths do not match the shapes.
 #[expect(clippy::too_many_arguments, reason = "three inputs, three outputs and their shape")]
-pub fn forward<T: Float>(
-    x: &[T],
+pub fn forward<T: Float, K: Stored<Value = T>>(
+    x: &[K],
     cols: usize,
     weight: Option<&[T]>,
     bias: Option<&[T]>,
     eps: f64,
-    y: &mut [T],
+    y: &mut [K],
     mean: &mut [T],
     rstd: &mut [T],
 ) {
@@ -34,10 +36,13 @@ pub fn forward<T: Float>(
     let (y, mean, rstd) = (Disjoint::new(y), Disjoint::new(mean), Disjoint::new(rstd));
     let grain = grain_of(cols);
     for_ranges(rows, grain, cols.saturating_mul(NS_PER_1024), |range| {
-        let flat = range.start * cols..range.end * cols;
-        // SAFETY: ranges of rows are disjoint.
-        let (y, mean, rstd) = unsafe { (y.slice(flat.clone()), mean.slice(range.clone()), rstd.slice(range)) };
-        dispatch(Forward { x: &x[flat], cols, weight, bias, eps, y, mean, rstd });
+        by_pieces::<K, 2>(range, [cols; 2], |range, [x_room, y_room]| {
+            let flat = range.start * cols..range.end * cols;
+            // SAFETY: ranges of rows are disjoint.
+            let (y, mean, rstd) = unsafe { (y.slice(flat.clone()), mean.slice(range.clone()), rstd.slice(range)) };
+            let x = K::load_slice(&x[flat], x_room);
+            K::store_slice(y, y_room, |y| dispatch(Forward { x, cols, weight, bias, eps, y, mean, rstd }));
+        });
     });
 }
 
@@ -109,14 +114,14 @@ pub(super) fn count(elements: usize) -> f64 {
 /// # Panics
 /// If lengths do not match the shapes.
 #[expect(clippy::too_many_arguments, reason = "five inputs, three outputs and their shape")]
-pub fn backward<T: Float>(
-    g: &[T],
-    x: &[T],
+pub fn backward<T: Float, K: Stored<Value = T>>(
+    g: &[K],
+    x: &[K],
     cols: usize,
     mean: &[T],
     rstd: &[T],
     weight: Option<&[T]>,
-    gx: &mut [T],
+    gx: &mut [K],
     gweight: Option<&mut [T]>,
     gbias: Option<&mut [T]>,
 ) {
@@ -131,12 +136,20 @@ pub fn backward<T: Float>(
     let mut partials = vec![T::ZERO; tasks * width];
     let (gx, parts) = (Disjoint::new(gx), Disjoint::new(&mut partials));
     for_each(tasks, (rows * cols).saturating_mul(2 * NS_PER_1024) / 1024, |task| {
-        let range = task * grain..((task + 1) * grain).min(rows);
-        let flat = range.start * cols..range.end * cols;
-        // SAFETY: ranges of rows are disjoint, and each task has its own partial sums.
-        let (gx, part) = unsafe { (gx.slice(flat.clone()), parts.slice(task * width..(task + 1) * width)) };
-        let (mean, rstd) = (&mean[range.clone()], &rstd[range]);
-        dispatch(Backward { g: &g[flat.clone()], x: &x[flat], cols, mean, rstd, weight, gx, part });
+        // SAFETY: each task has its own partial sums.
+        let part = unsafe { parts.slice(task * width..(task + 1) * width) };
+        by_pieces::<K, 3>(
+            task * grain..((task + 1) * grain).min(rows),
+            [cols; 3],
+            |range, [g_room, x_room, gx_room]| {
+                let flat = range.start * cols..range.end * cols;
+                // SAFETY: ranges of rows are disjoint.
+                let gx = unsafe { gx.slice(flat.clone()) };
+                let (mean, rstd) = (&mean[range.clone()], &rstd[range]);
+                let (g, x) = (K::load_slice(&g[flat.clone()], g_room), K::load_slice(&x[flat], x_room));
+                K::store_slice(gx, gx_room, |gx| dispatch(Backward { g, x, cols, mean, rstd, weight, gx, part }));
+            },
+        );
     });
     for (target, at) in [(gweight, 0), (gbias, cols)] {
         if let Some(target) = target {

@@ -1,10 +1,12 @@
-//! Normalisation by the root of the mean square (Zhang and Sennrich 2019) over contiguous rows.
+//! Normalisation by the root of the mean square (Zhang and Sennrich 2019) over contiguous rows, widened as in
+//! [`super::layer`].
 
 use super::layer::{PARTS, count, grain_of};
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
 use crate::parallel::{Disjoint, for_each, for_ranges};
+use crate::stored::{Stored, by_pieces};
 
 /// Estimated cost of 1024 elements, in nanoseconds.
 const NS_PER_1024: usize = 200;
@@ -13,16 +15,26 @@ const NS_PER_1024: usize = 200;
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn forward<T: Float>(x: &[T], cols: usize, weight: Option<&[T]>, eps: f64, y: &mut [T], rrms: &mut [T]) {
+pub fn forward<T: Float, K: Stored<Value = T>>(
+    x: &[K],
+    cols: usize,
+    weight: Option<&[T]>,
+    eps: f64,
+    y: &mut [K],
+    rrms: &mut [T],
+) {
     let rows = rrms.len();
     assert!(x.len() == rows * cols && y.len() == x.len(), "lengths do not match the shapes");
     assert!(weight.is_none_or(|w| w.len() == cols), "one weight a column");
     let (y, rrms) = (Disjoint::new(y), Disjoint::new(rrms));
     for_ranges(rows, grain_of(cols), cols.saturating_mul(NS_PER_1024), |range| {
-        let flat = range.start * cols..range.end * cols;
-        // SAFETY: ranges of rows are disjoint.
-        let (y, rrms) = unsafe { (y.slice(flat.clone()), rrms.slice(range)) };
-        dispatch(Forward { x: &x[flat], cols, weight, eps, y, rrms });
+        by_pieces::<K, 2>(range, [cols; 2], |range, [x_room, y_room]| {
+            let flat = range.start * cols..range.end * cols;
+            // SAFETY: ranges of rows are disjoint.
+            let (y, rrms) = unsafe { (y.slice(flat.clone()), rrms.slice(range)) };
+            let x = K::load_slice(&x[flat], x_room);
+            K::store_slice(y, y_room, |y| dispatch(Forward { x, cols, weight, eps, y, rrms }));
+        });
     });
 }
 
@@ -68,13 +80,13 @@ impl<T: Float> Kernel for Forward<'_, T> {
 ///
 /// # Panics
 /// If lengths do not match the shapes.
-pub fn backward<T: Float>(
-    g: &[T],
-    x: &[T],
+pub fn backward<T: Float, K: Stored<Value = T>>(
+    g: &[K],
+    x: &[K],
     cols: usize,
     rrms: &[T],
     weight: Option<&[T]>,
-    gx: &mut [T],
+    gx: &mut [K],
     gweight: Option<&mut [T]>,
 ) {
     let rows = rrms.len();
@@ -86,11 +98,20 @@ pub fn backward<T: Float>(
     let mut partials = vec![T::ZERO; tasks * width];
     let (gx, parts) = (Disjoint::new(gx), Disjoint::new(&mut partials));
     for_each(tasks, (rows * cols).saturating_mul(2 * NS_PER_1024) / 1024, |task| {
-        let range = task * grain..((task + 1) * grain).min(rows);
-        let flat = range.start * cols..range.end * cols;
-        // SAFETY: ranges of rows are disjoint, and each task has its own partial sums.
-        let (gx, part) = unsafe { (gx.slice(flat.clone()), parts.slice(task * width..(task + 1) * width)) };
-        dispatch(Backward { g: &g[flat.clone()], x: &x[flat], cols, rrms: &rrms[range], weight, gx, part });
+        // SAFETY: each task has its own partial sums.
+        let part = unsafe { parts.slice(task * width..(task + 1) * width) };
+        by_pieces::<K, 3>(
+            task * grain..((task + 1) * grain).min(rows),
+            [cols; 3],
+            |range, [g_room, x_room, gx_room]| {
+                let flat = range.start * cols..range.end * cols;
+                // SAFETY: ranges of rows are disjoint.
+                let gx = unsafe { gx.slice(flat.clone()) };
+                let (g, x) = (K::load_slice(&g[flat.clone()], g_room), K::load_slice(&x[flat], x_room));
+                let rrms = &rrms[range];
+                K::store_slice(gx, gx_room, |gx| dispatch(Backward { g, x, cols, rrms, weight, gx, part }));
+            },
+        );
     });
     if let Some(gweight) = gweight {
         gweight.fill(T::ZERO);

@@ -15,6 +15,7 @@ use std::fmt::Debug;
 
 use dlcore_kernels::element::{Element, Float};
 use dlcore_kernels::parallel::set_num_threads;
+use dlcore_kernels::stored::Stored;
 
 /// `len` numbers between -2 and 2 that look random and differ between seeds.
 pub fn numbers<T: Float>(len: usize, seed: u64) -> Vec<T> {
@@ -24,6 +25,28 @@ pub fn numbers<T: Float>(len: usize, seed: u64) -> Vec<T> {
         f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX) * 4.0 - 2.0
     };
     (0..len).map(|_| T::from_f64(next())).collect()
+}
+
+/// Numbers of 16 bits as [`numbers`] are, with a NaN, an infinity and zeros among them.
+pub fn halves<K: Stored<Value = f32>>(len: usize, seed: u64) -> Vec<K> {
+    let mut values = numbers::<f32>(len, seed);
+    for (at, special) in [(7, f32::NAN), (1000, f32::INFINITY), (2500, f32::NEG_INFINITY), (20, 0.0), (21, -0.0)] {
+        if let Some(value) = values.get_mut(at) {
+            *value = special;
+        }
+    }
+    values.into_iter().map(K::store).collect()
+}
+
+/// What numbers of 16 bits are in float32.
+pub fn wide<K: Stored<Value = f32>>(values: &[K]) -> Vec<f32> {
+    values.iter().map(|x| x.load()).collect()
+}
+
+/// Asserts that `got` is `expected`, rounded once.
+pub fn assert_rounded<K: Stored<Value = f32>>(got: &[K], expected: &[f32]) {
+    let rounded = expected.iter().map(|&x| K::store(x).load()).collect::<Vec<_>>();
+    assert_eq!(bits(&wide(got)), bits(&rounded));
 }
 
 /// The same numbers in float64.
