@@ -390,3 +390,25 @@ def test_rows_of_halves_do_not_depend_on_threads(dtype):
         dlcore.set_num_threads(before)
     for results in zip(*found, strict=True):
         assert all(dlcore.equal(results[0], other) for other in results[1:])
+
+
+@EVERY
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [None, dlcore.bool, dlcore.float32])
+def test_attention_of_halves_is_near_that_of_float32(dtype, causal, masked):
+    dlcore.manual_seed(0)
+    start = [dlcore.randn(2, 100, 3, 32).to(dtype).transpose(1, 2) for _ in range(4)]
+    mask = None if masked is None or causal else (dlcore.rand(100, 100) > 0.3).to(masked)
+    results = []
+    for kind in (dtype, dlcore.float32):
+        *inputs, g = (t.detach().to(kind) for t in start)
+        inputs = [t.requires_grad_() for t in inputs]
+        seen = mask.to(kind) if masked == dlcore.float32 and mask is not None else mask
+        y = F.scaled_dot_product_attention(*inputs, attn_mask=seen, is_causal=causal)
+        once = dlcore.autograd.grad(y, inputs, g, retain_graph=True)
+        (again,) = dlcore.autograd.grad(y, inputs[0], g, create_graph=True)
+        assert all(t.dtype == kind for t in (y, *once, again))
+        results.append([t.detach().float() for t in (y, *once, again)])
+    step = 2.0**-11 if dtype == dlcore.float16 else 2.0**-8
+    for got, wide in zip(*results, strict=True):
+        assert (got - wide).abs().max() <= 4 * step * wide.abs().max()

@@ -90,7 +90,7 @@ fn add_narrow<T: Float, N: Stored<Value = T>, const K: usize>(
 
 /// The sum of `f` over the elements of `a`.
 #[inline(always)]
-pub(crate) fn sum<T: Float>(a: &[T], f: impl Fn(T) -> T) -> f64 {
+pub(crate) fn sum<T: Float, N: Stored<Value = T>>(a: &[N], f: impl Fn(T) -> T) -> f64 {
     let [sum] = sums(a, a, |x, _| [f(x)]);
     sum
 }
