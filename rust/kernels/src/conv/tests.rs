@@ -164,6 +164,21 @@ fn networks() {
     all_passes::<f32>(&Conv2d { c_in: 8, h: 31, w: 37, c_out: 40, stride: [2, 2], padding: [1, 1], ..BASE });
 }
 
+#[test]
+fn depthwise() {
+    let square = Conv2d { n: 2, c_in: 6, c_out: 6, groups: 6, h: 23, w: 37, padding: [1, 1], ..BASE };
+    for c in [
+        square,
+        Conv2d { c_out: 12, h: 22, w: 16, ..square },
+        Conv2d { h: 5, w: 300, padding: [2, 0], dilation: [1, 2], ..square },
+        Conv2d { dilation: [2, 1], ..square },
+        Conv2d { kh: 5, kw: 5, padding: [2, 2], ..square },
+    ] {
+        all_passes::<f32>(&c);
+        all_passes::<f64>(&c);
+    }
+}
+
 /// The three passes in float32 against those in float64, for shapes that are too large for the list of meetings.
 fn against_float64(c: &Conv2d) {
     let (oh, ow) = c.out_size();

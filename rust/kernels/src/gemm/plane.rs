@@ -236,12 +236,19 @@ impl<T: GemmFloat> Square<T> {
     }
 }
 
-/// Every lane of a sum is one chain of multiply-adds over rows and columns in their order.
+/// Every lane of a sum is one chain of multiply-adds over rows and columns in an order that the sizes fix.
 ///
 /// # Safety
 /// The features of `V` are on; both planes hold every vector, `sums` one row of [`WIDTH`] for each offset.
 #[inline(always)]
 pub(crate) unsafe fn dots<V: Vector>(d: &Dots<'_, V::Elem>) {
+    if let Some(beside) = beside_in_square(d) {
+        for lane in (0..WIDTH).step_by(V::LANES) {
+            // SAFETY: by contract.
+            unsafe { dots_of_square::<V>(d, beside, lane) };
+        }
+        return;
+    }
     let mut first = 0;
     while first < d.offsets.len() {
         let taps = (d.offsets.len() - first).min(3);
@@ -255,6 +262,87 @@ pub(crate) unsafe fn dots<V: Vector>(d: &Dots<'_, V::Elem>) {
         }
         first += taps;
     }
+}
+
+/// From a tap to the next beside it, if the taps are three by three in rows of the plane.
+fn beside_in_square<T>(d: &Dots<'_, T>) -> Option<usize> {
+    let offsets: &[usize; 9] = d.offsets.try_into().ok()?;
+    let beside = offsets[1].checked_sub(offsets[0])?;
+    let regular = (0..9).all(|tap| offsets[tap] == offsets[0] + tap / 3 * d.pitch + tap % 3 * beside);
+    regular.then_some(beside)
+}
+
+/// The sums of three by three taps in one register of each row of lanes: what is loaded of the plane serves up to three
+/// rows of the other, as in [`Square`].
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn dots_of_square<V: Vector>(d: &Dots<'_, V::Elem>, beside: usize, lane: usize) {
+    // SAFETY: by contract.
+    unsafe {
+        let sums = d.sums.add(lane);
+        let mut lanes = [[V::zero(); 3]; 3];
+        for i in 0..3 {
+            for j in 0..3 {
+                lanes[i][j] = V::load(sums.add((3 * i + j) * WIDTH));
+            }
+        }
+        let mut y = 0;
+        while y < d.rows {
+            let rows = match d.rows - y {
+                4.. => 4,
+                2.. => 2,
+                _ => 1,
+            };
+            lanes = match rows {
+                4 => dots_of_rows::<V, 4, 6>(d, [y, lane], beside, lanes),
+                2 => dots_of_rows::<V, 2, 4>(d, [y, lane], beside, lanes),
+                _ => dots_of_rows::<V, 1, 3>(d, [y, lane], beside, lanes),
+            };
+            y += rows;
+        }
+        for i in 0..3 {
+            for j in 0..3 {
+                lanes[i][j].store(sums.add((3 * i + j) * WIDTH));
+            }
+        }
+    }
+}
+
+/// The sums with what `ROWS` rows add to them, which see `TALL` rows of the plane.
+///
+/// # Safety
+/// As [`dots`].
+#[inline(always)]
+unsafe fn dots_of_rows<V: Vector, const ROWS: usize, const TALL: usize>(
+    d: &Dots<'_, V::Elem>,
+    [y, lane]: [usize; 2],
+    beside: usize,
+    mut lanes: [[V; 3]; 3],
+) -> [[V; 3]; 3] {
+    const { assert!(TALL == ROWS + 2) };
+    // SAFETY: by contract.
+    unsafe {
+        let (plane, other) = (d.plane.add(d.offsets[0] + y * d.pitch), d.other.add(y * d.other_pitch));
+        for x in (lane..d.cols).step_by(WIDTH) {
+            let mut others = [V::zero(); ROWS];
+            for_rows!(r in ROWS {
+                others[r] = V::load(other.add(r * d.other_pitch + x));
+            });
+            for_rows!(t in TALL {
+                for j in 0..3_usize {
+                    let values = V::load(plane.add(t * d.pitch + x + j * beside));
+                    for_rows!(r in ROWS {
+                        if t >= r && t < r + 3 {
+                            lanes[t - r][j] = others[r].fma(values, lanes[t - r][j]);
+                        }
+                    });
+                }
+            });
+        }
+    }
+    lanes
 }
 
 /// The sums of `TAPS` taps.
