@@ -274,19 +274,6 @@ def test_a_leaf_is_written_only_without_recording():
     assert x.is_leaf
 
 
-def test_a_recorded_write_to_viewed_memory_is_refused():
-    y = dlcore.zeros(3, requires_grad=True) * 2
-    view = y[1:]
-    others = [y.reshape(3)]
-    for write in (lambda: y.add_(1), lambda: view.add_(1), lambda: others[0].add_(1), lambda: y.__setitem__(0, 1.0)):
-        with pytest.raises(GradientError, match="view"):
-            write()
-    assert y.tolist() == [0, 0, 0]
-    others.clear()
-    view.add_(1)  # the only view, and the handle that it views is known
-    assert y.tolist() == [0, 1, 1]
-
-
 def test_recorded_writes_through_an_index():
     w = dlcore.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=dlcore.float64, requires_grad=True)
     x = w * 1
@@ -327,15 +314,10 @@ def test_recorded_writes_to_a_view_that_is_all_that_is_left():
     y = (w * 1).reshape(2, 3).T
     y *= 2
     assert y.tolist() == [[0, 6], [2, 8], [4, 10]]
-    with pytest.raises(GradientError, match="view"):
-        y[0] += 1  # its own memory is not row-major
-    whole = w * 1
-    part = whole.reshape(2, 3)
-    with pytest.raises(GradientError, match="view"):
-        part += 1
-    del whole
-    part += 1
-    assert part.tolist() == [[1, 2, 3], [4, 5, 6]]
+    y[0] += w[:2]  # its own memory is not row-major
+    w.grad = None
+    (y * dlcore.arange(6.0).reshape(3, 2)).sum().backward()
+    assert w.grad.tolist() == [0 + 0, 4 + 1, 8, 2, 6, 10]
 
 
 def test_recorded_assignments_cost_what_they_write():

@@ -1,11 +1,13 @@
 //! The engine: what it walks, what it keeps, what it frees, and what it refuses.
 
 use dlcore_core::autograd::engine::{self, Options};
-use dlcore_core::autograd::inplace::assign;
+use dlcore_core::autograd::inplace::{assign, caught_up};
 use dlcore_core::autograd::mode;
 use dlcore_core::autograd::saved::Overwriting;
+use dlcore_core::autograd::tensor::Kind;
 use dlcore_core::creation::{from_values, full, ones};
 use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
+use std::sync::Arc;
 
 const RETAIN: Options = Options { retain_graph: true, create_graph: false };
 const CREATE: Options = Options { retain_graph: false, create_graph: true };
@@ -252,11 +254,76 @@ fn in_place_writes_are_recorded_or_refused() {
     assert_eq!(values(&written), [25.0, 25.0]);
     backward(&total(&written), Options::default()).unwrap();
     assert_eq!(b.grad().unwrap().array().elements::<f32>(), [20.0]);
+}
 
-    // Memory that views share.
+#[test]
+fn a_recorded_write_reaches_all_who_see_the_memory() {
+    let x = leaf(&[3.0, 4.0]);
+    let gradient = |y: &Tensor| {
+        let found = engine::grad(&[total(y)], &[], std::slice::from_ref(&x), RETAIN).unwrap();
+        values(found[0].as_ref().unwrap())
+    };
     let y = ops::mul(&x, &number(2.0)).unwrap();
-    let _view = ops::slice(&y, 0, 0, 1, 1).unwrap();
-    assert!(message(assign("add_", &y, &ops::add(&y, &x).unwrap())).contains("other tensors view"));
+    let view = ops::slice(&y, 0, 0, 1, 1).unwrap();
+    let written = assign("add_", &y, &ops::add(&y, &x).unwrap()).unwrap().expect("a recorded write");
+    assert!(view.is_behind() && y.is_behind() && !written.is_behind());
+    let view = caught_up(&view);
+    assert_eq!((gradient(&view), gradient(&written)), (vec![3.0, 0.0], vec![3.0, 3.0]));
+
+    // To the view, and a view of the view.
+    let corner = ops::reshape(&view, &[]).unwrap();
+    let value = {
+        let _copying = Overwriting::new(&view);
+        ops::mul(&view, &view).unwrap()
+    };
+    let view = assign("mul_", &view, &value).unwrap().expect("a recorded write");
+    assert_eq!(gradient(&view), [54.0, 0.0]);
+    assert_eq!(gradient(&caught_up(&corner)), [54.0, 0.0]);
+    assert_eq!(gradient(&caught_up(&written)), [54.0, 3.0]);
+    assert_eq!(values(&caught_up(&written)), [81.0, 12.0]);
+
+    // One that lies in another order.
+    let y = ops::mul(&leaf(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), &number(1.0)).unwrap();
+    let turned = ops::transpose(&ops::reshape(&y, &[2, 3]).unwrap(), 0, 1).unwrap().detach();
+    let row = ops::slice(&turned, 0, 1, 1, 1).unwrap();
+    let first = ops::reshape(&ops::slice(&x, 0, 0, 1, 1).unwrap(), &[]).unwrap();
+    let row = assign("copy_", &row, &first).unwrap().expect("a recorded write");
+    assert_eq!((gradient(&row), gradient(&caught_up(&turned))), (vec![2.0, 0.0], vec![2.0, 0.0]));
+    assert!(!y.is_behind(), "what was detached is another tensor in the same memory");
+}
+
+#[test]
+fn views_that_know_no_gradient_are_not_written() {
+    let x = leaf(&[3.0, 4.0]);
+    let part = |y: &Tensor| ops::slice(y, 0, 0, 1, 1).unwrap();
+    assert!(message(assign("zero_", &part(&x), &number(0.0))).contains("zero_: in-place write to a leaf"));
+    let y = ops::mul(&x, &number(2.0)).unwrap();
+    let view = {
+        let _off = mode::Scope::new(false);
+        part(&y)
+    };
+    assert!(message(assign("zero_", &view, &number(0.0))).contains("made where nothing was recorded"));
+    let custom = y.viewed_as(y.array().clone(), y.tracking().clone(), Kind::Custom);
+    assert!(message(assign("zero_", &part(&custom), &number(0.0))).contains("a function of the user's"));
+    // Nor do they give a gradient that is not theirs any more.
+    assign("mul_", &y, &ops::mul(&y, &number(2.0)).unwrap()).unwrap().expect("a recorded write");
+    let error = message(backward(&total(&caught_up(&custom)), Options::default()));
+    assert!(error.contains("mul: the memory of this view was written in place by mul_"), "{error}");
+}
+
+#[test]
+fn what_is_written_through_views_goes_with_the_last_who_sees_it() {
+    let x = leaf(&[3.0, 4.0]);
+    let y = ops::mul(&x, &number(2.0)).unwrap();
+    // Saved by the graph that the write records.
+    let square = ops::mul(&y, &y).unwrap();
+    let view = ops::slice(&y, 0, 0, 1, 1).unwrap();
+    let written = assign("copy_", &view, &ops::slice(&square, 0, 1, 1, 1).unwrap()).unwrap().expect("a recorded write");
+    let node = Arc::downgrade(caught_up(&y).node().expect("a recorded write"));
+    drop((y, square, view));
+    assert!(node.upgrade().is_some());
+    drop(written);
+    assert!(node.upgrade().is_none());
 }
 
 #[test]

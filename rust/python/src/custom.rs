@@ -6,7 +6,7 @@ use dlcore_core::autograd::inplace;
 use dlcore_core::autograd::mode;
 use dlcore_core::autograd::node::{Backward, Gradients, Node};
 use dlcore_core::autograd::saved::Saved;
-use dlcore_core::autograd::tensor::Tracking;
+use dlcore_core::autograd::tensor::{Kind, Tracking};
 use dlcore_core::error::{Error, Result};
 use dlcore_core::layout::{Dims, Show};
 use dlcore_core::{Array, DType, Tensor, ops};
@@ -214,14 +214,17 @@ fn _record_function<'py>(
         let tracking = if smooth { Tracking::Node(node.clone(), i) } else { Tracking::None };
         let array = result.array().clone();
         if is_among(&object, dirty) {
-            let handle = object.cast::<PyTensor>()?;
-            array.storage().written_by("a function that marked it dirty");
-            handle.get().set(Tensor::new(array, tracking));
+            const WRITER: &str = "a function that marked it dirty";
+            array.storage().written_by(WRITER);
+            let value = Tensor::new(array, tracking);
+            object.cast::<PyTensor>()?.get().set(inplace::written(WRITER, &result, &value).map_err(to_py)?);
             placed.push(object);
             continue;
         }
-        let shares = inputs.iter().flatten().any(|input| input.array().shares_storage(&array));
-        let now = if shares { Tensor::view(array, tracking) } else { Tensor::new(array, tracking) };
+        let now = match inputs.iter().flatten().find(|input| input.array().shares_storage(&array)) {
+            Some(input) => input.viewed_as(array, tracking, Kind::Custom),
+            None => Tensor::new(array, tracking),
+        };
         // What came from elsewhere keeps its own place in the graph.
         if is_among(&object, args) || result.requires_grad() {
             placed.push(Bound::new(py, PyTensor::from(now))?.into_any());

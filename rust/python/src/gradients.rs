@@ -25,7 +25,7 @@ impl PyTensor {
     /// True
     #[getter]
     fn get_requires_grad(&self) -> bool {
-        self.glance(Tensor::requires_grad)
+        self.get().requires_grad()
     }
 
     #[setter]
@@ -37,6 +37,7 @@ impl PyTensor {
                 "only leaves can stop requiring a gradient; use detach() on the result of an operation",
             ))),
             Tracking::None | Tracking::Cut(_) if value => {
+                tensor.close();
                 self.set(Tensor::leaf(tensor.array().clone()).map_err(to_py)?);
                 Ok(())
             }
@@ -67,7 +68,7 @@ impl PyTensor {
     /// (True, False)
     #[getter]
     fn is_leaf(&self) -> bool {
-        self.glance(Tensor::is_leaf)
+        self.get().is_leaf()
     }
 
     /// The recorded operation that made this tensor, or None.
@@ -159,7 +160,7 @@ impl PyTensor {
         }
         let now = match tensor.tracking() {
             Tracking::Leaf(_) => Tensor::new(value.array().clone(), tensor.tracking().clone()),
-            _ => value,
+            _ => Tensor::from(value.array().clone()),
         };
         if now.dtype() != tensor.dtype() && tensor.requires_grad() {
             return Err(to_py(Error::dtype("data", format_args!("{} for a {} tensor", now.dtype(), tensor.dtype()))));

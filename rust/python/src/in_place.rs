@@ -240,7 +240,7 @@ impl PyTensor {
         let count = dlcore_core::layout::numel(NAME, &shape).map_err(to_py)?;
         if count <= room {
             let array = tensor.array().view(Layout { offset: layout.offset, ..Layout::contiguous(&shape) });
-            slf.get().set(Tensor::view(array, Tracking::None));
+            slf.get().set(tensor.viewed(array, Tracking::None));
             return Ok(slf);
         }
         drop(tensor);

@@ -3,9 +3,9 @@
 use crate::convert::Operand;
 use crate::enter::{enter, guarded, to_py};
 use crate::tensor::PyTensor;
-use dlcore_core::autograd::mode;
+use dlcore_core::autograd::inplace::is_recorded;
 use dlcore_core::layout::{Dims, Show};
-use dlcore_core::{Array, DType, Error, Result, Tensor, ops};
+use dlcore_core::{DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::slice::PySliceMethods;
@@ -210,7 +210,7 @@ fn quick(x: &PyTensor, key: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
 impl PyTensor {
     fn __getitem__(slf: &Bound<'_, Self>, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Some(view) = quick(slf.get(), key)? {
-            return Ok(if mode::is_recording() { Self::view_of(slf, view) } else { view.into() });
+            return Ok(view.into());
         }
         let x = slf.get().get();
         let items = parse(key)?;
@@ -218,7 +218,7 @@ impl PyTensor {
         if !advanced.is_empty() {
             return enter(py, x.numel(), || ops::index(&view, &advanced)).map(Self::from);
         }
-        Ok(if mode::is_recording() { Self::view_of(slf, view) } else { view.into() })
+        Ok(view.into())
     }
 
     fn __setitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -231,31 +231,19 @@ impl PyTensor {
             Err(_) => crate::creation::from_data(value, None)?,
         };
         let value = ops::cast(&value, x.dtype()).map_err(to_py)?;
-        let recorded = is_recorded(&x) || is_recorded(&value);
-        if recorded && x.array().layout().is_contiguous() {
+        if is_recorded(&x, &value) {
             let (view, advanced) = resolve(&x, &items)?;
-            if advanced.is_empty() {
-                // `x[0] += 1` has written into the view that it now puts back.
-                let same = view.array().layout() == value.array().layout();
-                if same && value.array().shares_storage(x.array()) {
-                    return Ok(());
-                }
-                let value = squeezed(&value, view.rank()).map_err(to_py)?;
-                return Self::view_of(slf, view).write(OP, &value);
+            if !advanced.is_empty() {
+                let value = squeezed(&value, selected_rank(&view, &advanced)).map_err(to_py)?;
+                let put = || enter(py, view.numel(), || ops::index_put(&view, &advanced, &value, false));
+                return Self::from(view.clone()).overwrite(OP, put);
             }
-        }
-        if recorded {
-            // Out of place through flat positions, so that both gradients are right; then written back.
-            let (view, advanced) = resolve(&enter(py, x.numel(), || positions(x.shape()))?, &items)?;
-            let result = enter(py, x.numel(), || {
-                let at = if advanced.is_empty() { view } else { ops::index(&view, &advanced)? };
-                let values =
-                    ops::reshape(&ops::broadcast_to(&squeezed(&value, at.rank())?, at.shape())?, &[at.numel()])?;
-                let flat = ops::reshape(&x, &[x.numel()])?;
-                let written = ops::index_put(&flat, &[Some(ops::reshape(&at, &[at.numel()])?)], &values, false)?;
-                ops::reshape(&written, x.shape())
-            })?;
-            return slf.get().write(OP, &result);
+            // `x[0] += 1` has written into the view that it now puts back.
+            let same = view.array().layout() == value.array().layout();
+            if same && value.array().shares_storage(x.array()) {
+                return Ok(());
+            }
+            return Self::from(view.clone()).write(OP, &squeezed(&value, view.rank()).map_err(to_py)?);
         }
         let (view, advanced) = resolve(&x.detach(), &items)?;
         guarded(|| {
@@ -304,20 +292,6 @@ impl Rows {
         }
         guarded(|| ops::shape::entry(&self.tensor, 0, at)).map(|row| Some(row.into()))
     }
-}
-
-fn is_recorded(tensor: &Tensor) -> bool {
-    tensor.requires_grad() && mode::is_recording()
-}
-
-/// The flat position of each element of a tensor of `shape`.
-fn positions(shape: &[usize]) -> Result<Tensor> {
-    let count: usize = shape.iter().product();
-    let flat = Array::build("index", &[count], |out: &mut [i64]| {
-        (0..).zip(out).for_each(|(i, place)| *place = i);
-        Ok(())
-    })?;
-    ops::reshape(&Tensor::from(flat), shape)
 }
 
 /// How many dimensions the entries have that `advanced` selects from `view`.

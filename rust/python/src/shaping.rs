@@ -6,7 +6,6 @@ use crate::enter::{enter, guarded, to_py};
 use crate::function::functions;
 use crate::out;
 use crate::tensor::PyTensor;
-use dlcore_core::autograd::tensor::Tracking;
 use dlcore_core::layout::{Dims, Show, broadcast_shapes, normalize_dim};
 use dlcore_core::{DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::PyTypeError;
@@ -485,7 +484,7 @@ impl PyTensor {
         }
         if let Some(dtype) = dtype.or_else(first) {
             let array = self.get().array().reinterpret("view", dtype.get().dtype()).map_err(to_py)?;
-            return Ok(Tensor::view(array, Tracking::None).into());
+            return Ok(Tensor::from(array).into());
         }
         let (x, shape) = (self.get(), Ints::given("view", "size", args, size)?);
         let out = guarded(|| ops::shape::reshape_inferred("view", &x, &shape.0))?;

@@ -7,8 +7,7 @@ use crate::device::{DeviceArg, PyDevice};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
 use crate::memory_format::{self, MemoryFormat};
-use dlcore_core::autograd::inplace::{assign, assign_through};
-use dlcore_core::autograd::mode;
+use dlcore_core::autograd::inplace::{assign, caught_up};
 use dlcore_core::autograd::saved::Overwriting;
 use dlcore_core::error::Error;
 use dlcore_core::layout::Dims;
@@ -37,26 +36,33 @@ pub struct PyTensor {
     // A handle: in-place operations and `requires_grad_` replace the tensor that it stands for. The lock is held for a few
     // instructions, and by who holds the interpreter's, so that nobody waits for it; every call takes one for each operand.
     tensor: SpinMutex<Tensor>,
-    // What `x[...]` views: recorded writes to the view are writes to it.
-    base: Option<Py<Self>>,
 }
 
 impl From<Tensor> for PyTensor {
     #[inline]
     fn from(tensor: Tensor) -> Self {
-        Self { tensor: SpinMutex::new(tensor), base: None }
+        Self { tensor: SpinMutex::new(tensor) }
     }
 }
 
 impl PyTensor {
-    /// The tensor that this handle stands for.
+    /// The tensor that this handle stands for, with all writes to its memory that were recorded.
     #[inline]
     pub fn get(&self) -> Tensor {
-        self.tensor.lock().clone()
+        let tensor = self.tensor.lock().clone();
+        if tensor.is_behind() { self.catch_up(&tensor) } else { tensor }
+    }
+
+    #[cold]
+    fn catch_up(&self, behind: &Tensor) -> Tensor {
+        let tensor = caught_up(behind);
+        self.set(tensor.clone());
+        tensor
     }
 
     /// What `look` sees in the tensor that this handle stands for, which is not shared for it: that costs more than many a
-    /// look. It must be quick, run no Python and keep the interpreter's lock.
+    /// look. It must be quick, run no Python and keep the interpreter's lock. Writes that were recorded may be missing from
+    /// the tensor's place in the graph.
     #[inline]
     pub fn glance<R>(&self, look: impl FnOnce(&Tensor) -> R) -> R {
         look(&self.tensor.lock())
@@ -65,16 +71,7 @@ impl PyTensor {
     /// As [`PyTensor::glance`], if nothing is to be remembered of what is made of the tensor.
     #[inline]
     pub fn glance_if_plain<R>(&self, look: impl FnOnce(&Tensor) -> Option<R>) -> Option<R> {
-        self.glance(|tensor| if tensor.is_plain() { look(tensor) } else { None })
-    }
-
-    /// A handle to `view`, a view of `base`.
-    pub fn view_of(base: &Bound<'_, Self>, view: Tensor) -> Self {
-        // `x = x[1:]` in a loop must not make a chain that overflows the stack when it goes.
-        const DEEPEST: usize = 4;
-        let chain = std::iter::successors(Some(base.get()), |handle| handle.base.as_ref().map(Py::get));
-        let base = (chain.take(DEEPEST).count() < DEEPEST).then(|| base.clone().unbind());
-        Self { tensor: SpinMutex::new(view), base }
+        self.glance(|tensor| if tensor.is_plain() && !tensor.is_behind() { look(tensor) } else { None })
     }
 
     /// Whether the tensor has at least `bytes` bytes, which nobody sees but through this handle.
@@ -119,9 +116,6 @@ impl PyTensor {
                 format_args!("a {} result cannot be written into a {} tensor", value.dtype(), target.dtype()),
             )));
         }
-        if self.base.is_some() && mode::is_recording() && (target.requires_grad() || value.requires_grad()) {
-            return self.write_through(op, value);
-        }
         if let Some(now) = guarded(|| assign(op, &target, value))? {
             self.set(now);
         }
@@ -135,28 +129,6 @@ impl PyTensor {
             compute()?
         };
         self.write(op, &value)
-    }
-
-    /// Writes `value` in place, recorded, to this view of other handles.
-    fn write_through(&self, op: &'static str, value: &Tensor) -> PyResult<()> {
-        let mut handles = vec![self];
-        while let Some(base) = handles.last().and_then(|handle| handle.base.as_ref()) {
-            handles.push(base.get());
-        }
-        let tensors: Vec<Tensor> = handles.iter().map(|handle| handle.get()).collect();
-        let (root, views) = tensors.split_last().ok_or_else(|| PyTypeError::new_err("no tensor"))?;
-        // A handle that was given other memory since is no base any more.
-        if !views.iter().all(|view| view.array().shares_storage(root.array())) {
-            if let Some(now) = guarded(|| assign(op, &tensors[0], value))? {
-                self.set(now);
-            }
-            return Ok(());
-        }
-        let (now, parts) = guarded(|| assign_through(op, root, views, value))?;
-        for (handle, part) in handles.iter().zip(parts.into_iter().chain([now])) {
-            handle.set(part);
-        }
-        Ok(())
     }
 }
 

@@ -1,182 +1,201 @@
 //! In-place writes: right gradients, or an error that says why not. Never silently wrong.
 
-use crate::array::Array;
 use crate::autograd::mode;
-use crate::autograd::node::{Backward, Edge, Gradients, Node};
-use crate::autograd::tensor::{Tensor, Tracking};
+use crate::autograd::node::{Backward, Gradients, Node};
+use crate::autograd::op::track;
+use crate::autograd::tensor::{Kind, Tensor, Tracking};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout};
 use crate::ops;
+use crate::ops::strided::{AsStrided, AsStridedScatter, reads_no_place_twice, span};
 use smallvec::smallvec;
 use std::sync::Arc;
+
+/// Whether a write of `value` to `target` must be recorded.
+#[must_use]
+pub fn is_recorded(target: &Tensor, value: &Tensor) -> bool {
+    mode::is_recording() && (target.requires_grad() || value.requires_grad() || is_cut_off(target))
+}
+
+/// Whether `target` is a view without a gradient of what has one.
+fn is_cut_off(target: &Tensor) -> bool {
+    target.kind() == Kind::Unrecorded && whole_of(target.base()).is_ok_and(|whole| whole.requires_grad())
+}
 
 /// Writes `value` (broadcast, cast) into the memory of `target` on behalf of operation `op`.
 ///
 /// Where the write must be recorded, `value` is the result of the out-of-place form of the operation on `target`, and
-/// the tensor that stands for the memory from now on is returned; the caller's handle takes it. Otherwise `None`.
+/// the tensor that stands for the memory from now on is returned; the caller's handle takes it, and all others who see
+/// the memory are behind ([`Tensor::is_behind`]). Otherwise `None`.
 ///
 /// # Errors
-/// [`Error::Gradient`] for a leaf that requires a gradient while recording, and for a recorded write to memory that
-/// views share (the others would not know of it); what [`crate::Array::write`] returns.
+/// As [`check`] where the write must be recorded; what [`crate::Array::write`] returns.
 pub fn assign(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Option<Tensor>> {
-    let recorded = mode::is_recording() && (target.requires_grad() || value.requires_grad());
-    if !recorded {
+    if !is_recorded(target, value) {
         target.array().write(op, value.array())?;
         return Ok(None);
     }
-    writable_leaf(op, target)?;
-    if !are_alone(target, &[]) {
-        return Err(viewed(op));
-    }
-    let value = fitted(value, target)?;
-    target.array().write(op, value.array())?;
-    Ok(Some(succeeds(target, value.tracking().clone())))
-}
-
-/// Writes `value` into the memory of the first of `views`, recorded: to `root`, whose memory it is, something was put, and
-/// the views are now parts of that. Returns what stands for `root` and for each view from now on.
-///
-/// # Errors
-/// As [`assign`], also where other views than these are alive.
-pub fn assign_through(
-    op: &'static str,
-    root: &Tensor,
-    views: &[Tensor],
-    value: &Tensor,
-) -> Result<(Tensor, Vec<Tensor>)> {
-    let array = root.array();
-    if !are_alone(root, views) || !array.layout().is_contiguous() {
-        return Err(viewed(op));
-    }
-    writable_leaf(op, root)?;
-    let target = &views[0];
-    let value = fitted(value, target)?;
-    target.array().write(op, value.array())?;
-    let part = |view: &Tensor| Part { whole: array.dims(), layout: within(array, view.array()), dtype: array.dtype() };
-    let whole = Node::new(op, smallvec![root.edge(), value.edge()], Arc::new(Put(part(target))));
-    let parts = views.iter().map(|view| {
-        let node = Node::new("as_strided", smallvec![Some(Edge::Node(whole.clone(), 0))], Arc::new(part(view)));
-        succeeds(view, Tracking::Node(node, 0))
-    });
-    let parts = parts.collect();
-    Ok((succeeds(root, Tracking::Node(whole, 0)), parts))
-}
-
-/// `value` in the shape and dtype of `target`, as the graph must see it.
-fn fitted(value: &Tensor, target: &Tensor) -> Result<Tensor> {
+    check(op, target)?;
     let value = ops::cast(value, target.dtype())?;
-    if value.shape() == target.shape() { Ok(value) } else { ops::broadcast_to(&value, target.shape()) }
-}
-
-/// Whether no tensor but these would miss a write that is recorded: `root`, which may be a view of what is gone by now, and
-/// `views` of it.
-fn are_alone(root: &Tensor, views: &[Tensor]) -> bool {
-    let storage = root.array().storage();
-    if root.is_view() {
-        // There may be no other owner of the storage.
-        let all = views.len() + 1;
-        storage.views() == all && Arc::strong_count(storage) == all
-    } else {
-        storage.views() == views.len()
-    }
-}
-
-/// What stands for the memory of `before` from now on; what was wanted of its gradient is wanted of this one.
-fn succeeds(before: &Tensor, tracking: Tracking) -> Tensor {
-    let now = before.moved(tracking);
-    if before.retains_grad() {
-        now.retain_grad();
-    }
-    now
-}
-
-/// Where `view` lies in `root`, which is contiguous.
-fn within(root: &Array, view: &Array) -> Layout {
-    let Layout { shape, strides, offset } = view.layout().clone();
-    Layout { shape, strides, offset: offset - root.layout().offset }
-}
-
-/// A part of a whole: what was taken from it.
-struct Part {
-    whole: Dims,
-    layout: Layout,
-    dtype: DType,
-}
-
-impl Part {
-    /// The places of the part in the whole, one after another, as an index of the whole laid flat.
-    fn places(&self) -> Result<[Option<Tensor>; 1]> {
-        let numbers = Array::build("as_strided", &[self.whole.iter().product()], |out: &mut [i64]| {
-            (0..).zip(out).for_each(|(i, place)| *place = i);
-            Ok(())
-        })?;
-        let places = numbers.view(self.layout.clone()).contiguous("as_strided")?;
-        Ok([Some(places.reshape("as_strided", &[places.numel()])?.into())])
-    }
-}
-
-impl Backward for Part {
-    fn backward(&self, _: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
-        let Some(Some(grad)) = arrived.first() else { return Ok(Gradients::new()) };
-        let zeros: Tensor = Array::zeros("as_strided", &[self.whole.iter().product()], self.dtype)?.into();
-        let flat = ops::index_put(&zeros, &self.places()?, &ops::reshape(grad, &[grad.numel()])?, false)?;
-        Ok(smallvec![Some(ops::reshape(&flat, &self.whole)?)])
-    }
-
-    fn keeps_values(&self) -> bool {
-        false
-    }
-
-    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
-        vec![Some((self.whole.clone(), self.dtype))]
-    }
-}
-
-/// What was put into a part of a whole, whose other elements stayed.
-struct Put(Part);
-
-impl Backward for Put {
-    fn backward(&self, _: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
-        let Some(Some(grad)) = arrived.first() else { return Ok(Gradients::new()) };
-        let (flat, places) = (ops::reshape(grad, &[grad.numel()])?, self.0.places()?);
-        let zero = Array::zeros("as_strided", &[], self.0.dtype)?.into();
-        let kept = ops::reshape(&ops::index_put(&flat, &places, &zero, false)?, &self.0.whole)?;
-        let put = ops::reshape(&ops::index(&flat, &places)?, &self.0.layout.shape)?;
-        Ok(smallvec![Some(kept), Some(put)])
-    }
-
-    fn keeps_values(&self) -> bool {
-        false
-    }
-
-    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
-        vec![Some((self.0.whole.clone(), self.0.dtype)), Some((self.0.layout.shape.clone(), self.0.dtype))]
-    }
+    let value = if value.shape() == target.shape() { value } else { ops::broadcast_to(&value, target.shape())? };
+    target.array().write(op, value.array())?;
+    written(op, target, &value).map(Some)
 }
 
 /// Whether a write to `target` may be recorded.
 ///
 /// # Errors
-/// [`Error::Gradient`] where it may not.
+/// [`Error::Gradient`] for a leaf that requires a gradient and for what sees its memory, and for views that do not know how
+/// the gradient goes on; [`Error::Value`] for views of which several elements may have one place.
 pub fn check(op: &str, target: &Tensor) -> Result<()> {
-    writable_leaf(op, target)?;
-    if target.array().storage().is_viewed() { Err(viewed(op)) } else { Ok(()) }
+    let base = target.base();
+    let is_leaf = |tensor: &Tensor| matches!(tensor.tracking(), Tracking::Leaf(_));
+    let wrong = if is_leaf(target) || is_leaf(base) || target.is_closed() {
+        "a leaf that requires a gradient; do it under no_grad(), or out of place"
+    } else {
+        match target.kind() {
+            Kind::Plain if !base.is_viewed() => return Ok(()),
+            Kind::Plain if !reads_no_place_twice(target.array().layout()) => {
+                return Err(Error::value(
+                    op,
+                    "several elements of the view may share memory; clone() it before writing",
+                ));
+            }
+            Kind::Plain if place(&whole_of(base)?, target).is_some() => return Ok(()),
+            Kind::Plain => "a view that reaches beyond the tensor it was made of; write to the tensor",
+            Kind::Unrecorded => {
+                "a view of what has a gradient, made where nothing was recorded; make it where operations are recorded, \
+                 write under no_grad(), or write to a clone()"
+            }
+            Kind::Custom => "a view that a function of the user's returned; write out of place, or to a clone()",
+        }
+    };
+    Err(Error::gradient(op, format_args!("in-place write to {wrong}")))
 }
 
-fn writable_leaf(op: &str, target: &Tensor) -> Result<()> {
-    match target.tracking() {
-        Tracking::Leaf(_) => Err(Error::gradient(
-            op,
-            "in-place write to a leaf that requires a gradient; do it under no_grad(), or out of place",
-        )),
-        _ => Ok(()),
+/// What stands for `target` from now on: `op` has written `value` into its memory, of the same shape and dtype, which
+/// [`check`] allowed.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn written(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Tensor> {
+    let base = target.base();
+    if !base.is_viewed() {
+        return Ok(carried(target, target.moved(value.tracking().clone())));
     }
+    let whole = whole_of(base)?;
+    let tracking = match place(&whole, target) {
+        Some(Place::All) => value.tracking().clone(),
+        Some(Place::Part(part)) => {
+            track(op, AsStridedScatter(part), &[&whole, value], std::slice::from_ref(whole.array()))?
+        }
+        None => return Err(Error::gradient(op, "the view reaches beyond the tensor it was made of")),
+    };
+    base.set_written(carried(&whole, Tensor::new(whole.array().clone(), tracking)));
+    Ok(caught_up(target))
 }
 
-fn viewed(op: &str) -> Error {
-    Error::gradient(
-        op,
-        "recorded in-place write to memory that other tensors view; write out of place (x = x + y), or clone() first",
-    )
+/// `tensor` at its place in the graph after the last write to its memory that was recorded.
+#[cold]
+#[must_use]
+pub fn caught_up(tensor: &Tensor) -> Tensor {
+    let Some((whole, seen)) = tensor.base().written() else { return tensor.clone() };
+    let _recording = mode::Scope::new(true);
+    let tracking = match (tensor.kind(), place(&whole, tensor)) {
+        (Kind::Unrecorded, _) => Tracking::None,
+        (_, Some(Place::All)) if tensor.kind() == Kind::Plain => whole.tracking().clone(),
+        (Kind::Plain, Some(Place::Part(part))) => {
+            let seen = std::slice::from_ref(tensor.array());
+            track("as_strided", part, &[&whole], seen).unwrap_or_else(|_| lost(&whole, tensor))
+        }
+        _ => lost(&whole, tensor),
+    };
+    carried(tensor, tensor.after_writes(tracking, seen))
+}
+
+/// `now`, of which is wanted what was wanted of the gradient of `before`.
+fn carried(before: &Tensor, now: Tensor) -> Tensor {
+    if before.retains_grad() && !now.retains_grad() {
+        now.retain_grad();
+        now.set_grad(before.grad());
+    }
+    now
+}
+
+/// The memory of `base`, without gaps, at its place in the graph: `base` itself where it has none.
+fn whole_of(base: &Tensor) -> Result<Tensor> {
+    if let Some((whole, _)) = base.written() {
+        return Ok(whole);
+    }
+    let (array, layout) = (base.array(), base.array().layout());
+    if layout.is_contiguous() {
+        return Ok(base.clone());
+    }
+    let span = span(layout).filter(|_| !base.requires_grad() || reads_no_place_twice(layout)).ok_or_else(|| {
+        Error::gradient("as_strided", "in-place write to a view of a tensor in which several elements may share memory")
+    })?;
+    let flat = array.view(Layout { offset: span.start, ..Layout::contiguous(&[span.len()]) });
+    let place = AsStrided { layout: Layout { offset: layout.offset - span.start, ..layout.clone() } };
+    let flat = Tensor::from(flat);
+    let tracking =
+        track("as_strided_scatter", AsStridedScatter(place), &[&flat, base], std::slice::from_ref(flat.array()))?;
+    Ok(flat.moved(tracking))
+}
+
+/// Where a tensor lies in another, which has no gaps.
+enum Place {
+    All,
+    Part(AsStrided),
+}
+
+/// Where `tensor` lies in `whole`, if it lies inside.
+fn place(whole: &Tensor, tensor: &Tensor) -> Option<Place> {
+    let (all, own) = (whole.array().layout(), tensor.array().layout());
+    if all == own {
+        return Some(Place::All);
+    }
+    let part = |offset| Place::Part(AsStrided { layout: Layout { offset, ..own.clone() } });
+    if own.numel() == 0 {
+        return Some(part(0));
+    }
+    let span = span(own)?;
+    let is_inside = all.offset <= span.start && span.end <= all.offset + all.numel();
+    is_inside.then(|| part(own.offset - all.offset))
+}
+
+/// Where a gradient ends with an error: `tensor` sees memory that was written, and nothing tells how its gradient goes on.
+fn lost(whole: &Tensor, tensor: &Tensor) -> Tracking {
+    if !whole.requires_grad() && !tensor.requires_grad() {
+        return Tracking::None;
+    }
+    let by = tensor.array().storage().last_writer();
+    let made = tensor.node().map_or("as_strided", |node| node.name()).to_owned();
+    let body = Lost { by, shape: tensor.array().dims(), dtype: tensor.dtype() };
+    Tracking::Node(Node::new(made, smallvec![whole.edge()], Arc::new(body)), 0)
+}
+
+struct Lost {
+    by: &'static str,
+    shape: Dims,
+    dtype: DType,
+}
+
+impl Backward for Lost {
+    fn backward(&self, node: &Arc<Node>, _: &[Option<Tensor>]) -> Result<Gradients> {
+        let by = self.by;
+        let what = format_args!(
+            "the memory of this view was written in place by {by}, and how its gradient goes on from \
+                                 there is not known; write out of place, or view a clone()"
+        );
+        Err(Error::gradient(node.name(), what))
+    }
+
+    fn keeps_values(&self) -> bool {
+        false
+    }
+
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
+        vec![Some((self.shape.clone(), self.dtype))]
+    }
 }

@@ -356,7 +356,7 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
         guard::check(O::NAME, &op.params(), &arrays, &outputs[0])?;
     }
     let is_view = is_view(&outputs, &arrays);
-    let tracking = track(op, inputs, &outputs)?;
+    let tracking = track(O::NAME, op, inputs, &outputs)?;
     let mut tensors = SmallVec::new();
     for array in outputs {
         // The first output is the differentiable one; what an unrecorded operation cuts off, it cuts off in all.
@@ -365,13 +365,18 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
         } else {
             Tracking::None
         };
-        tensors.push(if is_view { Tensor::view(array, tracking) } else { Tensor::new(array, tracking) });
+        tensors.push(if is_view { inputs[0].viewed(array, tracking) } else { Tensor::new(array, tracking) });
     }
     Ok(tensors)
 }
 
-/// The place in the graph of what `op` made of `inputs`: recorded where a gradient is wanted.
-fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Result<Tracking> {
+/// The place in the graph of what `op` made of `inputs`: recorded where a gradient is wanted, as `name`.
+pub(super) fn track<O: Operation>(
+    name: &'static str,
+    op: O,
+    inputs: &[&Tensor],
+    outputs: &[Array],
+) -> Result<Tracking> {
     if !mode::is_recording() {
         return Ok(Tracking::None);
     }
@@ -397,7 +402,7 @@ fn track<O: Operation>(op: O, inputs: &[&Tensor], outputs: &[Array]) -> Result<T
         }
     }
     let recorded = Recorded { op, needs, inputs: saved_inputs, outputs: saved_outputs };
-    Ok(Tracking::Node(Node::new(O::NAME, edges, Arc::new(recorded)), 0))
+    Ok(Tracking::Node(Node::new(name, edges, Arc::new(recorded)), 0))
 }
 
 /// Runs an operation that has no gradient; all outputs.

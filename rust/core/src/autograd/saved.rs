@@ -91,7 +91,7 @@ impl Saved<Tensor> {
             value
         };
         Ok(match pack(|| value.detach())? {
-            None => Self::Kept(value.clone(), value.array().storage().version()),
+            None => Self::Kept(value.apart(), value.array().storage().version()),
             Some(packed) => Self::Packed(packed, value.tracking().clone()),
         })
     }

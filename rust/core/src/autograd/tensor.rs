@@ -5,7 +5,8 @@ use crate::autograd::mode::Mode;
 use crate::autograd::node::{Edge, Leaf, Node};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// An array and its place in the graph. Immutable and cheap to clone; what changes (elements, a leaf's gradient) lies
 /// behind it. In-place operations that are recorded give the caller a new `Tensor` for the same memory.
@@ -15,16 +16,45 @@ pub struct Tensor(Arc<Inner>);
 struct Inner {
     array: Array,
     tracking: Tracking,
-    // Whether an operation made it as a view: while it lives, its storage counts it.
-    is_view: bool,
+    role: Role,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if self.is_view {
-            self.array.storage().view_gone();
-        }
-    }
+/// Whether a tensor is a view, and what it knows of others who see its memory.
+enum Role {
+    Base(Base),
+    View(View),
+}
+
+/// What those who see the memory of a tensor, which is no view, know of each other.
+#[derive(Default)]
+struct Base {
+    is_viewed: AtomicBool,
+    is_closed: AtomicBool,
+    /// How many writes to the memory were recorded through views, or to what was viewed.
+    writes: AtomicU32,
+    /// What the memory holds since the last of them.
+    written: Mutex<Option<Tensor>>,
+}
+
+/// What a view knows of the tensor that it views.
+#[derive(Clone)]
+struct View {
+    /// The first in the row, no view itself. It outlives its handle: all who see its memory meet here.
+    base: Tensor,
+    /// How many of the recorded writes to the base's memory are in the view's place in the graph.
+    seen: u32,
+    kind: Kind,
+}
+
+/// How far a view takes part in what is recorded of its base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Wholly.
+    Plain,
+    /// Not at all: the base wanted a gradient, and the view was made while nothing was recorded.
+    Unrecorded,
+    /// Until the base is written: a function of the user's made the view, and how it goes back knows of no writes.
+    Custom,
 }
 
 /// How a tensor takes part in differentiation.
@@ -51,15 +81,33 @@ impl Tensor {
     #[must_use]
     #[inline]
     pub fn new(array: Array, tracking: Tracking) -> Self {
-        Self(Arc::new(Inner { array, tracking, is_view: false }))
+        Self(Arc::new(Inner { array, tracking, role: Role::Base(Base::default()) }))
     }
 
-    /// As [`Tensor::new`] for an array that an operation made as a view of one of its inputs.
+    fn with(array: Array, tracking: Tracking, view: View) -> Self {
+        Self(Arc::new(Inner { array, tracking, role: Role::View(view) }))
+    }
+
+    /// A view of this tensor: `array`, which an operation made of its memory. The one door through which views come, so that
+    /// recorded writes to any of those who see the memory reach all others.
     #[must_use]
     #[inline]
-    pub fn view(array: Array, tracking: Tracking) -> Self {
-        array.storage().view_made();
-        Self(Arc::new(Inner { array, tracking, is_view: true }))
+    pub fn viewed(&self, array: Array, tracking: Tracking) -> Self {
+        let is_lost = self.requires_grad() && matches!(tracking, Tracking::None | Tracking::Cut(_));
+        self.viewed_as(array, tracking, if is_lost { Kind::Unrecorded } else { Kind::Plain })
+    }
+
+    /// As [`Tensor::viewed`] for a view of another kind; what views such a view is of that kind too.
+    #[must_use]
+    pub fn viewed_as(&self, array: Array, tracking: Tracking, kind: Kind) -> Self {
+        let view = match &self.0.role {
+            Role::View(view) => View { kind: if view.kind == Kind::Plain { kind } else { view.kind }, ..view.clone() },
+            Role::Base(base) => {
+                base.is_viewed.store(true, Relaxed);
+                View { base: self.clone(), seen: 0, kind }
+            }
+        };
+        Self::with(array, tracking, view)
     }
 
     /// A leaf over `array` that collects a gradient.
@@ -82,14 +130,97 @@ impl Tensor {
     /// Over the memory of this tensor, as a view where it is one, at another place in the graph.
     #[must_use]
     pub fn moved(&self, tracking: Tracking) -> Self {
-        let array = self.array().clone();
-        if self.is_view() { Self::view(array, tracking) } else { Self::new(array, tracking) }
+        match self.view() {
+            Some(view) => Self::with(self.array().clone(), tracking, view.clone()),
+            None => Self::new(self.array().clone(), tracking),
+        }
+    }
+
+    /// The same value as a graph may keep it. The base of a view leads to the last write to it, and that to what it was
+    /// computed from: were the view itself kept there, the ring would never go. (To a leaf no write is recorded.)
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        match self.base().tracking() {
+            Tracking::Leaf(_) => self.clone(),
+            _ => Self::new(self.array().clone(), self.tracking().clone()),
+        }
     }
 
     /// Whether an operation made this tensor as a view of one of its inputs.
     #[must_use]
     pub fn is_view(&self) -> bool {
-        self.0.is_view
+        self.view().is_some()
+    }
+
+    fn view(&self) -> Option<&View> {
+        match &self.0.role {
+            Role::View(view) => Some(view),
+            Role::Base(_) => None,
+        }
+    }
+
+    /// What kind of view this is.
+    pub(super) fn kind(&self) -> Kind {
+        self.view().map_or(Kind::Plain, |view| view.kind)
+    }
+
+    /// The tensor that this one views, or itself.
+    pub(super) fn base(&self) -> &Self {
+        self.view().map_or(self, |view| &view.base)
+    }
+
+    /// What those who see the memory know of each other.
+    fn known(&self) -> &Base {
+        match &self.0.role {
+            Role::Base(base) => base,
+            Role::View(view) => view.base.known(),
+        }
+    }
+
+    /// Whether views were made of the memory.
+    pub(super) fn is_viewed(&self) -> bool {
+        self.known().is_viewed.load(Relaxed)
+    }
+
+    /// Whether a write to the memory was recorded of which this tensor's place in the graph does not know.
+    #[inline]
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.known().writes.load(Relaxed) != self.view().map_or(0, |view| view.seen)
+    }
+
+    /// What the memory holds since the last recorded write, if there was one, and how many there were.
+    pub(super) fn written(&self) -> Option<(Self, u32)> {
+        let known = self.known();
+        let written = known.written.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((written.clone()?, known.writes.load(Relaxed)))
+    }
+
+    /// Notes that the memory holds `value` from now on.
+    pub(super) fn set_written(&self, value: Self) {
+        let known = self.known();
+        let mut written = known.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = written.replace(value);
+        known.writes.fetch_add(1, Relaxed);
+        // What it leads to drops after the lock.
+        drop(written);
+        drop(earlier);
+    }
+
+    /// As a view of its base, at the place in the graph that the base's first `seen` recorded writes gave it.
+    pub(super) fn after_writes(&self, tracking: Tracking, seen: u32) -> Self {
+        let view = View { base: self.base().clone(), seen, kind: self.kind() };
+        Self::with(self.array().clone(), tracking, view)
+    }
+
+    /// Refuses recorded writes from now on through all who see the memory: one of them becomes a leaf.
+    pub fn close(&self) {
+        self.known().is_closed.store(true, Relaxed);
+    }
+
+    /// Whether [`Tensor::close`] was called for one of those who see the memory.
+    pub(super) fn is_closed(&self) -> bool {
+        self.known().is_closed.load(Relaxed)
     }
 
     /// The array.
@@ -204,10 +335,10 @@ impl Tensor {
     }
 
     /// The same tensor, at the same place in the graph, as a view of itself: what a function returns that has nothing to
-    /// do. Both know of the other, so that a recorded in-place write to either is refused.
+    /// do. A recorded write to either is seen by both.
     #[must_use]
     pub fn alias(&self) -> Self {
-        Self::view(self.array().clone(), self.tracking().clone())
+        self.viewed(self.array().clone(), self.tracking().clone())
     }
 
     /// Whether this is the only handle to the tensor and the tensor the only owner of its memory, so that nobody would
@@ -216,8 +347,10 @@ impl Tensor {
     #[must_use]
     pub fn is_unshared(&self) -> bool {
         let (storage, used) = (self.array().storage(), self.numel() * self.dtype().size());
+        let base = self.view().map(|view| &view.base);
         Arc::strong_count(&self.0) == 1
-            && Arc::strong_count(storage) == 1
+            && base.is_none_or(|base| Arc::strong_count(&base.0) == 1)
+            && Arc::strong_count(storage) == 1 + usize::from(base.is_some())
             && !storage.buffer().is_lent()
             && storage.buffer().len() == used
             && self.array().layout().is_contiguous()

@@ -108,7 +108,7 @@ fn cut(
             (None, &Tracking::Cut(at)) if recorded => Tracking::Cut(at),
             _ => Tracking::None,
         };
-        parts.push(Tensor::view(view, tracking));
+        parts.push(x.viewed(view, tracking));
     }
     Ok(parts)
 }

@@ -12,7 +12,7 @@ use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one}
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::{Dims, contiguous_strides};
+use crate::layout::{Dims, Layout, contiguous_strides};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
 use crate::ops::arrange::diag_embed;
 use crate::ops::matrix_stack::{
@@ -36,7 +36,7 @@ fn parts<const N: usize>(packed: &Tensor, shapes: &[Dims; N], by_columns: [bool;
         if let ([.., rows, _], [.., down, right], true) = (&shape[..], &mut strides[..], by_columns) {
             (*down, *right) = (1, rows.cast_signed());
         }
-        found.push(look(AsStrided { shape: shape.clone(), strides, start }, packed)?);
+        found.push(look(AsStrided { layout: Layout { shape: shape.clone(), strides, offset: start } }, packed)?);
         start += shape.iter().product::<usize>();
     }
     Ok(found.try_into().unwrap_or_else(|_| unreachable!("as many parts as shapes")))

@@ -5,6 +5,7 @@
 //! finds the words for what is wrong.
 
 use crate::array::Array;
+use crate::autograd::inplace::is_recorded;
 use crate::autograd::mode;
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::DType;
@@ -46,8 +47,7 @@ pub(crate) fn add_up(a: Tensor, b: Tensor) -> Result<Tensor> {
 /// or refused, and where memory overlaps: nothing was done then.
 #[must_use]
 pub fn write_over(writer: &'static str, op: Arithmetic, target: &Tensor, other: &Tensor) -> bool {
-    let recorded = mode::is_recording() && (target.requires_grad() || other.requires_grad());
-    !recorded && accumulate(writer, op, target.array(), other.array())
+    !is_recorded(target, other) && accumulate(writer, op, target.array(), other.array())
 }
 
 /// As [`write_over`], of arrays.

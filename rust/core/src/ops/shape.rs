@@ -35,7 +35,7 @@ pub fn look<O: Look>(op: O, x: &Tensor) -> Result<Tensor> {
 /// A view of which nothing is remembered.
 #[inline]
 fn plain(x: &Tensor, layout: Layout) -> Tensor {
-    Tensor::view(x.array().view(layout), Tracking::None)
+    x.viewed(x.array().view(layout), Tracking::None)
 }
 
 /// Whether a view of `x` with extents `shape` is nothing but another handle. One that takes part in differentiation is an

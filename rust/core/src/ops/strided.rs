@@ -13,10 +13,11 @@ use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::shape::{Look, look};
 use dlcore_kernels::map::Arithmetic;
 use smallvec::{SmallVec, smallvec};
+use std::ops::Range;
 
 /// Whether the elements of a layout are all different places: from the shortest step on, each must go past all that the
 /// shorter ones reach.
-fn reads_no_place_twice(shape: &[usize], strides: &[isize]) -> bool {
+pub(crate) fn reads_no_place_twice(Layout { shape, strides, .. }: &Layout) -> bool {
     if shape.contains(&0) {
         return true;
     }
@@ -32,15 +33,30 @@ fn reads_no_place_twice(shape: &[usize], strides: &[isize]) -> bool {
     })
 }
 
+/// The places between which the elements of a layout lie, of which there are some; nothing where they leave what can be
+/// counted.
+pub(crate) fn span(Layout { shape, strides, offset }: &Layout) -> Option<Range<usize>> {
+    let (mut first, mut last) = (*offset, *offset);
+    for (&extent, &stride) in shape.iter().zip(strides) {
+        let reach = extent.saturating_sub(1).checked_mul(stride.unsigned_abs())?;
+        if stride < 0 {
+            first = first.checked_sub(reach)?;
+        } else {
+            last = last.checked_add(reach)?;
+        }
+    }
+    Some(first..last.checked_add(1)?)
+}
+
+fn laid_out(shape: &[usize], strides: &[isize], offset: usize) -> Layout {
+    Layout { shape: Dims::from_slice(shape), strides: Strides::from_slice(strides), offset }
+}
+
 /// The elements of a tensor, row after row, read with other extents and strides: a view of what lies so.
 #[derive(Clone, Debug)]
 pub struct AsStrided {
-    /// Extents.
-    pub shape: Dims,
-    /// From one element to the next of each dimension.
-    pub strides: Strides,
-    /// The first element.
-    pub start: usize,
+    /// Where the elements lie among those of the tensor.
+    pub layout: Layout,
 }
 
 impl Operation for AsStrided {
@@ -53,14 +69,14 @@ impl Operation for AsStrided {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0].contiguous(Self::NAME)?;
         let Some(layout) = self.layout(x.layout()) else {
-            let (shape, room) = (Show(&self.shape), x.numel());
+            let (shape, room) = (Show(&self.layout.shape), x.numel());
             return Err(Error::value(Self::NAME, format_args!("shape {shape} leaves the memory of {room} elements")));
         };
         Ok(single(x.view(layout)))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        if reads_no_place_twice(&self.shape, &self.strides) {
+        if reads_no_place_twice(&self.layout) {
             let zeros = Array::zeros(Self::NAME, context.shape(0), grad.dtype())?.into();
             return Ok(one(apply(AsStridedScatter(self.clone()), &[&zeros, grad])?));
         }
@@ -70,7 +86,7 @@ impl Operation for AsStrided {
 
     fn backward_add(&self, grad: &Tensor, sum: &Tensor) -> bool {
         let contiguous = sum.array().layout().is_contiguous();
-        if !contiguous || !reads_no_place_twice(&self.shape, &self.strides) {
+        if !contiguous || !reads_no_place_twice(&self.layout) {
             return false;
         }
         let part = self.forward(&[sum.array()]);
@@ -83,28 +99,24 @@ impl Operation for AsStrided {
 
     fn samples() -> Vec<Sample<Self>> {
         let of = |shape: &[usize], strides: &[isize], start, x: &[usize]| {
-            let op = Self { shape: Dims::from_slice(shape), strides: Strides::from_slice(strides), start };
-            Sample::new(op, [real(x)])
+            Sample::new(Self { layout: laid_out(shape, strides, start) }, [real(x)])
         };
         vec![of(&[2, 2], &[2, 1], 1, &[3, 2]), of(&[3, 2], &[1, 1], 0, &[4]), of(&[0], &[1], 0, &[2])]
     }
 
     fn params(&self) -> Params {
-        let strides: &[isize] = &self.strides;
-        vec![("size", self.shape.as_slice().into()), ("stride", strides.into()), ("start", self.start.into())]
+        let Layout { shape, strides, offset } = &self.layout;
+        let strides: &[isize] = strides;
+        vec![("size", shape.as_slice().into()), ("stride", strides.into()), ("start", (*offset).into())]
     }
 }
 
 impl Look for AsStrided {
     fn layout(&self, of: &Layout) -> Option<Layout> {
-        let steps = self.shape.iter().zip(&self.strides);
-        let mut reaches = steps.map(|(&n, &stride)| n.saturating_sub(1).checked_mul(stride.unsigned_abs()));
-        let last = reaches.try_fold(self.start, |last, reach| last.checked_add(reach?));
-        let nothing = self.shape.contains(&0);
-        let fits = nothing || last.is_some_and(|last| last < of.numel());
-        let offset = of.offset + if nothing { 0 } else { self.start };
-        let layout = || Layout { shape: self.shape.clone(), strides: self.strides.clone(), offset };
-        (fits && of.is_contiguous()).then(layout)
+        let nothing = self.layout.shape.contains(&0);
+        let fits = nothing || span(&self.layout).is_some_and(|span| span.end <= of.numel());
+        let offset = of.offset + if nothing { 0 } else { self.layout.offset };
+        (fits && of.is_contiguous()).then(|| Layout { offset, ..self.layout.clone() })
     }
 }
 
@@ -141,7 +153,7 @@ impl Operation for AsStridedScatter {
 
     fn samples() -> Vec<Sample<Self>> {
         let of = |shape: &[usize], strides: &[isize], start, x: &[usize]| {
-            let op = AsStrided { shape: Dims::from_slice(shape), strides: Strides::from_slice(strides), start };
+            let op = AsStrided { layout: laid_out(shape, strides, start) };
             Sample::new(Self(op), [real(x), real(shape)])
         };
         vec![of(&[2, 2], &[3, 1], 1, &[3, 2]), of(&[2], &[5], 0, &[2, 4]), of(&[0], &[1], 0, &[2])]
@@ -161,8 +173,7 @@ pub fn written_at(op: &str, x: &Tensor, source: &Tensor, place: Layout) -> Resul
         let (from, to) = (Show(source.shape()), Show(&place.shape));
         return Err(Error::shape(op, format_args!("a source of shape {from} for a place of shape {to}")));
     }
-    let at = AsStrided { shape: place.shape, strides: place.strides, start: place.offset };
-    apply(AsStridedScatter(at), &[x, &cast(source, x.dtype())?])
+    apply(AsStridedScatter(AsStrided { layout: place }), &[x, &cast(source, x.dtype())?])
 }
 
 /// `x` with `source` written where `as_strided` would read.
@@ -182,14 +193,15 @@ pub fn as_strided_scatter(
         return Err(Error::value(NAME, format_args!("{} sizes and {} strides", shape.len(), strides.len())));
     }
     numel(NAME, shape)?;
-    let (shape, strides) = (Dims::from_slice(shape), strides.iter().map(|x| x.cast_signed()).collect::<Strides>());
-    if !reads_no_place_twice(&shape, &strides) {
+    let strides: Strides = strides.iter().map(|stride| stride.cast_signed()).collect();
+    let own = x.array().layout();
+    let place = laid_out(shape, &strides, offset.unwrap_or(own.offset));
+    if !reads_no_place_twice(&place) {
         return Err(Error::value(NAME, "several elements of the source may have one place"));
     }
-    let own = x.array().layout();
-    let start = offset.unwrap_or(own.offset).checked_sub(own.offset).filter(|_| own.is_contiguous());
+    let start = place.offset.checked_sub(own.offset).filter(|_| own.is_contiguous());
     let start = start.ok_or_else(|| Error::value(NAME, "expected a place in a contiguous tensor; use contiguous()"))?;
-    written_at(NAME, x, source, Layout { shape, strides, offset: start })
+    written_at(NAME, x, source, Layout { offset: start, ..place })
 }
 
 /// The memory that `x` lies in with extents `shape` and `strides`, from its element `offset` on, or from where `x` begins.
@@ -204,15 +216,16 @@ pub fn as_strided(x: &Tensor, shape: &[usize], strides: &[usize], offset: Option
     }
     numel(NAME, shape)?;
     let (array, own) = (x.array(), x.array().layout().offset);
-    let (shape, strides) = (Dims::from_slice(shape), strides.iter().map(|stride| stride.cast_signed()).collect());
+    let strides: Strides = strides.iter().map(|stride| stride.cast_signed()).collect();
+    let layout = laid_out(shape, &strides, offset.unwrap_or(own));
     if !x.requires_grad() {
         let room = array.storage().buffer().len() / array.dtype().size();
         let whole = Layout { offset: 0, ..Layout::contiguous(&[room]) };
-        return look(AsStrided { shape, strides, start: offset.unwrap_or(own) }, &array.view(whole).into());
+        return look(AsStrided { layout }, &x.viewed(array.view(whole), x.tracking().clone()));
     }
-    let start = offset.unwrap_or(own).checked_sub(own).filter(|_| array.layout().is_contiguous());
+    let start = layout.offset.checked_sub(own).filter(|_| array.layout().is_contiguous());
     let start = start.ok_or_else(|| {
         Error::gradient(NAME, "there is a gradient for what lies inside of a contiguous tensor; use contiguous() first")
     })?;
-    look(AsStrided { shape, strides, start }, x)
+    look(AsStrided { layout: Layout { offset: start, ..layout } }, x)
 }
