@@ -5,6 +5,7 @@ import threading
 import weakref
 
 import dlcore
+import numpy as np
 import pytest
 from dlcore import GradientError, nn
 from dlcore.autograd import Function, backward, grad, graph
@@ -352,3 +353,67 @@ def test_a_view_that_changes_nothing_is_an_operation_of_its_own(view):
     assert y.grad.tolist() == [5.0, 5.0]
     with dlcore.no_grad():
         assert not view(x).requires_grad
+
+
+def test_hooks_on_nodes_see_gradients_by_inputs_and_outputs():
+    x = dlcore.tensor([0.5, 1.0], requires_grad=True)
+    constant = dlcore.tensor([2.0, 3.0])
+    product = x * constant
+    y = product.exp()
+    seen = []
+    y.register_hook(lambda grad: seen.append("tensor"))
+    y.grad_fn.register_prehook(lambda outputs: seen.append(("before", [g.tolist() for g in outputs])))
+    product.grad_fn.register_hook(
+        lambda inputs, outputs: seen.append(("after", [g if g is None else g.tolist() for g in inputs], len(outputs)))
+    )
+    leaf = product.grad_fn.next_functions[0][0]
+    assert leaf.name() == "accumulate_grad"
+    leaf.register_prehook(lambda outputs: (outputs[0] * 10,))
+    leaf.register_hook(lambda inputs, outputs: seen.append(("leaf", inputs, outputs[0].tolist(), x.grad.tolist())))
+    y.backward(dlcore.zeros(2))
+    zeros = [0.0, 0.0]
+    assert seen == ["tensor", ("before", [zeros]), ("after", [zeros, None], 1), ("leaf", (), zeros, zeros)]
+
+
+def test_hooks_on_nodes_give_other_gradients():
+    x = dlcore.ones(3, requires_grad=True)
+    y = (x * 2).sin()
+    before = y.grad_fn.register_prehook(lambda outputs: (outputs[0] * 3,))
+    after = y.grad_fn.register_hook(lambda inputs, outputs: (outputs[0] + 1,))
+    assert dlcore.autograd.grad(y.sum(), x, retain_graph=True)[0].tolist() == [8, 8, 8]
+    before.remove()
+    assert dlcore.autograd.grad(y.sum(), x, retain_graph=True)[0].tolist() == [4, 4, 4]
+    after.remove()
+    plain = dlcore.autograd.grad(y.sum(), x, retain_graph=True)[0]
+    np.testing.assert_allclose(plain.numpy(), 2 * np.cos(2 * np.ones(3)), rtol=1e-6)
+    # With another derivative behind them.
+    with y.grad_fn.register_hook(lambda inputs, outputs: (inputs[0] ** 2,)):
+        (first,) = dlcore.autograd.grad(y.sum(), x, create_graph=True)
+    (second,) = dlcore.autograd.grad(first.sum(), x)
+    np.testing.assert_allclose(second.numpy(), -8 * np.cos(2.0) * np.sin(2.0) * np.ones(3), rtol=1e-5)
+
+
+def test_hooks_on_nodes_that_return_something_else():
+    x = dlcore.ones(3, requires_grad=True)
+    for register, other, kind, text in (
+        ("register_hook", lambda *_: dlcore.ones(3), TypeError, "returns None or a tuple, got Tensor"),
+        ("register_prehook", lambda *_: [None], TypeError, "returns None or a tuple, got list"),
+        ("register_hook", lambda *_: (), dlcore.GradientError, "returned 0 gradients in place of 1"),
+        ("register_prehook", lambda *_: (None, None), dlcore.GradientError, "returned 2 gradients in place of 1"),
+    ):
+        y = x.sin()
+        getattr(y.grad_fn, register)(other)
+        with pytest.raises(kind, match=text):
+            y.sum().backward()
+    with pytest.raises(TypeError, match="register_hook: expected a function"):
+        x.sin().grad_fn.register_hook(3)
+
+
+def test_metadata_of_nodes_stays():
+    x = dlcore.ones(3, requires_grad=True)
+    y = x.sin()
+    y.grad_fn.metadata["layer"] = "first"
+    y.grad_fn.next_functions[0][0].metadata["leaf"] = x.shape
+    assert y.grad_fn.metadata == {"layer": "first"}
+    assert x.cos().grad_fn.metadata == {}
+    assert x.cos().grad_fn.next_functions[0][0].metadata == {"leaf": (3,)}

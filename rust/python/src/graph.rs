@@ -4,14 +4,14 @@
 use crate::convert::Arg;
 use crate::enter::raised;
 use crate::tensor::PyTensor;
-use dlcore_core::autograd::hooks::Hook;
-use dlcore_core::autograd::node::Edge;
+use dlcore_core::autograd::hooks::{After, Before, Hook};
+use dlcore_core::autograd::node::{Edge, Metadata};
 use dlcore_core::autograd::saved::{self, Packed};
 use dlcore_core::autograd::{mode, trace};
 use dlcore_core::{Result, Tensor};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,6 +82,60 @@ impl PyNode {
         }
     }
 
+    /// A dict for what a program wants to keep here, as long as the graph lives.
+    #[getter]
+    fn metadata(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        let kept = self.0.metadata(|| Arc::new(PyDict::new(py).unbind()) as Metadata);
+        let kept = kept.downcast_ref::<Py<PyDict>>().map(|dict| dict.clone_ref(py));
+        kept.ok_or_else(|| PyTypeError::new_err("metadata is no dict"))
+    }
+
+    /// Calls ``hook(grad_inputs, grad_outputs)`` whenever ``backward`` has gone through the operation, with the gradients by
+    /// its inputs and by its outputs, None where there is none. What it returns, a tuple for all inputs, takes the place of
+    /// the first. For a leaf, which has no inputs, it comes when the gradient has been added. ``remove()`` ends it.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.ones(2, requires_grad=True)
+    /// >>> y = x.exp()
+    /// >>> handle = y.grad_fn.register_hook(lambda inputs, outputs: (inputs[0] * 0, ))
+    /// >>> y.sum().backward()
+    /// >>> x.grad
+    /// tensor([0., 0.])
+    fn register_hook(&self, hook: &Bound<'_, PyAny>) -> PyResult<RemovableHandle> {
+        let function = callable("register_hook", hook)?;
+        let hook: After = Arc::new(move |inputs, outputs| {
+            let call = |py: Python<'_>| {
+                let returned = function.call1(py, (gradients(py, inputs)?, gradients(py, outputs)?))?;
+                Ok(replaced("register_hook", returned.bind(py))?.map(|other| other.into_iter().collect()))
+            };
+            Python::attach(call).map_err(raised)
+        });
+        Ok(RemovableHandle::new(self.0.add_after(hook), self.0.clone()))
+    }
+
+    /// Calls ``hook(grad_outputs)`` before ``backward`` goes through the operation, or adds to the gradient of a leaf, with
+    /// the gradients by its outputs, None where there is none. What it returns, a tuple of as many, takes their place.
+    /// ``remove()`` ends it.
+    ///
+    /// >>> import dlcore
+    /// >>> x = dlcore.ones(2, requires_grad=True)
+    /// >>> y = x.exp()
+    /// >>> handle = y.grad_fn.register_prehook(lambda outputs: (outputs[0] * 0, ))
+    /// >>> y.sum().backward()
+    /// >>> x.grad
+    /// tensor([0., 0.])
+    fn register_prehook(&self, hook: &Bound<'_, PyAny>) -> PyResult<RemovableHandle> {
+        let function = callable("register_prehook", hook)?;
+        let hook: Before = Arc::new(move |outputs| {
+            let call = |py: Python<'_>| {
+                let returned = function.call1(py, (gradients(py, outputs)?,))?;
+                Ok(replaced("register_prehook", returned.bind(py))?.map(|other| other.into_iter().collect()))
+            };
+            Python::attach(call).map_err(raised)
+        });
+        Ok(RemovableHandle::new(self.0.add_before(hook), self.0.clone()))
+    }
+
     fn __repr__(&self) -> String {
         format!("<{}>", self.text())
     }
@@ -143,6 +197,23 @@ fn callable(what: &str, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         return Ok(function.clone().unbind());
     }
     Err(PyTypeError::new_err(format!("{what}: expected a function, got {}", function.get_type().name()?)))
+}
+
+fn gradients<'py>(py: Python<'py>, gradients: &[Option<Tensor>]) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, gradients.iter().map(|gradient| gradient.clone().map(PyTensor::from)))
+}
+
+/// What a hook on a node returned in place of gradients, if it did.
+fn replaced(name: &str, returned: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Option<Tensor>>>> {
+    if returned.is_none() {
+        return Ok(None);
+    }
+    let Ok(returned) = returned.cast::<PyTuple>() else {
+        let what = format!("{name}: a hook returns None or a tuple, got {}", returned.get_type().name()?);
+        return Err(PyTypeError::new_err(what));
+    };
+    let each = returned.iter().map(|one| Ok(one.extract::<Option<Arg>>()?.map(|one| one.0)));
+    each.collect::<PyResult<_>>().map(Some)
 }
 
 /// A Python function of a gradient as a hook.

@@ -253,7 +253,7 @@ impl Watched {
 impl Walk {
     fn step(&mut self, mut waiting: Waiting) -> Result<()> {
         waiting.show()?;
-        let Waiting { node, arrived } = waiting;
+        let Waiting { node, mut arrived } = waiting;
         if let Some(wanted) = &mut self.wanted {
             for (output, gradient) in (0..).zip(&arrived) {
                 if let Some(&slot) = wanted.index.get(&Edge::Node(node.clone(), output).key()) {
@@ -264,9 +264,13 @@ impl Walk {
                 return Ok(());
             }
         }
-        let gradients = {
+        let hooks = node.hooks();
+        if let Some(hooks) = &hooks {
+            arrived = hooks.run_before(arrived)?;
+        }
+        let mut gradients = {
             let body = node.body().ok_or_else(|| freed(&node))?;
-            if self.adds(&node, body.as_ref(), &arrived) {
+            if hooks.is_none() && self.adds(&node, body.as_ref(), &arrived) {
                 return Ok(());
             }
             let backward = || body.backward(&node, &arrived).map_err(|error| trace::locate(error, &node));
@@ -285,6 +289,15 @@ impl Walk {
             }
             gradients
         };
+        if let Some(hooks) = &hooks {
+            for (edge, gradient) in node.edges().iter().zip(&mut gradients) {
+                // Some operations know the gradients of all inputs at once; those that nobody asked for are not shown.
+                if edge.is_none() {
+                    *gradient = None;
+                }
+            }
+            gradients = hooks.run_after(gradients, &arrived)?;
+        }
         drop(arrived);
         if Mode::get().checks() {
             trace::check(&node, &gradients)?;
@@ -368,7 +381,10 @@ impl Expected {
     fn settle(self, recorded: bool) -> Result<()> {
         let Some(gradient) = self.sum else { return Ok(()) };
         let watch = self.leaf.watch().unwrap_or_default();
-        accumulate(&self.leaf, watch.before.run(gradient)?, recorded)?;
+        let gradient = watch.before.run(gradient)?;
+        let shown = (!watch.added.is_empty()).then(|| gradient.clone());
+        accumulate(&self.leaf, gradient, recorded)?;
+        shown.map_or(Ok(()), |gradient| watch.added.run(gradient).map(drop))?;
         tell(&self.leaf)
     }
 }

@@ -1,5 +1,6 @@
 //! What a user wants to happen where a gradient comes by: functions that see or replace it, and a place to keep it.
 
+use crate::autograd::node::{Arrived, Gradients};
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::Show;
@@ -9,13 +10,26 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Sees a gradient and may give another in its place.
 pub type Hook = Arc<dyn Fn(&Tensor) -> Result<Option<Tensor>> + Send + Sync>;
 
-/// Hooks in the order of their registration.
-#[derive(Clone, Default)]
-pub struct Hooks(Vec<(u64, Hook)>);
+/// Sees the gradients by the outputs of an operation before it goes back, and may give others in their place.
+pub type Before = Arc<dyn Fn(&[Option<Tensor>]) -> Result<Option<Arrived>> + Send + Sync>;
 
-impl Hooks {
+/// Sees the gradients by the inputs of an operation and those by its outputs that they come from, and may give others in
+/// place of the first.
+pub type After = Arc<dyn Fn(&[Option<Tensor>], &[Option<Tensor>]) -> Result<Option<Gradients>> + Send + Sync>;
+
+/// Hooks in the order of their registration.
+#[derive(Clone)]
+pub struct Hooks<H = Hook>(Vec<(u64, H)>);
+
+impl<H> Default for Hooks<H> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<H> Hooks<H> {
     /// Adds a hook; the number takes it away again.
-    pub fn add(&mut self, hook: Hook) -> u64 {
+    pub fn add(&mut self, hook: H) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Relaxed);
         self.0.push((id, hook));
@@ -32,7 +46,9 @@ impl Hooks {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
 
+impl Hooks {
     /// `grad` after all hooks have had it.
     ///
     /// # Errors
@@ -67,4 +83,48 @@ pub struct Watch {
     pub retains: bool,
     /// What was kept.
     pub grad: Option<Tensor>,
+}
+
+/// What is wanted of a recorded operation as a whole.
+#[derive(Clone, Default)]
+pub struct NodeHooks {
+    /// What sees the gradients by its outputs, after the hooks on these.
+    pub before: Hooks<Before>,
+    /// What sees the gradients by its inputs.
+    pub after: Hooks<After>,
+}
+
+impl NodeHooks {
+    /// `arrived` after all hooks have had it that come before the operation goes back.
+    ///
+    /// # Errors
+    /// What a hook returns; another number of gradients in their place.
+    pub fn run_before(&self, mut arrived: Arrived) -> Result<Arrived> {
+        for (_, hook) in &self.before.0 {
+            let Some(other) = hook(&arrived)? else { continue };
+            fits("register_prehook", other.len(), arrived.len())?;
+            arrived = other;
+        }
+        Ok(arrived)
+    }
+
+    /// `gradients` after all hooks have had them that come after the operation went back.
+    ///
+    /// # Errors
+    /// As [`NodeHooks::run_before`].
+    pub fn run_after(&self, mut gradients: Gradients, arrived: &[Option<Tensor>]) -> Result<Gradients> {
+        for (_, hook) in &self.after.0 {
+            let Some(other) = hook(&gradients, arrived)? else { continue };
+            fits("register_hook", other.len(), gradients.len())?;
+            gradients = other;
+        }
+        Ok(gradients)
+    }
+}
+
+fn fits(name: &str, given: usize, expected: usize) -> Result<()> {
+    if given == expected {
+        return Ok(());
+    }
+    Err(Error::gradient(name, format_args!("a hook returned {given} gradients in place of {expected}")))
 }

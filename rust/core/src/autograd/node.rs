@@ -1,6 +1,6 @@
 //! The recorded graph: nodes, the edges between them, and the leaves where gradients end.
 
-use crate::autograd::hooks::{Hook, Hooks, Watch};
+use crate::autograd::hooks::{After, Before, Hook, Hooks, NodeHooks, Watch};
 use crate::autograd::mode::Mode;
 use crate::autograd::tensor::Tensor;
 use crate::autograd::trace;
@@ -8,6 +8,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Dims;
 use smallvec::SmallVec;
+use std::any::Any;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -55,7 +56,12 @@ struct Extra {
     origin: Option<String>,
     /// By output.
     watches: Mutex<SmallVec<[Watch; 1]>>,
+    hooks: Mutex<NodeHooks>,
+    metadata: Mutex<Option<Metadata>>,
 }
+
+/// What a user keeps with a place in the graph.
+pub type Metadata = Arc<dyn Any + Send + Sync>;
 
 /// Edges to the inputs; `None` where an input does not take part.
 pub type Edges = SmallVec<[Option<Edge>; 3]>;
@@ -94,6 +100,9 @@ pub struct LeafWatch {
     pub before: Hooks,
     /// What is told when it has been added, with the sum.
     pub after: Hooks,
+    /// What is told when it has been added, with the gradient.
+    pub added: Hooks,
+    metadata: Option<Metadata>,
 }
 
 /// How many leaves have hooks: walks that can meet none do not look for them.
@@ -199,6 +208,18 @@ impl Node {
         self.extra.get()?.origin.as_deref()
     }
 
+    /// What sees the gradients of the operation, if anything ever did.
+    #[must_use]
+    pub fn hooks(&self) -> Option<NodeHooks> {
+        let hooks = held(&self.extra.get()?.hooks);
+        let is_any = !hooks.before.is_empty() || !hooks.after.is_empty();
+        is_any.then(|| hooks.clone())
+    }
+
+    fn change_hooks<R>(&self, change: impl FnOnce(&mut NodeHooks) -> R) -> R {
+        change(&mut held(&self.extra.get_or_init(Box::default).hooks))
+    }
+
     /// What is wanted of the gradient with respect to output `output`.
     #[must_use]
     pub fn watch(&self, output: u32) -> Option<Watch> {
@@ -224,14 +245,54 @@ impl Edge {
         }
     }
 
-    /// Takes a hook of either kind away.
+    /// Adds a hook that sees the gradients that come to the operation, or to the leaf, before it does anything with them.
+    pub fn add_before(&self, hook: Before) -> u64 {
+        match self {
+            Self::Leaf(leaf) => leaf.change_watch(|watch| {
+                watch.before.add(Arc::new(move |grad: &Tensor| {
+                    let other = hook(&[Some(grad.clone())])?;
+                    Ok(other.and_then(|other| other.into_iter().next().flatten()))
+                }))
+            }),
+            Self::Node(node, _) => node.change_hooks(|hooks| hooks.before.add(hook)),
+        }
+    }
+
+    /// Adds a hook that sees what the operation made of the gradients that came to it; a leaf makes nothing of its own.
+    pub fn add_after(&self, hook: After) -> u64 {
+        match self {
+            Self::Leaf(leaf) => leaf.change_watch(|watch| {
+                watch.added.add(Arc::new(move |grad: &Tensor| hook(&[], &[Some(grad.clone())]).map(|_| None)))
+            }),
+            Self::Node(node, _) => node.change_hooks(|hooks| hooks.after.add(hook)),
+        }
+    }
+
+    /// What the user keeps here, at first what `make` gives.
+    pub fn metadata(&self, make: impl FnOnce() -> Metadata) -> Metadata {
+        match self {
+            Self::Leaf(leaf) => leaf.change_watch(|watch| watch.metadata.get_or_insert_with(make).clone()),
+            Self::Node(node, _) => {
+                held(&node.extra.get_or_init(Box::default).metadata).get_or_insert_with(make).clone()
+            }
+        }
+    }
+
+    /// Takes a hook of any kind away.
     pub fn remove_hook(&self, id: u64) {
         match self {
             Self::Leaf(leaf) => leaf.change_watch(|watch| {
                 watch.before.remove(id);
                 watch.after.remove(id);
+                watch.added.remove(id);
             }),
-            Self::Node(node, output) => node.change_watch(*output, |watch| watch.hooks.remove(id)),
+            Self::Node(node, output) => {
+                node.change_watch(*output, |watch| watch.hooks.remove(id));
+                node.change_hooks(|hooks| {
+                    hooks.before.remove(id);
+                    hooks.after.remove(id);
+                });
+            }
         }
     }
 }
