@@ -507,3 +507,59 @@ def test_pieces_are_asked_for_by_name():
 
 def test_sizes_to_broadcast_to_may_stand_separately():
     assert dlcore.tensor([1, 2]).broadcast_to(2, 2).tolist() == [[1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "xlogy", "float_power"],
+)
+def test_two_numbers_are_no_tensor(name):
+    function = getattr(dlcore, name)
+    with pytest.raises(TypeError, match=f"{name}: expected a tensor among the two, got two numbers"):
+        function(2, 3)
+    one = dlcore.tensor([2])
+    assert function(one, 3).tolist() == function(one, dlcore.tensor([3])).tolist()
+    assert function(3, one).tolist() == function(dlcore.tensor([3]), one).tolist()
+
+
+def test_aminmax_converts_no_values():
+    x = dlcore.tensor([[3.0, 1.0], [2.0, 4.0]])
+    with pytest.raises(TypeError, match="expected an out of float32, got float64"):
+        dlcore.aminmax(x, dim=0, out=(dlcore.empty(2), dlcore.empty(2, dtype=dlcore.float64)))
+
+
+def test_index_fill_counts_from_the_end():
+    x = dlcore.zeros(4)
+    assert x.index_fill(0, dlcore.tensor([-1, 0, -3]), 5).tolist() == [5, 5, 0, 5]
+    for wrong in (-5, 4):
+        with pytest.raises(IndexError, match=f"index {wrong} at position 1"):
+            x.index_fill(0, dlcore.tensor([-1, wrong]), 5)
+    for other in (x.index_select, lambda *args: x.index_add(*args, dlcore.ones(1))):
+        with pytest.raises(IndexError):
+            other(0, dlcore.tensor([-1]))
+
+
+@pytest.mark.parametrize("shape", [(1 << 20,), (1 << 18, 2)])
+def test_running_logarithms_of_long_sums_are_accurate(shape):
+    x = dlcore.rand(shape, generator=dlcore.Generator().manual_seed(0))
+    expected = np.log(np.cumsum(np.exp(x.numpy().astype(np.float64)), 0))
+    np.testing.assert_allclose(x.logcumsumexp(0).numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [dlcore.bfloat16, dlcore.float16])
+def test_narrow_floats_are_rounded_once(dtype):
+    generator = dlcore.Generator().manual_seed(0)
+    a, b, weight = (dlcore.randn(1000, generator=generator).to(dtype) for _ in range(3))
+    for function, operands in (
+        (dlcore.logaddexp, (a, b)),
+        (dlcore.logaddexp2, (a, b)),
+        (dlcore.lerp, (a, b, weight)),
+        (dlcore.lerp, (a, b, 0.3)),
+    ):
+        wide = [x.float() if isinstance(x, dlcore.Tensor) else x for x in operands]
+        result = function(*operands)
+        assert result.dtype == dtype
+        if isinstance(operands[-1], dlcore.Tensor):
+            assert result.equal(function(*wide).to(dtype))
+        else:
+            np.testing.assert_allclose(result.float().numpy(), function(*wide).numpy(), rtol=4e-3, atol=4e-3)

@@ -99,20 +99,29 @@ pub fn running_extremes<T: Element>(largest: bool, src: &[T], rows: usize, colum
 }
 
 /// `dst[o, i, c] = log(exp(src[o, 0, c]) + .. + exp(src[o, i, c]))`, without overflow, for matrices of `rows` rows of
-/// `columns`. Summed in the source's type.
+/// `columns`. Carried in float64: the errors of sums that are rounded on the way grow with their number.
 ///
 /// # Panics
 /// If the lengths differ or are no whole number of matrices.
 pub fn running_log_sums<T: Float>(src: &[T], rows: usize, columns: usize, dst: &mut [T]) {
     assert_eq!(src.len(), dst.len(), "source and destination differ in size");
+    if src.is_empty() {
+        return;
+    }
+    let size = rows * columns;
+    assert!(src.len().is_multiple_of(size), "lengths do not match the shapes");
     let sums = Disjoint::new(dst);
-    along(src.len(), rows, columns, |at, before| {
-        let x = src[at].to_f64();
-        // SAFETY: a task reads and writes its own matrix only, one element at a time.
-        let sum = before.map_or(x, |before| log_sum(unsafe { sums.slice(before..before + 1) }[0].to_f64(), x));
-        // SAFETY: as above.
-        let place = unsafe { sums.slice(at..at + 1) };
-        place[0] = T::from_f64(sum);
+    for_each(src.len() / size, src.len() * PASS / 1024, |matrix| {
+        let range = matrix * size..(matrix + 1) * size;
+        // SAFETY: each task writes its own matrix.
+        let dst = unsafe { sums.slice(range.clone()) };
+        let mut carried = vec![f64::NEG_INFINITY; columns];
+        for (x, y) in src[range].chunks_exact(columns).zip(dst.chunks_exact_mut(columns)) {
+            for ((sum, x), y) in carried.iter_mut().zip(x).zip(y) {
+                *sum = log_sum(*sum, x.to_f64());
+                *y = T::from_f64(*sum);
+            }
+        }
     });
 }
 
@@ -199,5 +208,12 @@ mod tests {
         running_log_sums(&[1000.0, 1000.0, f64::NEG_INFINITY, f64::INFINITY], 4, 1, &mut sums);
         assert!((sums[1] - 1000.0 - std::f64::consts::LN_2).abs() < 1e-12);
         assert_eq!((sums[0], sums[2], sums[3]), (1000.0, sums[1], f64::INFINITY));
+        // Two columns, as long as float32 counts exactly.
+        let (n, mut counts) = (1 << 17, vec![0f32; 1 << 18]);
+        running_log_sums(&vec![0f32; 2 * n], n, 2, &mut counts);
+        for (count, sums) in (1u32..).zip(counts.chunks(2)) {
+            let expected = f64::from(count).ln();
+            assert!(sums.iter().all(|&sum| (f64::from(sum) - expected).abs() <= 1e-6), "{count}: {sums:?}");
+        }
     }
 }

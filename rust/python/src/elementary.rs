@@ -3,7 +3,7 @@
 use crate::convert::{Arg, Operand};
 use crate::enter::enter;
 use crate::function::functions;
-use crate::functional::{binary, both, two};
+use crate::functional::{binary, both, one_tensor, two};
 use crate::linalg::named;
 use crate::out::{self, Out, Outs};
 use crate::tensor::PyTensor;
@@ -272,32 +272,32 @@ binary! {
     ///
     /// >>> dlcore.bitwise_and(dlcore.tensor([12, 10]), 6)
     /// tensor([4, 2])
-    bitwise_and(Operand, Operand), "See ``dlcore.bitwise_and``." => ops::bitwise_and;
+    bitwise_and(Operand, Operand; one_tensor), "See ``dlcore.bitwise_and``." => ops::bitwise_and;
     /// Bits that are 1 in either. Raises DTypeError for floats.
     ///
     /// >>> dlcore.bitwise_or(dlcore.tensor([12, 10]), 6)
     /// tensor([14, 14])
-    bitwise_or(Operand, Operand), "See ``dlcore.bitwise_or``." => ops::bitwise_or;
+    bitwise_or(Operand, Operand; one_tensor), "See ``dlcore.bitwise_or``." => ops::bitwise_or;
     /// Bits that are 1 in one of both. Raises DTypeError for floats.
     ///
     /// >>> dlcore.bitwise_xor(dlcore.tensor([12, 10]), 6)
     /// tensor([10, 12])
-    bitwise_xor(Operand, Operand), "See ``dlcore.bitwise_xor``." => ops::bitwise_xor;
+    bitwise_xor(Operand, Operand; one_tensor), "See ``dlcore.bitwise_xor``." => ops::bitwise_xor;
     /// Bits moved up by ``other``. Raises DTypeError for floats and bool.
     ///
     /// >>> dlcore.bitwise_left_shift(dlcore.tensor([1, 3]), 2)
     /// tensor([ 4, 12])
-    bitwise_left_shift(Operand, Operand), "See ``dlcore.bitwise_left_shift``." => pairs::bitwise_left_shift;
+    bitwise_left_shift(Operand, Operand; one_tensor), "See ``dlcore.bitwise_left_shift``." => pairs::bitwise_left_shift;
     /// Bits moved down by ``other``, the sign staying. Raises DTypeError for floats and bool.
     ///
     /// >>> dlcore.bitwise_right_shift(dlcore.tensor([8, -8]), 2)
     /// tensor([ 2, -2])
-    bitwise_right_shift(Operand, Operand), "See ``dlcore.bitwise_right_shift``." => pairs::bitwise_right_shift;
+    bitwise_right_shift(Operand, Operand; one_tensor), "See ``dlcore.bitwise_right_shift``." => pairs::bitwise_right_shift;
     /// ``input * log(other)``: zero where ``input`` is, whatever ``other`` is, but for NaN.
     ///
     /// >>> dlcore.xlogy(dlcore.tensor([0.0, 2.0]), dlcore.tensor([0.0, 1.0]))
     /// tensor([0., 0.])
-    xlogy(Operand, Operand), "See ``dlcore.xlogy``." => special::xlogy;
+    xlogy(Operand, Operand; one_tensor), "See ``dlcore.xlogy``." => special::xlogy;
 }
 
 /// ``input ** exponent`` in float64.
@@ -312,6 +312,7 @@ fn float_power<'py>(
     exponent: Operand,
     out: Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
+    one_tensor("float_power", &input, &exponent)?;
     both(py, "float_power", input, exponent, out, special::float_power)
 }
 

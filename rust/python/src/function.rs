@@ -27,7 +27,7 @@ pub trait Returned: Sized {
 }
 
 /// What moves elements, or finds positions, does not convert them, as in PyTorch; nor are positions beside values.
-const MOVES: [&str; 5] = ["gather", "index_select", "masked_select", "multinomial", "nonzero"];
+const MOVES: [&str; 6] = ["aminmax", "gather", "index_select", "masked_select", "multinomial", "nonzero"];
 
 /// The results of `op` as Python sees them: new tensors, or those in `out`, a tensor or a tuple of one for each.
 pub fn placed<'py>(

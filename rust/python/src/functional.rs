@@ -210,7 +210,7 @@ unary! {
 
 // Each as `name(type of the first, type of the second)`: an `Operand` may be a number, an `Arg` must be a tensor.
 macro_rules! binary {
-    ($($(#[$doc:meta])* $name:ident($first:ty, $second:ty), $method_doc:literal => $op:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident($first:ty, $second:ty $(; $check:path)?), $method_doc:literal => $op:expr;)*) => {
         $(
             $(#[$doc])*
             #[pyfunction(crate = "crate::exchange::keywords")]
@@ -218,6 +218,7 @@ macro_rules! binary {
             fn $name<'py>(
                 py: Python<'py>, input: $first, other: $second, out: $crate::out::Out<'py>,
             ) -> PyResult<Bound<'py, $crate::tensor::PyTensor>> {
+                $($check(stringify!($name), &input, &other)?;)?
                 $crate::functional::both(py, stringify!($name), input.into(), other.into(), out, $op)
             }
         )*

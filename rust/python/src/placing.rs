@@ -48,7 +48,7 @@ functions! {
     /// >>> dlcore.index_copy(dlcore.zeros(3), 0, dlcore.tensor([2, 0]), dlcore.tensor([1.0, 2.0]))
     /// tensor([2., 0., 1.])
     index_copy(dim: isize, index: Arg, source: Arg) => |x| placing::index_copy(x, dim, &index.0, &source.0);
-    /// The input with ``value`` in the slices ``index`` along ``dim``.
+    /// The input with ``value`` in the slices ``index`` along ``dim``; negative ones count from the end.
     ///
     /// >>> dlcore.index_fill(dlcore.zeros(3), 0, dlcore.tensor([0, 2]), 5)
     /// tensor([5., 0., 5.])

@@ -18,6 +18,11 @@ pub fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let what = format_args!("from {} to {}; expected one float dtype", start.dtype(), end.dtype());
         return Err(Error::dtype("lerp", what));
     }
+    if start.dtype().is_narrow() {
+        // Rounded once.
+        let wide = |x: &Tensor| cast(x, x.dtype().widened());
+        return cast(&lerp(&wide(start)?, &wide(end)?, &wide(weight)?)?, start.dtype());
+    }
     let distance = sub(end, start)?;
     let number = |value| scalar(Scalar::Float(value), weight.dtype());
     let rest = sub(weight, &number(1.0)?)?;

@@ -1,6 +1,7 @@
 //! Elements written or added where indices, masks or views say, into a copy; all come down to [`IndexPut`] and, where a
 //! view says, [`AsStridedScatter`](crate::ops::strided::AsStridedScatter).
 
+use crate::array::Array;
 use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
@@ -88,6 +89,22 @@ fn vector_of_ids(op: &str, x: &Tensor, dim: isize, ids: &Tensor) -> Result<(usiz
     Ok((at, checked(op, flat(ids)?.array(), at, extent)?.into()))
 }
 
+/// `ids` with those of the last `extent` negative numbers, which count from the end, as they count from the start.
+fn from_start(ids: &Tensor, extent: usize) -> Result<Tensor> {
+    if ids.dtype() != DType::I64 {
+        return Ok(ids.clone());
+    }
+    let given = ids.array().contiguous("index_fill")?;
+    let extent = extent.cast_signed() as i64;
+    let counted = Array::build("index_fill", ids.shape(), |out: &mut [i64]| {
+        for (out, &id) in out.iter_mut().zip(given.elements::<i64>()) {
+            *out = if (-extent..0).contains(&id) { id + extent } else { id };
+        }
+        Ok(())
+    })?;
+    Ok(counted.into())
+}
+
 /// `source` as slices that fit `ids` along `dim` of `x`.
 fn slices(op: &str, x: &Tensor, dim: usize, ids: &Tensor, source: &Tensor) -> Result<(Tensor, Tensor)> {
     let (x, source) = (at_least_a_vector(x)?, at_least_a_vector(source)?);
@@ -127,12 +144,13 @@ pub fn index_copy(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Resu
     reshape(&apply(IndexPut { dim: at, accumulate: false }, &[&wide, &ids, &source])?, x.shape())
 }
 
-/// `x` with the 0-d `value` in the slices `ids` along `dim`.
+/// `x` with the 0-d `value` in the slices `ids` along `dim`, counted from the end where they are negative.
 ///
 /// # Errors
 /// As [`index_copy`].
 pub fn index_fill(x: &Tensor, dim: isize, ids: &Tensor, value: &Tensor) -> Result<Tensor> {
-    let (at, ids) = vector_of_ids("index_fill", x, dim, ids)?;
+    let extent = x.shape().get(normalize_dim("index_fill", dim, x.rank())?).copied().unwrap_or(1);
+    let (at, ids) = vector_of_ids("index_fill", x, dim, &from_start(ids, extent)?)?;
     if value.rank() > 0 {
         return Err(Error::shape(
             "index_fill",

@@ -264,7 +264,8 @@ pub fn float_power(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// The logarithm of `base^a + base^b`, by the larger one; `rate` is the base's own logarithm.
 fn log_sum(a: &Tensor, b: &Tensor, op: &str, rate: f64) -> Result<Tensor> {
     let dtype = a.dtype().promote(op, b.dtype())?.to_float();
-    let (a, b) = (cast(a, dtype)?, cast(b, dtype)?);
+    // Narrow floats are rounded once, in the end.
+    let (a, b) = (cast(a, dtype.widened())?, cast(b, dtype.widened())?);
     // Not `maximum` and `minimum`: their gradients, halves of equals, would make the second derivative there zero.
     let first = ge(&a, &b)?;
     let (high, low) = (where_(&first, &a, &b)?, where_(&first, &b, &a)?);
@@ -273,7 +274,7 @@ fn log_sum(a: &Tensor, b: &Tensor, op: &str, rate: f64) -> Result<Tensor> {
     let zero = number(&high, 0.0)?;
     let distance = sub(&where_(&same, &zero, &low)?, &where_(&same, &zero, &high)?)?;
     let more = scale(&log1p(&crate::ops::exp(&scale(&distance, rate)?)?)?, 1.0 / rate)?;
-    where_(&same, &a, &add(&high, &more)?)
+    cast(&where_(&same, &a, &add(&high, &more)?)?, dtype)
 }
 
 /// `log(exp(a) + exp(b))`, without overflow.
