@@ -277,3 +277,17 @@ def test_alpha_does_not_change_the_dtype():
     assert dlcore.add(of([True]), True, alpha=2).dtype == dlcore.bool
     with pytest.raises(dlcore.DTypeError, match=r"alpha=0\.5 is no whole number"):
         dlcore.sub(of([1]), of([2]), alpha=0.5)
+
+
+def test_types_of_python_are_the_dtypes_that_they_are():
+    assert dlcore.zeros(1, dtype=float).dtype == T([1], dtype=float).dtype == T(1.0).to(float).dtype == dlcore.float64
+    assert T([1.5, 0.0], dtype=int).tolist() == [1, 0]
+    assert T([1.5, 0.0]).to(bool).tolist() == [True, False]
+
+
+def test_nothing_is_divided_by_zero():
+    none, zero = dlcore.zeros(0, 2, dtype=dlcore.int64), T([0])
+    for function in (dlcore.remainder, dlcore.fmod, dlcore.floor_divide):
+        assert function(none, zero).shape == (0, 2)
+        with pytest.raises(ValueError, match="integer division by zero"):
+            function(T([1]), zero)

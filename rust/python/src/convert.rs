@@ -282,7 +282,7 @@ impl Ints {
     }
 }
 
-/// A dtype argument: `dlcore.float32`, `"float32"`, `float`, `int`, `bool`.
+/// A dtype argument: `dlcore.float32`, `"float32"`, or what Python's `float`, `int` and `bool` are: float64, int64, bool.
 #[derive(Clone, Copy)]
 pub struct DTypeArg(pub DType);
 
@@ -296,7 +296,7 @@ impl<'py> FromPyObject<'_, 'py> for DTypeArg {
         let named = |name: &str| DType::ALL.into_iter().find(|dtype| dtype.name() == name);
         let py = object.py();
         let found = if object.is(py.get_type::<PyFloat>()) {
-            Some(DType::default_float())
+            Some(DType::F64)
         } else if object.is(py.get_type::<PyBool>()) {
             Some(DType::Bool)
         } else if object.is(py.get_type::<PyInt>()) {

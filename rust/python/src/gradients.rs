@@ -124,7 +124,7 @@ impl PyTensor {
     }
 
     #[deleter]
-    fn del_grad(&self) {
+    fn delete_grad(&self) {
         self.get().set_grad(None);
     }
 

@@ -342,7 +342,7 @@ impl Operation for FloorDivide {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        no_zero_divisor(Self::NAME, inputs[1])?;
+        no_zero_divisor(Self::NAME, inputs[0], inputs[1])?;
         let map = if self.by_rest { Binary::FloorDivideByRest } else { Binary::FloorDivide };
         binary(Self::NAME, map, inputs[0], inputs[1])
     }
@@ -374,7 +374,7 @@ impl Operation for Remainder {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        no_zero_divisor(Self::NAME, inputs[1])?;
+        no_zero_divisor(Self::NAME, inputs[0], inputs[1])?;
         binary(Self::NAME, Binary::Remainder, inputs[0], inputs[1])
     }
 
@@ -399,9 +399,9 @@ impl Operation for Remainder {
     }
 }
 
-/// Integers have no value for a division by zero.
-pub(super) fn no_zero_divisor(name: &str, divisor: &Array) -> Result<()> {
-    if !divisor.dtype().is_float() && divisor.numel() > 0 {
+/// Integers have no value for a division by zero, which a `dividend` of no elements does not meet.
+pub(super) fn no_zero_divisor(name: &str, dividend: &Array, divisor: &Array) -> Result<()> {
+    if !divisor.dtype().is_float() && dividend.numel() > 0 && divisor.numel() > 0 {
         let zero = Array::full(name, &[], Scalar::Int(0), divisor.dtype())?;
         let found = ops::compare::compare(name, dlcore_kernels::map::Compare::Eq, divisor, &zero)?;
         if ops::reduce::any(&found)? {

@@ -106,7 +106,7 @@ pairs! {
         { |x, y, grad| no_order(Self::NAME), neg(&mul(grad, &gamma_density(x, y)?)?) }
     /// The remainder of `a` by `b` that has the sign of `a`.
     Fmod = fmod as "fmod": Common, Real, AwayFromZero
-        { |a, b| { no_zero_divisor(Self::NAME, b)?; binary(Self::NAME, Binary::Fmod, a, b) } }
+        { |a, b| { no_zero_divisor(Self::NAME, a, b)?; binary(Self::NAME, Binary::Fmod, a, b) } }
         { |x, y, grad| Ok::<_, Error>(grad.clone()), neg(&mul(grad, &trunc(&div(&x.detach(), &y.detach())?)?)?) }
 }
 
