@@ -3,10 +3,10 @@
 //! A maximum remembers where it stood, so its gradient is a scatter to those places, and that gradient's own a gather.
 //! An average and its gradient are linear and each other's adjoint.
 
-use crate::array::Array;
+use crate::array::{Array, Native};
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, apply_all, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, apply_all, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -14,9 +14,10 @@ use crate::layout::{Dims, Show};
 use crate::ops::gather::ScatterAdd;
 use crate::ops::reshape;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::{with_element, with_float};
+use crate::{with_element, with_stored_float};
 pub use dlcore_kernels::pool::Divisor;
 use dlcore_kernels::pool::{self, Window};
+use dlcore_kernels::stored::Stored;
 use smallvec::smallvec;
 
 /// The largest extent of a window: beyond it the arithmetic of margins could overflow.
@@ -147,32 +148,42 @@ pub struct MaxPool2d {
     pub indices: bool,
 }
 
+impl MaxPool2d {
+    /// [`Operation::forward`] on elements of one type.
+    fn of<K: Native + Stored>(&self, x: &Array, planes: &Planes) -> Result<Outputs> {
+        let window = self.pooling.window();
+        let (y, places) = if !self.indices && window.is_halving(planes.input) {
+            Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [K], winners: &mut [u8]| {
+                pool::halve(x.elements::<K>(), planes.count, planes.input, y, winners);
+                Ok(())
+            })
+        } else {
+            Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [K], indices: &mut [i64]| {
+                if !y.is_empty() {
+                    pool::max_pool2d(x.elements::<K>(), planes.count, planes.input, &window, y, Some(indices));
+                }
+                Ok(())
+            })
+        }?;
+        Ok(smallvec![y, places])
+    }
+}
+
 impl Operation for MaxPool2d {
     const NAME: &'static str = "max_pool2d";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let planes = self.pooling.planes(Self::NAME, inputs[0].shape())?;
         numbers(Self::NAME, inputs[0])?;
         let x = inputs[0].contiguous(Self::NAME)?;
-        if !self.indices && self.pooling.window().is_halving(planes.input) {
-            let (y, winners) = with_element!(x.dtype(), T => {
-                Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [T], winners: &mut [u8]| {
-                    pool::halve(x.elements(), planes.count, planes.input, y, winners);
-                    Ok(())
-                })
-            })?;
-            return Ok(smallvec![y, winners]);
+        if x.dtype().is_half() {
+            return with_stored_float!(Self::NAME, x.dtype(), K => self.of::<K>(&x, &planes));
         }
-        let (y, indices) = with_element!(x.dtype(), T => {
-            Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [T], indices: &mut [i64]| {
-                if !y.is_empty() {
-                    let window = self.pooling.window();
-                    pool::max_pool2d(x.elements(), planes.count, planes.input, &window, y, Some(indices));
-                }
-                Ok(())
-            })
-        })?;
-        Ok(smallvec![y, indices])
+        Halves::Widened.forward(&[&x], |x| with_element!(x[0].dtype(), T => self.of::<T>(x[0], &planes)))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -194,11 +205,11 @@ impl Operation for MaxPool2d {
             return Ok(one(reshape(&apply(scatter, &[&flat(grad)?, &flat(&indices)?])?, context.shape(0))?));
         }
         let (g, indices) = (grad.array().contiguous(Self::NAME)?, indices.array());
-        let gx = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, context.shape(0), |gx: &mut [T]| {
+        let gx = with_stored_float!(Self::NAME, g.dtype(), K => Array::build(Self::NAME, context.shape(0), |gx: &mut [K]| {
             if are_winners {
-                pool::halve_backward(g.elements(), indices.elements(), planes.count, planes.input, gx);
+                pool::halve_backward(g.elements::<K>(), indices.elements(), planes.count, planes.input, gx);
             } else {
-                pool::max_pool2d_backward(g.elements(), indices.elements(), planes.count, (from, to), gx);
+                pool::max_pool2d_backward(g.elements::<K>(), indices.elements(), planes.count, (from, to), gx);
             }
             Ok(())
         }))?;
@@ -251,8 +262,26 @@ impl AvgPool2d {
     }
 }
 
+impl AvgPool2d {
+    /// [`Operation::forward`] on elements of one type.
+    fn of<K: Native + Stored>(&self, x: &Array, planes: &Planes) -> Result<Outputs> {
+        let y = Array::build(Self::NAME, &planes.shape, |y: &mut [K]| {
+            if !y.is_empty() {
+                let window = self.pooling.window();
+                pool::avg_pool2d(x.elements::<K>(), planes.count, planes.input, &window, self.divisor, y);
+            }
+            Ok(())
+        })?;
+        Ok(single(y))
+    }
+}
+
 impl Operation for AvgPool2d {
     const NAME: &'static str = "avg_pool2d";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let planes = self.pooling.planes(Self::NAME, inputs[0].shape())?;
@@ -263,14 +292,10 @@ impl Operation for AvgPool2d {
             return Ok(single(mean[0].cast(Self::NAME, DType::U8)?));
         }
         let x = inputs[0].contiguous(Self::NAME)?;
-        let y = with_element!(x.dtype(), T => Array::build(Self::NAME, &planes.shape, |y: &mut [T]| {
-            if !y.is_empty() {
-                let window = self.pooling.window();
-                pool::avg_pool2d(x.elements(), planes.count, planes.input, &window, self.divisor, y);
-            }
-            Ok(())
-        }))?;
-        Ok(single(y))
+        if x.dtype().is_half() {
+            return with_stored_float!(Self::NAME, x.dtype(), K => self.of::<K>(&x, &planes));
+        }
+        Halves::Widened.forward(&[&x], |x| with_element!(x[0].dtype(), T => self.of::<T>(x[0], &planes)))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -311,6 +336,10 @@ pub struct AvgPool2dGrad {
 impl Operation for AvgPool2dGrad {
     const NAME: &'static str = "avg_pool2d_grad";
 
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let AvgPool2d { pooling, divisor } = &self.pool;
         let planes = pooling.planes(Self::NAME, &self.shape)?;
@@ -321,9 +350,9 @@ impl Operation for AvgPool2dGrad {
             ));
         }
         let g = inputs[0].contiguous(Self::NAME)?;
-        let gx = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, &self.shape, |gx: &mut [T]| {
+        let gx = with_stored_float!(Self::NAME, g.dtype(), K => Array::build(Self::NAME, &self.shape, |gx: &mut [K]| {
             if !gx.is_empty() {
-                pool::avg_pool2d_backward(g.elements(), planes.count, planes.input, &pooling.window(), *divisor, gx);
+                pool::avg_pool2d_backward(g.elements::<K>(), planes.count, planes.input, &pooling.window(), *divisor, gx);
             }
             Ok(())
         }))?;

@@ -3,6 +3,7 @@
 use crate::element::{Element, Float};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::Disjoint;
+use crate::stored::{Stored, by_pieces};
 
 use super::{Geometry, Margined, Window, flat, strided};
 
@@ -54,22 +55,25 @@ fn padded_size(index: usize, input: usize, kernel: usize, stride: usize, padding
 ///
 /// # Panics
 /// If no window fits (see [`Window::output`]) or lengths do not match the shapes.
-pub fn avg_pool2d<T: Element>(
-    x: &[T],
+pub fn avg_pool2d<T: Element, K: Stored<Value = T>>(
+    x: &[K],
     planes: usize,
     input: (usize, usize),
     window: &Window,
     divisor: Divisor,
-    y: &mut [T],
+    y: &mut [K],
 ) {
     let geometry = window.geometry(input);
     let (in_len, out_len) = (geometry.in_len(), geometry.out_len());
     assert!(x.len() == planes * in_len && y.len() == planes * out_len, "lengths do not match the shapes");
     let y = Disjoint::new(y);
     geometry.for_planes(planes, |range| {
-        // SAFETY: ranges of planes are disjoint.
-        let y = unsafe { y.slice(flat(&range, out_len)) };
-        dispatch(Average { geometry, divisor, x: &x[flat(&range, in_len)], y });
+        by_pieces::<K, 2>(range, [in_len, out_len], |range, [x_room, y_room]| {
+            // SAFETY: ranges of planes are disjoint.
+            let y = unsafe { y.slice(flat(&range, out_len)) };
+            let x = K::load_slice(&x[flat(&range, in_len)], x_room);
+            K::store_slice(y, y_room, |y| dispatch(Average { geometry, divisor, x, y }));
+        });
     });
 }
 
@@ -128,22 +132,25 @@ impl<T: Element> Kernel for Average<'_, T> {
 ///
 /// # Panics
 /// If no window fits or lengths do not match the shapes.
-pub fn avg_pool2d_backward<T: Float>(
-    g: &[T],
+pub fn avg_pool2d_backward<T: Float, K: Stored<Value = T>>(
+    g: &[K],
     planes: usize,
     input: (usize, usize),
     window: &Window,
     divisor: Divisor,
-    gx: &mut [T],
+    gx: &mut [K],
 ) {
     let geometry = window.geometry(input);
     let (in_len, out_len) = (geometry.in_len(), geometry.out_len());
     assert!(gx.len() == planes * in_len && g.len() == planes * out_len, "lengths do not match the shapes");
     let gx = Disjoint::new(gx);
     geometry.for_planes(planes, |range| {
-        // SAFETY: ranges of planes are disjoint.
-        let gx = unsafe { gx.slice(flat(&range, in_len)) };
-        dispatch(AverageBackward { geometry, divisor, g: &g[flat(&range, out_len)], gx });
+        by_pieces::<K, 2>(range, [out_len, in_len], |range, [g_room, gx_room]| {
+            // SAFETY: ranges of planes are disjoint.
+            let gx = unsafe { gx.slice(flat(&range, in_len)) };
+            let g = K::load_slice(&g[flat(&range, out_len)], g_room);
+            K::store_slice(gx, gx_room, |gx| dispatch(AverageBackward { geometry, divisor, g, gx }));
+        });
     });
 }
 

@@ -4,6 +4,7 @@
 use crate::element::{Element, Float};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::{Disjoint, for_each_init, for_ranges};
+use crate::stored::{Stored, by_pieces};
 use crate::stream;
 
 use super::{GRAIN, NS_PER_1024, Window, flat};
@@ -46,16 +47,25 @@ impl Window {
 ///
 /// # Panics
 /// If lengths do not match.
-pub fn halve<T: Element>(x: &[T], planes: usize, input: (usize, usize), y: &mut [T], winners: &mut [u8]) {
+pub fn halve<T: Element, K: Stored<Value = T>>(
+    x: &[K],
+    planes: usize,
+    input: (usize, usize),
+    y: &mut [K],
+    winners: &mut [u8],
+) {
     let halves = Halves::of(input);
     let (in_len, out_len) = halves.lengths();
     assert!(x.len() == planes * in_len && y.len() == planes * out_len && winners.len() == y.len(), "lengths");
     let (y, winners) = (Disjoint::new(y), Disjoint::new(winners));
     let (grain, cost) = halves.grain();
     for_ranges(planes, grain, cost, |range| {
-        // SAFETY: ranges of planes are disjoint.
-        let (y, winners) = unsafe { (y.slice(flat(&range, out_len)), winners.slice(flat(&range, out_len))) };
-        dispatch(Halve { halves, x: &x[flat(&range, in_len)], y, winners });
+        by_pieces::<K, 2>(range, [in_len, out_len], |range, [x_room, y_room]| {
+            // SAFETY: ranges of planes are disjoint.
+            let (y, winners) = unsafe { (y.slice(flat(&range, out_len)), winners.slice(flat(&range, out_len))) };
+            let x = K::load_slice(&x[flat(&range, in_len)], x_room);
+            K::store_slice(y, y_room, |y| dispatch(Halve { halves, x, y, winners }));
+        });
     });
 }
 
@@ -63,13 +73,19 @@ pub fn halve<T: Element>(x: &[T], planes: usize, input: (usize, usize), y: &mut 
 ///
 /// # Panics
 /// If lengths do not match.
-pub fn halve_backward<T: Float>(g: &[T], winners: &[u8], planes: usize, input: (usize, usize), gx: &mut [T]) {
+pub fn halve_backward<T: Float, K: Stored<Value = T>>(
+    g: &[K],
+    winners: &[u8],
+    planes: usize,
+    input: (usize, usize),
+    gx: &mut [K],
+) {
     let halves = Halves::of(input);
     let (in_len, out_len) = halves.lengths();
     assert!(g.len() == planes * out_len && winners.len() == g.len() && gx.len() == planes * in_len, "lengths");
     let (grain, cost) = halves.grain();
     let cost = planes.saturating_mul(cost) / 1024;
-    let room = if size_of_val(gx) >= stream::STREAM_FROM { in_len } else { 0 };
+    let room = if !K::NARROW && size_of_val(gx) >= stream::STREAM_FROM { in_len } else { 0 };
     let gx = Disjoint::new(gx);
     for_each_init(
         planes.div_ceil(grain),
@@ -77,10 +93,13 @@ pub fn halve_backward<T: Float>(g: &[T], winners: &[u8], planes: usize, input: (
         || vec![T::ZERO; room],
         |room, task| {
             let range = task * grain..((task + 1) * grain).min(planes);
-            // SAFETY: ranges of planes are disjoint.
-            let gx = unsafe { gx.slice(flat(&range, in_len)) };
-            let results = flat(&range, out_len);
-            dispatch(Unhalve { halves, g: &g[results.clone()], winners: &winners[results], room, gx });
+            by_pieces::<K, 2>(range, [out_len, in_len], |range, [g_room, gx_room]| {
+                // SAFETY: ranges of planes are disjoint.
+                let gx = unsafe { gx.slice(flat(&range, in_len)) };
+                let results = flat(&range, out_len);
+                let (g, winners) = (K::load_slice(&g[results.clone()], g_room), &winners[results]);
+                K::store_slice(gx, gx_room, |gx| dispatch(Unhalve { halves, g, winners, room, gx }));
+            });
         },
     );
 }

@@ -3,6 +3,7 @@
 use crate::element::{Element, Float};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::{Disjoint, for_ranges};
+use crate::stored::{Stored, by_pieces};
 
 use super::{GRAIN, Geometry, LANES, Margined, NS_PER_1024, Span, Window, flat, strided};
 
@@ -10,12 +11,12 @@ use super::{GRAIN, Geometry, LANES, Margined, NS_PER_1024, Span, Window, flat, s
 ///
 /// # Panics
 /// If no window fits (see [`Window::output`]) or lengths do not match the shapes.
-pub fn max_pool2d<T: Element>(
-    x: &[T],
+pub fn max_pool2d<T: Element, K: Stored<Value = T>>(
+    x: &[K],
     planes: usize,
     input: (usize, usize),
     window: &Window,
-    y: &mut [T],
+    y: &mut [K],
     indices: Option<&mut [i64]>,
 ) {
     let geometry = window.geometry(input);
@@ -24,11 +25,14 @@ pub fn max_pool2d<T: Element>(
     assert!(indices.as_ref().is_none_or(|indices| indices.len() == y.len()), "one index a result");
     let (y, indices) = (Disjoint::new(y), indices.map(Disjoint::new));
     geometry.for_planes(planes, |range| {
-        // SAFETY: ranges of planes are disjoint.
-        let y = unsafe { y.slice(flat(&range, out_len)) };
-        // SAFETY: as above.
-        let indices = indices.as_ref().map(|indices| unsafe { indices.slice(flat(&range, out_len)) });
-        dispatch(Max { geometry, x: &x[flat(&range, in_len)], y, indices });
+        by_pieces::<K, 2>(range, [in_len, out_len], |range, [x_room, y_room]| {
+            // SAFETY: ranges of planes are disjoint.
+            let y = unsafe { y.slice(flat(&range, out_len)) };
+            // SAFETY: as above.
+            let indices = indices.as_ref().map(|indices| unsafe { indices.slice(flat(&range, out_len)) });
+            let x = K::load_slice(&x[flat(&range, in_len)], x_room);
+            K::store_slice(y, y_room, |y| dispatch(Max { geometry, x, y, indices }));
+        });
     });
 }
 
@@ -138,27 +142,33 @@ fn position(at: usize) -> i64 {
 ///
 /// # Panics
 /// If lengths do not match, or an index lies outside its plane.
-pub fn max_pool2d_backward<T: Float>(
-    g: &[T],
+pub fn max_pool2d_backward<T: Float, K: Stored<Value = T>>(
+    g: &[K],
     indices: &[i64],
     planes: usize,
     (in_len, out_len): (usize, usize),
-    gx: &mut [T],
+    gx: &mut [K],
 ) {
     assert!(g.len() == planes * out_len && indices.len() == g.len() && gx.len() == planes * in_len);
     let gx = Disjoint::new(gx);
     let cost = (in_len + 2 * out_len).saturating_mul(NS_PER_1024);
     for_ranges(planes, (GRAIN / (in_len + out_len).max(1)).max(1), cost, |range| {
-        for plane in range {
+        by_pieces::<K, 2>(range, [out_len, in_len], |range, [g_room, gx_room]| {
             // SAFETY: planes are disjoint.
-            let gx = unsafe { gx.slice(plane * in_len..(plane + 1) * in_len) };
-            gx.fill(T::ZERO);
-            let results = plane * out_len..(plane + 1) * out_len;
-            for (&g, &at) in g[results.clone()].iter().zip(&indices[results]) {
-                if let Ok(at) = usize::try_from(at) {
-                    gx[at] += g;
+            let gx = unsafe { gx.slice(flat(&range, in_len)) };
+            let results = flat(&range, out_len);
+            let (g, indices) = (K::load_slice(&g[results.clone()], g_room), &indices[results]);
+            K::store_slice(gx, gx_room, |gx| {
+                gx.fill(T::ZERO);
+                for plane in 0..range.len() {
+                    let (gx, results) = (&mut gx[plane * in_len..][..in_len], plane * out_len..(plane + 1) * out_len);
+                    for (&g, &at) in g[results.clone()].iter().zip(&indices[results]) {
+                        if let Ok(at) = usize::try_from(at) {
+                            gx[at] += g;
+                        }
+                    }
                 }
-            }
-        }
+            });
+        });
     });
 }

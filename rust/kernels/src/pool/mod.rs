@@ -3,7 +3,8 @@
 //!
 //! A task owns whole planes, forward and backward: windows that overlap add to one plane in one order. It copies each
 //! plane between two margins, wide enough that every window of a row lies inside; then one element of all windows of
-//! a row is a strided run, and a row of results is made by one run after the other.
+//! a row is a strided run, and a row of results is made by one run after the other. Numbers of 16 bits are widened a few
+//! planes at a time.
 
 mod average;
 mod halve;
