@@ -412,3 +412,29 @@ def test_attention_of_halves_is_near_that_of_float32(dtype, causal, masked):
     step = 2.0**-11 if dtype == dlcore.float16 else 2.0**-8
     for got, wide in zip(*results, strict=True):
         assert (got - wide).abs().max() <= 4 * step * wide.abs().max()
+
+
+POOLS = {
+    "max": lambda x: F.max_pool2d(x, 2),
+    "max, overlapping": lambda x: F.max_pool2d(x, 3, stride=2, padding=1),
+    "average": lambda x: F.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True),
+    "average of halves": lambda x: F.avg_pool2d(x, 2),
+}
+
+
+@EVERY
+@pytest.mark.parametrize("of", POOLS.values(), ids=POOLS)
+def test_pools_of_halves_are_rounded_once(of, dtype):
+    dlcore.manual_seed(0)
+    start = dlcore.randn(3, 5, 31, 26).to(dtype)
+    results = []
+    for kind in (dtype, dlcore.float32):
+        x = start.to(kind).requires_grad_()
+        y = of(x)
+        g = dlcore.randn(*y.shape, generator=dlcore.Generator().manual_seed(1)).to(dtype).to(kind)
+        (gx,) = dlcore.autograd.grad(y, x, g, retain_graph=True)
+        (again,) = dlcore.autograd.grad(y, x, g, create_graph=True)
+        assert y.dtype == gx.dtype == again.dtype == kind
+        results.append([y.to(dtype), gx.to(dtype), again.to(dtype)])
+    for got, wide in zip(*results, strict=True):
+        assert dlcore.equal(got, wide)

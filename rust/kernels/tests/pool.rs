@@ -13,11 +13,13 @@
 mod support;
 
 use dlcore_kernels::element::Float;
+use dlcore_kernels::half::{Bf16, F16};
 use dlcore_kernels::pool::{
     Divisor, Window, avg_pool2d, avg_pool2d_backward, halve, halve_backward, halved_positions, max_pool2d,
     max_pool2d_backward, output_size,
 };
-use support::{assert_close, assert_same_bits, bits, numbers, widen};
+use dlcore_kernels::stored::Stored;
+use support::{assert_close, assert_rounded, assert_same_bits, bits, halves, numbers, wide, widen};
 
 fn window(kernel: (usize, usize), stride: (usize, usize), padding: (usize, usize)) -> Window {
     Window { kernel, stride, padding, dilation: (1, 1), ceil_mode: false }
@@ -38,6 +40,51 @@ fn windows() -> Vec<Window> {
         }
     }
     all
+}
+
+fn check_halves<K: Stored<Value = f32>>() {
+    for (input, planes) in [((1, 1), 3), ((13, 2), 200), ((24, 24), 7), ((50, 61), 3)] {
+        let x = halves::<K>(planes * input.0 * input.1, 1);
+        let wide_x = wide(&x);
+        for window in windows() {
+            let Some(output) = window.output(input) else { continue };
+            let len = planes * output.0 * output.1;
+            let g = halves::<K>(len, 2);
+            let (mut y, mut expected) = (g.clone(), wide(&g));
+            let (mut at, mut expected_at) = (vec![0; len], vec![0; len]);
+            max_pool2d(&x, planes, input, &window, &mut y, Some(&mut at));
+            max_pool2d(&wide_x, planes, input, &window, &mut expected, Some(&mut expected_at));
+            assert_rounded(&y, &expected);
+            assert_eq!(at, expected_at);
+            let (mut gx, mut expected_x) = (x.clone(), wide_x.clone());
+            let sizes = (input.0 * input.1, output.0 * output.1);
+            max_pool2d_backward(&g, &at, planes, sizes, &mut gx);
+            max_pool2d_backward(&wide(&g), &at, planes, sizes, &mut expected_x);
+            assert_rounded(&gx, &expected_x);
+            if window.is_halving(input) {
+                let (mut winners, mut expected_winners) = (vec![0; len], vec![0; len]);
+                halve(&x, planes, input, &mut y, &mut winners);
+                halve(&wide_x, planes, input, &mut expected, &mut expected_winners);
+                assert_rounded(&y, &expected);
+                assert_eq!(winners, expected_winners);
+                halve_backward(&g, &winners, planes, input, &mut gx);
+                halve_backward(&wide(&g), &winners, planes, input, &mut expected_x);
+                assert_rounded(&gx, &expected_x);
+            }
+            avg_pool2d(&x, planes, input, &window, Divisor::WithoutPadding, &mut y);
+            avg_pool2d(&wide_x, planes, input, &window, Divisor::WithoutPadding, &mut expected);
+            assert_rounded(&y, &expected);
+            avg_pool2d_backward(&g, planes, input, &window, Divisor::WithPadding, &mut gx);
+            avg_pool2d_backward(&wide(&g), planes, input, &window, Divisor::WithPadding, &mut expected_x);
+            assert_rounded(&gx, &expected_x);
+        }
+    }
+}
+
+#[test]
+fn planes_of_16_bits_are_those_of_float32_rounded_once() {
+    check_halves::<Bf16>();
+    check_halves::<F16>();
 }
 
 const INPUTS: [(usize, usize); 7] = [(1, 1), (2, 2), (4, 6), (5, 7), (8, 8), (3, 33), (13, 2)];
