@@ -137,7 +137,9 @@ pub(crate) fn eigh<T: RealField + Copy>(
     }
     if let [x] = a {
         values[0] = *x;
-        vectors.into_iter().for_each(|vectors| vectors[0] = one());
+        if let Some(vectors) = vectors {
+            vectors[0] = one();
+        }
         return Ok(());
     }
     let factor = unit(lower().map(largest).fold(zero(), larger));

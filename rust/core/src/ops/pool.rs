@@ -152,7 +152,7 @@ impl MaxPool2d {
     /// [`Operation::forward`] on elements of one type.
     fn of<K: Native + Stored>(&self, x: &Array, planes: &Planes) -> Result<Outputs> {
         let window = self.pooling.window();
-        let (y, places) = if !self.indices && window.is_halving(planes.input) {
+        let (y, found) = if !self.indices && window.is_halving(planes.input) {
             Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [K], winners: &mut [u8]| {
                 pool::halve(x.elements::<K>(), planes.count, planes.input, y, winners);
                 Ok(())
@@ -165,7 +165,7 @@ impl MaxPool2d {
                 Ok(())
             })
         }?;
-        Ok(smallvec![y, places])
+        Ok(smallvec![y, found])
     }
 }
 

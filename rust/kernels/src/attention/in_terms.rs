@@ -173,6 +173,7 @@ impl<K: InTerms> Backward<'_, K> {
     ///
     /// # Safety
     /// This machine has AMX.
+    #[expect(clippy::too_many_lines, reason = "five products of a block, in their order")]
     pub unsafe fn run(self, terms: usize) {
         let Self { problem, q, k, v, mask, out, log_sums, g, gradients: Gradients { q: gq, k: gk, v: gv } } = self;
         let &Attention { batch, heads, shared, queries, keys, depth, value_depth, .. } = problem;
@@ -197,8 +198,7 @@ impl<K: InTerms> Backward<'_, K> {
                     // SAFETY: as many elements as were asked for.
                     let mut rest = unsafe { std::slice::from_raw_parts_mut(scratch, all) };
                     let [scores, slopes, sum_k, sum_v, inner, rest @ ..] = sizes.map(|len| part(&mut rest, len));
-                    let [k_columns, v_columns, k_rows, q_rows, g_rows, q_columns, g_columns, block_rows, gq_rows] =
-                        rest;
+                    let [k_columns, v_columns, k_rows, q_rows, g_rows, q_columns, g_columns, block_rows, sum_q] = rest;
                     for (head, inner) in (key_head * shared..).zip(inner.chunks_exact_mut(queries).take(shared)) {
                         dispatch(Dots { out, g, at: [batch, head], cols: value_depth, inner });
                     }
@@ -269,9 +269,9 @@ impl<K: InTerms> Backward<'_, K> {
                                     }
                                     let at = ((batch * queries + rows.start) * heads + head) * depth;
                                     if K::NARROW {
-                                        let to = (gq_rows.as_mut_ptr(), depth);
+                                        let to = (sum_q.as_mut_ptr(), depth);
                                         tiles.multiply(sizes, &d, &k_rows, to, Put::Exactly);
-                                        for (row, gradient) in gq_rows[..m * depth].chunks_exact(depth).enumerate() {
+                                        for (row, gradient) in sum_q[..m * depth].chunks_exact(depth).enumerate() {
                                             let at = at + row * row_stride;
                                             K::put(gradient, gq.slice(at..at + depth));
                                         }
