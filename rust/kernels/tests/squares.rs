@@ -48,7 +48,7 @@ fn what_is_nothing_or_no_number() {
     variance(&[], 0, 0.0, &mut found);
     assert!(found.iter().all(|x| x.is_nan()));
     length(&[], 0, &mut found);
-    assert_eq!(found, [0.0; 2]);
+    assert!(found.iter().all(|&x| x == 0.0));
     variance(&[f32::INFINITY, 1.0, f32::NAN, 1.0], 2, 2.0, &mut found);
     assert!(found.iter().all(|x| x.is_nan()));
     length(&[f32::INFINITY, 1.0, f32::NAN, 1.0], 2, &mut found);

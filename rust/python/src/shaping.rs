@@ -18,11 +18,11 @@ type Pieces<'py> = PyResult<Bound<'py, PyTuple>>;
 
 /// The view of `x` that `make` makes: no work, so the lock is kept.
 fn view(x: &Bound<'_, PyTensor>, make: impl Fn(&Tensor) -> Result<Tensor>) -> Out {
-    let made = guarded(|| match x.get().glance_if_plain(|x| Some(make(x))) {
-        Some(made) => made,
+    let view = guarded(|| match x.get().glance_if_plain(|x| Some(make(x))) {
+        Some(view) => view,
         None => make(&x.get().get()),
     });
-    made.map(PyTensor::from)
+    view.map(PyTensor::from)
 }
 
 fn flatten_dims(x: &Tensor, start: isize, end: isize) -> Result<Tensor> {
