@@ -17,10 +17,14 @@ def idx(shape, data=None, kind=0x08, magic=b"\0\0"):
     return magic + bytes([kind, len(shape)]) + b"".join(struct.pack(">I", n) for n in shape) + body
 
 
+def packed(content):
+    return gzip.compress(content, mtime=0)  # the same in every process: it is part of tests' names
+
+
 def pair(folder, name, count, zipped=False):
     for kind, content in (("images-idx3", idx((count, 2, 3))), ("labels-idx1", idx((count,)))):
         if zipped:
-            (folder / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(content, mtime=0))
+            (folder / f"{name}-{kind}-ubyte.gz").write_bytes(packed(content))
         else:
             (folder / f"{name}-{kind}-ubyte").write_bytes(content)
 
@@ -59,7 +63,7 @@ def test_types(tmp_path, kind, code, dtype, values):
 @pytest.mark.parametrize("zipped", [False, True])
 def test_shapes(tmp_path, shape, zipped):
     content = idx(shape)
-    (tmp_path / "f").write_bytes(gzip.compress(content, mtime=0) if zipped else content)
+    (tmp_path / "f").write_bytes(packed(content) if zipped else content)
     assert datasets.read_idx(tmp_path / "f").shape == shape
 
 
@@ -75,13 +79,13 @@ def test_shapes(tmp_path, shape, zipped):
         (idx((3,))[:-1], "truncated"),
         (idx((3,)) + b"!", r"too long: shape \(3,\) needs 3 bytes"),
         (idx((2**32 - 1,) * 4, b"abc"), "cannot hold"),
-        (gzip.compress(idx((2**32 - 1, 2**31), b"abc")), "cannot hold"),
-        (gzip.compress(idx((3,)))[:-5], "broken gzip"),
-        (gzip.compress(idx((3,)))[:12], "broken gzip"),
-        (gzip.compress(idx((30,)))[:-12] + b"\0" * 12, "broken gzip"),
+        (packed(idx((2**32 - 1, 2**31), b"abc")), "cannot hold"),
+        (packed(idx((3,)))[:-5], "broken gzip"),
+        (packed(idx((3,)))[:12], "broken gzip"),
+        (packed(idx((30,)))[:-12] + b"\0" * 12, "broken gzip"),
         (b"\x1f\x8b" + b"\xff" * 20, "broken gzip"),
-        (gzip.compress(idx((3,)) + b"\0" * 1_000_000), "too long"),
-        (gzip.compress(idx((3_000,), b"\0" * 2_999)), "truncated"),
+        (packed(idx((3,)) + b"\0" * 1_000_000), "too long"),
+        (packed(idx((3_000,), b"\0" * 2_999)), "truncated"),
     ],
 )
 def test_broken_files_are_refused_by_name(tmp_path, content, message):
@@ -95,7 +99,7 @@ def test_broken_files_are_refused_by_name(tmp_path, content, message):
 def test_a_gzip_bomb_takes_no_more_memory_than_its_header_says(tmp_path):
     import tracemalloc
 
-    (tmp_path / "bomb").write_bytes(gzip.compress(idx((8,), b"\0" * 50_000_000)))
+    (tmp_path / "bomb").write_bytes(packed(idx((8,), b"\0" * 50_000_000)))
     tracemalloc.start()
     with pytest.raises(ValueError, match="too long"):
         datasets.read_idx(tmp_path / "bomb")
