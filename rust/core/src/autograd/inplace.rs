@@ -86,14 +86,24 @@ pub fn written(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Tens
     }
     let whole = whole_of(base)?;
     let tracking = match place(&whole, target) {
-        Some(Place::All) => value.tracking().clone(),
-        Some(Place::Part(part)) => {
+        Some(Place::All) if leads_to(value, target) => value.tracking().clone(),
+        Some(place) => {
+            let part = match place {
+                Place::All => AsStrided { layout: Layout::contiguous(target.shape()) },
+                Place::Part(part) => part,
+            };
             track(op, AsStridedScatter(part), &[&whole, value], std::slice::from_ref(whole.array()))?
         }
         None => return Err(Error::gradient(op, "the view reaches beyond the tensor it was made of")),
     };
     base.set_written(carried(&whole, Tensor::new(whole.array().clone(), tracking)));
     Ok(caught_up(target))
+}
+
+/// Whether a gradient by `value` comes to `target` at once. Where none does, what was overwritten has one of zeros.
+fn leads_to(value: &Tensor, target: &Tensor) -> bool {
+    let Some(end) = target.edge() else { return true };
+    value.node().is_some_and(|node| node.edges().iter().flatten().any(|edge| edge.key() == end.key()))
 }
 
 /// `tensor` at its place in the graph after the last write to its memory that was recorded.

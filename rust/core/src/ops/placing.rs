@@ -95,6 +95,9 @@ fn from_start(ids: &Tensor, extent: usize) -> Result<Tensor> {
         return Ok(ids.clone());
     }
     let given = ids.array().contiguous("index_fill")?;
+    if given.elements::<i64>().iter().all(|&id| id >= 0) {
+        return Ok(ids.clone());
+    }
     let extent = extent.cast_signed() as i64;
     let counted = Array::build("index_fill", ids.shape(), |out: &mut [i64]| {
         for (out, &id) in out.iter_mut().zip(given.elements::<i64>()) {
