@@ -107,6 +107,16 @@ SPELT: dict[str, Case] = {
     "where": Case(
         "maps of two", lambda n: [floats(n) > 0.5, floats(n), floats(n)], "where", np.where
     ),
+    "clamp_between": Case("maps of two", lambda n: [floats(n), floats(n), floats(n)], "clamp", np.clip),
+    "nan_to_num": Case("maps of one", lambda n: [floats(n)], "nan_to_num", np.nan_to_num),
+    "frexp": Case("maps of one", lambda n: [floats(n)], "frexp", np.frexp),
+    "float_power": Case(
+        "maps of one", lambda n: [floats(n)], lambda t, _, x: t.float_power(x, 2), lambda x: np.float_power(x, 2)
+    ),
+    "cross": Case(
+        "maps of two", lambda n: [floats(max(n // 3, 1), 3), floats(max(n // 3, 1), 3)],
+        lambda t, _, x, y: t.linalg.cross(x, y), np.cross,
+    ),
     "threshold": Case("activations", lambda n: [floats(n)], lambda _, f, x: f.threshold(x, 0.5, 0.0)),
     "softmax": Case("activations", lambda n: [square(n)], lambda t, _, x: t.softmax(x, -1)),
     "log_softmax": Case("activations", lambda n: [square(n)], lambda t, _, x: t.log_softmax(x, -1)),
@@ -120,6 +130,23 @@ SPELT: dict[str, Case] = {
     "cumsum": Case("scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.cumsum(x, 0), np.cumsum),
     "cumprod": Case("scans and sorts", lambda n: [floats(n) + 0.55], lambda t, _, x: t.cumprod(x, 0), np.cumprod),
     "logcumsumexp": Case("scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.logcumsumexp(x, 0)),
+    "cummax": Case(
+        "scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.cummax(x, 0), np.maximum.accumulate
+    ),
+    "cummin": Case(
+        "scans and sorts", lambda n: [square(n)], lambda t, _, x: t.cummin(x, 1), lambda x: np.minimum.accumulate(x, 1)
+    ),
+    "median": Case("scans and sorts", lambda n: [floats(n)], "median"),
+    "nanmedian": Case("scans and sorts", lambda n: [floats(n)], "nanmedian"),
+    "unique_consecutive": Case("scans and sorts", lambda n: [integers(100, n)], "unique_consecutive"),
+    "bincount": Case("scans and sorts", lambda n: [integers(100, n)], "bincount", np.bincount),
+    "histc": Case(
+        "scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.histc(x, 100), lambda x: np.histogram(x, 100)
+    ),
+    "histogram": Case(
+        "scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.histogram(x, 100), lambda x: np.histogram(x, 100)
+    ),
+    "multinomial": Case("scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.multinomial(x, min(len(x), 10))),
     "sort": Case("scans and sorts", lambda n: [floats(n)], "sort", np.argsort),
     "topk": Case("scans and sorts", lambda n: [floats(n)], lambda t, _, x: t.topk(x, min(len(x), 10))),
     "searchsorted": Case(
@@ -162,6 +189,17 @@ SPELT: dict[str, Case] = {
         "moves", lambda n: [floats(n), np.arange(n), floats(n)],
         lambda t, _, x, i, y: t.scatter_reduce(x, 0, i, y, "amax"),
     ),
+    "index_add to elements": Case(
+        "moves", lambda n: [floats(n), RNG.integers(0, n, n), floats(n)], lambda t, _, x, i, y: t.index_add(x, 0, i, y)
+    ),
+    "index_put that adds": Case(
+        "moves", lambda n: [floats(n), RNG.integers(0, n, n), floats(n)],
+        lambda t, _, x, i, y: t.index_put(x, (i,), y, accumulate=True),
+    ),
+    "scatter": Case(
+        "moves", lambda n: [floats(n), RNG.integers(0, n, n), floats(n)], lambda t, _, x, i, y: t.scatter(x, 0, i, y)
+    ),
+    "diag": Case("moves", lambda n: [floats(min(n, 1000))], "diag", np.diag),
     "one_hot": Case("moves", lambda n: [integers(10, max(n // 10, 1))], lambda _, f, x: f.one_hot(x, 10)),
     "matmul": Case("products", lambda n: [square(n), square(n)], "matmul", np.matmul),
     "addmm": Case("products", lambda n: [square(n)] * 3, "addmm"),
@@ -183,6 +221,13 @@ SPELT: dict[str, Case] = {
     "solve_triangular": Case(
         "decompositions", lambda n: [definite(n), definite(n)],
         lambda t, _, *x: t.linalg.solve_triangular(*x, upper=True),
+    ),
+    "max_pool1d": Case("layers", lambda n: [floats(1, side(n), max(side(n), 3))], lambda _, f, x: f.max_pool1d(x, 3)),
+    "fold": Case(
+        "layers", lambda n: [floats(1, 9, max(n // 9, 1))], lambda _, f, x: f.fold(x, (x.shape[2] + 2, 3), 3)
+    ),
+    "nll_loss": Case(
+        "layers", lambda n: [floats(max(n // 100, 1), 100), integers(99, max(n // 100, 1))], "nll_loss"
     ),
     "avg_pool2d": Case("layers", lambda n: [image(n)], lambda _, f, x: f.avg_pool2d(x, 2)),
     "max_pool2d": Case("layers", lambda n: [image(n)], lambda _, f, x: f.max_pool2d(x, 2)),

@@ -4,6 +4,7 @@ Written to be read, not to be fast, and from the definitions, not from the Rust.
 a reference that returns a tuple of as many leading ones as have a meaning of their own.
 """
 
+import functools
 import math
 from statistics import NormalDist
 
@@ -168,6 +169,12 @@ def _sort(x, dim, descending):
     last_first = np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
     order = x.shape[-1] - 1 - last_first if descending else np.argsort(x, axis=-1, kind="stable")
     return tuple(np.moveaxis(y, -1, dim) for y in (np.take_along_axis(x, order, axis=-1), order))
+
+
+def _running(extreme, x, dim):
+    """Of numbers that are all different, each is found where it is."""
+    values = extreme.accumulate(x, axis=dim)
+    return values, np.maximum.accumulate(np.where((x == values) | np.isnan(x), np.indices(x.shape)[dim], 0), axis=dim)
 
 
 def _logsumexp(x, dim, keepdim=False):
@@ -601,6 +608,9 @@ REFERENCES = {
     "softsign": lambda x: x / (1 + np.abs(x)),
     "mish": lambda x: x * np.tanh(_softplus(x)),
     "where": np.where,
+    "clamp_between": lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi),
+    "nan_to_num": np.nan_to_num,
+    "frexp": lambda x: (np.frexp(x)[0], np.where(np.isfinite(x), np.frexp(x)[1], 0)),
     # comparisons and truth
     "eq": np.equal,
     "ne": np.not_equal,
@@ -634,6 +644,8 @@ REFERENCES = {
     "cumprod": lambda x, dim: np.cumprod(x, axis=dim).reshape(x.shape),
     "logcumsumexp": lambda x, dim: np.logaddexp.accumulate(x, axis=dim) if x.ndim else x,
     "sort": _sort,
+    "cummax": functools.partial(_running, np.maximum),
+    "cummin": functools.partial(_running, np.minimum),
     "topk": lambda x, k, dim, largest: tuple(np.take(y, range(k), dim) for y in _sort(x, dim, largest)),
     # shapes
     "cat": lambda *parts, dim: np.concatenate(parts, axis=dim),
@@ -647,6 +659,7 @@ REFERENCES = {
     "slice_scatter": _slice_scatter,
     # layers
     "matmul": np.matmul,
+    "cross": lambda a, b, dim: np.cross(a, b, axis=dim),
     "addmm": lambda x, a, b, beta, alpha: (beta * x if beta else 0) + alpha * (a @ b),
     "linear": lambda x, weight, bias=0: x @ weight.T + bias,
     # matrices

@@ -22,6 +22,9 @@ pub struct BadIndex {
     pub value: i64,
 }
 
+/// Elements of a slice from which on sorting the slices costs less than adding them.
+const LONG: usize = 64;
+
 /// Indices that are checked side by side.
 const CHECKED: usize = 1 << 10;
 
@@ -66,7 +69,8 @@ pub(crate) fn position(id: i64) -> usize {
 }
 
 /// Adds slices along one dimension to what is there: `source` is `[outer, ids.len(), inner]`, `out` is
-/// `[outer, extent, inner]`, and `out[o, ids[n]] += source[o, n]`. The ids are sorted, so that each destination belongs to one task and takes its sources in their order.
+/// `[outer, extent, inner]`, and `out[o, ids[n]] += source[o, n]`. Of long slices the ids are sorted, so that each
+/// destination belongs to one task and takes its sources in their order; short ones are added sooner than sorted.
 ///
 /// # Panics
 /// On an id outside `extent`.
@@ -82,13 +86,18 @@ pub fn index_add<T: Element>(source: &[T], extent: usize, inner: usize, ids: &[i
         }
     };
     let cost = (outer * ids.len()).saturating_mul(inner) * MOVE_NS / 1024;
-    if cost < crate::parallel::SERIAL_BELOW_NS {
-        for block in 0..outer {
-            for (n, &id) in ids.iter().enumerate() {
-                add(&mut out[(block * extent + position(id)) * inner..][..inner], block * ids.len() + n);
+    if inner < LONG || cost < crate::parallel::SERIAL_BELOW_NS {
+        let out = Disjoint::new(out);
+        return for_each(outer, cost, |block| {
+            // SAFETY: each task has a block of its own.
+            let out = unsafe { out.slice(block * extent * inner..(block + 1) * extent * inner) };
+            if inner == 1 {
+                return put_add(&source[block * ids.len()..][..ids.len()], ids, out);
             }
-        }
-        return;
+            for (n, &id) in ids.iter().enumerate() {
+                add(&mut out[position(id) * inner..][..inner], block * ids.len() + n);
+            }
+        });
     }
     let order = sorted(ids);
     let segments = ids.len().div_ceil((GRAIN / inner).max(1));

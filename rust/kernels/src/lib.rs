@@ -17,6 +17,8 @@ pub mod attention;
 mod cgroup;
 pub mod conv;
 pub mod copy;
+pub mod counts;
+pub mod cross;
 pub mod cross_entropy;
 pub mod decompose;
 pub mod element;

@@ -1,6 +1,7 @@
 //! Places among sorted numbers, what repeats most among them, and where running extremes are.
 
 use crate::element::{Element, Float};
+use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::{Disjoint, for_each, for_ranges};
 
 /// Estimated cost of 1024 elements, in nanoseconds: of a binary search each, and of one pass.
@@ -58,44 +59,132 @@ pub fn longest_runs<T: Element>(sorted: &[T], columns: usize, out: &mut [i64]) {
     });
 }
 
-/// Runs `step(from, to)` along the rows of each matrix of `rows` rows of `columns`, where `from` is the position of the
-/// element before, or none.
-fn along(len: usize, rows: usize, columns: usize, step: impl Fn(usize, Option<usize>) + Sync) {
-    if len == 0 {
-        return;
-    }
-    assert!(len.is_multiple_of(rows * columns), "lengths do not match the shapes");
-    for_each(len / (rows * columns), len * PASS / 1024, |matrix| {
-        let start = matrix * rows * columns;
-        for at in start..start + rows * columns {
-            step(at, at.checked_sub(columns).filter(|&before| before >= start));
-        }
-    });
-}
-
-/// The row of the largest (or smallest) element up to each one, in matrices of `rows` rows of `columns`: of equals the
+/// The largest (or smallest) element up to each one, and its row, in matrices of `rows` rows of `columns`: of equals the
 /// last, and the first NaN's own and those after it.
 ///
 /// # Panics
 /// If the lengths differ or are no whole number of matrices.
-pub fn running_extremes<T: Element>(largest: bool, src: &[T], rows: usize, columns: usize, out: &mut [i64]) {
-    assert_eq!(src.len(), out.len(), "source and destination differ in size");
-    let places = Disjoint::new(out);
-    along(src.len(), rows, columns, |at, before| {
-        let row = at / columns % rows;
-        // SAFETY: a task reads and writes its own matrix only, one element at a time.
-        let best = before.map(|before| unsafe { places.slice(before..before + 1) }[0]);
-        let kept = best.filter(|&best| {
-            #[allow(clippy::cast_possible_truncation, reason = "a row's number")]
-            let best = src[at - (row - best.cast_unsigned() as usize) * columns];
-            let x = src[at];
-            let wins = x.is_nan() || if largest { x >= best } else { x <= best };
-            if best.is_nan() { !x.is_nan() } else { !wins }
-        });
-        // SAFETY: as above.
-        let place = unsafe { places.slice(at..at + 1) };
-        place[0] = kept.unwrap_or(row.cast_signed() as i64);
+pub fn running_extremes<T: Element>(
+    largest: bool,
+    src: &[T],
+    rows: usize,
+    columns: usize,
+    (values, places): (&mut [T], &mut [i64]),
+) {
+    assert!(src.len() == values.len() && src.len() == places.len(), "source and destination differ in size");
+    if src.is_empty() {
+        return;
+    }
+    assert!(src.len().is_multiple_of(rows * columns), "lengths do not match the shapes");
+    let (values, places) = (Disjoint::new(values), Disjoint::new(places));
+    if largest {
+        extremes::<T, true>(src, rows, columns, &values, &places);
+    } else {
+        extremes::<T, false>(src, rows, columns, &values, &places);
+    }
+}
+
+/// Columns of a task, and elements that a running extreme is held against at once.
+const COLUMNS: usize = 512;
+const BLOCK: usize = 32;
+
+fn extremes<T: Element, const LARGEST: bool>(
+    src: &[T],
+    rows: usize,
+    columns: usize,
+    values: &Disjoint<'_, T>,
+    places: &Disjoint<'_, i64>,
+) {
+    let blocks = columns.div_ceil(COLUMNS);
+    let units = src.len() / (rows * columns) * blocks;
+    let grain = (COLUMNS * BLOCK / (rows * columns.min(COLUMNS))).max(1);
+    for_each(units.div_ceil(grain), src.len() * PASS / 1024, |task| {
+        for unit in task * grain..units.min((task + 1) * grain) {
+            let (start, left) = (unit / blocks * rows * columns, unit % blocks * COLUMNS);
+            if columns == 1 {
+                let range = start..start + rows;
+                // SAFETY: each task has lines of its own.
+                let (values, places) = unsafe { (values.slice(range.clone()), places.slice(range.clone())) };
+                dispatch(AlongLine::<T, LARGEST> { src: &src[range], values, places });
+            } else {
+                let width = COLUMNS.min(columns - left);
+                dispatch(DownRows::<T, LARGEST> { src, at: start + left, rows, columns, width, values, places });
+            }
+        }
     });
+}
+
+/// Whether `x` takes the place of `best`, which comes before it.
+#[inline(always)]
+fn wins<T: Element, const LARGEST: bool>(x: T, best: T) -> bool {
+    x.is_nan() | if LARGEST { x >= best } else { x <= best }
+}
+
+struct AlongLine<'a, T, const LARGEST: bool> {
+    src: &'a [T],
+    values: &'a mut [T],
+    places: &'a mut [i64],
+}
+
+impl<T: Element, const LARGEST: bool> Kernel for AlongLine<'_, T, LARGEST> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (mut best, mut place, mut row) = (self.src[0], 0, 0);
+        let outputs = self.values.chunks_mut(BLOCK).zip(self.places.chunks_mut(BLOCK));
+        for (src, (values, places)) in self.src.chunks(BLOCK).zip(outputs) {
+            // New extremes become rare: blocks without any are filled.
+            if !src.iter().fold(false, |any, &x| any | wins::<T, LARGEST>(x, best)) {
+                values.fill(best);
+                places.fill(place);
+                row += BLOCK.cast_signed() as i64;
+                continue;
+            }
+            for ((&x, value), at) in src.iter().zip(values).zip(places) {
+                if wins::<T, LARGEST>(x, best) {
+                    (best, place) = (x, row);
+                }
+                (*value, *at) = (best, place);
+                row += 1;
+            }
+        }
+    }
+}
+
+struct DownRows<'a, T, const LARGEST: bool> {
+    src: &'a [T],
+    /// Where the columns of this task begin.
+    at: usize,
+    rows: usize,
+    columns: usize,
+    width: usize,
+    values: &'a Disjoint<'a, T>,
+    places: &'a Disjoint<'a, i64>,
+}
+
+impl<T: Element, const LARGEST: bool> Kernel for DownRows<'_, T, LARGEST> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { src, at, rows, columns, width, values, places } = self;
+        // SAFETY: each task has columns of its own, and one row of them lies behind the other.
+        let outputs = |at: usize| unsafe { (values.slice(at..at + width), places.slice(at..at + width)) };
+        let (mut best, mut place) = outputs(at);
+        best.copy_from_slice(&src[at..at + width]);
+        place.fill(0);
+        for row in 1..rows {
+            let at = at + row * columns;
+            let (values, places) = outputs(at);
+            let before = best.iter().zip(&*place);
+            for (((&x, value), at), (&best, &place)) in src[at..].iter().zip(&mut *values).zip(&mut *places).zip(before)
+            {
+                let wins = wins::<T, LARGEST>(x, best);
+                *value = if wins { x } else { best };
+                *at = if wins { row.cast_signed() as i64 } else { place };
+            }
+            (best, place) = (values, places);
+        }
+    }
 }
 
 /// `dst[o, i, c] = log(exp(src[o, 0, c]) + .. + exp(src[o, i, c]))`, without overflow, for matrices of `rows` rows of
@@ -195,11 +284,39 @@ mod tests {
         let mut out = [0; 2];
         longest_runs(&[1, 1, 2, 2, 2, 3, 3, 4], 4, &mut out);
         assert_eq!(out, [1, 2]);
-        let mut rows = [0; 6];
-        running_extremes(true, &[1.0, 5.0, 3.0, 5.0, f64::NAN, 7.0], 3, 2, &mut rows);
-        assert_eq!(rows, [0, 0, 1, 1, 2, 2]);
-        running_extremes(false, &[3.0, f64::NAN, 1.0, 1.0, f64::NAN, 2.0], 6, 1, &mut rows);
-        assert_eq!(rows, [0, 1, 1, 1, 4, 4]);
+        let (mut values, mut rows) = ([0.0; 6], [0; 6]);
+        running_extremes(true, &[1.0, 5.0, 3.0, 5.0, f64::NAN, 7.0], 3, 2, (&mut values, &mut rows));
+        assert_eq!((rows, &values[..4], values[5]), ([0, 0, 1, 1, 2, 2], [1.0, 5.0, 3.0, 5.0].as_slice(), 7.0));
+        running_extremes(false, &[3.0, f64::NAN, 1.0, 1.0, f64::NAN, 2.0], 6, 1, (&mut values, &mut rows));
+        assert_eq!((rows, values[0]), ([0, 1, 1, 1, 4, 4], 3.0));
+        assert!(values[1..].iter().all(|value| value.is_nan()));
+    }
+
+    #[test]
+    #[allow(clippy::float_cmp, clippy::cast_precision_loss, reason = "exact values")]
+    fn running_extremes_are_those_of_one_element_after_the_other() {
+        // Rows and columns that are no whole number of blocks, rare and frequent new extremes, ties, NaN.
+        for (rows, columns) in [(1, 1), (33, 1), (1000, 1), (5, 700), (40, 3), (1, 9)] {
+            for step in [7, 997] {
+                let src: Vec<f32> = (0..2 * rows * columns).map(|i| (i * step % 101) as f32).collect();
+                let src: Vec<f32> = src.iter().map(|&x| if x == 50.0 { f32::NAN } else { x }).collect();
+                for (largest, with_nan) in [(true, true), (false, true), (true, false), (false, false)] {
+                    let src: Vec<f32> = src.iter().map(|&x| if x.is_nan() && !with_nan { 0.0 } else { x }).collect();
+                    let (mut values, mut places) = (vec![0.0; src.len()], vec![0; src.len()]);
+                    running_extremes(largest, &src, rows, columns, (&mut values, &mut places));
+                    for at in 0..src.len() {
+                        let (matrix, row, column) = (at / (rows * columns), at / columns % rows, at % columns);
+                        let line = (0..=row).map(|row| src[(matrix * rows + row) * columns + column]);
+                        let expected = line.enumerate().reduce(|(place, best), (row, x)| {
+                            let better = if largest { x >= best } else { x <= best };
+                            if x.is_nan() || better { (row, x) } else { (place, best) }
+                        });
+                        let (place, best) = expected.unwrap();
+                        assert_eq!((places[at], values[at].to_bits()), (place.cast_signed() as i64, best.to_bits()));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::element::Element;
-use crate::gather::{GRAIN, MOVE_NS, outer_extent, position};
+use crate::gather::{GRAIN, MOVE_NS, index_add, outer_extent, position};
 use crate::isa::{Kernel, Simd, dispatch, prefetch};
 use crate::memory::Pod;
 use crate::parallel::{Disjoint, for_each_init, for_ranges};
@@ -104,6 +104,11 @@ pub fn index_sum<T: Element>(source: &[T], extent: usize, inner: usize, ids: &[i
     assert!(ids.iter().all(|&id| position(id) < extent), "index outside {extent}");
     if out.is_empty() {
         return;
+    }
+    if inner == 1 {
+        // Single elements are added sooner than brought in the order of their sums.
+        out.fill(T::default());
+        return index_add(source, extent, inner, ids, out);
     }
     let terms = Terms::new(ids, extent);
     let each = (GRAIN / inner).clamp(1, extent);

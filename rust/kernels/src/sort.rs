@@ -1,4 +1,4 @@
-//! Sorting, and the largest or smallest few ([`topk`]).
+//! Sorting, the largest or smallest few ([`topk`]), and the one in some place ([`nth`]).
 //!
 //! A key is an unsigned integer whose order is that of the elements: NaN above all numbers, zeros of both signs equal.
 //! Key and position travel as one integer, so that every order is total and stable. Short lines are sorted by
@@ -6,8 +6,10 @@
 //! elements each, by all threads; then each thread sorts buckets in its own cache.
 
 mod key;
+mod nth;
 mod select;
 
+pub use nth::{Rank, nth};
 pub use select::topk;
 
 use crate::element::Element;

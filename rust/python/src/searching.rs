@@ -179,12 +179,12 @@ pairs! {
     ///
     /// >>> dlcore.cummax(dlcore.tensor([1.0, 3.0, 2.0]), 0).values
     /// tensor([1., 3., 3.])
-    cummax(dim: isize) => |x: &Tensor, dim| search::running_extreme(x, dim, true);
+    cummax(dim: isize) => |x, dim| ops::sort::running_extreme::<true>(x, dim);
     /// The smallest element up to each one along ``dim``, and its position, of equals the last. NaN wins.
     ///
     /// >>> dlcore.cummin(dlcore.tensor([3.0, 1.0, 2.0]), 0).values
     /// tensor([3., 1., 1.])
-    cummin(dim: isize) => |x: &Tensor, dim| search::running_extreme(x, dim, false);
+    cummin(dim: isize) => |x, dim| ops::sort::running_extreme::<false>(x, dim);
     /// The element that occurs most along ``dim``, the smallest of several, and its last position.
     ///
     /// >>> dlcore.mode(dlcore.tensor([2, 1, 2])).values

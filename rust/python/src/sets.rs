@@ -66,8 +66,8 @@ fn asked<'py>(py: Python<'py>, found: Unique, inverse: bool, counts: bool) -> Py
     if !inverse && !counts {
         return found.values.returned(py);
     }
-    let parts = [(found.values, true), (found.inverse, inverse), (found.counts, counts)];
-    parts.into_iter().filter(|(_, wanted)| *wanted).map(|(part, _)| part).collect::<Vec<Tensor>>().returned(py)
+    let parts = [Some(found.values), found.inverse.filter(|_| inverse), found.counts.filter(|_| counts)];
+    parts.into_iter().flatten().collect::<Vec<Tensor>>().returned(py)
 }
 
 /// The different elements in order, or the different slices along ``dim``; with ``return_inverse`` also where each element
@@ -104,7 +104,7 @@ fn unique_consecutive<'py>(
     return_counts: bool,
     dim: Option<isize>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = enter(py, input.0.numel(), || sets::unique(&input.0, dim, false))?;
+    let found = enter(py, input.0.numel(), || sets::unique_consecutive(&input.0, dim, return_inverse, return_counts))?;
     asked(py, found, return_inverse, return_counts)
 }
 

@@ -5,17 +5,15 @@ use crate::autograd::autocast::Autocast;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::{DType, Scalar};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, Strides, normalize_dim, numel};
-use crate::ops::arithmetic::scalar;
 use crate::ops::copy::apart;
 use crate::ops::index::index_select;
 use crate::ops::join::{cat, flip, repeat, stack};
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::select::where_;
 use crate::ops::select_rows::IndexAdd;
-use crate::ops::shape::{broadcast_to, entry, pad_end, permute, reshape, reshape_inferred, slice, transpose};
+use crate::ops::shape::{broadcast_to, entry, permute, reshape, reshape_inferred, slice, transpose};
 use crate::ops::strided::written_at;
 
 /// The elements on a diagonal of two dimensions, which becomes the last one: a view.
@@ -201,18 +199,12 @@ pub fn diag_embed(x: &Tensor, offset: isize, rows: isize, columns: isize) -> Res
         return Err(Error::value(NAME, format_args!("dimension {rows} is named twice")));
     }
     let (n, more) = (x.shape()[x.rank() - 1], offset.unsigned_abs());
-    let mut line = Dims::from_slice(x.shape());
-    line.insert(if offset < 0 { x.rank() - 1 } else { x.rank() }, 1);
-    let padded = pad_end(&reshape(x, &line)?, if offset < 0 { [0, more] } else { [more, 0] })?;
-    let mask = Array::build_as(NAME, DType::Bool, &[n + more, n + more], |out: &mut [u8]| {
-        for (row, out) in (0isize..).zip(out.chunks_exact_mut((n + more).max(1))) {
-            (0isize..).zip(out).for_each(|(column, out)| *out = u8::from(column - row == offset));
-        }
-        Ok(())
-    })?;
-    let square = where_(&mask.into(), &padded, &scalar(Scalar::Int(0), x.dtype())?)?;
-    let last = square.rank().cast_signed();
-    moved(NAME, &square, &[last - 2, last - 1], &[rows.cast_signed(), columns.cast_signed()])
+    let mut shape = Dims::from_slice(&x.shape()[..x.rank() - 1]);
+    for dim in [rows.min(columns), rows.max(columns)] {
+        shape.insert(dim, n + more);
+    }
+    let zeros = Array::zeros(NAME, &shape, x.dtype())?.into();
+    diagonal_scatter(&zeros, x, offset, rows.cast_signed(), columns.cast_signed())
 }
 
 /// The diagonal of a matrix, or the matrix with a vector on its diagonal.

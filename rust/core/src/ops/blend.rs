@@ -1,12 +1,13 @@
 //! Elementwise functions of several tensors, or of one and some numbers, made of other operations.
 
 use crate::array::Array;
+use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, floor_divide, mul, scalar, scale, sub};
-use crate::ops::compare::{eq, ge, isnan, le, logical_not, logical_or};
-use crate::ops::select::where_;
+use crate::ops::compare::{eq, ge, isnan, logical_not, logical_or};
+use crate::ops::select::{ClampBetween, NanToNum, where_};
 use crate::ops::{abs, cast, trunc};
 
 /// `start + weight * (end - start)`, from the nearer end, so that both ends are exact.
@@ -100,11 +101,8 @@ pub fn frac(x: &Tensor) -> Result<Tensor> {
 /// Only for lack of memory.
 pub fn nan_to_num(x: &Tensor, nan: f64, above: Option<f64>, below: Option<f64>) -> Result<Tensor> {
     let Some(facts) = x.dtype().floats() else { return crate::ops::copy(x) };
-    let number = |value| scalar(Scalar::Float(value), x.dtype());
-    let no_nan = where_(&isnan(x)?, &number(nan)?, x)?;
-    let is = |value: f64| eq(x, &number(value)?);
-    let no_top = where_(&is(f64::INFINITY)?, &number(above.unwrap_or(facts.max))?, &no_nan)?;
-    where_(&is(f64::NEG_INFINITY)?, &number(below.unwrap_or(-facts.max))?, &no_top)
+    let infinities = [above.unwrap_or(facts.max), below.unwrap_or(-facts.max)];
+    apply(NanToNum { nan, infinities }, &[x])
 }
 
 /// `x` kept between tensors of bounds, which broadcast; the upper one wins. NaN anywhere is NaN.
@@ -115,13 +113,16 @@ pub fn clamp_between(x: &Tensor, lo: Option<&Tensor>, hi: Option<&Tensor>) -> Re
     if lo.is_none() && hi.is_none() {
         return Err(Error::value("clamp", "at least one of min and max must be given"));
     }
-    let mut kept = x.clone();
-    for (bound, inside) in [(lo, ge as fn(&Tensor, &Tensor) -> Result<Tensor>), (hi, le)] {
-        if let Some(bound) = bound {
-            kept = where_(&logical_or(&inside(&kept, bound)?, &isnan(&kept)?)?, &kept, bound)?;
-        }
-    }
-    Ok(kept)
+    let dtype =
+        [lo, hi].into_iter().flatten().try_fold(x.dtype(), |dtype, bound| dtype.promote("clamp", bound.dtype()))?;
+    // In place of a bound that is missing, one that nothing passes.
+    let (least, greatest) = match dtype.integers() {
+        Some((least, greatest)) => (Scalar::Int(least), Scalar::Int(greatest)),
+        None if dtype == DType::Bool => (Scalar::Bool(false), Scalar::Bool(true)),
+        None => (Scalar::Float(f64::NEG_INFINITY), Scalar::Float(f64::INFINITY)),
+    };
+    let bound = |bound: Option<&Tensor>, open| bound.map_or_else(|| scalar(open, dtype), |bound| Ok(bound.clone()));
+    apply(ClampBetween, &[x, &bound(lo, least)?, &bound(hi, greatest)?])
 }
 
 /// `values` where `x` is zero, else 0 below and 1 above.

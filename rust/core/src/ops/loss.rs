@@ -186,7 +186,11 @@ pub fn nll_loss(
     let classes = rows.shape()[1];
     let labels = super::cross_entropy::labels(NAME, target, x, &each, classes, ignore_index)?;
     let weight = super::cross_entropy::class_weight(NAME, weight, &rows)?;
+    let all_count = weight.is_none() && classes > 0 && !labels.elements().contains(&ignore_index);
     let labels = reshape(&labels.into(), &[rows.shape()[0], 1])?;
+    if all_count {
+        return reduction.of(&reshape(&neg(&ops::gather(&rows, 1, &labels)?)?, &each)?);
+    }
     let counts = ops::ne(&labels, &scalar(Scalar::Int(ignore_index.into()), DType::I64)?)?;
     let inside = ops::where_(&counts, &labels, &scalar(Scalar::Int(0), DType::I64)?)?;
     let share = match &weight {

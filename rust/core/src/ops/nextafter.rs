@@ -2,14 +2,18 @@
 //! integers; mantissa and exponent.
 
 use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply_all, one};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::{DType, Scalar};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
-use crate::ops::arithmetic::{mul, neg, scalar, scale, sub};
-use crate::ops::pairs::bitwise_right_shift;
-use crate::ops::{abs, cast, exp2, floor, gt, isfinite, logical_and, lt, where_};
+use crate::ops::arithmetic::{mul, neg, scale, sub};
+use crate::ops::sample::{Sample, real};
+use crate::ops::{cast, exp2, floor};
+use crate::with_float;
 use dlcore_kernels::map;
+use smallvec::smallvec;
 
 /// The float next to each element of `x` in the direction of `y`; `y` where both are equal. It has no gradient.
 ///
@@ -44,29 +48,49 @@ pub fn nextafter(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 
 /// `x` as `mantissa * 2^exponent`, the size of the mantissa from 0.5 up to 1, the exponent int32. Zero and what is not
 /// finite is its own mantissa, with the exponent 0.
+#[derive(Clone, Debug)]
+pub struct Frexp;
+
+impl Operation for Frexp {
+    const NAME: &'static str = "frexp";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0].contiguous(Self::NAME)?;
+        let (mantissas, exponents) = with_float!(Self::NAME, x.dtype(), T => {
+            Array::build_pair(Self::NAME, x.shape(), x.shape(), |mantissas: &mut [T], exponents: &mut [i32]| {
+                map::frexp(x.elements::<T>(), mantissas, exponents);
+                Ok(())
+            })?
+        });
+        Ok(smallvec![mantissas, exponents])
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        // By two powers in float64, of which neither leaves its range.
+        let power = neg(&cast(&context.auxiliary(1)?, DType::F64)?)?;
+        let half = floor(&scale(&power, 0.5)?)?;
+        let slope = mul(&mul(&cast(grad, DType::F64)?, &exp2(&half)?)?, &exp2(&sub(&power, &half)?)?)?;
+        Ok(one(cast(&slope, grad.dtype())?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::OUTPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        vec![[3, 7].as_slice(), &[], &[0, 2]].into_iter().map(|shape| Sample::new(Self, [real(shape)])).collect()
+    }
+}
+
+/// See [`Frexp`].
 ///
 /// # Errors
 /// [`Error::DType`] for integers.
 pub fn frexp(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    const NAME: &str = "frexp";
     if !x.dtype().is_float() {
-        return Err(Error::dtype(NAME, format_args!("expected a float dtype, got {}", x.dtype())));
+        return Err(Error::dtype(Frexp::NAME, format_args!("expected a float dtype, got {}", x.dtype())));
     }
-    // In float64 no float32 is subnormal, and neither power below leaves its range.
-    let wide = cast(x, DType::F64)?;
-    let number = |value| scalar(Scalar::Float(value), DType::F64);
-    let size = abs(&wide.detach())?;
-    let plain = logical_and(&gt(&size, &number(0.0)?)?, &isfinite(&size)?)?;
-    let size = where_(&plain, &size, &number(0.5)?)?;
-    // Subnormal float64 first become others.
-    let small = lt(&size, &number(f64::MIN_POSITIVE)?)?;
-    let lifted = where_(&small, &scale(&size, 2f64.powi(54))?, &size)?;
-    let bits = Tensor::from(lifted.array().contiguous(NAME)?.reinterpret(NAME, DType::I64)?);
-    let exponent = bitwise_right_shift(&bits, &scalar(Scalar::Int(52), DType::I64)?)?;
-    let offset = where_(&small, &scalar(Scalar::Int(1022 + 54), DType::I64)?, &scalar(Scalar::Int(1022), DType::I64)?)?;
-    let exponent = sub(&exponent, &offset)?;
-    let power = neg(&cast(&exponent, DType::F64)?)?;
-    let half = floor(&scale(&power, 0.5)?)?;
-    let mantissa = mul(&mul(&wide, &exp2(&half)?)?, &exp2(&sub(&power, &half)?)?)?;
-    Ok((cast(&mantissa, x.dtype())?, cast(&exponent, DType::I32)?))
+    let mut outputs = apply_all(Frexp, &[x])?;
+    let exponents = outputs.remove(1);
+    Ok((outputs.remove(0), exponents))
 }

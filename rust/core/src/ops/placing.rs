@@ -71,6 +71,9 @@ pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<
             return Err(Error::shape(NAME, format_args!("a source of shape {source} for an index of shape {ids}")));
         }
     };
+    if let &[_] = shape {
+        return reshape(&put_flat(&target, &ids, &source)?, x.shape());
+    }
     // Flat places: those of the first entries along `dim`, moved on by as many steps as the index says.
     let first = slice(&cut(reshape(&counted(target.numel())?, shape)?, false)?, at, 0, 1, 1)?;
     let step: usize = shape[at + 1..].iter().product();

@@ -1,14 +1,22 @@
-//! Products of vectors, matrices and more dimensions, all lowered to [`matmul`]: so gradients follow by themselves.
+//! Products of vectors, matrices and more dimensions, all but the vector product lowered to [`matmul`]: so gradients follow
+//! by themselves.
 
+use crate::array::Array;
 use crate::autograd::autocast::Autocast;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
-use crate::ops::arithmetic::{mul, scale, sub};
-use crate::ops::arrange::{diagonal, roll};
+use crate::ops::arithmetic::{mul, scale};
+use crate::ops::arrange::diagonal;
+use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{add, cast, matmul, sum};
-use smallvec::SmallVec;
+use crate::with_element;
+use dlcore_kernels::cross as kernel;
+use smallvec::{SmallVec, smallvec};
 
 pub use crate::ops::addmm::addmm;
 
@@ -153,6 +161,55 @@ pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     reshape(&mul(&reshape(a, &coarse)?, &reshape(b, &fine)?)?, &whole)
 }
 
+/// The vector product of two tensors of one shape along a dimension of three elements.
+#[derive(Clone, Debug)]
+pub struct Cross {
+    /// Along which dimension.
+    pub dim: usize,
+}
+
+impl Operation for Cross {
+    const NAME: &'static str = "cross";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (a, b) = (inputs[0].contiguous(Self::NAME)?, inputs[1].contiguous(Self::NAME)?);
+        if a.dtype() == DType::Bool {
+            return Err(Error::dtype(Self::NAME, "bool tensors have no products; convert them with .int()"));
+        }
+        if a.shape() != b.shape() || a.shape().get(self.dim) != Some(&3) {
+            let (a, b, dim) = (Show(a.shape()), Show(b.shape()), self.dim);
+            return Err(Error::shape(Self::NAME, format_args!("shapes {a} and {b}, expected three along {dim}")));
+        }
+        let inner = a.shape()[self.dim + 1..].iter().product();
+        Ok(single(with_element!(a.dtype(), T => Array::build(Self::NAME, a.shape(), |out: &mut [T]| {
+            kernel::cross(a.elements::<T>(), b.elements::<T>(), inner, out);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let product = |a: &Tensor, b: &Tensor| apply(self.clone(), &[a, b]);
+        Ok(smallvec![
+            context.needs(0).then(|| product(&context.input(1)?, grad)).transpose()?,
+            context.needs(1).then(|| product(grad, &context.input(0)?)).transpose()?,
+        ])
+    }
+
+    fn saves(&self, needs: Needs) -> Saves {
+        Saves::NOTHING.input_if(0, needs.input(1)).input_if(1, needs.input(0))
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, shape: &[usize]| Sample::new(Self { dim }, [real(shape), real(shape)]);
+        vec![of(0, &[3]), of(1, &[2, 3, 4]), of(1, &[5, 3]), of(0, &[3, 0])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into())]
+    }
+}
+
 /// The vector product of three elements along `dim`; the first dimension of extent 3 where none is named.
 ///
 /// # Errors
@@ -176,9 +233,7 @@ pub fn cross(a: &Tensor, b: &Tensor, dim: Option<isize>) -> Result<Tensor> {
         ));
     }
     let (a, b) = (broadcast_to(a, &shape)?, broadcast_to(b, &shape)?);
-    let dim = [at.cast_signed()];
-    let turned = |x: &Tensor, by: isize| roll(x, &[by], &dim);
-    sub(&mul(&turned(&a, -1)?, &turned(&b, -2)?)?, &mul(&turned(&a, -2)?, &turned(&b, -1)?)?)
+    apply(Cross { dim: at }, &[&a, &b])
 }
 
 /// Sums of products over dimensions `a_dims` of `a` and `b_dims` of `b`, pair by pair; what is left of `a` comes before

@@ -96,22 +96,3 @@ fn picked(x: &Tensor, wide: &Tensor, at: usize, position: &Tensor, keepdim: bool
     }
     Ok((reshape(&value, &shape)?, reshape(position, &shape)?))
 }
-
-/// The largest (or smallest) element up to each one along `dim`, and its position: of equals the last; NaN wins.
-///
-/// # Errors
-/// [`Error::Index`] for a dimension out of range.
-pub fn running_extreme(x: &Tensor, dim: isize, largest: bool) -> Result<(Tensor, Tensor)> {
-    let name = if largest { "cummax" } else { "cummin" };
-    let at = normalize_dim(name, dim, x.rank())?;
-    let wide = if x.rank() == 0 { reshape(x, &[1])? } else { x.clone() };
-    let array = wide.array().cast(name, x.dtype().widened())?.contiguous(name)?;
-    let (rows, columns) = (array.shape()[at], array.shape()[at + 1..].iter().product());
-    let positions: Tensor = with_element!(array.dtype(), T => Array::build(name, array.shape(), |out: &mut [i64]| {
-        search::running_extremes(largest, array.elements::<T>(), rows, columns, out);
-        Ok(())
-    }))?
-    .into();
-    let values = gather(&wide, at.cast_signed(), &positions)?;
-    Ok((reshape(&values, x.shape())?, reshape(&positions, x.shape())?))
-}

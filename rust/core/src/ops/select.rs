@@ -2,15 +2,15 @@
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::{cast, ge, isnan, le, logical_and, logical_or, sum_to};
-use crate::{with_bits, with_dtype};
+use crate::ops::{cast, ge, isfinite, isnan, le, logical_and, logical_or, sum_to};
+use crate::{with_bits, with_dtype, with_element, with_stored_float};
 use dlcore_kernels::element::Element;
 use dlcore_kernels::map;
 use smallvec::smallvec;
@@ -150,6 +150,107 @@ impl Operation for Clamp {
 
     fn params(&self) -> Params {
         vec![("min", self.lo.map(Scalar::to_f64).into()), ("max", self.hi.map(Scalar::to_f64).into())]
+    }
+}
+
+/// `min(max(x, lo), hi)` with tensors of bounds. Of equals `x` takes the gradient; NaN anywhere is NaN.
+#[derive(Clone, Debug)]
+pub struct ClampBetween;
+
+impl Operation for ClampBetween {
+    const NAME: &'static str = "clamp_between";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let shape = broadcast_shapes(Clamp::NAME, inputs[0].shape(), inputs[1].shape())?;
+        let shape = broadcast_shapes(Clamp::NAME, &shape, inputs[2].shape())?;
+        let x = inputs[0].broadcast(Clamp::NAME, &shape)?;
+        let (lo, hi) = (inputs[1].broadcast(Clamp::NAME, &shape)?, inputs[2].broadcast(Clamp::NAME, &shape)?);
+        let kept = with_element!(x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
+            map::clamp_between(
+                (x.data::<T>(), x.strided()),
+                (lo.data::<T>(), lo.strided()),
+                (hi.data::<T>(), hi.strided()),
+                out,
+            );
+            Ok(())
+        }))?;
+        // Truth values are stored as uint8.
+        Ok(single(kept.cast(Self::NAME, x.dtype())?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (x, lo, hi) = (context.input(0)?, context.input(1)?, context.input(2)?);
+        let above = logical_or(&ge(&x, &lo)?, &isnan(&x)?)?;
+        let lifted = where_(&above, &x.detach(), &lo.detach())?;
+        let below = logical_or(&le(&lifted, &hi)?, &isnan(&lifted)?)?;
+        let zero = scalar(Scalar::Float(0.0), grad.dtype())?;
+        let to_lifted = where_(&below, grad, &zero)?;
+        let mut gradients: Gradients = smallvec![None, None, None];
+        if context.needs(0) {
+            gradients[0] = Some(sum_to(&where_(&above, &to_lifted, &zero)?, context.shape(0))?);
+        }
+        if context.needs(1) {
+            gradients[1] = Some(sum_to(&where_(&above, &zero, &to_lifted)?, context.shape(1))?);
+        }
+        if context.needs(2) {
+            gradients[2] = Some(sum_to(&where_(&below, &zero, grad)?, context.shape(2))?);
+        }
+        Ok(gradients)
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |x: &[usize], lo: &[usize], hi: &[usize]| Sample::new(Self, [real(x), real(lo), real(hi)]);
+        vec![of(&[3, 4], &[3, 4], &[3, 4]), of(&[4], &[3, 1], &[]), of(&[], &[], &[]), of(&[0, 2], &[2], &[1])]
+    }
+}
+
+/// NaN and the infinities replaced by numbers; they take no gradient.
+#[derive(Clone, Debug)]
+pub struct NanToNum {
+    /// For NaN.
+    pub nan: f64,
+    /// For infinity, and for its negative.
+    pub infinities: [f64; 2],
+}
+
+impl Operation for NanToNum {
+    const NAME: &'static str = "nan_to_num";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (x, [above, below]) = (inputs[0], self.infinities);
+        let out = with_stored_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
+            map::finite([self.nan, above, below], x.data::<T>(), x.strided(), out);
+            Ok(())
+        }))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let zero = scalar(Scalar::Float(0.0), grad.dtype())?;
+        Ok(one(where_(&isfinite(&context.input(0)?)?, grad, &zero)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |shape: &[usize]| Sample::new(Self { nan: 0.5, infinities: [7.0, -9.0] }, [real(shape)]);
+        vec![of(&[3, 7]), of(&[]), of(&[0, 2])]
+    }
+
+    fn params(&self) -> Params {
+        let [above, below] = self.infinities;
+        vec![("nan", Some(self.nan).into()), ("posinf", Some(above).into()), ("neginf", Some(below).into())]
     }
 }
 

@@ -6,26 +6,24 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
-use crate::ops::arithmetic::{div, scalar, shift, sub};
+use crate::ops::arithmetic::{div, scalar, shift};
 use crate::ops::arrange::{counted, movedim, select};
 use crate::ops::placing::put;
-use crate::ops::search::searchsorted;
 use crate::ops::select_rows::IndexAdd;
-use crate::ops::shape::{broadcast_to, reshape, slice};
+use crate::ops::shape::{reshape, slice};
 use crate::ops::statistics::diff;
-use crate::ops::{
-    amax, amin, any_of, cast, cat, cumsum, floor, ge, index_select, le, logical_and, masked_select, ne, nonzero, sort,
-    tril, triu,
-};
+use crate::ops::{amax, amin, any_of, cast, cat, cumsum, index_select, ne, nonzero, sort};
+use crate::{with_element, with_float};
+use dlcore_kernels::counts;
 
 /// The different elements of a tensor.
 pub struct Unique {
     /// Each of them once.
     pub values: Tensor,
-    /// Where each element of the input is among them.
-    pub inverse: Tensor,
-    /// How often each of them occurs.
-    pub counts: Tensor,
+    /// Where each element of the input is among them, if asked for.
+    pub inverse: Option<Tensor>,
+    /// How often each of them occurs, if asked for.
+    pub counts: Option<Tensor>,
 }
 
 /// The different elements of `x`, or the different slices along `dim`: in order, or those that differ from the one before.
@@ -61,10 +59,52 @@ pub fn unique(x: &Tensor, dim: Option<isize>, in_order: bool) -> Result<Unique> 
     let mut shape = front.array().dims();
     shape[0] = places.numel();
     let values = reshape(&index_select(&ordered, 0, &places)?, &shape)?;
-    Ok(match dim {
-        None => Unique { values, inverse: reshape(&inverse, x.shape())?, counts },
-        Some(dim) => Unique { values: movedim(&values, &[0], &[dim])?, inverse, counts },
+    let (values, inverse) = match dim {
+        None => (values, reshape(&inverse, x.shape())?),
+        Some(dim) => (movedim(&values, &[0], &[dim])?, inverse),
+    };
+    Ok(Unique { values, inverse: Some(inverse), counts: Some(counts) })
+}
+
+/// The elements of `x`, or the slices along `dim`, that differ from the one before.
+///
+/// # Errors
+/// As [`unique`].
+pub fn unique_consecutive(x: &Tensor, dim: Option<isize>, inverse: bool, counts: bool) -> Result<Unique> {
+    const NAME: &str = "unique_consecutive";
+    if dim.is_some() {
+        return unique(x, dim, false);
+    }
+    let wide = x.array().cast(NAME, x.dtype().widened())?.contiguous(NAME)?;
+    with_element!(wide.dtype(), T => {
+        let elements = wide.elements::<T>();
+        let runs = counts::runs(elements);
+        let values = Array::build(NAME, &[runs], |out: &mut [T]| {
+            counts::firsts(elements, out);
+            Ok(())
+        })?;
+        let numbers = || Array::build(NAME, x.shape(), |out: &mut [i64]| {
+            counts::run_of_each(elements, out);
+            Ok(())
+        });
+        let numbers = (inverse || counts).then(numbers).transpose()?;
+        let lengths = |numbers: &Array| counted_in(NAME, numbers, runs);
+        Ok(Unique {
+            values: values.cast(NAME, x.dtype())?.into(),
+            counts: numbers.as_ref().filter(|_| counts).map(lengths).transpose()?,
+            inverse: numbers.filter(|_| inverse).map(Tensor::from),
+        })
     })
+}
+
+/// How often each integer below `extent` is among `ids`.
+fn counted_in(name: &str, ids: &Array, extent: usize) -> Result<Tensor> {
+    let counts = Array::build(name, &[extent], |out: &mut [i64]| {
+        out.fill(0);
+        counts::count(ids.elements(), out);
+        Ok(())
+    })?;
+    Ok(counts.into())
 }
 
 /// How many are true.
@@ -89,23 +129,23 @@ pub fn bincount(x: &Tensor, weights: Option<&Tensor>, length: usize) -> Result<T
     if x.dtype().is_float() || x.dtype() == DType::Bool {
         return Err(Error::dtype(NAME, format_args!("expected integers, got {}", x.dtype())));
     }
-    let ids = cast(&x.detach(), DType::I64)?;
+    let ids = x.array().cast(NAME, DType::I64)?.contiguous(NAME)?;
     let mut extent = length;
     if x.numel() > 0 {
-        let end = |x: Tensor| -> Result<usize> {
-            let value = x.array().elements::<i64>()[0];
+        let position = |value: i64| {
             usize::try_from(value)
                 .map_err(|_| Error::value(NAME, format_args!("expected no negative integers, got {value}")))
         };
-        end(amin(&ids, &[0], false)?)?;
-        extent = extent.max(end(amax(&ids, &[0], false)?)? + 1);
+        let (low, high) = counts::ends(ids.elements());
+        position(low)?;
+        extent = extent.max(position(high)?.saturating_add(1));
     }
     let weights = match weights {
-        None => broadcast_to(&scalar(Scalar::Int(1), DType::I64)?, ids.shape())?,
+        None => return counted_in(NAME, &ids, extent),
         Some(weights) if weights.dtype() == DType::F32 => weights.clone(),
         Some(weights) => cast(weights, DType::F64)?,
     };
-    apply(IndexAdd { dim: 0, extent, frozen: None }, &[&weights, &ids])
+    apply(IndexAdd { dim: 0, extent, frozen: None }, &[&weights, &ids.into()])
 }
 
 /// How many elements fall into each of `bins` intervals of one width from `low` to `high`, both included; from the
@@ -119,8 +159,7 @@ pub fn histc(x: &Tensor, bins: usize, low: f64, high: f64) -> Result<Tensor> {
     if !x.dtype().is_float() {
         return Err(Error::dtype(NAME, format_args!("expected a float dtype, got {}", x.dtype())));
     }
-    let dtype = x.dtype();
-    let x = cast(&reshape(&x.detach(), &[x.numel()])?, DType::F64)?;
+    let x = reshape(&x.detach(), &[x.numel()])?;
     let (mut low, mut high) = (low, high);
     if low.to_bits() == high.to_bits() && x.numel() > 0 {
         let end = |x: Tensor| -> Result<f64> { Ok(x.array().item()?.to_f64()) };
@@ -132,12 +171,13 @@ pub fn histc(x: &Tensor, bins: usize, low: f64, high: f64) -> Result<Tensor> {
     if bins == 0 || low >= high || !low.is_finite() || !high.is_finite() {
         return Err(Error::value(NAME, format_args!("{bins} bins from {low} to {high}")));
     }
-    let number = |value| scalar(Scalar::Float(value), DType::F64);
-    let inside = logical_and(&ge(&x, &number(low)?)?, &le(&x, &number(high)?)?)?;
-    let kept = masked_select(&x, &inside)?;
-    let place = floor(&crate::ops::arithmetic::scale(&sub(&kept, &number(low)?)?, bins as f64 / (high - low))?)?;
-    let place = crate::ops::clamp(&place, None, Some(Scalar::Float((bins - 1) as f64)))?;
-    cast(&bincount(&cast(&place, DType::I64)?, None, bins)?, dtype)
+    let wide = x.array().cast(NAME, x.dtype().widened())?.contiguous(NAME)?;
+    let counts = with_float!(NAME, wide.dtype(), T => Array::build(NAME, &[bins], |out: &mut [i64]| {
+        out.fill(0);
+        counts::even(wide.elements::<T>(), low, high, out);
+        Ok(())
+    }))?;
+    Ok(counts.cast(NAME, x.dtype())?.into())
 }
 
 /// The edges of `bins` intervals of one width: between the ends `range`, or between the extremes of `x`.
@@ -179,19 +219,33 @@ pub fn histogram(x: &Tensor, edges: &Tensor, weights: Option<&Tensor>, density: 
         return Err(Error::shape(NAME, what));
     }
     let bins = edges.numel() - 1;
-    let flat = |x: &Tensor| reshape(&x.detach(), &[x.numel()]);
-    let (x, edges) = (flat(x)?, edges.detach());
-    let end = |at: usize| slice(&edges, 0, at, 1, 1);
-    let inside = logical_and(&ge(&x, &end(0)?)?, &le(&x, &end(bins)?)?)?;
-    let kept = masked_select(&x, &inside)?;
-    let place = shift(&searchsorted(NAME, &edges, &kept, true)?, -1.0)?;
-    let place = crate::ops::clamp(&place, None, Some(Scalar::Int(bins as i128 - 1)))?;
-    let weights = weights.map(|weights| masked_select(&flat(weights)?, &inside)).transpose()?;
-    let counts = cast(&bincount(&place, weights.as_ref(), bins)?, x.dtype())?;
+    let wide = |x: &Tensor, dtype: DType| x.array().cast(NAME, dtype)?.contiguous(NAME);
+    let dtype = x.dtype().widened();
+    let (array, limits) = (wide(x, dtype)?, wide(edges, dtype)?);
+    // Sums of what 16 bits hold are made in 64.
+    let summed = |weights: &Tensor| if weights.dtype() == DType::F32 { DType::F32 } else { DType::F64 };
+    let weights = weights.map(|weights| wide(weights, summed(weights))).transpose()?;
+    let counts = with_float!(NAME, dtype, T => {
+        let (elements, limits) = (array.elements::<T>(), limits.elements::<T>());
+        match &weights {
+            None => Array::build(NAME, &[bins], |out: &mut [i64]| {
+                out.fill(0);
+                counts::between(elements, limits, |_| 1, out);
+                Ok(())
+            }),
+            Some(weights) => with_float!(NAME, weights.dtype(), W => Array::build(NAME, &[bins], |out: &mut [W]| {
+                let weights = weights.elements::<W>();
+                out.fill(0.0);
+                counts::between(elements, limits, |at| weights[at], out);
+                Ok(())
+            })),
+        }
+    })?;
+    let counts = cast(&counts.into(), x.dtype())?;
     if !density {
         return Ok(counts);
     }
-    div(&div(&counts, &crate::ops::sum(&counts, &[0], false)?)?, &diff(&edges, 1, 0, None, None)?)
+    div(&div(&counts, &crate::ops::sum(&counts, &[0], false)?)?, &diff(&edges.detach(), 1, 0, None, None)?)
 }
 
 /// Rows and columns of the elements of a triangle of a matrix: on and below diagonal `offset`, or on and above it.
@@ -199,9 +253,35 @@ pub fn histogram(x: &Tensor, edges: &Tensor, weights: Option<&Tensor>, density: 
 /// # Errors
 /// Only for lack of memory.
 pub fn triangle_indices(rows: usize, columns: usize, offset: i64, lower: bool) -> Result<Tensor> {
-    let ones = Array::full("tril_indices", &[rows, columns], Scalar::Bool(true), DType::Bool)?.into();
-    let mask = if lower { tril(&ones, offset) } else { triu(&ones, offset) }?;
-    crate::ops::contiguous(&crate::ops::transpose(&nonzero(&mask)?, 0, 1)?)
+    let (height, width, offset) = (rows as i128, columns as i128, i128::from(offset));
+    // Elements on and below a diagonal: its rows become longer by one up to the first full one.
+    let below = |offset: i128| {
+        let first = (-offset).clamp(0, height);
+        let full = (width - offset - 1).clamp(first, height);
+        let growing = full - first;
+        growing * (first + offset + 1) + growing * (growing - 1) / 2 + (height - full).saturating_mul(width)
+    };
+    let count = if lower { below(offset) } else { height.saturating_mul(width) - below(offset - 1) };
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let first = if lower { (-offset).clamp(0, height) } else { 0 };
+    let within = |row: usize| {
+        let diagonal = row as i128 + offset + i128::from(lower);
+        let split = usize::try_from(diagonal.clamp(0, width)).unwrap_or(columns);
+        if lower { 0..split } else { split..columns }
+    };
+    let indices = Array::build("tril_indices", &[2, count], |out: &mut [i64]| {
+        let (mut row_of, mut column_of) = out.split_at_mut(count);
+        let filled = usize::try_from(first).unwrap_or(rows)..rows;
+        for row in filled.take_while(|&row| !within(row).is_empty()) {
+            let (rows, columns);
+            (rows, row_of) = row_of.split_at_mut(within(row).len());
+            (columns, column_of) = column_of.split_at_mut(rows.len());
+            rows.fill(row.cast_signed() as i64);
+            columns.iter_mut().zip(within(row)).for_each(|(out, column)| *out = column.cast_signed() as i64);
+        }
+        Ok(())
+    })?;
+    Ok(indices.into())
 }
 
 /// The positions of elements that are not zero: for each dimension a vector.
@@ -232,4 +312,34 @@ pub fn picked(x: &Tensor, dim: isize, ids: &Tensor) -> Result<Tensor> {
     }
     let only = index_select(&reshape(x, &[1])?, 0, &reshape(ids, &[1])?)?;
     reshape(&only, &Dims::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triangles_of_every_offset_and_size() {
+        for (rows, columns) in [(0, 3), (3, 0), (1, 1), (4, 4), (3, 6), (6, 3)] {
+            for offset in -8..=8i64 {
+                for lower in [true, false] {
+                    let indices = triangle_indices(rows, columns, offset, lower).unwrap();
+                    let inside = |row: i64, column: i64| {
+                        let above = column - row;
+                        if lower { above <= offset } else { above >= offset }
+                    };
+                    let to = |n: usize| 0..i64::try_from(n).unwrap();
+                    let all = to(rows).flat_map(|row| to(columns).map(move |column| (row, column)));
+                    let places: Vec<_> = all.filter(|&(row, column)| inside(row, column)).collect();
+                    let expected: Vec<_> = places.iter().map(|at| at.0).chain(places.iter().map(|at| at.1)).collect();
+                    assert_eq!(indices.array().elements::<i64>(), expected);
+                }
+            }
+        }
+        // Neither room nor time is looked for in vain.
+        assert!(triangle_indices(1 << 60, 1 << 60, 0, true).is_err());
+        assert_eq!(triangle_indices(1 << 60, 0, 0, true).unwrap().shape(), [2, 0]);
+        assert_eq!(triangle_indices(1 << 60, 1 << 60, -(1 << 62), true).unwrap().shape(), [2, 0]);
+        assert_eq!(triangle_indices(1 << 60, 3, 0, false).unwrap().shape(), [2, 6]);
+    }
 }

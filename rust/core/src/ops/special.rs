@@ -258,7 +258,16 @@ pub fn ldexp(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn float_power(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    crate::ops::pow(&cast(a, DType::F64)?, &cast(b, DType::F64)?)
+    let a = cast(a, DType::F64)?;
+    if b.rank() == 0 && !b.requires_grad() {
+        // Small whole powers are products.
+        match b.array().item()?.to_f64() {
+            2.0 => return crate::ops::square(&a),
+            3.0 => return mul(&crate::ops::square(&a)?, &a),
+            _ => {}
+        }
+    }
+    crate::ops::pow(&a, &cast(b, DType::F64)?)
 }
 
 /// The logarithm of `base^a + base^b`, by the larger one; `rate` is the base's own logarithm.

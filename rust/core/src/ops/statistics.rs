@@ -5,16 +5,16 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
-use crate::ops::arrange::select;
 use crate::ops::compare::{eq, isnan, logical_not, ne};
-use crate::ops::extremum::{amax, amin, min_dim, not_empty};
+use crate::ops::extremum::{amax, amin, not_empty};
 use crate::ops::join::cat;
 use crate::ops::length::length;
 use crate::ops::placing::take_along_dim;
 use crate::ops::reduce::{kept_shape, sum};
 use crate::ops::select::{filled, where_};
 use crate::ops::shape::{broadcast_to, reshape, slice};
-use crate::ops::{abs, cast, floor, pow, sort};
+use crate::ops::{abs, cast, floor, gather, pow, sort};
+use dlcore_kernels::sort::Rank;
 
 fn number(x: &Tensor, value: f64) -> Result<Tensor> {
     scalar(Scalar::Float(value), x.dtype())
@@ -181,12 +181,19 @@ pub fn kthvalue(x: &Tensor, k: isize, dim: isize, keepdim: bool) -> Result<(Tens
             format_args!("k is {k}, expected 1 to {extent}, the size of dimension {at}"),
         ));
     }
-    let (values, positions) = sort(&line(x)?, dim, false)?;
-    let pick = |y: &Tensor| {
-        let one = select(y, dim, k - 1)?;
-        reshape(&one, &if keepdim { kept_shape(x.shape(), &[at]) } else { Dims::from_slice(one.shape()) })
-    };
-    Ok((pick(&values)?, pick(&positions)?))
+    ranked("kthvalue", x, at, keepdim, Rank::At(k.unsigned_abs() - 1))
+}
+
+/// The element of that rank along `at`, and its position.
+fn ranked(name: &str, x: &Tensor, at: usize, keepdim: bool, rank: Rank) -> Result<(Tensor, Tensor)> {
+    let wide = line(x)?;
+    let positions = crate::ops::sort::ranked(name, wide.array(), at, rank)?.into();
+    let values = gather(&wide, at.cast_signed(), &positions)?;
+    let mut shape = kept_shape(x.shape(), &[at]);
+    if !keepdim && x.rank() > 0 {
+        shape.remove(at);
+    }
+    Ok((reshape(&values, &shape)?, reshape(&positions, &shape)?))
 }
 
 /// The lower of all elements in the middle; NaN where there is one, and of no floats.
@@ -210,17 +217,7 @@ pub fn median(x: &Tensor, dim: isize, keepdim: bool) -> Result<(Tensor, Tensor)>
     if extent == 0 {
         return Err(Error::index("median", format_args!("dimension {at} has no elements")));
     }
-    let (value, position) = kthvalue(x, extent.div_ceil(2).cast_signed(), dim, keepdim)?;
-    let missing = isnan(x)?;
-    if !crate::ops::reduce::any(missing.array())? {
-        return Ok((value, position));
-    }
-    let is_number = cast(&logical_not(&line(&missing)?)?, DType::U8)?;
-    let (numbers_only, first) = min_dim(&is_number, dim, keepdim)?;
-    let shape = value.shape();
-    let has_nan = reshape(&logical_not(&numbers_only)?, shape)?;
-    let found = number(&value, f64::NAN)?;
-    Ok((where_(&has_nan, &found, &value)?, where_(&has_nan, &reshape(&first, shape)?, &position)?))
+    ranked("median", x, at, keepdim, Rank::Middle)
 }
 
 /// The place of the last number among the elements of `x` in order, along `at`, which stays; 0 where all are NaN.
@@ -250,18 +247,10 @@ pub fn nanmedian(x: &Tensor, dim: isize, keepdim: bool) -> Result<(Tensor, Tenso
         return median(x, dim, keepdim);
     }
     let at = normalize_dim("nanmedian", dim, x.rank())?;
-    let wide = line(x)?;
-    if wide.shape()[at] == 0 {
+    if x.shape().get(at) == Some(&0) {
         return Err(Error::index("nanmedian", format_args!("dimension {at} has no elements")));
     }
-    let (sorted, positions) = sort(&wide, dim, false)?;
-    let middle = cast(&floor(&scale(&last_number(&wide, at)?, 0.5)?)?, DType::I64)?;
-    let mut shape = kept_shape(x.shape(), &[at]);
-    if !keepdim && x.rank() > 0 {
-        shape.remove(at);
-    }
-    let pick = |of: &Tensor| reshape(&take_along_dim(of, &middle, Some(dim))?, &shape);
-    Ok((pick(&sorted)?, pick(&positions)?))
+    ranked("nanmedian", x, at, keepdim, Rank::MiddleNumber)
 }
 
 /// What lies `q` of the way through the elements in order, along `dim` or of all: between two of them as `interpolation`

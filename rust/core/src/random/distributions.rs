@@ -265,8 +265,13 @@ fn with_replacement(weights: &[f64], drawn: &[f64], positions: &mut Vec<i64>) {
 fn once_each(weights: &[f64], drawn: &[f64], count: usize, positions: &mut Vec<i64>) {
     let times = weights.iter().zip(drawn).map(|(weight, x)| if *weight > 0.0 { x / weight } else { f64::INFINITY });
     let mut race: Vec<(f64, i64)> = times.zip(0..).collect();
-    race.sort_by(|a, b| a.0.total_cmp(&b.0));
-    positions.extend(race.into_iter().take(count).map(|(_, position)| position));
+    let before = |a: &(f64, i64), b: &(f64, i64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+    if count < race.len() {
+        race.select_nth_unstable_by(count, before);
+        race.truncate(count);
+    }
+    race.sort_unstable_by(before);
+    positions.extend(race.into_iter().map(|(_, position)| position));
 }
 
 /// Refuses an interval whose ends are in the wrong order.

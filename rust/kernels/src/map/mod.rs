@@ -8,9 +8,11 @@ mod bits;
 mod engine;
 mod operations;
 mod over;
+mod parts;
 mod source;
 
 pub use activations::{Activation, Parameters, activation, activation_grad};
 pub use bits::{Bits, Bitwise, bitwise, next_after};
 pub use operations::*;
 pub use over::{Arithmetic, Replaced, over};
+pub use parts::frexp;

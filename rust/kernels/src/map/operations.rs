@@ -501,6 +501,49 @@ pub fn clamp<K: Stored>(low: Option<K::Value>, high: Option<K::Value>, src: &[K]
 }
 
 #[derive(Clone, Copy)]
+struct Between;
+impl<T: Element> Function3<T, T, T, T> for Between {
+    const COST: usize = 2 * CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T, low: T, high: T) -> T {
+        let x = if (x >= low) | x.is_nan() { x } else { low };
+        if (x <= high) | x.is_nan() { x } else { high }
+    }
+}
+
+/// `min(max(src[i], low[i]), high[i])`; NaN anywhere is NaN.
+///
+/// # Panics
+/// If a window leaves its slice or differs from `dst` in size.
+pub fn clamp_between<T: Element>(src: (&[T], Strided), low: (&[T], Strided), high: (&[T], Strided), dst: &mut [T]) {
+    map3(Between, src, low, high, dst);
+}
+
+/// What stands for NaN, infinity and its negative.
+#[derive(Clone, Copy)]
+struct Finite<T>([T; 3]);
+impl<T: Float> Function1<T, T> for Finite<T> {
+    const COST: usize = CHEAP;
+    const PLAIN: bool = true;
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> T {
+        let Self([nan, above, below]) = self;
+        let y = if x.is_nan() { nan } else { x };
+        let y = if x == T::HIGHEST { above } else { y };
+        if x == T::LOWEST { below } else { y }
+    }
+}
+
+/// `src[i]`, or for NaN, infinity and its negative the first, second and third of `numbers`.
+///
+/// # Panics
+/// If the window leaves `src` or differs from `dst` in size.
+pub fn finite<K: Stored<Value: Float>>(numbers: [f64; 3], src: &[K], layout: Strided, dst: &mut [K]) {
+    let number = |x: f64| if K::NARROW { K::Value::cast_from(round_to_odd(x)) } else { K::Value::from_f64(x) };
+    map1(Finite(numbers.map(number)), src, layout, dst);
+}
+
+#[derive(Clone, Copy)]
 struct Choose;
 impl<T: Pod> Function3<u8, T, T, T> for Choose {
     const COST: usize = 2 * CHEAP;
