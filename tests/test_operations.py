@@ -142,7 +142,7 @@ SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-8, 1e38, -1e38,
 # products with pi, which numpy rounds in float64 as `sinc` does in float32.
 NOT_OF_SPECIAL_VALUES = {
     "nonzero", "binary_cross_entropy", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift",
-    "bitwise_right_shift", "gcd", "lcm", "igamma", "igammac", "zeta", "sinc",
+    "bitwise_right_shift", "gcd", "lcm", "igamma", "igammac", "zeta", "sinc", "frexp",
 }  # fmt: skip
 
 
