@@ -175,6 +175,7 @@ REACHED_THROUGH = {
     "slice": "Tensor.__getitem__",
     "unfold": "Tensor.unfold",
     "batch_norm_inference": "batch_norm",
+    "clamp_between": "clamp",
     "conv2d_grad_input": "conv2d",
     "conv2d_grad_weight": "conv2d",
     "avg_pool2d_grad": "avg_pool2d",

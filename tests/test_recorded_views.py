@@ -200,3 +200,24 @@ def test_no_ring_holds_memory():
     for _ in range(3):
         program()
     assert dlcore.memory.stats()["live_bytes"] == before
+
+
+def test_entries_of_an_iterator_know_what_was_written_after_it_was_made():
+    w = dlcore.ones(3, requires_grad=True)
+    x = w * 1
+    entries = iter(x)
+    x.mul_(2)
+    (slope,) = dlcore.autograd.grad(next(entries), w)
+    assert slope.tolist() == [2, 0, 0]
+    y = dlcore.zeros(2)
+    entries = iter(y)
+    y.copy_(w[:2] * 5)
+    assert next(entries).requires_grad
+
+
+def test_a_sum_over_nothing_is_a_view():
+    w = dlcore.ones(3, requires_grad=True)
+    x = w * 1
+    x.sum_to_size(3).mul_(2)
+    (slope,) = dlcore.autograd.grad(x.sum(), w)
+    assert slope.tolist() == [2, 2, 2]

@@ -186,7 +186,7 @@ fn span(slice: &Bound<'_, PySlice>, extent: usize) -> PyResult<(usize, isize, us
 /// What one int or one slice selects of a tensor of which nothing is remembered: what most keys are, at half the time
 /// that any key takes. Nothing where there is more to it, or to say.
 fn quick(x: &PyTensor, key: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
-    let made = if let Ok(slice) = key.cast_exact::<PySlice>() {
+    if let Ok(slice) = key.cast_exact::<PySlice>() {
         // The slice may run code of its own to tell its bounds.
         let Some(extent) = x.glance_if_plain(|x| x.shape().first().copied()) else { return Ok(None) };
         let Ok((start, step, count)) = span(slice, extent) else { return Ok(None) };
@@ -201,9 +201,8 @@ fn quick(x: &PyTensor, key: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
         };
         guarded(|| x.glance_if_plain(entry).transpose())
     } else {
-        return Ok(None);
-    };
-    made
+        Ok(None)
+    }
 }
 
 #[pymethods]
@@ -256,12 +255,11 @@ impl PyTensor {
         })
     }
 
-    fn __iter__(&self) -> PyResult<Rows> {
-        let tensor = self.get();
-        if tensor.rank() == 0 {
+    fn __iter__(slf: Bound<'_, Self>) -> PyResult<Rows> {
+        if slf.get().glance(Tensor::rank) == 0 {
             return Err(PyTypeError::new_err("a 0-d tensor has nothing to iterate over"));
         }
-        Ok(Rows { tensor, next: AtomicUsize::new(0) })
+        Ok(Rows { of: slf.unbind(), next: AtomicUsize::new(0) })
     }
 
     fn __contains__(&self, py: Python<'_>, value: Operand) -> PyResult<bool> {
@@ -274,7 +272,8 @@ impl PyTensor {
 /// The entries along the first dimension, one after another.
 #[pyclass(frozen, name = "Rows", module = "dlcore._core")]
 struct Rows {
-    tensor: Tensor,
+    // The handle: what is written to the tensor meanwhile is in the entries to come.
+    of: Py<PyTensor>,
     next: AtomicUsize,
 }
 
@@ -285,12 +284,13 @@ impl Rows {
     }
 
     fn __next__(&self) -> PyResult<Option<PyTensor>> {
-        let (at, shape) = (self.next.fetch_add(1, Relaxed), self.tensor.shape());
-        if at >= shape[0] {
-            self.next.store(shape[0], Relaxed);
+        let (at, tensor) = (self.next.fetch_add(1, Relaxed), self.of.get().get());
+        let count = tensor.shape().first().copied().unwrap_or(0);
+        if at >= count {
+            self.next.store(count, Relaxed);
             return Ok(None);
         }
-        guarded(|| ops::shape::entry(&self.tensor, 0, at)).map(|row| Some(row.into()))
+        guarded(|| ops::shape::entry(&tensor, 0, at)).map(|row| Some(row.into()))
     }
 }
 

@@ -648,6 +648,8 @@ impl PyTensor {
                 // As in PyTorch, which sums even one element: integers are int64 then.
                 return if shape.is_empty() {
                     ops::sum(&x, &(0..x.rank()).collect::<Dims>(), false)
+                } else if shape[..] == *x.shape() {
+                    ops::reshape(&x, &shape)
                 } else {
                     ops::sum_to(&x, &shape)
                 };
