@@ -240,3 +240,10 @@ def test_norms_of_zero_have_no_slope():
     x = dlcore.zeros(2, 3, dtype=dlcore.float64, requires_grad=True)
     (norms,) = grad(linalg.vector_norm(x, dim=1).sum(), x)
     assert norms.tolist() == [[0] * 3] * 2
+
+
+def test_the_ends_of_a_histogram_count():
+    assert dlcore.histc(dlcore.tensor([0.3]), bins=3, min=0, max=0.3).tolist() == [0, 0, 1]
+    assert dlcore.histc(dlcore.arange(11) / 10, bins=10, min=0, max=1).tolist() == [1] * 9 + [2]
+    narrow = dlcore.tensor([0.1, 0.6], dtype=dlcore.bfloat16)
+    assert dlcore.histc(narrow, bins=2, min=0.1, max=0.6).tolist() == [1, 1]

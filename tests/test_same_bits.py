@@ -61,6 +61,11 @@ def noise(*shape):
     return np.random.default_rng(3).standard_normal(shape).astype("float32")
 
 
+def test_cross_products_on_any_number_of_threads():
+    a, b = noise(100_000, 3), noise(100_000, 3)
+    assert_same_bits(lambda: [dlcore.linalg.cross(dlcore.from_numpy(a), dlcore.from_numpy(b), dim=1).numpy()])
+
+
 def with_gradients(function, *arrays):
     """What a function of tensors gives, and the gradients of its weighted sum."""
 

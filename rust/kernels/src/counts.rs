@@ -29,13 +29,14 @@ pub fn count(ids: &[i64], counts: &mut [i64]) {
     }
 }
 
-/// Adds to each of `counts`, intervals of one width from `low` to `high`, both included, how many of `src` lie in it.
+/// Adds to each of `counts`, intervals of one width from `low` to `high`, both included, how many of `src` lie in it: by
+/// the arithmetic of `T`, as in PyTorch, which decides where edges are no numbers of `T`.
 #[allow(clippy::cast_precision_loss, reason = "a number of intervals")]
 pub fn even<T: Float>(src: &[T], low: f64, high: f64, counts: &mut [i64]) {
     let last = counts.len() - 1;
-    let scale = counts.len() as f64 / (high - low);
-    for x in src.iter().map(|x| x.to_f64()).filter(|&x| x >= low && x <= high) {
-        counts[floor((x - low) * scale).min(last)] += 1;
+    let (low, high, bins) = (T::from_f64(low), T::from_f64(high), T::from_f64(counts.len() as f64));
+    for &x in src.iter().filter(|&&x| x >= low && x <= high) {
+        counts[floor(((x - low) * bins / (high - low)).to_f64()).min(last)] += 1;
     }
 }
 

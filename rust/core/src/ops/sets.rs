@@ -171,6 +171,9 @@ pub fn histc(x: &Tensor, bins: usize, low: f64, high: f64) -> Result<Tensor> {
     if bins == 0 || low >= high || !low.is_finite() || !high.is_finite() {
         return Err(Error::value(NAME, format_args!("{bins} bins from {low} to {high}")));
     }
+    // Ends count as elements do.
+    let rounded = |end| Array::full(NAME, &[], Scalar::Float(end), x.dtype())?.item().map(Scalar::to_f64);
+    let (low, high) = (rounded(low)?, rounded(high)?);
     let wide = x.array().cast(NAME, x.dtype().widened())?.contiguous(NAME)?;
     let counts = with_float!(NAME, wide.dtype(), T => Array::build(NAME, &[bins], |out: &mut [i64]| {
         out.fill(0);
