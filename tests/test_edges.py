@@ -247,3 +247,29 @@ def test_the_ends_of_a_histogram_count():
     assert dlcore.histc(dlcore.arange(11) / 10, bins=10, min=0, max=1).tolist() == [1] * 9 + [2]
     narrow = dlcore.tensor([0.1, 0.6], dtype=dlcore.bfloat16)
     assert dlcore.histc(narrow, bins=2, min=0.1, max=0.6).tolist() == [1, 1]
+
+
+def test_root_mean_squares_of_halves_add_what_float32_resolves():
+    x = dlcore.tensor([[1e-3, 2e-3, 3e-3, -4e-3]])
+    expected = F.rms_norm(x, (4,))
+    for dtype in (dlcore.float16, dlcore.bfloat16):
+        assert dlcore.allclose(F.rms_norm(x.to(dtype), (4,)).float(), expected, rtol=0.02)
+
+
+def test_labels_that_do_not_count_have_no_second_derivative_either():
+    x = dlcore.ones(2, 3, requires_grad=True)
+    loss = F.cross_entropy(x, dlcore.tensor([-100, -100]))
+    (slope,) = grad(loss, x, create_graph=True)
+    assert slope.tolist() == [[0] * 3] * 2
+
+
+def test_slopes_of_large_singular_values():
+    x = dlcore.tensor([[3e25, 0.0], [0.0, 4e25]], requires_grad=True)
+    (slope,) = grad(linalg.matrix_norm(x, "nuc"), x)
+    assert slope.tolist() == [[1, 0], [0, 1]]
+
+
+def test_a_correction_beyond_the_number_of_elements_has_a_slope():
+    x = dlcore.ones(3, 1, requires_grad=True)
+    (slope,) = grad(dlcore.var(x, -1, correction=2).sum(), x)
+    assert slope.abs().tolist() == [[0]] * 3

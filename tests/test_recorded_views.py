@@ -221,3 +221,14 @@ def test_a_sum_over_nothing_is_a_view():
     x.sum_to_size(3).mul_(2)
     (slope,) = dlcore.autograd.grad(x.sum(), w)
     assert slope.tolist() == [2, 2, 2]
+
+
+def test_what_is_written_to_a_gradient_is_seen_at_the_next_look():
+    p = dlcore.ones(3, requires_grad=True)
+    p.sum().backward()
+    first = p.grad
+    p.grad.mul_(p * 2)
+    assert first.requires_grad
+    assert p.grad.requires_grad
+    (slope,) = dlcore.autograd.grad(p.grad.sum(), p)
+    assert slope.tolist() == [2, 2, 2]

@@ -94,7 +94,8 @@ impl PyTensor {
     /// tensor([2., 4.])
     #[getter]
     fn get_grad(&self) -> Option<Self> {
-        self.get().grad().map(Self::from)
+        // Each look is a handle of its own: as a view it knows what is written through others.
+        self.get().grad().map(|grad| grad.alias().into())
     }
 
     #[setter]

@@ -62,7 +62,11 @@ impl CrossEntropy {
         let scale = match self.reduction {
             Reduction::None => reshape(grad, &[x.shape()[0], 1])?,
             Reduction::Sum => grad.clone(),
-            Reduction::Mean => div(grad, &context.auxiliary(2)?)?,
+            Reduction::Mean => {
+                // Where no label counts the loss is no number, and the logits have no part in it.
+                let (total, one) = (context.auxiliary(2)?, scalar(Scalar::Int(1), grad.dtype())?);
+                div(grad, &ops::where_(&ops::eq(&total, &scalar(Scalar::Int(0), grad.dtype())?)?, &one, &total)?)?
+            }
         };
         mul(&scale, &sub(&mul(&ops::softmax(&x, 1)?, &totals)?, &shares)?)
     }

@@ -56,8 +56,20 @@ fn quotient(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 
 /// `values[j] - values[i]` at row i and column j.
 fn gaps(values: &Tensor) -> Result<Tensor> {
+    let [row, column] = crossed(values)?;
+    sub(&row, &column)
+}
+
+/// `values[j] ** 2 - values[i] ** 2` likewise, without squares that leave the range of the type.
+fn gaps_of_squares(values: &Tensor) -> Result<Tensor> {
+    let [row, column] = crossed(values)?;
+    mul(&sub(&row, &column)?, &add(&row, &column)?)
+}
+
+/// The values in a row and in a column.
+fn crossed(values: &Tensor) -> Result<[Tensor; 2]> {
     let (batch, n) = (&values.shape()[..values.rank() - 1], values.shape()[values.rank() - 1]);
-    sub(&reshape(values, &[batch, &[1, n]].concat())?, &reshape(values, &[batch, &[n, 1]].concat())?)
+    Ok([reshape(values, &[batch, &[1, n]].concat())?, reshape(values, &[batch, &[n, 1]].concat())?])
 }
 
 fn without_diagonal(x: &Tensor) -> Result<Tensor> {
@@ -259,7 +271,7 @@ impl Operation for Svd {
         let ([u, s, vt], [gu, gs, gvt]) =
             (parts(&context.output()?, &shapes, Self::BY_COLUMNS)?, parts(grad, &shapes, Self::BY_COLUMNS)?);
         let (u, vt, gu, gvt) = (first(&u, 1, k)?, first(&vt, 2, k)?, first(&gu, 1, k)?, first(&gvt, 2, k)?);
-        let squares = gaps(&mul(&s, &s)?)?;
+        let squares = gaps_of_squares(&s)?;
         let (utgu, vtgv) = (matmul(&adjoint(&u)?, &gu)?, matmul(&vt, &adjoint(&gvt)?)?);
         let left = times_columns(&quotient(&skew(&utgu)?, &squares)?, &s)?;
         let right = times_rows(&quotient(&skew(&vtgv)?, &squares)?, &s)?;

@@ -129,7 +129,8 @@ impl Operation for RmsNorm {
 }
 
 /// `x` over the root of its mean square over its trailing dimensions `normalized_shape`, then times `weight`, which has
-/// that shape. `eps`, added to the mean square, is that of the dtype where missing.
+/// that shape. `eps`, added to the mean square, is the spacing of numbers at 1
+/// where missing, of float32 for 16-bit floats.
 ///
 /// # Errors
 /// [`Error::Shape`] where the shapes do not fit.
@@ -138,12 +139,8 @@ pub fn rms_norm(x: &Tensor, normalized_shape: &[usize], weight: Option<&Tensor>,
         let (x, row) = (Show(x.shape()), Show(normalized_shape));
         return Err(Error::shape(NAME, format_args!("input {x} does not end with normalized_shape {row}")));
     }
-    let default = match x.dtype() {
-        DType::F64 => f64::EPSILON,
-        DType::F16 => 2f64.powi(-10),
-        DType::BF16 => 2f64.powi(-7),
-        _ => f32::EPSILON.into(),
-    };
+    // Of the type it is computed in, as PyTorch does it: that of a 16-bit one would swallow small inputs.
+    let default = if x.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     let op = RmsNorm { dims: normalized_shape.len(), eps: eps.unwrap_or(default) };
     with_parameters(op, x, weight, None)
 }

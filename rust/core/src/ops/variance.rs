@@ -27,10 +27,10 @@ pub struct Variance {
 }
 
 impl Variance {
-    /// What sums of squared deviations are divided by.
+    /// What is left of the number of elements.
     #[allow(clippy::cast_precision_loss, reason = "a count of elements in memory")]
     fn degrees(&self, shape: &[usize]) -> f64 {
-        (count(shape, &self.dims) as f64 - self.correction).max(0.0)
+        count(shape, &self.dims) as f64 - self.correction
     }
 }
 
@@ -40,7 +40,7 @@ impl Operation for Variance {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, dims) = (inputs[0], &self.dims);
         only_floats(Self::NAME, x.dtype())?;
-        let degrees = self.degrees(x.shape());
+        let degrees = self.degrees(x.shape()).max(0.0);
         let Some((shape, cols)) = rows_of(x, dims, self.keepdim) else {
             let x = Tensor::from(x.clone());
             let deviations = square(&sub(&x, &mean(&x, dims, true)?)?)?;
