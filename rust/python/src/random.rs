@@ -368,8 +368,8 @@ fillers! {
     /// Fills with random numbers, exponential with rate ``lambd``, in place.
     ///
     /// >>> import dlcore
-    /// >>> bool((dlcore.empty(100).exponential_(lambd=2.0) >= 0).all())
-    /// True
+    /// >>> (dlcore.empty(100).exponential_(lambd=2.0) >= 0).all()
+    /// tensor(True)
     exponential_(lambd: f64 = 1.0) => |generator, shape, dtype| random::exponential(generator, shape, lambd, dtype);
     /// Fills with random numbers of the Cauchy distribution, in place.
     ///
@@ -381,8 +381,8 @@ fillers! {
     /// Fills with random numbers whose logarithms are normal with the given mean and standard deviation, in place.
     ///
     /// >>> import dlcore
-    /// >>> bool((dlcore.empty(100).log_normal_(mean=0.0, std=1.0) > 0).all())
-    /// True
+    /// >>> (dlcore.empty(100).log_normal_(mean=0.0, std=1.0) > 0).all()
+    /// tensor(True)
     log_normal_(mean: f64 = 1.0, std: f64 = 2.0)
         => |generator, shape, dtype| random::log_normal(generator, shape, mean, std, dtype);
 }
@@ -392,8 +392,8 @@ impl PyTensor {
     /// Fills with how many trials of probability ``p`` it takes to succeed, at random, in place.
     ///
     /// >>> import dlcore
-    /// >>> bool((dlcore.empty(100).geometric_(0.5) >= 1).all())
-    /// True
+    /// >>> (dlcore.empty(100).geometric_(0.5) >= 1).all()
+    /// tensor(True)
     #[pyo3(signature = (p, *, generator = None))]
     fn geometric_<'py>(
         slf: Bound<'py, Self>,
