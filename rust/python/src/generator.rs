@@ -13,7 +13,8 @@ use pyo3::types::PyTuple;
 use std::sync::Arc;
 
 /// A source of random numbers: ``Generator(seed)``. The same seed gives the same numbers for any number of threads
-/// and on every instruction set (Philox4x32-10, Salmon et al. 2011).
+/// and on every instruction set (Philox4x32-10, Salmon et al. 2011); on one without a fused multiply-add, what goes
+/// through an exponential or a logarithm (``exponential_``, ``log_normal_``, gumbel, Laplace) may differ in last bits.
 ///
 /// >>> import dlcore
 /// >>> a = dlcore.rand(2, generator=dlcore.Generator(7))
