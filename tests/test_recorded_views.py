@@ -29,7 +29,9 @@ LOOKS = {
     "unbind": lambda x: x.unbind()[-1] if x.dim() else x,
     "iterated": lambda x: next(iter(x)) if x.dim() else x,
     "unfold": lambda x: x.unfold(0, 2, 2) if x.dim() and x.shape[0] > 1 else x,
-    "as_strided": lambda x: x.as_strided(x.shape, x.stride()) if x.is_contiguous() and -1 not in x.stride() else x,
+    "as_strided": lambda x: (
+        x.as_strided(x.shape, x.stride()) if x.is_contiguous() and min(x.stride(), default=0) >= 0 else x
+    ),
     "index": lambda x: x[..., ::2] if x.dim() else x,
     "reversed": lambda x: x[::-1] if x.dim() else x,
 }
