@@ -1,5 +1,5 @@
-//! Elements in order, the largest or smallest few, or of those so far: values and the positions that they had. A gradient goes back to
-//! those. NaN counts as larger than any number.
+//! Elements in order, the largest or smallest few, or of those so far: values and the positions that they had. A
+//! gradient goes back to those. NaN counts as larger than any number.
 
 use crate::array::Array;
 use crate::autograd::node::Gradients;

@@ -1,8 +1,8 @@
 //! Matrix times vector: bound by reading the matrix, so nothing is packed.
 //!
 //! `y[j] = sum_k x[k] M[j, k]`, where M is A or the transpose of B. If k is contiguous, each `y[j]` is a dot product in
-//! 64 lanes that are folded in a fixed order, piece by piece where k is long; if j is, columns of lanes accumulate side by side, in the same order over
-//! k as the packed core.
+//! 64 lanes that are folded in a fixed order, piece by piece where k is long; if j is, columns of lanes accumulate side by
+//! side, in the same order over k as the packed core.
 
 use super::{Epilogue, Gemm, GemmFloat, Matrix};
 use crate::isa::{Kernel, Simd, dispatch};
