@@ -208,6 +208,43 @@ def _linear_cross_entropy(x, w, labels, bias=0.0, **options):
     return np.asarray(_cross_entropy(x @ w.T + bias, labels, reduction="sum", **options))
 
 
+def _ctc_loss(log_probs, labels, frames, lengths, blank):
+    """The probability of each state, frame by frame."""
+    losses = np.empty(len(lengths))
+    ends = np.cumsum(lengths, dtype=int)
+    for n, (count, length, end) in enumerate(zip(frames, lengths, ends, strict=True)):
+        states = np.full(2 * length + 1, blank)
+        states[1::2] = labels[end - length : end]
+        skips = np.zeros(len(states), bool)
+        skips[2:] = (states[2:] != blank) & (states[2:] != states[:-2])
+        reached = np.eye(len(states))[0]
+        if count:
+            reached[:2] = np.exp(log_probs[0, n, states[:2]])
+        for t in range(1, count):
+            step, skip = np.zeros(len(states)), np.zeros(len(states))
+            step[1:] = reached[:-1]
+            skip[2:] = reached[:-2] * skips[2:]
+            reached = (reached + step + skip) * np.exp(log_probs[t, n, states])
+        with np.errstate(divide="ignore"):
+            losses[n] = -np.log(reached[-2:].sum())
+    return losses
+
+
+def _cdist(x, y):
+    return np.sqrt(np.square(x[..., :, None, :] - y[..., None, :, :]).sum(-1))
+
+
+def _median(x, of_numbers):
+    ordered = np.sort(x[~np.isnan(x)] if of_numbers else x, axis=None)
+    if ordered.size == 0 or np.isnan(ordered[-1]):
+        return np.asarray(np.nan)
+    return ordered[(ordered.size - 1) // 2]
+
+
+def _lerp(start, end, weight):
+    return start + weight * (end - start)
+
+
 def _binary_cross_entropy(x, t):
     with np.errstate(all="ignore"):
         return -(t * np.maximum(np.log(x), -100) + (1 - t) * np.maximum(np.log1p(-x), -100))
@@ -610,6 +647,11 @@ REFERENCES = {
     "where": np.where,
     "clamp_between": lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi),
     "nan_to_num": np.nan_to_num,
+    "lerp": _lerp,
+    "logaddexp": np.logaddexp,
+    "logaddexp2": np.logaddexp2,
+    "median": _median,
+    "cdist": _cdist,
     "frexp": lambda x: (np.frexp(x)[0], np.where(np.isfinite(x), np.frexp(x)[1], 0)),
     # comparisons and truth
     "eq": np.equal,
@@ -632,6 +674,7 @@ REFERENCES = {
     "logsumexp": _logsumexp,
     "norm": lambda x, dim, keepdim: np.sqrt(np.sum(x * x, axis=dim, keepdims=keepdim)),
     "var": lambda x, dim, correction, keepdim: np.var(x, axis=dim, ddof=correction, keepdims=keepdim),
+    "std": lambda x, dim, correction, keepdim: np.std(x, axis=dim, ddof=correction, keepdims=keepdim),
     "amax": lambda x, dim, keepdim: np.max(x, axis=dim, keepdims=keepdim),
     "amin": lambda x, dim, keepdim: np.min(x, axis=dim, keepdims=keepdim),
     "max": lambda x, dim, keepdim: (np.max(x, dim, keepdims=keepdim), np.argmax(x, dim, keepdims=keepdim)),
@@ -690,6 +733,7 @@ REFERENCES = {
     "log_softmax": _log_softmax,
     "cross_entropy": _cross_entropy,
     "linear_cross_entropy": _linear_cross_entropy,
+    "ctc_loss": _ctc_loss,
     "binary_cross_entropy": _binary_cross_entropy,
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,

@@ -22,7 +22,8 @@ MATRICES = {name for name in OPERATIONS if name.startswith("linalg.")}  # of whi
 # What takes floats only, and what takes integers but not bool. All else must give the right values for them.
 FLOATS_ONLY = MATRICES | {
     "mean", "var", "norm", "addmm", "conv2d_grad_weight", "avg_pool2d_grad", "cross_entropy",
-    "scaled_dot_product_attention", "recurrent", "linear_cross_entropy", "nan_to_num", "frexp",
+    "scaled_dot_product_attention", "recurrent", "linear_cross_entropy", "ctc_loss", "lerp", "cdist", "std",
+    "nan_to_num", "frexp",
 }  # fmt: skip
 NUMBERS_ONLY = FLOATS_ONLY | {
     "sub", "neg", "matmul", "linear", "conv2d", "conv2d_grad_input", "max_pool2d", "avg_pool2d", "cross",

@@ -11,7 +11,7 @@ use faer::linalg::householder::apply_block_householder_sequence_on_the_left_in_p
 use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch, recommended_block_size};
 use faer::linalg::svd::{self, ComputeSvdVectors, SvdParams, svd_scratch};
 use faer::traits::RealField;
-use faer::traits::math_utils::{abs, eps, from_f64, is_finite, mul, neg, one, recip, zero};
+use faer::traits::math_utils::{abs, add, eps, from_f64, is_finite, mul, neg, one, recip, sqrt, sub, zero};
 use faer::{Auto, Col, Conj, Mat, MatMut, MatRef, Par, Spec};
 use std::borrow::Cow;
 
@@ -20,6 +20,9 @@ const HALVED: usize = 96;
 
 /// Reflections applied at once, at least: faer's own number for matrices of up to 128 rows, 8 and fewer, is slower.
 const REFLECTIONS: usize = 16;
+
+/// Rows and columns up to which reflections are applied one by one: preparing blocks of them takes longer.
+const SMALL: usize = 12;
 
 pub(crate) fn qr<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [T], r: &mut [T]) {
     let (k, columns, rows) = (m.min(n), q.len().checked_div(m).unwrap_or(0), r.len().checked_div(n).unwrap_or(0));
@@ -31,6 +34,11 @@ pub(crate) fn qr<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [
     }
     let factor = unit(largest(a));
     rescale(a, factor);
+    if m.max(n) <= SMALL {
+        qr_one_by_one([m, n], a, q);
+        upper_triangle(m, rows, a, r);
+        return rescale(r, recip(&factor));
+    }
     let block = recommended_block_size::<T>(m, n).max(REFLECTIONS).min(k);
     let mut reflections = Mat::zeros(block, k);
     let scratch = StackReq::any_of(&[
@@ -42,12 +50,54 @@ pub(crate) fn qr<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [
     let mut matrix = MatMut::from_column_major_slice_mut(&mut *a, m, n);
     qr_in_place(matrix.as_mut(), reflections.as_mut(), Par::Seq, stack, Spec::default());
     apply(matrix.as_ref().subcols(0, k), reflections.as_ref(), Conj::No, basis, Par::Seq, stack);
+    upper_triangle(m, rows, a, r);
+    rescale(r, recip(&factor));
+}
+
+/// The first `rows` rows of the upper triangle of `a`, of columns of `m`; zeros below.
+fn upper_triangle<T: RealField + Copy>(m: usize, rows: usize, a: &[T], r: &mut [T]) {
     for (index, (out, column)) in r.chunks_exact_mut(rows).zip(a.chunks_exact(m)).enumerate() {
         let filled = rows.min(index + 1);
         out[..filled].copy_from_slice(&column[..filled]);
         out[filled..].fill(zero());
     }
-    rescale(r, recip(&factor));
+}
+
+/// Reflections, one by one, that make a triangle of `a`, below which their vectors come to lie; and, applied to the
+/// columns of `q`, which are those of the identity, the basis.
+fn qr_one_by_one<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [T]) {
+    let mut factors = [zero::<T>(); SMALL];
+    for (j, factor) in factors.iter_mut().enumerate().take(m.min(n)) {
+        let (left, right) = a.split_at_mut((j + 1) * m);
+        let column = &mut left[j * m + j..];
+        let (head, tail) = (column[0], &mut column[1..]);
+        let below = tail.iter().fold(zero(), |sum, x| add(&sum, &mul(x, x)));
+        if below == zero() {
+            continue; // nothing to reflect: the factor stays zero
+        }
+        let size = sqrt(&add(&mul(&head, &head), &below));
+        let image = if head < zero() { size } else { neg(&size) };
+        *factor = mul(&sub(&image, &head), &recip(&image));
+        rescale(tail, recip(&sub(&head, &image)));
+        for other in right.chunks_exact_mut(m) {
+            reflect(*factor, tail, &mut other[j..]);
+        }
+        column[0] = image;
+    }
+    for (j, &factor) in factors.iter().enumerate().take(m.min(n)).rev() {
+        let tail = &a[j * m + j + 1..(j + 1) * m];
+        for column in q.chunks_exact_mut(m).skip(j) {
+            reflect(factor, tail, &mut column[j..]);
+        }
+    }
+}
+
+/// `x` less `factor` times its part along the vector of 1 and `tail`, times that.
+fn reflect<T: RealField + Copy>(factor: T, tail: &[T], x: &mut [T]) {
+    let along = tail.iter().zip(&x[1..]).fold(x[0], |sum, (v, x)| add(&sum, &mul(v, x)));
+    let share = mul(&factor, &along);
+    x[0] = sub(&x[0], &share);
+    x[1..].iter_mut().zip(tail).for_each(|(x, v)| *x = sub(x, &mul(&share, v)));
 }
 
 pub(crate) fn svd<T: RealField + Copy>(

@@ -8,30 +8,120 @@ use crate::parallel::{Disjoint, for_each, for_ranges};
 const SEARCH: usize = 20_000;
 const PASS: usize = 1000;
 
+/// Values that are looked for side by side, so that what is loaded for one does not wait for the others.
+const ABREAST: usize = 8;
+
 /// Where each of `values` goes into its sorted row so that the row stays sorted: before its equals, or with `after` after
 /// them. `sorted` holds rows of `columns`, `values` as many rows, of any length. NaN goes to the end.
 ///
 /// # Panics
 /// If the sizes are no whole number of rows.
 pub fn places<T: Element>(sorted: &[T], columns: usize, values: &[T], after: bool, out: &mut [i64]) {
-    assert_eq!(values.len(), out.len(), "one place a value");
     let rows = sorted.len().checked_div(columns).unwrap_or(1);
     let each = values.len().checked_div(rows).unwrap_or(0);
     assert!(each * rows == values.len() && columns * rows == sorted.len(), "lengths do not match the rows");
+    look_up(values, out, |at, values, found| {
+        // Those of one row at a time.
+        let mut start = 0;
+        while start < values.len() {
+            let row = (at + start) / each;
+            let end = values.len().min((row + 1) * each - at);
+            let (row, own) = (&sorted[row * columns..][..columns], start..end);
+            if after {
+                dispatch(Places::<T, true> { row, values: &values[own.clone()], found: &mut found[own] });
+            } else {
+                dispatch(Places::<T, false> { row, values: &values[own.clone()], found: &mut found[own] });
+            }
+            start = end;
+        }
+    });
+}
+
+/// Whether each of `values` is among the `sorted` ones, or with `invert` is not.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn members<T: Element>(sorted: &[T], values: &[T], invert: bool, out: &mut [u8]) {
+    look_up(values, out, |_, values, found| dispatch(Members { sorted, values, invert, found }));
+}
+
+/// Runs `task(first, values, their results)` over pieces of all.
+fn look_up<T: Element, R: Send>(values: &[T], out: &mut [R], task: impl Fn(usize, &[T], &mut [R]) + Sync) {
+    assert_eq!(values.len(), out.len(), "one place a value");
     let out = Disjoint::new(out);
     for_ranges(values.len(), 1024, SEARCH, |range| {
         // SAFETY: the ranges of one region are disjoint.
-        let out = unsafe { out.slice(range.clone()) };
-        for (at, place) in range.zip(out) {
-            let (row, value) = (&sorted[at / each * columns..][..columns], values[at]);
-            let found = if value.is_nan() {
-                columns
-            } else {
-                row.partition_point(|passed| if after { *passed <= value } else { *passed < value })
-            };
-            *place = found.cast_signed() as i64;
-        }
+        task(range.start, &values[range.clone()], unsafe { out.slice(range) });
     });
+}
+
+struct Places<'a, T, const AFTER: bool> {
+    row: &'a [T],
+    values: &'a [T],
+    found: &'a mut [i64],
+}
+
+impl<T: Element, const AFTER: bool> Kernel for Places<'_, T, AFTER> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (values, found) in self.values.chunks(ABREAST).zip(self.found.chunks_mut(ABREAST)) {
+            for (found, place) in found.iter_mut().zip(places_abreast::<T, AFTER>(self.row, values)) {
+                *found = place.cast_signed() as i64;
+            }
+        }
+    }
+}
+
+struct Members<'a, T> {
+    sorted: &'a [T],
+    values: &'a [T],
+    invert: bool,
+    found: &'a mut [u8],
+}
+
+impl<T: Element> Kernel for Members<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Some(last) = self.sorted.len().checked_sub(1) else { return self.found.fill(u8::from(self.invert)) };
+        for (values, found) in self.values.chunks(ABREAST).zip(self.found.chunks_mut(ABREAST)) {
+            let places = places_abreast::<T, false>(self.sorted, values);
+            for ((found, value), place) in found.iter_mut().zip(values).zip(places) {
+                // What goes behind all is not the last of them either.
+                *found = u8::from(self.sorted[place.min(last)] == *value) ^ u8::from(self.invert);
+            }
+        }
+    }
+}
+
+/// The [`places`] of at most [`ABREAST`] values in one row.
+#[inline(always)]
+fn places_abreast<T: Element, const AFTER: bool>(row: &[T], values: &[T]) -> [usize; ABREAST] {
+    let (mut value, mut low) = ([T::ZERO; ABREAST], [0; ABREAST]);
+    value[..values.len()].copy_from_slice(values);
+    let mut size = row.len();
+    while size > 1 {
+        let half = size / 2;
+        for lane in 0..ABREAST {
+            let middle = low[lane] + half;
+            // A choice might become a branch, which nothing foresees.
+            low[lane] += half * usize::from(is_before::<T, AFTER>(row[middle], value[lane]));
+        }
+        size -= half;
+    }
+    if size == 1 {
+        for lane in 0..ABREAST {
+            low[lane] += usize::from(is_before::<T, AFTER>(row[low[lane]], value[lane]));
+        }
+    }
+    low
+}
+
+/// Whether `value` goes behind `x`.
+#[inline(always)]
+fn is_before<T: Element, const AFTER: bool>(x: T, value: T) -> bool {
+    (if AFTER { x <= value } else { x < value }) | value.is_nan()
 }
 
 /// Where the longest run of equals ends in each sorted row of `columns`; the first of several.
@@ -244,28 +334,57 @@ pub fn scatter_reduce<T: Element>(
     dim: usize,
     (out, shape): (&mut [T], &[usize]),
 ) {
+    let all = (source, index, extents, dim, (out, shape));
+    match op {
+        Meeting::Product => scatter_by(all, T::wrapping_mul),
+        Meeting::Largest => scatter_by(all, T::maximum),
+        Meeting::Smallest => scatter_by(all, T::minimum),
+    }
+}
+
+/// Sources, their indices, the extents and the dimension of both, and what they go to.
+type Scattered<'a, T> = (&'a [T], &'a [i64], &'a [usize], usize, (&'a mut [T], &'a [usize]));
+
+fn scatter_by<T: Element>(all: Scattered<'_, T>, meet: impl Fn(T, T) -> T) {
+    let (source, index, extents, dim, (out, shape)) = all;
     assert_eq!(source.len(), index.len(), "one source an index");
+    if shape.len() == 1 {
+        for (&value, &id) in source.iter().zip(index) {
+            let out = &mut out[crate::gather::position(id)];
+            *out = meet(*out, value);
+        }
+        return;
+    }
     let inner = |shape: &[usize], d: usize| shape[d + 1..].iter().product::<usize>();
     for (at, (&value, &id)) in source.iter().zip(index).enumerate() {
         let place: usize = (0..shape.len())
             .map(|d| {
-                #[allow(clippy::cast_possible_truncation, reason = "checked indices are positions in memory")]
-                let i = if d == dim { id.cast_unsigned() as usize } else { at / inner(extents, d) % extents[d] };
+                let i = if d == dim { crate::gather::position(id) } else { at / inner(extents, d) % extents[d] };
                 i * inner(shape, d)
             })
             .sum();
-        let out = &mut out[place];
-        *out = match op {
-            Meeting::Product => out.wrapping_mul(value),
-            Meeting::Largest => out.maximum(value),
-            Meeting::Smallest => out.minimum(value),
-        };
+        out[place] = meet(out[place], value);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_of_a_set() {
+        let values: Vec<i32> = (-3..20).collect();
+        for set in [vec![], vec![4], vec![-3, 0, 0, 7, 19], (1..18).collect()] {
+            let mut found = vec![9; values.len()];
+            members(&set, &values, false, &mut found);
+            assert!(values.iter().zip(&found).all(|(value, &found)| found == u8::from(set.contains(value))));
+            members(&set, &values, true, &mut found);
+            assert!(values.iter().zip(&found).all(|(value, &found)| found == u8::from(!set.contains(value))));
+        }
+        let mut found = [9; 2];
+        members(&[1.0, f64::NAN], &[f64::NAN, 1.0], false, &mut found);
+        assert_eq!(found, [0, 1]);
+    }
 
     #[test]
     fn places_before_and_after_equals() {

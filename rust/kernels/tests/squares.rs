@@ -5,7 +5,7 @@
 mod support;
 
 use dlcore_kernels::element::Float;
-use dlcore_kernels::reduce::{length, variance};
+use dlcore_kernels::reduce::{deviation, length, variance};
 use support::{assert_close, assert_same_bits, bits, numbers, widen};
 
 fn check<T: Float>(tolerance: f64) {
@@ -66,4 +66,25 @@ fn any_number_of_threads_gives_the_same_bits() {
             [bits(&a), bits(&b)]
         });
     }
+}
+
+#[test]
+#[allow(clippy::cast_possible_truncation, reason = "rounds")]
+fn roots_where_squares_are_no_float32() {
+    for factor in [1e30, 1e-30, 1e-42] {
+        let x: Vec<f32> = [1.0, -1.0, 0.5, 0.0].map(|x: f64| (x * factor) as f32).to_vec();
+        let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        let mean = wide.iter().sum::<f64>() / 4.0;
+        let mut found = [f32::NAN];
+        deviation(&x, 4, 3.0, &mut found);
+        let expected = (wide.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0).sqrt();
+        assert!((f64::from(found[0]) - expected).abs() <= 1e-6 * expected + 1e-45, "{found:?} {expected}");
+        length(&x, 4, &mut found);
+        let expected = wide.iter().map(|x| x * x).sum::<f64>().sqrt();
+        assert!((f64::from(found[0]) - expected).abs() <= 1e-6 * expected + 1e-45, "{found:?} {expected}");
+    }
+    let mut found = [0.0; 3];
+    deviation(&[f32::INFINITY, 1.0, f32::NAN, 1.0, 3.0, 3.0], 2, 1.0, &mut found);
+    assert!(found[0].is_nan() && found[1].is_nan());
+    assert_eq!(found[2].to_bits(), 0.0f32.to_bits());
 }

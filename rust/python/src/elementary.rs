@@ -254,12 +254,12 @@ functions! {
     ///
     /// >>> dlcore.logaddexp(dlcore.tensor([100.0]), dlcore.tensor([100.0]))
     /// tensor([100.6931])
-    logaddexp(other: Arg) => |x: &Tensor| special::logaddexp(x, &other.0);
+    logaddexp(other: Arg) => |x: &Tensor| pairs::logaddexp(x, &other.0);
     /// ``log2(2 ** input + 2 ** other)``, without overflow.
     ///
     /// >>> dlcore.logaddexp2(dlcore.tensor([3.0]), dlcore.tensor([3.0]))
     /// tensor([4.])
-    logaddexp2(other: Arg) => |x: &Tensor| special::logaddexp2(x, &other.0);
+    logaddexp2(other: Arg) => |x: &Tensor| pairs::logaddexp2(x, &other.0);
     /// ``input * 2 ** other``.
     ///
     /// >>> dlcore.ldexp(dlcore.tensor([1.5]), dlcore.tensor([3]))

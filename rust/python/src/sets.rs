@@ -87,7 +87,7 @@ fn unique<'py>(
     dim: Option<isize>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let _ = sorted;
-    let found = enter(py, input.0.numel(), || sets::unique(&input.0, dim, true))?;
+    let found = enter(py, input.0.numel(), || sets::unique(&input.0, dim, return_inverse, return_counts))?;
     asked(py, found, return_inverse, return_counts)
 }
 

@@ -7,7 +7,7 @@ use crate::ordering::values_indices;
 use crate::out::Outs;
 use crate::reductions::{dims, spread_arguments};
 use crate::tensor::PyTensor;
-use dlcore_core::ops::{self, statistics};
+use dlcore_core::ops::{self, distances, statistics};
 use dlcore_core::{Array, Error, Tensor};
 use pyo3::prelude::*;
 
@@ -60,7 +60,7 @@ const LAST: isize = -1;
 #[pyo3(signature = (x1, x2, p = 2.0, compute_mode = None))]
 fn cdist<'py>(py: Python<'py>, x1: Arg, x2: Arg, p: f64, compute_mode: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
     let _ = compute_mode; // one way only here: the exact one
-    enter(py, usize::MAX, || statistics::cdist(&x1.0, &x2.0, p))?.returned(py)
+    enter(py, usize::MAX, || distances::cdist(&x1.0, &x2.0, p))?.returned(py)
 }
 
 /// ``sum(|x| ** p) ** (1 / p)`` of all elements or over ``dim``; ``p="fro"`` is 2. Infinity takes the largest, minus

@@ -648,13 +648,42 @@ fn nested<'py>(py: Python<'py>, array: &Array, dim: usize, at: usize) -> PyResul
     if dim == array.rank() {
         return number(py, array.at(at));
     }
-    let list = PyList::empty(py);
-    let stride = array.layout().strides[dim];
-    for i in 0..array.shape()[dim] {
-        let at = (at.cast_signed() + i.cast_signed() * stride).unsigned_abs();
-        list.append(nested(py, array, dim + 1, at)?)?;
-    }
+    let (count, stride) = (array.shape()[dim], array.layout().strides[dim]);
+    let place = |i: usize| (at.cast_signed() + i.cast_signed() * stride).unsigned_abs();
+    // The frequent dtypes once a row, not once a number.
+    let list = match array.dtype() {
+        DType::F32 if dim + 1 == array.rank() => {
+            let data = array.data::<f32>();
+            PyList::new(py, (0..count).map(|i| f64::from(data[place(i)])))?
+        }
+        DType::F64 if dim + 1 == array.rank() => {
+            let data = array.data::<f64>();
+            PyList::new(py, (0..count).map(|i| data[place(i)]))?
+        }
+        DType::I64 if dim + 1 == array.rank() => {
+            let data = array.data::<i64>();
+            PyList::new(py, (0..count).map(|i| data[place(i)]))?
+        }
+        _ => PyList::new(py, (0..count).map(|i| Entry { array, dim: dim + 1, at: place(i) }))?,
+    };
     Ok(list.into_any())
+}
+
+/// What [`nested`] makes: as an object of its own, for lists that are made in their whole length.
+struct Entry<'a> {
+    array: &'a Array,
+    dim: usize,
+    at: usize,
+}
+
+impl<'py> IntoPyObject<'py> for Entry<'_> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        nested(py, self.array, self.dim, self.at)
+    }
 }
 
 /// Registers the class and the functions of this file.

@@ -1,14 +1,74 @@
 //! Elementwise functions of several tensors, or of one and some numbers, made of other operations.
 
 use crate::array::Array;
-use crate::autograd::op::apply;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::ops::arithmetic::{add, div, floor_divide, mul, scalar, scale, sub};
+use crate::layout::broadcast_shapes;
+use crate::ops::arithmetic::{add, div, floor_divide, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{eq, ge, isnan, logical_not, logical_or};
+use crate::ops::sample::{Sample, real, single};
 use crate::ops::select::{ClampBetween, NanToNum, where_};
-use crate::ops::{abs, cast, trunc};
+use crate::ops::{cast, sum_to, trunc};
+use crate::with_float;
+use dlcore_kernels::map;
+use smallvec::smallvec;
+
+/// `start + weight * (end - start)`, from the nearer end, so that both ends are exact.
+#[derive(Clone, Debug)]
+pub struct Lerp;
+
+impl Operation for Lerp {
+    const NAME: &'static str = "lerp";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), inputs[1].shape())?;
+        let shape = broadcast_shapes(Self::NAME, &shape, inputs[2].shape())?;
+        let start = inputs[0].broadcast(Self::NAME, &shape)?;
+        let (end, weight) = (inputs[1].broadcast(Self::NAME, &shape)?, inputs[2].broadcast(Self::NAME, &shape)?);
+        Ok(single(with_float!(Self::NAME, start.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
+            map::lerp(
+                (start.data::<T>(), start.strided()),
+                (end.data::<T>(), end.strided()),
+                (weight.data::<T>(), weight.strided()),
+                out,
+            );
+            Ok(())
+        })?)))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let weight = context.input(2)?;
+        let mut gradients: Gradients = smallvec![None, None, None];
+        if context.needs(0) {
+            let rest = shift(&neg(&weight)?, 1.0)?;
+            gradients[0] = Some(sum_to(&mul(grad, &rest)?, context.shape(0))?);
+        }
+        if context.needs(1) {
+            gradients[1] = Some(sum_to(&mul(grad, &weight)?, context.shape(1))?);
+        }
+        if context.needs(2) {
+            let distance = sub(&context.input(1)?, &context.input(0)?)?;
+            gradients[2] = Some(sum_to(&mul(grad, &distance)?, context.shape(2))?);
+        }
+        Ok(gradients)
+    }
+
+    fn saves(&self, needs: Needs) -> Saves {
+        let ends = needs.input(2);
+        Saves::NOTHING.input_if(0, ends).input_if(1, ends).input(2)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |start: &[usize], end: &[usize], weight: &[usize]| {
+            Sample::new(Self, [real(start), real(end), real(weight)])
+        };
+        vec![of(&[3, 4], &[3, 4], &[]), of(&[3, 1], &[4], &[3, 4]), of(&[], &[], &[]), of(&[0, 2], &[2], &[1])]
+    }
+}
 
 /// `start + weight * (end - start)`, from the nearer end, so that both ends are exact.
 ///
@@ -19,25 +79,7 @@ pub fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let what = format_args!("from {} to {}; expected one float dtype", start.dtype(), end.dtype());
         return Err(Error::dtype("lerp", what));
     }
-    if start.dtype().is_narrow() {
-        // Rounded once.
-        let wide = |x: &Tensor| cast(x, x.dtype().widened());
-        return cast(&lerp(&wide(start)?, &wide(end)?, &wide(weight)?)?, start.dtype());
-    }
-    let distance = sub(end, start)?;
-    let number = |value| scalar(Scalar::Float(value), weight.dtype());
-    let rest = sub(weight, &number(1.0)?)?;
-    let from_start = add(start, &mul(weight, &distance)?)?;
-    // Of one weight for all only one side is computed.
-    if weight.rank() == 0 && weight.array().item()?.to_f64().abs() < 0.5 {
-        return Ok(from_start);
-    }
-    let from_end = add(end, &mul(&rest, &distance)?)?;
-    if weight.rank() == 0 {
-        return Ok(from_end);
-    }
-    let near_end = ge(&abs(weight)?, &number(0.5)?)?;
-    where_(&near_end, &from_end, &from_start)
+    apply(Lerp, &[start, end, weight])
 }
 
 /// `x + value * a * b`.

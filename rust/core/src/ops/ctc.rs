@@ -2,7 +2,10 @@
 //! ways to spread it over more frames, with blanks between.
 
 use crate::array::Array;
-use crate::autograd::autocast::Autocast;
+use crate::autograd::engine;
+use crate::autograd::mode;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
@@ -11,38 +14,198 @@ use crate::ops::arithmetic::{add, div, neg, scalar};
 use crate::ops::arrange::select;
 use crate::ops::likelihood::integer_labels;
 use crate::ops::loss::Reduction;
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::select::where_;
 use crate::ops::{cast, cat, gather, isfinite, logsumexp, reshape, slice, stack};
+use crate::with_float;
+use dlcore_kernels::ctc::{self, Lengths, Sequences};
+use dlcore_kernels::element::Float;
+use smallvec::smallvec;
+use std::sync::Arc;
 
-const NAME: &str = "ctc_loss";
+const NAME: &str = CtcLoss::NAME;
+
+/// Minus the log-probability of each of several sequences of labels: of log-probabilities (T, N, C) and the labels, one
+/// sequence after the other.
+#[derive(Clone, Debug)]
+pub struct CtcLoss {
+    /// Of each sequence.
+    pub lengths: Arc<[Lengths]>,
+    /// The class that stands for no label.
+    pub blank: usize,
+}
+
+impl CtcLoss {
+    /// Refuses what the lengths and the blank do not fit.
+    fn check(&self, log_probs: &Array, labels: &Array) -> Result<()> {
+        let fits = matches!(*log_probs.shape(), [steps, count, _]
+            if count == self.lengths.len() && self.lengths.iter().all(|lengths| lengths.frames <= steps));
+        if !fits || labels.shape() != [self.lengths.iter().map(|lengths| lengths.labels).sum::<usize>()] {
+            let (x, y, count) = (Show(log_probs.shape()), Show(labels.shape()), self.lengths.len());
+            let what =
+                format_args!("log-probabilities {x} and labels {y} do not hold {count} sequences of these lengths");
+            return Err(Error::shape(NAME, what));
+        }
+        let classes = log_probs.shape()[2];
+        if self.blank >= classes {
+            return Err(Error::index(NAME, format_args!("blank {} is out of range for {classes} classes", self.blank)));
+        }
+        if let Some(label) = labels.elements::<i64>().iter().find(|&&y| !(0..classes.cast_signed() as i64).contains(&y))
+        {
+            return Err(Error::index(NAME, format_args!("label {label} is out of range for {classes} classes")));
+        }
+        Ok(())
+    }
+
+    fn sequences<'a, T: Float>(&'a self, log_probs: &'a Array, labels: &'a Array) -> Sequences<'a, T> {
+        Sequences {
+            log_probs: log_probs.elements(),
+            classes: log_probs.shape()[2],
+            labels: labels.elements(),
+            lengths: &self.lengths,
+            blank: self.blank,
+        }
+    }
+
+    /// The losses in operations that can be differentiated again: forward variables, frame by frame, of all sequences.
+    fn composed(&self, log_probs: &Tensor, labels: &[i64]) -> Result<Tensor> {
+        let (steps, batch) = (log_probs.shape()[0], self.lengths.len());
+        let width = 2 * self.lengths.iter().map(|lengths| lengths.labels).max().unwrap_or(0) + 1;
+        let dtype = log_probs.dtype();
+        let never = scalar(Scalar::Float(f64::NEG_INFINITY), dtype)?;
+        // Label of each state, and whether a state can be reached from two before: another label than there.
+        let mut states = vec![self.blank.cast_signed() as i64; batch * width];
+        let mut skips = vec![0u8; batch * width];
+        let mut rest = labels;
+        for (n, lengths) in self.lengths.iter().enumerate() {
+            let (sequence, after) = rest.split_at(lengths.labels);
+            for (i, &label) in sequence.iter().enumerate() {
+                states[n * width + 2 * i + 1] = label;
+                skips[n * width + 2 * i + 1] = u8::from(i > 0 && sequence[i - 1] != label);
+            }
+            rest = after;
+        }
+        let states: Tensor = Array::from_slice(NAME, &states, &[batch, width])?.into();
+        let mask = |values: &[u8], shape: &[usize]| -> Result<Tensor> {
+            Ok(Array::build_as(NAME, DType::Bool, shape, |out: &mut [u8]| {
+                out.copy_from_slice(values);
+                Ok(())
+            })?
+            .into())
+        };
+        let each = |holds: &dyn Fn(&Lengths) -> bool| {
+            mask(&self.lengths.iter().map(|lengths| u8::from(holds(lengths))).collect::<Vec<_>>(), &[batch, 1])
+        };
+        let first =
+            |count: usize| mask(&(0..width).map(|state| u8::from(state < count)).collect::<Vec<_>>(), &[1, width]);
+        let skips = mask(&skips, &[batch, width])?;
+        let late = |x: &Tensor, by: usize| -> Result<Tensor> {
+            let lead = Array::full(NAME, &[batch, by.min(width)], Scalar::Float(f64::NEG_INFINITY), dtype)?.into();
+            cat(&[&lead, &slice(x, 1, 0, 1, width.saturating_sub(by))?], 1)
+        };
+        // Before any frame all is blank.
+        let mut reached = where_(&first(1)?, &Array::zeros(NAME, &[batch, 1], dtype)?.into(), &never)?;
+        for t in 0..steps {
+            let emitted = gather(&select(log_probs, 0, t.cast_signed())?, 1, &states)?;
+            let next = if t == 0 {
+                where_(&first(2)?, &emitted, &never)?
+            } else {
+                let skipped = where_(&skips, &late(&reached, 2)?, &never)?;
+                add(&summed(&[&reached, &late(&reached, 1)?, &skipped])?, &emitted)?
+            };
+            // Sequences of fewer frames stay as they were.
+            reached = where_(&each(&|lengths| t < lengths.frames)?, &next, &reached)?;
+        }
+        // The last label, or the blank after it.
+        let end = |back: usize| -> Result<Tensor> {
+            let place = |lengths: &Lengths| (2 * lengths.labels).saturating_sub(back).cast_signed() as i64;
+            let places: Vec<i64> = self.lengths.iter().map(place).collect();
+            let found = gather(&reached, 1, &Array::from_slice(NAME, &places, &[batch, 1])?.into())?;
+            let there = each(&|lengths| back == 0 || lengths.labels > 0)?;
+            reshape(&where_(&there, &found, &never)?, &[batch])
+        };
+        neg(&summed(&[&end(0)?, &end(1)?])?)
+    }
+}
+
+impl Operation for CtcLoss {
+    const NAME: &'static str = "ctc_loss";
+    const AUTOCAST: Autocast = Autocast::Widen;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let (log_probs, labels) = (inputs[0].contiguous(NAME)?, inputs[1].contiguous(NAME)?);
+        self.check(&log_probs, &labels)?;
+        Ok(single(with_float!(NAME, log_probs.dtype(), T => {
+            Array::build(NAME, &[self.lengths.len()], |out: &mut [T]| {
+                ctc::losses(&self.sequences(&log_probs, &labels), out);
+                Ok(())
+            })?
+        })))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (x, labels) = (context.input(0)?, context.input(1)?);
+        if mode::is_recording() {
+            let losses = self.composed(&x, labels.array().contiguous(NAME)?.elements())?;
+            let options = engine::Options { retain_graph: true, create_graph: true };
+            let gradients = engine::grad(&[losses], &[Some(grad.clone())], &[x], options)?;
+            return Ok(gradients.into_iter().chain([None]).collect());
+        }
+        let (x, labels, grad) =
+            (x.array().contiguous(NAME)?, labels.array().contiguous(NAME)?, grad.array().contiguous(NAME)?);
+        let slope = with_float!(NAME, x.dtype(), T => Array::build(NAME, x.shape(), |out: &mut [T]| {
+            ctc::gradient(&self.sequences(&x, &labels), grad.elements(), out);
+            Ok(())
+        })?);
+        Ok(smallvec![Some(slope.into()), None])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |steps: usize, lengths: &[(usize, usize)]| {
+            let lengths: Arc<[_]> = lengths.iter().map(|&(frames, labels)| Lengths { frames, labels }).collect();
+            let labels = lengths.iter().map(|lengths| lengths.labels).sum();
+            let inputs = [real(&[steps, lengths.len(), 4]), input(Domain::Index(3), &[labels])];
+            Sample::new(Self { lengths, blank: 3 }, inputs)
+        };
+        vec![of(6, &[(6, 3), (5, 2)]), of(3, &[(3, 0)]), of(4, &[])]
+    }
+
+    fn params(&self) -> Params {
+        let each = |of: fn(&Lengths) -> usize| self.lengths.iter().map(of).collect::<Vec<_>>();
+        vec![
+            ("frames", each(|lengths| lengths.frames)[..].into()),
+            ("lengths", each(|lengths| lengths.labels)[..].into()),
+            ("blank", self.blank.into()),
+        ]
+    }
+}
 
 /// Integers in memory, row-major.
 fn integers(x: &Tensor) -> Result<Vec<i64>> {
     Ok(integer_labels(NAME, x)?.array().contiguous(NAME)?.elements::<i64>().to_vec())
 }
 
-/// The labels of each sequence: rows of a matrix, or one after the other in a vector.
-fn sequences(targets: &Tensor, lengths: &[usize]) -> Result<Vec<Vec<i64>>> {
-    let all = integers(targets)?;
-    let fits = match targets.shape() {
-        [n, columns] => *n == lengths.len() && lengths.iter().all(|length| length <= columns),
-        [total] => lengths.iter().sum::<usize>() == *total,
+/// The labels of all sequences, one after the other; they come so, or as rows of a matrix.
+fn one_after_the_other(targets: &Tensor, lengths: &[usize]) -> Result<Vec<i64>> {
+    let mut all = integers(targets)?;
+    let fits = match *targets.shape() {
+        [n, columns] => n == lengths.len() && lengths.iter().all(|&length| length <= columns),
+        [total] => lengths.iter().sum::<usize>() == total,
         _ => false,
     };
     if !fits {
         let what = format_args!("targets {} do not hold sequences of lengths {lengths:?}", Show(targets.shape()));
         return Err(Error::shape(NAME, what));
     }
-    let mut start = 0;
-    let columns = targets.shape().get(1).copied();
-    Ok(lengths
-        .iter()
-        .map(|&length| {
-            let sequence = all[start..start + length].to_vec();
-            start += columns.unwrap_or(length);
-            sequence
-        })
-        .collect())
+    if let [_, columns] = *targets.shape() {
+        let rows = all.chunks_exact(columns.max(1)).zip(lengths);
+        all = rows.flat_map(|(row, &length)| &row[..length]).copied().collect();
+    }
+    Ok(all)
 }
 
 /// What the loss is told beside the log-probabilities and the labels.
@@ -67,7 +230,6 @@ pub fn ctc_loss(
     lengths: &Tensor,
     options: Options,
 ) -> Result<Tensor> {
-    let log_probs = &Autocast::Widen.of(log_probs)?;
     let single = log_probs.rank() == 2;
     let shape = log_probs.shape();
     let (steps, batch, classes) = match *shape {
@@ -75,12 +237,6 @@ pub fn ctc_loss(
         [t, n, c] => (t, n, c),
         _ => return Err(Error::shape(NAME, format_args!("expected (T, N, C) or (T, C), got {}", Show(shape)))),
     };
-    if !log_probs.dtype().is_float() {
-        return Err(Error::dtype(NAME, format_args!("expected float log-probabilities, got {}", log_probs.dtype())));
-    }
-    if options.blank >= classes {
-        return Err(Error::index(NAME, format_args!("blank {} is out of range for {classes} classes", options.blank)));
-    }
     let counts = |x: &Tensor, most: usize, what: &str| -> Result<Vec<usize>> {
         let all = integers(x)?;
         let sizes: Option<Vec<usize>> = all.iter().map(|&n| usize::try_from(n).ok().filter(|n| *n <= most)).collect();
@@ -93,12 +249,11 @@ pub fn ctc_loss(
     let lengths = counts(lengths, usize::MAX, "target_lengths")?;
     let targets =
         if single && targets.rank() == 1 { reshape(targets, &[1, targets.numel()])? } else { targets.clone() };
-    let labels = sequences(&targets, &lengths)?;
-    if let Some(label) = labels.iter().flatten().find(|&&y| y < 0 || y >= classes.cast_signed() as i64) {
-        return Err(Error::index(NAME, format_args!("label {label} is out of range for {classes} classes")));
-    }
+    let labels = one_after_the_other(&targets, &lengths)?;
     let log_probs = reshape(log_probs, &[steps, batch, classes])?;
-    let losses = alignments(&log_probs, &labels, &frames, options.blank)?;
+    let labels = Array::from_slice(NAME, &labels, &[labels.len()])?.into();
+    let sizes = frames.into_iter().zip(&lengths).map(|(frames, &labels)| Lengths { frames, labels });
+    let losses = apply(CtcLoss { lengths: sizes.collect(), blank: options.blank }, &[&log_probs, &labels])?;
     let zero = scalar(Scalar::Float(0.0), losses.dtype())?;
     let losses = if options.zero_infinity { where_(&isfinite(&losses)?, &losses, &zero)? } else { losses };
     if options.reduction != Reduction::Mean {
@@ -109,65 +264,6 @@ pub fn ctc_loss(
     let divisors: Vec<f64> = lengths.iter().map(|&n| n.max(1) as f64).collect();
     let divisors = cast(&Array::from_slice(NAME, &divisors, &[batch])?.into(), losses.dtype())?;
     options.reduction.of(&div(&losses, &divisors)?)
-}
-
-/// Minus the log-probabilities (N): forward variables over the labels with blanks between, frame by frame.
-fn alignments(log_probs: &Tensor, labels: &[Vec<i64>], frames: &[usize], blank: usize) -> Result<Tensor> {
-    let (steps, batch) = (log_probs.shape()[0], log_probs.shape()[1]);
-    let width = 2 * labels.iter().map(Vec::len).max().unwrap_or(0) + 1;
-    let dtype = log_probs.dtype();
-    let never = scalar(Scalar::Float(f64::NEG_INFINITY), dtype)?;
-    // Label of each state, and whether a state can be reached from two before: another label than there.
-    let blank = blank.cast_signed() as i64;
-    let mut states = vec![blank; batch * width];
-    let mut skips = vec![0u8; batch * width];
-    for (n, sequence) in labels.iter().enumerate() {
-        for (i, &label) in sequence.iter().enumerate() {
-            states[n * width + 2 * i + 1] = label;
-            skips[n * width + 2 * i + 1] = u8::from(i > 0 && sequence[i - 1] != label);
-        }
-    }
-    let states: Tensor = Array::from_slice(NAME, &states, &[batch, width])?.into();
-    let mask = |values: &[u8], shape: &[usize]| -> Result<Tensor> {
-        Ok(Array::build_as(NAME, DType::Bool, shape, |out: &mut [u8]| {
-            out.copy_from_slice(values);
-            Ok(())
-        })?
-        .into())
-    };
-    let skips = mask(&skips, &[batch, width])?;
-    let start: Vec<u8> = (0..width).map(|state| u8::from(state < 2)).collect();
-    let at = |t: usize| gather(&select(log_probs, 0, t.cast_signed())?, 1, &states);
-    let late = |x: &Tensor, by: usize| -> Result<Tensor> {
-        let lead: Tensor = Array::full(NAME, &[batch, by.min(width)], Scalar::Float(f64::NEG_INFINITY), dtype)?.into();
-        cat(&[&lead, &slice(x, 1, 0, 1, width.saturating_sub(by))?], 1)
-    };
-    let mut reached: Option<Tensor> = None;
-    for t in 0..steps {
-        let emitted = at(t)?;
-        reached = Some(match reached {
-            None => where_(&mask(&start, &[1, width])?, &emitted, &never)?,
-            Some(before) => {
-                let skipped = where_(&skips, &late(&before, 2)?, &never)?;
-                let next = add(&summed(&[&before, &late(&before, 1)?, &skipped])?, &emitted)?;
-                // Sequences of fewer frames stay as they were.
-                let running: Vec<u8> = frames.iter().map(|&count| u8::from(t < count)).collect();
-                where_(&mask(&running, &[batch, 1])?, &next, &before)?
-            }
-        });
-    }
-    let Some(reached) = reached else {
-        return Ok(Array::full(NAME, &[batch], Scalar::Float(f64::INFINITY), dtype)?.into());
-    };
-    // The last label, or the blank after it.
-    let end = |back: usize| -> Result<Tensor> {
-        let places: Vec<i64> =
-            labels.iter().map(|sequence| (2 * sequence.len()).saturating_sub(back).cast_signed() as i64).collect();
-        let found = gather(&reached, 1, &Array::from_slice(NAME, &places, &[batch, 1])?.into())?;
-        let there: Vec<u8> = labels.iter().map(|sequence| u8::from(back == 0 || !sequence.is_empty())).collect();
-        reshape(&where_(&mask(&there, &[batch, 1])?, &found, &never)?, &[batch])
-    };
-    neg(&summed(&[&end(0)?, &end(1)?])?)
 }
 
 /// `log(sum(exp(x)))` over tensors, with the gradient zero where all are minus infinity.

@@ -11,14 +11,14 @@ use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
 use crate::ops::arrange::{movedim, select};
 use crate::ops::copy::apart;
-use crate::ops::factors::{above_bound, bound, bounds, eigh, pinv, svdvals};
+use crate::ops::factors::{above_bound, bounds, eigh, svdvals};
 use crate::ops::join::stack;
 use crate::ops::matrix_stack::{Stack, adjoint, check_float, first};
 use crate::ops::statistics::vector_norm;
 use crate::ops::systems::{inverse, slogdet, solve, solve_triangular};
 use crate::ops::{
-    abs, amax, amin, broadcast_to, cast, cat, copysign, eq, hypot, log, matmul, neg, reduce, reshape, slice, sort,
-    square, sum, tril, where_,
+    abs, amax, amin, broadcast_to, cast, cat, copysign, eq, exp, hypot, log, matmul, neg, reshape, slice, sort, sum,
+    tril, where_,
 };
 
 /// The symmetric matrices whose lower triangles `x` holds.
@@ -91,7 +91,7 @@ pub fn matrix_norm(x: &Tensor, order: Order, dims: [isize; 2], keepdim: bool) ->
 }
 
 /// `x` without dimensions `dims`, of extent 1.
-fn without(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
+pub(super) fn without(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
     let kept: Dims = (0..x.rank()).filter(|d| !dims.contains(d)).map(|d| x.shape()[d]).collect();
     reshape(x, &kept)
 }
@@ -207,6 +207,9 @@ pub fn matrix_exp(x: &Tensor) -> Result<Tensor> {
     if x.numel() == 0 {
         return crate::ops::copy(x);
     }
+    if n == 1 {
+        return exp(x);
+    }
     let norms = matrix_norm(&x.detach(), Order::Number(1.0), [-2, -1], false)?;
     let all: Dims = (0..norms.rank()).collect();
     let norm = amax(&norms, &all, false)?.array().item()?.to_f64();
@@ -304,46 +307,6 @@ pub fn vecdot(a: &Tensor, b: &Tensor, dim: isize) -> Result<Tensor> {
     let products = mul(&a, &b)?;
     let found = sum(&products, &[normalize_dim(NAME, dim, products.rank())?], false)?;
     cast(&found, products.dtype())
-}
-
-/// Solutions of least squares problems, those of the smallest norm, by singular values; the residuals' sums of squares
-/// where the matrices have full rank and more rows than columns, the ranks and the singular values.
-///
-/// # Errors
-/// As [`pinv`]; [`Error::Shape`] where the rows differ in number.
-pub fn lstsq(a: &Tensor, b: &Tensor, rtol: Option<f64>) -> Result<[Tensor; 4]> {
-    Autocast::Widen.around([a, b], |[a, b]| least_squares(a, b, rtol))
-}
-
-fn least_squares(a: &Tensor, b: &Tensor, rtol: Option<f64>) -> Result<[Tensor; 4]> {
-    const NAME: &str = "linalg.lstsq";
-    let stack = Stack::of(NAME, a.shape())?;
-    let [m, n] = stack.matrix;
-    let vectors = b.rank() + 1 == a.rank() && b.shape()[..] == a.shape()[..b.rank()];
-    let sides = if vectors { reshape(b, &[b.shape(), &[1]].concat())? } else { b.clone() };
-    if Stack::of(NAME, sides.shape())?.matrix[0] != m {
-        let (a, b) = (Show(a.shape()), Show(b.shape()));
-        return Err(Error::shape(
-            NAME,
-            format_args!("shapes {a} and {b}: as many right-hand sides as rows are needed"),
-        ));
-    }
-    let [atol, rtol] = bounds(a, None, rtol.map(bound).transpose()?.as_ref())?;
-    let mut x = matmul(&pinv(a, None, Some(&rtol))?, &sides)?;
-    let values = svdvals(&a.detach())?;
-    let ranks = sum(&above_bound(&values, &atol, &rtol)?, &[values.rank() - 1], false)?;
-    let full = m > n && !reduce::any(crate::ops::ne(&ranks, &scalar(Scalar::Int(n as i128), DType::I64)?)?.array())?;
-    let residuals = if full {
-        let apart = sub(&matmul(a, &x)?, &sides)?;
-        let squares = sum(&square(&apart)?, &[apart.rank() - 2], false)?;
-        if vectors { without(&squares, &[squares.rank() - 1])? } else { squares }
-    } else {
-        crate::creation::zeros(&[0], x.dtype())?
-    };
-    if vectors {
-        x = without(&x, &[x.rank() - 1])?;
-    }
-    Ok([x, residuals, ranks, values])
 }
 
 /// The solutions of systems whose matrices have the Cholesky factors `factor`.
@@ -484,6 +447,8 @@ pub fn householder_product(x: &Tensor, tau: &Tensor) -> Result<Tensor> {
 pub fn vander(x: &Tensor, columns: Option<usize>) -> Result<Tensor> {
     let x = if x.rank() == 0 { reshape(x, &[1])? } else { x.clone() };
     let n = x.shape()[x.rank() - 1];
+    // Integers in int64, as products along a row are.
+    let x = if x.dtype().is_float() { x } else { cast(&x, DType::I64)? };
     let exponents = cast(&crate::ops::arrange::counted(columns.unwrap_or(n))?, x.dtype())?;
     crate::ops::pow(&reshape(&x, &[x.shape(), &[1]].concat())?, &exponents)
 }

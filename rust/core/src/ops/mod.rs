@@ -20,6 +20,7 @@ pub mod copy;
 pub mod cross_entropy;
 pub mod ctc;
 pub mod cut;
+pub mod distances;
 pub mod dropout;
 pub mod extremum;
 pub mod factors;
@@ -27,6 +28,7 @@ pub mod gather;
 pub mod images;
 pub mod index;
 pub mod join;
+pub mod least_squares;
 pub mod length;
 pub mod likelihood;
 pub mod linalg;
@@ -123,7 +125,7 @@ registry! {
     differentiable:
         arithmetic::Add, arithmetic::Sub, arithmetic::Mul, arithmetic::Div, arithmetic::Neg, arithmetic::Pow,
         arithmetic::Maximum, arithmetic::Minimum, arithmetic::Remainder, arithmetic::FloorDivide, pairs::Fmod, pairs::Atan2, pairs::Hypot,
-        pairs::Copysign,
+        pairs::Copysign, pairs::LogAddExp, pairs::LogAddExp2,
         cast::Cast, copy::Copy,
         unary::Exp, unary::Exp2, unary::Expm1, unary::Log, unary::Log2, unary::Log10, unary::Log1p, unary::Sqrt, unary::Rsqrt, unary::Reciprocal, unary::Sin,
         unary::Cos, unary::Tanh, unary::Sigmoid, unary::LogSigmoid, unary::Softplus, unary::Relu, unary::Gelu,
@@ -135,14 +137,14 @@ registry! {
         activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
         activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,
         select::Where, select::Clamp, select::ClampBetween, select::NanToNum, nextafter::Frexp,
-        reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Variance, length::Length,
+        reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Spread<false>, variance::Spread<true>, length::Length,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, strided::AsStrided, strided::AsStridedScatter, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
         sort::RunningExtreme<true>, sort::RunningExtreme<false>,
         linalg::MatMul, products::Cross, addmm::AddMm, linalg::Linear,
         systems::Solve, systems::SolveTriangular, systems::Inverse, systems::Det, systems::LogAbsDet, lu::Lu,
         factors::Cholesky, factors::Qr, factors::Svd, factors::Eigh, factors::Pinv,
-        likelihood::BinaryCrossEntropy,
+        likelihood::BinaryCrossEntropy, ctc::CtcLoss, blend::Lerp, distances::Distances, statistics::Median,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
         pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad, pooling::MaxUnpool,
         softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy, linear_cross_entropy::LinearCrossEntropy,

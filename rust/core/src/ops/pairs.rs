@@ -9,12 +9,15 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
-use crate::ops::arithmetic::{add, binary, div, mul, neg, no_zero_divisor, scalar, shift, sub};
+use crate::ops::arithmetic::{add, binary, div, mul, neg, no_zero_divisor, scalar, scale, shift, sub};
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, single};
-use crate::ops::{eq, exp, lgamma, log, logical_not, sign, square, sum_to, trunc, where_};
+use crate::ops::{
+    eq, exp, isfinite, lgamma, log, logical_and, logical_not, sigmoid, sign, square, sum_to, trunc, where_,
+};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, Binary, Bitwise, FloatBinary};
 use smallvec::smallvec;
+use std::f64::consts::LN_2;
 
 /// Runs the map `op` over two floats, broadcast.
 pub(super) fn float_binary(name: &str, op: FloatBinary, a: &Array, b: &Array) -> Result<Outputs> {
@@ -96,6 +99,14 @@ pairs! {
         { |a, b| float_binary(Self::NAME, FloatBinary::Copysign, a, b) }
         { |x, y, grad| mul(grad, &sign(&mul(x, &copysign(&sign(x)?, y)?)?)?),
           Ok::<_, Error>(Array::zeros("backward", grad.shape(), grad.dtype())?.into()) }
+    /// `log(exp(a) + exp(b))`, without overflow.
+    LogAddExp = logaddexp as "logaddexp": Float, Real, Real
+        { |a, b| float_binary(Self::NAME, FloatBinary::LogAddExp, a, b) }
+        { |x, y, grad| mul(grad, &share(x, y, 1.0)?), mul(grad, &share(y, x, 1.0)?) }
+    /// `log2(2^a + 2^b)`, without overflow.
+    LogAddExp2 = logaddexp2 as "logaddexp2": Float, Real, Real
+        { |a, b| float_binary(Self::NAME, FloatBinary::LogAddExp2, a, b) }
+        { |x, y, grad| mul(grad, &share(x, y, LN_2)?), mul(grad, &share(y, x, LN_2)?) }
     /// The part below `b` of the integral that is the gamma function of `a`. It has no derivative by `a` here.
     Igamma = igamma as "igamma": Float, Bool, Positive
         { |a, b| float_binary(Self::NAME, FloatBinary::Igamma, a, b) }
@@ -108,6 +119,15 @@ pairs! {
     Fmod = fmod as "fmod": Common, Real, AwayFromZero
         { |a, b| { no_zero_divisor(Self::NAME, a, b)?; binary(Self::NAME, Binary::Fmod, a, b) } }
         { |x, y, grad| Ok::<_, Error>(grad.clone()), neg(&mul(grad, &trunc(&div(&x.detach(), &y.detach())?)?)?) }
+}
+
+/// The share of `base^x` in its sum with `base^y`, half of equals; `rate` is the base's logarithm.
+fn share(x: &Tensor, y: &Tensor, rate: f64) -> Result<Tensor> {
+    // Equal infinities have no difference.
+    let endless = logical_and(&eq(x, y)?, &logical_not(&isfinite(x)?)?)?;
+    let zero = scalar(Scalar::Float(0.0), x.dtype())?;
+    let apart = sub(&where_(&endless, &zero, x)?, &where_(&endless, &zero, y)?)?;
+    sigmoid(&scale(&apart, rate)?)
 }
 
 /// `y^(x - 1) exp(-y) / gamma(x)`.

@@ -3,13 +3,12 @@
 
 use crate::array::Array;
 use crate::autograd::tensor::Tensor;
-use crate::dtype::{DType, Scalar};
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
-use crate::ops::arithmetic::scalar;
 use crate::ops::arrange::movedim;
 use crate::ops::placing::take_along_dim;
-use crate::ops::{cast, eq, gather, index_select, logical_and, logical_not, lt, reshape, sort};
+use crate::ops::{cast, gather, reshape, sort};
 use crate::with_element;
 use dlcore_kernels::search;
 
@@ -45,21 +44,15 @@ pub fn searchsorted(op: &str, boundaries: &Tensor, values: &Tensor, after: bool)
 /// [`Error::DType`] for two dtypes of which none holds both.
 pub fn isin(x: &Tensor, set: &Tensor, invert: bool) -> Result<Tensor> {
     let dtype = x.dtype().promote("isin", set.dtype())?;
-    let (x, set) = (cast(&x.detach(), dtype)?, cast(&set.detach(), dtype)?);
-    let found = if set.numel() == 0 {
-        Array::full("isin", x.shape(), Scalar::Bool(false), DType::Bool)?.into()
-    } else {
-        let sorted = sort(&reshape(&set, &[set.numel()])?, 0, false)?.0;
-        let place = searchsorted("isin", &sorted, &x, false)?;
-        #[allow(clippy::cast_possible_wrap, reason = "a number of elements")]
-        let end = scalar(Scalar::Int(set.numel() as i128), DType::I64)?;
-        let inside = lt(&place, &end)?;
-        let zero = scalar(Scalar::Int(0), DType::I64)?;
-        let place = crate::ops::where_(&inside, &place, &zero)?;
-        let there = index_select(&sorted, 0, &reshape(&place, &[place.numel()])?)?;
-        logical_and(&inside, &eq(&reshape(&there, x.shape())?, &x)?)?
-    };
-    if invert { logical_not(&found) } else { Ok(found) }
+    let (x, set) = (x.array().cast("isin", dtype)?, cast(&reshape(&set.detach(), &[set.numel()])?, dtype)?);
+    let sorted = if set.numel() > 1 { sort(&set, 0, false)?.0 } else { set };
+    let wide = |x: &Array| x.cast("isin", dtype.widened())?.contiguous("isin");
+    let (sorted, x) = (wide(sorted.array())?, wide(&x)?);
+    let found = with_element!(x.dtype(), T => Array::build_as("isin", DType::Bool, x.shape(), |out: &mut [u8]| {
+        search::members(sorted.elements::<T>(), x.elements::<T>(), invert, out);
+        Ok(())
+    }))?;
+    Ok(found.into())
 }
 
 /// The element that occurs most along `dim`, the smallest of several, and its last position.

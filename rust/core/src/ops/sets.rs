@@ -26,16 +26,25 @@ pub struct Unique {
     pub counts: Option<Tensor>,
 }
 
-/// The different elements of `x`, or the different slices along `dim`: in order, or those that differ from the one before.
+/// The different elements of `x`, or the different slices along `dim`, in order; with what is asked for.
 ///
 /// # Errors
 /// [`Error::Index`] for a dimension out of range.
-pub fn unique(x: &Tensor, dim: Option<isize>, in_order: bool) -> Result<Unique> {
-    let x = x.detach();
-    let front = match dim {
-        None => reshape(&x, &[x.numel()])?,
-        Some(dim) => movedim(&crate::ops::arrange::at_least(&x, 1)?, &[dim], &[0])?,
-    };
+pub fn unique(x: &Tensor, dim: Option<isize>, inverse: bool, counts: bool) -> Result<Unique> {
+    if let Some(dim) = dim {
+        return unique_slices(x, dim, true);
+    }
+    let (sorted, order) = sort(&reshape(&x.detach(), &[x.numel()])?, 0, false)?;
+    let mut found = unique_consecutive(&sorted, None, inverse, counts)?;
+    if let Some(groups) = &found.inverse {
+        found.inverse = Some(reshape(&put(groups, &order, groups, false)?, x.shape())?);
+    }
+    Ok(found)
+}
+
+/// The different slices of `x` along `dim`: in order, or those that differ from the one before.
+fn unique_slices(x: &Tensor, dim: isize, in_order: bool) -> Result<Unique> {
+    let front = movedim(&crate::ops::arrange::at_least(&x.detach(), 1)?, &[dim], &[0])?;
     let n = front.shape()[0];
     let rows = reshape(&front, &[n, front.shape()[1..].iter().product()])?;
     let mut order = counted(n)?;
@@ -58,11 +67,7 @@ pub fn unique(x: &Tensor, dim: Option<isize>, in_order: bool) -> Result<Unique> 
     let counts = diff(&places, 1, 0, None, Some(&reshape(&end, &[1])?))?;
     let mut shape = front.array().dims();
     shape[0] = places.numel();
-    let values = reshape(&index_select(&ordered, 0, &places)?, &shape)?;
-    let (values, inverse) = match dim {
-        None => (values, reshape(&inverse, x.shape())?),
-        Some(dim) => (movedim(&values, &[0], &[dim])?, inverse),
-    };
+    let values = movedim(&reshape(&index_select(&ordered, 0, &places)?, &shape)?, &[0], &[dim])?;
     Ok(Unique { values, inverse: Some(inverse), counts: Some(counts) })
 }
 
@@ -72,8 +77,8 @@ pub fn unique(x: &Tensor, dim: Option<isize>, in_order: bool) -> Result<Unique> 
 /// As [`unique`].
 pub fn unique_consecutive(x: &Tensor, dim: Option<isize>, inverse: bool, counts: bool) -> Result<Unique> {
     const NAME: &str = "unique_consecutive";
-    if dim.is_some() {
-        return unique(x, dim, false);
+    if let Some(dim) = dim {
+        return unique_slices(x, dim, false);
     }
     let wide = x.array().cast(NAME, x.dtype().widened())?.contiguous(NAME)?;
     with_element!(wide.dtype(), T => {

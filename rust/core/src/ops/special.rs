@@ -7,7 +7,7 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
-use crate::ops::compare::{eq, ge, isnan, le, logical_and, logical_not, logical_or, lt};
+use crate::ops::compare::{eq, isnan, le, logical_and, logical_or, lt};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{clamp, where_};
 use crate::ops::unary::{digamma, erfcx, lgamma};
@@ -268,38 +268,6 @@ pub fn float_power(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         }
     }
     crate::ops::pow(&a, &cast(b, DType::F64)?)
-}
-
-/// The logarithm of `base^a + base^b`, by the larger one; `rate` is the base's own logarithm.
-fn log_sum(a: &Tensor, b: &Tensor, op: &str, rate: f64) -> Result<Tensor> {
-    let dtype = a.dtype().promote(op, b.dtype())?.to_float();
-    // Narrow floats are rounded once, in the end.
-    let (a, b) = (cast(a, dtype.widened())?, cast(b, dtype.widened())?);
-    // Not `maximum` and `minimum`: their gradients, halves of equals, would make the second derivative there zero.
-    let first = ge(&a, &b)?;
-    let (high, low) = (where_(&first, &a, &b)?, where_(&first, &b, &a)?);
-    // Equal infinities have no difference.
-    let same = logical_and(&eq(&a, &b)?, &logical_not(&crate::ops::isfinite(&a)?)?)?;
-    let zero = number(&high, 0.0)?;
-    let distance = sub(&where_(&same, &zero, &low)?, &where_(&same, &zero, &high)?)?;
-    let more = scale(&log1p(&crate::ops::exp(&scale(&distance, rate)?)?)?, 1.0 / rate)?;
-    cast(&where_(&same, &a, &add(&high, &more)?)?, dtype)
-}
-
-/// `log(exp(a) + exp(b))`, without overflow.
-///
-/// # Errors
-/// [`Error::Shape`] where the shapes do not broadcast.
-pub fn logaddexp(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    log_sum(a, b, "logaddexp", 1.0)
-}
-
-/// `log2(2^a + 2^b)`, without overflow.
-///
-/// # Errors
-/// [`Error::Shape`] where the shapes do not broadcast.
-pub fn logaddexp2(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    log_sum(a, b, "logaddexp2", std::f64::consts::LN_2)
 }
 
 /// Rounded to the nearest multiple of `10^-decimals`, halves to the even one.

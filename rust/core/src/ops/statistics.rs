@@ -1,16 +1,20 @@
 //! Norms, order statistics and what else describes many elements by few, made of other operations.
 
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
-use crate::ops::compare::{eq, isnan, logical_not, ne};
+use crate::ops::compare::{eq, isnan, logical_and, logical_not, logical_or, ne};
 use crate::ops::extremum::{amax, amin, not_empty};
 use crate::ops::join::cat;
 use crate::ops::length::length;
 use crate::ops::placing::take_along_dim;
 use crate::ops::reduce::{kept_shape, sum};
+use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{filled, where_};
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::ops::{abs, cast, floor, gather, pow, sort};
@@ -87,30 +91,6 @@ pub fn dist(x: &Tensor, y: &Tensor, order: f64) -> Result<Tensor> {
     let difference = sub(x, y)?;
     let all: Dims = (0..difference.rank()).collect();
     vector_norm(&difference, order, &all, false)
-}
-
-/// The distance of each row of `x` from each row of `y`.
-///
-/// # Errors
-/// [`Error::Shape`] for vectors or rows of two lengths, [`Error::Value`] for an order below zero.
-pub fn cdist(x: &Tensor, y: &Tensor, order: f64) -> Result<Tensor> {
-    const NAME: &str = "cdist";
-    if x.rank() < 2 || y.rank() < 2 || x.shape().last() != y.shape().last() {
-        return Err(Error::shape(NAME, "expected rows of one length in both"));
-    }
-    if order.is_nan() || order < 0.0 {
-        return Err(Error::value(NAME, format_args!("expected p of at least zero, got {order}")));
-    }
-    let line = |x: &Tensor, at: usize| {
-        let mut shape = Dims::from_slice(x.shape());
-        shape.insert(at, 1);
-        reshape(x, &shape)
-    };
-    let difference = sub(&line(x, x.rank() - 1)?, &line(y, y.rank() - 2)?)?;
-    if x.shape().last() == Some(&0) {
-        return sum(&difference, &[difference.rank() - 1], false);
-    }
-    vector_norm(&difference, order, &[difference.rank() - 1], false)
 }
 
 /// How many elements are not zero.
@@ -201,10 +181,53 @@ fn ranked(name: &str, x: &Tensor, at: usize, keepdim: bool, rank: Rank) -> Resul
 /// # Errors
 /// [`Error::Index`] of no integers.
 pub fn median_of_all(x: &Tensor) -> Result<Tensor> {
-    if x.numel() == 0 && x.dtype().is_float() {
-        return number(x, f64::NAN);
+    apply(Median { of_numbers: false }, &[x])
+}
+
+/// The lower of all elements in the middle; `of_numbers` leaves out NaN. Elements equal to it share its gradient.
+#[derive(Clone, Debug)]
+pub struct Median {
+    /// Whether NaN is left out, rather than the result.
+    pub of_numbers: bool,
+}
+
+impl Operation for Median {
+    const NAME: &'static str = "median";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
     }
-    Ok(median(&reshape(x, &[x.numel()])?, 0, false)?.0)
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = Tensor::from(inputs[0].clone());
+        if x.numel() == 0 && x.dtype().is_float() {
+            return Ok(single(number(&x, f64::NAN)?.array().clone()));
+        }
+        let line = reshape(&x, &[x.numel()])?;
+        let (middle, _) = if self.of_numbers { nanmedian(&line, 0, false)? } else { median(&line, 0, false)? };
+        Ok(single(middle.array().clone()))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (x, middle) = (context.input(0)?.detach(), context.output()?.detach());
+        let equal = logical_or(&eq(&x, &middle)?, &logical_and(&isnan(&x)?, &isnan(&middle)?)?)?;
+        let all: Dims = (0..x.rank()).collect();
+        let share = div(grad, &cast(&sum(&equal, &all, false)?, grad.dtype())?)?;
+        Ok(one(where_(&equal, &share, &number(&x, 0.0)?)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS.outputs()
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |of_numbers, shape: &[usize]| Sample::new(Self { of_numbers }, [input(Domain::Distinct, shape)]);
+        vec![of(false, &[3, 4]), of(true, &[5]), of(false, &[])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("of_numbers", self.of_numbers.into())]
+    }
 }
 
 /// The lower of the elements in the middle along `dim`, and its position; NaN where there is one.
@@ -232,10 +255,7 @@ fn last_number(x: &Tensor, at: usize) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Index`] of no integers.
 pub fn nanmedian_of_all(x: &Tensor) -> Result<Tensor> {
-    if x.numel() == 0 && x.dtype().is_float() {
-        return number(x, f64::NAN);
-    }
-    Ok(nanmedian(&reshape(x, &[x.numel()])?, 0, false)?.0)
+    apply(Median { of_numbers: true }, &[x])
 }
 
 /// The lower of the elements in the middle of those along `dim` that are not NaN, and its position; NaN of none.

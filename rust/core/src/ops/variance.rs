@@ -4,20 +4,21 @@ use crate::array::Array;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::Scalar;
+use crate::dtype::{DType, Scalar};
 use crate::error::Result;
 use crate::layout::Dims;
-use crate::ops::arithmetic::{mul, scalar, scale, sub};
-use crate::ops::cast::widened;
+use crate::ops::arithmetic::{div, mul, scalar, scale, sub};
 use crate::ops::reduce::{count, mean, only_floats, restore, rows_of, sum};
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::{eq, sqrt, square, where_};
+use crate::ops::{cast, eq, sqrt, square, where_};
 use crate::with_float;
 use dlcore_kernels::reduce;
 
-/// Squared deviations from the mean over dimensions, summed and divided by their number less a correction.
+/// Squared deviations from the mean over dimensions, summed and divided by their number less a correction; with `ROOT`
+/// the root of that, which is a number also where the squares leave the range of the dtype. Its gradient is zero where it
+/// is zero itself.
 #[derive(Clone, Debug)]
-pub struct Variance {
+pub struct Spread<const ROOT: bool> {
     /// Over which dimensions.
     pub dims: Dims,
     /// What is taken from the number of elements; 1 makes up for the mean's being that of the same elements.
@@ -26,41 +27,64 @@ pub struct Variance {
     pub keepdim: bool,
 }
 
-impl Variance {
+impl<const ROOT: bool> Spread<ROOT> {
     /// What is left of the number of elements.
     #[allow(clippy::cast_precision_loss, reason = "a count of elements in memory")]
     fn degrees(&self, shape: &[usize]) -> f64 {
         count(shape, &self.dims) as f64 - self.correction
     }
+
+    /// The variance where the elements of one result do not lie side by side.
+    fn scattered(&self, x: &Tensor, degrees: f64) -> Result<Tensor> {
+        let squares = square(&sub(x, &mean(x, &self.dims, true)?)?)?;
+        scale(&sum(&squares, &self.dims, self.keepdim)?, degrees.recip())
+    }
 }
 
-impl Operation for Variance {
-    const NAME: &'static str = "var";
+impl<const ROOT: bool> Operation for Spread<ROOT> {
+    const NAME: &'static str = if ROOT { "std" } else { "var" };
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, dims) = (inputs[0], &self.dims);
         only_floats(Self::NAME, x.dtype())?;
         let degrees = self.degrees(x.shape()).max(0.0);
-        let Some((shape, cols)) = rows_of(x, dims, self.keepdim) else {
-            let x = Tensor::from(x.clone());
-            let deviations = square(&sub(&x, &mean(&x, dims, true)?)?)?;
-            return Ok(single(scale(&sum(&deviations, dims, self.keepdim)?, degrees.recip())?.array().clone()));
-        };
-        Ok(single(with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
-            reduce::variance(x.elements::<T>(), cols, degrees, out);
-            Ok(())
-        }))?))
+        if let Some((shape, cols)) = rows_of(x, dims, self.keepdim) {
+            return Ok(single(with_float!(Self::NAME, x.dtype(), T => {
+                Array::build(Self::NAME, &shape, |out: &mut [T]| {
+                    let of_rows = if ROOT { reduce::deviation::<T> } else { reduce::variance::<T> };
+                    of_rows(x.elements::<T>(), cols, degrees, out);
+                    Ok(())
+                })?
+            })));
+        }
+        let x = Tensor::from(x.clone());
+        let mut variance = self.scattered(&x, degrees)?;
+        if !ROOT {
+            return Ok(single(variance.array().clone()));
+        }
+        if x.dtype() == DType::F32 && leaves_range(variance.array().contiguous(Self::NAME)?.elements()) {
+            variance = self.scattered(&cast(&x, DType::F64)?, degrees)?;
+        }
+        Ok(single(cast(&sqrt(&variance)?, x.dtype())?.array().clone()))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let x = context.input(0)?;
         let deviations = sub(&x, &mean(&x, &self.dims, true)?)?;
-        let share = scale(grad, 2.0 / self.degrees(x.shape()))?;
+        let degrees = self.degrees(x.shape());
+        let share = if ROOT {
+            let deviation = context.output()?;
+            let number = |value| scalar(Scalar::Int(value), deviation.dtype());
+            let divisors = where_(&eq(&deviation, &number(0)?)?, &number(1)?, &deviation)?;
+            scale(&div(grad, &divisors)?, 1.0 / degrees)?
+        } else {
+            scale(grad, 2.0 / degrees)?
+        };
         Ok(one(mul(&restore(&share, x.shape(), &self.dims)?, &deviations)?))
     }
 
     fn saves(&self, _: Needs) -> Saves {
-        Saves::INPUTS
+        if ROOT { Saves::INPUTS.outputs() } else { Saves::INPUTS }
     }
 
     fn samples() -> Vec<Sample<Self>> {
@@ -88,12 +112,17 @@ impl Operation for Variance {
     }
 }
 
+/// Whether a variance may have been too large or too small for float32.
+fn leaves_range(variances: &[f32]) -> bool {
+    !variances.iter().all(|x| (1e-30..f32::INFINITY).contains(x))
+}
+
 /// The variance over `dims`: squared deviations from the mean, summed and divided by their number less `correction`.
 ///
 /// # Errors
 /// [`crate::Error::Index`] for a dimension out of range, [`crate::Error::DType`] for integers.
 pub fn var(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
-    apply(Variance { dims: Dims::from_slice(dims), correction, keepdim }, &[x])
+    apply(Spread::<false> { dims: Dims::from_slice(dims), correction, keepdim }, &[x])
 }
 
 /// The standard deviation over `dims`: the root of [`var`]. Its gradient is zero where it is zero itself.
@@ -101,15 +130,5 @@ pub fn var(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result
 /// # Errors
 /// As [`var`].
 pub fn std(x: &Tensor, dims: &[usize], correction: f64, keepdim: bool) -> Result<Tensor> {
-    only_floats("std", x.dtype())?;
-    widened(x, |x| {
-        let variance = var(x, dims, correction, keepdim)?;
-        if !variance.requires_grad() {
-            return sqrt(&variance);
-        }
-        let zero = scalar(Scalar::Float(0.0), x.dtype())?;
-        let flat = eq(&variance, &zero)?;
-        let positive = where_(&flat, &scalar(Scalar::Float(1.0), x.dtype())?, &variance)?;
-        where_(&flat, &zero, &sqrt(&positive)?)
-    })
+    apply(Spread::<true> { dims: Dims::from_slice(dims), correction, keepdim }, &[x])
 }

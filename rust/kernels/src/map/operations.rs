@@ -273,6 +273,12 @@ binary! {
     Minimum[CHEAP] = x.minimum(y);
 }
 
+/// The smaller less the larger; of equal infinities, too, zero.
+#[inline(always)]
+fn below<T: Float>(x: T, y: T) -> T {
+    if x == y { T::ZERO } else { x.minimum(y) - x.maximum(y) }
+}
+
 binary! {
     /// Functions of two floats. In the gradients x is the incoming gradient and y what the forward pass saved.
     FloatBinary, float_binary: Float => T as K;
@@ -283,6 +289,13 @@ binary! {
     Hypot[POLYNOMIAL] = x.hypot::<S>(y);
     /// The size of x with the sign of y.
     Copysign[CHEAP] = x.copysign(y);
+    /// `log(exp(x) + exp(y))`, without overflow.
+    LogAddExp[2 * POLYNOMIAL] = x.maximum(y) + below::<T>(x, y).exp_nonpositive::<S>().log1p::<S>();
+    /// `log2(2^x + 2^y)`, without overflow.
+    LogAddExp2[2 * POLYNOMIAL] = {
+        let more = below::<T>(x, y).exp2::<S>().log1p::<S>();
+        x.maximum(y) + more * T::from_f64(std::f64::consts::LOG2_E)
+    };
     /// Lower incomplete gamma function of order x at y, regularised.
     Igamma[CALL] = T::from_f64(math::igamma(x.to_f64(), y.to_f64()));
     /// Upper incomplete gamma function of order x at y, regularised.
@@ -517,6 +530,29 @@ impl<T: Element> Function3<T, T, T, T> for Between {
 /// If a window leaves its slice or differs from `dst` in size.
 pub fn clamp_between<T: Element>(src: (&[T], Strided), low: (&[T], Strided), high: (&[T], Strided), dst: &mut [T]) {
     map3(Between, src, low, high, dst);
+}
+
+#[derive(Clone, Copy)]
+struct Lerp;
+impl<T: Float> Function3<T, T, T, T> for Lerp {
+    const COST: usize = 2 * CHEAP;
+    #[inline(always)]
+    fn call<S: Simd>(self, start: T, end: T, weight: T) -> T {
+        let distance = end - start;
+        if weight.magnitude() < T::from_f64(0.5) {
+            start + weight * distance
+        } else {
+            end + (weight - T::ONE) * distance
+        }
+    }
+}
+
+/// `start[i] + weight[i] * (end[i] - start[i])`, from the nearer end.
+///
+/// # Panics
+/// If a window leaves its slice or differs from `dst` in size.
+pub fn lerp<T: Float>(start: (&[T], Strided), end: (&[T], Strided), weight: (&[T], Strided), dst: &mut [T]) {
+    map3(Lerp, start, end, weight, dst);
 }
 
 /// What stands for NaN, infinity and its negative.

@@ -21,7 +21,7 @@ use arg::{Arg, arg_columns};
 use columns::reduce_columns;
 use folds::{ByLanes, LogSumExp, Max, Min, Monoid, Product, Sum, Truth, WideSum};
 use rows::reduce_rows;
-pub use squares::{length, variance};
+pub use squares::{deviation, length, variance};
 
 /// A window of a slice, split into the dimensions that a reduction keeps and those that it removes.
 #[derive(Clone, Copy, Debug)]

@@ -23,10 +23,25 @@ pub fn variance<T: Float>(src: &[T], cols: usize, degrees: f64, dst: &mut [T]) {
         return dst.fill(T::NAN);
     }
     each_row(src, cols, dst, |row| {
-        let [sum, _] = sums(row, Addends::Elements);
-        let [rest, squares] = sums(row, Addends::Beside(T::from_f64(sum / count(cols))));
-        corrected(rest, squares, cols) / degrees
+        let center = mean(row);
+        corrected(sums(row, Addends::Beside(center)), cols) / degrees
     });
+}
+
+/// The root of what [`variance`] gives, also where that is too large or too small for `T`.
+///
+/// # Panics
+/// If the slices do not fit.
+pub fn deviation<T: Float>(src: &[T], cols: usize, degrees: f64, dst: &mut [T]) {
+    assert_eq!(src.len(), dst.len() * cols, "rows and results differ in number");
+    if cols == 0 {
+        return dst.fill(T::NAN);
+    }
+    each_row(src, cols, dst, |row| (corrected(sums_of_any(row, mean(row)), cols) / degrees).sqrt());
+}
+
+fn mean<T: Float>(row: &[T]) -> T {
+    T::from_f64(sums(row, Addends::Elements)[0] / count(row.len()))
 }
 
 /// For each row of `cols` elements the root of the sum of their squares.
@@ -38,7 +53,7 @@ pub fn length<T: Float>(src: &[T], cols: usize, dst: &mut [T]) {
     if cols == 0 {
         return dst.fill(T::ZERO);
     }
-    each_row(src, cols, dst, |row| sums(row, Addends::Beside(T::ZERO))[1].sqrt());
+    each_row(src, cols, dst, |row| sums_of_any(row, T::ZERO)[1].sqrt());
 }
 
 /// Puts what `of` makes of each row into `dst`. Rows are shared among threads, long ones by `of`.
@@ -77,8 +92,24 @@ fn sums<T: Float>(row: &[T], addends: Addends<T>) -> [f64; 2] {
     parts.iter().fold([0.0; 2], |[a, b], part| [a + part[0], b + part[1]])
 }
 
+/// The sums of deviations from `center` and of their squares, also where squares leave the range of `T`: of those, the
+/// deviations are brought near one.
+fn sums_of_any<T: Float>(row: &[T], center: T) -> [f64; 2] {
+    let sums_in_range = sums(row, Addends::Beside(center));
+    if size_of::<T>() == 8 || (1e-30..f64::INFINITY).contains(&sums_in_range[1]) {
+        return sums_in_range;
+    }
+    let largest = row.iter().fold(0.0, |largest: f64, x| largest.max((x.to_f64() - center.to_f64()).abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return sums_in_range;
+    }
+    let factor = largest.log2().floor().clamp(-126.0, 126.0).exp2().recip();
+    let [rest, squares] = sums(row, Addends::Scaled(center, T::from_f64(factor)));
+    [rest / factor, squares / (factor * factor)]
+}
+
 /// The sum of squared deviations from the mean, given sums of deviations from a number beside it, and of their squares.
-fn corrected(rest: f64, squares: f64, len: usize) -> f64 {
+fn corrected([rest, squares]: [f64; 2], len: usize) -> f64 {
     let off = rest * rest / count(len);
     // Of numbers that are not finite it is not a number.
     if off > squares { 0.0 } else { squares - off }
@@ -96,6 +127,8 @@ enum Addends<T> {
     Elements,
     /// How far they lie beside a number, and the squares of that.
     Beside(T),
+    /// The same of that distance times a factor.
+    Scaled(T, T),
 }
 
 /// The sums over a leaf.
@@ -113,6 +146,10 @@ impl<T: Float> Kernel for Leaf<'_, T> {
             Addends::Beside(center) => {
                 lanes::sums(self.row, self.row, |x, _| [x - center, (x - center) * (x - center)])
             }
+            Addends::Scaled(center, factor) => lanes::sums(self.row, self.row, |x, _| {
+                let apart = (x - center) * factor;
+                [apart, apart * apart]
+            }),
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::convert::Arg;
 use crate::enter::enter;
 use crate::function::Returned;
 use crate::out::Outs;
-use dlcore_core::ops::{self, lu as elimination, matrices, systems};
-use dlcore_core::{Error, Result, Tensor};
+use dlcore_core::ops::{self, least_squares, lu as elimination, systems};
+use dlcore_core::{DType, Error, Result, Tensor};
 use pyo3::prelude::*;
 
 /// Whether `b` holds one right-hand side for each matrix of `a`, and not one in each column.
@@ -73,14 +73,17 @@ fn linalg_solve_triangular<'py>(
     .returned_in(py, "linalg.solve_triangular", out)
 }
 
-/// Least squares: ``solution`` minimises the norm of ``A @ solution - B`` and, among such, its own (by singular values,
-/// of which those up to ``rcond`` times the largest count as zero). ``rank`` is that of ``A``.
+/// Least squares: ``solution`` minimises the norm of ``A @ solution - B`` and, among such, its own. ``rank`` is that of
+/// ``A``, where singular values up to ``rcond`` times the largest count as zero.
+///
+/// Without ``rcond``, a matrix that rounding alone cannot make singular is taken to have full rank, but for the drivers
+/// ``'gelsd'`` and ``'gelss'``, which look at its singular values.
 ///
 /// As PyTorch does, ``driver='gelsd'`` or ``'gelss'`` also fills in ``singular_values``, and ``residuals``: the squared
 /// norms, where there are more rows than columns and ``A`` has full rank; ``'gels'`` the residuals alone.
 ///
 /// >>> A = dlcore.tensor([[1.0], [1.0]])
-/// >>> dlcore.linalg.lstsq(A, dlcore.tensor([[1.0], [3.0]])).solution
+/// >>> dlcore.linalg.lstsq(A, dlcore.tensor([[1.0], [3.0]])).solution.round(decimals=3)
 /// tensor([[2.]])
 #[pyfunction]
 #[pyo3(signature = (A, B, rcond = None, *, driver = None))]
@@ -95,13 +98,17 @@ fn linalg_lstsq<'py>(py: Python<'py>, A: Arg, B: Arg, rcond: Option<f64>, driver
                 return Err(Error::value("linalg.lstsq", what));
             }
         };
-        let mut found = matrices::lstsq(&A.0, &B.0, rcond)?;
-        for (tensor, wanted) in found[1..].iter_mut().zip([residuals, rank, values]) {
-            if !wanted {
-                *tensor = dlcore_core::creation::zeros(&[0], tensor.dtype())?;
-            }
-        }
-        Ok(found)
+        let beside = least_squares::Beside { residuals, values };
+        let found = least_squares::lstsq(&A.0, &B.0, rcond, beside)?;
+        let dtype = found.solution.dtype();
+        let or_none =
+            |wanted: Option<Tensor>, dtype| wanted.map_or_else(|| dlcore_core::creation::zeros(&[0], dtype), Ok);
+        Ok([
+            found.solution,
+            or_none(found.residuals, dtype)?,
+            or_none(rank.then_some(found.ranks), DType::I64)?,
+            or_none(found.values.filter(|_| values), dtype)?,
+        ])
     })?;
     named!(py, "linalg_lstsq", ["solution", "residuals", "rank", "singular_values"], found, None)
 }
