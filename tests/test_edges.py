@@ -69,10 +69,24 @@ GRADIENTS = {
     "logit within": (lambda x: dlcore.logit(x, 0.25), [[-0.1, 0.5]], [[0, 4]]),
     "div": (lambda x, y: dlcore.div(x, y, rounding_mode="trunc"), [[1, 2], [0, 3]], [[0, 0], [0, 0]]),
     "logaddexp": (dlcore.logaddexp, [[2, -INF], [2, 1]], [[0.5, 0], [0.5, 1]]),
+    "logaddexp of infinities": (dlcore.logaddexp, [[INF, -INF], [INF, -INF]], [[0.5, 0.5], [0.5, 0.5]]),
+    "logaddexp2 of infinities": (dlcore.logaddexp2, [[INF, -INF], [INF, -INF]], [[0.5, 0.5], [0.5, 0.5]]),
     "sinc": (dlcore.sinc, [[0, 1]], [[0, -1]]),
     "max": (dlcore.max, [[NAN, 1, NAN]], [[0.5, 0, 0.5]]),
     "min": (dlcore.min, [[NAN, 1, NAN]], [[0.5, 0, 0.5]]),
     "amax": (lambda x: dlcore.amax(x, 1), [[[NAN, 1], [2, 2]]], [[[1, 0], [0.5, 0.5]]]),
+    "median": (dlcore.median, [[0, 0, 2]], [[0.5, 0.5, 0]]),
+    "median of NaN": (dlcore.median, [[NAN, 1, NAN]], [[0.5, 0, 0.5]]),
+    "nanmedian": (dlcore.nanmedian, [[0, 0, 2, NAN]], [[0.5, 0.5, 0, 0]]),
+    "clamp": (
+        dlcore.clamp,
+        [[NAN, 1, 1, 0, 0, 5], [0, NAN, 0, 1, 3, 3], [2, 2, NAN, 1, 2, 2]],
+        [[0] * 6, [0] * 6, [0, 0, 0, 0, 1, 1]],
+    ),
+    "clamp from below": (lambda x, low: dlcore.clamp(x, min=low), [[NAN, 0, 2], [1, 1, 1]], [[0, 0, 1], [0, 1, 0]]),
+    "det": (linalg.det, [[[[5e-311]], [[NAN]], [[0]]]], [[[[1]], [[1]], [[1]]]]),
+    "cdist": (dlcore.cdist, [[[0, 0], [3, 4]], [[0, 0]]], [[[0, 0], [0.6, 0.8]], [[-0.6, -0.8]]]),
+    "lerp": (dlcore.lerp, [[1, 1], [3, 3], [0.25, 0.75]], [[0.75, 0.25], [0.25, 0.75], [2, 2]]),
     "vector_norm": (lambda x: linalg.vector_norm(x, -2), [[0, 1, 2]], [[0, 0, 0]]),
     "vector_norm of no zeros": (lambda x: linalg.vector_norm(x, -1), [[1, 1]], [[0.25, 0.25]]),
     "vector_norm that counts": (lambda x: linalg.vector_norm(x, 0), [[0, 1, NAN]], [[0, 0, 0]]),
@@ -136,6 +150,17 @@ VALUES = {
     "cond by inverse of none": (lambda: linalg.cond(dlcore.zeros(0, 0), 1), dlcore.tensor(0.0)),
     "matrix_norm of none": (lambda: linalg.matrix_norm(dlcore.zeros(0, 0), 1), dlcore.tensor(0.0)),
     "matrix_norm by values": (lambda: linalg.matrix_norm(dlcore.zeros(3, 0), 2, keepdim=True), dlcore.zeros(1, 1)),
+    "linalg.vander": (lambda: linalg.vander(of(200, 3, dtype=U8), N=3), of([1, 200, 40000], [1, 3, 9])),
+    "index_add": (
+        lambda: of(1, 2, dtype=U8).index_add(0, of(0), of(4, dtype=U8), alpha=-1), of(253, 2, dtype=U8)
+    ),
+    "trapezoid": (lambda: dlcore.trapezoid(of(100, 200, dtype=U8), of(3, 1, dtype=U8)), dlcore.tensor(-300.0)),
+    "tensordot": (
+        lambda: dlcore.tensordot(dlcore.ones(1, 2, dtype=dlcore.int8), dlcore.ones(3, dtype=dlcore.int8), ([0], [0])),
+        of(3, 3, dtype=dlcore.int8),
+    ),
+    "where": (lambda: dlcore.where(of(2, 0, dtype=U8), 1.0, 3.0), of(1.0, 3)),
+    "matrix_exp": (lambda: linalg.matrix_exp(of([[1.0]], [[0]])), of([[math.e]], [[1]])),
     "vander": (lambda: dlcore.vander(of(200, 3, dtype=U8), 3), of([40000, 200, 1], [9, 3, 1])),
     "chunk": (lambda: dlcore.stack(dlcore.chunk(dlcore.zeros(2, 0), 3, 1)), dlcore.zeros(3, 2, 0)),
     "cov": (lambda: dlcore.cov(dlcore.eye(2), aweights=dlcore.ones(2).double()), of([0.5, -0.5], [-0.5, 0.5]).double()),
@@ -163,6 +188,14 @@ def test_values(name):
         (lambda: dlcore.tensordot(dlcore.zeros(0), dlcore.tensor(0.3), 1), IndexError),
         (lambda: linalg.matrix_norm(dlcore.zeros(0, 0), -1), ValueError),
         (lambda: linalg.vecdot(dlcore.ones(2), dlcore.ones(3)), ShapeError),
+        (lambda: dlcore.allclose(of(1.0), of(1.0), rtol=-1), ValueError),
+        (lambda: dlcore.allclose(of(1.0), of(1.0), atol=-1), ValueError),
+        (lambda: dlcore.cartesian_prod(of([1.0])), ShapeError),
+        (lambda: dlcore.tensor(1.0).flatten(1), IndexError),
+        (lambda: dlcore.std(of(1.0, 2), 0, unbiased=True, correction=1), TypeError),
+        (lambda: dlcore.zeros(2, layout="sparse"), ValueError),
+        (lambda: dlcore.zeros(2, pin_memory="no"), TypeError),
+        (lambda: dlcore.sum(of(1.0), layout=dlcore.strided), TypeError),
     ],
 )  # fmt: skip
 def test_what_has_no_value_is_refused(call, error):
@@ -267,6 +300,78 @@ def test_slopes_of_large_singular_values():
     x = dlcore.tensor([[3e25, 0.0], [0.0, 4e25]], requires_grad=True)
     (slope,) = grad(linalg.matrix_norm(x, "nuc"), x)
     assert slope.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_deviations_whose_squares_are_no_float32(scale):
+    values = dlcore.tensor([1.0, -1.0, 0.5])
+    expected = values.std() * scale
+    for x in (values * scale, (values * scale).expand(2, 3).t()):
+        x = x.clone().requires_grad_()
+        found = x.std(0)
+        assert dlcore.allclose(found / scale, (expected / scale).expand_as(found), rtol=1e-6)
+        (slope,) = grad(found.sum(), x)
+        assert dlcore.allclose(slope.reshape(3, -1)[:, 0], grad((y := values.clone().requires_grad_()).std(), y)[0])
+    assert linalg.norm(values * scale).item() == pytest.approx(1.5 * scale, rel=1e-6)
+
+
+def test_distances_whose_squares_are_no_float32():
+    assert dlcore.cdist(of([3e30, 4e30]), of([0.0, 0.0])).item() == pytest.approx(5e30)
+    assert dlcore.cdist(of([3e-30, 4e-30]), of([0.0, 0.0])).item() == pytest.approx(5e-30)
+
+
+def test_a_constant_written_into_what_has_a_past_leaves_it_one():
+    x = dlcore.ones(2, requires_grad=True)
+    y = (x * 3).copy_(dlcore.tensor([5.0, 6.0]))
+    assert (y.requires_grad, y.tolist(), grad(y.sum(), x)[0].tolist()) == (True, [5, 6], [0, 0])
+
+
+def test_a_step_beyond_all_entries_takes_the_first():
+    for step in (2**63 - 1, -(2**63)):
+        assert dlcore.arange(20).reshape(4, 5)[:, ::step].tolist() == [
+            [i if step > 0 else i + 4] for i in (0, 5, 10, 15)
+        ]
+
+
+def test_what_lists_hold_counts_not_what_they_say():
+    class Liar(list):
+        def __len__(self):
+            return 10**7
+
+    class Short(list):
+        def __iter__(self):
+            return iter([1])
+
+    assert dlcore.tensor(Liar([1, 2])).tolist() == [1, 2]
+    with pytest.raises(ValueError, match="2 gives 1"):
+        dlcore.tensor(Short([1, 2]))
+
+
+def test_the_only_layout_may_be_said_wherever_a_device_may():
+    x = dlcore.ones(2)
+    said = {"layout": dlcore.strided, "pin_memory": False}
+    for call in (
+        lambda: dlcore.tensor([0.0, 0.0], **said), lambda: dlcore.zeros(2, **said),
+        lambda: dlcore.zeros_like(x, **said),
+        lambda: dlcore.full((2,), 0.0, **said), lambda: x.new_zeros(2, dtype=dlcore.float32, **said),
+        lambda: dlcore.arange(0.0, 1.0, 0.5, **said) * 0, lambda: dlcore.rand(2, **said) * 0,
+    ):  # fmt: skip
+        assert call().tolist() == [0, 0]
+    assert x.layout is dlcore.strided
+    assert dlcore.detach(dlcore.ones(1, requires_grad=True)).requires_grad is False
+
+
+def test_least_squares_by_either_way_agree():
+    a, b = dlcore.rand(3, 7, 4, dtype=dlcore.float64), dlcore.rand(3, 7, 2, dtype=dlcore.float64)
+    a[1, :, 3] = a[1, :, 2]  # of rank 3
+    for matrices, sides in ((a[:1], b[:1]), (a, b)):
+        quick, full = linalg.lstsq(matrices, sides), linalg.lstsq(matrices, sides, driver="gelsd")
+        assert dlcore.allclose(quick.solution, full.solution, rtol=1e-9)
+        assert quick.rank.tolist() == full.rank.tolist()
+        assert (quick.residuals.numel(), quick.singular_values.numel()) == (0, 0)
+        plain = linalg.lstsq(matrices, sides, driver="gels")
+        assert plain.residuals.shape == full.residuals.shape
+        assert dlcore.allclose(plain.residuals, full.residuals)
 
 
 def test_a_correction_beyond_the_number_of_elements_has_a_slope():

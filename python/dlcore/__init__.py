@@ -15,6 +15,7 @@ from math import e, inf, nan, pi
 from dlcore import amp, answers, autograd, composed, engine, memory
 from dlcore._core import __version__
 from dlcore.amp import autocast, get_autocast_dtype, is_autocast_enabled, set_autocast_dtype
+from dlcore.answers import layout, strided
 from dlcore.autograd import (
     enable_grad,
     inference_mode,
@@ -25,6 +26,7 @@ from dlcore.autograd import (
 )
 from dlcore.composed import (
     asarray,
+    detach,
     is_complex,
     is_nonzero,
     scalar_tensor,
@@ -41,9 +43,9 @@ newaxis = None
 __all__ = [
     "amp", "array_api", "autograd", "data", "datasets", "distributions", "func", "io", "linalg", "memory", "models",
     "nn", "optim", "random", "special", "testing", "train", "utils",
-    "asarray", "broadcast_shapes", "is_complex", "is_nonzero", "scalar_tensor",
+    "asarray", "broadcast_shapes", "detach", "is_complex", "is_nonzero", "scalar_tensor",
     "segment_max", "segment_mean", "segment_sum",
-    "Size", "newaxis", "e", "inf", "nan", "pi", "__version__",
+    "Size", "layout", "strided", "newaxis", "e", "inf", "nan", "pi", "__version__",
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
     "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
     "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype",

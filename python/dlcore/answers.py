@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from dlcore._core import Tensor
 
-__all__ = ["give"]
+__all__ = ["give", "layout", "strided"]
+
+
+class layout(Enum):  # noqa: N801 - PyTorch's name
+    """How elements lie in memory: ``dlcore.strided``, the only way. What makes tensors takes it as ``layout=``.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(2, layout=dlcore.strided).layout
+        dlcore.strided
+    """
+
+    strided = "strided"
+
+    def __repr__(self) -> str:
+        return f"dlcore.{self.name}"
+
+
+strided = layout.strided
 
 
 def _get_device(self: Tensor) -> int:  # noqa: ARG001
@@ -81,6 +101,10 @@ _ANSWERS = {
     "is_sparse": _always("is_sparse", False, "there are no sparse tensors"),
     "itemsize": property(
         Tensor.element_size, doc="Bytes of an element.\n\n>>> import dlcore\n>>> dlcore.ones(1).itemsize\n4"
+    ),
+    "layout": property(
+        lambda _: strided,
+        doc="dlcore.strided: no tensor lies otherwise.\n\n>>> import dlcore\n>>> dlcore.ones(1).layout\ndlcore.strided",
     ),
     "ndimension": Tensor.dim,
     "nelement": Tensor.numel,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "asarray",
+    "detach",
     "give",
     "is_complex",
     "is_nonzero",
@@ -55,6 +56,17 @@ def asarray(
     if requires_grad is None or made.requires_grad == requires_grad:
         return made
     return made.detach().requires_grad_(requires_grad)
+
+
+def detach(input: Tensor) -> Tensor:
+    """The tensor without its past: it shares the memory, and no gradient flows through it.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.detach(dlcore.ones(1, requires_grad=True)).requires_grad
+        False
+    """
+    return input.detach()
 
 
 def shares_memory(made: Tensor, obj: Any) -> bool:

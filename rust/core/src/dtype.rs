@@ -305,6 +305,21 @@ impl Scalar {
         }
     }
 
+    /// A negative whole number as an unsigned `dtype` has its lowest bits; all others as they are.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "whole numbers; those beyond the range saturate")]
+    pub fn wrapped(self, dtype: DType) -> Self {
+        let value = match self {
+            Self::Int(value) => value,
+            Self::Float(value) if value.fract() == 0.0 => value as i128,
+            _ => return self,
+        };
+        match dtype.integers() {
+            Some((0, greatest)) if value < 0 => Self::Int(value.rem_euclid(greatest + 1)),
+            _ => self,
+        }
+    }
+
     /// The value in double precision.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "what a float conversion means")]

@@ -235,7 +235,8 @@ impl Layout {
             out.offset = (out.offset.cast_signed() + start.cast_signed() * self.strides[dim]).unsigned_abs();
         }
         out.shape[dim] = count;
-        out.strides[dim] *= step;
+        // Of one entry, or none, it is nothing that is ever taken.
+        out.strides[dim] = out.strides[dim].saturating_mul(step);
         out
     }
 

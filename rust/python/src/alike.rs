@@ -13,6 +13,7 @@ use pyo3::types::PyTuple;
 macro_rules! filled {
     ($($(#[$doc:meta])* $name:ident = $value:expr;)*) => {
         #[pymethods]
+        #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
             $(
                 $(#[$doc])*
@@ -76,7 +77,7 @@ fn at_least<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>, rank: usize) ->
 ///
 /// >>> dlcore.atleast_1d(dlcore.tensor(3))
 /// tensor([3])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (*tensors))]
 fn atleast_1d<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
     at_least(py, tensors, 1)
@@ -86,7 +87,7 @@ fn atleast_1d<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>) -> PyResult<B
 ///
 /// >>> dlcore.atleast_2d(dlcore.tensor([3, 4]))
 /// tensor([[3, 4]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (*tensors))]
 fn atleast_2d<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
     at_least(py, tensors, 2)
@@ -96,7 +97,7 @@ fn atleast_2d<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>) -> PyResult<B
 ///
 /// >>> dlcore.atleast_3d(dlcore.zeros(2, 3)).shape
 /// (2, 3, 1)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (*tensors))]
 fn atleast_3d<'py>(py: Python<'py>, tensors: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
     at_least(py, tensors, 3)
@@ -110,6 +111,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 #[pymethods]
+#[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
     /// ``fill_value`` in every element of ``size``, in this dtype unless another is given.
     ///

@@ -186,7 +186,7 @@ fn from_nested(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tensor
         if found.shape.len() == MAX_RANK {
             return Err(PyValueError::new_err(format!("tensor: lists nested deeper than {MAX_RANK} levels")));
         }
-        let len = first.len()?;
+        let len = entries(&first).unwrap_or(0);
         found.shape.push(len);
         if len == 0 {
             break;
@@ -202,6 +202,12 @@ fn from_nested(data: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tensor
     }
     found.collect(data, 0)?;
     found.finish(dtype)
+}
+
+/// How many entries a list or tuple holds, whatever a class made of it says.
+fn entries(data: &Bound<'_, PyAny>) -> Option<usize> {
+    let list = data.cast::<PyList>().map(PyListMethods::len);
+    list.or_else(|_| data.cast::<PyTuple>().map(PyTupleMethods::len)).ok()
 }
 
 /// Lists of arrays or tensors with dimensions: joined along new leading ones.
@@ -239,7 +245,7 @@ impl Nested {
             )));
         }
         let want = self.shape.get(depth).copied();
-        let have = if list { Some(data.len()?) } else { None };
+        let have = entries(data);
         if want != have {
             let show = |n: Option<usize>| n.map_or_else(|| "a number".to_owned(), |n| format!("a list of {n}"));
             return Err(PyValueError::new_err(format!(
@@ -248,8 +254,14 @@ impl Nested {
                 show(have)
             )));
         }
+        let mut given = 0;
         for item in data.try_iter()? {
             self.collect(&item?, depth + 1)?;
+            given += 1;
+        }
+        if have != Some(given) {
+            let what = format!("tensor: a list of {} gives {given} entries", have.unwrap_or(0));
+            return Err(PyValueError::new_err(what));
         }
         Ok(())
     }
@@ -307,7 +319,7 @@ impl Nested {
 /// >>> dlcore.tensor([[1, 2], [3, 4]], dtype=dlcore.float32)
 /// tensor([[1., 2.],
 ///         [3., 4.]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (data, *, dtype = None, device = None, requires_grad = false))]
 fn tensor(
     py: Python<'_>,
@@ -331,7 +343,7 @@ fn tensor(
 ///
 /// >>> dlcore.as_tensor([1.0, 2.0])
 /// tensor([1., 2.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (data, dtype = None, device = None))]
 fn as_tensor<'py>(data: &Bound<'py, PyAny>, dtype: Option<DTypeArg>, device: Option<DeviceArg>) -> Made<'py> {
     on_cpu(device)?;
@@ -354,7 +366,7 @@ fn as_tensor<'py>(data: &Bound<'py, PyAny>, dtype: Option<DTypeArg>, device: Opt
 macro_rules! filled {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal, $value:expr;)*) => { $(
         $(#[$doc])*
-        #[pyfunction]
+        #[pyfunction(crate = "crate::exchange::keywords")]
         #[pyo3(
             signature = (*args, size = None, dtype = None, device = None, requires_grad = false, out = None),
             text_signature = "(*size, dtype=None, device=None, requires_grad=False, out=None)"
@@ -420,7 +432,7 @@ like!(
 ///
 /// >>> dlcore.empty(2, 3).shape
 /// (2, 3)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (
         *args, size = None, dtype = None, device = None, requires_grad = false, memory_format = None, out = None
@@ -453,7 +465,7 @@ fn empty<'py>(
 ///
 /// >>> dlcore.full((2,), 1.5)
 /// tensor([1.5000, 1.5000])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (size, fill_value, *, dtype = None, device = None, requires_grad = false, out = None))]
 fn full<'py>(
     py: Python<'py>,
@@ -494,7 +506,7 @@ fn full_like<'py>(
 ///
 /// >>> dlcore.arange(3)
 /// tensor([0, 1, 2])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (start = None, end = None, step = None, *, dtype = None, device = None, requires_grad = false, out = None))]
 fn arange<'py>(
     py: Python<'py>,
@@ -522,7 +534,7 @@ fn arange<'py>(
 ///
 /// >>> dlcore.linspace(0, 1, 5)
 /// tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (start, end, steps, *, dtype = None, device = None, requires_grad = false, out = None))]
 fn linspace<'py>(
     py: Python<'py>,
@@ -545,7 +557,7 @@ fn linspace<'py>(
 ///
 /// >>> dlcore.logspace(0, 2, 3)
 /// tensor([  1.,  10., 100.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (
     start, end, steps, base = 10.0, *, dtype = None, device = None, requires_grad = false, out = None
 ))]
@@ -572,7 +584,7 @@ fn logspace<'py>(
 /// >>> dlcore.eye(2)
 /// tensor([[1., 0.],
 ///         [0., 1.]])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (n, m = None, *, dtype = None, device = None, requires_grad = false, out = None))]
 fn eye<'py>(
     py: Python<'py>,

@@ -444,12 +444,8 @@ fn scaled(py: Python<'_>, input: &Operand, other: Operand, alpha: Option<Number>
             return Err(to_py(Error::dtype("add", what)));
         }
         alpha if dtype == DType::Bool => Scalar::Bool(alpha.to_f64() != 0.0),
-        // As the lowest bits of the dtype have it: the number itself would make a signed one of it.
-        Scalar::Int(alpha) if alpha < 0 && dtype.is_unsigned() => {
-            let greatest = dtype.integers().map_or(0, |(_, greatest)| greatest);
-            Scalar::Int(alpha.rem_euclid(greatest + 1))
-        }
-        alpha => alpha,
+        // The number itself would make a signed dtype of an unsigned one.
+        alpha => alpha.wrapped(dtype),
     };
     let other = enter(py, other.numel(), || ops::cast(&other, dtype))?;
     Ok(Operand::Tensor(two(py, Operand::Tensor(other), Operand::Scalar(alpha), ops::mul)?.get()))
@@ -786,7 +782,12 @@ impl PyTensor {
             Operand::Tensor(src) => src,
             Operand::Scalar(src) => scalar_tensor(src, src.default_dtype())?,
         };
-        let value = guarded(|| copied_from(&src, slf.get().get().dtype()))?;
+        let tensor = slf.get().get();
+        let value = guarded(|| {
+            let value = copied_from(&src, tensor.dtype())?;
+            let keeps_graph = tensor.requires_grad() && !value.requires_grad();
+            if keeps_graph { ops::select::replaced(&tensor, &value) } else { Ok(value) }
+        })?;
         slf.get().write("copy_", &value)?;
         Ok(slf)
     }

@@ -23,7 +23,7 @@ use pyo3::types::PyTuple;
 /// >>> _ = dlcore.manual_seed(0)
 /// >>> dlcore.equal(a, dlcore.rand(3))
 /// True
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn manual_seed(seed: Seed) -> PyGenerator {
     random::manual_seed(seed.0);
     PyGenerator::default()
@@ -32,7 +32,7 @@ fn manual_seed(seed: Seed) -> PyGenerator {
 macro_rules! drawn {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $like:ident, $like_doc:literal => $draw:expr;)*) => { $(
         $(#[$doc])*
-        #[pyfunction]
+        #[pyfunction(crate = "crate::exchange::keywords")]
         #[pyo3(
             signature = (
                 *args, size = None, generator = None, dtype = None, device = None, requires_grad = false, out = None
@@ -53,7 +53,7 @@ macro_rules! drawn {
         }
 
         #[doc = $like_doc]
-        #[pyfunction]
+        #[pyfunction(crate = "crate::exchange::keywords")]
         #[pyo3(signature = (
             input, *, generator = None, dtype = None, device = None, requires_grad = false, memory_format = None
         ))]
@@ -86,7 +86,7 @@ drawn! {
 ///
 /// >>> dlcore.randint(0, 10, (2, 3)).dtype
 /// dlcore.int64
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (
     low = None, high = None, size = None, *, generator = None, dtype = None, device = None, requires_grad = false, out = None
 ))]
@@ -122,7 +122,7 @@ fn randint<'py>(
 ///
 /// >>> sorted(dlcore.randperm(4).tolist())
 /// [0, 1, 2, 3]
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (n, *, generator = None, dtype = None, device = None, requires_grad = false, out = None))]
 fn randperm<'py>(
     py: Python<'py>,
@@ -145,7 +145,7 @@ fn randperm<'py>(
 ///
 /// >>> dlcore.randint_like(dlcore.zeros(2), 10).shape
 /// (2,)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (
     input, low, high = None, *, generator = None, dtype = None, device = None, requires_grad = false, memory_format = None
 ))]
@@ -173,7 +173,7 @@ fn randint_like<'py>(
 ///
 /// >>> dlcore.bernoulli(dlcore.tensor([0.0, 1.0]))
 /// tensor([0., 1.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, p = None, *, generator = None, out = None))]
 fn bernoulli<'py>(
     py: Python<'py>,
@@ -196,7 +196,7 @@ fn bernoulli<'py>(
 ///
 /// >>> dlcore.multinomial(dlcore.tensor([0.0, 3.0, 0.0]), 1)
 /// tensor([1])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(signature = (input, num_samples, replacement = false, *, generator = None, out = None))]
 fn multinomial<'py>(
     py: Python<'py>,
@@ -221,7 +221,7 @@ fn multinomial<'py>(
 ///
 /// >>> dlcore.normal(dlcore.tensor([1.0, 2.0]), 0.0)
 /// tensor([1., 2.])
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (
         mean, std = None, size = None, *, generator = None, dtype = None, device = None, requires_grad = false, out = None
@@ -264,7 +264,7 @@ fn normal<'py>(
 macro_rules! by_parameter {
     ($($(#[$doc:meta])* $name:ident => $draw:expr;)*) => { $(
         $(#[$doc])*
-        #[pyfunction]
+        #[pyfunction(crate = "crate::exchange::keywords")]
         #[pyo3(signature = (input, generator = None))]
         fn $name(py: Python<'_>, input: Arg, generator: Option<&Bound<'_, PyGenerator>>) -> Out {
             with_generator(generator, |generator| {
@@ -294,7 +294,7 @@ by_parameter! {
 ///
 /// >>> float(dlcore.truncated_normal((3,), a=0.0, b=0.5).max()) <= 0.5
 /// True
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
     signature = (size, mean = 0.0, std = 1.0, a = -2.0, b = 2.0, *, generator = None, dtype = None),
     text_signature = "(size, mean=0.0, std=1.0, a=-2.0, b=2.0, *, generator=None, dtype=None)",
@@ -471,7 +471,7 @@ impl PyTensor {
 ///
 /// >>> dlcore.seed() == dlcore.initial_seed()
 /// True
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn seed() -> u64 {
     random::default_generator().seed()
 }
@@ -480,7 +480,7 @@ fn seed() -> u64 {
 ///
 /// >>> dlcore.manual_seed(3).initial_seed(), dlcore.initial_seed()
 /// (3, 3)
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn initial_seed() -> u64 {
     random::default_generator().state().seed
 }
@@ -492,7 +492,7 @@ fn initial_seed() -> u64 {
 /// >>> dlcore.set_rng_state(state)
 /// >>> dlcore.equal(a, dlcore.rand(2))
 /// True
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn get_rng_state() -> Out {
     PyGenerator::default().get_state()
 }
@@ -500,7 +500,7 @@ fn get_rng_state() -> Out {
 /// Goes back to where the default source of random numbers stood.
 ///
 /// >>> dlcore.set_rng_state(dlcore.get_rng_state())
-#[pyfunction]
+#[pyfunction(crate = "crate::exchange::keywords")]
 fn set_rng_state(new_state: Arg) -> PyResult<()> {
     PyGenerator::default().set_state(new_state)
 }

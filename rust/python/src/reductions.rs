@@ -231,6 +231,9 @@ pub fn spread_arguments(
         Some(value) if value.is_instance_of::<PyBool>() => (None, Some(value.extract()?)),
         dim => (dim.map(PyAnyMethods::extract).transpose()?, unbiased),
     };
+    if unbiased.is_some() && correction.is_some() {
+        return Err(PyTypeError::new_err("unbiased and correction are two names of one thing; give one of them"));
+    }
     Ok((dim, unbiased.map_or(correction.unwrap_or(1.0), |unbiased| f64::from(u8::from(unbiased)))))
 }
 
@@ -302,6 +305,9 @@ fn allclose(py: Python<'_>, input: Arg, other: Arg, rtol: f64, atol: f64, equal_
     let (a, b) = (input.0.detach(), other.0.detach());
     if a.dtype() != b.dtype() {
         return Err(to_py(Error::dtype("allclose", format_args!("{} against {}", a.dtype(), b.dtype()))));
+    }
+    if rtol < 0.0 || atol < 0.0 {
+        return Err(to_py(Error::value("allclose", "tolerances must not be negative")));
     }
     enter(py, a.numel(), || {
         let (a, b) = (ops::cast(&a, dlcore_core::DType::F64)?, ops::cast(&b, dlcore_core::DType::F64)?);

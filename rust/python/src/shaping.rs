@@ -26,10 +26,11 @@ fn view(x: &Bound<'_, PyTensor>, make: impl Fn(&Tensor) -> Result<Tensor>) -> Ou
 }
 
 fn flatten_dims(x: &Tensor, start: isize, end: isize) -> Result<Tensor> {
+    let rank = x.rank().max(1);
+    let (start, end) = (normalize_dim("flatten", start, rank)?, normalize_dim("flatten", end, rank)?);
     if x.rank() == 0 {
         return ops::reshape(x, &[1]);
     }
-    let (start, end) = (normalize_dim("flatten", start, x.rank())?, normalize_dim("flatten", end, x.rank())?);
     if start > end {
         return Err(Error::value("flatten", format_args!("start_dim {start} comes after end_dim {end}")));
     }

@@ -518,6 +518,10 @@ pub fn meshgrid(vectors: &[Tensor], columns_first: bool) -> Result<Vec<Tensor>> 
 /// As [`meshgrid`].
 pub fn cartesian_prod(vectors: &[Tensor]) -> Result<Tensor> {
     if let [one] = vectors {
+        if one.rank() != 1 {
+            let what = format_args!("expected vectors, got shape {}", Show(one.shape()));
+            return Err(Error::shape("cartesian_prod", what));
+        }
         return Ok(one.alias());
     }
     let columns = meshgrid(vectors, false)?.iter().map(|x| reshape(x, &[x.numel()])).collect::<Result<Vec<_>>>()?;

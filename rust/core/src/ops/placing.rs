@@ -4,10 +4,10 @@
 use crate::array::Array;
 use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
-use crate::dtype::DType;
+use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, broadcast_shapes, normalize_dim};
-use crate::ops::arithmetic::{add, mul, scalar, scale};
+use crate::ops::arithmetic::{add, mul, scalar};
 use crate::ops::arrange::counted;
 use crate::ops::select_rows::{IndexPut, checked};
 use crate::ops::shape::{broadcast_to, reshape, slice};
@@ -135,7 +135,11 @@ fn at_least_a_vector(x: &Tensor) -> Result<Tensor> {
 pub fn index_add(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor, alpha: f64) -> Result<Tensor> {
     let (at, ids) = vector_of_ids("index_add", x, dim, ids)?;
     let (wide, source) = slices("index_add", x, at, &ids, source)?;
-    let source = if alpha.to_bits() == 1f64.to_bits() { source } else { scale(&source, alpha)? };
+    let source = if alpha.to_bits() == 1f64.to_bits() {
+        source
+    } else {
+        mul(&source, &scalar(Scalar::Float(alpha).wrapped(source.dtype()), source.dtype())?)?
+    };
     reshape(&apply(IndexPut { dim: at, accumulate: true }, &[&wide, &ids, &source])?, x.shape())
 }
 

@@ -261,8 +261,8 @@ pub fn tensordot(a: &Tensor, b: &Tensor, a_dims: &[isize], b_dims: &[isize]) -> 
         // A dimension of one element goes with any other, which is summed first.
         match (a.shape()[i], b.shape()[j]) {
             (ours, theirs) if ours == theirs => {}
-            (1, _) => b = sum(&b, &[j], true)?,
-            (_, 1) => a = sum(&a, &[i], true)?,
+            (1, _) => b = cast(&sum(&b, &[j], true)?, b.dtype())?,
+            (_, 1) => a = cast(&sum(&a, &[i], true)?, a.dtype())?,
             _ => {
                 let (from, to) = (Show(a.shape()), Show(b.shape()));
                 return Err(Error::shape(NAME, format_args!("dimension {i} of {from} and {j} of {to} differ in size")));

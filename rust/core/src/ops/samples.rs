@@ -38,6 +38,8 @@ fn strips(op: &str, y: &Tensor, x: Option<&Tensor>, width: f64, at: usize) -> Re
         );
         return Err(Error::shape(op, what));
     }
+    // Integers wrap in the narrow dtypes, and in those without a sign.
+    let x = if x.dtype().is_float() { x } else { cast(&x, DType::I64)? };
     mul(&heights, &diff(&x, 1, at.cast_signed(), None, None)?)
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::{cast, ge, isfinite, isnan, le, logical_and, logical_or, sum_to};
+use crate::ops::{cast, ge, gt, isfinite, isnan, le, logical_and, logical_or, lt, sum_to};
 use crate::{with_bits, with_dtype, with_element, with_stored_float};
 use dlcore_kernels::element::Element;
 use dlcore_kernels::map;
@@ -27,7 +27,8 @@ impl Operation for Where {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        if inputs[0].dtype() != DType::Bool {
+        // As a mask was before there was bool.
+        if !matches!(inputs[0].dtype(), DType::Bool | DType::U8) {
             let got = inputs[0].dtype();
             let what = format_args!("expected a bool condition, got {got}; compare it (x != 0)");
             return Err(Error::dtype(Self::NAME, what));
@@ -153,7 +154,8 @@ impl Operation for Clamp {
     }
 }
 
-/// `min(max(x, lo), hi)` with tensors of bounds. Of equals `x` takes the gradient; NaN anywhere is NaN.
+/// `min(max(x, lo), hi)` with tensors of bounds; NaN anywhere is NaN. Of equals `x` takes the gradient; where one is NaN
+/// none does.
 #[derive(Clone, Debug)]
 pub struct ClampBetween;
 
@@ -181,22 +183,16 @@ impl Operation for ClampBetween {
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let (x, lo, hi) = (context.input(0)?, context.input(1)?, context.input(2)?);
-        let above = logical_or(&ge(&x, &lo)?, &isnan(&x)?)?;
-        let lifted = where_(&above, &x.detach(), &lo.detach())?;
-        let below = logical_or(&le(&lifted, &hi)?, &isnan(&lifted)?)?;
         let zero = scalar(Scalar::Float(0.0), grad.dtype())?;
-        let to_lifted = where_(&below, grad, &zero)?;
-        let mut gradients: Gradients = smallvec![None, None, None];
-        if context.needs(0) {
-            gradients[0] = Some(sum_to(&where_(&above, &to_lifted, &zero)?, context.shape(0))?);
-        }
-        if context.needs(1) {
-            gradients[1] = Some(sum_to(&where_(&above, &zero, &to_lifted)?, context.shape(1))?);
-        }
-        if context.needs(2) {
-            gradients[2] = Some(sum_to(&where_(&below, &zero, grad)?, context.shape(2))?);
-        }
-        Ok(gradients)
+        let share = |input: usize, takes: &dyn Fn() -> Result<Tensor>| -> Result<Option<Tensor>> {
+            let masked = || sum_to(&where_(&takes()?, grad, &zero)?, context.shape(input));
+            context.needs(input).then(masked).transpose()
+        };
+        Ok(smallvec![
+            share(0, &|| logical_and(&ge(&x, &lo)?, &le(&x, &hi)?))?,
+            share(1, &|| logical_and(&lt(&x, &lo)?, &lt(&lo, &hi)?))?,
+            share(2, &|| logical_or(&gt(&x, &hi)?, &gt(&lo, &hi)?))?,
+        ])
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -300,14 +296,21 @@ pub fn masked_fill(x: &Tensor, mask: &Tensor, value: &Tensor) -> Result<Tensor> 
     where_(mask, &cast(value, x.dtype())?, x)
 }
 
+/// `values`, which broadcast, in place of the elements of `x`, whose gradient is zero.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast.
+pub fn replaced(x: &Tensor, values: &Tensor) -> Result<Tensor> {
+    masked_fill(x, &scalar(Scalar::Bool(true), DType::Bool)?, values)
+}
+
 /// A tensor like `x` with `value` (0-d) in every element; the gradient of `x` is zero.
 ///
 /// # Errors
 /// [`Error::Shape`] for a value that has dimensions.
 pub fn filled(x: &Tensor, value: &Tensor) -> Result<Tensor> {
     one_value("fill", value)?;
-    let everywhere = scalar(Scalar::Bool(true), DType::Bool)?;
-    masked_fill(x, &everywhere, value)
+    replaced(x, value)
 }
 
 /// Refuses a value that is not one number.

@@ -1,5 +1,5 @@
 //! Second names of keyword arguments: `axis=` for `dim=`, `keepdims=` for `keepdim=`, as numpy spells them and PyTorch takes
-//! them, one table for all functions.
+//! them, one table for all functions; and keywords that change nothing on a CPU.
 //!
 //! PyO3 reads the arguments of a function by a description that its macros write. A function or an `impl` that says
 //! `crate = "crate::exchange::keywords"` gets the description of this file in its place: PyO3's own, which is handed the
@@ -18,6 +18,7 @@ pub mod impl_ {
     }
 }
 
+use pyo3::exceptions::PyValueError;
 use pyo3::impl_::extract_argument::{
     self as real, KeywordOnlyParameterDescription, VarargsHandler, VarkeywordsHandler,
 };
@@ -27,6 +28,22 @@ use pyo3::types::{PyString, PyTuple};
 /// Second names, each with the first that it stands for.
 const NAMES: [(&str, &str); 6] =
     [("axis", "dim"), ("keepdims", "keepdim"), ("x", "input"), ("a", "input"), ("x1", "input"), ("x2", "other")];
+
+/// What may be said wherever a device may: there is one memory, and one way to lie in it.
+const SETTLED: [&str; 2] = ["layout", "pin_memory"];
+
+/// Refuses what no tensor is, for one of [`SETTLED`].
+fn check_settled(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if name == "pin_memory" {
+        value.extract::<bool>()?;
+    } else if !value.is_none() && !value.is(&value.py().import("dlcore")?.getattr("strided")?) {
+        return Err(PyValueError::new_err(format!("layout is dlcore.strided, there is no other; got {value}")));
+    }
+    Ok(())
+}
+
+/// The name and the value of an argument.
+type Keyword<'py> = (Bound<'py, PyString>, Bound<'py, PyAny>);
 
 /// What a function takes, and how a call's arguments become it.
 pub struct FunctionDescription(real::FunctionDescription);
@@ -55,16 +72,31 @@ impl FunctionDescription {
         (!self.takes(name) && self.takes(first)).then_some(first)
     }
 
-    /// The names of a call's keywords with first names for second ones, where there are such.
-    fn renamed<'py>(&self, names: &Bound<'py, PyTuple>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let mut found = false;
-        let firsts = names.iter().map(|name| {
-            let first = name.cast::<PyString>().ok().and_then(|name| self.first_name(name.to_str().ok()?));
-            found |= first.is_some();
-            first.map_or(name, |first| PyString::new(names.py(), first).into_any())
-        });
-        let firsts: Vec<_> = firsts.collect();
-        if found { PyTuple::new(names.py(), firsts).map(Some) } else { Ok(None) }
+    fn is_settled(&self, name: &str) -> bool {
+        SETTLED.contains(&name) && !self.takes(name) && self.takes("device")
+    }
+
+    /// A call's keywords with first names for second ones and without those that are settled, and their values; none where
+    /// there is neither.
+    fn renamed<'py>(
+        &self,
+        names: &Bound<'py, PyTuple>,
+        values: &[Bound<'py, PyAny>],
+    ) -> PyResult<Option<Vec<Keyword<'py>>>> {
+        let (mut changed, mut read) = (false, Vec::new());
+        for (name, value) in names.iter().zip(values) {
+            let name = name.cast_into::<PyString>()?;
+            let text = name.to_str()?;
+            if self.is_settled(text) {
+                check_settled(text, value)?;
+                changed = true;
+                continue;
+            }
+            let first = self.first_name(text).map(|first| PyString::new(names.py(), first));
+            changed |= first.is_some();
+            read.push((first.unwrap_or(name), value.clone()));
+        }
+        Ok(changed.then_some(read))
     }
 
     /// The arguments of a call, in the order of the description.
@@ -107,11 +139,21 @@ impl FunctionDescription {
     ) -> PyResult<(V::Varargs, K::Varkeywords)> {
         // SAFETY: the caller's.
         let names = unsafe { Bound::from_borrowed_ptr(py, names) };
-        let Some(firsts) = self.renamed(names.cast()?)? else { return Err(refused) };
+        let names = names.cast::<PyTuple>()?;
+        let places = usize::try_from(nargs).unwrap_or(0);
+        // SAFETY: the caller's: there are as many objects, which outlive the call.
+        let given = unsafe { std::slice::from_raw_parts(args, places + names.len()) };
+        // SAFETY: as above.
+        let value = |&value: &*mut ffi::PyObject| unsafe { Bound::from_borrowed_ptr(py, value) };
+        let values: Vec<_> = given[places..].iter().map(value).collect();
+        let Some(read) = self.renamed(names, &values)? else { return Err(refused) };
+        let firsts = PyTuple::new(py, read.iter().map(|(name, _)| name))?;
+        let given: Vec<_> =
+            given[..places].iter().copied().chain(read.iter().map(|(_, value)| value.as_ptr())).collect();
         output.fill(None);
-        // SAFETY: the caller's; `firsts` has as many entries as `names` and lives to the end of this function, and nothing
-        // of it stays in the output.
-        unsafe { self.0.extract_arguments_fastcall::<V, K>(py, args, nargs, firsts.as_ptr(), output) }
+        // SAFETY: the caller's; `firsts` has as many entries as there are arguments behind the first `nargs`, and what goes
+        // into the output are the caller's objects: nothing of `firsts` or of `given` itself.
+        unsafe { self.0.extract_arguments_fastcall::<V, K>(py, given.as_ptr(), nargs, firsts.as_ptr(), output) }
     }
 
     /// As PyO3's: what is called with a dictionary has no second names.
