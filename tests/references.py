@@ -5,6 +5,7 @@ a reference that returns a tuple of as many leading ones as have a meaning of th
 """
 
 import functools
+import itertools
 import math
 from statistics import NormalDist
 
@@ -393,11 +394,24 @@ def _max_pool2d(x, kernel_size, indices, **window):
     windows = windows.reshape(*windows.shape[:-2], math.prod(kernel_size))
     places = pick.of(np.arange(math.prod(x.shape[-2:])).reshape(x.shape[-2:]), -1).reshape(windows.shape[-3:])
     first = windows.argmax(-1)
-    tiles = kernel_size == window["stride"] == (2, 2) and window["padding"] == (0, 0) and window["dilation"] == (1, 1)
-    if not indices and tiles:
+    if not indices:
         return windows.max(-1), first.astype(np.uint8)
     places = np.broadcast_to(places, windows.shape)
     return windows.max(-1), np.take_along_axis(places, first[..., None], -1)[..., 0]
+
+
+def _adaptive_max_pool2d(x, output_size):
+    windows = [
+        [slice(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
+        for n, out in zip(x.shape[-2:], output_size, strict=True)
+    ]
+    at = np.arange(math.prod(x.shape[-2:])).reshape(x.shape[-2:])
+    y, places = (np.zeros((*x.shape[:-2], *output_size), dtype) for dtype in (x.dtype, np.int64))
+    for (i, rows), (j, columns) in itertools.product(*map(enumerate, windows)):
+        cut = x[..., rows, columns]
+        elements = cut.reshape(*x.shape[:-2], math.prod(cut.shape[-2:]))
+        y[..., i, j], places[..., i, j] = elements.max(-1), at[rows, columns].ravel()[elements.argmax(-1)]
+    return y, places
 
 
 def _divisors(windows, count_include_pad, divisor_override):
@@ -414,6 +428,124 @@ def _avg_pool2d_grad(g, kernel_size, count_include_pad, divisor_override, shape,
     windows = _Windows(shape[-2:], kernel_size, **window)
     each = (g / _divisors(windows, count_include_pad, divisor_override))[..., None, None]
     return windows.back(np.broadcast_to(each, (*g.shape, *kernel_size)))
+
+
+# --- other sizes and places ------------------------------------------------------------------------------------------
+
+
+def patches(x, kernel, dilation=(1, 1), padding=(0, 0), stride=(1, 1)):
+    """One patch after the other."""
+    x = np.pad(x, [(0, 0), (0, 0)] + [(p, p) for p in padding])
+    starts = [range(0, n - d * (k - 1), s) for n, d, k, s in zip(x.shape[2:], dilation, kernel, stride, strict=True)]
+    ends = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    columns = [
+        x[:, :, i : i + ends[0] : dilation[0], j : j + ends[1] : dilation[1]].reshape(len(x), -1)
+        for i, j in itertools.product(*starts)
+    ]
+    return np.stack(columns, -1)
+
+
+def matrix(new, old, kernel, align=False, nearest=False):
+    """Weights of old elements for new ones by a kernel of the distance, what lies outside on the edge."""
+    weights = np.zeros((new, old))
+    for i in range(new):
+        at = i * (old - 1) / max(new - 1, 1) if align else (i + 0.5) * old / new - 0.5
+        if nearest:
+            weights[i, min(math.floor(i * old / new), old - 1)] = 1
+            continue
+        for j in range(math.floor(at) - 1, math.floor(at) + 3):
+            weights[i, min(max(j, 0), old - 1)] += kernel(abs(at - j))
+    return weights
+
+
+def linear(x):
+    return max(0, 1 - x)
+
+
+def cubic(x, a=-0.75):
+    near, far = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return near if x <= 1 else far if x < 2 else 0
+
+
+def area(new, old):
+    weights = np.zeros((new, old))
+    for i in range(new):
+        start, end = i * old // new, -(-(i + 1) * old // new)
+        weights[i, start:end] = 1 / (end - start)
+    return weights
+
+
+def sampled(x, grid, align, inside, kernel=linear):
+    """A point at a time; `inside` brings a place to an element or says that there is none."""
+    reach = 2 if kernel is cubic else 1
+    out = np.zeros((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
+    for n, *point in np.ndindex(grid.shape[:-1]):
+        at = [
+            (c + 1) / 2 * (size - 1) if align else ((c + 1) * size - 1) / 2
+            for c, size in zip(grid[n, *point, ::-1], x.shape[2:], strict=True)
+        ]
+        # A cubic's neighbours are brought inside one by one, others before they are chosen.
+        if kernel is not cubic:
+            at = [inside(c, size, align) for c, size in zip(at, x.shape[2:], strict=True)]
+        if any(map(math.isnan, at)):
+            out[n, :, *point] = 0 if kernel is nearest else math.nan
+            continue
+        around = [range(math.floor(c) - reach + 1, math.floor(c) + reach + 1) for c in at]
+        for place in itertools.product(*around):
+            p = [inside(c, size, align) for c, size in zip(place, x.shape[2:], strict=True)]
+            if all(0 <= c < size for c, size in zip(p, x.shape[2:], strict=True)):
+                weight = math.prod(kernel(abs(c - q)) for c, q in zip(at, place, strict=True))
+                out[n, :, *point] += x[n, :, *map(int, p)] * weight
+    return out
+
+
+def reflected(c, size, align):
+    if math.isnan(c):
+        return 0
+    low, high = (0, size - 1) if align else (-0.5, size - 0.5)
+    while not low <= c <= high:
+        c = 2 * low - c if c < low else 2 * high - c
+    return min(max(c, 0), size - 1)
+
+
+def nearest(x):
+    """That of a place which no two elements are as near to."""
+    return float(x < 0.5)
+
+
+OUTSIDE = {
+    "zeros": lambda c, *_: c,
+    "border": lambda c, size, _: min(max(0, c), size - 1),
+    "reflection": reflected,
+}
+
+
+def _resample(x, mode, from_size, to_size, back):
+    weights = {
+        "linear": lambda new, old: matrix(new, old, linear),
+        "cubic": lambda new, old: matrix(new, old, cubic),
+        "area": area,
+    }[mode]
+    rows, columns = (
+        np.eye(old) if new == old else weights(new, old) for new, old in zip(to_size, from_size, strict=True)
+    )
+    return rows.T @ x @ columns if back else rows @ x @ columns.T
+
+
+def _im2col(x, kernel_size, dilation, padding, stride, size, back):
+    window = (kernel_size, dilation, padding, stride)
+    if not back:
+        return patches(x, *window)
+    channels, area = x.shape[1] // math.prod(kernel_size), math.prod(size)
+    places = patches(np.arange(1, area + 1).reshape(1, 1, *size), *window)[0]  # 0 is the padding
+    sums = np.zeros((len(x), channels, area + 1), x.dtype)
+    np.add.at(sums, (slice(None), slice(None), places), x.reshape(len(x), channels, *places.shape))
+    return sums[..., 1:].reshape(len(x), channels, *size)
+
+
+def _grid_sample(x, grid, mode, padding_mode, align_corners):
+    kernel = {"nearest": nearest, "bilinear": linear, "bicubic": cubic}[mode]
+    return sampled(x, grid, align_corners, OUTSIDE[padding_mode], kernel)
 
 
 # --- picking and placing --------------------------------------------------------------------------------------------
@@ -725,8 +857,12 @@ REFERENCES = {
     "as_strided_scatter": _as_strided_scatter,
     "max_unpool": _max_unpool,
     "max_pool2d": _max_pool2d,
+    "adaptive_max_pool2d": _adaptive_max_pool2d,
     "avg_pool2d": _avg_pool2d,
     "avg_pool2d_grad": _avg_pool2d_grad,
+    "im2col": _im2col,
+    "resample": _resample,
+    "grid_sample": _grid_sample,
     "scaled_dot_product_attention": _attention,
     "recurrent": _recurrent,
     "softmax": _softmax,

@@ -181,6 +181,8 @@ REACHED_THROUGH = {
     "avg_pool2d_grad": "avg_pool2d",
     "recurrent": "lstm",
     "max_unpool": "max_unpool2d",
+    "resample": "interpolate",
+    "im2col": "fold",
     **{name: f"special.{name}" for name in ("i0e", "i1", "i1e", "erfcx", "ndtri", "entr", "zeta")},
 }
 

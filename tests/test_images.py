@@ -9,81 +9,18 @@ import numpy as np
 import pytest
 from cases import assert_close
 from derivatives import assert_gradients, assert_second_derivatives
+from references import area, cubic, linear, matrix, patches, reflected, sampled
 from test_functions import Function
 
 LABELS = np.array([[1, 2, 2], [3, 0, 0]])  # the second sequence has one label
 FRAMES, LENGTHS = (6, 4), (3, 1)
 
 
-def patches(x, kernel, dilation=(1, 1), padding=(0, 0), stride=(1, 1)):
-    """One patch after the other."""
-    x = np.pad(x, [(0, 0), (0, 0)] + [(p, p) for p in padding])
-    starts = [range(0, n - d * (k - 1), s) for n, d, k, s in zip(x.shape[2:], dilation, kernel, stride, strict=True)]
-    ends = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    columns = [
-        x[:, :, i : i + ends[0] : dilation[0], j : j + ends[1] : dilation[1]].reshape(len(x), -1)
-        for i, j in itertools.product(*starts)
-    ]
-    return np.stack(columns, -1)
-
-
 def resized(x, matrices):
     """Each dimension after the channels through a matrix."""
-    for i, matrix in enumerate(matrices):
-        x = np.moveaxis(np.moveaxis(x, i + 2, -1) @ matrix.T, -1, i + 2)
+    for i, weights in enumerate(matrices):
+        x = np.moveaxis(np.moveaxis(x, i + 2, -1) @ weights.T, -1, i + 2)
     return x
-
-
-def matrix(new, old, kernel, align=False, nearest=False):
-    """Weights of old elements for new ones by a kernel of the distance, what lies outside on the edge."""
-    weights = np.zeros((new, old))
-    for i in range(new):
-        at = i * (old - 1) / max(new - 1, 1) if align else (i + 0.5) * old / new - 0.5
-        if nearest:
-            weights[i, min(math.floor(i * old / new), old - 1)] = 1
-            continue
-        for j in range(math.floor(at) - 1, math.floor(at) + 3):
-            weights[i, min(max(j, 0), old - 1)] += kernel(abs(at - j))
-    return weights
-
-
-def linear(x):
-    return max(0, 1 - x)
-
-
-def cubic(x, a=-0.75):
-    near, far = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
-    return near if x <= 1 else far if x < 2 else 0
-
-
-def area(new, old):
-    weights = np.zeros((new, old))
-    for i in range(new):
-        start, end = i * old // new, -(-(i + 1) * old // new)
-        weights[i, start:end] = 1 / (end - start)
-    return weights
-
-
-def sampled(x, grid, align, inside):
-    """Bilinear, a point at a time; `inside` brings a place to an element or says that there is none."""
-    out = np.zeros((*x.shape[:2], *grid.shape[1:3]))
-    for n, i, j in np.ndindex(grid.shape[:3]):
-        at = [
-            (c + 1) / 2 * (size - 1) if align else ((c + 1) * size - 1) / 2
-            for c, size in zip(grid[n, i, j, ::-1], x.shape[2:], strict=True)
-        ]
-        at = [inside(c, size, align) for c, size in zip(at, x.shape[2:], strict=True)]
-        for p in itertools.product(*[(math.floor(c), math.floor(c) + 1) for c in at]):
-            if all(0 <= c < size for c, size in zip(p, x.shape[2:], strict=True)):
-                out[n, :, i, j] += x[n, :, p[0], p[1]] * linear(abs(at[0] - p[0])) * linear(abs(at[1] - p[1]))
-    return out
-
-
-def reflected(c, size, align):
-    low, high = (0, size - 1) if align else (-0.5, size - 0.5)
-    while not low <= c <= high:
-        c = 2 * low - c if c < low else 2 * high - c
-    return min(max(c, 0), size - 1)
 
 
 def ctc(logits):
@@ -183,6 +120,16 @@ FUNCTIONS = {
         lambda x, g: sampled(x, 2 * g, False, reflected),
         (2, 2, 3, 4), (2, 3, 2, 2),
     ),
+    "grid_sample, bicubic": Function(
+        lambda x, g: F.grid_sample(x, g, "bicubic", align_corners=True),
+        lambda x, g: sampled(x, g, True, lambda c, *_: c, cubic),
+        (2, 2, 4, 3), (2, 3, 2, 2),
+    ),
+    "grid_sample, volumes": Function(
+        lambda x, g: F.grid_sample(x, g, padding_mode="border"),
+        lambda x, g: sampled(x, g, False, lambda c, size, _: min(max(c, 0), size - 1)),
+        (2, 1, 3, 2, 4), (2, 1, 3, 2, 3),
+    ),
     "ctc_loss": Function(
         lambda x: F.ctc_loss(F.log_softmax(x, -1), dlcore.tensor(LABELS), FRAMES, LENGTHS), ctc, (6, 2, 4)
     ),
@@ -204,9 +151,53 @@ def test_gradients(name):
     assert assert_gradients(FUNCTIONS[name], FUNCTIONS[name].arrays("float64"))
 
 
-@pytest.mark.parametrize("name", ["fold", "interpolate, bicubic", "grid_sample", "ctc_loss"])
+TWICE = ["fold", "interpolate, bicubic", "grid_sample", "grid_sample, bicubic", "grid_sample, volumes", "ctc_loss"]
+
+
+@pytest.mark.parametrize("name", TWICE)
 def test_second_derivatives(name):
     assert_second_derivatives(FUNCTIONS[name], FUNCTIONS[name].arrays("float64"))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("outside", ["zeros", "border", "reflection"])
+def test_gradients_of_samples_in_one_pass_are_those_of_the_composition(mode, outside):
+    rng = np.random.default_rng(0)
+    x, grid = (dlcore.tensor(rng.standard_normal(shape), requires_grad=True) for shape in [(2, 3, 5, 4), (2, 7, 9, 2)])
+    y = F.grid_sample(x, grid, mode, outside)
+    weights = dlcore.tensor(rng.standard_normal(y.shape))
+    one_pass = dlcore.autograd.grad((y * weights).sum(), [x, grid], retain_graph=True)
+    composed = dlcore.autograd.grad((y * weights).sum(), [x, grid], create_graph=True)
+    for a, b in zip(one_pass, composed, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=0, atol=1e-12)
+
+
+def test_what_is_no_number_stays_where_it_is_looked_at():
+    x = dlcore.zeros(1, 1, 40, 40)
+    x[0, 0, 20, 20] = math.nan
+    for mode, reach in [("bilinear", 1), ("bicubic", 2), ("area", 1)]:
+        for size in [80, 40 - 13]:
+            y = F.interpolate(x, size, mode=mode).isnan()[0, 0].nonzero().numpy()
+            assert len(y)
+            assert np.abs((y + 0.5) * 40 / size - 20.5).max() <= reach + 40 / size / 2
+    grid = dlcore.tensor([[[[0.0, 0.0], [math.nan, 0.0], [3.0, 0.0]]]])
+    assert F.grid_sample(dlcore.ones(1, 1, 3, 3), grid).isnan().tolist() == [[[[False, True, False]]]]
+    assert F.grid_sample(x, grid[:, :, 2:]).tolist() == [[[[0.0]]]]
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("options", [{}, {"align_corners": True}, {"antialias": True}])
+def test_bytes_are_rounded_and_stay_bytes(mode, options):
+    x = dlcore.tensor(np.random.default_rng(0).choice([0, 1, 7, 254, 255], (2, 3, 8, 9)).astype("uint8"))
+    y = F.interpolate(x, (13, 5), mode=mode, **options)
+    assert y.dtype == dlcore.uint8
+    expected, beyond = x.float(), False
+    for size in [(8, 5), (13, 5)]:  # columns, then rows
+        exact = F.interpolate(expected, size, mode=mode, **options)
+        beyond |= bool((exact > 255.5).any())
+        expected = (exact + 0.5).floor().clamp(0, 255)
+    assert beyond == (mode == "bicubic")
+    np.testing.assert_array_equal(y.numpy(), expected.numpy())
 
 
 def test_labels_one_after_the_other_and_sequences_that_do_not_fit():
@@ -232,6 +223,7 @@ def test_labels_one_after_the_other_and_sequences_that_do_not_fit():
         lambda: F.interpolate(dlcore.zeros(1, 1, 2, 2)),
         lambda: F.interpolate(dlcore.zeros(1, 1, 2, 2), (3, 3, 3)),
         lambda: F.interpolate(dlcore.zeros(1, 1, 2, 2), 3, align_corners=True),
+        lambda: F.interpolate(dlcore.zeros(1, 1, 2, 2, dtype=dlcore.uint8), 3, mode="area"),
         lambda: F.affine_grid(dlcore.zeros(1, 2, 3), (2, 1, 3, 3)),
         lambda: F.grid_sample(dlcore.zeros(1, 1, 2, 2), dlcore.zeros(1, 2, 2, 3)),
         lambda: F.grid_sample(dlcore.zeros(1, 1, 2, 2), dlcore.zeros(1, 2, 2, 2), padding_mode="wrap"),
@@ -240,5 +232,5 @@ def test_labels_one_after_the_other_and_sequences_that_do_not_fit():
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(call):
-    with pytest.raises((ValueError, IndexError), match=r"^[a-z_]+: "):
+    with pytest.raises((ValueError, IndexError, TypeError), match=r"^[a-z_]+: "):
         call()

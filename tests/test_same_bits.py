@@ -22,6 +22,7 @@ THREADS = [1, 2, 3, 7]
 
 # Views, which compute nothing, and what has a case below instead because parameters hold the example's own extents.
 NOT_GROWN = {"reshape", "expand", "slice_scatter", "as_strided_scatter", "avg_pool2d_grad",
+             "resample", "im2col", "grid_sample",
              "conv2d_grad_input", "conv2d_grad_weight", "recurrent", "cross"}  # fmt: skip
 
 
@@ -115,6 +116,22 @@ LARGE = {
     ),
     "max_pool2d": with_gradients(lambda x: F.max_pool2d(x, 3, 2, 1), noise(7, 16, 41, 43)),
     "avg_pool2d": with_gradients(lambda x: F.avg_pool2d(x, 3, 2, 1), noise(7, 16, 41, 43)),
+    "max_pool1d": with_gradients(lambda x: F.max_pool1d(x, 3, 2, 1), noise(7, 16, 1003)),
+    "adaptive_max_pool2d": with_gradients(lambda x: F.adaptive_max_pool2d(x, (7, 5)), noise(7, 16, 41, 43)),
+    "adaptive_avg_pool2d": with_gradients(lambda x: F.adaptive_avg_pool2d(x, (7, 5)), noise(7, 16, 41, 43)),
+    **{
+        f"interpolate, {mode}": with_gradients(
+            lambda x, m=mode: F.interpolate(x, size=(171, 90), mode=m), noise(2, 5, 91, 127)
+        )
+        for mode in ["bilinear", "bicubic", "area"]
+    },
+    "fold": with_gradients(lambda x: F.fold(F.unfold(x, 3, 1, 1), (63, 65), 3, 1, 1), noise(3, 5, 63, 65)),
+    **{
+        f"grid_sample, {mode}": with_gradients(
+            lambda x, g, m=mode: F.grid_sample(x, g, m), noise(3, 5, 41, 43), noise(3, 57, 61, 2)
+        )
+        for mode in ["bilinear", "nearest", "bicubic"]
+    },
     **{
         f"{name} over {dim}": with_gradients(lambda x, n=name, d=dim: getattr(dlcore, n)(x, dim=d), noise(67, 129, 65))
         for name in ["sum", "mean", "amax", "logsumexp", "var"]

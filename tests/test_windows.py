@@ -155,6 +155,24 @@ def test_ceil_mode_keeps_windows_that_hang_over(dims):
 
 
 @DIMS
+def test_even_the_first_window_hangs_over_in_ceil_mode(dims):
+    x = dlcore.full((1, 1, *(1,) * dims), 3.0)
+    assert MAX[dims](x, 2, ceil_mode=True).tolist() == AVG[dims](x, 2, ceil_mode=True).tolist() == x.tolist()
+    with pytest.raises(dlcore.ShapeError, match="does not fit"):
+        MAX[dims](x, 4, 2, ceil_mode=True)
+
+
+def test_the_first_of_equals_and_the_last_of_what_are_no_numbers():
+    x = dlcore.tensor([[[1.0, 2.0, 2.0], [2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]])
+    assert F.adaptive_max_pool2d(x, 1, return_indices=True)[1].item() == 1
+    assert F.adaptive_max_pool2d(x, (1, 2), return_indices=True)[1].tolist() == [[[1, 1]]]
+    x = dlcore.tensor([[[1.0, math.nan, 2.0], [math.nan, 0.0, math.nan], [0.0, 2.0, 1.0]]])
+    y, places = F.adaptive_max_pool2d(x, (1, 2), return_indices=True)
+    assert y.isnan().all()
+    assert places.tolist() == [[[3, 5]]]
+
+
+@DIMS
 def test_unpooling_puts_maxima_back(dims):
     x = noise(2, 3, *(4, 6, 2)[:dims]).requires_grad_()
     y, places = MAX[dims](x, 2, return_indices=True)
@@ -198,6 +216,16 @@ def test_windows_adapt_to_a_size(dims, out):
     assert_close(x.flatten(2).gather(2, places.flatten(2)), values.flatten(2))
     y.sum().backward()
     assert abs(x.grad.sum().item() - math.prod(y.shape)) < 1e-9
+
+
+@DIMS
+@pytest.mark.parametrize("pools", [ADAPTIVE_AVG, ADAPTIVE_MAX])
+def test_no_windows_give_no_gradient(dims, pools):
+    x = noise(2, 3, *SIZE[:dims]).requires_grad_()
+    y = pools[dims](x, 0)
+    assert y.shape == (2, 3, *[0] * dims)
+    y.sum().backward()
+    assert not x.grad.any()
 
 
 def test_infinity_stays_in_its_window():
@@ -263,3 +291,14 @@ def test_transposed_convolutions_promote_as_others_do(dims):
     assert leaf.grad.dtype == dlcore.float32
     with pytest.raises(dlcore.DTypeError, match=f"conv_transpose{dims}d: an input of float64 with a weight"):
         convolve(x, w.long())
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 33, 700])
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_windows_that_overlap_are_reduced_as_they_lie(size, step):
+    x = np.random.default_rng(0).standard_normal((3, 1009))
+    windows = np.lib.stride_tricks.sliding_window_view(x, size, axis=1)[:, ::step]
+    overlapping = dlcore.from_numpy(x).unfold(1, size, step)
+    for name in ["sum", "mean", "amax", "prod", "argmin"]:
+        expected = getattr(np, name)(windows, axis=2)
+        np.testing.assert_allclose(getattr(overlapping, name)(2).numpy(), expected, rtol=1e-9, atol=1e-11)

@@ -15,8 +15,8 @@ mod support;
 use dlcore_kernels::element::Float;
 use dlcore_kernels::half::{Bf16, F16};
 use dlcore_kernels::pool::{
-    Divisor, Window, avg_pool2d, avg_pool2d_backward, halve, halve_backward, halved_positions, max_pool2d,
-    max_pool2d_backward, output_size,
+    Divisor, Found, Window, avg_pool2d, avg_pool2d_backward, halve, halve_backward, max_pool2d, max_pool2d_backward,
+    max_pool2d_backward_to_winners, output_size, positions,
 };
 use dlcore_kernels::stored::Stored;
 use support::{assert_close, assert_rounded, assert_same_bits, bits, halves, numbers, wide, widen};
@@ -34,6 +34,9 @@ fn windows() -> Vec<Window> {
         ((1, 1), (1, 1), (0, 0)),
         ((2, 3), (3, 1), (0, 1)),
         ((4, 4), (3, 3), (2, 2)),
+        ((1, 3), (1, 3), (0, 1)),
+        ((2, 2), (2, 5), (1, 1)),
+        ((2, 5), (1, 4), (0, 2)),
     ] {
         for ceil_mode in [false, true] {
             all.push(Window { ceil_mode, ..window(kernel, stride, padding) });
@@ -52,8 +55,8 @@ fn check_halves<K: Stored<Value = f32>>() {
             let g = halves::<K>(len, 2);
             let (mut y, mut expected) = (g.clone(), wide(&g));
             let (mut at, mut expected_at) = (vec![0; len], vec![0; len]);
-            max_pool2d(&x, planes, input, &window, &mut y, Some(&mut at));
-            max_pool2d(&wide_x, planes, input, &window, &mut expected, Some(&mut expected_at));
+            max_pool2d(&x, planes, input, &window, &mut y, Found::Positions(&mut at));
+            max_pool2d(&wide_x, planes, input, &window, &mut expected, Found::Positions(&mut expected_at));
             assert_rounded(&y, &expected);
             assert_eq!(at, expected_at);
             let (mut gx, mut expected_x) = (x.clone(), wide_x.clone());
@@ -123,13 +126,19 @@ fn check_max<T: Float>(w: &Window, input: (usize, usize), x: &[T]) {
     let (in_len, out_len) = (input.0 * input.1, size.0 * size.1);
     let planes = x.len() / in_len;
     let (mut y, mut indices) = (vec![T::ZERO; planes * out_len], vec![0; planes * out_len]);
-    max_pool2d(x, planes, input, w, &mut y, Some(&mut indices));
+    max_pool2d(x, planes, input, w, &mut y, Found::Positions(&mut indices));
     let mut alone = vec![T::ZERO; y.len()];
-    max_pool2d(x, planes, input, w, &mut alone, None);
+    max_pool2d(x, planes, input, w, &mut alone, Found::Nothing);
     assert_eq!(bits(&y), bits(&alone));
+    let (mut winners, mut at) = (vec![0; y.len()], vec![0; y.len()]);
+    max_pool2d(x, planes, input, w, &mut alone, Found::Winners(&mut winners));
+    positions(&winners, input, w, &mut at);
+    assert_eq!((bits(&y), &indices), (bits(&alone), &at));
     let g = numbers::<T>(y.len(), 9);
-    let mut gx = vec![T::NAN; x.len()];
+    let (mut gx, mut to_winners) = (vec![T::NAN; x.len()], vec![T::NAN; x.len()]);
     max_pool2d_backward(&g, &indices, planes, (in_len, out_len), &mut gx);
+    max_pool2d_backward_to_winners(&g, &winners, planes, input, w, &mut to_winners);
+    assert_eq!(bits(&gx), bits(&to_winners));
     let mut expected_gx = vec![T::ZERO; x.len()];
     for plane in 0..planes {
         for (n, out) in outputs(size).enumerate() {
@@ -224,7 +233,7 @@ fn average_matches_plain_loops() {
 fn a_stride_beyond_the_input_costs_nothing() {
     let w = window((2, 2), (1 << 40, 1 << 40), (0, 0));
     let (mut y, mut index) = ([0.0], [0]);
-    max_pool2d(&[1.0f32, 2.0, 4.0, 3.0, 9.0, 9.0], 1, (2, 3), &w, &mut y, Some(&mut index));
+    max_pool2d(&[1.0f32, 2.0, 4.0, 3.0, 9.0, 9.0], 1, (2, 3), &w, &mut y, Found::Positions(&mut index));
     assert_eq!((y, index), ([9.0], [4]));
     avg_pool2d(&[1.0f32, 2.0, 4.0, 3.0, 9.0, 9.0], 1, (2, 3), &w, Divisor::WithPadding, &mut y);
     assert_eq!(y, [3.75]);
@@ -241,7 +250,8 @@ fn output_sizes_are_those_of_pytorch() {
     assert_eq!(output_size(3, 1, 3, 0, 1, true), Some(1));
     assert_eq!(output_size(7, 3, 1, 0, 3, false), Some(1));
     assert_eq!(output_size(6, 3, 1, 0, 3, false), None);
-    assert_eq!(output_size(1, 2, 2, 0, 1, true), None);
+    assert_eq!(output_size(1, 2, 2, 0, 1, true), Some(1));
+    assert_eq!(output_size(1, 4, 2, 0, 1, true), None);
     assert_eq!(output_size(0, 2, 2, 1, 1, false), None);
     assert_eq!(output_size(5, 0, 1, 0, 1, false), None);
     assert_eq!(output_size(5, 1, 0, 0, 1, false), None);
@@ -257,7 +267,7 @@ fn thread_counts_give_the_same_bits() {
     let out_len = size.0 * size.1;
     assert_same_bits(|| {
         let (mut y, mut indices) = (vec![0.0; planes * out_len], vec![0; planes * out_len]);
-        max_pool2d(&x, planes, input, &w, &mut y, Some(&mut indices));
+        max_pool2d(&x, planes, input, &w, &mut y, Found::Positions(&mut indices));
         let (mut gx, mut average) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         max_pool2d_backward(&y, &indices, planes, (13 * 17, out_len), &mut gx);
         avg_pool2d_backward(&y, planes, input, &w, Divisor::WithPadding, &mut average);
@@ -279,16 +289,16 @@ fn windows_that_halve_find_what_all_windows_find() {
         x.iter_mut().skip(3).step_by(7).for_each(|x| *x = 1.0);
         let g = numbers::<f32>(planes * out_len, 2);
         let (mut y, mut indices) = (vec![0.0; g.len()], vec![0; g.len()]);
-        max_pool2d(&x, planes, input, &window, &mut y, Some(&mut indices));
+        max_pool2d(&x, planes, input, &window, &mut y, Found::Positions(&mut indices));
         let mut gx = vec![f32::NAN; x.len()];
         max_pool2d_backward(&g, &indices, planes, (in_len, out_len), &mut gx);
         let found = || {
             let (mut y, mut places) = (vec![0.0; g.len()], vec![9; g.len()]);
             halve(&x, planes, input, &mut y, &mut places);
-            let (mut gx, mut positions) = (vec![f32::NAN; x.len()], vec![-1; g.len()]);
+            let (mut gx, mut at) = (vec![f32::NAN; x.len()], vec![-1; g.len()]);
             halve_backward(&g, &places, planes, input, &mut gx);
-            halved_positions(&places, input, &mut positions);
-            (bits(&y), bits(&gx), positions)
+            positions(&places, input, &window, &mut at);
+            (bits(&y), bits(&gx), at)
         };
         assert!(found() == (bits(&y), bits(&gx), indices), "{planes} planes of {input:?}");
         assert_same_bits(found);

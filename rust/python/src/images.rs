@@ -4,9 +4,10 @@ use crate::convert::{Arg, Ints};
 use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::layout::Show;
+use dlcore_core::ops::grid::{self, Outside, Sampling};
 use dlcore_core::ops::images::{self, Patches};
 use dlcore_core::ops::loss::Reduction;
-use dlcore_core::ops::resample::{self, Mode, Outside, Resampling};
+use dlcore_core::ops::resample::{self, Mode, Resampling};
 use dlcore_core::ops::{cast, ctc};
 use dlcore_core::{Array, DType, Error, Tensor};
 use pyo3::exceptions::PyValueError;
@@ -101,7 +102,8 @@ fn value_error(op: &str, what: impl std::fmt::Display) -> PyErr {
 /// ``mode`` is "nearest", "nearest-exact", "linear" (of one dimension), "bilinear" (two), "trilinear" (three), "bicubic"
 /// (two) or "area". ``align_corners`` keeps the outermost elements, rather than the outermost edges, in place;
 /// ``antialias`` averages over what a new element covers. With ``recompute_scale_factor`` places follow from the new size,
-/// otherwise from the factor. Raises ValueError for options that do not go together, ShapeError for empty planes.
+/// otherwise from the factor. Images of uint8 are rounded. Raises ValueError for options that do not go together, ShapeError
+/// for empty planes.
 ///
 /// >>> dlcore.nn.functional.interpolate(dlcore.tensor([[[1.0, 3.0]]]), scale_factor=2, mode="linear")
 /// tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
@@ -192,7 +194,7 @@ fn interpolate(
 #[pyo3(signature = (theta, size, align_corners = None))]
 fn affine_grid(py: Python<'_>, theta: Arg, size: Ints, align_corners: Option<bool>) -> Out {
     let size = size.sizes("affine_grid")?;
-    enter(py, theta.0.numel(), || resample::affine_grid(&theta.0, &size, align_corners.unwrap_or(false)))
+    enter(py, theta.0.numel(), || grid::affine_grid(&theta.0, &size, align_corners.unwrap_or(false)))
         .map(PyTensor::from)
 }
 
@@ -217,9 +219,9 @@ fn grid_sample(
 ) -> Out {
     let op = "grid_sample";
     let kind = match mode {
-        "bilinear" => Mode::Linear,
-        "nearest" => Mode::Nearest,
-        "bicubic" => Mode::Cubic,
+        "bilinear" => grid::Mode::Linear,
+        "nearest" => grid::Mode::Nearest,
+        "bicubic" => grid::Mode::Cubic,
         _ => return Err(value_error(op, format_args!("mode is bilinear, nearest or bicubic, got {mode:?}"))),
     };
     let outside = match padding_mode {
@@ -231,10 +233,8 @@ fn grid_sample(
             return Err(value_error(op, what));
         }
     };
-    enter(py, grid.0.numel(), || {
-        resample::grid_sample(&input.0, &grid.0, kind, outside, align_corners.unwrap_or(false))
-    })
-    .map(PyTensor::from)
+    let sampling = Sampling { mode: kind, outside, align_corners: align_corners.unwrap_or(false) };
+    enter(py, grid.0.numel(), || grid::grid_sample(&input.0, &grid.0, sampling)).map(PyTensor::from)
 }
 
 /// Lengths as a tensor: of ints or a tensor itself.

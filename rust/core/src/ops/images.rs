@@ -1,12 +1,15 @@
 //! Elements of images put elsewhere: between channels and pixels, and to patches and back.
 
-use crate::autograd::op::apply;
+use crate::array::Array;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arrange::{counted, unfold};
 use crate::ops::copy::apart;
 use crate::ops::pad::{Border, pad};
+use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select_rows::IndexAdd;
 use crate::ops::shape::{permute, reshape, slice};
 
@@ -128,6 +131,97 @@ impl Patches {
     }
 }
 
+/// The patches of planes (N, C, H, W) as columns (N, C kh kw, L); or, `back`, planes of the sums of the patches that lie
+/// there. Either is linear, and the other's adjoint.
+#[derive(Clone, Debug)]
+pub struct Im2col {
+    /// How patches are taken.
+    pub patches: Patches,
+    /// Rows and columns of planes.
+    pub size: [usize; 2],
+    /// From columns to planes.
+    pub back: bool,
+}
+
+impl Im2col {
+    fn columns(&self, x: &Tensor) -> Result<Tensor> {
+        if x.rank() != 4 || x.shape()[2..] != self.size {
+            let what = format_args!("expected planes of {}, got {}", Show(&self.size), Show(x.shape()));
+            return Err(Error::shape(Self::NAME, what));
+        }
+        let [rows, columns] = self.patches.padding.map(usize::cast_signed);
+        self.patches.of(&pad(x, &[columns, columns, rows, rows], Border::parse("constant", None)?)?)
+    }
+
+    fn sums(&self, x: &Tensor) -> Result<Tensor> {
+        let Self { patches, size, .. } = self;
+        let &[batch, rows, count] = x.shape() else {
+            return Err(Error::shape(Self::NAME, format_args!("expected (N, C kh kw, L), got {}", Show(x.shape()))));
+        };
+        let area = patches.kernel[0] * patches.kernel[1];
+        let expected = patches.count(Self::NAME, 0, size[0])? * patches.count(Self::NAME, 1, size[1])?;
+        if !rows.is_multiple_of(area) || count != expected {
+            let what = format_args!("{}: expected a multiple of {area} rows and {expected} columns", Show(x.shape()));
+            return Err(Error::shape(Self::NAME, what));
+        }
+        let channels = rows / area;
+        let padded = [0, 1].map(|i| size[i] + 2 * patches.padding[i]);
+        let extent = padded[0] * padded[1];
+        let places = patches.of(&reshape(&counted(extent)?, &[1, 1, padded[0], padded[1]])?)?;
+        let (flat, places) = (reshape(x, &[batch * channels, area * count])?, reshape(&places, &[area * count])?);
+        let sums = apply(IndexAdd { dim: 1, extent, frozen: None }, &[&flat, &places])?;
+        let mut sums = reshape(&sums, &[batch, channels, padded[0], padded[1]])?;
+        for (i, &extent) in size.iter().enumerate() {
+            sums = slice(&sums, 2 + i, patches.padding[i], 1, extent)?;
+        }
+        Ok(sums)
+    }
+}
+
+impl Operation for Im2col {
+    const NAME: &'static str = "im2col";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = Tensor::from(inputs[0].clone());
+        let y = if self.back { self.sums(&x)? } else { self.columns(&x)? };
+        Ok(single(apart(y, &x)?.array().clone()))
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(apply(Self { back: !self.back, ..self.clone() }, &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let patches = Patches { kernel: [2, 3], dilation: [2, 1], padding: [1, 2], stride: [1, 2] };
+        let plain = Patches { kernel: [2, 2], dilation: [1, 1], padding: [0, 0], stride: [2, 2] };
+        vec![
+            Sample::new(Self { patches, size: [3, 4], back: false }, [real(&[2, 1, 3, 4])]),
+            Sample::new(Self { patches, size: [3, 4], back: true }, [real(&[2, 6, 9])]),
+            Sample::new(Self { patches: plain, size: [5, 4], back: true }, [real(&[1, 8, 4])]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        let Patches { kernel, dilation, padding, stride } = &self.patches;
+        vec![
+            ("kernel_size", kernel.as_slice().into()),
+            ("dilation", dilation.as_slice().into()),
+            ("padding", padding.as_slice().into()),
+            ("stride", stride.as_slice().into()),
+            ("size", self.size.as_slice().into()),
+            ("back", self.back.into()),
+        ]
+    }
+}
+
 /// The patches of (N, C, H, W) or (C, H, W) as columns: (N, C kh kw, L) or (C kh kw, L).
 ///
 /// # Errors
@@ -143,9 +237,8 @@ pub fn to_patches(x: &Tensor, patches: Patches) -> Result<Tensor> {
     for i in 0..2 {
         patches.count(NAME, i, batched.shape()[2 + i])?;
     }
-    let [rows, columns] = patches.padding.map(usize::cast_signed);
-    let padded = pad(&batched, &[columns, columns, rows, rows], Border::parse("constant", None)?)?;
-    let columns = patches.of(&padded)?;
+    let size = [batched.shape()[2], batched.shape()[3]];
+    let columns = apply(Im2col { patches, size, back: false }, &[&batched])?;
     if shape.len() == 4 { Ok(columns) } else { reshape(&columns, &columns.shape()[1..]) }
 }
 
@@ -168,15 +261,6 @@ pub fn from_patches(x: &Tensor, size: [usize; 2], patches: Patches) -> Result<Te
         let what = format_args!("{}: expected a multiple of {area} rows and {expected} columns", Show(shape));
         return Err(Error::shape(NAME, what));
     }
-    let channels = rows / area;
-    let padded = [0, 1].map(|i| size[i] + 2 * patches.padding[i]);
-    let extent = padded[0] * padded[1];
-    let places = patches.of(&reshape(&counted(extent)?, &[1, 1, padded[0], padded[1]])?)?;
-    let (flat, places) = (reshape(x, &[lead * channels, area * count])?, reshape(&places, &[area * count])?);
-    let sums = apply(IndexAdd { dim: 1, extent, frozen: None }, &[&flat, &places])?;
-    let mut sums = reshape(&sums, &[lead, channels, padded[0], padded[1]])?;
-    for (i, &extent) in size.iter().enumerate() {
-        sums = slice(&sums, 2 + i, patches.padding[i], 1, extent)?;
-    }
-    if shape.len() == 3 { Ok(sums) } else { reshape(&sums, &[channels, size[0], size[1]]) }
+    let sums = apply(Im2col { patches, size, back: true }, &[&reshape(x, &[lead, rows, count])?])?;
+    if shape.len() == 3 { Ok(sums) } else { reshape(&sums, &sums.shape()[1..]) }
 }

@@ -4,6 +4,7 @@
 //! `registry!` below. Bindings, Python names and test references follow from there; a test names what is missing.
 
 pub mod activation;
+pub mod adaptive;
 pub mod addmm;
 pub mod arithmetic;
 pub mod arrange;
@@ -25,6 +26,7 @@ pub mod dropout;
 pub mod extremum;
 pub mod factors;
 pub mod gather;
+pub mod grid;
 pub mod images;
 pub mod index;
 pub mod join;
@@ -146,7 +148,7 @@ registry! {
         factors::Cholesky, factors::Qr, factors::Svd, factors::Eigh, factors::Pinv,
         likelihood::BinaryCrossEntropy, ctc::CtcLoss, blend::Lerp, distances::Distances, statistics::Median,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
-        pool::MaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad, pooling::MaxUnpool,
+        pool::MaxPool2d, adaptive::AdaptiveMaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad, pooling::MaxUnpool, images::Im2col, resample::Resample, grid::GridSample,
         softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy, linear_cross_entropy::LinearCrossEntropy,
         attention::ScaledDotProductAttention, recurrent::Recurrent,
         norm::LayerNorm, rms_norm::RmsNorm, batch_norm::BatchNorm, batch_norm::BatchNormInference,

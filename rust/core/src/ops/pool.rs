@@ -16,7 +16,7 @@ use crate::ops::reshape;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::{with_element, with_stored_float};
 pub use dlcore_kernels::pool::Divisor;
-use dlcore_kernels::pool::{self, Window};
+use dlcore_kernels::pool::{self, Found, Window};
 use dlcore_kernels::stored::Stored;
 use smallvec::smallvec;
 
@@ -111,7 +111,7 @@ impl Pooling {
     }
 }
 
-fn rank_message(shape: &[usize]) -> String {
+pub(super) fn rank_message(shape: &[usize]) -> String {
     format!("expected (channels, height, width) or (batch, channels, height, width), got shape {}", Show(shape))
 }
 
@@ -138,8 +138,8 @@ fn numbers(op: &str, x: &Array) -> Result<()> {
     Ok(())
 }
 
-/// Largest element of each window; the auxiliary output says where in its plane it stood, or, where windows of 2 by 2 tile
-/// the plane and nobody else asks, in one byte where in its window.
+/// Largest element of each window; the auxiliary output says where in its plane it stood, or, where windows are small and
+/// nobody else asks, in one byte where in its window.
 #[derive(Clone, Debug)]
 pub struct MaxPool2d {
     /// The windows.
@@ -152,15 +152,20 @@ impl MaxPool2d {
     /// [`Operation::forward`] on elements of one type.
     fn of<K: Native + Stored>(&self, x: &Array, planes: &Planes) -> Result<Outputs> {
         let window = self.pooling.window();
-        let (y, found) = if !self.indices && window.is_halving(planes.input) {
+        let (x, count, input) = (x.elements::<K>(), planes.count, planes.input);
+        let (y, found) = if !self.indices && window.is_small() {
             Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [K], winners: &mut [u8]| {
-                pool::halve(x.elements::<K>(), planes.count, planes.input, y, winners);
+                if window.is_halving(input) {
+                    pool::halve(x, count, input, y, winners);
+                } else if !y.is_empty() {
+                    pool::max_pool2d(x, count, input, &window, y, Found::Winners(winners));
+                }
                 Ok(())
             })
         } else {
-            Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [K], indices: &mut [i64]| {
+            Array::build_pair(Self::NAME, &planes.shape, &planes.shape, |y: &mut [K], positions: &mut [i64]| {
                 if !y.is_empty() {
-                    pool::max_pool2d(x.elements::<K>(), planes.count, planes.input, &window, y, Some(indices));
+                    pool::max_pool2d(x, count, input, &window, y, Found::Positions(positions));
                 }
                 Ok(())
             })
@@ -194,22 +199,21 @@ impl Operation for MaxPool2d {
         if are_winners && mode::is_recording() {
             let winners = indices;
             indices = Array::build(Self::NAME, &planes.shape, |positions: &mut [i64]| {
-                pool::halved_positions(winners.array().elements(), planes.input, positions);
+                pool::positions(winners.array().elements(), planes.input, &self.pooling.window(), positions);
                 Ok(())
             })?
             .into();
         }
-        if mode::is_recording() {
-            let flat = |t: &Tensor| reshape(t, &[planes.count, to]);
-            let scatter = ScatterAdd { dim: 1, shape: smallvec![planes.count, from] };
-            return Ok(one(reshape(&apply(scatter, &[&flat(grad)?, &flat(&indices)?])?, context.shape(0))?));
+        if mode::is_recording() || !are_winners {
+            return Ok(one(scattered(Self::NAME, grad, &indices, context.shape(0), planes.count, (from, to))?));
         }
-        let (g, indices) = (grad.array().contiguous(Self::NAME)?, indices.array());
+        let (g, winners) = (grad.array().contiguous(Self::NAME)?, indices.array());
         let gx = with_stored_float!(Self::NAME, g.dtype(), K => Array::build(Self::NAME, context.shape(0), |gx: &mut [K]| {
-            if are_winners {
-                pool::halve_backward(g.elements::<K>(), indices.elements(), planes.count, planes.input, gx);
+            let (g, window) = (g.elements::<K>(), self.pooling.window());
+            if window.is_halving(planes.input) {
+                pool::halve_backward(g, winners.elements(), planes.count, planes.input, gx);
             } else {
-                pool::max_pool2d_backward(g.elements::<K>(), indices.elements(), planes.count, (from, to), gx);
+                pool::max_pool2d_backward_to_winners(g, winners.elements(), planes.count, planes.input, &window, gx);
             }
             Ok(())
         }))?;
@@ -240,6 +244,29 @@ impl Operation for MaxPool2d {
         params.push(("indices", self.indices.into()));
         params
     }
+}
+
+/// The gradient of planes of `shape` from that of their largest elements, which stand at `positions`; `from` elements of a
+/// plane have `to` results.
+pub(super) fn scattered(
+    op: &str,
+    grad: &Tensor,
+    positions: &Tensor,
+    shape: &[usize],
+    planes: usize,
+    (from, to): (usize, usize),
+) -> Result<Tensor> {
+    if mode::is_recording() {
+        let flat = |t: &Tensor| reshape(t, &[planes, to]);
+        let scatter = ScatterAdd { dim: 1, shape: smallvec![planes, from] };
+        return reshape(&apply(scatter, &[&flat(grad)?, &flat(positions)?])?, shape);
+    }
+    let (g, positions) = (grad.array().contiguous(op)?, positions.array());
+    let gx = with_stored_float!(op, g.dtype(), K => Array::build(op, shape, |gx: &mut [K]| {
+        pool::max_pool2d_backward(g.elements::<K>(), positions.elements(), planes, (from, to), gx);
+        Ok(())
+    }))?;
+    Ok(gx.into())
 }
 
 /// Average of each window.

@@ -5,22 +5,22 @@
 
 #![allow(clippy::many_single_char_names, reason = "x, y and n are the names that everybody knows")]
 
+use super::adaptive::adaptive_max_pool2d;
 use super::pool::{Divisor, Pooling, avg_pool2d, max_pool2d, max_pool2d_values};
 use crate::array::Array;
 use crate::autograd::autocast::Autocast;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
-use crate::creation::from_values;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::{scalar, scale};
+use crate::ops::copy::apart;
+use crate::ops::resample::{Mode, Resampling, resampled};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::{
-    self, abs, add, cast, floor_divide, gather, index_select, masked_fill, max_dim, mul, pow, relu, reshape, sign,
-};
-use smallvec::{SmallVec, smallvec};
+use crate::ops::{self, abs, add, cast, floor_divide, gather, mul, pow, relu, reshape, sign};
+use smallvec::smallvec;
 
 /// Windows over the last dimensions, of which there are one, two or three.
 #[derive(Clone, Debug)]
@@ -36,6 +36,9 @@ pub struct Windows {
     /// Whether a last window may hang over the end.
     pub ceil_mode: bool,
 }
+
+/// Elements of windows that are pooled as such where they tile what they adapt to.
+const SMALL: usize = 16;
 
 const EXTENTS: [&str; 3] = ["length", "height, width", "depth, height, width"];
 
@@ -119,23 +122,45 @@ pub fn max_pool(op: &str, x: &Tensor, windows: &Windows) -> Result<(Tensor, Tens
             Ok((row(&y)?, row(&at)?))
         }
         [depth, height, width] => {
-            let count = lead.iter().product::<usize>();
-            let planes = reshape(&Autocast::Widen.of(x)?, &[count, depth, height, width])?;
-            let (planes, inside) = max_pool2d(&planes, windows.of_planes())?;
-            let (rows, columns) = (planes.shape()[2], planes.shape()[3]);
-            let of_planes = [count, depth, rows * columns];
-            let (y, layer) = max_pool2d(&reshape(&planes, &of_planes)?, windows.of_depth())?;
-            let depths = y.shape()[1];
-            let flat = |t: &Tensor, n: usize| reshape(t, &[count, n * rows * columns]);
-            let layer = flat(&layer, depths)?;
-            let inside = gather(&flat(&inside, depth)?, 1, &layer)?;
-            let layer = floor_divide(&layer, &scalar(Scalar::Int((rows * columns) as i128), DType::I64)?)?;
-            let at = add(&inside, &mul(&layer, &scalar(Scalar::Int((height * width) as i128), DType::I64)?)?)?;
-            let shape = extents(lead, &[depths, rows, columns]);
-            Ok((reshape(&y, &shape)?, reshape(&at, &shape)?))
+            let planes = max_pool2d(&of_depths(x, [depth, height, width])?, windows.of_planes())?;
+            let volume = through_depth(planes, height * width, |rows| max_pool2d(rows, windows.of_depth()))?;
+            with_lead(lead, volume)
         }
         _ => max_pool2d(x, windows.of_planes()),
     }
+}
+
+/// Volumes of these extents as (count, depth, height, width), in the dtype that they are pooled in.
+fn of_depths(x: &Tensor, [depth, height, width]: [usize; 3]) -> Result<Tensor> {
+    let count = x.shape()[..x.rank() - 3].iter().product();
+    reshape(&Autocast::Widen.of(x)?, &[count, depth, height, width])
+}
+
+/// The largest elements of planes (count, depth, rows, columns) and where they are in the `area` of each, pooled along the
+/// depth by `pool`, which takes (count, depth, rows * columns); and where they are in their volumes.
+fn through_depth(
+    (planes, inside): (Tensor, Tensor),
+    area: usize,
+    pool: impl FnOnce(&Tensor) -> Result<(Tensor, Tensor)>,
+) -> Result<(Tensor, Tensor)> {
+    let &[count, depth, rows, columns] = planes.shape() else {
+        return Err(Error::shape("max_pool3d", format_args!("expected volumes, got {}", Show(planes.shape()))));
+    };
+    let (y, layer) = pool(&reshape(&planes, &[count, depth, rows * columns])?)?;
+    let depths = y.shape()[1];
+    let flat = |t: &Tensor, n: usize| reshape(t, &[count, n * rows * columns]);
+    let layer = flat(&layer, depths)?;
+    let inside = gather(&flat(&inside, depth)?, 1, &layer)?;
+    let layer = floor_divide(&layer, &scalar(Scalar::Int((rows * columns) as i128), DType::I64)?)?;
+    let at = add(&inside, &mul(&layer, &scalar(Scalar::Int(area as i128), DType::I64)?)?)?;
+    let shape = [count, depths, rows, columns];
+    Ok((reshape(&y, &shape)?, reshape(&at, &shape)?))
+}
+
+/// Both with the dimensions `lead` in place of the first.
+fn with_lead(lead: &[usize], (y, at): (Tensor, Tensor)) -> Result<(Tensor, Tensor)> {
+    let shape = extents(lead, &y.shape()[1..]);
+    Ok((reshape(&y, &shape)?, reshape(&at, &shape)?))
 }
 
 /// [`max_pool`], without where each was.
@@ -143,12 +168,18 @@ pub fn max_pool(op: &str, x: &Tensor, windows: &Windows) -> Result<(Tensor, Tens
 /// # Errors
 /// As there.
 pub fn max_pool_values(op: &str, x: &Tensor, windows: &Windows) -> Result<Tensor> {
-    if windows.dims() == 2 && !x.shape().contains(&0) {
-        windows.check(op)?;
-        lead(op, x, 2)?;
-        return max_pool2d_values(x, windows.of_planes());
+    if windows.dims() > 2 || x.shape().contains(&0) {
+        return Ok(max_pool(op, x, windows)?.0);
     }
-    Ok(max_pool(op, x, windows)?.0)
+    windows.check(op)?;
+    let lead = lead(op, x, windows.dims())?;
+    match x.shape()[lead.len()..] {
+        [length] => {
+            let y = max_pool2d_values(&reshape(x, &extents(lead, &[1, length]))?, windows.of_planes())?;
+            reshape(&y, &extents(lead, &y.shape()[y.rank() - 1..]))
+        }
+        _ => max_pool2d_values(x, windows.of_planes()),
+    }
 }
 
 /// The mean of each window.
@@ -193,46 +224,8 @@ pub fn lp_pool(op: &str, x: &Tensor, norm: f64, windows: &Windows) -> Result<Ten
     pow(&scale(&mul(&sign(&mean)?, &relu(&abs(&mean)?)?)?, size)?, &exponent(norm.recip())?)
 }
 
-/// How `n` elements are cut into windows for `out` results: the element at each place of each window, the last one
-/// repeated where a window is shorter than the longest, and their lengths.
-struct Adaptive {
-    elements: Tensor,
-    lengths: Vec<usize>,
-    longest: usize,
-}
-
-impl Adaptive {
-    fn new(op: &str, n: usize, out: usize) -> Result<Self> {
-        if n == 0 {
-            return Err(Error::shape(op, "there is nothing to pool in a dimension of no elements"));
-        }
-        // The table of windows is asked for here, so that one too large for memory is an error.
-        drop(Array::zeros(op, &[out, n.div_ceil(out.max(1)) + 1], DType::I64)?);
-        let windows: Vec<(usize, usize)> = (0..out).map(|i| (i * n / out, ((i + 1) * n).div_ceil(out))).collect();
-        let lengths: Vec<usize> = windows.iter().map(|(start, end)| end - start).collect();
-        let longest = lengths.iter().copied().max().unwrap_or(1);
-        let elements: Vec<i64> = windows
-            .iter()
-            .flat_map(|&(start, end)| (start..start + longest).map(move |at| at.min(end - 1).cast_signed() as i64))
-            .collect();
-        Ok(Self { elements: from_values(&elements, &[elements.len()])?, lengths, longest })
-    }
-
-    /// `x` with dimension `dim` replaced by two: windows, and the elements of each.
-    fn windows(&self, x: &Tensor, dim: usize) -> Result<Tensor> {
-        let taken = index_select(x, dim.cast_signed(), &self.elements)?;
-        let mut shape = Dims::from_slice(x.shape());
-        shape[dim] = self.lengths.len();
-        shape.insert(dim + 1, self.longest);
-        reshape(&taken, &shape)
-    }
-
-    /// `values` of the windows, broadcast against `rank` dimensions of which `dim` counts windows.
-    fn along(values: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
-        let mut shape: Dims = SmallVec::from_elem(1, rank);
-        shape[dim..dim + values.rank()].copy_from_slice(values.shape());
-        reshape(values, &shape)
-    }
+fn nothing_to_pool(op: &str) -> Error {
+    Error::shape(op, "there is nothing to pool in a dimension of no elements")
 }
 
 /// The extents asked for, those of `x` where none are.
@@ -257,36 +250,22 @@ pub fn adaptive_avg_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Resul
     let x = &of_volumes(x, sizes.len())?;
     let targets = targets(op, x, sizes)?;
     let lead = x.rank() - targets.len();
-    let whole = x.shape()[lead..].iter().zip(&targets).all(|(&n, &out)| out > 0 && n >= out && n % out == 0);
-    if whole && x.numel() > 0 {
-        let kernel: Dims = x.shape()[lead..].iter().zip(&targets).map(|(n, out)| n / out).collect();
-        let [padding, dilation] = [0, 1].map(|value| SmallVec::from_elem(value, kernel.len()));
+    if x.shape()[lead..].contains(&0) {
+        return Err(nothing_to_pool(op));
+    }
+    if targets.iter().all(|&out| out == 1) {
+        return ops::mean(x, &(lead..x.rank()).collect::<Dims>(), true);
+    }
+    let kernel: Dims = x.shape()[lead..].iter().zip(&targets).map(|(n, out)| n / out.max(&1)).collect();
+    let is_whole = x.shape()[lead..].iter().zip(&targets).all(|(&n, &out)| out > 0 && n % out == 0);
+    if is_whole && x.numel() > 0 && kernel.iter().product::<usize>() <= SMALL {
+        let [padding, dilation] = [0, 1].map(|value| Dims::from_elem(value, kernel.len()));
         let windows = Windows { stride: kernel.clone(), kernel, padding, dilation, ceil_mode: false };
         return avg_pool(op, x, &windows, Divisor::WithPadding);
     }
-    let mut y = x.clone();
-    for (d, &out) in targets.iter().enumerate().rev() {
-        let dim = lead + d;
-        let adaptive = Adaptive::new(op, x.shape()[dim], out)?;
-        let mut windows = adaptive.windows(&y, dim)?;
-        let beyond: Vec<u8> =
-            adaptive.lengths.iter().flat_map(|&len| (0..adaptive.longest).map(move |at| u8::from(at >= len))).collect();
-        if beyond.contains(&1) {
-            let shape = [out, adaptive.longest];
-            let beyond = Array::build_as(op, DType::Bool, &shape, |mask: &mut [u8]| {
-                mask.copy_from_slice(&beyond);
-                Ok(())
-            })?;
-            let beyond = Adaptive::along(&beyond.into(), dim, windows.rank())?;
-            windows = masked_fill(&windows, &beyond, &scalar(Scalar::Float(0.0), windows.dtype())?)?;
-        }
-        let sums = ops::sum(&windows, &[dim + 1], false)?;
-        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 elements")]
-        let lengths: Vec<f64> = adaptive.lengths.iter().map(|&len| len as f64).collect();
-        let lengths = cast(&from_values(&lengths, &[out])?, x.dtype())?;
-        y = ops::div(&sums, &Adaptive::along(&lengths, dim, sums.rank())?)?;
-    }
-    Ok(y)
+    let mean = Resampling { mode: Mode::Area, align_corners: false, antialias: false };
+    let y = resampled(x, &targets, &[None; 3][..targets.len()], mean)?;
+    apart(y, x)
 }
 
 /// The largest elements of windows that adapt to the extents asked for, and where they are in the flattened extents
@@ -298,26 +277,23 @@ pub fn adaptive_max_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Resul
     let x = &of_volumes(x, sizes.len())?;
     let targets = targets(op, x, sizes)?;
     let lead = x.rank() - targets.len();
-    let (mut y, mut place): (Tensor, Option<Tensor>) = (x.clone(), None);
-    let int = |n: usize| scalar(Scalar::Int(n as i128), DType::I64);
-    let mut behind = 1;
-    for (d, &out) in targets.iter().enumerate().rev() {
-        let dim = lead + d;
-        let adaptive = Adaptive::new(op, x.shape()[dim], out)?;
-        let (values, nth) = max_dim(&adaptive.windows(&y, dim)?, (dim + 1).cast_signed(), false)?;
-        let starts = reshape(&adaptive.elements, &[out, adaptive.longest])?;
-        let starts = reshape(&ops::slice(&starts, 1, 0, 1, 1)?, &[out])?;
-        let row = add(&Adaptive::along(&starts, dim, values.rank())?, &nth)?;
-        let ahead = mul(&row, &int(behind)?)?;
-        place = Some(match place {
-            Some(place) => add(&ahead, &gather(&place, dim.cast_signed(), &row)?)?,
-            None => ahead,
-        });
-        behind *= x.shape()[dim];
-        y = values;
+    if x.shape()[lead..].contains(&0) {
+        return Err(nothing_to_pool(op));
     }
-    let place = place.ok_or_else(|| Error::shape(op, "no dimension to pool"))?;
-    Ok((y, place))
+    let (lead, extents_of_x) = x.shape().split_at(lead);
+    match (extents_of_x, targets.as_slice()) {
+        (&[length], &[out]) => {
+            let (y, at) = adaptive_max_pool2d(&reshape(x, &extents(lead, &[1, length]))?, [1, out])?;
+            let shape = extents(lead, &[out]);
+            Ok((reshape(&y, &shape)?, reshape(&at, &shape)?))
+        }
+        (&[depth, height, width], &[depths, rows, columns]) => {
+            let planes = adaptive_max_pool2d(&of_depths(x, [depth, height, width])?, [rows, columns])?;
+            let of_depth = |planes: &Tensor| adaptive_max_pool2d(planes, [depths, rows * columns]);
+            with_lead(lead, through_depth(planes, height * width, of_depth)?)
+        }
+        (_, targets) => adaptive_max_pool2d(x, [targets[0], targets[1]]),
+    }
 }
 
 /// Rows of `extent` zeros with the elements of the rows of the first input where the second tells. Where several go to

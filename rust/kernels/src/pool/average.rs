@@ -5,7 +5,7 @@ use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::Disjoint;
 use crate::stored::{Stored, by_pieces};
 
-use super::{Geometry, Margined, Window, flat, strided};
+use super::{Geometry, Margined, Window, flat};
 
 /// What an average divides by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +66,13 @@ pub fn avg_pool2d<T: Element, K: Stored<Value = T>>(
     let geometry = window.geometry(input);
     let (in_len, out_len) = (geometry.in_len(), geometry.out_len());
     assert!(x.len() == planes * in_len && y.len() == planes * out_len, "lengths do not match the shapes");
-    let y = Disjoint::new(y);
+    let (y, col_sizes) = (Disjoint::new(y), &geometry.col_sizes::<T>(divisor));
     geometry.for_planes(planes, |range| {
         by_pieces::<K, 2>(range, [in_len, out_len], |range, [x_room, y_room]| {
             // SAFETY: ranges of planes are disjoint.
             let y = unsafe { y.slice(flat(&range, out_len)) };
             let x = K::load_slice(&x[flat(&range, in_len)], x_room);
-            K::store_slice(y, y_room, |y| dispatch(Average { geometry, divisor, x, y }));
+            K::store_slice(y, y_room, |y| dispatch(Average { geometry, divisor, col_sizes, x, y }));
         });
     });
 }
@@ -80,6 +80,7 @@ pub fn avg_pool2d<T: Element, K: Stored<Value = T>>(
 struct Average<'a, T> {
     geometry: Geometry,
     divisor: Divisor,
+    col_sizes: &'a [T],
     x: &'a [T],
     y: &'a mut [T],
 }
@@ -88,12 +89,11 @@ impl<T: Element> Kernel for Average<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { geometry, divisor, x, y } = self;
-        let (width, out_width, stride) = (geometry.input.1, geometry.output.1, geometry.window.stride.1);
+        let Self { geometry, divisor, col_sizes, x, y } = self;
+        let (width, out_width) = (geometry.input.1, geometry.output.1);
         let halving = T::IS_FLOAT && geometry.is_halving() && !matches!(divisor, Divisor::Fixed(_));
         let quarter = T::from_f64(0.25);
         let mut plane = Margined::new(&geometry, T::ZERO);
-        let col_sizes = geometry.col_sizes::<T>(divisor);
         let mut sums = vec![T::ZERO; geometry.lanes()];
         for (x, y) in x.chunks_exact(geometry.in_len()).zip(y.chunks_exact_mut(geometry.out_len())) {
             if halving {
@@ -114,13 +114,13 @@ impl<T: Element> Kernel for Average<'_, T> {
             for (row, y) in y.chunks_exact_mut(out_width).enumerate() {
                 sums.fill(T::ZERO);
                 for row in geometry.rows(row).positions() {
-                    for tap in geometry.taps() {
-                        let run = &plane.rows[row * plane.width + tap..][..sums.len() * stride];
-                        strided(run, stride, sums.iter_mut(), |x, sum| *sum = sum.wrapping_add(x));
+                    for tap in 0..geometry.window.kernel.1 {
+                        let run = &plane.rows[plane.run(row, tap)..][..sums.len()];
+                        sums.iter_mut().zip(run).for_each(|(sum, &x)| *sum = sum.wrapping_add(x));
                     }
                 }
                 let row_size = T::from_f64(geometry.row_size(divisor, row));
-                for ((y, &sum), &col_size) in y.iter_mut().zip(&sums).zip(&col_sizes) {
+                for ((y, &sum), &col_size) in y.iter_mut().zip(&sums).zip(col_sizes) {
                     *y = sum.divide(row_size.wrapping_mul(col_size));
                 }
             }
@@ -143,13 +143,13 @@ pub fn avg_pool2d_backward<T: Float, K: Stored<Value = T>>(
     let geometry = window.geometry(input);
     let (in_len, out_len) = (geometry.in_len(), geometry.out_len());
     assert!(gx.len() == planes * in_len && g.len() == planes * out_len, "lengths do not match the shapes");
-    let gx = Disjoint::new(gx);
+    let (gx, col_sizes) = (Disjoint::new(gx), &geometry.col_sizes::<T>(divisor));
     geometry.for_planes(planes, |range| {
         by_pieces::<K, 2>(range, [out_len, in_len], |range, [g_room, gx_room]| {
             // SAFETY: ranges of planes are disjoint.
             let gx = unsafe { gx.slice(flat(&range, in_len)) };
             let g = K::load_slice(&g[flat(&range, out_len)], g_room);
-            K::store_slice(gx, gx_room, |gx| dispatch(AverageBackward { geometry, divisor, g, gx }));
+            K::store_slice(gx, gx_room, |gx| dispatch(AverageBackward { geometry, divisor, col_sizes, g, gx }));
         });
     });
 }
@@ -157,6 +157,7 @@ pub fn avg_pool2d_backward<T: Float, K: Stored<Value = T>>(
 struct AverageBackward<'a, T> {
     geometry: Geometry,
     divisor: Divisor,
+    col_sizes: &'a [T],
     g: &'a [T],
     gx: &'a mut [T],
 }
@@ -165,39 +166,25 @@ impl<T: Float> Kernel for AverageBackward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { geometry, divisor, g, gx } = self;
-        let (width, stride) = (geometry.input.1, geometry.window.stride.1);
+        let Self { geometry, divisor, col_sizes, g, gx } = self;
+        let width = geometry.input.1;
         let mut plane = Margined::new(&geometry, T::ZERO);
-        let col_sizes = geometry.col_sizes::<T>(divisor);
         let mut shares = vec![T::ZERO; geometry.lanes()];
         for (g, gx) in g.chunks_exact(geometry.out_len()).zip(gx.chunks_exact_mut(geometry.in_len())) {
             plane.rows.fill(T::ZERO);
             for (row, g) in g.chunks_exact(geometry.output.1).enumerate() {
                 let row_size = T::from_f64(geometry.row_size(divisor, row));
-                for ((share, &g), &col_size) in shares.iter_mut().zip(g).zip(&col_sizes) {
+                for ((share, &g), &col_size) in shares.iter_mut().zip(g).zip(col_sizes) {
                     *share = g / (row_size * col_size);
                 }
                 for row in geometry.rows(row).positions() {
-                    for tap in geometry.taps() {
-                        let run = &mut plane.rows[row * plane.width + tap..][..shares.len() * stride];
-                        spread(run, stride, &shares);
+                    for tap in 0..geometry.window.kernel.1 {
+                        let run = plane.run(row, tap);
+                        plane.rows[run..][..shares.len()].iter_mut().zip(&shares).for_each(|(x, &share)| *x += share);
                     }
                 }
             }
-            for (gx, row) in gx.chunks_exact_mut(width).zip(plane.rows.chunks_exact(plane.width)) {
-                gx[..plane.used].copy_from_slice(&row[plane.left..][..plane.used]);
-                gx[plane.used..].fill(T::ZERO);
-            }
+            plane.store(gx, width);
         }
-    }
-}
-
-/// Adds each share to its element of `run`, as [`strided`] reads them.
-#[inline(always)]
-fn spread<T: Float>(run: &mut [T], stride: usize, shares: &[T]) {
-    match stride {
-        1 => run.iter_mut().zip(shares).for_each(|(x, &share)| *x += share),
-        2 => run.as_chunks_mut::<2>().0.iter_mut().zip(shares).for_each(|(x, &share)| x[0] += share),
-        _ => run.chunks_exact_mut(stride).zip(shares).for_each(|(x, &share)| x[0] += share),
     }
 }

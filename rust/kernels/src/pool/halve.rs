@@ -104,16 +104,6 @@ pub fn halve_backward<T: Float, K: Stored<Value = T>>(
     );
 }
 
-/// Where in its plane each of the largest elements stood that [`halve`] found.
-pub fn halved_positions(winners: &[u8], input: (usize, usize), positions: &mut [i64]) {
-    let Halves { output: (height, width), .. } = Halves::of(input);
-    for (n, (position, &winner)) in positions.iter_mut().zip(winners).enumerate() {
-        let (row, column) = (2 * (n / width % height), 2 * (n % width));
-        let (below, beside) = (usize::from(winner / 2), usize::from(winner % 2));
-        *position = ((row + below) * input.1 + column + beside).cast_signed() as i64;
-    }
-}
-
 struct Halve<'a, T> {
     halves: Halves,
     x: &'a [T],

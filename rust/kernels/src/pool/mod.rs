@@ -2,10 +2,11 @@
 //! mode and NaN.
 //!
 //! A task owns whole planes, forward and backward: windows that overlap add to one plane in one order. It copies each
-//! plane between two margins, wide enough that every window of a row lies inside; then one element of all windows of
-//! a row is a strided run, and a row of results is made by one run after the other. Numbers of 16 bits are widened a few
-//! planes at a time.
+//! plane between two margins, wide enough that every window of a row lies inside, and puts the columns that lie as many
+//! strides apart beside each other; then one element of all windows of a row is a run, and a row of results is made by one
+//! run after the other. Numbers of 16 bits are widened a few planes at a time.
 
+mod adaptive;
 mod average;
 mod halve;
 mod max;
@@ -15,9 +16,10 @@ use std::ops::Range;
 use crate::element::Element;
 use crate::parallel::for_ranges;
 
+pub use adaptive::adaptive_max_pool2d;
 pub use average::{Divisor, avg_pool2d, avg_pool2d_backward};
-pub use halve::{halve, halve_backward, halved_positions};
-pub use max::{max_pool2d, max_pool2d_backward};
+pub use halve::{halve, halve_backward};
+pub use max::{Found, NOWHERE, max_pool2d, max_pool2d_backward, max_pool2d_backward_to_winners, positions};
 
 /// Elements of one task, about.
 const GRAIN: usize = 1 << 14;
@@ -26,8 +28,8 @@ const NS_PER_1024: usize = 800;
 
 /// Results that one vector holds at most.
 const VECTOR: usize = 16;
-/// Results that are made side by side.
-const LANES: usize = 64;
+/// Runs that are joined at once.
+const ABREAST: usize = 4;
 
 /// Window of a pooling; pairs are vertical, then horizontal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +57,13 @@ pub fn output_size(
     ceil_mode: bool,
 ) -> Option<usize> {
     let reach = dilation.checked_mul(kernel.checked_sub(1)?)?.checked_add(1)?;
-    let room = input.checked_add(padding.checked_mul(2)?)?.checked_sub(reach)?;
+    let padded = input.checked_add(padding.checked_mul(2)?)?;
     if stride == 0 || input == 0 {
         return None;
     }
-    let steps = if ceil_mode { room.div_ceil(stride) } else { room / stride };
+    // Even the first window may hang over the end, by less than a stride.
+    let room = if ceil_mode { padded.checked_add(stride - 1)? } else { padded }.checked_sub(reach)?;
+    let steps = room / stride;
     // The last window must start inside the input or its left padding.
     let starts_outside = ceil_mode && steps.checked_mul(stride)? >= input + padding;
     Some(if starts_outside { steps } else { steps + 1 })
@@ -92,9 +96,10 @@ struct Geometry {
     output: (usize, usize),
 }
 
-/// Positions of one window along one dimension that lie in the input: first, step, count.
+/// Positions of one window along one dimension that lie in the input: first, step, count; and how many lie before it.
 #[derive(Clone, Copy)]
 struct Span {
+    before: usize,
     first: usize,
     step: usize,
     count: usize,
@@ -109,12 +114,12 @@ impl Span {
         let before = padding.saturating_sub(start).div_ceil(step);
         let first = (start + before * step).saturating_sub(padding);
         let fit = input.saturating_sub(first).div_ceil(step);
-        Self { first, step, count: kernel.saturating_sub(before).min(fit) }
+        Self { before, first, step, count: kernel.saturating_sub(before).min(fit) }
     }
 
     #[inline(always)]
     fn positions(self) -> impl Iterator<Item = usize> {
-        let Self { first, step, count } = self;
+        let Self { first, step, count, .. } = self;
         (0..count).map(move |index| first + index * step)
     }
 }
@@ -138,12 +143,6 @@ impl Geometry {
     fn cols(&self, index: usize) -> Span {
         let Window { kernel, stride, padding, dilation, .. } = self.window;
         Span::new(index, self.input.1, kernel.1, stride.1, padding.1, dilation.1)
-    }
-
-    /// Runs of one row: each column of the window starts one here, of one element a result.
-    fn taps(&self) -> impl Iterator<Item = usize> {
-        let dilation = self.window.dilation.1;
-        (0..self.window.kernel.1).map(move |index| index * dilation)
     }
 
     /// Results of a row, rounded up to whole vectors.
@@ -170,36 +169,87 @@ fn flat(range: &Range<usize>, len: usize) -> Range<usize> {
     range.start * len..range.end * len
 }
 
-/// A plane of the input between two margins that no result notices.
+/// A plane of the input between two margins that no result notices. A row holds one phase after the other: the columns
+/// that lie a whole number of strides from its first, its second, and so on.
 struct Margined<T> {
     rows: Vec<T>,
-    width: usize,
-    /// Columns of the input that a window can reach, and where the first of them is.
-    used: usize,
+    /// Elements of a phase, and how many phases there are that windows use.
+    len: usize,
+    phases: usize,
+    /// Where in its row the run of each column of a window begins.
+    taps: Vec<usize>,
+    stride: usize,
     left: usize,
 }
 
 impl<T: Element> Margined<T> {
     fn new(geometry: &Geometry, margin: T) -> Self {
-        let Window { kernel, stride, padding, dilation, .. } = geometry.window;
-        let width = (geometry.lanes() * stride.1 + (kernel.1 - 1) * dilation.1).max(padding.1);
-        let used = geometry.input.1.min(width - padding.1);
-        Self { rows: vec![margin; geometry.input.0 * width], width, used, left: padding.1 }
+        let Window { kernel, stride: (_, stride), padding, dilation: (_, dilation), .. } = geometry.window;
+        let reach = (kernel.1 - 1) * dilation;
+        let (len, phases) = (geometry.lanes() + reach / stride, stride.min(reach + 1));
+        let rows = vec![margin; geometry.input.0 * len * phases];
+        let columns = (0..kernel.1).map(|tap| tap * dilation);
+        let taps = columns.map(|column| column % stride * len + column / stride).collect();
+        Self { rows, len, phases, taps, stride, left: padding.1 }
     }
 
+    /// Where what column `tap` of all windows sees of a row begins: one element a result.
+    #[inline(always)]
+    fn run(&self, row: usize, tap: usize) -> usize {
+        row * self.phases * self.len + self.taps[tap]
+    }
+
+    /// Of each phase of a row: where it is, the first of its elements in the input, and the column of that.
+    #[inline(always)]
+    fn parts(&self, row: usize) -> impl Iterator<Item = (Range<usize>, usize)> + use<T> {
+        let &Self { len, phases, stride, left, .. } = self;
+        (0..phases).map(move |phase| {
+            let before = left.saturating_sub(phase).div_ceil(stride);
+            let start = (row * phases + phase) * len;
+            (start + before.min(len)..start + len, phase + before * stride - left)
+        })
+    }
+
+    #[inline(always)]
     fn load(&mut self, x: &[T], width: usize) {
-        for (row, x) in self.rows.chunks_exact_mut(self.width).zip(x.chunks_exact(width)) {
-            row[self.left..][..self.used].copy_from_slice(&x[..self.used]);
+        for (row, x) in x.chunks_exact(width).enumerate() {
+            for (part, column) in self.parts(row) {
+                let (part, x) = (&mut self.rows[part], x.get(column..).unwrap_or(&[]));
+                match self.stride {
+                    1 => part.iter_mut().zip(x).for_each(|(to, &x)| *to = x),
+                    2 => gather::<T, 2>(x, part),
+                    3 => gather::<T, 3>(x, part),
+                    4 => gather::<T, 4>(x, part),
+                    stride => part.iter_mut().zip(x.iter().step_by(stride)).for_each(|(to, &x)| *to = x),
+                }
+            }
+        }
+    }
+
+    /// What lies between the margins, elsewhere zeros.
+    #[inline(always)]
+    fn store(&self, x: &mut [T], width: usize) {
+        for (row, x) in x.chunks_exact_mut(width).enumerate() {
+            x.fill(T::ZERO);
+            for (part, column) in self.parts(row) {
+                let (part, x) = (&self.rows[part], x.get_mut(column..).unwrap_or(&mut []));
+                match self.stride {
+                    1 => x.iter_mut().zip(part).for_each(|(to, &x)| *to = x),
+                    stride => x.iter_mut().step_by(stride).zip(part).for_each(|(to, &x)| *to = x),
+                }
+            }
         }
     }
 }
 
-/// Runs `body` on every element of `run` that is a whole number of strides from its start, with its result.
+/// Every `STRIDE`-th element, from the first on.
 #[inline(always)]
-fn strided<T: Copy, R>(run: &[T], stride: usize, results: impl Iterator<Item = R>, mut body: impl FnMut(T, R)) {
-    match stride {
-        1 => run.iter().zip(results).for_each(|(&x, result)| body(x, result)),
-        2 => run.as_chunks::<2>().0.iter().zip(results).for_each(|(x, result)| body(x[0], result)),
-        _ => run.chunks_exact(stride).zip(results).for_each(|(x, result)| body(x[0], result)),
+fn gather<T: Element, const STRIDE: usize>(from: &[T], to: &mut [T]) {
+    let (whole, rest) = from.as_chunks::<STRIDE>();
+    let count = whole.len().min(to.len());
+    let (inside, beyond) = to.split_at_mut(count);
+    inside.iter_mut().zip(whole).for_each(|(to, x)| *to = x[0]);
+    if let (Some(to), Some(&x)) = (beyond.first_mut(), rest.first()) {
+        *to = x;
     }
 }

@@ -197,7 +197,9 @@ fn along_outputs(split: Split, outputs: usize) -> Option<(Coalesced<1>, Coalesce
     }
     let kept = coalesce(split.kept, [split.kept_strides], Order::Index);
     let reduced = coalesce(split.reduced, [split.reduced_strides], Order::Index);
-    let along = kept.inner_strides() == [1] && kept.inner() > 1 && reduced.inner_strides() != [1];
+    // Both run along memory where windows overlap: the longer is walked.
+    let is_beside = reduced.inner_strides() != [1] || reduced.inner() < kept.inner();
+    let along = kept.inner_strides() == [1] && kept.inner() > 1 && is_beside;
     (along && reduced.inner() > 0).then_some((kept, reduced))
 }
 
