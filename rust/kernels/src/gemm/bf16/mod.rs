@@ -49,9 +49,9 @@ const PANEL: usize = 2 * TILE;
 /// Elements of a tile, and of a term's two tiles.
 const TILE_LEN: usize = TILE * STEP;
 const TERM_LEN: usize = 2 * TILE_LEN;
-/// Longest block of k, in steps, for 1, 2 and 3 terms: a panel of 128 to 144 KiB, read from L2 as often as there are
+/// Longest block of k, in steps, for 1, 2 and 3 terms: a panel of 128 to 256 KiB, read from L2 as often as there are
 /// panels of the other operand, and so long that bringing the sums to C is little beside it.
-const BLOCK_STEPS: [usize; 3] = [64, 32, 24];
+const BLOCK_STEPS: [usize; 3] = [128, 32, 24];
 /// An operand of a product.
 #[derive(Clone, Copy)]
 pub(crate) enum Operand<'a> {

@@ -7,8 +7,10 @@ use super::pack::Side;
 use super::{BLOCK_STEPS, Output, PANEL, STEP, TERM_LEN, TermProduct};
 use crate::parallel::num_threads;
 
-/// Most panels of a task along the rows, whose block of A stays in L2, and along the columns.
+/// Most panels of a task along the rows and along the columns.
 const TASK_PANELS: (usize, usize) = (8, 32);
+/// Bytes of a task's block of A, which stays in L2.
+const TASK_BYTES: usize = 1 << 20;
 /// Bytes of a packed operand that stay in the L2 of a core while a task's own panels, about as much again, are used once.
 const NEAR: usize = 1 << 20;
 /// Products of terms that make a task worth handing out.
@@ -63,6 +65,7 @@ impl TermProduct<'_> {
         let steps = self.k.div_ceil(STEP);
         let block = steps.div_ceil(steps.div_ceil(BLOCK_STEPS[self.terms - 1]));
         let blocks = steps.div_ceil(block);
+        let most_rows = (TASK_BYTES / (block * self.terms * TERM_LEN * size_of::<u16>())).min(TASK_PANELS.0);
         let tasks = (self.products() / TASK_PRODUCTS).max(1);
         // Slices show in the bits: they depend on the shape, not on who runs it.
         let rows = matches!(self.c, Output::Bfloat16(_)) || matches!(self.c, Output::Float32(c) if c.is_rows());
@@ -73,7 +76,7 @@ impl TermProduct<'_> {
         let (short, long) = (p.min(q), p.max(q));
         if near(short) && long >= OWN_PANELS * threads && slices == 1 && !self.stream_b {
             // Cut along the longer side alone: each task packs its own part of it, and each thread the other side.
-            let most = if p >= q { TASK_PANELS.0 } else { TASK_PANELS.1 };
+            let most = if p >= q { most_rows } else { TASK_PANELS.1 };
             let each = (long / wanted).clamp(1, most);
             let (rows, cols) = if p >= q { (each, q) } else { (p, each) };
             let packer = |tasks: usize| if tasks == 1 { Packer::Task } else { Packer::Thread };
@@ -81,7 +84,7 @@ impl TermProduct<'_> {
             let packers = [packer(grid.1), packer(grid.0)];
             return Plan { packers, rows, cols, grid, block, blocks, slices };
         }
-        let (mut rows, mut cols) = (if self.stream_b { p } else { p.min(TASK_PANELS.0) }, q.min(TASK_PANELS.1));
+        let (mut rows, mut cols) = (if self.stream_b { p } else { p.min(most_rows) }, q.min(TASK_PANELS.1));
         while p.div_ceil(rows) * q.div_ceil(cols) * slices < wanted {
             // Where C is tall or wide, each task packs its own part of the larger operand, and nobody else needs it.
             let across = match p.cmp(&q) {
