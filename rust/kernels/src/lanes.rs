@@ -308,16 +308,6 @@ pub(crate) fn take<T: Float>(from: &[T]) -> [T; NARROW] {
     }
 }
 
-/// `a + b`, as [`take`] takes them.
-#[inline(always)]
-pub(crate) fn take_sum<T: Float>(a: &[T], b: &[T]) -> [T; NARROW] {
-    let (mut sums, b): ([T; NARROW], _) = (take(a), take(b));
-    for lane in 0..NARROW {
-        sums[lane] += b[lane];
-    }
-    sums
-}
-
 /// Stores as many elements as there is room for.
 #[inline(always)]
 pub(crate) fn put<T: Float>(to: &mut [T], values: &[T; NARROW]) {

@@ -1,11 +1,12 @@
 //! Gated recurrent units (Cho et al. 2014), with the reset gate behind the product.
 
+use super::gates::fetch;
 use super::weights::units as units_of_block;
 use super::{Backward, Cell, Forward};
 use crate::element::Float;
 use crate::gemm::GemmFloat;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::lanes::{NARROW, put, take, take_sum};
+use crate::lanes::{NARROW, put, take};
 
 /// Cells with gates reset, update and new: `n = tanh(x + r (h w + b))`, `h = (1 - z) n + z h`.
 #[derive(Clone, Copy, Debug)]
@@ -37,39 +38,92 @@ impl<T: Float> Kernel for Ahead<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let (Forward { hidden, rows, x, products, before, saved, y, .. }, bias) = (self.0, self.1);
+        let (Forward { hidden, rows, x, next, products, before, saved, y, .. }, bias) = (self.0, self.1);
         let wide = units_of_block(3);
         for first in (0..hidden).step_by(wide) {
             let count = wide.min(hidden - first);
             for row in 0..rows {
                 let products = &products[(first * rows + row * count) * 3..][..3 * count];
-                let (x, saved) = (&x[row * 3 * hidden..][..3 * hidden], &mut saved[row * 4 * hidden..][..4 * hidden]);
-                for at in (0..count).step_by(NARROW) {
-                    let len = NARROW.min(count - at);
-                    // Closures here would be functions of their own, without the features of this one.
-                    let (x, bias, products) = (&x[first + at..], &bias[first + at..], &products[at..]);
-                    let mut r: [T; NARROW] = take(&x[..len]);
-                    let mut z: [T; NARROW] = take(&x[hidden..][..len]);
-                    let mut n: [T; NARROW] = take(&x[2 * hidden..][..len]);
-                    let of_r = take_sum(&products[..len], &bias[..len]);
-                    let of_z = take_sum(&products[count..][..len], &bias[hidden..][..len]);
-                    let of_n = take_sum(&products[2 * count..][..len], &bias[2 * hidden..][..len]);
-                    let unit = row * hidden + first + at;
-                    let mut h: [T; NARROW] = take(&before[unit..][..len]);
-                    for lane in 0..NARROW {
-                        r[lane] = (r[lane] + of_r[lane]).sigmoid::<S>();
-                        z[lane] = (z[lane] + of_z[lane]).sigmoid::<S>();
-                        n[lane] = r[lane].fma::<S>(of_n[lane], n[lane]).tanh::<S>();
-                        h[lane] = z[lane].fma::<S>(h[lane] - n[lane], n[lane]);
+                let x = &x[row * 3 * hidden..][..3 * hidden];
+                let (r, rest) = saved[row * 4 * hidden..][..4 * hidden].split_at_mut(hidden);
+                let (z, rest) = rest.split_at_mut(hidden);
+                let (n, of_n) = rest.split_at_mut(hidden);
+                let mut parts = [r, z, n, of_n].map(|part| &mut part[first..][..count]);
+                let units = row * hidden + first..row * hidden + first + count;
+                // A loop each: together they would need more addresses than there are registers.
+                for nth in 0..3 {
+                    let at = nth * hidden + first;
+                    let (x, inside) = (&x[at..][..count], [&products[nth * count..][..count], &bias[at..][..count]]);
+                    fetch(x, next * (3 * hidden).cast_signed());
+                    if nth < 2 {
+                        gate::<T, S>(x, inside, parts[nth]);
+                    } else {
+                        update::<T, S>(x, inside, &before[units.clone()], &mut parts, &mut y[units.clone()]);
                     }
-                    for (part, values) in [r, z, n, of_n].iter().enumerate() {
-                        put(&mut saved[part * hidden + first + at..][..len], values);
-                    }
-                    put(&mut y[unit..][..len], &h);
                 }
             }
         }
     }
+}
+
+/// `out = sigmoid(x + (products + bias))`.
+#[inline(always)]
+fn gate<T: Float, S: Simd>(x: &[T], [products, bias]: [&[T]; 2], out: &mut [T]) {
+    let whole = out.len() / NARROW * NARROW;
+    let inputs = x.as_chunks().0.iter().zip(products.as_chunks().0).zip(bias.as_chunks().0);
+    for (out, ((x, products), bias)) in out.as_chunks_mut().0.iter_mut().zip(inputs) {
+        *out = opened::<T, S>(x, products, bias);
+    }
+    if whole < out.len() {
+        let [x, products, bias] = [x, products, bias].map(|part| take(&part[whole..]));
+        put(&mut out[whole..], &opened::<T, S>(&x, &products, &bias));
+    }
+}
+
+#[inline(always)]
+fn opened<T: Float, S: Simd>(x: &[T; NARROW], products: &[T; NARROW], bias: &[T; NARROW]) -> [T; NARROW] {
+    let mut out = *x;
+    for lane in 0..NARROW {
+        out[lane] = (x[lane] + (products[lane] + bias[lane])).sigmoid::<S>();
+    }
+    out
+}
+
+/// `n = tanh(x + r (products + bias))`, `y = (1 - z) n + z h`, where `before` is `h` and `parts` are `r`, `z`, `n` and what
+/// `r` is multiplied by.
+#[inline(always)]
+fn update<T: Float, S: Simd>(
+    x: &[T],
+    [products, bias]: [&[T]; 2],
+    before: &[T],
+    [r, z, n, of_n]: &mut [&mut [T]; 4],
+    y: &mut [T],
+) {
+    let whole = y.len() / NARROW * NARROW;
+    let inputs = x.as_chunks().0.iter().zip(products.as_chunks().0).zip(bias.as_chunks().0);
+    let states = r.as_chunks().0.iter().zip(z.as_chunks().0).zip(before.as_chunks().0);
+    let outputs = n.as_chunks_mut().0.iter_mut().zip(of_n.as_chunks_mut().0).zip(y.as_chunks_mut().0);
+    for ((((x, products), bias), ((r, z), before)), ((n, of_n), y)) in inputs.zip(states).zip(outputs) {
+        [*n, *of_n, *y] = updated::<T, S>([x, products, bias, r, z, before]);
+    }
+    if whole < y.len() {
+        let inputs = [x, products, bias, r, z, before].map(|part| take(&part[whole..]));
+        let [new, inside, h] = updated::<T, S>(inputs.each_ref());
+        put(&mut n[whole..], &new);
+        put(&mut of_n[whole..], &inside);
+        put(&mut y[whole..], &h);
+    }
+}
+
+#[inline(always)]
+fn updated<T: Float, S: Simd>([x, products, bias, r, z, h]: [&[T; NARROW]; 6]) -> [[T; NARROW]; 3] {
+    let [mut n, mut of_n, mut y] = [[T::ZERO; NARROW]; 3];
+    for lane in 0..NARROW {
+        of_n[lane] = products[lane] + bias[lane];
+        n[lane] = r[lane].fma::<S>(of_n[lane], x[lane]).tanh::<S>();
+        y[lane] = z[lane].fma::<S>(h[lane] - n[lane], n[lane]);
+    }
+    [n, of_n, y]
 }
 
 struct Back<'a, T>(Backward<'a, T>);

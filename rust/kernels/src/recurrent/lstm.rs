@@ -1,12 +1,13 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997; with forget gates, Gers et al. 2000; projected, Sak et al.
 //! 2014).
 
+use super::gates::{activate, fetch};
 use super::weights::units as units_of_block;
 use super::{Backward, Cell, Forward};
 use crate::element::Float;
 use crate::gemm::GemmFloat;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::lanes::{NARROW, put, take, take_sum};
+use crate::lanes::{NARROW, put, take};
 use crate::parallel::{Disjoint, for_ranges};
 
 /// Cells with gates in, forget, cell and out: `c = f c + i g`, `h = o tanh(c)`.
@@ -36,42 +37,62 @@ impl<T: Float> Kernel for Ahead<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Forward { hidden, rows, x, products, cell, saved, cells, y, .. } = self.0;
+        let Forward { hidden, rows, x, next, products, cell, saved, cells, y, .. } = self.0;
         let wide = units_of_block(4);
         for first in (0..hidden).step_by(wide) {
             let count = wide.min(hidden - first);
             for row in 0..rows {
                 let products = &products[(first * rows + row * count) * 4..][..4 * count];
-                let (x, saved) = (&x[row * 4 * hidden..][..4 * hidden], &mut saved[row * 4 * hidden..][..4 * hidden]);
-                for at in (0..count).step_by(NARROW) {
-                    let len = NARROW.min(count - at);
-                    // Closures here would be functions of their own, without the features of this one.
-                    let (x, products) = (&x[first + at..], &products[at..]);
-                    let mut i = take_sum(&x[..len], &products[..len]);
-                    let mut f = take_sum(&x[hidden..][..len], &products[count..][..len]);
-                    let mut g = take_sum(&x[2 * hidden..][..len], &products[2 * count..][..len]);
-                    let mut o = take_sum(&x[3 * hidden..][..len], &products[3 * count..][..len]);
-                    let unit = row * hidden + first + at;
-                    let mut c: [T; NARROW] = take(&cell[unit..][..len]);
-                    let mut h = [T::ZERO; NARROW];
-                    for lane in 0..NARROW {
-                        i[lane] = i[lane].sigmoid::<S>();
-                        f[lane] = f[lane].sigmoid::<S>();
-                        g[lane] = g[lane].tanh::<S>();
-                        o[lane] = o[lane].sigmoid::<S>();
-                        c[lane] = f[lane].fma::<S>(c[lane], i[lane] * g[lane]);
-                        h[lane] = o[lane] * c[lane].tanh::<S>();
+                let x = &x[row * 4 * hidden..][..4 * hidden];
+                let (i, rest) = saved[row * 4 * hidden..][..4 * hidden].split_at_mut(hidden);
+                let (f, rest) = rest.split_at_mut(hidden);
+                let (g, o) = rest.split_at_mut(hidden);
+                let mut gates = [i, f, g, o].map(|gate| &mut gate[first..][..count]);
+                // A loop each: together they would need more addresses than there are registers.
+                for (nth, gate) in gates.iter_mut().enumerate() {
+                    let (x, products) = (&x[nth * hidden + first..][..count], &products[nth * count..][..count]);
+                    fetch(x, next * (4 * hidden).cast_signed());
+                    if nth == 2 {
+                        activate::<T, S, true>(x, products, gate);
+                    } else {
+                        activate::<T, S, false>(x, products, gate);
                     }
-                    for (gate, values) in [i, f, g, o].iter().enumerate() {
-                        put(&mut saved[gate * hidden + first + at..][..len], values);
-                    }
-                    put(&mut cell[unit..][..len], &c);
-                    put(&mut cells[unit..][..len], &c);
-                    put(&mut y[unit..][..len], &h);
                 }
+                let unit = row * hidden + first;
+                let states = [&mut cell[unit..][..count], &mut cells[unit..][..count], &mut y[unit..][..count]];
+                open::<T, S>(gates.map(|gate| &*gate), states);
             }
         }
     }
+}
+
+/// `c = f c + i g` and `h = o tanh(c)`: the gates; the second state, where it is kept, and the output.
+#[inline(always)]
+fn open<T: Float, S: Simd>([i, f, g, o]: [&[T]; 4], [cell, cells, y]: [&mut [T]; 3]) {
+    let whole = i.len() / NARROW * NARROW;
+    let gates = i.as_chunks().0.iter().zip(f.as_chunks().0).zip(g.as_chunks().0).zip(o.as_chunks().0);
+    let states = cell.as_chunks_mut().0.iter_mut().zip(cells.as_chunks_mut().0).zip(y.as_chunks_mut().0);
+    for ((((i, f), g), o), ((cell, cells), y)) in gates.zip(states) {
+        (*cell, *y) = opened::<T, S>([i, f, g, o], cell);
+        *cells = *cell;
+    }
+    if whole < i.len() {
+        let gates = [i, f, g, o].map(|gate| take(&gate[whole..]));
+        let (c, h) = opened::<T, S>(gates.each_ref(), &take(&cell[whole..]));
+        put(&mut cell[whole..], &c);
+        put(&mut cells[whole..], &c);
+        put(&mut y[whole..], &h);
+    }
+}
+
+#[inline(always)]
+fn opened<T: Float, S: Simd>([i, f, g, o]: [&[T; NARROW]; 4], c: &[T; NARROW]) -> ([T; NARROW], [T; NARROW]) {
+    let (mut c, mut h) = (*c, [T::ZERO; NARROW]);
+    for lane in 0..NARROW {
+        c[lane] = f[lane].fma::<S>(c[lane], i[lane] * g[lane]);
+        h[lane] = o[lane] * c[lane].tanh::<S>();
+    }
+    (c, h)
 }
 
 struct Back<'a, T>(Backward<'a, T>);

@@ -10,9 +10,11 @@
 
 #![allow(clippy::many_single_char_names, reason = "the gates have the letters of the literature")]
 
+mod gates;
 mod gru;
 mod lstm;
 mod plain;
+mod rows;
 mod steps;
 mod weights;
 
@@ -20,10 +22,14 @@ pub use gru::Gru;
 pub use lstm::Lstm;
 pub use plain::{Nonlinearity, Plain};
 
-use crate::element::Float;
-use crate::gemm::{Gemm, GemmFloat, Matrix, gemm, gemm_by_rows};
+use crate::element::Element;
+use crate::gemm::{Gemm, GemmFloat, Matrix, bfloat16, gemm, gemm_by_rows};
+use crate::half::Bf16;
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each, num_threads};
+use crate::reduce::{Split, sum};
+use crate::stored::Stored;
+use rows::Room;
 use steps::{Before, steps};
 use weights::{Blocks, TERMS_FROM, prefers_terms};
 
@@ -69,6 +75,28 @@ impl Layer<'_> {
     }
 }
 
+/// What inputs and outputs of all steps, and their gradients, are stored in: the type of the arithmetic, or one that is
+/// narrower. What belongs to a step is converted with it, while it is near.
+pub trait Row: Stored<Value: GemmFloat> {
+    /// `C = A B`.
+    ///
+    /// # Panics
+    /// As [`gemm`]; of bfloat16, unless [`multiplies_bfloat16`](crate::gemm::multiplies_bfloat16).
+    fn multiply(product: Gemm<'_, Self>);
+}
+
+impl<T: GemmFloat> Row for T {
+    fn multiply(product: Gemm<'_, T>) {
+        gemm(product);
+    }
+}
+
+impl Row for Bf16 {
+    fn multiply(product: Gemm<'_, Self>) {
+        bfloat16(&[], &[], &[], product);
+    }
+}
+
 /// What a cell does with the products of one step.
 pub trait Cell<T: GemmFloat>: Sync {
     /// Products of each unit with the output of the step before.
@@ -97,6 +125,8 @@ struct Forward<'a, T> {
     rows: usize,
     /// (rows, gates, hidden).
     x: &'a [T],
+    /// How many rows further on the next step's are, which are fetched meanwhile: each comes from far, in pieces.
+    next: isize,
     /// Blocks of units, each (rows, gates, units).
     products: &'a [T],
     /// The output of the step before.
@@ -132,9 +162,9 @@ struct Backward<'a, T> {
 
 /// Weights and first states.
 #[derive(Clone, Copy, Debug)]
-pub struct Inputs<'a, T> {
+pub struct Inputs<'a, T, X = T> {
     /// Inputs times their weights plus biases, (total, gates, hidden).
-    pub x: &'a [T],
+    pub x: &'a [X],
     /// (gates, hidden, output).
     pub w: &'a [T],
     /// From units to outputs, (output, hidden).
@@ -147,9 +177,9 @@ pub struct Inputs<'a, T> {
 
 /// What forward makes.
 #[derive(Debug)]
-pub struct Outputs<'a, T> {
+pub struct Outputs<'a, T, X = T> {
     /// (total, output).
-    pub y: &'a mut [T],
+    pub y: &'a mut [X],
     /// The last output of each sequence.
     pub h: &'a mut [T],
     /// The last second state.
@@ -164,7 +194,12 @@ pub struct Outputs<'a, T> {
 ///
 /// # Panics
 /// If slices do not fit.
-pub fn forward<T: GemmFloat, C: Cell<T>>(cell: &C, layer: &Layer<'_>, inputs: Inputs<'_, T>, outputs: Outputs<'_, T>) {
+pub fn forward<X: Row, C: Cell<X::Value>>(
+    cell: &C,
+    layer: &Layer<'_>,
+    inputs: Inputs<'_, X::Value, X>,
+    outputs: Outputs<'_, X::Value, X>,
+) {
     let &Layer { hidden, output, .. } = layer;
     let (batch, total, width) = (layer.batch(), layer.total(), C::GATES * hidden);
     let second = if C::HAS_CELL { hidden } else { 0 };
@@ -176,17 +211,20 @@ pub fn forward<T: GemmFloat, C: Cell<T>>(cell: &C, layer: &Layer<'_>, inputs: In
     c.copy_from_slice(inputs.c);
     let steps = steps(layer);
     let weights = Blocks::of_units(inputs.w, batch, C::GATES, hidden, output);
-    let [y, h, c, saved, cells] = [y, h, c, saved, cells].map(Disjoint::new);
-    let (tasks, work) = (layer.tasks::<T>(width), total * output * width);
+    let y = Disjoint::new(y);
+    let [h, c, saved, cells] = [h, c, saved, cells].map(Disjoint::new);
+    let (tasks, work) = (layer.tasks::<X::Value>(width), total * output * width);
     for_each(tasks, work / WORK_PER_NS, |task| {
         let (first, end) = (task * batch / tasks, (task + 1) * batch / tasks);
         let most = end - first;
         // SAFETY: each sequence belongs to one task, and so do its rows at every step.
         let (h, c) = unsafe { (h.slice(first * output..end * output), c.slice(first * second..end * second)) };
-        let mut scratch = Buffer::uninit(most * (width + hidden) * size_of::<T>());
-        let (products, units) = scratch.as_mut_slice::<T>().split_at_mut(most * width);
-        for step in &steps {
+        let mut scratch = Buffer::uninit(most * (width + hidden) * size_of::<X::Value>());
+        let (products, units) = scratch.as_mut_slice::<X::Value>().split_at_mut(most * width);
+        let [mut x_room, mut y_room] = [width, output].map(|width| Room::<X>::new(most * width));
+        for (at, step) in steps.iter().enumerate() {
             let Some((from, rows)) = step.part(first, end) else { continue };
+            let next = steps.get(at + 1).and_then(|step| step.part(first, end)).map_or(from, |(next, _)| next);
             let of = |width: usize| from * width..(from + rows) * width;
             // SAFETY: as above.
             let (y, saved, cells) =
@@ -195,27 +233,32 @@ pub fn forward<T: GemmFloat, C: Cell<T>>(cell: &C, layer: &Layer<'_>, inputs: In
             let products = &mut products[..rows * width];
             weights.multiply(h, rows, products);
             let units = &mut units[..rows * hidden];
-            cell.forward(Forward {
-                hidden,
-                rows,
-                x: &inputs.x[of(width)],
-                products,
-                before: h,
-                cell: &mut c[..rows * second],
-                saved,
-                cells,
-                y: if inputs.projection.is_some() { &mut *units } else { &mut *y },
+            let x = X::load_slice(&inputs.x[of(width)], x_room.of(rows * width));
+            X::store_slice(y, y_room.of(rows * output), |y| {
+                cell.forward(Forward {
+                    hidden,
+                    rows,
+                    x,
+                    // What is narrower comes as one piece.
+                    next: if X::NARROW { 0 } else { next.cast_signed() - from.cast_signed() },
+                    products,
+                    before: h,
+                    cell: &mut c[..rows * second],
+                    saved,
+                    cells,
+                    y: if inputs.projection.is_some() { &mut *units } else { &mut *y },
+                });
+                if let Some(projection) = inputs.projection {
+                    let weight = Matrix::contiguous(projection, hidden).transposed();
+                    gemm_by_rows(Gemm::new([rows, hidden, output], Matrix::contiguous(units, hidden), weight, y));
+                }
+                h.copy_from_slice(y);
             });
-            if let Some(projection) = inputs.projection {
-                let weight = Matrix::contiguous(projection, hidden).transposed();
-                gemm_by_rows(Gemm::new([rows, hidden, output], Matrix::contiguous(units, hidden), weight, y));
-            }
-            h.copy_from_slice(y);
         }
     });
 }
 
-fn check<T: GemmFloat, C: Cell<T>>(_: &C, layer: &Layer<'_>, inputs: &Inputs<'_, T>) {
+fn check<X: Row, C: Cell<X::Value>>(_: &C, layer: &Layer<'_>, inputs: &Inputs<'_, X::Value, X>) {
     let &Layer { hidden, output, .. } = layer;
     let second = if C::HAS_CELL { hidden } else { 0 };
     let width = C::GATES * hidden;
@@ -227,15 +270,15 @@ fn check<T: GemmFloat, C: Cell<T>>(_: &C, layer: &Layer<'_>, inputs: &Inputs<'_,
 
 /// What forward made, and the gradients of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Results<'a, T> {
+pub struct Results<'a, T, X = T> {
     /// (total, output).
-    pub y: &'a [T],
+    pub y: &'a [X],
     /// See [`Outputs`].
     pub saved: &'a [T],
     /// See [`Outputs`].
     pub cells: &'a [T],
     /// Gradient of `y`.
-    pub gy: &'a [T],
+    pub gy: &'a [X],
     /// Gradient of the last outputs.
     pub gh: &'a [T],
     /// Gradient of the last second states.
@@ -244,11 +287,11 @@ pub struct Results<'a, T> {
 
 /// Where gradients of the [`Inputs`] go.
 #[derive(Debug)]
-pub struct Gradients<'a, T> {
+pub struct Gradients<'a, T, X = T> {
     /// Of the inputs.
-    pub x: &'a mut [T],
+    pub x: &'a mut [X],
     /// Of the recurrent weights.
-    pub w: &'a mut [T],
+    pub w: &'a mut [X],
     /// Of the projection.
     pub projection: Option<&'a mut [T]>,
     /// Of the first output.
@@ -263,12 +306,12 @@ pub struct Gradients<'a, T> {
 ///
 /// # Panics
 /// If slices do not fit.
-pub fn backward<T: GemmFloat, C: Cell<T>>(
+pub fn backward<X: Row, C: Cell<X::Value>>(
     cell: &C,
     layer: &Layer<'_>,
-    inputs: Inputs<'_, T>,
-    results: Results<'_, T>,
-    gradients: Gradients<'_, T>,
+    inputs: Inputs<'_, X::Value, X>,
+    results: Results<'_, X::Value, X>,
+    gradients: Gradients<'_, X::Value, X>,
 ) {
     let &Layer { hidden, output, .. } = layer;
     let (batch, total, width) = (layer.batch(), layer.total(), C::GATES * hidden);
@@ -288,26 +331,29 @@ pub fn backward<T: GemmFloat, C: Cell<T>>(
     let split = if C::SPLIT { width } else { 0 };
     let projected = if inputs.projection.is_some() { output } else { 0 };
     // For the gradients of weights: the outputs before each step, and where they are projected the gradients after.
-    let mut before = Buffer::uninit(total * output * size_of::<T>());
-    let mut products = Buffer::uninit(total * split * size_of::<T>());
-    let mut after = Buffer::uninit(total * projected * size_of::<T>());
+    let mut before = Buffer::uninit(total * output * size_of::<X>());
+    let mut products = Buffer::uninit(total * split * size_of::<X>());
+    let mut after = Buffer::uninit(total * projected * size_of::<X::Value>());
     {
-        let [gx, gh, gc] = [&mut *gradients.x, &mut *gradients.h, &mut *gradients.c].map(Disjoint::new);
-        let [before, products, after] =
-            [&mut before, &mut products, &mut after].map(|b| Disjoint::new(b.as_mut_slice::<T>()));
-        let tasks = layer.tasks::<T>(width);
+        let [gh, gc] = [&mut *gradients.h, &mut *gradients.c].map(Disjoint::new);
+        let [gx, before, products] =
+            [&mut *gradients.x, before.as_mut_slice(), products.as_mut_slice()].map(Disjoint::new);
+        let after = Disjoint::new(after.as_mut_slice::<X::Value>());
+        let tasks = layer.tasks::<X::Value>(width);
         for_each(tasks, total * output * width / WORK_PER_NS, |task| {
             let (first, end) = (task * batch / tasks, (task + 1) * batch / tasks);
             let most = end - first;
             // SAFETY: each sequence belongs to one task, and so do its rows at every step.
             let (gh, gc) = unsafe { (gh.slice(first * output..end * output), gc.slice(first * second..end * second)) };
-            let mut scratch = Buffer::uninit(most * (output + hidden) * size_of::<T>());
-            let (g_out, g_units) = scratch.as_mut_slice::<T>().split_at_mut(most * output);
+            let mut scratch = Buffer::uninit(most * (output + hidden) * size_of::<X::Value>());
+            let (g_out, g_units) = scratch.as_mut_slice::<X::Value>().split_at_mut(most * output);
+            let [mut gy_room, mut y_room, mut before_room, mut gx_room, mut products_room] =
+                [output, output, output, width, split].map(|width| Room::<X>::new(most * width));
             for (at, step) in steps.iter().enumerate().rev() {
                 let Some((from, rows)) = step.part(first, end) else { continue };
                 let of = |width: usize| from * width..(from + rows) * width;
-                let earlier = at.checked_sub(1).and_then(|at| steps[at].part(first, end)).unwrap_or((0, 0));
-                let earlier = |data, initial, width: usize| Before::new(data, initial, width, earlier, first);
+                let (earlier, known) = at.checked_sub(1).and_then(|at| steps[at].part(first, end)).unwrap_or((0, 0));
+                let earlier = |width: usize| earlier * width..(earlier + known) * width;
                 // SAFETY: as above.
                 let (gx, g_products, before, after) = unsafe {
                     (
@@ -318,13 +364,17 @@ pub fn backward<T: GemmFloat, C: Cell<T>>(
                     )
                 };
                 let (gh, g_out) = (&mut gh[..rows * output], &mut g_out[..rows * output]);
-                for ((g_out, &gh), &gy) in g_out.iter_mut().zip(&*gh).zip(&gy[of(output)]) {
+                let gy = X::load_slice(&gy[of(output)], gy_room.of(rows * output));
+                for ((g_out, &gh), &gy) in g_out.iter_mut().zip(&*gh).zip(gy) {
                     *g_out = gh + gy;
                 }
-                let h_before = earlier(y, inputs.h, output);
-                for (row, before) in before.chunks_exact_mut(output.max(1)).enumerate() {
-                    before.copy_from_slice(h_before.row(row));
+                let (known, new) = before.split_at_mut(rows.min(known) * output);
+                known.copy_from_slice(&y[earlier(output)][..known.len()]);
+                for (before, &h) in new.iter_mut().zip(&inputs.h[first * output + known.len()..]) {
+                    *before = X::store(h);
                 }
+                let y_before = X::load_slice(&y[earlier(output)], before_room.of(earlier(output).len()));
+                let y_before = Before::new(y_before, &inputs.h[first * output..], output);
                 let g = if let Some(projection) = inputs.projection {
                     after.copy_from_slice(g_out);
                     let g_units = &mut g_units[..rows * hidden];
@@ -334,34 +384,38 @@ pub fn backward<T: GemmFloat, C: Cell<T>>(
                 } else {
                     &*g_out
                 };
-                gh.fill(T::ZERO);
-                cell.backward(Backward {
-                    hidden,
-                    rows,
-                    saved: &saved[of(C::SAVED * hidden)],
-                    cells: &cells[of(second)],
-                    cell_before: earlier(cells, inputs.c, second),
-                    y: &y[of(output)],
-                    before: h_before,
-                    g,
-                    g_cell: &mut gc[..rows * second],
-                    gx,
-                    g_products,
-                    g_before: gh,
+                gh.fill(Element::ZERO);
+                X::store_slice(gx, gx_room.of(rows * width), |gx| {
+                    X::store_slice(g_products, products_room.of(rows * split), |g_products| {
+                        cell.backward(Backward {
+                            hidden,
+                            rows,
+                            saved: &saved[of(C::SAVED * hidden)],
+                            cells: &cells[of(second)],
+                            cell_before: Before::new(&cells[earlier(second)], &inputs.c[first * second..], second),
+                            y: X::load_slice(&y[of(output)], y_room.of(rows * output)),
+                            before: y_before,
+                            g,
+                            g_cell: &mut gc[..rows * second],
+                            gx,
+                            g_products,
+                            g_before: gh,
+                        });
+                        weights.multiply_add(if C::SPLIT { g_products } else { gx }, rows, gh);
+                    });
                 });
-                weights.multiply_add(if C::SPLIT { g_products } else { gx }, rows, gh);
             }
         });
     }
-    let products = if C::SPLIT { products.as_slice::<T>() } else { &*gradients.x };
+    let products = if C::SPLIT { products.as_slice::<X>() } else { &*gradients.x };
     let by_unit = Matrix::contiguous(products, width).transposed();
-    gemm(Gemm::new([width, total, output], by_unit, Matrix::contiguous(before.as_slice(), output), gradients.w));
+    X::multiply(Gemm::new([width, total, output], by_unit, Matrix::contiguous(before.as_slice(), output), gradients.w));
     if !gradients.bias.is_empty() {
         column_sums(products, gradients.bias);
     }
     if let (Some(projection), Some(gradient)) = (inputs.projection, gradients.projection) {
         assert_eq!(gradient.len(), projection.len(), "gradient of the projection");
-        let mut units = Buffer::uninit(total * hidden * size_of::<T>());
+        let mut units = Buffer::uninit(total * hidden * size_of::<X::Value>());
         lstm::units(saved, cells, hidden, units.as_mut_slice());
         let after = Matrix::contiguous(after.as_slice(), output).transposed();
         gemm(Gemm::new([output, total, hidden], after, Matrix::contiguous(units.as_slice(), hidden), gradient));
@@ -369,10 +423,9 @@ pub fn backward<T: GemmFloat, C: Cell<T>>(
 }
 
 /// The sums of the columns of `rows`, which are as long as `sums`.
-fn column_sums<T: Float>(rows: &[T], sums: &mut [T]) {
-    use crate::reduce::{Reduction, Split, reduce};
+fn column_sums<X: Row>(rows: &[X], sums: &mut [X::Value]) {
     let cols = sums.len();
     let (kept, reduced, stride) = ([cols], [rows.len() / cols], [cols.cast_signed()]);
     let split = Split { kept: &kept, kept_strides: &[1], reduced: &reduced, reduced_strides: &stride, offset: 0 };
-    reduce(Reduction::Sum, rows, split, sums);
+    sum(rows, split, sums);
 }

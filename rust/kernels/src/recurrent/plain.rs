@@ -1,11 +1,11 @@
 //! Plain recurrent units (Elman 1990).
 
+use super::gates::{activate, fetch};
 use super::weights::units as units_of_block;
 use super::{Backward, Cell, Forward};
 use crate::element::Float;
 use crate::gemm::GemmFloat;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::lanes::{NARROW, put, take_sum};
 
 /// What a plain unit does with its sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl<T: Float> Kernel for Ahead<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let (Forward { hidden, rows, x, products, y, .. }, nonlinearity) = (self.0, self.1);
+        let (Forward { hidden, rows, x, next, products, y, .. }, nonlinearity) = (self.0, self.1);
         let wide = units_of_block(1);
         for first in (0..hidden).step_by(wide) {
             let count = wide.min(hidden - first);
@@ -57,17 +57,15 @@ impl<T: Float> Kernel for Ahead<'_, T> {
                 let products = &products[first * rows + row * count..][..count];
                 let at = row * hidden + first;
                 let (x, y) = (&x[at..][..count], &mut y[at..][..count]);
-                for at in (0..count).step_by(NARROW) {
-                    let len = NARROW.min(count - at);
-                    let mut h = take_sum(&x[at..][..len], &products[at..][..len]);
-                    for h in &mut h {
-                        *h = match nonlinearity {
-                            Nonlinearity::Tanh => h.tanh::<S>(),
-                            Nonlinearity::Relu if *h < T::ZERO => T::ZERO,
-                            Nonlinearity::Relu => *h,
-                        };
+                fetch(x, next * hidden.cast_signed());
+                match nonlinearity {
+                    Nonlinearity::Tanh => activate::<T, S, true>(x, products, y),
+                    Nonlinearity::Relu => {
+                        for ((y, &x), &product) in y.iter_mut().zip(x).zip(products) {
+                            let sum = x + product;
+                            *y = if sum < T::ZERO { T::ZERO } else { sum };
+                        }
                     }
-                    put(&mut y[at..][..len], &h);
                 }
             }
         }

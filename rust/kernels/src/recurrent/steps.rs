@@ -42,15 +42,9 @@ pub(super) struct Before<'a, T> {
 }
 
 impl<'a, T> Before<'a, T> {
-    /// `(from, rows)` is where those rows are in `data`; `initial` begins with sequence `first`.
-    pub(super) fn new(
-        data: &'a [T],
-        initial: &'a [T],
-        width: usize,
-        (from, rows): (usize, usize),
-        first: usize,
-    ) -> Self {
-        Self { rows: &data[from * width..(from + rows) * width], initial: &initial[first * width..], width }
+    /// `initial` begins with the sequence that `rows` begin with.
+    pub(super) fn new(rows: &'a [T], initial: &'a [T], width: usize) -> Self {
+        Self { rows, initial, width }
     }
 
     pub(super) fn row(&self, row: usize) -> &'a [T] {
