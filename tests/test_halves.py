@@ -1,5 +1,6 @@
 """bfloat16 and float16: conversions to the bit, arithmetic that rounds once, and everything around them."""
 
+import copy
 import pickle
 
 import dlcore
@@ -438,3 +439,47 @@ def test_pools_of_halves_are_rounded_once(of, dtype):
         results.append([y.to(dtype), gx.to(dtype), again.to(dtype)])
     for got, wide in zip(*results, strict=True):
         assert dlcore.equal(got, wide)
+
+
+RECURRENT = pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+
+
+@EVERY
+@RECURRENT
+@pytest.mark.parametrize(("batch", "hidden"), [(3, 5), (20, 70)])
+def test_recurrent_layers_of_halves_are_near_those_of_float32(kind, batch, hidden, dtype):
+    dlcore.manual_seed(5)
+    layer = kind(6, hidden, bidirectional=True).to(dtype)
+    start = dlcore.randn(7, batch, 6).to(dtype)
+    lengths = [7] * (batch // 2) + [4] * (batch - batch // 2)
+
+    def results(layer, x, *, again):
+        y, last = layer(nn.utils.rnn.pack_padded_sequence(x.requires_grad_(), lengths))
+        found = [y.data, *(last if kind is nn.LSTM else [last])]
+        assert all(part.dtype == x.dtype for part in found)
+        weights = [dlcore.linspace(-1, 1, part.numel()).reshape(part.shape).to(x.dtype) for part in found]
+        total = sum((part * weight).sum() for part, weight in zip(found, weights, strict=True))
+        return found + list(dlcore.autograd.grad(total, [x, *layer.parameters()], create_graph=again))
+
+    expected = results(copy.deepcopy(layer).float(), start.float(), again=False)
+    step = 2.0**-11 if dtype == dlcore.float16 else 2.0**-8
+    for again in (False, True):
+        for part, wide in zip(results(layer, start.clone(), again=again), expected, strict=True):
+            assert part.dtype == dtype
+            assert (part.float() - wide).abs().max() <= 6 * step * wide.abs().max()
+
+
+@RECURRENT
+def test_recurrent_layers_of_halves_do_not_depend_on_threads(kind):
+    dlcore.manual_seed(5)
+    layer, x = kind(16, 64).bfloat16(), dlcore.randn(5, 50, 16).bfloat16()
+    found, before = [], dlcore.get_num_threads()
+    try:
+        for threads in (1, 2, 3, 7):
+            dlcore.set_num_threads(threads)
+            y, _ = layer(x)
+            found.append([y, *dlcore.autograd.grad(y.float().square().sum(), layer.parameters())])
+    finally:
+        dlcore.set_num_threads(before)
+    for results in zip(*found, strict=True):
+        assert all(dlcore.equal(results[0], other) for other in results[1:])

@@ -135,6 +135,7 @@ impl<T: Float> Kernel for Back<'_, T> {
         let Backward { hidden, rows, saved, before, g, gx, g_products, g_before, .. } = self.0;
         for row in 0..rows {
             let saved = &saved[row * 4 * hidden..][..4 * hidden];
+            fetch(saved, (4 * hidden).cast_signed());
             let [gx, g_products] = [&mut *gx, &mut *g_products].map(|x| &mut x[row * 3 * hidden..][..3 * hidden]);
             let (g, before) = (&g[row * hidden..][..hidden], before.row(row));
             let g_before = &mut g_before[row * hidden..][..hidden];

@@ -103,36 +103,57 @@ impl<T: Float> Kernel for Back<'_, T> {
     fn run<S: Simd>(self) {
         let Backward { hidden, rows, saved, cells, cell_before, g, g_cell, gx, .. } = self.0;
         for row in 0..rows {
-            let (saved, gx) = (&saved[row * 4 * hidden..][..4 * hidden], &mut gx[row * 4 * hidden..][..4 * hidden]);
-            let [cells, g] = [cells, g].map(|x| &x[row * hidden..][..hidden]);
-            let (before, g_cell) = (cell_before.row(row), &mut g_cell[row * hidden..][..hidden]);
-            for at in (0..hidden).step_by(NARROW) {
-                let len = NARROW.min(hidden - at);
-                let (i, f): ([T; NARROW], [T; NARROW]) =
-                    (take(&saved[at..][..len]), take(&saved[hidden + at..][..len]));
-                let u: [T; NARROW] = take(&saved[2 * hidden + at..][..len]);
-                let o: [T; NARROW] = take(&saved[3 * hidden + at..][..len]);
-                let c: [T; NARROW] = take(&cells[at..][..len]);
-                let before: [T; NARROW] = take(&before[at..][..len]);
-                let g: [T; NARROW] = take(&g[at..][..len]);
-                let mut gc: [T; NARROW] = take(&g_cell[at..][..len]);
-                let mut gates = [[T::ZERO; NARROW]; 4];
-                for lane in 0..NARROW {
-                    let open = c[lane].tanh::<S>();
-                    let all = (g[lane] * o[lane]).fma::<S>(T::ONE - open * open, gc[lane]);
-                    gates[0][lane] = all * u[lane] * i[lane] * (T::ONE - i[lane]);
-                    gates[1][lane] = all * before[lane] * f[lane] * (T::ONE - f[lane]);
-                    gates[2][lane] = all * i[lane] * (T::ONE - u[lane] * u[lane]);
-                    gates[3][lane] = g[lane] * open * o[lane] * (T::ONE - o[lane]);
-                    gc[lane] = all * f[lane];
-                }
-                for (gate, values) in gates.iter().enumerate() {
-                    put(&mut gx[gate * hidden + at..][..len], values);
-                }
-                put(&mut g_cell[at..][..len], &gc);
-            }
+            let saved = &saved[row * 4 * hidden..][..4 * hidden];
+            fetch(saved, (4 * hidden).cast_signed());
+            let (i, rest) = saved.split_at(hidden);
+            let (f, rest) = rest.split_at(hidden);
+            let (u, o) = rest.split_at(hidden);
+            let (of_i, rest) = gx[row * 4 * hidden..][..4 * hidden].split_at_mut(hidden);
+            let (of_f, rest) = rest.split_at_mut(hidden);
+            let (of_u, of_o) = rest.split_at_mut(hidden);
+            let [c, g] = [cells, g].map(|x| &x[row * hidden..][..hidden]);
+            let g_cell = &mut g_cell[row * hidden..][..hidden];
+            close::<T, S>([i, f, u, o, c, cell_before.row(row), g], [g_cell, of_i, of_f, of_u, of_o]);
         }
     }
+}
+
+/// The gradients of the second state and of the gates' sums, from the gates `i`, `f`, `u` and `o`, the second state after
+/// and before the step, the gradient of the output, and in `g_cell` that of the state after the step.
+#[inline(always)]
+fn close<T: Float, S: Simd>([i, f, u, o, c, before, g]: [&[T]; 7], [g_cell, of_i, of_f, of_u, of_o]: [&mut [T]; 5]) {
+    let whole = i.len() / NARROW * NARROW;
+    let gates = i.as_chunks().0.iter().zip(f.as_chunks().0).zip(u.as_chunks().0).zip(o.as_chunks().0);
+    let states = c.as_chunks().0.iter().zip(before.as_chunks().0).zip(g.as_chunks().0);
+    let inner = of_i.as_chunks_mut().0.iter_mut().zip(of_f.as_chunks_mut().0);
+    let outer = of_u.as_chunks_mut().0.iter_mut().zip(of_o.as_chunks_mut().0);
+    let slopes = g_cell.as_chunks_mut().0.iter_mut().zip(inner).zip(outer);
+    for (((((i, f), u), o), ((c, before), g)), ((g_cell, (of_i, of_f)), (of_u, of_o))) in gates.zip(states).zip(slopes)
+    {
+        [*g_cell, *of_i, *of_f, *of_u, *of_o] = closed::<T, S>([i, f, u, o, c, before, g], g_cell);
+    }
+    if whole < i.len() {
+        let inputs = [i, f, u, o, c, before, g].map(|part| take(&part[whole..]));
+        let slopes = closed::<T, S>(inputs.each_ref(), &take(&g_cell[whole..]));
+        for (to, slopes) in [g_cell, of_i, of_f, of_u, of_o].into_iter().zip(&slopes) {
+            put(&mut to[whole..], slopes);
+        }
+    }
+}
+
+#[inline(always)]
+fn closed<T: Float, S: Simd>([i, f, u, o, c, before, g]: [&[T; NARROW]; 7], g_cell: &[T; NARROW]) -> [[T; NARROW]; 5] {
+    let mut slopes = [[T::ZERO; NARROW]; 5];
+    for lane in 0..NARROW {
+        let open = c[lane].tanh::<S>();
+        let all = (g[lane] * o[lane]).fma::<S>(T::ONE - open * open, g_cell[lane]);
+        slopes[0][lane] = all * f[lane];
+        slopes[1][lane] = all * u[lane] * i[lane] * (T::ONE - i[lane]);
+        slopes[2][lane] = all * before[lane] * f[lane] * (T::ONE - f[lane]);
+        slopes[3][lane] = all * i[lane] * (T::ONE - u[lane] * u[lane]);
+        slopes[4][lane] = g[lane] * open * o[lane] * (T::ONE - o[lane]);
+    }
+    slopes
 }
 
 /// What units gave at every step before their projection: `o tanh(c)`.

@@ -3,17 +3,21 @@
 #![allow(clippy::many_single_char_names, reason = "x, w, h and c are the letters of the literature")]
 
 use super::unrolled;
-use crate::array::Array;
+use crate::array::{Array, Native};
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Autocast, Context, Needs, Operation, Outputs, Saves};
+use crate::autograd::op::{Autocast, Context, Halves, Needs, Operation, Outputs, Saves};
 use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
+use crate::ops::cast;
 use crate::ops::sample::{Params, Sample, real};
 use crate::with_float;
-use dlcore_kernels::gemm::{GemmFloat, Precision, with_precision};
-use dlcore_kernels::recurrent::{self as kernel, Cell, Gru, Inputs, Layer, Lstm, Nonlinearity, Plain};
+use dlcore_kernels::element::Element;
+use dlcore_kernels::gemm::{GemmFloat, Precision, multiplies_bfloat16, with_precision};
+use dlcore_kernels::half::Bf16;
+use dlcore_kernels::recurrent::{self as kernel, Cell, Gru, Inputs, Layer, Lstm, Nonlinearity, Plain, Row};
 use smallvec::{SmallVec, smallvec};
 use std::sync::Arc;
 
@@ -156,7 +160,10 @@ macro_rules! with_cell {
 }
 
 /// The inputs as kernels take them, and the biases of a GRU.
-fn kernel_inputs<T: crate::array::Native>(kind: Kind, arrays: &[Array]) -> (Inputs<'_, T>, &[T]) {
+fn kernel_inputs<X: Native + Row<Value: Native>>(
+    kind: Kind,
+    arrays: &[Array],
+) -> (Inputs<'_, X::Value, X>, &[X::Value]) {
     let extra = |at: usize| arrays.get(at).map(Array::elements);
     let (c, projection, bias) = match kind {
         Kind::Lstm => (extra(3), extra(4), None),
@@ -173,47 +180,46 @@ fn saved_of<T: GemmFloat, C: Cell<T>>(_: &C) -> usize {
 
 const NAME: &str = Recurrent::NAME;
 
-impl Operation for Recurrent {
-    const NAME: &'static str = "recurrent";
-    const AUTOCAST: Autocast = Autocast::Lower;
-
-    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let shapes: SmallVec<[&[usize]; 5]> = inputs.iter().map(|x| x.shape()).collect();
-        let layer = self.layer(&shapes)?;
-        let arrays = contiguous(inputs)?;
+impl Recurrent {
+    fn ahead<X: Native + Row<Value: Native>>(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let layer = self.layer(&shapes(inputs))?;
+        let arrays = brought(inputs)?;
         let [of_y, of_h, of_c] = self.parts(&layer);
         let (total, hidden) = (layer.total(), layer.hidden);
-        with_float!(NAME, inputs[0].dtype(), T => {
-            let (inputs, bias) = kernel_inputs::<T>(self.kind, &arrays);
-            with_cell!(self.kind, bias, cell => {
-                let mut flat = None;
-                let saved_shape = [total, saved_of::<T, _>(cell) * hidden];
-                let cells_shape = [total, if of_c > 0 { hidden } else { 0 }];
-                let (saved, cells) = Array::build_pair(NAME, &saved_shape, &cells_shape, |saved: &mut [T], cells: &mut [T]| {
-                    flat = Some(Array::build(NAME, &self.shape(&layer), |flat: &mut [T]| {
-                        let (y, states) = flat.split_at_mut(of_y);
-                        let (h, c) = states.split_at_mut(of_h);
-                        let outputs = kernel::Outputs { y, h, c, saved, cells };
-                        self.multiplying(|| kernel::forward(cell, &layer, inputs, outputs));
-                        Ok(())
-                    })?);
+        let (inputs, bias) = kernel_inputs::<X>(self.kind, &arrays);
+        with_cell!(self.kind, bias, cell => {
+            let mut flat = None;
+            let saved_shape = [total, saved_of::<X::Value, _>(cell) * hidden];
+            let cells_shape = [total, if of_c > 0 { hidden } else { 0 }];
+            let (saved, cells) = Array::build_pair(NAME, &saved_shape, &cells_shape, |saved: &mut [X::Value], cells: &mut [X::Value]| {
+                flat = Some(Array::build(NAME, &self.shape(&layer), |flat: &mut [X]| {
+                    let (y, last) = flat.split_at_mut(of_y);
+                    let mut states = vec![X::Value::ZERO; of_h + of_c];
+                    let (h, c) = states.split_at_mut(of_h);
+                    let outputs = kernel::Outputs { y, h, c, saved, cells };
+                    self.multiplying(|| kernel::forward(cell, &layer, inputs, outputs));
+                    for (last, state) in last.iter_mut().zip(states) {
+                        *last = X::store(state);
+                    }
                     Ok(())
-                })?;
-                Ok(flat.into_iter().chain([saved, cells]).collect())
-            })
+                })?);
+                Ok(())
+            })?;
+            Ok(flat.into_iter().chain([saved, cells]).collect())
         })
     }
 
-    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        let inputs = (0..context.len()).map(|i| context.input(i)).collect::<Result<SmallVec<[Tensor; 5]>>>()?;
-        let shapes: SmallVec<[&[usize]; 5]> = inputs.iter().map(Tensor::shape).collect();
+    /// The gradients of `inputs`, given what forward made of them and the gradient of that.
+    fn back<X: Native + Row<Value: Native>>(
+        &self,
+        inputs: &[&Array],
+        [flat, saved, cells]: [&Array; 3],
+        grad: &Array,
+    ) -> Result<SmallVec<[Array; 5]>> {
+        let shapes = shapes(inputs);
         let layer = self.layer(&shapes)?;
-        if mode::is_recording() {
-            return unrolled::gradients(self, &layer, &inputs, grad);
-        }
-        let arrays = contiguous(&inputs.iter().map(Tensor::array).collect::<SmallVec<[&Array; 5]>>())?;
-        let (flat, saved, cells) = (context.output()?, context.auxiliary(1)?, context.auxiliary(2)?);
-        let grad = grad.array().contiguous(NAME)?;
+        let arrays = brought(inputs)?;
+        let grad = grad.contiguous(NAME)?;
         let [of_y, of_h, _] = self.parts(&layer);
         let empty: &[usize] = &[0];
         let shape =
@@ -221,36 +227,83 @@ impl Operation for Recurrent {
         let (of_cell, of_projection, of_bias) = (shape(3, Kind::Lstm), shape(4, Kind::Lstm), shape(3, Kind::Gru));
         let projected = shapes.len() > 4;
         let mut rest = None;
-        let (gx, gw) = with_float!(NAME, grad.dtype(), T => {
-            let (inputs, bias) = kernel_inputs::<T>(self.kind, &arrays);
-            let (gy, states) = grad.elements::<T>().split_at(of_y);
-            let (gh, gc) = states.split_at(of_h);
-            let y = &flat.array().elements()[..of_y];
-            let results = kernel::Results { y, saved: saved.array().elements(), cells: cells.array().elements(), gy, gh, gc };
-            Array::build_pair(NAME, shapes[0], shapes[1], |x: &mut [T], w: &mut [T]| {
-                let mut last = None;
-                let states = Array::build_pair(NAME, shapes[2], of_cell, |h: &mut [T], c: &mut [T]| {
-                    last = Some(Array::build_pair(NAME, of_projection, of_bias, |projection: &mut [T], biases: &mut [T]| {
+        let (inputs, bias) = kernel_inputs::<X>(self.kind, &arrays);
+        let (gy, states) = grad.elements::<X>().split_at(of_y);
+        let states: Vec<X::Value> = states.iter().map(|x| x.load()).collect();
+        let (gh, gc) = states.split_at(of_h);
+        let y = &flat.elements()[..of_y];
+        let results = kernel::Results { y, saved: saved.elements(), cells: cells.elements(), gy, gh, gc };
+        let (gx, gw) = Array::build_pair(NAME, shapes[0], shapes[1], |x: &mut [X], w: &mut [X]| {
+            let mut last = None;
+            let states = Array::build_pair(NAME, shapes[2], of_cell, |h: &mut [X::Value], c: &mut [X::Value]| {
+                last = Some(Array::build_pair(
+                    NAME,
+                    of_projection,
+                    of_bias,
+                    |projection: &mut [X::Value], bias_: &mut [X::Value]| {
                         let projection = projected.then_some(projection);
-                        let gradients = kernel::Gradients { x, w, projection, h, c, bias: biases };
+                        let gradients = kernel::Gradients { x, w, projection, h, c, bias: bias_ };
                         with_cell!(self.kind, bias, cell => {
                             self.multiplying(|| kernel::backward(cell, &layer, inputs, results, gradients));
                         });
                         Ok(())
-                    })?);
-                    Ok(())
-                })?;
-                rest = Some((states, last));
+                    },
+                )?);
                 Ok(())
-            })
+            })?;
+            rest = Some((states, last));
+            Ok(())
         })?;
-        let mut gradients: Gradients = smallvec![Some(gx.into()), Some(gw.into())];
+        let mut gradients = SmallVec::from_iter([gx, gw]);
         if let Some(((gh, gc), Some((projection, bias)))) = rest {
-            let more = if self.kind == Kind::Gru { [gh, bias, projection] } else { [gh, gc, projection] };
-            gradients.extend(more.into_iter().map(|g| Some(g.into())));
+            gradients.extend(if self.kind == Kind::Gru { [gh, bias, projection] } else { [gh, gc, projection] });
         }
-        gradients.truncate(context.len());
+        gradients.truncate(shapes.len());
         Ok(gradients)
+    }
+}
+
+impl Operation for Recurrent {
+    const NAME: &'static str = "recurrent";
+    const AUTOCAST: Autocast = Autocast::Lower;
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        if is_bfloat16(inputs[0].dtype()) {
+            return self.ahead::<Bf16>(inputs);
+        }
+        let ahead = |inputs: &[&Array]| with_float!(NAME, inputs[0].dtype(), T => self.ahead::<T>(inputs));
+        Halves::Widened.forward(inputs, ahead)
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let inputs = (0..context.len()).map(|i| context.input(i)).collect::<Result<SmallVec<[Tensor; 5]>>>()?;
+        let dtype = grad.dtype();
+        let gradients = if mode::is_recording() {
+            let wide = inputs.iter().map(|x| cast(x, dtype.widened())).collect::<Result<SmallVec<[Tensor; 5]>>>()?;
+            let shapes: SmallVec<[&[usize]; 5]> = wide.iter().map(Tensor::shape).collect();
+            unrolled::gradients(self, &self.layer(&shapes)?, &wide, &cast(grad, dtype.widened())?)?
+        } else {
+            let (flat, saved, cells) = (context.output()?, context.auxiliary(1)?, context.auxiliary(2)?);
+            let arrays: SmallVec<[&Array; 5]> = inputs.iter().map(Tensor::array).collect();
+            let gradients = if is_bfloat16(dtype) {
+                self.back::<Bf16>(&arrays, [flat.array(), saved.array(), cells.array()], grad.array())?
+            } else {
+                let wide = |x: &Array| x.cast(NAME, dtype.widened());
+                let arrays = arrays.iter().map(|x| wide(x)).collect::<Result<SmallVec<[Array; 5]>>>()?;
+                let arrays: SmallVec<[&Array; 5]> = arrays.iter().collect();
+                let (flat, grad) = (wide(flat.array())?, wide(grad.array())?);
+                with_float!(NAME, grad.dtype(), T => {
+                    self.back::<T>(&arrays, [&flat, saved.array(), cells.array()], &grad)?
+                })
+            };
+            gradients.into_iter().map(|g| Some(g.into())).collect()
+        };
+        let narrowed = |g: Option<Tensor>| g.map(|g| cast(&g, dtype)).transpose();
+        gradients.into_iter().map(narrowed).collect()
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -288,10 +341,22 @@ impl Operation for Recurrent {
     }
 }
 
-fn contiguous(arrays: &[&Array]) -> Result<SmallVec<[Array; 5]>> {
-    if let Some(other) = arrays.iter().find(|x| x.dtype() != arrays[0].dtype()) {
-        let what = format_args!("expected one dtype, got {} and {}", arrays[0].dtype(), other.dtype());
+/// Whether rows of `dtype` are converted step by step, and their products made as they are.
+fn is_bfloat16(dtype: DType) -> bool {
+    dtype == DType::BF16 && multiplies_bfloat16()
+}
+
+fn shapes<'a>(arrays: &[&'a Array]) -> SmallVec<[&'a [usize]; 5]> {
+    arrays.iter().map(|x| x.shape()).collect()
+}
+
+/// The arrays without gaps, and all but the first, which is large, in the dtype of the arithmetic.
+fn brought(arrays: &[&Array]) -> Result<SmallVec<[Array; 5]>> {
+    let dtype = arrays[0].dtype();
+    if let Some(other) = arrays.iter().find(|x| x.dtype() != dtype) {
+        let what = format_args!("expected one dtype, got {dtype} and {}", other.dtype());
         return Err(Error::dtype(NAME, what));
     }
-    arrays.iter().map(|x| x.contiguous(NAME)).collect()
+    let rest = arrays[1..].iter().map(|x| x.cast(NAME, dtype.widened())?.contiguous(NAME));
+    std::iter::once(arrays[0].contiguous(NAME)).chain(rest).collect()
 }
