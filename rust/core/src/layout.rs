@@ -35,14 +35,20 @@ impl Clone for Layout {
 /// As `SmallVec::from_slice`, which calls a function to copy as little as this.
 #[inline]
 fn few<T: Copy + Default>(items: &[T]) -> SmallVec<[T; 4]> {
+    few_of(items.len(), |i| items[i])
+}
+
+/// `len` items, each known before it is written: a few that are changed in memory and then moved are waited for.
+#[inline]
+fn few_of<T: Copy + Default>(len: usize, item: impl Fn(usize) -> T) -> SmallVec<[T; 4]> {
     let none = T::default();
-    match *items {
-        [] => SmallVec::new(),
-        [a] => SmallVec::from_buf_and_len([a, none, none, none], 1),
-        [a, b] => SmallVec::from_buf_and_len([a, b, none, none], 2),
-        [a, b, c] => SmallVec::from_buf_and_len([a, b, c, none], 3),
-        [a, b, c, d] => SmallVec::from_buf([a, b, c, d]),
-        _ => SmallVec::from_slice(items),
+    match len {
+        0 => SmallVec::new(),
+        1 => SmallVec::from_buf_and_len([item(0), none, none, none], 1),
+        2 => SmallVec::from_buf_and_len([item(0), item(1), none, none], 2),
+        3 => SmallVec::from_buf_and_len([item(0), item(1), item(2), none], 3),
+        4 => SmallVec::from_buf([item(0), item(1), item(2), item(3)]),
+        _ => (0..len).map(item).collect(),
     }
 }
 
@@ -207,46 +213,58 @@ impl Layout {
     #[must_use]
     #[inline]
     pub fn transpose(&self, a: usize, b: usize) -> Self {
-        let mut out = self.clone();
-        out.shape.swap(a, b);
-        out.strides.swap(a, b);
-        out
+        let of = |to| {
+            if to == a {
+                b
+            } else if to == b {
+                a
+            } else {
+                to
+            }
+        };
+        self.rearranged(self.rank(), of)
     }
 
     /// Dimensions in the order `dims`, which must be a permutation.
     #[must_use]
     #[inline]
     pub fn permute(&self, dims: &[usize]) -> Self {
-        let mut out = self.clone();
-        for (to, &from) in dims.iter().enumerate() {
-            out.shape[to] = self.shape[from];
-            out.strides[to] = self.strides[from];
-        }
-        out
+        self.rearranged(dims.len(), |to| dims[to])
+    }
+
+    /// `rank` dimensions, of which `of` tells each where it comes from.
+    #[inline]
+    fn rearranged(&self, rank: usize, of: impl Fn(usize) -> usize) -> Self {
+        let shape = few_of(rank, |to| self.shape[of(to)]);
+        Self { shape, strides: few_of(rank, |to| self.strides[of(to)]), offset: self.offset }
     }
 
     /// Elements `start, start + step, ..` (`count` of them) of dimension `dim`; `step` may be negative.
     #[must_use]
     #[inline]
     pub fn slice(&self, dim: usize, start: usize, step: isize, count: usize) -> Self {
-        let mut out = self.clone();
-        // Of nothing, the offset stays where it is: in the storage.
-        if count > 0 && !self.shape.contains(&0) {
-            out.offset = (out.offset.cast_signed() + start.cast_signed() * self.strides[dim]).unsigned_abs();
+        let shape = few_of(self.rank(), |i| if i == dim { count } else { self.shape[i] });
+        // Of one entry, or none, a step is nothing that is ever taken: it may be too large.
+        let strides =
+            few_of(self.rank(), |i| if i == dim { self.strides[i].saturating_mul(step) } else { self.strides[i] });
+        Self { shape, strides, offset: self.offset_of(dim, start, count) }
+    }
+
+    /// Where `count` entries of dimension `dim` begin, from `start` on. Of nothing, it stays where it is: in the storage.
+    #[inline]
+    fn offset_of(&self, dim: usize, start: usize, count: usize) -> usize {
+        if count == 0 || self.shape.contains(&0) {
+            return self.offset;
         }
-        out.shape[dim] = count;
-        // Of one entry, or none, it is nothing that is ever taken.
-        out.strides[dim] = out.strides[dim].saturating_mul(step);
-        out
+        (self.offset.cast_signed() + start.cast_signed() * self.strides[dim]).unsigned_abs()
     }
 
     /// Entry `at` of dimension `dim`, without that dimension.
     #[must_use]
+    #[inline]
     pub fn entry(&self, dim: usize, at: usize) -> Self {
-        let mut out = self.slice(dim, at, 1, 1);
-        out.shape.remove(dim);
-        out.strides.remove(dim);
-        out
+        let rest = self.rearranged(self.rank() - 1, |to| if to < dim { to } else { to + 1 });
+        Self { offset: self.offset_of(dim, at, 1), ..rest }
     }
 
     /// The layout of the same memory in elements of `to` bytes, where those here have `from`: whole ones must lie side by

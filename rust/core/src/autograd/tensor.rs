@@ -84,6 +84,7 @@ impl Tensor {
         Self(Arc::new(Inner { array, tracking, role: Role::Base(Base::default()) }))
     }
 
+    #[inline]
     fn with(array: Array, tracking: Tracking, view: View) -> Self {
         Self(Arc::new(Inner { array, tracking, role: Role::View(view) }))
     }
@@ -99,6 +100,7 @@ impl Tensor {
 
     /// As [`Tensor::viewed`] for a view of another kind; what views such a view is of that kind too.
     #[must_use]
+    #[inline]
     pub fn viewed_as(&self, array: Array, tracking: Tracking, kind: Kind) -> Self {
         let view = match &self.0.role {
             Role::View(view) => View { kind: if view.kind == Kind::Plain { kind } else { view.kind }, ..view.clone() },

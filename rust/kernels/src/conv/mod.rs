@@ -151,6 +151,13 @@ impl Conv2d {
         if turned::suits(self) {
             return turned::grad_input(self, gy, w, gx);
         }
+        #[cfg(target_arch = "x86_64")]
+        if !self.is_pointwise()
+            && let (Some(gy), Some(w), Some(gx)) = (gy.float32(), T::float32(w), T::float32_mut(gx))
+            && terms::grad_input(self, gy, w, gx)
+        {
+            return;
+        }
         if !self.is_pointwise() {
             return fold::grad_input(self, gy, w, gx);
         }

@@ -19,7 +19,7 @@ const NEAR: usize = 1 << 20;
 const SUMS: usize = 64;
 /// Elements of the output that an element of the input must be part of, for its split to pay: where windows are
 /// neighbours, and where rows are read apart.
-const USES: [usize; 2] = [256, 512];
+pub(super) const USES: [usize; 2] = [256, 512];
 
 /// The weights of a convolution. Those of an element of the kernel are at `row * output + channel * input` and a place.
 pub(super) struct Filters<'a, T> {
@@ -41,6 +41,10 @@ pub(in crate::conv) fn forward<T: Pixel>(
     bias: Option<&[f32]>,
     y: &mut [T],
 ) -> bool {
+    let uses = conv.c_out * conv.kh * conv.kw / (conv.stride[0] * conv.stride[1]);
+    if !T::ONE_TERM && uses < USES[usize::from(conv.stride[1] > 1)] {
+        return false;
+    }
     let filters =
         Filters { w, output: conv.taps(), input: conv.kh * conv.kw, places: (0..conv.kh * conv.kw).collect() };
     convolve(conv, conv.out_size().into(), x, &filters, bias, y)
@@ -56,10 +60,6 @@ pub(super) fn convolve<T: Pixel>(
     y: &mut [T],
 ) -> bool {
     let Some(terms) = T::terms() else { return false };
-    let uses = conv.c_out * conv.kh * conv.kw / (conv.stride[0] * conv.stride[1]);
-    if !T::ONE_TERM && uses < USES[usize::from(conv.stride[1] > 1)] {
-        return false;
-    }
     let Some(planes) = Planes::of::<T>(conv, out, &x.strides) else { return false };
     let steps = [planes.groups(), planes.taps.len()];
     let by_taps = |rows: Range<usize>, group: usize, to: &mut [T]| match steps[1] {

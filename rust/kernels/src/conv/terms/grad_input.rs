@@ -1,7 +1,7 @@
 //! The input's gradient: each phase of the input, the rows and columns that are equal modulo the stride, is a convolution of
 //! the output's gradient at unit steps, by the part of the kernel that meets it, turned round.
 
-use super::forward::{Filters, convolve};
+use super::forward::{Filters, USES, convolve};
 use crate::conv::{Conv2d, Images};
 use crate::gemm::windows::Pixel;
 use crate::gemm::with_scratch;
@@ -15,6 +15,11 @@ pub(in crate::conv) fn grad_input<T: Pixel>(conv: &Conv2d, gy: Images<'_, T>, w:
         return false;
     }
     let [down, across] = [0, 1].map(|d| (0..conv.stride[d]).map(|phase| Part::of(conv, d, phase)).collect::<Vec<_>>());
+    // Each phase splits all of the gradient.
+    let uses = conv.c_in * conv.kh * conv.kw / (conv.stride[0] * conv.stride[1]);
+    if !T::ONE_TERM && uses < USES[0] {
+        return false;
+    }
     if conv.stride == [1, 1] {
         let [Some(down), Some(across)] = [down[0], across[0]] else { return false };
         return part(conv, [down, across], gy, w, gx);
