@@ -216,6 +216,8 @@ fn many_channels() {
     all_passes::<f32>(&Conv2d { c_in: 24, c_out: 70, kh: 2, kw: 3, padding: [0, 2], dilation: [2, 1], ..c });
     against_float64(&Conv2d { n: 11, c_in: 64, h: 7, w: 7, c_out: 32, ..c });
     against_float64(&Conv2d { h: 25, w: 27, c_out: 230, stride: [2, 2], ..c });
+    against_float64(&Conv2d { c_in: 128, h: 25, w: 27, c_out: 40, stride: [2, 2], ..c });
+    against_float64(&Conv2d { n: 5, c_in: 32, h: 12, w: 12, c_out: 64, kh: 5, kw: 5, padding: [0, 0], ..c });
     against_float64(&Conv2d { c_in: 100, h: 40, w: 12, c_out: 86, stride: [3, 1], padding: [2, 0], ..c });
     against_float64(&Conv2d { n: 3, h: 1, w: 300, c_out: 52, kh: 1, kw: 5, padding: [0, 2], ..c });
     against_float64(&Conv2d { c_in: 256, h: 12, w: 14, c_out: 48, kh: 1, kw: 1, padding: [0, 0], ..c });
