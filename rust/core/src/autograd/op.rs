@@ -371,7 +371,7 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
 }
 
 /// The place in the graph of what `op` made of `inputs`: recorded where a gradient is wanted, as `name`.
-pub(super) fn track<O: Operation>(
+pub(crate) fn track<O: Operation>(
     name: &'static str,
     op: O,
     inputs: &[&Tensor],

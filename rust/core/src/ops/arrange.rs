@@ -3,7 +3,7 @@
 use crate::array::Array;
 use crate::autograd::autocast::Autocast;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one, track};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::ops::join::{cat, flip, repeat, stack};
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select_rows::IndexAdd;
 use crate::ops::shape::{broadcast_to, entry, permute, reshape, reshape_inferred, slice, transpose};
-use crate::ops::strided::written_at;
+use crate::ops::strided::{AsStrided, AsStridedScatter, written_at};
 
 /// The elements on a diagonal of two dimensions, which becomes the last one: a view.
 #[derive(Clone, Debug)]
@@ -203,8 +203,14 @@ pub fn diag_embed(x: &Tensor, offset: isize, rows: isize, columns: isize) -> Res
     for dim in [rows.min(columns), rows.max(columns)] {
         shape.insert(dim, n + more);
     }
-    let zeros = Array::zeros(NAME, &shape, x.dtype())?.into();
-    diagonal_scatter(&zeros, x, offset, rows.cast_signed(), columns.cast_signed())
+    let zeros = Array::zeros(NAME, &shape, x.dtype())?;
+    let place = Diagonal { offset, rows, columns }.within(zeros.layout());
+    // Nobody else sees them, so they need no copy to be written to.
+    zeros.view(place.clone()).write(NAME, x.array())?;
+    let zeros = Tensor::from(zeros);
+    let written = std::slice::from_ref(zeros.array());
+    let tracking = track(NAME, AsStridedScatter(AsStrided { layout: place }), &[&zeros, x], written)?;
+    Ok(zeros.moved(tracking))
 }
 
 /// The diagonal of a matrix, or the matrix with a vector on its diagonal.
