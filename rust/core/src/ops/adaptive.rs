@@ -31,11 +31,11 @@ impl Operation for AdaptiveMaxPool2d {
         let &[ref lead @ .., height, width] = inputs[0].shape() else {
             return Err(Error::shape(Self::NAME, rank_message(inputs[0].shape())));
         };
-        if height * width == 0 {
+        let shape: Dims = lead.iter().chain(&self.size).copied().collect();
+        if height * width == 0 && self.size.iter().all(|&windows| windows > 0) {
             return Err(Error::shape(Self::NAME, "there is nothing to pool in a dimension of no elements"));
         }
         let x = inputs[0].contiguous(Self::NAME)?;
-        let shape: Dims = lead.iter().chain(&self.size).copied().collect();
         let (y, positions) = with_stored_float!(Self::NAME, x.dtype(), K => {
             Array::build_pair(Self::NAME, &shape, &shape, |y: &mut [K], positions: &mut [i64]| {
                 let (planes, size) = (lead.iter().product(), (self.size[0], self.size[1]));
@@ -70,7 +70,7 @@ impl Operation for AdaptiveMaxPool2d {
 /// The largest element of each of `size` windows that share the last two dimensions, and where in its plane each stood.
 ///
 /// # Errors
-/// [`Error::Shape`] for fewer dimensions, or one of no elements; [`Error::DType`] for integers.
+/// [`Error::Shape`] for fewer dimensions, or windows of none of their elements; [`Error::DType`] for integers.
 pub fn adaptive_max_pool2d(x: &Tensor, size: [usize; 2]) -> Result<(Tensor, Tensor)> {
     let mut outputs = apply_all(AdaptiveMaxPool2d { size }, &[x])?;
     let values = outputs.swap_remove(0);
