@@ -378,3 +378,35 @@ def test_a_correction_beyond_the_number_of_elements_has_a_slope():
     x = dlcore.ones(3, 1, requires_grad=True)
     (slope,) = grad(dlcore.var(x, -1, correction=2).sum(), x)
     assert slope.abs().tolist() == [[0]] * 3
+
+
+@pytest.mark.parametrize(("dtype", "smallest"), [(dlcore.float32, 1e-36), (dlcore.float64, 1e-290)])
+def test_qr_of_columns_that_are_small_beside_others(dtype, smallest):
+    dlcore.manual_seed(3)
+    for size in (2, 3, 5, 12):
+        matrix = dlcore.randn(size + 1, size, dtype=dtype) * dlcore.logspace(0, math.log10(smallest), size, dtype=dtype)
+        q, r = linalg.qr(matrix)
+        assert (q.T @ q - dlcore.eye(size, dtype=dtype)).abs().max() < 100 * dlcore.finfo(dtype).eps
+        sizes = matrix.abs().max(dim=0).values
+        assert (((q @ r) - matrix).abs() / sizes).max() < 100 * dlcore.finfo(dtype).eps
+    _, r = linalg.qr(dlcore.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1e-30]], dtype=dtype))
+    assert abs(r[1, 1].item()) == dlcore.tensor(1e-30, dtype=dtype).item()
+
+
+def test_least_squares_do_not_see_their_neighbours():
+    dlcore.manual_seed(3)
+    q, _ = linalg.qr(dlcore.randn(1000, 2, dtype=dlcore.float64))
+    narrow, sides = (q * dlcore.tensor([1.0, 3e-5])).float(), q.sum(1, keepdim=True).float()
+    singular = dlcore.cat([narrow[:, :1], dlcore.zeros(1000, 1)], 1)
+    for driver in ("gelsy", "gels", "gelsd"):
+        alone = linalg.lstsq(narrow, sides, driver=driver)
+        beside = linalg.lstsq(dlcore.stack([narrow, singular]), dlcore.stack([sides, sides]), driver=driver)
+        assert alone.solution.flatten().tolist() == pytest.approx([1, 0], abs=1e-3)
+        assert beside.solution[0].flatten().tolist() == pytest.approx([1, 0], abs=1e-3)
+
+
+def test_dtypes_of_tensordot_and_lerp():
+    bytes_ = dlcore.tensor([200, 200], dtype=dlcore.uint8)
+    assert dlcore.tensordot(dlcore.ones(1, 2), bytes_[:, None], ([0], [0])).tolist() == [[400.0], [400.0]]
+    start, end = dlcore.zeros(2, dtype=dlcore.bfloat16), dlcore.ones(2, dtype=dlcore.bfloat16)
+    assert dlcore.lerp(start, end, dlcore.tensor(0.5)).dtype == dlcore.bfloat16

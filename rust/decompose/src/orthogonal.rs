@@ -70,9 +70,13 @@ fn qr_one_by_one<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [
     for (j, factor) in factors.iter_mut().enumerate().take(m.min(n)) {
         let (left, right) = a.split_at_mut((j + 1) * m);
         let column = &mut left[j * m + j..];
+        // However small the column is beside others, its squares are numbers.
+        let scale = unit(largest(column));
+        rescale(column, scale);
         let (head, tail) = (column[0], &mut column[1..]);
         let below = tail.iter().fold(zero(), |sum, x| add(&sum, &mul(x, x)));
         if below == zero() {
+            column[0] = mul(&head, &recip(&scale));
             continue; // nothing to reflect: the factor stays zero
         }
         let size = sqrt(&add(&mul(&head, &head), &below));
@@ -82,7 +86,7 @@ fn qr_one_by_one<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [
         for other in right.chunks_exact_mut(m) {
             reflect(*factor, tail, &mut other[j..]);
         }
-        column[0] = image;
+        column[0] = mul(&image, &recip(&scale));
     }
     for (j, &factor) in factors.iter().enumerate().take(m.min(n)).rev() {
         let tail = &a[j * m + j + 1..(j + 1) * m];

@@ -79,7 +79,9 @@ pub fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let what = format_args!("from {} to {}; expected one float dtype", start.dtype(), end.dtype());
         return Err(Error::dtype("lerp", what));
     }
-    apply(Lerp, &[start, end, weight])
+    // One number has no say in the dtype.
+    let weight = if weight.rank() == 0 { cast(weight, start.dtype())? } else { weight.clone() };
+    apply(Lerp, &[start, end, &weight])
 }
 
 /// `x + value * a * b`.

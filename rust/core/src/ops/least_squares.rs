@@ -10,7 +10,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::Show;
 use crate::ops::arithmetic::{mul, scalar, sub};
-use crate::ops::factors::{above_bound, bound, bounds, pinv, qr, svdvals};
+use crate::ops::factors::{above_bound, bound, pinv, qr, svdvals};
 use crate::ops::matrices::without;
 use crate::ops::matrix_stack::{Stack, adjoint, check_float};
 use crate::ops::statistics::vector_norm;
@@ -62,15 +62,15 @@ fn solve(a: &Tensor, b: &Tensor, rtol: Option<f64>, beside: Beside) -> Result<Le
             format_args!("shapes {a} and {b}: as many right-hand sides as rows are needed"),
         ));
     }
+    #[allow(clippy::cast_precision_loss, reason = "an extent")]
+    let rtol = rtol.unwrap_or(a.dtype().floats().map_or(f64::EPSILON, |facts| facts.eps) * m.max(n) as f64);
     let by_qr = if beside.values { None } else { of_full_rank(a, &sides, rtol)? };
     let (mut solution, ranks, values) = if let Some(solution) = by_qr {
         let full = Array::full(NAME, &stack.batch, Scalar::Int(n as i128), DType::I64)?;
         (solution, full.into(), None)
     } else {
-        let [atol, rtol] = bounds(a, None, rtol.map(bound).transpose()?.as_ref())?;
-        let values = svdvals(&a.detach())?;
-        let ranks = sum(&above_bound(&values, &atol, &rtol)?, &[values.rank() - 1], false)?;
-        (matmul(&pinv(a, None, Some(&rtol))?, &sides)?, ranks, Some(values))
+        let (ranks, values) = ranks_of(&a.detach(), rtol)?;
+        (matmul(&pinv(a, None, Some(&bound(rtol)?))?, &sides)?, ranks, Some(values))
     };
     let residuals = if beside.residuals {
         let all = scalar(Scalar::Int(n as i128), DType::I64)?;
@@ -92,11 +92,16 @@ fn left_over(a: &Tensor, solution: &Tensor, sides: &Tensor, vectors: bool) -> Re
     if vectors { without(&squares, &[squares.rank() - 1]) } else { Ok(squares) }
 }
 
+/// The ranks of matrices where singular values up to `rtol` times the largest count as zero, and these values.
+fn ranks_of(x: &Tensor, rtol: f64) -> Result<(Tensor, Tensor)> {
+    let values = svdvals(x)?;
+    let ranks = sum(&above_bound(&values, &bound(0.0)?, &bound(rtol)?)?, &[values.rank() - 1], false)?;
+    Ok((ranks, values))
+}
+
 /// Solutions by QR; none unless the norms of R and of its inverse, between which the singular values lie, show that the
-/// smallest is above `rtol` times the largest, or above what rounding makes of none: `n` roundings add up to the root of
-/// `n`, as a rule.
-#[allow(clippy::cast_precision_loss, reason = "an extent")]
-fn of_full_rank(a: &Tensor, sides: &Tensor, rtol: Option<f64>) -> Result<Option<Tensor>> {
+/// smallest is above `rtol` times the largest; where they do not show it, the singular values tell.
+fn of_full_rank(a: &Tensor, sides: &Tensor, rtol: f64) -> Result<Option<Tensor>> {
     let [m, n] = Stack::of(NAME, a.shape())?.matrix;
     if m < n || n == 0 {
         return Ok(None);
@@ -106,11 +111,12 @@ fn of_full_rank(a: &Tensor, sides: &Tensor, rtol: Option<f64>) -> Result<Option<
     let inverse = solve_triangular(&triangle, &eye(n, n, r.dtype())?, true, false)?;
     let size = |x: &Tensor| vector_norm(x, 2.0, &[x.rank() - 2, x.rank() - 1], false);
     let condition = mul(&size(&triangle)?, &size(&inverse)?)?;
-    let spacing = a.dtype().floats().map_or(f64::EPSILON, |facts| facts.eps);
-    let limit = rtol.unwrap_or(spacing * (m as f64).sqrt()).recip();
-    let shown = lt(&condition, &scalar(Scalar::Float(limit), r.dtype())?)?;
+    let shown = lt(&condition, &scalar(Scalar::Float(rtol.recip()), r.dtype())?)?;
     if reduce::any(logical_not(&shown)?.array())? {
-        return Ok(None);
+        let (ranks, _) = ranks_of(&triangle, rtol)?;
+        if reduce::any(ne(&ranks, &scalar(Scalar::Int(n as i128), DType::I64)?)?.array())? {
+            return Ok(None);
+        }
     }
     solve_triangular(&r, &matmul(&adjoint(&q)?, sides)?, true, false).map(Some)
 }

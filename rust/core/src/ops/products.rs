@@ -255,14 +255,15 @@ pub fn tensordot(a: &Tensor, b: &Tensor, a_dims: &[isize], b_dims: &[isize]) -> 
     let label = |dim: usize| u32::try_from(dim).unwrap_or(u32::MAX);
     let a_labels: Labels = (0..label(a.rank())).collect();
     let mut b_labels: Labels = (0..label(b.rank())).map(|d| d + label(a.rank())).collect();
+    let dtype = a.dtype().promote(NAME, b.dtype())?;
     let (mut a, mut b) = (a.clone(), b.clone());
     for (&i, &j) in a_dims.iter().zip(b_dims) {
         let (i, j) = (normalize_dim(NAME, i, a.rank())?, normalize_dim(NAME, j, b.rank())?);
         // A dimension of one element goes with any other, which is summed first.
         match (a.shape()[i], b.shape()[j]) {
             (ours, theirs) if ours == theirs => {}
-            (1, _) => b = cast(&sum(&b, &[j], true)?, b.dtype())?,
-            (_, 1) => a = cast(&sum(&a, &[i], true)?, a.dtype())?,
+            (1, _) => b = cast(&sum(&b, &[j], true)?, dtype)?,
+            (_, 1) => a = cast(&sum(&a, &[i], true)?, dtype)?,
             _ => {
                 let (from, to) = (Show(a.shape()), Show(b.shape()));
                 return Err(Error::shape(NAME, format_args!("dimension {i} of {from} and {j} of {to} differ in size")));

@@ -76,8 +76,7 @@ fn linalg_solve_triangular<'py>(
 /// Least squares: ``solution`` minimises the norm of ``A @ solution - B`` and, among such, its own. ``rank`` is that of
 /// ``A``, where singular values up to ``rcond`` times the largest count as zero.
 ///
-/// Without ``rcond``, a matrix that rounding alone cannot make singular is taken to have full rank, but for the drivers
-/// ``'gelsd'`` and ``'gelss'``, which look at its singular values.
+/// Without ``rcond``, that is the larger extent of ``A`` times the spacing of its dtype at one.
 ///
 /// As PyTorch does, ``driver='gelsd'`` or ``'gelss'`` also fills in ``singular_values``, and ``residuals``: the squared
 /// norms, where there are more rows than columns and ``A`` has full rank; ``'gels'`` the residuals alone.
