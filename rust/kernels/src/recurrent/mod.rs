@@ -347,7 +347,7 @@ pub fn backward<X: Row, C: Cell<X::Value>>(
             let (gh, gc) = unsafe { (gh.slice(first * output..end * output), gc.slice(first * second..end * second)) };
             let mut scratch = Buffer::uninit(most * (output + hidden) * size_of::<X::Value>());
             let (g_out, g_units) = scratch.as_mut_slice::<X::Value>().split_at_mut(most * output);
-            let [mut gy_room, mut y_room, mut before_room, mut gx_room, mut products_room] =
+            let [mut gy_room, mut y_room, mut before_room, mut slopes_room, mut products_room] =
                 [output, output, output, width, split].map(|width| Room::<X>::new(most * width));
             for (at, step) in steps.iter().enumerate().rev() {
                 let Some((from, rows)) = step.part(first, end) else { continue };
@@ -368,13 +368,10 @@ pub fn backward<X: Row, C: Cell<X::Value>>(
                 for ((g_out, &gh), &gy) in g_out.iter_mut().zip(&*gh).zip(gy) {
                     *g_out = gh + gy;
                 }
-                let (known, new) = before.split_at_mut(rows.min(known) * output);
-                known.copy_from_slice(&y[earlier(output)][..known.len()]);
-                for (before, &h) in new.iter_mut().zip(&inputs.h[first * output + known.len()..]) {
-                    *before = X::store(h);
-                }
+                let initial = &inputs.h[first * output..];
+                rows_before(before, &y[earlier(output)], initial);
                 let y_before = X::load_slice(&y[earlier(output)], before_room.of(earlier(output).len()));
-                let y_before = Before::new(y_before, &inputs.h[first * output..], output);
+                let y_before = Before::new(y_before, initial, output);
                 let g = if let Some(projection) = inputs.projection {
                     after.copy_from_slice(g_out);
                     let g_units = &mut g_units[..rows * hidden];
@@ -385,7 +382,7 @@ pub fn backward<X: Row, C: Cell<X::Value>>(
                     &*g_out
                 };
                 gh.fill(Element::ZERO);
-                X::store_slice(gx, gx_room.of(rows * width), |gx| {
+                X::store_slice(gx, slopes_room.of(rows * width), |gx| {
                     X::store_slice(g_products, products_room.of(rows * split), |g_products| {
                         cell.backward(Backward {
                             hidden,
@@ -415,10 +412,26 @@ pub fn backward<X: Row, C: Cell<X::Value>>(
     }
     if let (Some(projection), Some(gradient)) = (inputs.projection, gradients.projection) {
         assert_eq!(gradient.len(), projection.len(), "gradient of the projection");
-        let mut units = Buffer::uninit(total * hidden * size_of::<X::Value>());
-        lstm::units(saved, cells, hidden, units.as_mut_slice());
-        let after = Matrix::contiguous(after.as_slice(), output).transposed();
-        gemm(Gemm::new([output, total, hidden], after, Matrix::contiguous(units.as_slice(), hidden), gradient));
+        of_projection([saved, cells, after.as_slice()], layer, gradient);
+    }
+}
+
+/// The gradient of an LSTM's projection, from what it saved, its second states and the gradients of its outputs.
+fn of_projection<T: GemmFloat>([saved, cells, after]: [&[T]; 3], layer: &Layer<'_>, gradient: &mut [T]) {
+    let &Layer { hidden, output, .. } = layer;
+    let total = layer.total();
+    let mut units = Buffer::uninit(total * hidden * size_of::<T>());
+    lstm::units(saved, cells, hidden, units.as_mut_slice());
+    let after = Matrix::contiguous(after, output).transposed();
+    gemm(Gemm::new([output, total, hidden], after, Matrix::contiguous(units.as_slice(), hidden), gradient));
+}
+
+/// Fills `to` with the rows of the step before, and where there are too few with what those sequences began with.
+fn rows_before<X: Row>(to: &mut [X], rows: &[X], initial: &[X::Value]) {
+    let (known, new) = to.split_at_mut(rows.len().min(to.len()));
+    known.copy_from_slice(&rows[..known.len()]);
+    for (to, &x) in new.iter_mut().zip(&initial[known.len()..]) {
+        *to = X::store(x);
     }
 }
 
