@@ -234,3 +234,13 @@ def test_labels_one_after_the_other_and_sequences_that_do_not_fit():
 def test_what_does_not_fit_is_refused_by_name(call):
     with pytest.raises((ValueError, IndexError, TypeError), match=r"^[a-z_]+: "):
         call()
+
+
+def test_a_grid_may_point_far_outside():
+    image = dlcore.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], requires_grad=True)
+    for place in (3e7, 1e8):
+        grid = dlcore.full((1, 1, 1, 2), place)
+        y = F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        assert y.item() == 4
+        (gradient,) = dlcore.autograd.grad(y, image)
+        assert gradient.tolist() == [[[[0, 0], [0, 1]]]]

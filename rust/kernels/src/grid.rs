@@ -442,7 +442,8 @@ impl<'a, T: Float, const D: usize, const N: usize> Around<'a, T, D, N> {
             let step = T::from_f64(nth as f64 - if N == 4 { 1.0 } else { 0.0 });
             for point in 0..POINTS {
                 neighbour[point] = base[point] + step;
-                let distance = place[point] - neighbour[point];
+                // Not from the neighbour: far away, where a step is rounded off, that would be the place itself.
+                let distance = place[point] - base[point] - step;
                 let (weight, growth) = match (N, nth) {
                     (1, _) => (T::ONE, T::ZERO),
                     (2, 0) => (T::ONE - distance, -T::ONE),
