@@ -38,6 +38,9 @@ pub struct CtcLoss {
 impl CtcLoss {
     /// Refuses what the lengths and the blank do not fit.
     fn check(&self, log_probs: &Array, labels: &Array) -> Result<()> {
+        if labels.dtype() != DType::I64 {
+            return Err(Error::dtype(NAME, format_args!("labels are int64, got {}", labels.dtype())));
+        }
         let fits = matches!(*log_probs.shape(), [steps, count, _]
             if count == self.lengths.len() && self.lengths.iter().all(|lengths| lengths.frames <= steps));
         if !fits || labels.shape() != [self.lengths.iter().map(|lengths| lengths.labels).sum::<usize>()] {
