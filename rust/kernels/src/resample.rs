@@ -169,7 +169,7 @@ impl<T: Float> Plan<T> {
         self.rows.as_ref().map_or_else(|| results.clone(), |rows| rows.inputs(results))
     }
 
-    /// Elements that are kept between the passes, for `rows` rows of the result from `sources` of the input.
+    /// Elements that are kept between the passes, for rows of the result that are made of `sources` rows of the input.
     fn room(&self, sources: usize) -> usize {
         match (&self.rows, &self.columns) {
             (Some(_), Some(_)) if self.rows_first => self.input[1],

@@ -27,7 +27,7 @@ pub struct LeastSquares {
     pub residuals: Option<Tensor>,
     /// The ranks of the matrices.
     pub ranks: Tensor,
-    /// Their singular values, if asked for.
+    /// Their singular values, where the solutions come from them.
     pub values: Option<Tensor>,
 }
 
@@ -40,8 +40,8 @@ pub struct Beside {
     pub values: bool,
 }
 
-/// Solutions of least squares problems, with what is asked for beside: by QR where that shows the matrices to have full
-/// column rank, otherwise, or where singular values are asked for, by those.
+/// Solutions of least squares problems, with what is asked for beside: by QR where all matrices have full column rank,
+/// otherwise, or where singular values are asked for, by those.
 ///
 /// # Errors
 /// As [`pinv`]; [`Error::Shape`] where the rows differ in number.
@@ -99,8 +99,8 @@ fn ranks_of(x: &Tensor, rtol: f64) -> Result<(Tensor, Tensor)> {
     Ok((ranks, values))
 }
 
-/// Solutions by QR; none unless the norms of R and of its inverse, between which the singular values lie, show that the
-/// smallest is above `rtol` times the largest; where they do not show it, the singular values tell.
+/// Solutions by QR; none unless the smallest singular value is above `rtol` times the largest. The norms of R and of its
+/// inverse, between which they lie, show it as a rule; where these do not, the values themselves tell.
 fn of_full_rank(a: &Tensor, sides: &Tensor, rtol: f64) -> Result<Option<Tensor>> {
     let [m, n] = Stack::of(NAME, a.shape())?.matrix;
     if m < n || n == 0 {
