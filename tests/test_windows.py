@@ -228,6 +228,20 @@ def test_no_windows_give_no_gradient(dims, pools):
     assert not x.grad.any()
 
 
+@pytest.mark.parametrize(("dims", "dim"), [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)])
+def test_windows_in_the_padding_alone_find_nothing(dims, dim):
+    x = noise(2, *[3] * dims).requires_grad_()
+    windows = {"kernel_size": 2, "padding": 1, "dilation": tuple(4 if i == dim else 1 for i in range(dims))}
+    y, at = MAX[dims](x, return_indices=True, **windows)
+    assert y.tolist() == dlcore.full_like(y, -math.inf).tolist()
+    assert at.tolist() == dlcore.full_like(at, -1).tolist()
+    for create_graph in (False, True):
+        weights = dlcore.ones_like(y, requires_grad=True)
+        (slope,) = dlcore.autograd.grad(MAX[dims](x, **windows), x, weights, create_graph=create_graph)
+        assert not slope.any()
+    assert not dlcore.autograd.grad(slope.sum(), weights)[0].any()
+
+
 def test_infinity_stays_in_its_window():
     x = dlcore.tensor([[[math.inf, 1.0, 2.0, 3.0, 4.0]]])
     assert F.adaptive_avg_pool1d(x, 3).tolist() == [[[math.inf, 2.0, 3.5]]]

@@ -8,12 +8,13 @@ use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, apply_all, one};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::DType;
+use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show};
+use crate::ops::arithmetic::scalar;
 use crate::ops::gather::ScatterAdd;
-use crate::ops::reshape;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::{ge, reshape, where_};
 use crate::{with_element, with_stored_float};
 pub use dlcore_kernels::pool::Divisor;
 use dlcore_kernels::pool::{self, Found, Window};
@@ -246,8 +247,8 @@ impl Operation for MaxPool2d {
     }
 }
 
-/// The gradient of planes of `shape` from that of their largest elements, which stand at `positions`; `from` elements of a
-/// plane have `to` results.
+/// The gradient of planes of `shape` from that of their largest elements, which stand at `positions`, or nowhere, at -1;
+/// `from` elements of a plane have `to` results.
 pub(super) fn scattered(
     op: &str,
     grad: &Tensor,
@@ -258,8 +259,12 @@ pub(super) fn scattered(
 ) -> Result<Tensor> {
     if mode::is_recording() {
         let flat = |t: &Tensor| reshape(t, &[planes, to]);
+        let zero = |dtype| scalar(Scalar::Int(0), dtype);
+        let somewhere = ge(positions, &zero(DType::I64)?)?;
+        let grad = where_(&somewhere, grad, &zero(grad.dtype())?)?;
+        let positions = where_(&somewhere, positions, &zero(DType::I64)?)?;
         let scatter = ScatterAdd { dim: 1, shape: smallvec![planes, from] };
-        return reshape(&apply(scatter, &[&flat(grad)?, &flat(positions)?])?, shape);
+        return reshape(&apply(scatter, &[&flat(&grad)?, &flat(&positions)?])?, shape);
     }
     let (g, positions) = (grad.array().contiguous(op)?, positions.array());
     let gx = with_stored_float!(op, g.dtype(), K => Array::build(op, shape, |gx: &mut [K]| {

@@ -19,7 +19,9 @@ use crate::ops::arithmetic::{scalar, scale};
 use crate::ops::copy::apart;
 use crate::ops::resample::{Mode, Resampling, resampled};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::{self, abs, add, cast, floor_divide, gather, mul, pow, relu, reshape, sign};
+use crate::ops::{
+    self, abs, add, cast, clamp, floor_divide, gather, lt, minimum, mul, pow, relu, reshape, sign, where_,
+};
 use smallvec::smallvec;
 
 /// Windows over the last dimensions, of which there are one, two or three.
@@ -104,7 +106,8 @@ fn extents(lead: &[usize], rest: &[usize]) -> Dims {
     lead.iter().chain(rest).copied().collect()
 }
 
-/// The largest element of each window, and where it is in the flattened extents that are pooled.
+/// The largest element of each window, and where it is in the flattened extents that are pooled: minus infinity and -1 for
+/// a window that lies in the padding alone.
 ///
 /// # Errors
 /// [`Error::Shape`] for another number of dimensions or windows that do not fit, [`Error::Value`] for impossible windows,
@@ -137,7 +140,8 @@ fn of_depths(x: &Tensor, [depth, height, width]: [usize; 3]) -> Result<Tensor> {
 }
 
 /// The largest elements of planes (count, depth, rows, columns) and where they are in the `area` of each, pooled along the
-/// depth by `pool`, which takes (count, depth, rows * columns); and where they are in their volumes.
+/// depth by `pool`, which takes (count, depth, rows * columns); and where they are in their volumes, -1 for a window that
+/// lies in the padding alone.
 fn through_depth(
     (planes, inside): (Tensor, Tensor),
     area: usize,
@@ -149,10 +153,13 @@ fn through_depth(
     let (y, layer) = pool(&reshape(&planes, &[count, depth, rows * columns])?)?;
     let depths = y.shape()[1];
     let flat = |t: &Tensor, n: usize| reshape(t, &[count, n * rows * columns]);
+    let number = |value: usize| scalar(Scalar::Int(value as i128), DType::I64);
     let layer = flat(&layer, depths)?;
-    let inside = gather(&flat(&inside, depth)?, 1, &layer)?;
-    let layer = floor_divide(&layer, &scalar(Scalar::Int((rows * columns) as i128), DType::I64)?)?;
-    let at = add(&inside, &mul(&layer, &scalar(Scalar::Int(area as i128), DType::I64)?)?)?;
+    let somewhere = clamp(&layer, Some(Scalar::Int(0)), None)?;
+    let inside = gather(&flat(&inside, depth)?, 1, &somewhere)?;
+    let is_nowhere = lt(&minimum(&layer, &inside)?, &number(0)?)?;
+    let above = mul(&floor_divide(&somewhere, &number(rows * columns)?)?, &number(area)?)?;
+    let at = where_(&is_nowhere, &scalar(Scalar::Int(-1), DType::I64)?, &add(&inside, &above)?)?;
     let shape = [count, depths, rows, columns];
     Ok((reshape(&y, &shape)?, reshape(&at, &shape)?))
 }
