@@ -229,11 +229,53 @@ def test_labels_one_after_the_other_and_sequences_that_do_not_fit():
         lambda: F.grid_sample(dlcore.zeros(1, 1, 2, 2), dlcore.zeros(1, 2, 2, 2), padding_mode="wrap"),
         lambda: F.ctc_loss(dlcore.zeros(2, 1, 3), dlcore.tensor([[3]]), (2,), (1,)),
         lambda: F.ctc_loss(dlcore.zeros(2, 1, 3), dlcore.tensor([[1]]), (3,), (1,)),
+        lambda: F.ctc_loss(dlcore.zeros(2, 1, 3), dlcore.tensor([[1]]), (2,), (-(2**63),)),
+        lambda: F.ctc_loss(dlcore.zeros(2, 3, 3), dlcore.tensor([1, 1]), (2, 2, 2), (2**63 - 1, 2**63 - 1, 4)),
+        *[
+            lambda factor=factor, mode=mode: F.interpolate(dlcore.zeros(1, 1, 4, 4), scale_factor=factor, mode=mode)
+            for factor in (1e30, 1e18, math.inf, -math.inf, math.nan, 0.0, -1.0, 0.1, (2.0, math.nan))
+            for mode in ("nearest", "nearest-exact", "bilinear", "area")
+        ],
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(call):
     with pytest.raises((ValueError, IndexError, TypeError), match=r"^[a-z_]+: "):
         call()
+
+
+def test_what_no_memory_holds_is_refused():
+    for mode in ("nearest", "nearest-exact", "linear", "area"):
+        with pytest.raises(MemoryError):
+            F.interpolate(dlcore.zeros(1, 1, 4), scale_factor=1e15, mode=mode)
+
+
+@pytest.mark.parametrize("dtype", [dlcore.float32, dlcore.uint8])
+def test_the_nearest_element_by_size_and_by_factor(dtype):
+    def nearest(x, size, step, centre):
+        steps = (np.arange(size, dtype=np.float32) + np.float32(centre)) * np.float32(step)
+        return x[np.minimum(steps.astype(int), len(x) - 1)].tolist()
+
+    for n in range(1, 41):
+        x = np.arange(n)
+        row = dlcore.tensor(x).to(dtype)[None, None]
+        for mode, centre in (("nearest", 0), ("nearest-exact", 0.5)):
+            for size in range(1, 81):
+                assert F.interpolate(row, size, mode=mode)[0, 0].tolist() == nearest(x, size, n / size, centre)
+            for factor in (2, 0.5, 1.1, 2.3):
+                size = int(n * factor)
+                if size == 0:
+                    continue
+                by_factor = F.interpolate(row, scale_factor=factor, mode=mode)[0, 0]
+                assert by_factor.tolist() == nearest(x, size, 1 / factor, centre)
+                of_sizes = F.interpolate(row, scale_factor=factor, mode=mode, recompute_scale_factor=True)[0, 0]
+                assert of_sizes.tolist() == nearest(x, size, n / size, centre)
+                # Small planes that stay or double do so by their size.
+                by_size = mode == "nearest" and size in (n, 2 * n)
+                plane = F.interpolate(row.expand(1, n, n)[None], scale_factor=factor, mode=mode)[0, 0, 0]
+                assert plane.tolist() == (of_sizes if by_size else by_factor).tolist()
+    large = dlcore.arange(100).expand(1, 1, 100, 100)
+    plane = F.interpolate(large, scale_factor=2.005)[0, 0, 0]
+    assert plane.tolist() == nearest(np.arange(100), 200, 1 / 2.005, 0)
 
 
 def test_a_grid_may_point_far_outside():

@@ -132,13 +132,12 @@ fn interpolate(
         )));
     }
     let (kind, needs) = match mode {
-        "nearest" => (Mode::Nearest, None),
-        "nearest-exact" => (Mode::NearestExact, None),
-        "area" => (Mode::Area, None),
-        "linear" => (Mode::Linear, Some(1)),
-        "bilinear" => (Mode::Linear, Some(2)),
-        "trilinear" => (Mode::Linear, Some(3)),
-        "bicubic" => (Mode::Cubic, Some(2)),
+        "nearest" | "nearest-exact" => (None, None),
+        "area" => (Some(Mode::Area), None),
+        "linear" => (Some(Mode::Linear), Some(1)),
+        "bilinear" => (Some(Mode::Linear), Some(2)),
+        "trilinear" => (Some(Mode::Linear), Some(3)),
+        "bicubic" => (Some(Mode::Cubic), Some(2)),
         _ => {
             let modes = "nearest, nearest-exact, linear, bilinear, trilinear, bicubic or area";
             return Err(value_error(op, format_args!("mode is {modes}, got {mode:?}")));
@@ -150,7 +149,7 @@ fn interpolate(
     if align_corners.is_some() && needs.is_none() {
         return Err(value_error(op, format_args!("align_corners is not for mode {mode:?}")));
     }
-    if antialias && !(matches!(kind, Mode::Linear | Mode::Cubic) && spatial == 2) {
+    if antialias && !(matches!(kind, Some(Mode::Linear | Mode::Cubic)) && spatial == 2) {
         return Err(value_error(op, "antialias is for bilinear and bicubic only"));
     }
     let every = |n: usize| -> PyResult<()> {
@@ -171,17 +170,29 @@ fn interpolate(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 clippy::cast_precision_loss,
-                reason = "extents; what is too large or negative saturates"
+                reason = "extents; what is negative becomes zero"
             )]
-            let sizes =
-                factors.iter().zip(&shape[2..]).map(|(factor, &n)| (n as f64 * factor).floor() as usize).collect();
+            let sizes = factors.iter().zip(&shape[2..]).map(|(factor, &n)| {
+                let size = (n as f64 * factor).floor();
+                if size.is_nan() || size >= isize::MAX as f64 {
+                    return Err(value_error(op, format_args!("scale_factor {factor} makes no size of {n}")));
+                }
+                Ok(size as usize)
+            });
+            let sizes = sizes.collect::<PyResult<_>>()?;
             let kept = |factor| if recompute_scale_factor == Some(true) { None } else { Some(factor) };
             (sizes, factors.into_iter().map(kept).collect())
         }
         _ => return Err(value_error(op, "give either size or scale_factor")),
     };
-    let resampling = Resampling { mode: kind, align_corners: align_corners.unwrap_or(false), antialias };
-    enter(py, input.0.numel(), || resample::interpolate(&input.0, &sizes, &factors, resampling)).map(PyTensor::from)
+    enter(py, input.0.numel(), || match kind {
+        Some(mode) => {
+            let resampling = Resampling { mode, align_corners: align_corners.unwrap_or(false), antialias };
+            resample::interpolate(&input.0, &sizes, &factors, resampling)
+        }
+        None => resample::nearest(&input.0, &sizes, &factors, mode == "nearest-exact"),
+    })
+    .map(PyTensor::from)
 }
 
 /// The points (N, H, W, 2), from -1 to 1 each, from which ``grid_sample`` takes an image of ``size`` (N, C, H, W) that the

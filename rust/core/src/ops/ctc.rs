@@ -249,7 +249,7 @@ pub fn ctc_loss(
         })
     };
     let frames = counts(frames, steps, "input_lengths")?;
-    let lengths = counts(lengths, usize::MAX, "target_lengths")?;
+    let lengths = counts(lengths, targets.numel(), "target_lengths")?;
     let targets =
         if single && targets.rank() == 1 { reshape(targets, &[1, targets.numel()])? } else { targets.clone() };
     let labels = one_after_the_other(&targets, &lengths)?;

@@ -20,10 +20,6 @@ use std::iter;
 /// How values between elements are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The element whose place, rounded down, is the nearest.
-    Nearest,
-    /// The nearest element.
-    NearestExact,
     /// A straight line between neighbours.
     Linear,
     /// A cubic through four neighbours (Keys, 1981).
@@ -35,8 +31,6 @@ pub enum Mode {
 impl Mode {
     fn name(self) -> &'static str {
         match self {
-            Self::Nearest => "nearest",
-            Self::NearestExact => "nearest-exact",
             Self::Linear => "linear",
             Self::Cubic => "cubic",
             Self::Area => "area",
@@ -71,6 +65,12 @@ fn cubic(x: f64, a: f64) -> f64 {
 pub(super) const SHARP: f64 = -0.75;
 const SOFT: f64 = -0.5;
 
+/// Old elements for one new one.
+#[allow(clippy::cast_precision_loss, reason = "extents in memory")]
+fn step(old: usize, new: usize, factor: Option<f64>) -> f64 {
+    factor.map_or(old as f64 / new as f64, f64::recip)
+}
+
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -78,29 +78,17 @@ const SOFT: f64 = -0.5;
     reason = "places in memory"
 )]
 impl Resampling {
-    /// Old elements for one new one.
+    /// As [`step`], or between the outermost elements.
     fn step(self, old: usize, new: usize, factor: Option<f64>) -> f64 {
         if self.align_corners {
             if new > 1 { (old as f64 - 1.0) / (new as f64 - 1.0) } else { 0.0 }
         } else {
-            factor.filter(|factor| *factor > 0.0).map_or(old as f64 / new as f64, |factor| 1.0 / factor)
+            step(old, new, factor)
         }
     }
 
     fn place(self, i: usize, step: f64) -> f64 {
         if self.align_corners { i as f64 * step } else { (i as f64 + 0.5) * step - 0.5 }
-    }
-
-    /// The place of the nearest element, in float32, as PyTorch decides which that is.
-    fn nearest(self, i: usize, step: f64) -> f64 {
-        let centre = if self.mode == Mode::NearestExact { 0.5 } else { 0.0 };
-        f64::from(((i as f32 + centre) * step as f32).floor())
-    }
-
-    /// The nearest old element of each new one.
-    fn places(self, old: usize, new: usize, factor: Option<f64>) -> Vec<i64> {
-        let step = self.step(old, new, factor);
-        (0..new).map(|i| self.nearest(i, step).clamp(0.0, old as f64 - 1.0) as i64).collect()
     }
 
     /// What each new element is made of.
@@ -122,7 +110,6 @@ impl Resampling {
                 taps.push(place(0), kept);
             };
             match self.mode {
-                Mode::Nearest | Mode::NearestExact => around(self.nearest(i, step), &[1.0]),
                 Mode::Area => {
                     let (start, end) = (i * old / new, ((i + 1) * old).div_ceil(new));
                     taps.push(start, iter::repeat_n(1.0 / (end - start) as f64, end - start));
@@ -273,41 +260,72 @@ pub(super) fn resampled(
     Ok(y)
 }
 
-/// (N, C, d1, ..) with the extents after the channels `sizes`; `factors` are those that were asked for, if any.
-///
-/// # Errors
-/// [`Error::DType`] for integers, but for the nearest element and planes of uint8; [`Error::Shape`] for extents of zero.
-pub fn interpolate(x: &Tensor, sizes: &[usize], factors: &[Option<f64>], resampling: Resampling) -> Result<Tensor> {
-    const NAME: &str = "interpolate";
-    let nearest = matches!(resampling.mode, Mode::Nearest | Mode::NearestExact);
-    let are_bytes = x.dtype() == DType::U8 && sizes.len() == 2 && resampling.mode != Mode::Area;
-    if !nearest && !x.dtype().is_float() && !are_bytes {
-        return Err(Error::dtype(NAME, format_args!("expected a float dtype, got {}", x.dtype())));
-    }
+const NAME: &str = "interpolate";
+
+fn not_empty(x: &Tensor, sizes: &[usize]) -> Result<()> {
     if x.shape()[2..].contains(&0) || sizes.contains(&0) {
         let what = format_args!("input {} and size {} must not be empty", Show(x.shape()), Show(sizes));
         return Err(Error::shape(NAME, what));
     }
+    Ok(())
+}
+
+/// (N, C, d1, ..) with the extents after the channels `sizes`, each element the nearest one, or, unless `exact`, the one whose
+/// place, rounded down, is the nearest; `factors` are those that were asked for, if any.
+///
+/// # Errors
+/// [`Error::Shape`] for extents of zero.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "places in memory, in float32, as PyTorch decides which is the nearest"
+)]
+pub fn nearest(x: &Tensor, sizes: &[usize], factors: &[Option<f64>], exact: bool) -> Result<Tensor> {
+    not_empty(x, sizes)?;
+    let centre = if exact { 0.5 } else { 0.0 };
+    // As in PyTorch, small planes that stay or double do so whatever the factor says.
+    let by_size = !exact && matches!(*sizes, [rows, columns] if rows.saturating_add(columns) <= 128);
     let mut y = x.clone();
-    if nearest {
-        for (i, (&new, &factor)) in sizes.iter().zip(factors).enumerate() {
-            let old = x.shape()[i + 2];
-            if old != new {
-                let places = Array::from_slice(NAME, &resampling.places(old, new, factor), &[new])?.into();
-                y = index_select(&y, (i + 2).cast_signed(), &places)?;
-            }
+    for (i, (&new, &factor)) in sizes.iter().zip(factors).enumerate() {
+        let old = x.shape()[i + 2];
+        let factor = factor.filter(|_| !(by_size && (new == old || new == 2 * old)));
+        if old != new || factor.is_some() {
+            let step = step(old, new, factor) as f32;
+            let places = Array::build(NAME, &[new], |places: &mut [i64]| {
+                for (i, place) in places.iter_mut().enumerate() {
+                    *place = (((i as f32 + centre) * step) as usize).min(old - 1) as i64;
+                }
+                Ok(())
+            })?;
+            y = index_select(&y, (i + 2).cast_signed(), &places.into())?;
         }
-    } else if are_bytes {
+    }
+    apart(y, x)
+}
+
+/// (N, C, d1, ..) with the extents after the channels `sizes`; `factors` are those that were asked for, if any.
+///
+/// # Errors
+/// [`Error::DType`] for integers, but for planes of uint8; [`Error::Shape`] for extents of zero.
+pub fn interpolate(x: &Tensor, sizes: &[usize], factors: &[Option<f64>], resampling: Resampling) -> Result<Tensor> {
+    let are_bytes = x.dtype() == DType::U8 && sizes.len() == 2 && resampling.mode != Mode::Area;
+    if !x.dtype().is_float() && !are_bytes {
+        return Err(Error::dtype(NAME, format_args!("expected a float dtype, got {}", x.dtype())));
+    }
+    not_empty(x, sizes)?;
+    let y = if are_bytes {
         // Columns and then rows, each rounded to bytes, as in PyTorch.
-        y = cast(x, DType::F32)?;
+        let mut y = cast(x, DType::F32)?;
         let (rows, columns) = ([sizes[0], sizes[1]], [x.shape()[2], sizes[1]]);
         for (sizes, factors) in [(columns, [None, factors[1]]), (rows, [factors[0], None])] {
             let rounded = floor(&shift(&resampled(&y, &sizes, &factors, resampling)?, 0.5)?)?;
             y = clamp(&rounded, Some(Scalar::Float(0.0)), Some(Scalar::Float(255.0)))?;
         }
-        y = cast(&y, DType::U8)?;
+        cast(&y, DType::U8)?
     } else {
-        y = resampled(x, sizes, factors, resampling)?;
-    }
+        resampled(x, sizes, factors, resampling)?
+    };
     apart(y, x)
 }
