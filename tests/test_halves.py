@@ -104,6 +104,16 @@ def test_pieces_of_every_length(dtype, size):
 
 
 @EVERY
+def test_between_two_by_a_number_that_no_half_holds(dtype):
+    x, y = (dlcore.randn(3000).to(dtype).requires_grad_() for _ in range(2))
+    exact = dlcore.lerp(x.float(), y.float(), 0.7)
+    for found in (dlcore.lerp(x, y, 0.7), dlcore.lerp(x, y, dlcore.tensor(0.7)), x.clone().lerp_(y, 0.7)):
+        assert dlcore.equal(found, exact.to(dtype))
+        for slope, expected in zip(dlcore.autograd.grad(found.sum(), (x, y)), (1 - 0.7, 0.7), strict=True):
+            assert dlcore.equal(slope, dlcore.full((3000,), expected).to(dtype))
+
+
+@EVERY
 def test_sums_accumulate_in_float32(dtype):
     x = dlcore.ones(3000, 7, dtype=dtype)
     assert x.sum(0).tolist() == [numbers(dlcore.tensor(3000.0).to(dtype)).item()] * 7

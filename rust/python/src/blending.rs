@@ -24,7 +24,7 @@ functions! {
     ///
     /// >>> dlcore.lerp(dlcore.tensor([0.0, 10.0]), dlcore.tensor([1.0, 20.0]), 0.5)
     /// tensor([ 0.5000, 15.0000])
-    lerp(end: Arg, weight: Operand) => |x| blend::lerp(x, &end.0, &weight.beside(x)?);
+    lerp(end: Arg, weight: Operand) => |x| blend::lerp(x, &end.0, &weight.unrounded()?);
     /// ``input + value * tensor1 * tensor2``.
     ///
     /// >>> dlcore.addcmul(dlcore.tensor([1.0]), dlcore.tensor([2.0]), dlcore.tensor([3.0]), value=0.5)

@@ -122,6 +122,14 @@ impl Operand {
         }
     }
 
+    /// As a tensor that keeps all digits of a number.
+    pub fn unrounded(self) -> Result<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(tensor),
+            Self::Scalar(scalar) => Ok(Array::full("scalar", &[], scalar, DType::F64)?.into()),
+        }
+    }
+
     /// Two operands, of which at least one should be a tensor, as tensors.
     pub fn pair(a: Self, b: Self) -> PyResult<(Tensor, Tensor)> {
         match (a, b) {

@@ -79,9 +79,12 @@ pub fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let what = format_args!("from {} to {}; expected one float dtype", start.dtype(), end.dtype());
         return Err(Error::dtype("lerp", what));
     }
-    // One number has no say in the dtype.
-    let weight = if weight.rank() == 0 { cast(weight, start.dtype())? } else { weight.clone() };
-    apply(Lerp, &[start, end, &weight])
+    if weight.rank() > 0 {
+        return apply(Lerp, &[start, end, weight]);
+    }
+    // One number has no say in the dtype, and is not rounded to 16 bits itself.
+    let dtype = if start.dtype().is_half() { DType::F32 } else { start.dtype() };
+    cast(&apply(Lerp, &[&cast(start, dtype)?, &cast(end, dtype)?, &cast(weight, dtype)?])?, start.dtype())
 }
 
 /// `x + value * a * b`.
