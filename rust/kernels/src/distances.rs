@@ -119,9 +119,21 @@ fn differ<T: Float>(x: &[T], y: &[T]) -> bool {
 }
 
 /// The sum in float64, which has room for the squares of any float32.
-#[cold]
+#[inline(always)]
 fn wide<T: Float>(x: &[T], y: &[T]) -> f64 {
-    x.iter().zip(y).map(|(x, y)| (x.to_f64() - y.to_f64()).powi(2)).sum()
+    let ((blocks, rest), (others, others_rest)) = (x.as_chunks::<LINE>(), y.as_chunks::<LINE>());
+    let mut sums = [0.0; LINE];
+    for (x, y) in blocks.iter().zip(others) {
+        for lane in 0..LINE {
+            let apart = x[lane].to_f64() - y[lane].to_f64();
+            sums[lane] += apart * apart;
+        }
+    }
+    for ((sum, x), y) in sums.iter_mut().zip(rest).zip(others_rest) {
+        let apart = x.to_f64() - y.to_f64();
+        *sum += apart * apart;
+    }
+    sums.iter().sum()
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use crate::array::Array;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, broadcast_shapes};
-use crate::ops::arithmetic::{div, mul, neg, scalar, sub};
+use crate::ops::arithmetic::{neg, sub};
+use crate::ops::length::lengthened;
 use crate::ops::sample::{Sample, real, single};
 use crate::ops::statistics::vector_norm;
-use crate::ops::{ne, reshape, sum, sum_to, where_};
+use crate::ops::{reshape, sum, sum_to};
 use crate::with_float;
 use dlcore_kernels::distances;
 use smallvec::smallvec;
@@ -43,12 +43,9 @@ impl Operation for Distances {
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        let (x, y, distances) = (context.input(0)?, context.input(1)?, context.output()?);
-        let number = |value| scalar(Scalar::Int(value), distances.dtype());
-        let divisors = where_(&ne(&distances, &number(0)?)?, &distances, &number(1)?)?;
-        let ratios = div(grad, &divisors)?;
-        let shape = [ratios.shape(), &[1]].concat();
-        let slopes = mul(&reshape(&ratios, &shape)?, &pairwise_differences(&x, &y)?)?;
+        let (x, y) = (context.input(0)?, context.input(1)?);
+        let lines = |distances: &Tensor| reshape(distances, &[distances.shape(), &[1]].concat());
+        let slopes = lengthened(&lines(grad)?, &pairwise_differences(&x, &y)?, &lines(&context.output()?)?)?;
         let rank = slopes.rank();
         Ok(smallvec![
             context.needs(0).then(|| sum_to(&sum(&slopes, &[rank - 2], false)?, x.shape())).transpose()?,

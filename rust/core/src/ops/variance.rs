@@ -4,13 +4,14 @@ use crate::array::Array;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::{DType, Scalar};
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Dims;
-use crate::ops::arithmetic::{div, mul, scalar, scale, sub};
-use crate::ops::reduce::{count, mean, only_floats, restore, rows_of, sum};
+use crate::ops::arithmetic::{mul, scale, sub};
+use crate::ops::length::{leaves_range, lengthened};
+use crate::ops::reduce::{Axes, any, count, kept_shape, mean, only_floats, rows_of, sum};
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::{cast, eq, sqrt, square, where_};
+use crate::ops::{cast, le, reshape, sqrt, square};
 use crate::with_float;
 use dlcore_kernels::reduce;
 
@@ -34,10 +35,11 @@ impl<const ROOT: bool> Spread<ROOT> {
         count(shape, &self.dims) as f64 - self.correction
     }
 
-    /// The variance where the elements of one result do not lie side by side.
-    fn scattered(&self, x: &Tensor, degrees: f64) -> Result<Tensor> {
-        let squares = square(&sub(x, &mean(x, &self.dims, true)?)?)?;
-        scale(&sum(&squares, &self.dims, self.keepdim)?, degrees.recip())
+    /// The variance where the elements of one result do not lie side by side, and the mean.
+    fn scattered(&self, x: &Tensor, degrees: f64) -> Result<[Tensor; 2]> {
+        let mean = mean(x, &self.dims, true)?;
+        let squares = square(&sub(x, &mean)?)?;
+        Ok([scale(&sum(&squares, &self.dims, true)?, degrees.recip())?, mean])
     }
 }
 
@@ -58,29 +60,25 @@ impl<const ROOT: bool> Operation for Spread<ROOT> {
             })));
         }
         let x = Tensor::from(x.clone());
-        let mut variance = self.scattered(&x, degrees)?;
-        if !ROOT {
-            return Ok(single(variance.array().clone()));
+        let [mut variance, mean] = self.scattered(&x, degrees)?;
+        if x.dtype() == DType::F32 && (ROOT && leaves_range(&variance)? || is_rounding(&variance, &mean)?) {
+            [variance, _] = self.scattered(&cast(&x, DType::F64)?, degrees)?;
         }
-        if x.dtype() == DType::F32 && leaves_range(variance.array().contiguous(Self::NAME)?.elements()) {
-            variance = self.scattered(&cast(&x, DType::F64)?, degrees)?;
-        }
-        Ok(single(cast(&sqrt(&variance)?, x.dtype())?.array().clone()))
+        let result = cast(&if ROOT { sqrt(&variance)? } else { variance }, x.dtype())?;
+        let shape = Axes::new(Self::NAME, x.array(), dims, self.keepdim)?.shape;
+        Ok(single(reshape(&result, &shape)?.array().clone()))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let x = context.input(0)?;
         let deviations = sub(&x, &mean(&x, &self.dims, true)?)?;
-        let degrees = self.degrees(x.shape());
-        let share = if ROOT {
-            let deviation = context.output()?;
-            let number = |value| scalar(Scalar::Int(value), deviation.dtype());
-            let divisors = where_(&eq(&deviation, &number(0)?)?, &number(1)?, &deviation)?;
-            scale(&div(grad, &divisors)?, 1.0 / degrees)?
+        let kept = |y: &Tensor| reshape(y, &kept_shape(x.shape(), &self.dims));
+        let share = scale(&kept(grad)?, if ROOT { 1.0 } else { 2.0 } / self.degrees(x.shape()))?;
+        Ok(one(if ROOT {
+            lengthened(&share, &deviations, &kept(&context.output()?)?)
         } else {
-            scale(grad, 2.0 / degrees)?
-        };
-        Ok(one(mul(&restore(&share, x.shape(), &self.dims)?, &deviations)?))
+            mul(&share, &deviations)
+        }?))
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -112,9 +110,10 @@ impl<const ROOT: bool> Operation for Spread<ROOT> {
     }
 }
 
-/// Whether a variance may have been too large or too small for float32.
-fn leaves_range(variances: &[f32]) -> bool {
-    !variances.iter().all(|x| (1e-30..f32::INFINITY).contains(x))
+/// Whether a variance may be no more than the rounding of the mean.
+fn is_rounding(variance: &Tensor, mean: &Tensor) -> Result<bool> {
+    let least = scale(&square(mean)?, (2.0 * f64::from(f32::EPSILON)).powi(2))?;
+    any(le(variance, &least)?.array())
 }
 
 /// The variance over `dims`: squared deviations from the mean, summed and divided by their number less `correction`.

@@ -9,6 +9,8 @@ use crate::parallel::{Disjoint, for_each};
 
 /// Elements that a task adds up, at least.
 const GRAIN: usize = 4 * LONG_LEAF;
+/// The part of each element, a power of two, that is added up where the sum of all is too large.
+const PART: f64 = f64::EPSILON;
 /// Elements of both passes that one thread takes in a nanosecond.
 const PER_NS: usize = 8;
 
@@ -40,8 +42,13 @@ pub fn deviation<T: Float>(src: &[T], cols: usize, degrees: f64, dst: &mut [T]) 
     each_row(src, cols, dst, |row| (corrected(sums_of_any(row, mean(row)), cols) / degrees).sqrt());
 }
 
+/// The mean, also where the sum is too large for `T`.
 fn mean<T: Float>(row: &[T]) -> T {
-    T::from_f64(sums(row, Addends::Elements)[0] / count(row.len()))
+    let mut sum = sums(row, Addends::Elements)[0] / count(row.len());
+    if !sum.is_finite() {
+        sum = sums(row, Addends::Scaled(T::ZERO, T::from_f64(PART)))[0] / (PART * count(row.len()));
+    }
+    T::from_f64(sum)
 }
 
 /// For each row of `cols` elements the root of the sum of their squares.
@@ -110,6 +117,9 @@ fn sums_of_any<T: Float>(row: &[T], center: T) -> [f64; 2] {
 
 /// The sum of squared deviations from the mean, given sums of deviations from a number beside it, and of their squares.
 fn corrected([rest, squares]: [f64; 2], len: usize) -> f64 {
+    if squares.is_infinite() {
+        return squares;
+    }
     let off = rest * rest / count(len);
     // Of numbers that are not finite it is not a number.
     if off > squares { 0.0 } else { squares - off }
@@ -146,10 +156,14 @@ impl<T: Float> Kernel for Leaf<'_, T> {
             Addends::Beside(center) => {
                 lanes::sums(self.row, self.row, |x, _| [x - center, (x - center) * (x - center)])
             }
-            Addends::Scaled(center, factor) => lanes::sums(self.row, self.row, |x, _| {
-                let apart = (x - center) * factor;
-                [apart, apart * apart]
-            }),
+            Addends::Scaled(center, factor) => {
+                // Elements and center may be further apart than `T` reaches.
+                let center = center * factor;
+                lanes::sums(self.row, self.row, |x, _| {
+                    let apart = x * factor - center;
+                    [apart, apart * apart]
+                })
+            }
         }
     }
 }
