@@ -208,6 +208,11 @@ def test_linear_algebra_takes_the_standards_arguments():
     with pytest.raises(dlcore.ShapeError, match="equations"):
         xp.linalg.solve(xp.ones((2, 1, 1)), xp.ones(2))  # no vector for each matrix
     assert float(xp.linalg.trace(a, offset=1)) == 1
+    assert xp.vecdot(xp.ones((2, 1, 3)), xp.ones((4, 3))).shape == (2, 4)
+    assert xp.vecdot(xp.ones((2, 3)), xp.ones((4, 2, 1)), axis=-2).shape == (4, 3)
+    for x1, x2, axis in (((3,), (1,), -1), ((2, 3), (2, 1), -1), ((2, 3), (3,), -2), ((3,), (4, 3), 0)):
+        with pytest.raises(dlcore.ShapeError, match="vecdot: vectors of"):
+            xp.vecdot(xp.ones(x1), xp.ones(x2), axis=axis)
     assert xp.linalg.vector_norm(a, axis=()).shape == (2, 2)
     assert xp.linalg.matrix_norm(a, keepdims=True).shape == (1, 1)
     assert xp.linalg.svd(a, full_matrices=False).S.shape == (2,)

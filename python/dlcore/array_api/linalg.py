@@ -75,13 +75,20 @@ def tensordot(x1: Tensor, x2: Tensor, /, *, axes: int | tuple[Sequence[int], Seq
 
 
 def vecdot(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
-    """Sums of products of vectors along an axis, the same from the right in both.
+    """Sums of products of vectors along an axis, the same from the right in both; the other axes broadcast.
+
+    Raises:
+        ShapeError: vectors of two lengths, also where one is of a single element.
 
     Example:
         >>> import dlcore.array_api as xp
         >>> xp.vecdot(xp.asarray([[1, 2], [3, 4]]), xp.asarray([10, 1]))
         tensor([12, 34])
     """
+    rank = max(x1.ndim, x2.ndim)
+    x1, x2 = (x[(None,) * (rank - x.ndim)] for x in (x1, x2))
+    if -rank <= axis < rank and x1.shape[axis] != x2.shape[axis]:
+        raise dlcore.ShapeError(f"vecdot: vectors of {x1.shape[axis]} and {x2.shape[axis]} elements along axis {axis}")
     return linalg.vecdot(x1, x2, dim=axis)
 
 
