@@ -4,6 +4,7 @@ import math
 
 import dlcore
 import dlcore.nn.functional as F
+import numpy as np
 import pytest
 from dlcore import ShapeError, linalg, special
 from dlcore.autograd import grad
@@ -315,6 +316,49 @@ def test_deviations_whose_squares_are_no_float32(scale):
     assert linalg.norm(values * scale).item() == pytest.approx(1.5 * scale, rel=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e30, 1e-30, 1e-41])
+def test_lengths_and_their_slopes_whose_squares_are_no_float32(scale):
+    values = dlcore.tensor([[3.0, 0.0, 1.0], [4.0, 0.0, 0.0]]) * scale
+    for x, dim in ((values, 0), (values.t(), 1), (values.t().clone(), 1)):
+        x = x.detach().requires_grad_()
+        lengths = linalg.vector_norm(x, dim=dim)
+        assert lengths.tolist() == pytest.approx([5 * scale, 0, scale], rel=1e-3)
+        (slope,) = grad(lengths.sum(), x)
+        slope = slope if dim == 0 else slope.t()
+        assert slope.flatten().tolist() == pytest.approx([0.6, 0, 1, 0.8, 0, 0], rel=1e-3)
+
+
+def test_deviations_of_what_sums_to_no_float32():
+    values = [3e38, -3e38, 3e38, 2e38, 3e38, 1e38]
+    for numbers in (values, values * 3000, [3e38, 2e38]):
+        x = dlcore.tensor(numbers)
+        for row, dim in ((x, 0), (x[:, None].expand(-1, 2).clone(), 0)):
+            assert row.std(dim).flatten().tolist() == pytest.approx(
+                [np.std(numbers, ddof=1)] * row[0].numel(), rel=1e-6
+            )
+            assert (row.var(dim) == math.inf).all()
+    assert dlcore.full((9000,), 2e38).std().item() == 0
+    for strange in ([math.inf, 1.0], [math.nan, 1.0], [math.inf, -math.inf]):
+        assert dlcore.tensor(strange).std().isnan()
+
+
+@pytest.mark.parametrize("shape", [(7,), (11, 2)])
+def test_equals_have_no_deviation_and_no_slope(shape):
+    for value in (0.1, 3.3, 1e6):
+        x = dlcore.full(shape, value, requires_grad=True)
+        deviation = x.std(0)
+        assert not deviation.any()
+        assert not x.var(0).any()
+        assert not grad(deviation.sum(), x)[0].any()
+
+
+def test_slopes_of_distances_that_have_few_digits():
+    x, y = (dlcore.tensor(rows).mul(1e-40).requires_grad_() for rows in ([[3.0, 4.0], [0.0, 0.0]], [[0.0, 0.0]]))
+    slopes = grad(dlcore.cdist(x, y).sum(), (x, y))
+    assert slopes[0].flatten().tolist() == pytest.approx([0.6, 0.8, 0, 0], rel=1e-4)
+    assert slopes[1].flatten().tolist() == pytest.approx([-0.6, -0.8], rel=1e-4)
+
+
 def test_distances_whose_squares_are_no_float32():
     assert dlcore.cdist(of([3e30, 4e30]), of([0.0, 0.0])).item() == pytest.approx(5e30)
     assert dlcore.cdist(of([3e-30, 4e-30]), of([0.0, 0.0])).item() == pytest.approx(5e-30)
@@ -350,7 +394,10 @@ def test_what_lists_hold_counts_not_what_they_say():
 def test_the_only_layout_may_be_said_wherever_a_device_may():
     x = dlcore.ones(2)
     said = {"layout": dlcore.strided, "pin_memory": False}
+    assert dlcore.zeros(2, layout=None, pin_memory=None).tolist() == [0, 0]
     for call in (
+        lambda: dlcore.tril_indices(1, 1, **said).flatten(), lambda: dlcore.triu_indices(1, 1, **said).flatten(),
+        lambda: dlcore.scalar_tensor(0, **said).expand(2),
         lambda: dlcore.tensor([0.0, 0.0], **said), lambda: dlcore.zeros(2, **said),
         lambda: dlcore.zeros_like(x, **said),
         lambda: dlcore.full((2,), 0.0, **said), lambda: x.new_zeros(2, dtype=dlcore.float32, **said),

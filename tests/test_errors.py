@@ -121,6 +121,10 @@ DTYPES = [
     (lambda: nn.Embedding(10, 3)(t(0.5)), "Embedding(10, 3): embedding: indices must be integers, got float32; convert them with .long()"),
     (lambda: -t(True), "neg: bool tensors have no subtraction; use logical_not, or convert with .int()"),
     (lambda: t(True) - t(True), "sub: bool tensors have no subtraction; use logical_xor, or convert with .int()"),
+    (lambda: t(True) - 1, "sub: bool tensors have no subtraction; use logical_xor, or convert with .int()"),
+    (lambda: 1 - t(True), "sub: bool tensors have no subtraction; use logical_xor, or convert with .int()"),
+    (lambda: t(1.0).sub_(t(True)), "sub: bool tensors have no subtraction; use logical_xor, or convert with .int()"),
+    (lambda: +t(True), "+: bool tensors have no sign; convert with .int()"),
     (lambda: t(1, 2) & t(1.0, 2.0), "&: expected bool or integer tensors, got float32; compare first, as in (x > 0) & (x < 1)"),
     (lambda: dlcore.where(z(2), z(2), z(2)), "where: expected a bool condition, got float32; compare it (x != 0)"),
     (lambda: dlcore.masked_fill(z(2), t(1, 0), 0), "masked_fill: expected a bool mask, got int64; compare it (mask != 0)"),
@@ -140,6 +144,7 @@ DTYPES = [
 ]  # fmt: skip
 
 GRADIENTS = [
+    (lambda: dlcore.autograd.grad(leaf(1).sum(), []), "grad: inputs is empty; name the tensors that it is the gradient of"),
     (lambda: z(2).backward(), "backward: this tensor does not depend on any tensor with requires_grad=True, or was computed under no_grad() or after detach()"),
     (lambda: leaf(2).backward(), "backward: only a one-element tensor starts a backward by itself, this one has shape (2,); reduce it (.sum(), .mean()) or pass gradient="),
     (lambda: leaf(2).argmax().backward(), "backward: argmax has no gradient: its output is not a smooth function of its input"),

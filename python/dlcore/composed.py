@@ -81,16 +81,23 @@ def shares_memory(made: Tensor, obj: Any) -> bool:
 
 
 def scalar_tensor(
-    s: float, *, dtype: _core.dtype | None = None, device: str | _core.device | None = None, requires_grad: bool = False
+    s: float,
+    *,
+    dtype: _core.dtype | None = None,
+    device: str | _core.device | None = None,
+    requires_grad: bool = False,
+    **settled: Any,
 ) -> Tensor:
-    """A number as a tensor of no dimensions, of the default dtype.
+    """A number as a tensor of no dimensions, of the default dtype; ``layout`` and ``pin_memory`` may be said.
 
     Example:
         >>> import dlcore
         >>> dlcore.scalar_tensor(2)
         tensor(2.)
     """
-    return _core.full((), s, dtype=dtype or _core.get_default_dtype(), device=device, requires_grad=requires_grad)
+    return _core.full(
+        (), s, dtype=dtype or _core.get_default_dtype(), device=device, requires_grad=requires_grad, **settled
+    )
 
 
 def segment_sum(data: Tensor, segment_ids: Tensor, num_segments: int | None = None) -> Tensor:

@@ -605,8 +605,11 @@ impl PyTensor {
         one(py, &self.get(), ops::neg)
     }
 
-    fn __pos__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
+    fn __pos__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        if slf.get().get().dtype() == DType::Bool {
+            return Err(to_py(Error::dtype("+", "bool tensors have no sign; convert with .int()")));
+        }
+        Ok(slf)
     }
 
     fn __abs__(&self, py: Python<'_>) -> PyResult<Self> {

@@ -333,6 +333,9 @@ fn autograd_grad(
     allow_unused: bool,
 ) -> PyResult<Vec<Option<PyTensor>>> {
     let (outputs, inputs) = (list(Some(outputs))?, list(Some(inputs))?);
+    if inputs.is_empty() {
+        return Err(to_py(Error::gradient("grad", "inputs is empty; name the tensors that it is the gradient of")));
+    }
     let seeds = seeds("grad", grad_outputs, outputs.len())?;
     let options = Options { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
     let found = enter(py, usize::MAX, move || {

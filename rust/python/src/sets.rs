@@ -112,7 +112,7 @@ macro_rules! triangles {
     ($($(#[$doc:meta])* $name:ident => $lower:literal;)*) => {
         $(
             $(#[$doc])*
-            #[pyfunction]
+            #[pyfunction(crate = "crate::exchange::keywords")]
             #[pyo3(signature = (row, col, offset = 0, *, dtype = None, device = None))]
             fn $name<'py>(
                 py: Python<'py>, row: usize, col: usize, offset: i64, dtype: Option<DTypeArg>,

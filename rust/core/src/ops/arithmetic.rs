@@ -29,8 +29,8 @@ pub(crate) fn binary(name: &str, op: Binary, a: &Array, b: &Array) -> Result<Out
 }
 
 /// Refuses bool, for which subtraction has no agreed meaning.
-fn no_bool(name: &str, a: &Array) -> Result<()> {
-    if a.dtype() == DType::Bool {
+fn no_bool(name: &str, dtype: DType) -> Result<()> {
+    if dtype == DType::Bool {
         let instead = if name == Neg::NAME { "logical_not" } else { "logical_xor" };
         return Err(Error::dtype(
             name,
@@ -92,7 +92,7 @@ impl Operation for Sub {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        no_bool(Self::NAME, inputs[0])?;
+        no_bool(Self::NAME, inputs[0].dtype())?;
         binary(Self::NAME, Binary::Sub, inputs[0], inputs[1])
     }
 
@@ -198,7 +198,7 @@ impl Operation for Neg {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        no_bool(Self::NAME, inputs[0])?;
+        no_bool(Self::NAME, inputs[0].dtype())?;
         unary(Self::NAME, Unary::Neg, inputs[0])
     }
 
@@ -440,8 +440,6 @@ macro_rules! functions {
 functions! {
     /// `a + b`.
     add = Add;
-    /// `a - b`.
-    sub = Sub;
     /// `a * b`.
     mul = Mul;
     /// `a / b`.
@@ -454,6 +452,16 @@ functions! {
     remainder = Remainder;
     /// `a ** b`; of integers to negative powers, the rounded values.
     pow = Pow;
+}
+
+/// `a - b`.
+///
+/// # Errors
+/// Shapes that do not broadcast, [`Error::DType`] where either is bool.
+pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    no_bool(Sub::NAME, a.dtype())?;
+    no_bool(Sub::NAME, b.dtype())?;
+    apply(Sub, &[a, b])
 }
 
 /// `a // b`, without a gradient: who asks for one asks for it of a constant, and is told so.

@@ -35,7 +35,7 @@ const SETTLED: [&str; 2] = ["layout", "pin_memory"];
 /// Refuses what no tensor is, for one of [`SETTLED`].
 fn check_settled(name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if name == "pin_memory" {
-        value.extract::<bool>()?;
+        value.extract::<Option<bool>>()?;
     } else if !value.is_none() && !value.is(&value.py().import("dlcore")?.getattr("strided")?) {
         return Err(PyValueError::new_err(format!("layout is dlcore.strided, there is no other; got {value}")));
     }
