@@ -19,6 +19,8 @@ MODULES = [
     "dlcore",
     "dlcore.linalg",
     "dlcore.special",
+    "dlcore.signal",
+    "dlcore.signal.windows",
     "dlcore.random",
     "dlcore.func",
     "dlcore.nn",

@@ -411,3 +411,97 @@ def test_half_precision_is_computed_in_float32():
     x = dlcore.from_numpy(matrices(3, 3)).bfloat16()
     assert linalg.inv(x).dtype == dlcore.bfloat16
     np.testing.assert_allclose(linalg.inv(x).float().numpy(), linalg.inv(x.float()).numpy(), rtol=2**-8)
+
+
+def with_a_bad_one(good, bad):
+    x = np.stack([good, bad, good])
+    return dlcore.from_numpy(x).requires_grad_(), dlcore.from_numpy(x[::2].copy()).requires_grad_()
+
+
+@pytest.mark.parametrize(
+    ("of", "careful", "bad", "order"),
+    [
+        (linalg.cholesky, linalg.cholesky_ex, np.diag([1.0, 1.0, -1.0]), 3),
+        (lambda A: linalg.cholesky(A, upper=True), lambda A: linalg.cholesky_ex(A, upper=True), -np.eye(3), 1),
+        (linalg.cholesky, linalg.cholesky_ex, np.array([[1.0, 2, 0], [2, 1, 0], [0, 0, math.nan]]), 2),
+        (linalg.inv, linalg.inv_ex, np.ones((3, 3)), 2),
+        (linalg.inv, linalg.inv_ex, np.zeros((3, 3)), 1),
+        (lambda A: linalg.solve(A, dlcore.ones(3)), lambda A: linalg.solve_ex(A, dlcore.ones(3)), np.ones((3, 3)), 2),
+        (
+            lambda A: linalg.solve(A, dlcore.ones(3, 2)),
+            lambda A: linalg.solve_ex(A, dlcore.ones(3, 2)),
+            np.diag([1.0, 1.0, 0.0]),
+            3,
+        ),
+    ],
+)
+def test_one_bad_matrix_leaves_the_others_of_its_batch_as_they_are(of, careful, bad, order):
+    """The results and the gradients of the others are those of a batch without it."""
+    x, without = with_a_bad_one(positive(3, 3), bad)
+    with pytest.raises(linalg.LinAlgError):
+        of(x)
+    result, info = careful(x)
+    assert (info.tolist(), info.dtype) == ([0, order, 0], dlcore.int32)
+    assert result[1].isnan().any()
+    check(result[::2], of(without).detach().numpy())
+    result[::2].square().sum().backward()
+    of(without).square().sum().backward()
+    check(x.grad[::2], without.grad.numpy())
+    assert not x.grad[1].any()
+
+
+def test_errors_are_checked_where_it_is_asked_for():
+    singular = dlcore.ones(2, 2, 2)
+    for careful in (linalg.cholesky_ex, linalg.inv_ex, linalg.lu_factor_ex):
+        with pytest.raises(linalg.LinAlgError):
+            careful(-singular, check_errors=True)
+    with pytest.raises(linalg.LinAlgError):
+        linalg.solve_ex(singular, dlcore.ones(2), check_errors=True)
+    assert linalg.inv_ex(dlcore.eye(2), check_errors=True).info.item() == 0
+    assert linalg.inv_ex(dlcore.zeros(0, 3, 3)).info.shape == (0,)
+    with pytest.raises(dlcore.ShapeError):
+        linalg.inv_ex(dlcore.ones(2, 3))
+
+
+def test_factors_of_singular_matrices_say_which_pivot_is_zero():
+    x = dlcore.from_numpy(np.stack([matrices(4, 3), np.ones((4, 3)), np.zeros((4, 3))]))
+    LU, pivots, info = linalg.lu_factor_ex(x)
+    expected = linalg.lu_factor(x)
+    assert (LU.equal(expected.LU), pivots.equal(expected.pivots), info.tolist()) == (True, True, [0, 2, 1])
+    assert linalg.lu_factor_ex(dlcore.zeros(0, 0)).info.item() == 0
+
+
+@pytest.mark.parametrize(("m", "n"), [(9, 6), (6, 9)])
+def test_few_singular_values_are_found_by_random_vectors(m, n):
+    A = dlcore.from_numpy(RNG.standard_normal((2, m, 3)) @ RNG.standard_normal((2, 3, n))).requires_grad_()
+    shift = dlcore.from_numpy(RNG.standard_normal((1, n)))
+    exact = linalg.svdvals(A)[:, :3]
+    for found in (dlcore.svd_lowrank(A, q=4), dlcore.svd_lowrank(A + shift, q=4, M=shift)):
+        U, S, V = found
+        check(U * S.unsqueeze(-2) @ V.mT, A.detach().numpy(), 1e-9)
+        check(S[:, :3], exact.detach().numpy())
+        check(U[..., :3].mT @ U[..., :3], np.broadcast_to(np.eye(3), (2, 3, 3)))
+    assert [part.shape for part in dlcore.svd_lowrank(A.detach())] == [(2, m, 6), (2, 6), (2, n, 6)]
+    (slope,) = dlcore.autograd.grad(dlcore.svd_lowrank(A, q=3)[1].sum(), A)
+    check(slope, dlcore.autograd.grad(exact.sum(), A)[0].numpy(), 1e-8)
+
+
+def test_principal_components_are_of_rows_about_their_mean():
+    x = RNG.standard_normal((20, 4))
+    _, S, V = dlcore.pca_lowrank(dlcore.from_numpy(x))
+    variances, directions = np.linalg.eigh(np.cov(x.T))
+    check(S**2 / 19, variances[::-1])
+    check((V.T @ dlcore.from_numpy(directions[:, ::-1].copy())).abs(), np.eye(4))
+    check(dlcore.pca_lowrank(dlcore.from_numpy(x), center=False)[1], np.linalg.svd(x)[1])
+    for wrong in ({"q": 5}, {"q": -1}, {"niter": -1}):
+        with pytest.raises(ValueError, match=r"must be (in 0\.\.4|at least 0)"):
+            dlcore.pca_lowrank(dlcore.from_numpy(x), **wrong)
+
+
+def test_the_adjoint_exchanges_rows_and_columns():
+    x = dlcore.arange(6).reshape(1, 2, 3)
+    assert x.adjoint().equal(x.mT)
+    assert dlcore.adjoint(x).data_ptr() == x.data_ptr()
+    assert dlcore.adjoint(dlcore.tensor(2)).item() == 2
+    with pytest.raises(dlcore.ShapeError):
+        dlcore.adjoint(dlcore.ones(2))

@@ -25,6 +25,7 @@ from dlcore.autograd import (
     set_grad_enabled,
 )
 from dlcore.composed import (
+    adjoint,
     asarray,
     detach,
     is_complex,
@@ -42,10 +43,11 @@ newaxis = None
 
 __all__ = [
     "amp", "array_api", "autograd", "data", "datasets", "distributions", "func", "io", "linalg", "memory", "models",
-    "nn", "optim", "random", "special", "testing", "train", "utils",
-    "asarray", "broadcast_shapes", "detach", "is_complex", "is_nonzero", "scalar_tensor",
+    "nn", "optim", "random", "signal", "special", "testing", "train", "utils",
+    "adjoint", "asarray", "broadcast_shapes", "detach", "is_complex", "is_nonzero", "scalar_tensor",
     "segment_max", "segment_mean", "segment_sum",
     "Size", "layout", "strided", "newaxis", "e", "inf", "nan", "pi", "__version__",
+    "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window", "pca_lowrank", "svd_lowrank",
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
     "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
     "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype",
@@ -60,7 +62,7 @@ __all__ += engine.__all__
 # What loads when it is first asked for: packages, and the modules that hold further names.
 _PACKAGES = {
     "array_api", "backends", "cuda", "data", "datasets", "distributed", "distributions", "func", "io", "jit", "linalg",
-    "models", "nn", "optim", "random", "special", "testing", "train", "utils",
+    "models", "nn", "optim", "random", "signal", "special", "testing", "train", "utils",
 }  # fmt: skip
 _ELSEWHERE = {
     name: module
@@ -71,11 +73,13 @@ _ELSEWHERE = {
         "hints": "are_deterministic_algorithms_enabled get_default_device get_num_interop_threads set_default_device "
         "set_num_interop_threads use_deterministic_algorithms",
         "io": "load save",
+        "low_rank": "pca_lowrank svd_lowrank",
         "nn.guard": "guard",
         "nn.summary": "summary",
         "shapes": "Size broadcast_shapes",
         "typed": "BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor "
         "LongTensor ShortTensor set_default_tensor_type",
+        "windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
     }.items()
     for name in names.split()
 }
@@ -98,6 +102,7 @@ if TYPE_CHECKING:  # the same, for who reads the sources without running them; t
         nn,
         optim,
         random,
+        signal,
         special,
         testing,
         train,
@@ -108,10 +113,12 @@ if TYPE_CHECKING:  # the same, for who reads the sources without running them; t
     from dlcore.func import vmap
     from dlcore.hints import *
     from dlcore.io import load, save
+    from dlcore.low_rank import *
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
     from dlcore.shapes import *
     from dlcore.typed import *
+    from dlcore.windows import *
 else:
 
     def __getattr__(name):

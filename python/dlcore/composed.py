@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "adjoint",
     "asarray",
     "detach",
     "give",
@@ -21,6 +22,26 @@ __all__ = [
     "segment_mean",
     "segment_sum",
 ]
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """A view of matrices with rows and columns exchanged: there are no complex numbers to conjugate.
+
+    Args:
+        input: (..., m, n), or no dimensions.
+
+    Returns:
+        (..., n, m), in the same memory.
+
+    Raises:
+        ShapeError: one dimension.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.adjoint(dlcore.zeros(4, 2, 3)).shape
+        (4, 3, 2)
+    """
+    return input.mT if input.dim() else input
 
 
 def asarray(
@@ -297,6 +318,7 @@ def _reversed(self: Tensor) -> Tensor:
 
 _METHODS = {
     "__reversed__": _reversed,
+    "adjoint": adjoint,
     "apply_": _apply_,
     "fill_diagonal_": _fill_diagonal_,
     "is_nonzero": _is_nonzero,

@@ -6,8 +6,14 @@ singular vectors, which may point either way, results have the one whose largest
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
+from typing import NamedTuple
+
+from dlcore import _core
 from dlcore._core import (
     LinAlgError,
+    Tensor,
     linalg_cholesky as cholesky,
     linalg_cond as cond,
     linalg_cross as cross,
@@ -45,6 +51,7 @@ from dlcore._core import (
 __all__ = [
     "LinAlgError",
     "cholesky",
+    "cholesky_ex",
     "cond",
     "cross",
     "det",
@@ -53,9 +60,11 @@ __all__ = [
     "eigvalsh",
     "householder_product",
     "inv",
+    "inv_ex",
     "lstsq",
     "lu",
     "lu_factor",
+    "lu_factor_ex",
     "lu_solve",
     "matmul",
     "matrix_exp",
@@ -68,6 +77,7 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_ex",
     "solve_triangular",
     "svd",
     "svdvals",
@@ -77,3 +87,170 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+
+class _CholeskyEx(NamedTuple):
+    L: Tensor
+    info: Tensor
+
+
+class _InvEx(NamedTuple):
+    inverse: Tensor
+    info: Tensor
+
+
+class _LuFactorEx(NamedTuple):
+    LU: Tensor
+    pivots: Tensor
+    info: Tensor
+
+
+class _SolveEx(NamedTuple):
+    result: Tensor
+    info: Tensor
+
+
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> _CholeskyEx:
+    """`cholesky` of a batch in which some matrices may not be positive definite.
+
+    Args:
+        A: symmetric matrices, (..., n, n).
+        upper: whether to give the upper factor.
+        check_errors: whether to raise for such a matrix after all.
+
+    Returns:
+        ``L``, with NaN for those matrices, and ``info``, int32 of shape (...): 0, or the order of the first leading
+        minor that is not positive definite.
+
+    Raises:
+        LinAlgError: with `check_errors`, a matrix that is not positive definite.
+
+    Example:
+        >>> import dlcore
+        >>> A = dlcore.tensor([[[4.0, 0.0], [0.0, 1.0]], [[4.0, 0.0], [0.0, -1.0]]])
+        >>> dlcore.linalg.cholesky_ex(A).info
+        tensor([0, 2], dtype=dlcore.int32)
+    """
+    try:
+        return _CholeskyEx(cholesky(A, upper=upper), _core.zeros(A.shape[:-2], dtype=_core.int32))
+    except LinAlgError:
+        if check_errors:
+            raise
+    matrices = A.detach().reshape(-1, *A.shape[-2:])
+    info = _core.tensor([_indefinite(matrix, upper) for matrix in matrices], dtype=_core.int32).reshape(A.shape[:-2])
+    return _CholeskyEx(_or_nan(info, cholesky(_or_identity(info, A), upper=upper)), info)
+
+
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> _InvEx:
+    """`inv` of a batch in which some matrices may be singular.
+
+    Args:
+        A: square matrices, (..., n, n).
+        check_errors: whether to raise for a singular one after all.
+
+    Returns:
+        ``inverse``, with NaN for those matrices, and ``info``, int32 of shape (...): 0, or which pivot is the first zero.
+
+    Raises:
+        LinAlgError: with `check_errors`, a singular matrix.
+
+    Example:
+        >>> import dlcore
+        >>> inverse, info = dlcore.linalg.inv_ex(dlcore.tensor([[[2.0]], [[0.0]]]))
+        >>> inverse.flatten(), info
+        (tensor([0.5000,    nan]), tensor([0, 1], dtype=dlcore.int32))
+    """
+    try:
+        return _InvEx(inv(A), _core.zeros(A.shape[:-2], dtype=_core.int32))
+    except LinAlgError:
+        if check_errors:
+            raise
+    info = _zero_pivots(lu_factor(A.detach()).LU)
+    return _InvEx(_or_nan(info, inv(_or_identity(info, A))), info)
+
+
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> _LuFactorEx:
+    """`lu_factor`, and which matrices are singular.
+
+    Args:
+        A: matrices, (..., m, n).
+        pivot: whether rows are exchanged.
+        check_errors: whether to raise for a singular one.
+
+    Returns:
+        ``LU`` and ``pivots``, as of `lu_factor`, and ``info``, int32 of shape (...): 0, or which pivot is the first zero.
+
+    Raises:
+        LinAlgError: with `check_errors`, a pivot that is zero.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.linalg.lu_factor_ex(dlcore.ones(2, 2)).info
+        tensor(2, dtype=dlcore.int32)
+    """
+    LU, pivots = lu_factor(A, pivot=pivot)
+    info = _zero_pivots(LU.detach())
+    if check_errors and info.any():
+        raise LinAlgError(
+            f"linalg.lu_factor_ex: a matrix is singular: pivots {info.tolist()} of the LU factors are zero"
+        )
+    return _LuFactorEx(LU, pivots, info)
+
+
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> _SolveEx:
+    """`solve` with a batch in which some matrices may be singular.
+
+    Args:
+        A: square matrices, (..., n, n).
+        B: right sides, as of `solve`.
+        left: whether to solve A X = B; otherwise X A = B.
+        check_errors: whether to raise for a singular matrix after all.
+
+    Returns:
+        ``result``, with NaN for those matrices, and ``info``, int32 of shape (...): 0, or which pivot is the first zero.
+
+    Raises:
+        LinAlgError: with `check_errors`, a singular matrix.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.linalg.solve_ex(dlcore.tensor([[[2.0]], [[0.0]]]), dlcore.ones(2, 1, 1)).result.flatten()
+        tensor([0.5000,    nan])
+    """
+    try:
+        return _SolveEx(solve(A, B, left=left), _core.zeros(A.shape[:-2], dtype=_core.int32))
+    except LinAlgError:
+        if check_errors:
+            raise
+    info = _zero_pivots(lu_factor(A.detach()).LU)
+    vectors = B.dim() == 1 or B.shape == A.shape[:-1]
+    return _SolveEx(_or_nan(info, solve(_or_identity(info, A), B, left=left), dims=1 if vectors else 2), info)
+
+
+def _indefinite(matrix: Tensor, upper: bool) -> int:
+    """The order of the first leading minor that is not positive definite, or 0: no larger one is either."""
+
+    def fails(order: int) -> bool:
+        try:
+            cholesky(matrix[:order, :order], upper=upper)
+        except LinAlgError:
+            return True
+        return False
+
+    orders = range(1, len(matrix) + 1)
+    before = bisect_left(orders, True, key=fails)
+    return orders[before] if before < len(orders) else 0
+
+
+def _zero_pivots(LU: Tensor) -> Tensor:
+    """Which pivot of each matrix is the first that is zero, or 0."""
+    before = (LU.diagonal(dim1=-2, dim2=-1) == 0).cumsum(-1).eq(0).sum(-1)
+    return _core.where(before < min(LU.shape[-2:]), before + 1, 0).to(_core.int32)
+
+
+def _or_identity(info: Tensor, matrices: Tensor) -> Tensor:
+    return _core.where((info == 0)[..., None, None], matrices, _core.eye(matrices.shape[-1], dtype=matrices.dtype))
+
+
+def _or_nan(info: Tensor, results: Tensor, dims: int = 2) -> Tensor:
+    return _core.where((info == 0).reshape(*info.shape, *[1] * dims), results, math.nan)
