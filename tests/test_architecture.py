@@ -91,6 +91,7 @@ BELOW = {
     "special": {"_core"},
     "signal": {"_core"},
     "windows": {"_core", "signal"},
+    "layers": {"_core", "nn"},
     "low_rank": {"_core", "linalg"},
     "shapes": {"_core"},
     "hints": {"_core"},

@@ -279,3 +279,40 @@ def test_tensors_are_read_backwards():
 
 def test_the_diagonal_of_no_columns_is_filled():
     assert dlcore.zeros(3, 0).fill_diagonal_(1.0, wrap=True).shape == (3, 0)
+
+
+def test_functions_of_layers_at_the_top_take_pytorchs_arguments_there():
+    F = nn.functional
+    x, table = dlcore.arange(12.0).reshape(2, 3, 2), dlcore.arange(6.0).reshape(3, 2).requires_grad_()
+    weight, bias, mean, var = dlcore.full((3,), 2.0), dlcore.ones(3), dlcore.zeros(3), dlcore.ones(3)
+    expected = F.batch_norm(x, mean.clone(), var.clone(), weight, bias, True, 0.3, 1e-3)
+    assert dlcore.batch_norm(x, weight, bias, mean, var, True, 0.3, 1e-3, True).equal(expected)
+    np.testing.assert_allclose(mean.numpy(), 0.3 * x.mean((0, 2)).numpy(), rtol=1e-6)
+    expected = F.instance_norm(x, weight=weight, bias=bias, eps=1e-3)
+    assert dlcore.instance_norm(x, weight, bias, None, None, True, 0.1, 1e-3, True).equal(expected)
+    rows = dlcore.embedding(table, dlcore.tensor([0, 2, 2]), 0)
+    assert rows.tolist() == [[0.0, 1.0], [4.0, 5.0], [4.0, 5.0]]
+    rows.sum().backward()
+    assert table.grad.tolist() == [[0.0, 0.0], [0.0, 0.0], [2.0, 2.0]]
+    assert dlcore.embedding(table, dlcore.tensor([2]), scale_grad_by_freq=True).requires_grad
+    for name in ("dropout", "alpha_dropout", "feature_alpha_dropout"):
+        function, at_the_top = getattr(F, name), getattr(dlcore, name)
+        dlcore.manual_seed(3)
+        expected = function(x, 0.5, True)
+        dlcore.manual_seed(3)
+        assert at_the_top(x, 0.5, train=True).equal(expected)
+        assert at_the_top(x, 0.5, False).equal(x)
+    assert dlcore.constant_pad_nd(x, (1, 2), 3.0).equal(F.pad(x, (1, 2), value=3.0))
+    assert dlcore.selu_ is F.selu_
+    assert dlcore.pdist is F.pdist
+    assert not hasattr(dlcore, "margin_ranking_loss")
+
+
+def test_channels_are_dropped_as_a_whole():
+    x = dlcore.feature_dropout(dlcore.ones(16, 8, 3, 2), 0.5, True)
+    of_channels = x.flatten(2)
+    assert of_channels.eq(of_channels[..., :1]).all()
+    assert x.unique().tolist() == [0.0, 2.0]
+    assert dlcore.feature_dropout(x, 0.5, False).equal(x)
+    with pytest.raises(dlcore.ShapeError, match=r"\(N, C, \.\.\.\)"):
+        dlcore.feature_dropout(dlcore.ones(3), 0.5, True)

@@ -47,7 +47,11 @@ __all__ = [
     "adjoint", "asarray", "broadcast_shapes", "detach", "is_complex", "is_nonzero", "scalar_tensor",
     "segment_max", "segment_mean", "segment_sum",
     "Size", "layout", "strided", "newaxis", "e", "inf", "nan", "pi", "__version__",
-    "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window", "pca_lowrank", "svd_lowrank",
+    "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window",
+    "pca_lowrank", "svd_lowrank",
+    "alpha_dropout", "batch_norm", "constant_pad_nd", "dropout", "dropout_", "embedding", "feature_alpha_dropout",
+    "feature_dropout", "instance_norm",
+    "bilinear", "celu_", "channel_shuffle", "native_channel_shuffle", "pdist", "rrelu_", "selu_", "threshold_",
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
     "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
     "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype",
@@ -73,7 +77,10 @@ _ELSEWHERE = {
         "hints": "are_deterministic_algorithms_enabled get_default_device get_num_interop_threads set_default_device "
         "set_num_interop_threads use_deterministic_algorithms",
         "io": "load save",
+        "layers": "alpha_dropout batch_norm constant_pad_nd dropout dropout_ embedding feature_alpha_dropout "
+        "feature_dropout instance_norm",
         "low_rank": "pca_lowrank svd_lowrank",
+        "nn.functional": "bilinear celu_ channel_shuffle native_channel_shuffle pdist rrelu_ selu_ threshold_",
         "nn.guard": "guard",
         "nn.summary": "summary",
         "shapes": "Size broadcast_shapes",
@@ -113,7 +120,18 @@ if TYPE_CHECKING:  # the same, for who reads the sources without running them; t
     from dlcore.func import vmap
     from dlcore.hints import *
     from dlcore.io import load, save
+    from dlcore.layers import *
     from dlcore.low_rank import *
+    from dlcore.nn.functional import (
+        bilinear,
+        celu_,
+        channel_shuffle,
+        native_channel_shuffle,
+        pdist,
+        rrelu_,
+        selu_,
+        threshold_,
+    )
     from dlcore.nn.guard import guard
     from dlcore.nn.summary import summary
     from dlcore.shapes import *

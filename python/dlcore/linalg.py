@@ -149,7 +149,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> _InvEx:
         check_errors: whether to raise for a singular one after all.
 
     Returns:
-        ``inverse``, with NaN for those matrices, and ``info``, int32 of shape (...): 0, or which pivot is the first zero.
+        ``inverse``, with NaN for those matrices, and ``info``, int32, (...): 0, or which pivot is the first zero.
 
     Raises:
         LinAlgError: with `check_errors`, a singular matrix.
@@ -178,7 +178,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
         check_errors: whether to raise for a singular one.
 
     Returns:
-        ``LU`` and ``pivots``, as of `lu_factor`, and ``info``, int32 of shape (...): 0, or which pivot is the first zero.
+        ``LU`` and ``pivots``, as of `lu_factor`, and ``info``, int32, (...): 0, or which pivot is the first zero.
 
     Raises:
         LinAlgError: with `check_errors`, a pivot that is zero.
@@ -207,7 +207,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
         check_errors: whether to raise for a singular matrix after all.
 
     Returns:
-        ``result``, with NaN for those matrices, and ``info``, int32 of shape (...): 0, or which pivot is the first zero.
+        ``result``, with NaN for those matrices, and ``info``, int32, (...): 0, or which pivot is the first zero.
 
     Raises:
         LinAlgError: with `check_errors`, a singular matrix.
