@@ -219,6 +219,21 @@ impl Array {
         Self { storage: self.storage.clone(), layout, dtype: self.dtype }
     }
 
+    /// As [`Array::contiguous`] in `dtype`, without another handle where that changes nothing: one costs as much as to
+    /// read a hundred elements.
+    ///
+    /// # Errors
+    /// As [`Array::build`].
+    pub fn packed(&self, op: &str, dtype: DType) -> Result<Cow<'_, Self>> {
+        if dtype != self.dtype {
+            self.cast(op, dtype)?.contiguous(op).map(Cow::Owned)
+        } else if self.layout.is_contiguous() {
+            Ok(Cow::Borrowed(self))
+        } else {
+            self.copy(op).map(Cow::Owned)
+        }
+    }
+
     /// The same elements without gaps: itself where it is contiguous, otherwise a copy.
     ///
     /// # Errors

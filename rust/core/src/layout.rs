@@ -40,7 +40,7 @@ fn few<T: Copy + Default>(items: &[T]) -> SmallVec<[T; 4]> {
 
 /// `len` items, each known before it is written: a few that are changed in memory and then moved are waited for.
 #[inline]
-fn few_of<T: Copy + Default>(len: usize, item: impl Fn(usize) -> T) -> SmallVec<[T; 4]> {
+pub(crate) fn few_of<T: Copy + Default>(len: usize, item: impl Fn(usize) -> T) -> SmallVec<[T; 4]> {
     let none = T::default();
     match len {
         0 => SmallVec::new(),

@@ -90,9 +90,9 @@ fn run<T: Native + Float, const K: usize>(
     }
     let (mut grads, mut states) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len() * K));
     for step in steps {
-        grads.push(contiguous::<T>(op, step.grad)?);
+        grads.push(step.grad.packed(op, T::DTYPE)?);
         for state in step.state {
-            states.push(contiguous::<T>(op, state)?);
+            states.push(state.packed(op, T::DTYPE)?);
         }
     }
     let writes: Vec<_> = states.iter().map(|array| window(array)).collect();
@@ -111,14 +111,6 @@ fn run<T: Native + Float, const K: usize>(
         }
     }
     Ok(())
-}
-
-/// The array itself where its elements are of type `T` and stand in order, else a copy.
-fn contiguous<'a, T: Native>(op: &str, array: &'a Array) -> Result<Cow<'a, Array>> {
-    if array.dtype() == T::DTYPE && array.layout().is_contiguous() {
-        return Ok(Cow::Borrowed(array));
-    }
-    array.cast(op, T::DTYPE)?.contiguous(op).map(Cow::Owned)
 }
 
 fn shared(op: &str) -> Error {
@@ -196,7 +188,7 @@ fn scale<T: Native + Float>(op: &'static str, grads: &[Tensor], factor: f64) -> 
 /// The norm of the gradients that are computed as `T`.
 fn norm_of<T: Native + Float>(grads: &[Tensor], p: f64) -> Result<f64> {
     let of_type = grads.iter().filter(|grad| grad.dtype().widened() == T::DTYPE);
-    let arrays = of_type.map(|grad| contiguous::<T>("clip_grad_norm_", grad.array())).collect::<Result<Vec<_>>>()?;
+    let arrays = of_type.map(|grad| grad.array().packed("clip_grad_norm_", T::DTYPE)).collect::<Result<Vec<_>>>()?;
     Ok(kernel::total_norm(&arrays.iter().map(|array| array.elements::<T>()).collect::<Vec<_>>(), p))
 }
 

@@ -217,11 +217,15 @@ impl<'py> FromPyObject<'_, 'py> for Ints {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         // First what is usual: to ask a tuple for its value as an int makes an exception, which costs more than a view.
         if let Ok(items) = object.cast::<PyTuple>() {
-            let mut ints = SmallVec::new();
-            for item in items.iter_borrowed() {
-                ints.push(int_of(item)?);
-            }
-            return Ok(Self(ints));
+            let int = |at| int_of(items.get_borrowed_item(at)?);
+            // A few, each known before it is written: what is changed in memory and then moved is waited for.
+            return Ok(Self(match items.len() {
+                1 => SmallVec::from_buf_and_len([int(0)?, 0, 0, 0, 0, 0], 1),
+                2 => SmallVec::from_buf_and_len([int(0)?, int(1)?, 0, 0, 0, 0], 2),
+                3 => SmallVec::from_buf_and_len([int(0)?, int(1)?, int(2)?, 0, 0, 0], 3),
+                4 => SmallVec::from_buf_and_len([int(0)?, int(1)?, int(2)?, int(3)?, 0, 0], 4),
+                more => (0..more).map(int).collect::<PyResult<_>>()?,
+            }));
         }
         if let Ok(value) = object.extract::<isize>() {
             return Ok(Self(SmallVec::from_slice(&[value])));

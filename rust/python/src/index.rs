@@ -188,7 +188,7 @@ fn span(slice: &Bound<'_, PySlice>, extent: usize) -> PyResult<(usize, isize, us
 fn quick(x: &PyTensor, key: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
     if let Ok(slice) = key.cast_exact::<PySlice>() {
         // The slice may run code of its own to tell its bounds.
-        let Some(extent) = x.glance_if_plain(|x| x.shape().first().copied()) else { return Ok(None) };
+        let Some(extent) = x.glance(|x| x.shape().first().copied()) else { return Ok(None) };
         let Ok((start, step, count)) = span(slice, extent) else { return Ok(None) };
         let view = |x: &Tensor| (x.shape().first() == Some(&extent)).then(|| ops::slice(x, 0, start, step, count));
         guarded(|| x.glance_if_plain(view).transpose())

@@ -54,7 +54,7 @@ pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<
         let (ids, x) = (Show(extents), Show(shape));
         return Err(Error::shape(NAME, format_args!("index of shape {ids} for a tensor of shape {x}")));
     }
-    let ids = Tensor::from(checked(NAME, ids.array(), at, shape[at])?);
+    let ids = Tensor::from(checked(NAME, ids.array(), at, shape[at])?.into_owned());
     let cut = |mut x: Tensor, along: bool| -> Result<Tensor> {
         for (d, &extent) in extents.iter().enumerate().filter(|&(d, _)| d != at || along) {
             x = slice(&x, d, 0, 1, extent)?;
@@ -89,7 +89,7 @@ fn vector_of_ids(op: &str, x: &Tensor, dim: isize, ids: &Tensor) -> Result<(usiz
     }
     let at = normalize_dim(op, dim, x.rank())?;
     let extent = x.shape().get(at).copied().unwrap_or(1);
-    Ok((at, checked(op, flat(ids)?.array(), at, extent)?.into()))
+    Ok((at, checked(op, flat(ids)?.array(), at, extent)?.into_owned().into()))
 }
 
 /// `ids` with those of the last `extent` negative numbers, which count from the end, as they count from the start.

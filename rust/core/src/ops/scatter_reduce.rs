@@ -92,7 +92,7 @@ impl Operation for ScatterReduce {
             return Err(Error::shape(Self::NAME, what));
         }
         let (x, source) = (inputs[0], inputs[2].contiguous(Self::NAME)?);
-        let index = checked(Self::NAME, inputs[1], self.dim, x.shape()[self.dim])?.contiguous(Self::NAME)?;
+        let index = checked(Self::NAME, inputs[1], self.dim, x.shape()[self.dim])?;
         let x = x.contiguous(Self::NAME)?;
         Ok(single(with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
             out.copy_from_slice(x.elements::<T>());

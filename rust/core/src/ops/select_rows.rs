@@ -15,16 +15,17 @@ use crate::{with_bits, with_element};
 use dlcore_kernels::copy::copy_slice;
 use dlcore_kernels::{gather, slices};
 use smallvec::smallvec;
+use std::borrow::Cow;
 
 /// The indices of `ids` as contiguous int64, each checked to be in `0..extent`.
-pub(super) fn checked(op: &str, ids: &Array, dim: usize, extent: usize) -> Result<Array> {
+pub(super) fn checked<'a>(op: &str, ids: &'a Array, dim: usize, extent: usize) -> Result<Cow<'a, Array>> {
     if ids.dtype() == DType::Bool || ids.dtype().is_float() {
         return Err(Error::dtype(
             op,
             format_args!("indices must be integers, got {}; convert them with .long()", ids.dtype()),
         ));
     }
-    let ids = ids.cast(op, DType::I64)?.contiguous(op)?;
+    let ids = ids.packed(op, DType::I64)?;
     match gather::first_bad_index(ids.elements(), extent) {
         Some(bad) => Err(out_of_range(op, bad, dim, extent)),
         None => Ok(ids),
@@ -93,7 +94,7 @@ impl Operation for IndexSelect {
         check_dim(Self::NAME, self.dim, x.shape())?;
         let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
         let ids = checked(Self::NAME, inputs[1], self.dim, extent)?;
-        let x = x.contiguous(Self::NAME)?;
+        let x = x.packed(Self::NAME, x.dtype())?;
         let shape = replaced(x.shape(), self.dim, ids.shape());
         let out = with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), &shape, |out: &mut [T]| {
             if !out.is_empty() {

@@ -5,7 +5,7 @@ use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one};
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Layout, MAX_RANK, Show, normalize_dim, numel};
+use crate::layout::{Dims, Layout, MAX_RANK, Show, few_of, normalize_dim, numel};
 use crate::ops;
 use crate::ops::over::accumulate;
 use crate::ops::sample::{Params, Sample, real, single};
@@ -325,10 +325,7 @@ pub fn reshape_inferred(op: &str, x: &Tensor, shape: &[isize]) -> Result<Tensor>
         1 => return Err(bad(&format!("{} elements do not divide by {known}", x.numel()))),
         _ => return Err(bad("only one size may be -1")),
     };
-    let mut sizes = Dims::new();
-    for &n in shape {
-        sizes.push(usize::try_from(n).unwrap_or(inferred));
-    }
+    let sizes: Dims = few_of(shape.len(), |i| usize::try_from(shape[i]).unwrap_or(inferred));
     reshape(x, &sizes)
 }
 
@@ -338,19 +335,18 @@ pub fn reshape_inferred(op: &str, x: &Tensor, shape: &[isize]) -> Result<Tensor>
 /// [`Error::Value`] where `dims` is not a permutation.
 pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
     const { assert!(MAX_RANK <= u32::BITS as usize) }
-    let (mut order, mut seen) = (Dims::new(), 0u32);
+    let mut seen = 0u32;
     for &dim in dims {
-        let dim = normalize_dim("permute", dim, x.rank())?;
-        order.push(dim);
-        seen |= 1 << dim;
+        seen |= 1 << normalize_dim("permute", dim, x.rank())?;
     }
-    if order.len() != x.rank() || seen.count_ones() as usize != x.rank() {
+    if dims.len() != x.rank() || seen.count_ones() as usize != x.rank() {
         return Err(Error::value(
             "permute",
             format_args!("dims {dims:?} are not a permutation of the {} dimensions of {}", x.rank(), Show(x.shape())),
         ));
     }
-    look(Permute { dims: order }, x)
+    let from_start = |to: usize| if dims[to] < 0 { x.rank().wrapping_add_signed(dims[to]) } else { dims[to].unsigned_abs() };
+    look(Permute { dims: few_of(dims.len(), from_start) }, x)
 }
 
 /// `x` with dimensions `a` and `b` exchanged.
