@@ -777,6 +777,7 @@ REFERENCES = {
     "softsign": lambda x: x / (1 + np.abs(x)),
     "mish": lambda x: x * np.tanh(_softplus(x)),
     "where": np.where,
+    "constant": lambda value, x: value,
     "clamp_between": lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi),
     "nan_to_num": np.nan_to_num,
     "lerp": _lerp,

@@ -344,3 +344,46 @@ def test_indices_that_numpy_writes_after_the_forward_are_checked_again(use):
     lent[1] = 100
     with pytest.raises(IndexError, match="100 at position 1 is out of range"):
         y.sum().backward()
+
+
+# --- functions whose slope jumps ---------------------------------------------------------------------------------------
+
+IN_STEPS = {
+    "relu": nn.functional.relu,
+    "leaky_relu": lambda x: nn.functional.leaky_relu(x, 0.1),
+    "relu6": nn.functional.relu6,
+    "hardtanh": nn.functional.hardtanh,
+    "hardsigmoid": nn.functional.hardsigmoid,
+    "threshold": lambda x: nn.functional.threshold(x, 0.1, 3.0),
+    "softshrink": nn.functional.softshrink,
+    "hardshrink": nn.functional.hardshrink,
+    "clamp": lambda x: x.clamp(-0.5, 0.5),
+    "abs": dlcore.abs,
+}
+
+
+@pytest.mark.parametrize("name", IN_STEPS)
+def test_second_derivatives_of_pieces_of_lines_are_zeros(name):
+    x = dlcore.tensor([-4.0, -0.3, 0.2, 0.9, 7.0], requires_grad=True)
+    (slope,) = dlcore.autograd.grad(IN_STEPS[name](x).sum(), x, create_graph=True)
+    assert slope.requires_grad
+    (bend,) = dlcore.autograd.grad(slope.sum(), x, create_graph=True)
+    assert bend.tolist() == [0] * 5
+    with dlcore.no_grad():
+        assert slope.equal(dlcore.autograd.functional.jacobian(IN_STEPS[name], x.detach()).diagonal())
+
+
+def test_hessians_of_networks_of_rectifiers():
+    model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1)).requires_grad_(False)
+    x = dlcore.ones(3)
+    hessian = functional.hessian(lambda x: model(x).sum(), x)
+    assert hessian.tolist() == np.zeros((3, 3)).tolist()
+
+
+def test_a_gradient_penalty_reaches_all_parameters():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.LeakyReLU(0.2), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(16, 1))
+    x = dlcore.randn(2, 1, 6, 6, requires_grad=True)
+    (slope,) = dlcore.autograd.grad(model(x).sum(), x, create_graph=True)
+    ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean().backward()
+    assert not model[0].bias.grad.any()
+    assert all(p.grad is not None for name, p in model.named_parameters() if name != "4.bias")

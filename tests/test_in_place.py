@@ -294,3 +294,11 @@ def test_what_is_copied_has_its_own_place_in_the_graph():
 def test_a_number_is_copied_into_every_element():
     assert dlcore.zeros(2).copy_(2.5).tolist() == [2.5, 2.5]
     assert dlcore.zeros(2, dtype=dlcore.uint8).copy_(300).tolist() == [44, 44]
+
+
+def test_what_was_overwritten_whole_has_a_gradient_of_zeros():
+    x, source = T([1.0, 2.0], requires_grad=True), T([3.0, 4.0], requires_grad=True)
+    y = x * 1
+    y.copy_(source)
+    (y * y).sum().backward()
+    assert y.tolist() == [3, 4] and x.grad.tolist() == [0, 0] and source.grad.tolist() == [6, 8]

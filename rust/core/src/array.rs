@@ -9,7 +9,7 @@ use dlcore_kernels::half::{Bf16, F16, round_to_odd};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::{Buffer, OutOfMemory, Pod};
 use dlcore_kernels::stored::Stored;
-use dlcore_kernels::{copy, map};
+use dlcore_kernels::{copy, inplace, map};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -332,6 +332,14 @@ impl Array {
         }
     }
 
+    /// Whether the two are the same elements of one memory in one order.
+    fn is_same(&self, other: &Self) -> bool {
+        let (own, others) = (&self.layout, &other.layout);
+        let in_order = || own.strides == others.strides || own.is_contiguous() && others.is_contiguous();
+        let together = own.offset == others.offset && own.shape == others.shape && self.dtype == other.dtype;
+        together && self.shares_storage(other) && in_order()
+    }
+
     /// Writes the elements of `source` (same dtype; broadcast to this shape) into this array's memory.
     ///
     /// # Errors
@@ -348,6 +356,10 @@ impl Array {
                 "several elements of an expanded tensor share memory; clone() it before writing",
             ));
         }
+        if source.is_same(self) {
+            self.storage.written_by(op);
+            return Ok(());
+        }
         let source = source.broadcast(op, self.shape())?;
         let source = if source.dtype == self.dtype { source } else { Cow::Owned(source.cast(op, self.dtype)?) };
         with_bits!(self.dtype, T => {
@@ -355,6 +367,24 @@ impl Array {
         });
         self.storage.written_by(op);
         Ok(())
+    }
+
+    /// Lets `change` change the elements in the array's own memory, and says whether it could: not where that is read-only,
+    /// or has gaps or another order than row-major. Whoever changes says so to the storage; `change` must read nothing of it.
+    ///
+    /// # Errors
+    /// What `change` returns.
+    pub fn edit<T: Pod>(&self, change: impl FnOnce(&mut [T]) -> Result<()>) -> Result<bool> {
+        if self.storage.is_read_only() || !self.layout.is_contiguous() {
+            return Ok(false);
+        }
+        let range = self.layout.offset..self.layout.offset + self.numel();
+        let window = inplace::Window { buffer: self.storage.buffer(), range };
+        let mut changed = Ok(());
+        let done = inplace::update(&[window], &[], |mut writes, _| {
+            changed = writes.pop().map_or(Ok(()), change);
+        });
+        changed.map(|()| done.is_ok())
     }
 
     /// The element of a one-element array.

@@ -4,9 +4,13 @@
 
 use std::time::Instant;
 
-use dlcore_kernels::gemm::{Gemm, GemmFloat, Matrix, Precision, batched, gemm, set_precision};
+use dlcore_kernels::gemm::{
+    Gemm, GemmFloat, Matrix, Precision, batched, bfloat16, gemm, multiplies_bfloat16, set_precision,
+};
+use dlcore_kernels::half::Bf16;
 use dlcore_kernels::memory::Buffer;
 use dlcore_kernels::roofline;
+use dlcore_kernels::stored::Stored;
 
 fn main() {
     // The other precisions are those of the benchmark `precision`.
@@ -52,6 +56,12 @@ fn main() {
         bench.report::<f32>("TN", shape);
     }
     bench.report::<f32>("96 of", [128, 64, 128]);
+    for n in [256, 512, 1000, 1024, 2048, 3000, 4096] {
+        bench.report_halves([n; 3]);
+    }
+    for shape in [[3072, 384, 384], [384, 384, 3072], [3072, 384, 1536], [3072, 1536, 384], [1536, 3072, 384]] {
+        bench.report_halves(shape);
+    }
     bench.report::<f64>("f64", [512; 3]);
     bench.report::<f64>("f64", [1024; 3]);
 }
@@ -61,6 +71,28 @@ struct Bench {
 }
 
 impl Bench {
+    /// bfloat16 matrices, beside the tiles' own limit.
+    fn report_halves(&self, [m, k, n]: [usize; 3]) {
+        let name = format!("bf16 {m} x {k} x {n}");
+        if !multiplies_bfloat16() || self.wanted.as_ref().is_some_and(|wanted| !name.contains(wanted)) {
+            return;
+        }
+        let numbers = |len: usize| (0..13).cycle().take(len).map(|i| Bf16::store(i as f32)).collect::<Vec<_>>();
+        let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+        let (mut times, started) = (Vec::new(), Instant::now());
+        while times.len() < 5 || started.elapsed().as_millis() < 400 {
+            let now = Instant::now();
+            let problem = Gemm::new([m, k, n], Matrix::contiguous(&a, k), Matrix::contiguous(&b, n), &mut c);
+            bfloat16(&[], &[], &[], problem);
+            times.push(now.elapsed().as_secs_f64());
+        }
+        times.sort_by(f64::total_cmp);
+        let (flops, median) = (2.0 * (m * k * n) as f64, times[times.len() / 2]);
+        let limit = roofline::bfloat16_flops().unwrap_or(f64::NAN);
+        let (us, best, rate) = (median * 1e6, times[0] * 1e6, flops / median);
+        println!("{name:>30} {us:>10.2} {:>9.1} {:>8.0}% (best {best:.2})", rate / 1e9, 100.0 * rate / limit);
+    }
+
     fn report<T: GemmFloat>(&self, label: &str, [m, k, n]: [usize; 3]) {
         let name = format!("{label} {m} x {k} x {n}");
         if self.wanted.as_ref().is_some_and(|wanted| !name.contains(wanted)) {

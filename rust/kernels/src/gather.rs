@@ -251,6 +251,39 @@ pub fn scatter_add<T: Element>(
     });
 }
 
+/// For each row of an index of `extents`, in order: where in a contiguous array of `shape` its first element would go if it
+/// said 0, how far on an index of one more along `dim` is, and how far the row's next element.
+pub(crate) fn row_starts(extents: &[usize], dim: usize, shape: &[usize]) -> impl Iterator<Item = (usize, usize, usize)> {
+    let strides = row_major(shape);
+    let leading = extents.len().saturating_sub(1);
+    (0..extents[..leading].iter().product()).map(move |row: usize| {
+        let (mut rest, mut start) = (row, 0);
+        for axis in (0..leading).rev() {
+            if axis != dim {
+                start += rest % extents[axis] * strides[axis].unsigned_abs();
+            }
+            rest /= extents[axis];
+        }
+        (start, strides[dim].unsigned_abs(), usize::from(dim != leading))
+    })
+}
+
+/// Where each of `index` says along `dim` of a contiguous array of `shape`, counted from its first element. The index is
+/// contiguous and of `extents`.
+///
+/// # Panics
+/// If the ranks differ.
+pub fn places(index: &[i64], extents: &[usize], dim: usize, shape: &[usize], out: &mut [i64]) {
+    assert_eq!(extents.len(), shape.len(), "ranks differ");
+    let width = extents.last().copied().unwrap_or(1).max(1);
+    let rows = index.chunks_exact(width).zip(out.chunks_exact_mut(width)).zip(row_starts(extents, dim, shape));
+    for ((index, out), (start, step, next)) in rows {
+        for (i, (out, &id)) in out.iter_mut().zip(index).enumerate() {
+            *out = (start + i * next + position(id) * step).cast_signed() as i64;
+        }
+    }
+}
+
 /// The strides of `window` with a step of zero along `dim`, whose place the index takes.
 fn off_dim(window: &Strided<'_>, dim: usize, shape: &[usize]) -> Vec<isize> {
     assert!(dim < shape.len() && shape.len() == window.shape.len(), "ranks differ");

@@ -1,6 +1,7 @@
 //! Places among sorted numbers, what repeats most among them, and where running extremes are.
 
 use crate::element::{Element, Float};
+use crate::gather::{position, row_starts};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::{Disjoint, for_each, for_ranges};
 use std::hint::select_unpredictable;
@@ -323,10 +324,10 @@ pub enum Meeting {
 }
 
 /// Brings each of `source` to where `index` says along `dim` of `out`, which is contiguous and of `shape`. Index and
-/// source are contiguous and of `extents`. In order.
+/// source are contiguous and of `extents`, indices below the extent of `out` along `dim`. In order.
 ///
 /// # Panics
-/// If lengths do not match the shapes or an index is out of range.
+/// If lengths do not match the shapes.
 pub fn scatter_reduce<T: Element>(
     op: Meeting,
     source: &[T],
@@ -349,22 +350,15 @@ type Scattered<'a, T> = (&'a [T], &'a [i64], &'a [usize], usize, (&'a mut [T], &
 fn scatter_by<T: Element>(all: Scattered<'_, T>, meet: impl Fn(T, T) -> T) {
     let (source, index, extents, dim, (out, shape)) = all;
     assert_eq!(source.len(), index.len(), "one source an index");
-    if shape.len() == 1 {
+    let width = extents.last().copied().unwrap_or(1).max(1);
+    let rows = source.chunks_exact(width).zip(index.chunks_exact(width)).zip(row_starts(extents, dim, shape));
+    for ((source, index), (start, step, next)) in rows {
+        let mut at = start;
         for (&value, &id) in source.iter().zip(index) {
-            let out = &mut out[crate::gather::position(id)];
+            let out = &mut out[at + position(id) * step];
             *out = meet(*out, value);
+            at += next;
         }
-        return;
-    }
-    let inner = |shape: &[usize], d: usize| shape[d + 1..].iter().product::<usize>();
-    for (at, (&value, &id)) in source.iter().zip(index).enumerate() {
-        let place: usize = (0..shape.len())
-            .map(|d| {
-                let i = if d == dim { crate::gather::position(id) } else { at / inner(extents, d) % extents[d] };
-                i * inner(shape, d)
-            })
-            .sum();
-        out[place] = meet(out[place], value);
     }
 }
 

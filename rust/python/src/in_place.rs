@@ -34,7 +34,7 @@ impl Value for Bound<'_, PyAny> {
 }
 
 macro_rules! in_place {
-    ($($name:ident($($arg:ident: $t:ty $(= $default:tt)?),* $(; $($key:ident: $k:ty = $value:tt),+)?) => $method:ident;)*) => {
+    ($write:ident: $($name:ident($($arg:ident: $t:ty $(= $default:tt)?),* $(; $($key:ident: $k:ty = $value:tt),+)?) => $method:ident;)*) => {
         #[pymethods]
         #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
@@ -45,7 +45,7 @@ macro_rules! in_place {
                     slf: Bound<'py, Self>, py: Python<'py>, $($arg: $t,)* $($($key: $k),+)?
                 ) -> PyResult<Bound<'py, Self>> {
                     let x = slf.get();
-                    x.overwrite(stringify!($name), || x.$method(py, $($arg,)* $($($key),+)?)?.tensor())?;
+                    x.$write(stringify!($name), || x.$method(py, $($arg,)* $($($key),+)?)?.tensor())?;
                     Ok(slf)
                 }
             )*
@@ -54,6 +54,7 @@ macro_rules! in_place {
 }
 
 in_place! {
+    overwrite:
     abs_() => abs;
     ceil_() => ceil;
     cos_() => cos;
@@ -93,15 +94,6 @@ in_place! {
     cumsum_(dim: isize; dtype: Option<DTypeArg> = None) => cumsum;
     cumprod_(dim: isize; dtype: Option<DTypeArg> = None) => cumprod;
     masked_fill_(mask: Arg, value: Operand) => masked_fill;
-    scatter_add_(dim: isize, index: Arg, src: Arg) => scatter_add;
-    scatter_(dim: isize, index: Arg, src: Option<Operand> = None; reduce: Option<String> = None, value: Option<Operand> = None)
-        => scatter;
-    index_add_(dim: isize, index: Arg, source: Arg; alpha: f64 = 1.0) => index_add;
-    index_copy_(dim: isize, index: Arg, source: Arg) => index_copy;
-    index_fill_(dim: isize, index: Arg, value: Operand) => index_fill;
-    index_put_(indices: Vec<Option<Arg>>, values: Arg, accumulate: bool = false) => index_put;
-    put_(index: Arg, source: Arg, accumulate: bool = false) => put;
-    masked_scatter_(mask: Arg, source: Arg) => masked_scatter;
     lerp_(end: Arg, weight: Operand) => lerp;
     addcmul_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcmul;
     addcdiv_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcdiv;
@@ -172,8 +164,6 @@ in_place! {
     logit_(eps: Option<f64> = None) => logit;
     mvlgamma_(p: i64) => mvlgamma;
     polygamma_(n: i64) => polygamma;
-    scatter_reduce_(dim: isize, index: Arg, src: Arg, reduce: &str; include_self: bool = true) => scatter_reduce;
-    index_reduce_(dim: isize, index: Arg, source: Arg, reduce: &str; include_self: bool = true) => index_reduce;
     tril_(diagonal: i64 = 0) => tril;
     triu_(diagonal: i64 = 0) => triu;
     addmm_(mat1: Arg, mat2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addmm;
@@ -181,6 +171,21 @@ in_place! {
     addbmm_(batch1: Arg, batch2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addbmm;
     baddbmm_(batch1: Arg, batch2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => baddbmm;
     addr_(vec1: Arg, vec2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addr;
+}
+
+in_place! {
+    place:
+    scatter_add_(dim: isize, index: Arg, src: Arg) => scatter_add;
+    scatter_(dim: isize, index: Arg, src: Option<Operand> = None; reduce: Option<String> = None, value: Option<Operand> = None)
+        => scatter;
+    index_add_(dim: isize, index: Arg, source: Arg; alpha: f64 = 1.0) => index_add;
+    index_copy_(dim: isize, index: Arg, source: Arg) => index_copy;
+    index_fill_(dim: isize, index: Arg, value: Operand) => index_fill;
+    index_put_(indices: Vec<Option<Arg>>, values: Arg, accumulate: bool = false) => index_put;
+    put_(index: Arg, source: Arg, accumulate: bool = false) => put;
+    masked_scatter_(mask: Arg, source: Arg) => masked_scatter;
+    scatter_reduce_(dim: isize, index: Arg, src: Arg, reduce: &str; include_self: bool = true) => scatter_reduce;
+    index_reduce_(dim: isize, index: Arg, source: Arg, reduce: &str; include_self: bool = true) => index_reduce;
 }
 
 impl PyTensor {

@@ -3,7 +3,7 @@
 use crate::convert::Operand;
 use crate::enter::{enter, guarded, to_py};
 use crate::tensor::PyTensor;
-use dlcore_core::autograd::inplace::is_recorded;
+use dlcore_core::autograd::inplace::{Placing, is_recorded};
 use dlcore_core::layout::{Dims, Show};
 use dlcore_core::{DType, Error, Result, Tensor, ops};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -250,6 +250,7 @@ impl PyTensor {
                 return view.array().write(OP, squeezed(&value, view.rank())?.array());
             }
             let value = squeezed(&value, selected_rank(&view, &advanced))?;
+            let _placing = Placing::new(&view);
             let result = ops::index_put(&view, &advanced, &value, false)?;
             view.array().write(OP, result.array())
         })

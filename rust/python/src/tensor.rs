@@ -8,6 +8,7 @@ use crate::display;
 use crate::enter::{enter, guarded, to_py};
 use crate::memory_format::{self, MemoryFormat};
 use dlcore_core::autograd::inplace::{assign, caught_up};
+use dlcore_core::autograd::inplace::Placing;
 use dlcore_core::autograd::saved::Overwriting;
 use dlcore_core::error::Error;
 use dlcore_core::layout::Dims;
@@ -129,6 +130,12 @@ impl PyTensor {
             compute()?
         };
         self.write(op, &value)
+    }
+
+    /// As [`PyTensor::overwrite`] where some elements change and the others stay: in the tensor's own memory if that may be.
+    pub fn place(&self, op: &'static str, compute: impl FnOnce() -> PyResult<Tensor>) -> PyResult<()> {
+        let _placing = Placing::new(&self.get());
+        self.overwrite(op, compute)
     }
 }
 

@@ -8,14 +8,51 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout};
 use crate::ops;
+use crate::ops::select::Constant;
 use crate::ops::strided::{AsStrided, AsStridedScatter, reads_no_place_twice, span};
+use crate::storage::Storage;
 use smallvec::smallvec;
+use std::cell::Cell;
+use std::ptr;
 use std::sync::Arc;
 
 /// Whether a write of `value` to `target` must be recorded.
 #[must_use]
 pub fn is_recorded(target: &Tensor, value: &Tensor) -> bool {
     mode::is_recording() && (target.requires_grad() || value.requires_grad() || is_cut_off(target))
+}
+
+thread_local! {
+    static PLACED: Cell<*const Storage> = const { Cell::new(ptr::null()) };
+}
+
+/// While it lives, operations of this thread that write some elements of a tensor and leave the others may do so in the
+/// memory of one tensor, which their result is written to afterwards: a few elements of a large tensor are then no reason
+/// to copy it.
+pub struct Placing(*const Storage);
+
+impl Placing {
+    /// Until dropped, `target` is the tensor that is written next; none is, if that may have to be recorded, or refused.
+    #[must_use]
+    pub fn new(target: &Tensor) -> Self {
+        let is_free = !is_recorded(target, target) && target.is_plain();
+        Self(PLACED.replace(if is_free { Arc::as_ptr(target.array().storage()) } else { ptr::null() }))
+    }
+}
+
+impl Drop for Placing {
+    fn drop(&mut self) {
+        PLACED.set(self.0);
+    }
+}
+
+/// Whether an operation may change `x` itself, of which it reads `others` meanwhile; see [`Placing`].
+#[must_use]
+pub fn may_place(x: &Tensor, others: [&Tensor; 2]) -> bool {
+    let is_apart = |other: &Tensor| {
+        !other.array().shares_storage(x.array()) && !(mode::is_recording() && other.requires_grad())
+    };
+    Arc::as_ptr(x.array().storage()) == PLACED.get() && x.is_plain() && others.into_iter().all(is_apart)
 }
 
 /// Whether `target` is a view without a gradient of what has one.
@@ -82,7 +119,12 @@ pub fn check(op: &str, target: &Tensor) -> Result<()> {
 pub fn written(op: &'static str, target: &Tensor, value: &Tensor) -> Result<Tensor> {
     let base = target.base();
     if !base.is_viewed() {
-        return Ok(carried(target, target.moved(value.tracking().clone())));
+        let tracking = if leads_to(value, target) {
+            value.tracking().clone()
+        } else {
+            track(op, Constant, &[value, target], std::slice::from_ref(target.array()))?
+        };
+        return Ok(carried(target, target.moved(tracking)));
     }
     let whole = whole_of(base)?;
     let tracking = match place(&whole, target) {

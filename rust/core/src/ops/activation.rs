@@ -13,7 +13,7 @@ use crate::layout::{Show, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{ge, gt, le, logical_and, lt};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
-use crate::ops::select::where_;
+use crate::ops::select::{in_steps, where_};
 use crate::ops::{abs, clamp, exp, reshape, sigmoid, slice, softmax, softplus, square, tanh};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, Activation, Parameters};
@@ -51,7 +51,7 @@ fn number(like: &Tensor, value: f64) -> Result<Tensor> {
 
 /// `inside` where a condition holds, `outside` elsewhere.
 fn step(x: &Tensor, condition: &Tensor, inside: f64, outside: f64) -> Result<Tensor> {
-    where_(condition, &number(x, inside)?, &number(x, outside)?)
+    in_steps(where_(condition, &number(x, inside)?, &number(x, outside)?)?, x)
 }
 
 /// Whether `low < x < high`.

@@ -1,18 +1,22 @@
 //! `gather` and `scatter_add`: one index for each element, along one dimension. Each is the other's gradient.
 
-use crate::array::Array;
+use crate::array::{Array, Native};
+use crate::autograd::inplace::may_place;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::select_rows::{checked, union};
+use crate::ops::select_rows::{IndexPut, checked, is_added_to, union};
+use crate::ops::shape::entry;
 use crate::ops::{reshape, slice};
 use crate::{with_bits, with_element};
 use dlcore_kernels::copy::{copy_slice, fill};
+use dlcore_kernels::element::Element;
 use dlcore_kernels::gather as kernel;
 use smallvec::smallvec;
+use std::borrow::Cow;
 
 /// `out[..i..] = x[..index[..i..]..]` along `dim`, in the shape of the index.
 #[derive(Clone, Debug)]
@@ -70,6 +74,49 @@ pub struct ScatterAdd {
     pub shape: Dims,
 }
 
+impl ScatterAdd {
+    /// The index, if it fits the source and the result.
+    fn checked<'a>(&self, x: &Array, index: &'a Array) -> Result<Cow<'a, Array>> {
+        check_shapes(Self::NAME, self.dim, &self.shape, index.shape())?;
+        if x.shape() != index.shape() {
+            return Err(Error::shape(
+                Self::NAME,
+                format_args!("source {} and index {} must have one shape", Show(x.shape()), Show(index.shape())),
+            ));
+        }
+        checked(Self::NAME, index, self.dim, self.shape[self.dim])
+    }
+
+    fn add<T: Element + Native>(&self, x: &Array, index: &Array, out: &mut [T]) -> Result<()> {
+        let (from, at) = ((x.data::<T>(), x.strided()), (index.data(), index.strided()));
+        kernel::scatter_add(from, self.dim, at, (out, &self.shape));
+        Ok(())
+    }
+
+    /// Adds to `onto` itself, and says whether that could be.
+    fn add_in(&self, x: &Array, index: &Array, onto: &Array) -> Result<bool> {
+        if !is_added_to(x.dtype()) {
+            return Ok(false);
+        }
+        let index = self.checked(x, index)?;
+        with_element!(x.dtype(), T => onto.edit(|out: &mut [T]| self.add(x, &index, out)))
+    }
+}
+
+/// `index` as a vector, where it names the same of every line along `dim` of a tensor of `shape`: its slices are meant.
+pub(super) fn of_slices(index: &Tensor, dim: usize, shape: &[usize]) -> Result<Option<Tensor>> {
+    let (own, strides) = (index.shape(), &index.array().layout().strides);
+    let is_same = |d: usize| own[d] == shape[d] && own[d] > 0 && (strides[d] == 0 || own[d] == 1);
+    if own.len() != shape.len() || own.len() < 2 || !(0..own.len()).all(|d| d == dim || is_same(d)) {
+        return Ok(None);
+    }
+    let mut index = index.clone();
+    for d in (0..own.len()).rev().filter(|&d| d != dim) {
+        index = entry(&index, d, 0)?;
+    }
+    Ok(Some(index))
+}
+
 impl Operation for ScatterAdd {
     const NAME: &'static str = "scatter_add";
 
@@ -78,15 +125,8 @@ impl Operation for ScatterAdd {
         if let Some(union) = union(inputs, |inputs| self.forward(inputs)) {
             return union;
         }
-        check_shapes(Self::NAME, self.dim, &self.shape, index.shape())?;
-        if x.shape() != index.shape() {
-            return Err(Error::shape(
-                Self::NAME,
-                format_args!("source {} and index {} must have one shape", Show(x.shape()), Show(index.shape())),
-            ));
-        }
-        let index = checked(Self::NAME, index, self.dim, self.shape[self.dim])?;
-        let base = inputs.get(2).map(|base| base.contiguous(Self::NAME)).transpose()?;
+        let index = self.checked(x, index)?;
+        let base = inputs.get(2).map(|base| base.packed(Self::NAME, base.dtype())).transpose()?;
         if let Some(base) = base.as_ref().filter(|base| base.shape() != &self.shape[..]) {
             let (base, shape) = (Show(base.shape()), Show(&self.shape));
             return Err(Error::shape(Self::NAME, format_args!("sums of shape {shape} onto a tensor of shape {base}")));
@@ -96,9 +136,7 @@ impl Operation for ScatterAdd {
                 Some(base) => copy_slice(base.elements(), out),
                 None => fill(out, T::default()),
             }
-            let (from, at) = ((x.data::<T>(), x.strided()), (index.data(), index.strided()));
-            kernel::scatter_add(from, self.dim, at, (out, &self.shape));
-            Ok(())
+            self.add(x, &index, out)
         }))?;
         Ok(single(out))
     }
@@ -193,7 +231,17 @@ pub fn scatter_add(x: &Tensor, dim: isize, index: &Tensor, source: &Tensor) -> R
             format_args!("the source is {}, the tensor {}; convert one of them", source.dtype(), x.dtype()),
         ));
     }
-    reshape(&apply(ScatterAdd { dim, shape: wide.array().dims() }, &[&source, &index, &wide])?, x.shape())
+    if source.shape() == index.shape()
+        && let Some(slices) = of_slices(&index, dim, wide.shape())?
+    {
+        checked(ScatterAdd::NAME, slices.array(), dim, wide.shape()[dim])?;
+        return IndexPut { dim, accumulate: true }.put(&wide, &slices, &source);
+    }
+    let add = ScatterAdd { dim, shape: wide.array().dims() };
+    if may_place(&wide, [&source, &index]) && add.add_in(source.array(), index.array(), wide.array())? {
+        return reshape(&wide, x.shape());
+    }
+    reshape(&apply(add, &[&source, &index, &wide])?, x.shape())
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ pub fn index_put(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, accumu
     let resolved = Resolved::new(x.shape(), indices)?;
     let put = IndexPut { dim: resolved.dim, accumulate };
     let laid_out = resolved.lay_out(x)?;
-    let written = apply(put, &[&laid_out, &resolved.ids, &cast(values, x.dtype())?])?;
+    let written = put.put(&laid_out, &resolved.ids, &cast(values, x.dtype())?)?;
     let permuted: Dims = resolved.order.iter().map(|&d| x.shape()[d]).collect();
     let mut inverse = resolved.order.clone();
     resolved.order.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);

@@ -138,7 +138,7 @@ registry! {
         unary::I0, unary::I0e, unary::I1, unary::I1e, unary::Erfcx, unary::Ndtri, pairs::Igamma, pairs::Igammac,
         activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
         activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,
-        select::Where, select::Clamp, select::ClampBetween, select::NanToNum, nextafter::Frexp,
+        select::Where, select::Constant, select::Clamp, select::ClampBetween, select::NanToNum, nextafter::Frexp,
         reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Spread<false>, variance::Spread<true>, length::Length,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, arrange::Diagonal, arrange::Unfold, strided::AsStrided, strided::AsStridedScatter, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,

@@ -2,17 +2,16 @@
 //! view says, [`AsStridedScatter`](crate::ops::strided::AsStridedScatter).
 
 use crate::array::Array;
-use crate::autograd::op::apply;
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, broadcast_shapes, normalize_dim};
 use crate::ops::arithmetic::{add, mul, scalar};
-use crate::ops::arrange::counted;
 use crate::ops::select_rows::{IndexPut, checked};
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::ops::strided::written_at;
 use crate::ops::{cast, gather, index, index_put, lt, nonzero, where_};
+use dlcore_kernels::gather as kernel;
 
 fn flat(x: &Tensor) -> Result<Tensor> {
     reshape(x, &[x.numel()])
@@ -30,7 +29,7 @@ fn same_dtype(op: &str, x: &Tensor, source: &Tensor) -> Result<()> {
 fn put_flat(x: &Tensor, places: &Tensor, values: &Tensor) -> Result<Tensor> {
     let values = flat(&broadcast_to(values, places.shape())?)?;
     let put = IndexPut { dim: 0, accumulate: false };
-    reshape(&apply(put, &[&flat(x)?, &flat(places)?, &values])?, x.shape())
+    reshape(&put.put(&flat(x)?, &flat(places)?, &values)?, x.shape())
 }
 
 /// `x` with the elements of `source` (broadcast where it is 0-d) written where `ids` name along `dim`. A source may be
@@ -74,12 +73,11 @@ pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<
     if let &[_] = shape {
         return reshape(&put_flat(&target, &ids, &source)?, x.shape());
     }
-    // Flat places: those of the first entries along `dim`, moved on by as many steps as the index says.
-    let first = slice(&cut(reshape(&counted(target.numel())?, shape)?, false)?, at, 0, 1, 1)?;
-    let step: usize = shape[at + 1..].iter().product();
-    let step = scalar(crate::Scalar::Int(i128::try_from(step).unwrap_or(0)), DType::I64)?;
-    let places = add(&first, &mul(&ids, &step)?)?;
-    reshape(&put_flat(&target, &places, &source)?, x.shape())
+    let places = Array::build(NAME, extents, |out: &mut [i64]| {
+        kernel::places(ids.array().elements(), extents, at, shape, out);
+        Ok(())
+    })?;
+    reshape(&put_flat(&target, &places.into(), &source)?, x.shape())
 }
 
 /// What the elements of one slice along `dim` and its indices must satisfy.
@@ -140,7 +138,7 @@ pub fn index_add(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor, alpha: f
     } else {
         mul(&source, &scalar(Scalar::Float(alpha).wrapped(source.dtype()), source.dtype())?)?
     };
-    reshape(&apply(IndexPut { dim: at, accumulate: true }, &[&wide, &ids, &source])?, x.shape())
+    reshape(&IndexPut { dim: at, accumulate: true }.put(&wide, &ids, &source)?, x.shape())
 }
 
 /// `x` with the slices of `source` written at `ids` along `dim`.
@@ -151,7 +149,7 @@ pub fn index_add(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor, alpha: f
 pub fn index_copy(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<Tensor> {
     let (at, ids) = vector_of_ids("index_copy", x, dim, ids)?;
     let (wide, source) = slices("index_copy", x, at, &ids, source)?;
-    reshape(&apply(IndexPut { dim: at, accumulate: false }, &[&wide, &ids, &source])?, x.shape())
+    reshape(&IndexPut { dim: at, accumulate: false }.put(&wide, &ids, &source)?, x.shape())
 }
 
 /// `x` with the 0-d `value` in the slices `ids` along `dim`, counted from the end where they are negative.
@@ -169,7 +167,7 @@ pub fn index_fill(x: &Tensor, dim: isize, ids: &Tensor, value: &Tensor) -> Resul
     }
     let value = crate::ops::cast(value, x.dtype())?;
     let put = IndexPut { dim: at, accumulate: false };
-    reshape(&apply(put, &[&at_least_a_vector(x)?, &ids, &value])?, x.shape())
+    reshape(&put.put(&at_least_a_vector(x)?, &ids, &value)?, x.shape())
 }
 
 /// The elements at the flat places `ids`.

@@ -1,6 +1,7 @@
 //! `scatter_reduce`: elements that meet are summed, averaged, multiplied, or the outermost of them stays.
 
-use crate::array::Array;
+use crate::array::{Array, Native};
+use crate::autograd::inplace::may_place;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
@@ -9,15 +10,17 @@ use crate::error::{Error, Result};
 use crate::layout::{Show, normalize_dim};
 use crate::ops::arithmetic::{add, div, floor_divide, mul, scalar};
 use crate::ops::compare::eq;
-use crate::ops::gather::check_shapes;
+use crate::ops::gather::{check_shapes, of_slices};
 use crate::ops::placing::scatter;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::select::{clamp, where_};
-use crate::ops::select_rows::checked;
+use crate::ops::select_rows::{aligned, checked, is_added_to};
 use crate::ops::{broadcast_to, cast, gather, reshape, scatter_add, slice};
 use crate::with_element;
+use dlcore_kernels::element::Element;
 use dlcore_kernels::search::{self, Meeting};
 use smallvec::smallvec;
+use std::borrow::Cow;
 
 /// `x` with each element of a source met by the one that its index names along `dim`.
 #[derive(Clone, Debug)]
@@ -35,6 +38,39 @@ impl ScatterReduce {
             Meeting::Largest => "amax",
             Meeting::Smallest => "amin",
         }
+    }
+
+    /// The index, checked, and the source, both contiguous and of one shape.
+    fn parts<'a>(&self, x: &Array, index: &'a Array, source: &'a Array) -> Result<(Cow<'a, Array>, Cow<'a, Array>)> {
+        check_shapes(Self::NAME, self.dim, x.shape(), index.shape())?;
+        if index.shape() != source.shape() {
+            let (index, source) = (Show(index.shape()), Show(source.shape()));
+            let what = format_args!("source {source} and index {index} must have one shape");
+            return Err(Error::shape(Self::NAME, what));
+        }
+        let index = checked(Self::NAME, index, self.dim, x.shape()[self.dim])?;
+        Ok((index, source.packed(Self::NAME, source.dtype())?))
+    }
+
+    fn meet<T: Element + Native>(&self, index: &Array, source: &Array, shape: &[usize], out: &mut [T]) -> Result<()> {
+        let (from, at) = (source.elements::<T>(), index.elements());
+        search::scatter_reduce(self.meeting, from, at, index.shape(), self.dim, (out, shape));
+        Ok(())
+    }
+
+    /// `x` met by the source; itself where it may be.
+    fn onto(self, x: &Tensor, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        if may_place(x, [index, source]) && is_added_to(x.dtype()) {
+            let (index, source) = self.parts(x.array(), index.array(), source.array())?;
+            let x_array = x.array();
+            let meet = with_element!(x.dtype(), T => x_array.edit(|out: &mut [T]| {
+                self.meet(&index, &source, x_array.shape(), out)
+            }))?;
+            if meet {
+                return Ok(x.clone());
+            }
+        }
+        apply(self, &[x, index, source])
     }
 
     fn back(&self, x: &Tensor, index: &Tensor) -> Result<Tensor> {
@@ -85,20 +121,11 @@ impl Operation for ScatterReduce {
     const NAME: &'static str = "scatter_reduce";
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        check_shapes(Self::NAME, self.dim, inputs[0].shape(), inputs[1].shape())?;
-        if inputs[1].shape() != inputs[2].shape() {
-            let (index, source) = (Show(inputs[1].shape()), Show(inputs[2].shape()));
-            let what = format_args!("source {source} and index {index} must have one shape");
-            return Err(Error::shape(Self::NAME, what));
-        }
-        let (x, source) = (inputs[0], inputs[2].contiguous(Self::NAME)?);
-        let index = checked(Self::NAME, inputs[1], self.dim, x.shape()[self.dim])?;
-        let x = x.contiguous(Self::NAME)?;
+        let (index, source) = self.parts(inputs[0], inputs[1], inputs[2])?;
+        let x = inputs[0].packed(Self::NAME, inputs[0].dtype())?;
         Ok(single(with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
             out.copy_from_slice(x.elements::<T>());
-            let (from, at) = (source.elements::<T>(), index.elements());
-            search::scatter_reduce(self.meeting, from, at, index.shape(), self.dim, (out, x.shape()));
-            Ok(())
+            self.meet(&index, &source, x.shape(), out)
         }))?))
     }
 
@@ -175,14 +202,22 @@ pub fn scatter_reduce(
         if with_self { Ok(target.clone()) } else { scatter(&target, dim, &index, &outermost(value, x.dtype())?) }
     };
     let meeting =
-        |meeting, neutral| apply(ScatterReduce { dim: at, meeting }, &[&without_own(neutral)?, &index, &source]);
+        |meeting, neutral| ScatterReduce { dim: at, meeting }.onto(&without_own(neutral)?, &index, &source);
     let reduced = match reduce {
         "sum" => scatter_add(&without_own(0.0)?, dim, &index, &source)?,
         "mean" => {
-            let ones = broadcast_to(&scalar(Scalar::Int(1), DType::I64)?, extents)?;
-            let own = broadcast_to(&scalar(Scalar::Int(1), DType::I64)?, target.shape())?;
-            let own = if with_self { own } else { scatter(&own, dim, &index, &scalar(Scalar::Int(0), DType::I64)?)? };
-            let count = clamp(&scatter_add(&own, dim, &index, &ones)?, Some(Scalar::Int(1)), None)?;
+            // Where whole slices meet, one count for each.
+            let (index_of_one, extent) = match of_slices(&index, at, target.shape())? {
+                Some(slices) => (slices, vec![target.shape()[at]]),
+                None => (index.clone(), target.shape().to_vec()),
+            };
+            let along = if extent.len() == 1 { 0 } else { dim };
+            let number = |n| scalar(Scalar::Int(n), DType::I64);
+            let ones = broadcast_to(&number(1)?, index_of_one.shape())?;
+            let own = broadcast_to(&number(1)?, &extent)?;
+            let own = if with_self { own } else { scatter(&own, along, &index_of_one, &number(0)?)? };
+            let count = clamp(&scatter_add(&own, along, &index_of_one, &ones)?, Some(Scalar::Int(1)), None)?;
+            let count = if extent.len() == target.rank() { count } else { aligned(&count, at, target.rank())? };
             let sum = scatter_add(&without_own(0.0)?, dim, &index, &source)?;
             if x.dtype().is_float() {
                 div(&sum, &cast(&count, x.dtype())?)?

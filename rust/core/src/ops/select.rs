@@ -1,6 +1,7 @@
 //! Choosing between values, element by element.
 
 use crate::array::Array;
+use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
@@ -73,6 +74,45 @@ impl Operation for Where {
     }
 }
 
+/// The first input, as a function of the second that is constant: where a slope jumps between constants, it has a slope
+/// too, of zeros.
+#[derive(Clone, Debug)]
+pub struct Constant;
+
+impl Operation for Constant {
+    const NAME: &'static str = "constant";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        Ok(single(inputs[0].copy(Self::NAME)?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let zeros = || Array::zeros(Self::NAME, context.shape(1), context.dtype(1)).map(Tensor::from);
+        Ok(smallvec![Some(grad.clone()), context.needs(1).then(zeros).transpose()?])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |value: &[usize], x: &[usize]| Sample::new(Self, [real(value), real(x)]);
+        vec![of(&[3, 7], &[3, 7]), of(&[], &[2]), of(&[0, 2], &[])]
+    }
+}
+
+/// `value` with a gradient of zeros to `x`, on which it depends in steps; itself where that is nothing to remember.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn in_steps(value: Tensor, x: &Tensor) -> Result<Tensor> {
+    if mode::is_recording() && x.requires_grad() { apply(Constant, &[&value, x]) } else { Ok(value) }
+}
+
 /// `min(max(x, lo), hi)`; either bound may be missing.
 #[derive(Clone, Debug)]
 pub struct Clamp {
@@ -129,7 +169,7 @@ impl Operation for Clamp {
             (Some(side), None) | (None, Some(side)) => side,
             (None, None) => return Ok(one(grad.clone())),
         };
-        Ok(one(where_(&inside, grad, &scalar(Scalar::Float(0.0), grad.dtype())?)?))
+        Ok(one(in_steps(where_(&inside, grad, &scalar(Scalar::Float(0.0), grad.dtype())?)?, &x)?))
     }
 
     fn saves(&self, _: Needs) -> Saves {

@@ -1,7 +1,8 @@
 //! Picking and placing slices along one dimension by an index tensor: what embeddings and every form of advanced
 //! indexing come down to. Each operation's gradient is another one of these.
 
-use crate::array::Array;
+use crate::array::{Array, Native};
+use crate::autograd::inplace::may_place;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
@@ -13,6 +14,8 @@ use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{self, reshape};
 use crate::{with_bits, with_element};
 use dlcore_kernels::copy::copy_slice;
+use dlcore_kernels::element::Element;
+use dlcore_kernels::memory::Pod;
 use dlcore_kernels::{gather, slices};
 use smallvec::smallvec;
 use std::borrow::Cow;
@@ -45,6 +48,11 @@ pub(super) fn union(inputs: &[&Array], sum: impl FnOnce(&[&Array]) -> Result<Out
         Ok(outputs)
     };
     Some(union())
+}
+
+/// Whether sums of this dtype need no other one.
+pub(super) fn is_added_to(dtype: DType) -> bool {
+    dtype != DType::Bool && !dtype.is_narrow()
 }
 
 /// An index that is out of range, as an error.
@@ -217,7 +225,7 @@ impl Operation for IndexAdd {
 }
 
 /// `per_index`, a value for each index, as it broadcasts against slices picked along `dim` (`rank` dimensions in all).
-fn aligned(per_index: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
+pub(super) fn aligned(per_index: &Tensor, dim: usize, rank: usize) -> Result<Tensor> {
     let mut shape = per_index.array().dims();
     shape.resize(rank - dim, 1);
     reshape(per_index, &shape)
@@ -231,6 +239,54 @@ pub struct IndexPut {
     pub dim: usize,
     /// Add instead of replacing.
     pub accumulate: bool,
+}
+
+impl IndexPut {
+    /// `x` with the slices of `values` placed where `ids` say; in its own memory where that may be.
+    ///
+    /// # Errors
+    /// As [`apply`].
+    pub(super) fn put(self, x: &Tensor, ids: &Tensor, values: &Tensor) -> Result<Tensor> {
+        let is_added = !self.accumulate || is_added_to(x.dtype());
+        if is_added && may_place(x, [ids, values]) && self.put_in(x.array(), ids.array(), values.array())? {
+            return Ok(x.clone());
+        }
+        apply(self, &[x, ids, values])
+    }
+
+    fn put_in(&self, x: &Array, ids: &Array, values: &Array) -> Result<bool> {
+        check_dim(Self::NAME, self.dim, x.shape())?;
+        let (ids, values) = self.parts(x, ids, values)?;
+        if self.accumulate {
+            with_element!(x.dtype(), T => x.edit(|out: &mut [T]| self.add(x, &ids, &values, out)))
+        } else {
+            with_bits!(x.dtype(), T => x.edit(|out: &mut [T]| self.write(x, &ids, &values, out)))
+        }
+    }
+
+    /// The indices, checked, and a slice for each, in the dtype of `x`.
+    fn parts<'a>(&self, x: &Array, ids: &'a Array, values: &Array) -> Result<(Cow<'a, Array>, Array)> {
+        let ids = checked(Self::NAME, ids, self.dim, x.shape()[self.dim])?;
+        let shape = replaced(x.shape(), self.dim, ids.shape());
+        let values = values.cast(Self::NAME, x.dtype())?.expand(Self::NAME, &shape)?.contiguous(Self::NAME)?;
+        Ok((ids, values))
+    }
+
+    fn add<T: Element + Native>(&self, x: &Array, ids: &Array, values: &Array, out: &mut [T]) -> Result<()> {
+        if values.numel() > 0 {
+            let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
+            gather::index_add(values.elements(), extent, inner, ids.elements(), out);
+        }
+        Ok(())
+    }
+
+    fn write<T: Pod>(&self, x: &Array, ids: &Array, values: &Array, out: &mut [T]) -> Result<()> {
+        if values.numel() > 0 {
+            let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
+            place(values.elements(), extent, inner, ids.elements(), out);
+        }
+        Ok(())
+    }
 }
 
 impl Operation for IndexPut {
@@ -248,28 +304,17 @@ impl Operation for IndexPut {
         {
             return union;
         }
-        let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
-        let ids = checked(Self::NAME, inputs[1], self.dim, extent)?;
-        let values = values
-            .cast(Self::NAME, x.dtype())?
-            .expand(Self::NAME, &replaced(x.shape(), self.dim, ids.shape()))?
-            .contiguous(Self::NAME)?;
-        let x = x.contiguous(Self::NAME)?;
+        let (ids, values) = self.parts(x, inputs[1], values)?;
+        let x = x.packed(Self::NAME, x.dtype())?;
         let out = if self.accumulate {
             with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
                 copy_slice(x.elements(), out);
-                if values.numel() > 0 {
-                    gather::index_add(values.elements(), extent, inner, ids.elements(), out);
-                }
-                Ok(())
+                self.add(&x, &ids, &values, out)
             }))?
         } else {
             with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
                 copy_slice(x.elements(), out);
-                if values.numel() > 0 {
-                    place(values.elements(), extent, inner, ids.elements(), out);
-                }
-                Ok(())
+                self.write(&x, &ids, &values, out)
             }))?
         };
         Ok(single(out))

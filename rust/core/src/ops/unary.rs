@@ -12,6 +12,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::Result;
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub, unary};
 use crate::ops::sample::{Domain, Sample, input, single};
+use crate::ops::select::in_steps;
 use crate::ops::{eq, le, where_};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
@@ -229,7 +230,7 @@ elementwise! {
             let y = c.output()?;
             fused(FloatBinary::ReluGrad, g, &y, || {
                 let zero = scalar(Scalar::Float(0.0), g.dtype())?;
-                where_(&le(&y, &zero)?, &zero, g)
+                in_steps(where_(&le(&y, &zero)?, &zero, g)?, &y)
             })
         } }
     /// `x * sigmoid(x)`.
