@@ -177,6 +177,7 @@ REACHED_THROUGH = {
     "expand": "Tensor.expand",
     "to": "Tensor.to",
     "slice": "Tensor.__getitem__",
+    "constant": "relu",
     "unfold": "Tensor.unfold",
     "batch_norm_inference": "batch_norm",
     "clamp_between": "clamp",

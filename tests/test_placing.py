@@ -88,11 +88,16 @@ def test_values_are_those_of_the_form_that_makes_a_new_tensor(name, layout):
         assert x.dtype == dtype and x.equal(expected) and around.equal(expected.T), dtype
 
 
+def along_columns(given):
+    first = given[0][0] if isinstance(given[-1], dict) else given[0]
+    return isinstance(first, int) and first == 1
+
+
 # Those that go along the first dimension, of tensors that have COLUMNS; means are divided out of place.
 FEW = [name for name in CALLS if name.split()[0] != "masked_scatter_" and "mean" not in name and "columns" not in name]
 
 
-@pytest.mark.parametrize("name", [name for name in FEW if CALLS[name](dlcore.float32)[0] != 1])
+@pytest.mark.parametrize("name", [name for name in FEW if not along_columns(CALLS[name](dlcore.float32))])
 def test_a_few_elements_are_written_without_a_copy_of_all(name):
     large = dlcore.zeros(ROWS * 60_000, COLUMNS)
     args, kwargs = arguments(name, dlcore.float32)

@@ -127,3 +127,19 @@ def test_attention_without_depth_weighs_all_it_sees_alike(causal):
     q, v = dlcore.ones(1, 2, 0), tensor([[[1.0], [3.0]]])
     expected = [[[1.0], [2.0]]] if causal else [[[2.0], [2.0]]]
     assert F.scaled_dot_product_attention(q, q, v, is_causal=causal).tolist() == expected
+
+
+def test_the_dtype_of_softmax_by_position():
+    x = dlcore.tensor([[1, 2], [3, 5]])
+    expected = x.double().softmax(-1)
+    for y in (x.softmax(-1, dlcore.float64), dlcore.softmax(x, -1, dlcore.float64), F.softmax(x, -1, dlcore.float64)):
+        assert y.dtype == dlcore.float64 and y.equal(expected)
+    assert x.log_softmax(1, dlcore.float64).allclose(expected.log())
+
+
+def test_dimensions_of_tensordot_in_lists():
+    a, b = dlcore.arange(6.0).reshape(2, 3), dlcore.arange(12.0).reshape(4, 3)
+    assert dlcore.tensordot(a, b, [[1], [1]]).equal(a @ b.T)
+    assert dlcore.tensordot(a, a, dims=[[0, 1], [0, 1]]).item() == (a * a).sum().item()
+    with pytest.raises(ValueError, match="two lists"):
+        dlcore.tensordot(a, b, [[1], [1], [0]])

@@ -6,7 +6,7 @@
 use crate::element::Element;
 use crate::layout::{Order, Strided, coalesce};
 use crate::memory::Pod;
-use crate::parallel::{Disjoint, for_each, for_ranges};
+use crate::parallel::{Disjoint, for_each, for_ranges, num_threads};
 
 /// Elements that one task moves, about.
 pub(crate) const GRAIN: usize = 1 << 13;
@@ -99,7 +99,7 @@ pub fn index_add<T: Element>(source: &[T], extent: usize, inner: usize, ids: &[i
             }
         });
     }
-    let order = sorted(ids);
+    let order = sorted(ids, extent);
     let segments = ids.len().div_ceil((GRAIN / inner).max(1));
     let grain = ids.len().div_ceil(segments);
     let out = Disjoint::new(out);
@@ -114,8 +114,23 @@ pub fn index_add<T: Element>(source: &[T], extent: usize, inner: usize, ids: &[i
     });
 }
 
+/// Counts for each id that are kept in place of comparisons.
+const MOST_COUNTS: usize = 8;
+
 /// The ids with their positions, equal ids in the order of their positions.
-fn sorted(ids: &[i64]) -> Vec<(i64, usize)> {
+fn sorted(ids: &[i64], extent: usize) -> Vec<(i64, usize)> {
+    if extent <= MOST_COUNTS * ids.len() {
+        let mut places = vec![0; extent + 1];
+        ids.iter().for_each(|&id| places[position(id) + 1] += 1);
+        (0..extent).for_each(|id| places[id + 1] += places[id]);
+        let mut order = vec![(0, 0); ids.len()];
+        for (at, &id) in ids.iter().enumerate() {
+            let place = &mut places[position(id)];
+            order[*place] = (id, at);
+            *place += 1;
+        }
+        return order;
+    }
     let mut order: Vec<(i64, usize)> = ids.iter().copied().zip(0..).collect();
     order.sort_unstable();
     order
@@ -215,7 +230,9 @@ pub fn scatter_add<T: Element>(
     let length = if split == dim { 1 } else { shape[split] };
     let width = numel / length;
     let out = Disjoint::new(out);
-    for_ranges(length, (GRAIN / width).max(1), width.saturating_mul(3 * MOVE_NS), |range| {
+    // Wide parts: the last dimension is often the one that is split, and a column has a line of memory for each element.
+    let grain = (GRAIN / width).max(length.div_ceil(num_threads()));
+    for_ranges(length, grain, width.saturating_mul(3 * MOVE_NS), |range| {
         let mut part = shape.to_vec();
         if split != dim {
             part[split] = range.len();

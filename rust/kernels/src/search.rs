@@ -1,7 +1,7 @@
 //! Places among sorted numbers, what repeats most among them, and where running extremes are.
 
 use crate::element::{Element, Float};
-use crate::gather::{position, row_starts};
+use crate::gather::{outer_extent, position, row_starts};
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::parallel::{Disjoint, for_each, for_ranges};
 use std::hint::select_unpredictable;
@@ -341,6 +341,43 @@ pub fn scatter_reduce<T: Element>(
         Meeting::Product => scatter_by(all, T::wrapping_mul),
         Meeting::Largest => scatter_by(all, T::maximum),
         Meeting::Smallest => scatter_by(all, T::minimum),
+    }
+}
+
+/// As [`scatter_reduce`] of whole slices: `source` is `[outer, ids.len(), inner]`, `out` is `[outer, extent, inner]`, and
+/// what is at `out[o, ids[n]]` meets `source[o, n]`. In order.
+///
+/// # Panics
+/// If lengths do not match the shapes or an id is out of range.
+pub fn slices_reduce<T: Element>(
+    op: Meeting,
+    source: &[T],
+    ids: &[i64],
+    extent: usize,
+    inner: usize,
+    out: &mut [T],
+) {
+    let all = (source, ids, extent, inner, out);
+    match op {
+        Meeting::Product => slices_by(all, T::wrapping_mul),
+        Meeting::Largest => slices_by(all, T::maximum),
+        Meeting::Smallest => slices_by(all, T::minimum),
+    }
+}
+
+fn slices_by<T: Element>(
+    (source, ids, extent, inner, out): (&[T], &[i64], usize, usize, &mut [T]),
+    meet: impl Fn(T, T) -> T,
+) {
+    let outer = outer_extent(out.len(), extent, inner, ids.len(), source.len());
+    for block in 0..outer {
+        let sources = source[block * ids.len() * inner..].chunks_exact(inner);
+        let out = &mut out[block * extent * inner..][..extent * inner];
+        for (&id, source) in ids.iter().zip(sources) {
+            for (out, &value) in out[position(id) * inner..][..inner].iter_mut().zip(source) {
+                *out = meet(*out, value);
+            }
+        }
     }
 }
 

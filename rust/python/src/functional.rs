@@ -7,6 +7,7 @@ use crate::enter::{enter, guarded, to_py};
 use crate::exchange::temporary::{has_one_reference, is_temporary};
 use crate::out::{self, Out};
 use crate::tensor::PyTensor;
+use dlcore_core::ops::arithmetic;
 use dlcore_core::ops::over::{Arithmetic, Replaced, over, write_over};
 use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
 use pyo3::basic::CompareOp;
@@ -381,6 +382,12 @@ fn remainder<'py>(py: Python<'py>, input: Operand, other: Operand, out: Out<'py>
 fn pow<'py>(py: Python<'py>, input: Operand, exponent: Operand, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
     one_tensor("pow", &input, &exponent)?;
     whole_power(&input, &exponent)?;
+    if let (Operand::Tensor(x), &Operand::Scalar(exponent)) = (&input, &exponent)
+        && out.is_none()
+        && let Some(easy) = enter(py, x.numel(), || arithmetic::easy_power(x, exponent))?
+    {
+        return Bound::new(py, PyTensor::from(easy));
+    }
     both(py, "pow", input, exponent, out, ops::pow)
 }
 
@@ -592,6 +599,11 @@ impl PyTensor {
     pub fn pow(&self, py: Python<'_>, exponent: Operand) -> PyResult<Self> {
         let base = Operand::Tensor(self.get());
         whole_power(&base, &exponent)?;
+        if let (Operand::Tensor(x), &Operand::Scalar(exponent)) = (&base, &exponent)
+            && let Some(easy) = enter(py, x.numel(), || arithmetic::easy_power(x, exponent))?
+        {
+            return Ok(easy.into());
+        }
         two(py, base, exponent, ops::pow)
     }
 

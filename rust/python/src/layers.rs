@@ -110,7 +110,7 @@ macro_rules! along {
         $(
             $(#[$doc])*
             #[pyfunction(crate = "crate::exchange::keywords")]
-            #[pyo3(signature = (input, dim, *, dtype = None, out = None))]
+            #[pyo3(signature = (input, dim, dtype = None, *, out = None))]
             fn $name<'py>(
                 py: Python<'py>,
                 input: Arg,
@@ -130,7 +130,7 @@ macro_rules! along {
         impl PyTensor {
             $(
                 #[doc = $method_doc]
-                #[pyo3(signature = (dim, *, dtype = None))]
+                #[pyo3(signature = (dim, dtype = None))]
                 fn $name<'py>(
                     &self,
                     py: Python<'py>,

@@ -112,7 +112,13 @@ fn tensordot<'py>(
         Some(dims) => dims.extract::<isize>().ok(),
     };
     let (a_dims, b_dims) = match (count, dims) {
-        (None, Some(dims)) => dims.extract::<(Ints, Ints)>()?,
+        (None, Some(dims)) => {
+            let [a, b] = <[Ints; 2]>::try_from(dims.extract::<Vec<Ints>>()?).map_err(|lists| {
+                let what = format_args!("dims is a count, or two lists of dimensions, got {}", lists.len());
+                to_py(Error::value("tensordot", what))
+            })?;
+            (a, b)
+        }
         (count, _) => {
             let count = count.unwrap_or(2);
             if count < 0 {

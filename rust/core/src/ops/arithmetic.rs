@@ -454,6 +454,26 @@ functions! {
     pow = Pow;
 }
 
+/// `x ** exponent`, where that takes another operation or two: squares, cubes, roots and reciprocals of floats, a small part
+/// of the time that any power takes. Roots of minus infinity are NaN, as those of other negative numbers.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn easy_power(x: &Tensor, exponent: Scalar) -> Result<Option<Tensor>> {
+    if !x.dtype().is_float() {
+        return Ok(None);
+    }
+    let easy: fn(&Tensor) -> Result<Tensor> = match exponent.to_f64() {
+        2.0 => ops::square,
+        // One rounding more than of any other power, which 16 bits would show.
+        3.0 if !x.dtype().is_half() => |x| mul(x, &ops::square(x)?),
+        0.5 => ops::sqrt,
+        -1.0 => ops::reciprocal,
+        _ => return Ok(None),
+    };
+    easy(x).map(Some)
+}
+
 /// `a - b`.
 ///
 /// # Errors

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::select_rows::{IndexPut, checked, is_added_to, union};
-use crate::ops::shape::entry;
 use crate::ops::{reshape, slice};
 use crate::{with_bits, with_element};
 use dlcore_kernels::copy::{copy_slice, fill};
@@ -104,17 +103,17 @@ impl ScatterAdd {
 }
 
 /// `index` as a vector, where it names the same of every line along `dim` of a tensor of `shape`: its slices are meant.
-pub(super) fn of_slices(index: &Tensor, dim: usize, shape: &[usize]) -> Result<Option<Tensor>> {
-    let (own, strides) = (index.shape(), &index.array().layout().strides);
+pub(super) fn of_slices(index: &Array, dim: usize, shape: &[usize]) -> Option<Array> {
+    let (own, strides) = (index.shape(), &index.layout().strides);
     let is_same = |d: usize| own[d] == shape[d] && own[d] > 0 && (strides[d] == 0 || own[d] == 1);
     if own.len() != shape.len() || own.len() < 2 || !(0..own.len()).all(|d| d == dim || is_same(d)) {
-        return Ok(None);
+        return None;
     }
-    let mut index = index.clone();
+    let mut layout = index.layout().clone();
     for d in (0..own.len()).rev().filter(|&d| d != dim) {
-        index = entry(&index, d, 0)?;
+        layout = layout.entry(d, 0);
     }
-    Ok(Some(index))
+    Some(index.view(layout))
 }
 
 impl Operation for ScatterAdd {
@@ -232,10 +231,10 @@ pub fn scatter_add(x: &Tensor, dim: isize, index: &Tensor, source: &Tensor) -> R
         ));
     }
     if source.shape() == index.shape()
-        && let Some(slices) = of_slices(&index, dim, wide.shape())?
+        && let Some(slices) = of_slices(index.array(), dim, wide.shape())
     {
-        checked(ScatterAdd::NAME, slices.array(), dim, wide.shape()[dim])?;
-        return IndexPut { dim, accumulate: true }.put(&wide, &slices, &source);
+        checked(ScatterAdd::NAME, &slices, dim, wide.shape()[dim])?;
+        return IndexPut { dim, accumulate: true }.put(&wide, &slices.into(), &source);
     }
     let add = ScatterAdd { dim, shape: wide.array().dims() };
     if may_place(&wide, [&source, &index]) && add.add_in(source.array(), index.array(), wide.array())? {

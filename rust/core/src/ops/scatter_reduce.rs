@@ -40,7 +40,7 @@ impl ScatterReduce {
         }
     }
 
-    /// The index, checked, and the source, both contiguous and of one shape.
+    /// The index, checked, and the source, both contiguous and of one shape; of an index that names slices, a vector.
     fn parts<'a>(&self, x: &Array, index: &'a Array, source: &'a Array) -> Result<(Cow<'a, Array>, Cow<'a, Array>)> {
         check_shapes(Self::NAME, self.dim, x.shape(), index.shape())?;
         if index.shape() != source.shape() {
@@ -48,13 +48,21 @@ impl ScatterReduce {
             let what = format_args!("source {source} and index {index} must have one shape");
             return Err(Error::shape(Self::NAME, what));
         }
-        let index = checked(Self::NAME, index, self.dim, x.shape()[self.dim])?;
+        let extent = x.shape()[self.dim];
+        let index = match of_slices(index, self.dim, x.shape()) {
+            Some(slices) => Cow::Owned(checked(Self::NAME, &slices, self.dim, extent)?.into_owned()),
+            None => checked(Self::NAME, index, self.dim, extent)?,
+        };
         Ok((index, source.packed(Self::NAME, source.dtype())?))
     }
 
     fn meet<T: Element + Native>(&self, index: &Array, source: &Array, shape: &[usize], out: &mut [T]) -> Result<()> {
         let (from, at) = (source.elements::<T>(), index.elements());
-        search::scatter_reduce(self.meeting, from, at, index.shape(), self.dim, (out, shape));
+        if index.rank() == source.rank() {
+            search::scatter_reduce(self.meeting, from, at, index.shape(), self.dim, (out, shape));
+        } else {
+            search::slices_reduce(self.meeting, from, at, shape[self.dim], shape[self.dim + 1..].iter().product(), out);
+        }
         Ok(())
     }
 
@@ -207,8 +215,8 @@ pub fn scatter_reduce(
         "sum" => scatter_add(&without_own(0.0)?, dim, &index, &source)?,
         "mean" => {
             // Where whole slices meet, one count for each.
-            let (index_of_one, extent) = match of_slices(&index, at, target.shape())? {
-                Some(slices) => (slices, vec![target.shape()[at]]),
+            let (index_of_one, extent) = match of_slices(index.array(), at, target.shape()) {
+                Some(slices) => (slices.into(), vec![target.shape()[at]]),
                 None => (index.clone(), target.shape().to_vec()),
             };
             let along = if extent.len() == 1 { 0 } else { dim };

@@ -33,6 +33,7 @@ mod precision;
 mod scratch;
 mod stream;
 mod target;
+mod tiny;
 #[cfg(test)]
 mod tests;
 
@@ -290,7 +291,12 @@ pub fn batched<T: GemmFloat>(shape: &[usize], a_strides: &[isize], b_strides: &[
     let Gemm { m, n, k, a, b, .. } = problem;
     problem.epilogue.check(m, n);
     assert!(problem.epilogue.residual.is_none(), "a batch has no residual");
-    let start = Target::rows(problem.c.as_mut_ptr(), 0, problem.c_row_stride);
+    let c = problem.c.as_mut_ptr();
+    // SAFETY: checked above, and C is borrowed mutably.
+    if batch.count > 1 && unsafe { tiny::run(&problem, &batch, c) } {
+        return;
+    }
+    let start = Target::rows(c, 0, problem.c_row_stride);
     let one = |index: usize, serial: bool| {
         let [a_move, b_move, c_move] = batch.moves(index);
         // SAFETY: checked above; C is borrowed mutably and each index has its own part of it.

@@ -165,7 +165,8 @@ fn rows_of_c_apart() {
 
 #[test]
 fn batch_with_a_shared_operand() {
-    for [m, k, n] in [[3, 4, 5], [20, 30, 40], [1, 64, 64]] {
+    let tiny = [[3, 4, 5], [4, 4, 1], [1, 3, 4], [3, 3, 3], [2, 2, 2], [8, 8, 1], [7, 16, 9], [5, 1, 2]];
+    for [m, k, n] in tiny.into_iter().chain([[20, 30, 40], [1, 64, 64]]) {
         let (a, b) = (numbers::<f32>(6 * m * k, 1), numbers::<f32>(3 * k * n, 2));
         let mut c = vec![0.0; 6 * m * n];
         let whole = Gemm::new([m, k, n], Matrix::contiguous(&a, k), Matrix::contiguous(&b, n), &mut c);

@@ -56,7 +56,7 @@ pub(super) fn step_each<T: Pod, F: Monoid<T>, const N: usize>(
 
 /// Joins the second `WIDTH` lanes to the first.
 #[inline(always)]
-fn halve<T, F: Monoid<T>, const WIDTH: usize>(fold: F, lanes: &mut [F::Out; LANES]) {
+fn halve<T, F: Monoid<T>, const WIDTH: usize, const N: usize>(fold: F, lanes: &mut [F::Out; N]) {
     for i in 0..WIDTH {
         lanes[i] = fold.join(lanes[i], lanes[i + WIDTH]);
     }
@@ -68,31 +68,46 @@ fn by_lanes<T: Pod, F: Monoid<T>>(fold: F, elements: &[T]) -> F::Out {
     if elements.len() < 16 {
         return elements.iter().fold(fold.identity(), |sum, &x| fold.step(sum, x));
     }
-    let mut sums = [fold.identity(); LANES];
-    let (blocks, rest) = elements.as_chunks::<LANES>();
+    if elements.len() < LANES {
+        return halve_to_one(fold, lanes_of::<T, F, 16>(fold, elements));
+    }
+    join_lanes::<T, F>(fold, lanes_of(fold, elements))
+}
+
+/// Elements of `N` lanes.
+#[inline(always)]
+fn lanes_of<T: Pod, F: Monoid<T>, const N: usize>(fold: F, elements: &[T]) -> [F::Out; N] {
+    let mut sums = [fold.identity(); N];
+    let (blocks, rest) = elements.as_chunks::<N>();
     for block in blocks {
         sums = step_each(fold, sums, block);
     }
     if !rest.is_empty() {
         // An array of their own: one that is also indexed by a variable would not stay in registers.
-        let mut last = [fold.identity(); LANES];
+        let mut last = [fold.identity(); N];
         for (sum, &x) in last.iter_mut().zip(rest) {
             *sum = fold.step(*sum, x);
         }
         sums = std::array::from_fn(|lane| fold.join(sums[lane], last[lane]));
     }
-    join_lanes::<T, F>(fold, sums)
+    sums
 }
 
 /// The lanes as a tree.
 #[inline(always)]
 pub(super) fn join_lanes<T, F: Monoid<T>>(fold: F, mut lanes: [F::Out; LANES]) -> F::Out {
-    halve::<T, F, 32>(fold, &mut lanes);
-    halve::<T, F, 16>(fold, &mut lanes);
-    halve::<T, F, 8>(fold, &mut lanes);
-    halve::<T, F, 4>(fold, &mut lanes);
-    halve::<T, F, 2>(fold, &mut lanes);
-    halve::<T, F, 1>(fold, &mut lanes);
+    halve::<T, F, 32, LANES>(fold, &mut lanes);
+    halve::<T, F, 16, LANES>(fold, &mut lanes);
+    halve_to_one::<T, F, LANES>(fold, lanes)
+}
+
+/// The first 16 lanes as a tree.
+#[inline(always)]
+fn halve_to_one<T, F: Monoid<T>, const N: usize>(fold: F, mut lanes: [F::Out; N]) -> F::Out {
+    halve::<T, F, 8, N>(fold, &mut lanes);
+    halve::<T, F, 4, N>(fold, &mut lanes);
+    halve::<T, F, 2, N>(fold, &mut lanes);
+    halve::<T, F, 1, N>(fold, &mut lanes);
     lanes[0]
 }
 

@@ -111,8 +111,12 @@ impl<'a, T: Pod, F: Fold<T>> Rows<'a, T, F> {
     /// Position of the first element of output `output`.
     #[inline(always)]
     fn start(&self, output: usize) -> usize {
-        let (row, column) = (output / self.kept.inner(), output % self.kept.inner());
         let [step] = self.kept.inner_strides();
+        // Short rows notice a division.
+        if self.kept.rows() == 1 {
+            return self.offset.wrapping_add_signed(output.cast_signed() * step);
+        }
+        let (row, column) = (output / self.kept.inner(), output % self.kept.inner());
         self.offset.wrapping_add_signed(row_offset(&self.kept, row) + column.cast_signed() * step)
     }
 
@@ -123,8 +127,9 @@ impl<'a, T: Pod, F: Fold<T>> Rows<'a, T, F> {
         let elements = if self.in_place {
             let inner = self.reduced.inner();
             let pieces = inner.div_ceil(F::LEAF);
-            let (row, column) = (leaf / pieces, leaf % pieces * F::LEAF);
-            let at = start.wrapping_add_signed(row_offset(&self.reduced, row)) + column;
+            let (row, column) = if leaf == 0 { (0, 0) } else { (leaf / pieces, leaf % pieces * F::LEAF) };
+            let offset = if row == 0 { 0 } else { row_offset(&self.reduced, row) };
+            let at = start.wrapping_add_signed(offset) + column;
             first = row * inner + column;
             &self.src[at..at + F::LEAF.min(inner - column)]
         } else {

@@ -7,6 +7,8 @@ use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
 use crate::parallel::{Disjoint, for_each};
 
+/// Rows that are so short take less time than to pass them to a kernel one by one.
+const SHORT: usize = 128;
 /// Elements that a task adds up, at least.
 const GRAIN: usize = 4 * LONG_LEAF;
 /// The part of each element, a power of two, that is added up where the sum of all is too large.
@@ -60,7 +62,68 @@ pub fn length<T: Float>(src: &[T], cols: usize, dst: &mut [T]) {
     if cols == 0 {
         return dst.fill(T::ZERO);
     }
-    each_row(src, cols, dst, |row| sums_of_any(row, T::ZERO)[1].sqrt());
+    let any = |row: &[T]| sums_of_any(row, T::ZERO)[1].sqrt();
+    if cols > SHORT {
+        return each_row(src, cols, dst, any);
+    }
+    let (rows, all, dst) = (GRAIN.div_ceil(cols), dst.len(), Disjoint::new(dst));
+    for_each(all.div_ceil(rows), src.len() / PER_NS + all * 2, |task| {
+        let own = task * rows..((task + 1) * rows).min(all);
+        let src = &src[own.start * cols..own.end * cols];
+        // SAFETY: each task has rows of its own.
+        let out = unsafe { dst.slice(own) };
+        dispatch(Short { src, cols, out });
+        for (row, out) in src.chunks_exact(cols).zip(out) {
+            // Its square is what the kernel had.
+            if size_of::<T>() < 8 && !(1e-15..f64::INFINITY).contains(&out.to_f64()) {
+                *out = T::from_f64(any(row));
+            }
+        }
+    });
+}
+
+/// The lengths of short rows, as far as their squares do not leave the range of `T`.
+struct Short<'a, T> {
+    src: &'a [T],
+    cols: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Short<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        const ABREAST: usize = 8;
+        if self.cols < ABREAST {
+            // Several rows at once, that one does not wait for the sums of another.
+            for (rows, out) in self.src.chunks(ABREAST * self.cols).zip(self.out.chunks_mut(ABREAST)) {
+                let mut sums = [T::ZERO; ABREAST];
+                for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(self.cols)) {
+                    for &x in row {
+                        *sum = *sum + x * x;
+                    }
+                }
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out = T::from_f64(sum.to_f64().sqrt());
+                }
+            }
+            return;
+        }
+        for (row, out) in self.src.chunks_exact(self.cols).zip(self.out) {
+            let mut sums = [T::ZERO; ABREAST];
+            let (eights, rest) = row.as_chunks::<ABREAST>();
+            for eight in eights {
+                for i in 0..ABREAST {
+                    sums[i] = sums[i] + eight[i] * eight[i];
+                }
+            }
+            for (sum, &x) in sums.iter_mut().zip(rest) {
+                *sum = *sum + x * x;
+            }
+            let pairs = |i: usize| sums[i].to_f64() + sums[i + ABREAST / 2].to_f64();
+            *out = T::from_f64(((pairs(0) + pairs(2)) + (pairs(1) + pairs(3))).sqrt());
+        }
+    }
 }
 
 /// Puts what `of` makes of each row into `dst`. Rows are shared among threads, long ones by `of`.
