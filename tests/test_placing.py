@@ -133,6 +133,10 @@ def test_what_is_read_while_it_is_written_is_read_before():
     x = dlcore.arange(4.0)
     x.scatter_add_(0, T([0, 0, 0, 0]), x)
     assert x.tolist() == [6, 1, 2, 3]
+    lent = np.arange(4.0)
+    x = dlcore.from_numpy(lent)
+    x[T([3, 2, 1, 0])] = dlcore.from_numpy(lent)
+    assert lent.tolist() == [3, 2, 1, 0]
     x = dlcore.arange(1.0, 5.0)
     x.scatter_reduce_(0, T([3, 3, 3, 3]), x, "prod")
     assert x.tolist() == [1, 2, 3, 96]

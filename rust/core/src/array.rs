@@ -210,6 +210,17 @@ impl Array {
         Arc::ptr_eq(&self.storage, &other.storage)
     }
 
+    /// Whether the storages have bytes in common: numpy may have lent one array twice.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let bytes = |array: &Self| {
+            let buffer = array.storage.buffer();
+            (buffer.as_ptr().addr(), buffer.as_ptr().addr() + buffer.len())
+        };
+        let ((start, end), (others_start, others_end)) = (bytes(self), bytes(other));
+        start < others_end && others_start < end
+    }
+
     /// The same memory under another layout.
     #[must_use]
     #[inline]
@@ -371,20 +382,13 @@ impl Array {
 
     /// Lets `change` change the elements in the array's own memory, and says whether it could: not where that is read-only,
     /// or has gaps or another order than row-major. Whoever changes says so to the storage; `change` must read nothing of it.
-    ///
-    /// # Errors
-    /// What `change` returns.
-    pub fn edit<T: Pod>(&self, change: impl FnOnce(&mut [T]) -> Result<()>) -> Result<bool> {
+    pub fn edit<T: Pod>(&self, change: impl FnOnce(&mut [T])) -> bool {
         if self.storage.is_read_only() || !self.layout.is_contiguous() {
-            return Ok(false);
+            return false;
         }
         let range = self.layout.offset..self.layout.offset + self.numel();
         let window = inplace::Window { buffer: self.storage.buffer(), range };
-        let mut changed = Ok(());
-        let done = inplace::update(&[window], &[], |mut writes, _| {
-            changed = writes.pop().map_or(Ok(()), change);
-        });
-        changed.map(|()| done.is_ok())
+        inplace::update(&[window], &[], |mut writes, _| writes.pop().map_or((), change)).is_ok()
     }
 
     /// The element of a one-element array.

@@ -121,8 +121,12 @@ const MOST_COUNTS: usize = 8;
 fn sorted(ids: &[i64], extent: usize) -> Vec<(i64, usize)> {
     if extent <= MOST_COUNTS * ids.len() {
         let mut places = vec![0; extent + 1];
-        ids.iter().for_each(|&id| places[position(id) + 1] += 1);
-        (0..extent).for_each(|id| places[id + 1] += places[id]);
+        for &id in ids {
+            places[position(id) + 1] += 1;
+        }
+        for id in 0..extent {
+            places[id + 1] += places[id];
+        }
         let mut order = vec![(0, 0); ids.len()];
         for (at, &id) in ids.iter().enumerate() {
             let place = &mut places[position(id)];
@@ -270,7 +274,11 @@ pub fn scatter_add<T: Element>(
 
 /// For each row of an index of `extents`, in order: where in a contiguous array of `shape` its first element would go if it
 /// said 0, how far on an index of one more along `dim` is, and how far the row's next element.
-pub(crate) fn row_starts(extents: &[usize], dim: usize, shape: &[usize]) -> impl Iterator<Item = (usize, usize, usize)> {
+pub(crate) fn row_starts(
+    extents: &[usize],
+    dim: usize,
+    shape: &[usize],
+) -> impl Iterator<Item = (usize, usize, usize)> {
     let strides = row_major(shape);
     let leading = extents.len().saturating_sub(1);
     (0..extents[..leading].iter().product()).map(move |row: usize| {

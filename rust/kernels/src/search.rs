@@ -349,14 +349,7 @@ pub fn scatter_reduce<T: Element>(
 ///
 /// # Panics
 /// If lengths do not match the shapes or an id is out of range.
-pub fn slices_reduce<T: Element>(
-    op: Meeting,
-    source: &[T],
-    ids: &[i64],
-    extent: usize,
-    inner: usize,
-    out: &mut [T],
-) {
+pub fn slices_reduce<T: Element>(op: Meeting, source: &[T], ids: &[i64], extent: usize, inner: usize, out: &mut [T]) {
     let all = (source, ids, extent, inner, out);
     match op {
         Meeting::Product => slices_by(all, T::wrapping_mul),

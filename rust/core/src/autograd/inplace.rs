@@ -49,9 +49,7 @@ impl Drop for Placing {
 /// Whether an operation may change `x` itself, of which it reads `others` meanwhile; see [`Placing`].
 #[must_use]
 pub fn may_place(x: &Tensor, others: [&Tensor; 2]) -> bool {
-    let is_apart = |other: &Tensor| {
-        !other.array().shares_storage(x.array()) && !(mode::is_recording() && other.requires_grad())
-    };
+    let is_apart = |other: &Tensor| !(other.array().meets(x.array()) || mode::is_recording() && other.requires_grad());
     Arc::as_ptr(x.array().storage()) == PLACED.get() && x.is_plain() && others.into_iter().all(is_apart)
 }
 

@@ -86,10 +86,9 @@ impl ScatterAdd {
         checked(Self::NAME, index, self.dim, self.shape[self.dim])
     }
 
-    fn add<T: Element + Native>(&self, x: &Array, index: &Array, out: &mut [T]) -> Result<()> {
+    fn add<T: Element + Native>(&self, x: &Array, index: &Array, out: &mut [T]) {
         let (from, at) = ((x.data::<T>(), x.strided()), (index.data(), index.strided()));
         kernel::scatter_add(from, self.dim, at, (out, &self.shape));
-        Ok(())
     }
 
     /// Adds to `onto` itself, and says whether that could be.
@@ -98,7 +97,7 @@ impl ScatterAdd {
             return Ok(false);
         }
         let index = self.checked(x, index)?;
-        with_element!(x.dtype(), T => onto.edit(|out: &mut [T]| self.add(x, &index, out)))
+        Ok(with_element!(x.dtype(), T => onto.edit(|out: &mut [T]| self.add(x, &index, out))))
     }
 }
 
@@ -135,7 +134,8 @@ impl Operation for ScatterAdd {
                 Some(base) => copy_slice(base.elements(), out),
                 None => fill(out, T::default()),
             }
-            self.add(x, &index, out)
+            self.add(x, &index, out);
+            Ok(())
         }))?;
         Ok(single(out))
     }

@@ -56,14 +56,13 @@ impl ScatterReduce {
         Ok((index, source.packed(Self::NAME, source.dtype())?))
     }
 
-    fn meet<T: Element + Native>(&self, index: &Array, source: &Array, shape: &[usize], out: &mut [T]) -> Result<()> {
+    fn meet<T: Element + Native>(&self, index: &Array, source: &Array, shape: &[usize], out: &mut [T]) {
         let (from, at) = (source.elements::<T>(), index.elements());
         if index.rank() == source.rank() {
             search::scatter_reduce(self.meeting, from, at, index.shape(), self.dim, (out, shape));
         } else {
             search::slices_reduce(self.meeting, from, at, shape[self.dim], shape[self.dim + 1..].iter().product(), out);
         }
-        Ok(())
     }
 
     /// `x` met by the source; itself where it may be.
@@ -72,8 +71,8 @@ impl ScatterReduce {
             let (index, source) = self.parts(x.array(), index.array(), source.array())?;
             let x_array = x.array();
             let meet = with_element!(x.dtype(), T => x_array.edit(|out: &mut [T]| {
-                self.meet(&index, &source, x_array.shape(), out)
-            }))?;
+                self.meet(&index, &source, x_array.shape(), out);
+            }));
             if meet {
                 return Ok(x.clone());
             }
@@ -133,7 +132,8 @@ impl Operation for ScatterReduce {
         let x = inputs[0].packed(Self::NAME, inputs[0].dtype())?;
         Ok(single(with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
             out.copy_from_slice(x.elements::<T>());
-            self.meet(&index, &source, x.shape(), out)
+            self.meet(&index, &source, x.shape(), out);
+            Ok(())
         }))?))
     }
 
@@ -209,8 +209,7 @@ pub fn scatter_reduce(
     let without_own = |value: f64| -> Result<Tensor> {
         if with_self { Ok(target.clone()) } else { scatter(&target, dim, &index, &outermost(value, x.dtype())?) }
     };
-    let meeting =
-        |meeting, neutral| ScatterReduce { dim: at, meeting }.onto(&without_own(neutral)?, &index, &source);
+    let meeting = |meeting, neutral| ScatterReduce { dim: at, meeting }.onto(&without_own(neutral)?, &index, &source);
     let reduced = match reduce {
         "sum" => scatter_add(&without_own(0.0)?, dim, &index, &source)?,
         "mean" => {

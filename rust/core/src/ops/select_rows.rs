@@ -257,11 +257,11 @@ impl IndexPut {
     fn put_in(&self, x: &Array, ids: &Array, values: &Array) -> Result<bool> {
         check_dim(Self::NAME, self.dim, x.shape())?;
         let (ids, values) = self.parts(x, ids, values)?;
-        if self.accumulate {
+        Ok(if self.accumulate {
             with_element!(x.dtype(), T => x.edit(|out: &mut [T]| self.add(x, &ids, &values, out)))
         } else {
             with_bits!(x.dtype(), T => x.edit(|out: &mut [T]| self.write(x, &ids, &values, out)))
-        }
+        })
     }
 
     /// The indices, checked, and a slice for each, in the dtype of `x`.
@@ -272,20 +272,18 @@ impl IndexPut {
         Ok((ids, values))
     }
 
-    fn add<T: Element + Native>(&self, x: &Array, ids: &Array, values: &Array, out: &mut [T]) -> Result<()> {
+    fn add<T: Element + Native>(&self, x: &Array, ids: &Array, values: &Array, out: &mut [T]) {
         if values.numel() > 0 {
             let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
             gather::index_add(values.elements(), extent, inner, ids.elements(), out);
         }
-        Ok(())
     }
 
-    fn write<T: Pod>(&self, x: &Array, ids: &Array, values: &Array, out: &mut [T]) -> Result<()> {
+    fn write<T: Pod>(&self, x: &Array, ids: &Array, values: &Array, out: &mut [T]) {
         if values.numel() > 0 {
             let (extent, inner) = (x.shape()[self.dim], inner(x.shape(), self.dim));
             place(values.elements(), extent, inner, ids.elements(), out);
         }
-        Ok(())
     }
 }
 
@@ -309,12 +307,14 @@ impl Operation for IndexPut {
         let out = if self.accumulate {
             with_element!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
                 copy_slice(x.elements(), out);
-                self.add(&x, &ids, &values, out)
+                self.add(&x, &ids, &values, out);
+                Ok(())
             }))?
         } else {
             with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
                 copy_slice(x.elements(), out);
-                self.write(&x, &ids, &values, out)
+                self.write(&x, &ids, &values, out);
+                Ok(())
             }))?
         };
         Ok(single(out))

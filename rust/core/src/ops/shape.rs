@@ -345,7 +345,8 @@ pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
             format_args!("dims {dims:?} are not a permutation of the {} dimensions of {}", x.rank(), Show(x.shape())),
         ));
     }
-    let from_start = |to: usize| if dims[to] < 0 { x.rank().wrapping_add_signed(dims[to]) } else { dims[to].unsigned_abs() };
+    let from_start =
+        |to: usize| if dims[to] < 0 { x.rank().wrapping_add_signed(dims[to]) } else { dims[to].unsigned_abs() };
     look(Permute { dims: few_of(dims.len(), from_start) }, x)
 }
 

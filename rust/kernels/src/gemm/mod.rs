@@ -33,9 +33,9 @@ mod precision;
 mod scratch;
 mod stream;
 mod target;
-mod tiny;
 #[cfg(test)]
 mod tests;
+mod tiny;
 
 pub use epilogue::{Activation, Bias, Epilogue, Residual};
 pub use integer::integer;

@@ -100,7 +100,7 @@ impl<T: Float> Kernel for Short<'_, T> {
                 let mut sums = [T::ZERO; ABREAST];
                 for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(self.cols)) {
                     for &x in row {
-                        *sum = *sum + x * x;
+                        *sum += x * x;
                     }
                 }
                 for (out, sum) in out.iter_mut().zip(sums) {
@@ -114,11 +114,11 @@ impl<T: Float> Kernel for Short<'_, T> {
             let (eights, rest) = row.as_chunks::<ABREAST>();
             for eight in eights {
                 for i in 0..ABREAST {
-                    sums[i] = sums[i] + eight[i] * eight[i];
+                    sums[i] += eight[i] * eight[i];
                 }
             }
             for (sum, &x) in sums.iter_mut().zip(rest) {
-                *sum = *sum + x * x;
+                *sum += x * x;
             }
             let pairs = |i: usize| sums[i].to_f64() + sums[i + ABREAST / 2].to_f64();
             *out = T::from_f64(((pairs(0) + pairs(2)) + (pairs(1) + pairs(3))).sqrt());
