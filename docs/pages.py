@@ -53,6 +53,8 @@ MODULES = [
     "dlcore.utils.checkpoint",
     "dlcore.memory",
     "dlcore.testing",
+    "dlcore.accelerator",
+    "dlcore.compiler",
     "dlcore.cuda",
     "dlcore.cuda.amp",
     "dlcore.distributed",

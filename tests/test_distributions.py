@@ -443,3 +443,10 @@ def test_log_normal_refuses_what_is_not_positive():
 def test_numbers_have_no_log_prob(made):
     with pytest.raises(ValueError, match=f"{type(made).__name__}: log_prob takes a tensor, got float"):
         made.log_prob(0.5)
+
+
+def test_values_become_tensors_of_one_shape():
+    from dlcore.distributions.utils import broadcast_all
+
+    one, two = broadcast_all(2, dlcore.zeros(2, 3, dtype=dlcore.float64))
+    assert (one.shape, one.dtype, one[1, 2].item(), two.shape) == ((2, 3), dlcore.float64, 2.0, (2, 3))

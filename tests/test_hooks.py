@@ -417,3 +417,29 @@ def test_metadata_of_nodes_stays():
     assert y.grad_fn.metadata == {"layer": "first"}
     assert x.cos().grad_fn.metadata == {}
     assert x.cos().grad_fn.next_functions[0][0].metadata == {"leaf": (3,)}
+
+
+def test_hooks_of_saved_values_may_be_refused_on_this_thread():
+    from dlcore.autograd.graph import disable_saved_tensors_hooks, save_on_cpu
+
+    x = dlcore.tensor([3.0], requires_grad=True)
+    with disable_saved_tensors_hooks("outer"):
+        with disable_saved_tensors_hooks("inner"), pytest.raises(RuntimeError, match="inner"), save_on_cpu():
+            pass
+        with pytest.raises(RuntimeError, match="outer"), save_on_cpu():
+            pass
+    with save_on_cpu(pin_memory=True):
+        y = x * x
+    y.backward()
+    assert x.grad.tolist() == [6.0]
+
+
+def test_anomalies_are_looked_for_after_a_statement():
+    dlcore.set_anomaly_enabled(True)
+    try:
+        assert dlcore.is_anomaly_enabled()
+        with pytest.raises(dlcore.GradientError, match="sqrt"):
+            (dlcore.zeros(1, requires_grad=True).sqrt() * 0).backward()
+    finally:
+        dlcore.set_anomaly_enabled(False)
+    assert not dlcore.is_anomaly_enabled()

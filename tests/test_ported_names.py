@@ -316,3 +316,64 @@ def test_channels_are_dropped_as_a_whole():
     assert dlcore.feature_dropout(x, 0.5, False).equal(x)
     with pytest.raises(dlcore.ShapeError, match=r"\(N, C, \.\.\.\)"):
         dlcore.feature_dropout(dlcore.ones(3), 0.5, True)
+
+
+def test_tensors_tell_whether_they_share_memory():
+    x = dlcore.arange(6).reshape(2, 3)
+    storage = x.untyped_storage()
+    assert storage == x[1, 1:].untyped_storage() == x.t().untyped_storage()
+    assert len({storage, x.t().untyped_storage(), x.clone().untyped_storage()}) == 2
+    assert storage.data_ptr() == x[1].untyped_storage().data_ptr() == x.data_ptr() != x[1].data_ptr()
+    assert (x.is_set_to(x.view(2, 3)), x.is_set_to(x.t()), x.is_set_to(x.clone()), x.is_shared()) == (
+        True,
+        False,
+        False,
+        False,
+    )
+    piece = x.narrow_copy(1, 1, 2)
+    assert piece.tolist() == [[1, 2], [4, 5]]
+    assert piece.untyped_storage() != storage
+    assert x.clone().resize_as_(dlcore.ones(2, 1)).tolist() == [[0], [1]]
+
+
+def test_tensors_are_made_by_their_strides():
+    x = dlcore.empty_strided((2, 3), (1, 4), dtype=dlcore.int16, requires_grad=False)
+    assert (x.shape, x.stride(), x.dtype) == ((2, 3), (1, 4), dlcore.int16)
+    assert dlcore.empty_strided((0, 3), (9, 9)).shape == (0, 3)
+    assert dlcore.empty_strided((), (), requires_grad=True).is_leaf
+    for size, stride in (((2, 2), (3,)), ((2,), (-1,))):
+        with pytest.raises(ValueError, match="a stride of at least 0 for each"):
+            dlcore.empty_strided(size, stride)
+
+
+@pytest.mark.parametrize(
+    ("size", "fill", "expected"), [(2, -1, [[0, 0], [1, 0]]), (4, 7, [[0, 0], [1, 0], [1, 1], [7, 7]]), (0, -1, [])]
+)
+def test_places_of_what_is_not_zero_in_a_given_number(size, fill, expected):
+    x = dlcore.tensor([[1, 0], [1, 1]])
+    assert x.nonzero_static(size=size, fill_value=fill).tolist() == expected
+    assert dlcore.nonzero_static(dlcore.tensor(1), size=2).shape == (2, 0)
+    with pytest.raises(ValueError, match="at least 0, got -1"):
+        x.nonzero_static(size=-1)
+
+
+def test_what_is_asked_of_devices_and_compilers_has_its_answer():
+    import dlcore.multiprocessing as mp
+    from dlcore.cpu.amp import autocast
+    from dlcore.utils.dlpack import from_dlpack, to_dlpack
+
+    assert (dlcore.accelerator.is_available(), dlcore.accelerator.current_accelerator()) == (False, None)
+    assert not any([dlcore.xpu.is_available(), dlcore.compiler.is_compiling(), dlcore.set_flush_denormal(True)])
+    assert (dlcore.version.__version__, dlcore.version.cuda) == (dlcore.__version__, None)
+    assert dlcore.compiler.disable(len) is dlcore.compiler.disable(recursive=False)(len) is len
+    assert mp.get_context("spawn").get_start_method() == "spawn"
+    x = dlcore.ones(2, 2)
+    with autocast():
+        assert (x @ x).dtype == dlcore.bfloat16
+    with autocast(enabled=False):
+        assert (x @ x).dtype == dlcore.float32
+    from_dlpack(to_dlpack(x))[0, 0] = 5
+    assert x[0, 0] == dlcore.from_dlpack(dlcore.to_dlpack(x))[0, 0] == 5
+    assert dlcore.utils.dlpack.to_dlpack is dlcore.to_dlpack
+    assert (dlcore.get_device(x), dlcore.is_signed(x), dlcore.is_same_size(x, x.t())) == (-1, True, True)
+    assert [part.shape for part in dlcore.unsafe_split(x, 1)] == [part.shape for part in dlcore.unsafe_chunk(x, 2)]

@@ -3,7 +3,7 @@
 import dlcore
 import numpy as np
 import pytest
-from dlcore.testing import assert_close
+from dlcore.testing import assert_close, make_tensor
 
 T = dlcore.tensor
 
@@ -69,3 +69,39 @@ def test_none_is_close_to_none_alone():
     assert_close([None, 1], [None, 1])
     with pytest.raises(AssertionError, match="None is not 1"):
         assert_close([None], [1])
+
+
+@pytest.mark.parametrize(
+    "dtype", [dlcore.float16, dlcore.float32, dlcore.float64, dlcore.int8, dlcore.int64, dlcore.uint8, dlcore.bool]
+)
+def test_random_numbers_of_any_dtype_lie_between_their_bounds(dtype):
+    dlcore.manual_seed(0)
+    x = make_tensor(40, 50, dtype=dtype)
+    least, most = {dlcore.bool: (0, 1), dlcore.uint8: (0, 9)}.get(dtype, (-9, 9))
+    assert (x.shape, x.dtype) == ((40, 50), dtype)
+    assert least <= x.double().min() < least + 1
+    assert most - 1 < x.double().max() <= most
+    assert make_tensor((3, 4), dtype=dtype, low=0, high=2, exclude_zero=True).all()
+
+
+def test_random_numbers_lie_as_they_are_asked_to():
+    assert make_tensor(3, 4, dtype=dlcore.float32, noncontiguous=True).stride() == (8, 2)
+    assert make_tensor((), dtype=dlcore.float32, noncontiguous=True).shape == ()
+    image = make_tensor(1, 2, 3, 4, dtype=dlcore.float32, memory_format=dlcore.channels_last, requires_grad=True)
+    assert (image.stride(), image.is_leaf, image.requires_grad) == ((24, 1, 8, 2), True, True)
+    assert make_tensor(9, dtype=dlcore.int8, low=126.5, high=1000).tolist() == [127] * 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"low": 5, "high": 5}, r"nothing in \[5, 5\)"),
+        ({"low": dlcore.nan}, r"nothing in \[nan"),
+        ({"dtype": dlcore.uint8, "low": -5, "high": -1}, r"uint8 has nothing in \[-5, -1\)"),
+        ({"dtype": dlcore.int8, "requires_grad": True}, "int8 has no gradient"),
+        ({"noncontiguous": True, "memory_format": dlcore.channels_last}, "noncontiguous, and a memory_format"),
+    ],
+)
+def test_random_numbers_that_cannot_be(settings, words):
+    with pytest.raises(ValueError, match=words):
+        make_tensor(2, **{"dtype": dlcore.float32, **settings})

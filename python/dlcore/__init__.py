@@ -28,12 +28,21 @@ from dlcore.composed import (
     adjoint,
     asarray,
     detach,
+    empty_strided,
+    get_device,
     is_complex,
     is_nonzero,
+    is_same_size,
+    is_signed,
+    narrow_copy,
+    nonzero_static,
     scalar_tensor,
     segment_max,
     segment_mean,
     segment_sum,
+    to_dlpack,
+    unsafe_chunk,
+    unsafe_split,
 )
 from dlcore.engine import *
 
@@ -46,6 +55,8 @@ __all__ = [
     "nn", "optim", "random", "signal", "special", "testing", "train", "utils",
     "adjoint", "asarray", "broadcast_shapes", "detach", "is_complex", "is_nonzero", "scalar_tensor",
     "segment_max", "segment_mean", "segment_sum",
+    "empty_strided", "get_device", "is_same_size", "is_signed", "narrow_copy", "nonzero_static", "to_dlpack",
+    "unsafe_chunk", "unsafe_split",
     "Size", "layout", "strided", "newaxis", "e", "inf", "nan", "pi", "__version__",
     "bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window",
     "pca_lowrank", "svd_lowrank",
@@ -59,23 +70,26 @@ __all__ = [
     "is_grad_enabled", "is_inference_mode_enabled",
     "save", "load", "vmap", "compile", "guard", "summary", "TrainingWarning",
     "get_default_device", "set_default_device", "get_num_interop_threads", "set_num_interop_threads",
-    "use_deterministic_algorithms", "are_deterministic_algorithms_enabled",
+    "use_deterministic_algorithms", "are_deterministic_algorithms_enabled", "set_flush_denormal",
+    "is_anomaly_enabled", "set_anomaly_enabled",
 ]  # fmt: skip
 __all__ += engine.__all__
 
 # What loads when it is first asked for: packages, and the modules that hold further names.
 _PACKAGES = {
-    "array_api", "backends", "cuda", "data", "datasets", "distributed", "distributions", "func", "io", "jit", "linalg",
-    "models", "nn", "optim", "random", "signal", "special", "testing", "train", "utils",
+    "accelerator", "array_api", "backends", "compiler", "cpu", "cuda", "data", "datasets", "distributed",
+    "distributions", "func", "io", "jit", "linalg", "models", "multiprocessing", "nn", "optim", "random", "signal",
+    "special", "testing", "train", "utils", "version", "xpu",
 }  # fmt: skip
 _ELSEWHERE = {
     name: module
     for module, names in {
         "advice": "TrainingWarning",
+        "autograd.anomaly": "is_anomaly_enabled set_anomaly_enabled",
         "compiling": "compile",
         "func": "vmap",
         "hints": "are_deterministic_algorithms_enabled get_default_device get_num_interop_threads set_default_device "
-        "set_num_interop_threads use_deterministic_algorithms",
+        "set_flush_denormal set_num_interop_threads use_deterministic_algorithms",
         "io": "load save",
         "layers": "alpha_dropout batch_norm constant_pad_nd dropout dropout_ embedding feature_alpha_dropout "
         "feature_dropout instance_norm",
@@ -94,8 +108,11 @@ _ELSEWHERE = {
 TYPE_CHECKING = False  # as in `typing`, which would be the larger part of this import
 if TYPE_CHECKING:  # the same, for who reads the sources without running them; to them, other names are errors
     from dlcore import (
+        accelerator,
         array_api,
         backends,
+        compiler,
+        cpu,
         cuda,
         data,
         datasets,
@@ -106,6 +123,7 @@ if TYPE_CHECKING:  # the same, for who reads the sources without running them; t
         jit,
         linalg,
         models,
+        multiprocessing,
         nn,
         optim,
         random,
@@ -114,8 +132,11 @@ if TYPE_CHECKING:  # the same, for who reads the sources without running them; t
         testing,
         train,
         utils,
+        version,
+        xpu,
     )
     from dlcore.advice import TrainingWarning
+    from dlcore.autograd.anomaly import is_anomaly_enabled, set_anomaly_enabled
     from dlcore.compiling import compile
     from dlcore.func import vmap
     from dlcore.hints import *

@@ -72,6 +72,17 @@ def _pin_memory(self: Tensor, device: object = None) -> Tensor:  # noqa: ARG001
     return self
 
 
+def _is_shared(self: Tensor) -> bool:  # noqa: ARG001
+    """False: no other process writes to its memory.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.ones(1).is_shared()
+        False
+    """
+    return False
+
+
 def _share_memory_(self: Tensor) -> Tensor:
     """The tensor itself: processes made by fork share its memory until they write.
 
@@ -98,6 +109,7 @@ _ANSWERS = {
     "is_mps": _always("is_mps", False, "it is on the CPU"),
     "is_pinned": _is_pinned,
     "is_quantized": _always("is_quantized", False, "there are no quantised tensors"),
+    "is_shared": _is_shared,
     "is_sparse": _always("is_sparse", False, "there are no sparse tensors"),
     "itemsize": property(
         Tensor.element_size, doc="Bytes of an element.\n\n>>> import dlcore\n>>> dlcore.ones(1).itemsize\n4"

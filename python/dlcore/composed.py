@@ -7,20 +7,29 @@ from dlcore._core import Tensor
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to import than this
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 __all__ = [
     "adjoint",
     "asarray",
     "detach",
+    "empty_strided",
+    "get_device",
     "give",
     "is_complex",
     "is_nonzero",
+    "is_same_size",
+    "is_signed",
+    "narrow_copy",
+    "nonzero_static",
     "scalar_tensor",
     "segment_max",
     "segment_mean",
     "segment_sum",
+    "to_dlpack",
+    "unsafe_chunk",
+    "unsafe_split",
 ]
 
 
@@ -88,6 +97,105 @@ def detach(input: Tensor) -> Tensor:
         False
     """
     return input.detach()
+
+
+def empty_strided(size: Sequence[int], stride: Sequence[int], **made: Any) -> Tensor:
+    """A tensor without values whose elements lie as many apart in each dimension as `stride` says.
+
+    Args:
+        size: the shape.
+        stride: in elements.
+        **made: as of `dlcore.empty`: ``dtype``, ``device``, ``requires_grad``.
+
+    Raises:
+        ValueError: a stride that is negative, or not one for each dimension.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.empty_strided((2, 3), (1, 2)).stride()
+        (1, 2)
+    """
+    if len(size) != len(stride) or any(step < 0 for step in stride):
+        raise ValueError(f"empty_strided: expected a stride of at least 0 for each of {size}, got {stride}")
+    requires_grad = made.pop("requires_grad", False)
+    reach = sum((extent - 1) * step for extent, step in zip(size, stride, strict=True))
+    memory = _core.empty(0 if 0 in size else reach + 1, **made)
+    return memory.as_strided(size, stride).requires_grad_(requires_grad)
+
+
+def get_device(input: Tensor) -> int:
+    """-1, the number of the CPU.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.get_device(dlcore.ones(1))
+        -1
+    """
+    return input.get_device()
+
+
+def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """A copy of what `narrow` gives a view of.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.narrow_copy(dlcore.arange(4), 0, 1, 2)
+        tensor([1, 2])
+    """
+    return input.narrow(dim, start, length).clone()
+
+
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The first `size` rows of `nonzero`, with rows of `fill_value` where it has fewer.
+
+    Raises:
+        ValueError: a negative `size`.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.nonzero_static(dlcore.tensor([0, 3, 4]), size=3)
+        tensor([[ 1],
+                [ 2],
+                [-1]])
+    """
+    if size < 0:
+        raise ValueError(f"nonzero_static: size must be at least 0, got {size}")
+    places = input.nonzero()[:size]
+    rest = _core.full((size - len(places), places.shape[1]), fill_value, dtype=places.dtype)
+    return _core.cat([places, rest])
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A DLPack capsule of the tensor, which shares its memory: for one library that takes it.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.from_dlpack(dlcore.to_dlpack(dlcore.ones(2)))
+        tensor([1., 1.])
+    """
+    return tensor.__dlpack__()
+
+
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """`chunk`: its parts may be written in any case.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.unsafe_chunk(dlcore.ones(2), 2)
+        (tensor([1.]), tensor([1.]))
+    """
+    return input.chunk(chunks, dim)
+
+
+def unsafe_split(tensor: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """`split`: its parts may be written in any case.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.unsafe_split(dlcore.ones(2), 1)
+        (tensor([1.]), tensor([1.]))
+    """
+    return tensor.split(split_size, dim)
 
 
 def shares_memory(made: Tensor, obj: Any) -> bool:
@@ -289,26 +397,91 @@ def is_nonzero(input: Tensor) -> bool:
     return bool(input)
 
 
-def _is_same_size(self: Tensor, other: Tensor) -> bool:
+def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether the shapes are equal.
 
     Example:
         >>> import dlcore
-        >>> dlcore.ones(2).is_same_size(dlcore.ones(1, 2))
+        >>> dlcore.is_same_size(dlcore.ones(2), dlcore.ones(1, 2))
         False
     """
-    return self.shape == other.shape
+    return input.shape == other.shape
 
 
-def _is_signed(self: Tensor) -> bool:
+def is_signed(input: Tensor) -> bool:
     """Whether the dtype has negative numbers.
 
     Example:
         >>> import dlcore
-        >>> dlcore.ones(1).is_signed(), dlcore.ones(1, dtype=dlcore.uint8).is_signed()
+        >>> dlcore.is_signed(dlcore.ones(1)), dlcore.is_signed(dlcore.ones(1, dtype=dlcore.uint8))
         (True, False)
     """
-    return self.dtype.is_signed
+    return input.dtype.is_signed
+
+
+class _Storage:
+    """The memory in which a tensor and its views lie, to tell whether two share it.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.zeros(2, 3)
+        >>> x[1].untyped_storage() == x.t().untyped_storage(), x.clone().untyped_storage() == x.untyped_storage()
+        (True, False)
+    """
+
+    def __init__(self, of: Tensor) -> None:
+        self._of = of  # while this is here, its address is no other's
+
+    def data_ptr(self) -> int:
+        """Where it begins."""
+        return self._of.data_ptr() - self._of.storage_offset() * self._of.element_size()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Storage) and self.data_ptr() == other.data_ptr()
+
+    def __hash__(self) -> int:
+        return hash(self.data_ptr())
+
+
+def _untyped_storage(self: Tensor) -> _Storage:
+    """The memory in which this and its views lie: it has ``data_ptr()``, and equals that of tensors that share it.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.zeros(2, 3)
+        >>> x[1].untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+        True
+    """
+    return _Storage(self)
+
+
+def _resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
+    """`resize_` to the shape of another tensor.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.arange(6).resize_as_(dlcore.ones(2, 2))
+        tensor([[0, 1],
+                [2, 3]])
+    """
+    return self.resize_(the_template.shape)
+
+
+def _is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both are the same elements of the same memory.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.ones(2)
+        >>> x.is_set_to(x.detach()), x.is_set_to(x[:1])
+        (True, False)
+    """
+    return (self.data_ptr(), self.dtype, self.shape, self.stride()) == (
+        tensor.data_ptr(),
+        tensor.dtype,
+        tensor.shape,
+        tensor.stride(),
+    )
 
 
 def _reversed(self: Tensor) -> Tensor:
@@ -322,10 +495,15 @@ _METHODS = {
     "apply_": _apply_,
     "fill_diagonal_": _fill_diagonal_,
     "is_nonzero": _is_nonzero,
-    "is_same_size": _is_same_size,
-    "is_signed": _is_signed,
+    "is_same_size": is_same_size,
+    "is_set_to": _is_set_to,
+    "is_signed": is_signed,
     "map_": _map_,
+    "narrow_copy": narrow_copy,
     "new": _new,
+    "nonzero_static": nonzero_static,
+    "resize_as_": _resize_as_,
+    "untyped_storage": _untyped_storage,
 }
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "get_default_device",
     "get_num_interop_threads",
     "set_default_device",
+    "set_flush_denormal",
     "set_num_interop_threads",
     "use_deterministic_algorithms",
 ]
@@ -66,6 +67,17 @@ def set_num_interop_threads(num: int) -> None:
         >>> import dlcore
         >>> dlcore.set_num_interop_threads(1)
     """
+
+
+def set_flush_denormal(mode: bool) -> bool:  # noqa: ARG001 - for PyTorch's programs
+    """False, as nothing is done: numbers of less than full precision are computed with as all others.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.set_flush_denormal(True)
+        False
+    """
+    return False
 
 
 def get_num_interop_threads() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from dlcore import _core
 from dlcore._core import Tensor
 
-__all__ = ["assert_close"]
+__all__ = ["assert_close", "make_tensor"]
 
 # relative and absolute, by the dtype that holds less
 _TOLERANCES = {
@@ -136,3 +136,71 @@ def _difference(
         f"{count} of {wrong.numel()} elements differ by more than {atol} + {rtol}·|expected|; "
         f"most at {place}: {actual[place].item()} is not {expected[place].item()}"
     )
+
+
+def make_tensor(
+    *shape: int | Sequence[int],
+    dtype: _core.dtype,
+    device: str | _core.device | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    requires_grad: bool = False,
+    noncontiguous: bool = False,
+    exclude_zero: bool = False,
+    memory_format: _core.memory_format | None = None,
+) -> Tensor:
+    """Random numbers in [low, high), of any dtype.
+
+    Args:
+        *shape: sizes, or one sequence of them.
+        dtype: floats, integers or truth values.
+        device: ``"cpu"`` or None.
+        low: the least; by default -9, or the least that the dtype has.
+        high: the end; by default 9 for floats and 10 for integers, or the end of the dtype.
+        requires_grad: whether gradients are to flow into it.
+        noncontiguous: whether every second element of the memory is left out.
+        exclude_zero: whether zeros become the least positive number of full precision.
+        memory_format: how it is to lie.
+
+    Raises:
+        ValueError: bounds between which there is nothing, a gradient of what is not of floats, `noncontiguous` and a
+            `memory_format`.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.testing.make_tensor(2, 3, dtype=dlcore.int8, low=1, high=2)
+        >>> x.tolist()
+        [[1, 1, 1], [1, 1, 1]]
+    """
+    if noncontiguous and memory_format is not None:
+        raise ValueError("make_tensor: noncontiguous, and a memory_format")
+    if requires_grad and not dtype.is_floating_point:
+        raise ValueError(f"make_tensor: {dtype} has no gradient")
+    least, end, usual, tiny = _range(dtype)
+    low, high = usual[0] if low is None else low, usual[1] if high is None else high
+    if not low < high or high < least or low >= end:
+        raise ValueError(f"make_tensor: {dtype} has nothing in [{low}, {high})")
+    low, high = max(low, least), min(high, end)
+    sizes = list(_core.empty(*shape, dtype=_core.bool).shape)  # type: ignore[arg-type] # sizes, or a sequence
+    if noncontiguous and sizes:
+        sizes[-1] *= 2
+    if dtype.is_floating_point:
+        made = _core.empty(sizes, dtype=dtype, device=device).uniform_(low, high)
+    else:
+        made = _core.randint(math.ceil(low), math.ceil(high), sizes, dtype=dtype, device=device)
+    if noncontiguous and sizes:
+        made = made[..., ::2]
+    if exclude_zero:
+        made.masked_fill_(made == 0, tiny)
+    return (made if memory_format is None else made.clone(memory_format=memory_format)).requires_grad_(requires_grad)
+
+
+def _range(dtype: _core.dtype) -> tuple[float, float, tuple[float, float], float]:
+    """The least number of a dtype, the end of its numbers, what is usual, and what stands for zero."""
+    if dtype.is_floating_point:
+        floats = _core.finfo(dtype)
+        return floats.min, floats.max, (-9, 9), floats.tiny
+    if dtype == _core.bool:
+        return 0, 2, (0, 2), 1
+    integers = _core.iinfo(dtype)
+    return integers.min, min(integers.max, 2**63 - 2) + 1, (-9, 10), 1

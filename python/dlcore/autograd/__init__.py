@@ -13,6 +13,7 @@ from dlcore.autograd.recording import (
     is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
+    set_multithreading_enabled,
 )
 
 TYPE_CHECKING = False
@@ -45,6 +46,7 @@ __all__ = [
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
 
 _HOMES = {

@@ -14,7 +14,7 @@ from typing import Any
 from dlcore import _core
 from dlcore._core import is_anomaly_enabled
 
-__all__ = ["detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
+__all__ = ["detect_anomaly", "is_anomaly_enabled", "set_anomaly_enabled", "set_detect_anomaly"]
 
 _PACKAGE = str(Path(__file__).parents[1])
 _MODULES = str(Path(__file__).parents[1] / "nn" / "module.py")
@@ -108,3 +108,16 @@ class set_detect_anomaly(detect_anomaly):  # noqa: N801 - PyTorch's name, used a
 
     def __enter__(self) -> None:
         pass
+
+
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """`set_detect_anomaly` as a statement.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.set_anomaly_enabled(True)
+        >>> dlcore.is_anomaly_enabled()
+        True
+        >>> dlcore.set_anomaly_enabled(False)
+    """
+    set_detect_anomaly(mode, check_nan)

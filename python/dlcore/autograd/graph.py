@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import local
 from typing import Any
 
 from dlcore import _core
 from dlcore._core import Node, RemovableHandle, Tensor, get_gradient_edge
 
-__all__ = ["Node", "RemovableHandle", "get_gradient_edge", "saved_tensors_hooks", "to_graphviz"]
+__all__ = [
+    "Node",
+    "RemovableHandle",
+    "disable_saved_tensors_hooks",
+    "get_gradient_edge",
+    "save_on_cpu",
+    "saved_tensors_hooks",
+    "to_graphviz",
+]
+
+_refusal = local()  # `message`: why this thread refuses hooks
 
 
 class saved_tensors_hooks:  # noqa: N801 - PyTorch's name, used as a function
@@ -20,6 +32,9 @@ class saved_tensors_hooks:  # noqa: N801 - PyTorch's name, used as a function
     Args:
         pack_hook: takes a tensor, returns anything.
         unpack_hook: takes that, returns a tensor of the same shape and dtype.
+
+    Raises:
+        RuntimeError: inside `disable_saved_tensors_hooks`.
 
     Example:
         >>> import dlcore
@@ -35,10 +50,54 @@ class saved_tensors_hooks:  # noqa: N801 - PyTorch's name, used as a function
         self._hooks = pack_hook, unpack_hook
 
     def __enter__(self) -> None:
+        if message := getattr(_refusal, "message", None):
+            raise RuntimeError(message)
         _core._push_saved_tensors_hooks(*self._hooks)
 
     def __exit__(self, *exception: object) -> None:
         _core._pop_saved_tensors_hooks()
+
+
+class save_on_cpu(saved_tensors_hooks):  # noqa: N801 - PyTorch's name, used as a function
+    """Inside, what operations save lies on the CPU, as it does outside.
+
+    Args:
+        pin_memory: accepted for PyTorch's programs.
+        device_type: likewise.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.tensor([1.0, 2.0], requires_grad=True)
+        >>> with dlcore.autograd.graph.save_on_cpu(pin_memory=True):
+        ...     y = (x * x).sum()
+        >>> y.backward()
+        >>> x.grad
+        tensor([2., 4.])
+    """
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:  # noqa: ARG002
+        super().__init__(lambda tensor: tensor, lambda tensor: tensor)
+
+
+@contextmanager
+def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
+    """Inside, entering `saved_tensors_hooks` raises a RuntimeError of this message.
+
+    Example:
+        >>> import dlcore
+        >>> from dlcore.autograd.graph import disable_saved_tensors_hooks, save_on_cpu
+        >>> with disable_saved_tensors_hooks("no hooks here"), save_on_cpu():
+        ...     pass
+        Traceback (most recent call last):
+        ...
+        RuntimeError: no hooks here
+    """
+    previous = getattr(_refusal, "message", None)
+    _refusal.message = error_message
+    try:
+        yield
+    finally:
+        _refusal.message = previous
 
 
 def to_graphviz(*outputs: Tensor, params: Mapping[str, Tensor] | None = None) -> str:

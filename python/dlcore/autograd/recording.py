@@ -16,6 +16,7 @@ __all__ = [
     "is_inference_mode_enabled",
     "no_grad",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
 
 TYPE_CHECKING = False
@@ -220,3 +221,28 @@ def is_inference_mode_enabled() -> bool:
         True
     """
     return not is_grad_enabled()
+
+
+class set_multithreading_enabled:  # noqa: N801 - PyTorch's name, used as a function
+    """Change nothing: backward runs on the thread that calls it, and each operation in those of `set_num_threads`.
+
+    Args:
+        mode: accepted for PyTorch's programs.
+
+    Example:
+        >>> import dlcore
+        >>> x = dlcore.ones(1, requires_grad=True)
+        >>> with dlcore.autograd.set_multithreading_enabled(False):
+        ...     (x * 2).backward()
+        >>> x.grad
+        tensor([2.])
+    """
+
+    def __init__(self, mode: bool) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        pass
