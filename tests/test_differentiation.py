@@ -346,7 +346,7 @@ def test_indices_that_numpy_writes_after_the_forward_are_checked_again(use):
         y.sum().backward()
 
 
-# --- functions whose slope jumps ---------------------------------------------------------------------------------------
+# --- functions whose slope jumps ------------------------------------------------------------------------------------
 
 IN_STEPS = {
     "relu": nn.functional.relu,

@@ -301,4 +301,6 @@ def test_what_was_overwritten_whole_has_a_gradient_of_zeros():
     y = x * 1
     y.copy_(source)
     (y * y).sum().backward()
-    assert y.tolist() == [3, 4] and x.grad.tolist() == [0, 0] and source.grad.tolist() == [6, 8]
+    assert y.tolist() == [3, 4]
+    assert x.grad.tolist() == [0, 0]
+    assert source.grad.tolist() == [6, 8]

@@ -1,5 +1,5 @@
-"""Elements written where indices say, in the tensor's own memory: the values of the forms that make a new tensor, without
-a copy of the tensor, and none of the memory changed where an error comes."""
+"""Elements written where indices say, in the tensor's own memory: the values of the forms that make a new tensor,
+without a copy of the tensor, and none of the memory changed where an error comes."""
 
 import dlcore
 import numpy as np
@@ -85,7 +85,9 @@ def test_values_are_those_of_the_form_that_makes_a_new_tensor(name, layout):
         around = x.T
         assert call(x, name, given) is x
         assert x.data_ptr() == own
-        assert x.dtype == dtype and x.equal(expected) and around.equal(expected.T), dtype
+        assert x.dtype == dtype
+        assert x.equal(expected), dtype
+        assert around.equal(expected.T), dtype
 
 
 def along_columns(given):
@@ -117,7 +119,9 @@ def test_keys_write_few_elements_without_a_copy_of_all():
     cache[0, T([1, 2]), T([3, 4])] = 2.0
     cache[0, 0, 9:] = cache[0, 0, 9:]
     assert memory.stats()["peak_bytes"] - before < cache.numel()
-    assert cache.sum() == 8 * 2 * 64 + 2 * 2 * 64 and (cache[0, 1, 3] == 2).all() and (cache[0, :, 7] == 1).all()
+    assert cache.sum() == 8 * 2 * 64 + 2 * 2 * 64
+    assert (cache[0, 1, 3] == 2).all()
+    assert (cache[0, :, 7] == 1).all()
 
 
 def test_what_is_read_while_it_is_written_is_read_before():
@@ -171,11 +175,13 @@ def test_recorded_writes_stay_right():
     base.index_add_(0, T([1, 1]), source)
     base[T([0])] = source[0] * 3
     base.sum().backward()
-    assert base.tolist() == [3, 2, 0, 0] and source.grad.tolist() == [4, 1]
+    assert base.tolist() == [3, 2, 0, 0]
+    assert source.grad.tolist() == [4, 1]
     with dlcore.no_grad():
         x = dlcore.zeros(3, requires_grad=True)
         x[T([0, 2])] = 1.0
-    assert x.tolist() == [1, 0, 1] and x.requires_grad
+    assert x.tolist() == [1, 0, 1]
+    assert x.requires_grad
     with pytest.raises(dlcore.GradientError, match="leaf"):
         x[T([1])] = 1.0
     assert x.tolist() == [1, 0, 1]

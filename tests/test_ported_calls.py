@@ -133,7 +133,8 @@ def test_the_dtype_of_softmax_by_position():
     x = dlcore.tensor([[1, 2], [3, 5]])
     expected = x.double().softmax(-1)
     for y in (x.softmax(-1, dlcore.float64), dlcore.softmax(x, -1, dlcore.float64), F.softmax(x, -1, dlcore.float64)):
-        assert y.dtype == dlcore.float64 and y.equal(expected)
+        assert y.dtype == dlcore.float64
+        assert y.equal(expected)
     assert x.log_softmax(1, dlcore.float64).allclose(expected.log())
 
 

@@ -88,7 +88,7 @@ pub enum Places {
 pub fn gradient(y: &Tensor, places: &Places, dim: isize, edge_order: usize) -> Result<Tensor> {
     const NAME: &str = "gradient";
     let at = normalize_dim(NAME, dim, y.rank())?;
-    let n = y.shape()[at];
+    let n = y.shape().get(at).copied().unwrap_or(1);
     if edge_order != 1 && edge_order != 2 {
         return Err(Error::value(NAME, format_args!("edge_order is 1 or 2, got {edge_order}")));
     }

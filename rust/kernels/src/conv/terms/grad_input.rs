@@ -14,6 +14,10 @@ pub(in crate::conv) fn grad_input<T: Pixel>(conv: &Conv2d, gy: Images<'_, T>, w:
     if T::terms().is_none() || conv.groups != 1 || gx.is_empty() {
         return false;
     }
+    // Of more phases than rows or columns, most are empty.
+    if conv.stride[0] > conv.h || conv.stride[1] > conv.w {
+        return false;
+    }
     let [down, across] = [0, 1].map(|d| (0..conv.stride[d]).map(|phase| Part::of(conv, d, phase)).collect::<Vec<_>>());
     // Each phase splits all of the gradient.
     let uses = conv.c_in * conv.kh * conv.kw / (conv.stride[0] * conv.stride[1]);
