@@ -489,19 +489,44 @@ def _reversed(self: Tensor) -> Tensor:
     return self.flip(0) if self.dim() else self
 
 
+def _adjoint(self: Tensor) -> Tensor:
+    """See ``dlcore.adjoint``."""
+    return adjoint(self)
+
+
+def _is_same_size(self: Tensor, other: Tensor) -> bool:
+    """See ``dlcore.is_same_size``."""
+    return is_same_size(self, other)
+
+
+def _is_signed(self: Tensor) -> bool:
+    """See ``dlcore.is_signed``."""
+    return is_signed(self)
+
+
+def _narrow_copy(self: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """See ``dlcore.narrow_copy``."""
+    return narrow_copy(self, dim, start, length)
+
+
+def _nonzero_static(self: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """See ``dlcore.nonzero_static``."""
+    return nonzero_static(self, size=size, fill_value=fill_value)
+
+
 _METHODS = {
     "__reversed__": _reversed,
-    "adjoint": adjoint,
+    "adjoint": _adjoint,
     "apply_": _apply_,
     "fill_diagonal_": _fill_diagonal_,
     "is_nonzero": _is_nonzero,
-    "is_same_size": is_same_size,
+    "is_same_size": _is_same_size,
     "is_set_to": _is_set_to,
-    "is_signed": is_signed,
+    "is_signed": _is_signed,
     "map_": _map_,
-    "narrow_copy": narrow_copy,
+    "narrow_copy": _narrow_copy,
     "new": _new,
-    "nonzero_static": nonzero_static,
+    "nonzero_static": _nonzero_static,
     "resize_as_": _resize_as_,
     "untyped_storage": _untyped_storage,
 }
