@@ -238,10 +238,10 @@ pub trait Float:
     /// The standard normal distribution: its mass below `self`, and its density there.
     #[must_use]
     fn normal<S: Simd>(self) -> (Self, Self);
-    /// Sine; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
+    /// Sine; needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
     #[must_use]
     fn sin<S: Simd>(self) -> Self;
-    /// Cosine; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
+    /// Cosine; needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
     #[must_use]
     fn cos<S: Simd>(self) -> Self;
     /// Tangent; float32 needs |self| up to [`math::TRIGONOMETRIC_LIMIT`].
@@ -661,7 +661,7 @@ macro_rules! float {
             )*
             #[inline(always)]
             fn is_moderate_angle(self) -> bool {
-                size_of::<Self>() == 8 || self.abs().to_f64() <= f64::from(math::TRIGONOMETRIC_LIMIT)
+                self.abs().to_f64() <= f64::from(math::TRIGONOMETRIC_LIMIT)
             }
         }
     };
@@ -728,13 +728,13 @@ float!(f64, to_f64, fma64, |x, y, S| {
     usual_log2: (f64, bool) = (f64::log2(x), true);
     usual_log10: (f64, bool) = (f64::log10(x), true);
     log1p: f64 = x.ln_1p();
-    tanh: f64 = f64::tanh(x);
+    tanh: f64 = math::tanh64::<S>(x);
     logistic: (f64, f64) = math::logistic64::<S>(x);
     gelu: f64 = weighted(x, math::normal64(x).0);
     erf: f64 = math::platform::erf(x);
     normal: (f64, f64) = math::normal64(x);
-    sin: f64 = f64::sin(x);
-    cos: f64 = f64::cos(x);
+    sin: f64 = math::sin64::<S>(x);
+    cos: f64 = math::cos64::<S>(x);
     tan: f64 = f64::tan(x);
     usual_tan: (f64, bool) = (f64::tan(x), true);
     asin: f64 = f64::asin(x);
