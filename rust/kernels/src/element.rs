@@ -731,7 +731,7 @@ float!(f64, to_f64, fma64, |x, y, S| {
     tanh: f64 = math::tanh64::<S>(x);
     logistic: (f64, f64) = math::logistic64::<S>(x);
     gelu: f64 = weighted(x, math::normal64(x).0);
-    erf: f64 = math::platform::erf(x);
+    erf: f64 = math::erf64::<S>(x);
     normal: (f64, f64) = math::normal64(x);
     sin: f64 = math::sin64::<S>(x);
     cos: f64 = math::cos64::<S>(x);

@@ -35,7 +35,7 @@ pub use incomplete::{erfcx, gamma_slope, igamma, igammac};
 pub use logarithm::{log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
 pub use power::{hypot, pow, usual_pow};
-pub use wide::{cos64, exp64, log64, sin64, tanh64};
+pub use wide::{cos64, erf64, exp64, log64, sin64, tanh64};
 
 use crate::isa::{Isa, Simd};
 
@@ -43,8 +43,6 @@ use crate::isa::{Isa, Simd};
 pub(crate) mod platform {
     // SAFETY: C's functions of these names take and return a double and have no other contract.
     unsafe extern "C" {
-        /// Error function.
-        pub safe fn erf(x: f64) -> f64;
         /// Complementary error function.
         pub safe fn erfc(x: f64) -> f64;
         /// Inverse hyperbolic sine.

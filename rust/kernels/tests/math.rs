@@ -267,6 +267,12 @@ fn bessel_functions() {
     assert_eq!(all, [[inf, inf, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [inf, -inf, -0.0, 5e-31], [0.0, -0.0, -0.0, 5e-31]]);
 }
 
+// SAFETY: C's function of this name takes and returns a double and has no other contract.
+unsafe extern "C" {
+    #[link_name = "erf"]
+    safe fn platform_erf(x: f64) -> f64;
+}
+
 #[test]
 fn functions_of_float64() {
     // The platform's are within a unit in the last place too, or two.
@@ -308,6 +314,7 @@ fn functions_of_float64() {
     x.extend((0..200_000u32).map(|i| f64::from(i).mul_add(-9.98, 999_000.0)));
     x.extend([1e6, -1e6, 1_000_000.1, 1e10, 1e300, 1e-8, 1e-300, -f64::from_bits(1)]);
     check(FloatUnary::Tanh, 5, &x, f64::tanh);
+    check(FloatUnary::Erf, 3, &x, |x| platform_erf(x));
     let mut y = vec![0.0; x.len()];
     map::sin(&x, flat(&x.len()), &mut y);
     near("sin", 3, &x, &y, f64::sin);

@@ -1,5 +1,5 @@
-//! The exponential and the logarithm of float64, within a unit in the last place, and sine, cosine and hyperbolic tangent,
-//! within two and a half, as straight-line code.
+//! The exponential and the logarithm of float64, within a unit in the last place, and sine, cosine, hyperbolic tangent
+//! and the error function, within two and a half, as straight-line code.
 
 use super::{ROUND64, poly64};
 use crate::isa::Simd;
@@ -55,6 +55,52 @@ pub fn tanh64<S: Simd>(x: f64) -> f64 {
     let scale = f64::from_bits(power.wrapping_add(1023) << 52);
     let grown = S::fma64(scale, rest, scale - 1.0);
     (grown / (grown + 2.0)).copysign(x)
+}
+
+/// Error function.
+#[inline(always)]
+#[must_use]
+pub fn erf64<S: Simd>(x: f64) -> f64 {
+    // From here on it is 1.
+    let size = if x.abs() > 6.0 { 6.0 } else { x.abs() };
+    let square = size * size;
+    // erf(x) / x by x^2, up to 1: error 7.4e-18.
+    let near = [
+        -7.795_898_827_002_142e-10,
+        1.372_006_454_677_768_6e-8,
+        -1.620_848_380_187_170_5e-7,
+        1.644_742_470_331_736_2e-6,
+        -1.492_473_690_741_966e-5,
+        1.205_529_490_483_970_7e-4,
+        -8.548_325_975_389_692e-4,
+        5.223_977_607_116_422_5e-3,
+        -2.686_617_064_323_777e-2,
+        1.128_379_167_094_500_6e-1,
+        -3.761_263_890_318_354_3e-1,
+        std::f64::consts::FRAC_2_SQRT_PI,
+    ];
+    // What is beside 1 is exp(-x^2) times this, by (x - 4) / (x + 4), from 1 to 6: error 4.6e-18.
+    let far = [
+        7.423_164_251_116_965e-7,
+        4.460_009_108_363_892e-6,
+        -9.380_004_337_296_444e-7,
+        -2.229_471_220_828_090_7e-5,
+        7.895_694_927_713_207e-5,
+        -2.179_568_166_418_796e-5,
+        -7.991_322_076_390_439e-4,
+        4.060_264_660_151_152e-3,
+        -1.284_394_568_707_145_3e-2,
+        3.129_905_651_583_277e-2,
+        -6.310_781_564_738_28e-2,
+        1.089_631_773_986_574_5e-1,
+        -1.642_578_166_972_407_7e-1,
+        2.187_196_789_182_671_3e-1,
+        -2.590_680_487_601_718e-1,
+        1.369_994_576_250_613_8e-1,
+    ];
+    let small = x * poly64::<S, 12>(square, near);
+    let beside = exp64::<S>(-square) * poly64::<S, 16>((size - 4.0) / (size + 4.0), far);
+    if size < 1.0 { small } else { (1.0 - beside).copysign(x) }
 }
 
 /// pi in three parts, the first of 33 bits and the second of 31: products with half integers up to 2^19 are exact.
