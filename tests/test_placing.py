@@ -162,6 +162,14 @@ def test_an_index_out_of_range_leaves_the_tensor_as_it_was():
         assert not x.any(), name
 
 
+def test_a_mask_of_more_dimensions_leaves_the_tensor_as_it_was():
+    x = dlcore.zeros(3)
+    with pytest.raises(dlcore.ShapeError, match="masked_scatter_"):
+        x.masked_scatter_(dlcore.ones(1, 3, dtype=dlcore.bool), dlcore.ones(3))
+    assert not x.any()
+    assert x.masked_scatter(dlcore.ones(1, 3, dtype=dlcore.bool), dlcore.ones(3)).tolist() == [[1, 1, 1]]
+
+
 def test_values_saved_for_backward_are_missed_when_written_over():
     weight, x = dlcore.ones(3, requires_grad=True), dlcore.arange(3.0)
     y = weight * x

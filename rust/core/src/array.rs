@@ -381,7 +381,8 @@ impl Array {
     }
 
     /// Lets `change` change the elements in the array's own memory, and says whether it could: not where that is read-only,
-    /// or has gaps or another order than row-major. Whoever changes says so to the storage; `change` must read nothing of it.
+    /// or has gaps or another order than row-major. `change` must read that memory in no other way; that it was written is
+    /// for the caller to tell the storage.
     pub fn edit<T: Pod>(&self, change: impl FnOnce(&mut [T])) -> bool {
         if self.storage.is_read_only() || !self.layout.is_contiguous() {
             return false;

@@ -455,7 +455,7 @@ functions! {
 }
 
 /// `x ** exponent`, where that takes another operation or two: squares, cubes, roots and reciprocals of floats, a small part
-/// of the time that any power takes. Roots of minus infinity are NaN, as those of other negative numbers.
+/// of the time that any power takes. Roots are those of `sqrt`: NaN of minus infinity, minus zero of minus zero.
 ///
 /// # Errors
 /// Only for lack of memory.

@@ -10,7 +10,7 @@ use crate::ops::arithmetic::{add, mul, scalar};
 use crate::ops::select_rows::{IndexPut, checked};
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::ops::strided::written_at;
-use crate::ops::{cast, gather, index, index_put, lt, nonzero, where_};
+use crate::ops::{cast, copy, gather, index, index_put, lt, nonzero, where_};
 use dlcore_kernels::gather as kernel;
 
 fn flat(x: &Tensor) -> Result<Tensor> {
@@ -41,7 +41,7 @@ fn put_flat(x: &Tensor, places: &Tensor, values: &Tensor) -> Result<Tensor> {
 pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<Tensor> {
     const NAME: &str = "scatter";
     if ids.numel() == 0 {
-        return crate::ops::copy(x);
+        return copy(x);
     }
     same_dtype(NAME, x, source)?;
     let at = normalize_dim(NAME, dim, x.rank())?;
@@ -246,7 +246,9 @@ pub fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tens
         return Err(Error::shape(NAME, what));
     }
     let source = slice(&flat(source)?, 0, 0, 1, places.numel())?;
-    put_flat(&broadcast_to(x, &shape)?, &places, &source)
+    // Of another shape, it is not `x` that is written, also where the two see the same elements.
+    let target = if x.shape() == &shape[..] { x.clone() } else { copy(&broadcast_to(x, &shape)?)? };
+    put_flat(&target, &places, &source)
 }
 
 /// `x` with `source` in every `step`th entry from `start` to `end` along `dim`, counted as Python's slices are.
