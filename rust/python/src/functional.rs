@@ -381,14 +381,13 @@ fn remainder<'py>(py: Python<'py>, input: Operand, other: Operand, out: Out<'py>
 #[pyo3(signature = (input, exponent, *, out = None))]
 fn pow<'py>(py: Python<'py>, input: Operand, exponent: Operand, out: Out<'py>) -> PyResult<Bound<'py, PyTensor>> {
     one_tensor("pow", &input, &exponent)?;
-    whole_power(&input, &exponent)?;
-    if let (Operand::Tensor(x), &Operand::Scalar(exponent)) = (&input, &exponent)
-        && out.is_none()
-        && let Some(easy) = enter(py, x.numel(), || arithmetic::easy_power(x, exponent))?
-    {
-        return Bound::new(py, PyTensor::from(easy));
+    if let Operand::Tensor(x) = &input {
+        whole_power(x, &exponent)?;
     }
-    both(py, "pow", input, exponent, out, ops::pow)
+    match (input, out) {
+        (Operand::Tensor(x), None) => Bound::new(py, power(py, x, exponent)?),
+        (input, out) => both(py, "pow", input, exponent, out, ops::pow),
+    }
 }
 
 /// Refuses two numbers, which Python computes better.
@@ -399,9 +398,19 @@ pub fn one_tensor(op: &str, a: &Operand, b: &Operand) -> PyResult<()> {
     Ok(())
 }
 
+/// `x ** exponent`, by an easier operation where a number as exponent allows one.
+fn power(py: Python<'_>, x: Tensor, exponent: Operand) -> PyResult<PyTensor> {
+    if let Operand::Scalar(exponent) = exponent
+        && let Some(easy) = enter(py, x.numel(), || arithmetic::easy_power(&x, exponent))?
+    {
+        return Ok(easy.into());
+    }
+    two(py, Operand::Tensor(x), exponent, ops::pow)
+}
+
 /// Refuses integers to a negative number: their powers are no integers.
-fn whole_power(base: &Operand, exponent: &Operand) -> PyResult<()> {
-    if let (Operand::Tensor(base), Operand::Scalar(Scalar::Int(..0))) = (base, exponent)
+fn whole_power(base: &Tensor, exponent: &Operand) -> PyResult<()> {
+    if let Operand::Scalar(Scalar::Int(..0)) = exponent
         && !base.dtype().is_float()
     {
         let what = "integers to negative powers are no integers; convert with .float() first";
@@ -597,14 +606,9 @@ impl PyTensor {
 
     /// See ``dlcore.pow``.
     pub fn pow(&self, py: Python<'_>, exponent: Operand) -> PyResult<Self> {
-        let base = Operand::Tensor(self.get());
-        whole_power(&base, &exponent)?;
-        if let (Operand::Tensor(x), &Operand::Scalar(exponent)) = (&base, &exponent)
-            && let Some(easy) = enter(py, x.numel(), || arithmetic::easy_power(x, exponent))?
-        {
-            return Ok(easy.into());
-        }
-        two(py, base, exponent, ops::pow)
+        let x = self.get();
+        whole_power(&x, &exponent)?;
+        power(py, x, exponent)
     }
 
     /// See ``dlcore.round``.
