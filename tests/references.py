@@ -231,8 +231,18 @@ def _ctc_loss(log_probs, labels, frames, lengths, blank):
     return losses
 
 
-def _cdist(x, y):
-    return np.sqrt(np.square(x[..., :, None, :] - y[..., None, :, :]).sum(-1))
+def _cdist(x, y, p):
+    return np.linalg.norm(x[..., :, None, :] - y[..., None, :, :], p, -1)
+
+
+def _pad(x, counts, mode, value):
+    counts = np.reshape(counts, (-1, 2))
+    return np.pad(x, counts, mode) if value is None else np.pad(x, counts, constant_values=value)
+
+
+def _pdist(x, p):
+    first, second = np.triu_indices(len(x), 1)
+    return np.linalg.norm(x[first] - x[second], p, -1)
 
 
 def _median(x, of_numbers):
@@ -564,6 +574,14 @@ def _index_add(x, ids, dim, extent, frozen):
     return out
 
 
+def _scatter(x, ids, source, dim):
+    out = x.copy()
+    places = list(np.indices(ids.shape))
+    places[dim] = ids
+    out[tuple(places)] = source
+    return out
+
+
 def _index_put(x, ids, values, dim, accumulate):
     out, key = x.copy(), _along(dim, ids)
     values = np.broadcast_to(values, out[key].shape)
@@ -785,6 +803,7 @@ REFERENCES = {
     "logaddexp2": np.logaddexp2,
     "median": _median,
     "cdist": _cdist,
+    "pdist": _pdist,
     "frexp": lambda x: (np.frexp(x)[0], np.where(np.isfinite(x), np.frexp(x)[1], 0)),
     # comparisons and truth
     "eq": np.equal,
@@ -826,6 +845,9 @@ REFERENCES = {
     # shapes
     "cat": lambda *parts, dim: np.concatenate(parts, axis=dim),
     "flip": lambda x, dims: np.flip(x, axis=dims),
+    "roll": lambda x, dim, shift: np.roll(x, shift, dim),
+    "triangle": lambda x, diagonal, upper: (np.triu if upper else np.tril)(x, diagonal),
+    "pad": _pad,
     "reshape": lambda x, shape: x.reshape(shape),
     "permute": lambda x, dims: np.transpose(x, axes=dims),
     "expand": np.broadcast_to,
@@ -880,6 +902,7 @@ REFERENCES = {
     "index_select": lambda x, ids, dim, frozen: np.take(x, ids, axis=dim),
     "index_add": _index_add,
     "index_put": _index_put,
+    "scatter": _scatter,
     "gather": lambda x, ids, dim: x[_pointwise(ids, dim)],
     "scatter_add": _scatter_add,
     "scatter_reduce": _scatter_reduce,

@@ -193,6 +193,7 @@ REACHED_THROUGH = {
     "recurrent": "lstm",
     "max_unpool": "max_unpool2d",
     "resample": "interpolate",
+    "triangle": "tril",
     "im2col": "fold",
     **{name: f"special.{name}" for name in ("i0e", "i1", "i1e", "erfcx", "ndtri", "entr", "zeta")},
 }

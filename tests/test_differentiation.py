@@ -373,6 +373,59 @@ def test_second_derivatives_of_pieces_of_lines_are_zeros(name):
         assert slope.equal(dlcore.autograd.functional.jacobian(IN_STEPS[name], x.detach()).diagonal())
 
 
+F = nn.functional
+LINEAR_IN_PIECES = {
+    "max_pool1d": (lambda x: F.max_pool1d(x, 2), (2, 6)),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 3, 1, 1), (2, 4, 4)),
+    "max_pool3d": (lambda x: F.max_pool3d(x, 2), (1, 4, 4, 4)),
+    "avg_pool1d": (lambda x: F.avg_pool1d(x, 2), (2, 6)),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 3, 1, 1), (2, 4, 4)),
+    "avg_pool3d": (lambda x: F.avg_pool3d(x, 2), (1, 4, 4, 4)),
+    "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, 3), (2, 4, 5)),
+    "adaptive_max_pool2d": (lambda x: F.adaptive_max_pool2d(x, 3), (2, 4, 5)),
+    "interpolate": (lambda x: F.interpolate(x, size=(3, 3), mode="area"), (1, 2, 4, 5)),
+    "reflect": (lambda x: F.pad(x, (1, 2, 2, 1), mode="reflect"), (2, 4, 5)),
+    "replicate": (lambda x: F.pad(x, (1, 2, 2, 1), mode="replicate"), (2, 4, 5)),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR_IN_PIECES)
+@pytest.mark.parametrize("is_leaf", [True, False])
+def test_second_derivatives_of_pools_and_borders_are_zeros(name, is_leaf):
+    function, shape = LINEAR_IN_PIECES[name]
+    leaf = dlcore.randn(shape, dtype=dlcore.bfloat16 if name == "avg_pool1d" else dlcore.float64, requires_grad=True)
+    x = leaf if is_leaf else leaf * 2
+    (slope,) = dlcore.autograd.grad(function(x).sum(), x, create_graph=True)
+    (bend,) = dlcore.autograd.grad(slope.sum(), x)
+    assert bend.dtype == x.dtype
+    assert bend.tolist() == np.zeros(shape).tolist()
+    assert gradgradcheck(function, [leaf.detach().double().requires_grad_()])
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, float("inf")])
+def test_distances_are_differentiated_as_norms_of_differences(p):
+    rng = np.random.default_rng(0)
+    x, y = (dlcore.tensor(rng.standard_normal(shape), requires_grad=True) for shape in [(2, 70, 5), (67, 5)])
+    grad = dlcore.tensor(rng.standard_normal((2, 70, 67)))
+    expected = dlcore.linalg.norm(x[:, :, None] - y, p, dim=-1)
+    found = dlcore.cdist(x, y, p)
+
+    def assert_close(got, expected):
+        np.testing.assert_allclose(got.detach().numpy(), expected.detach().numpy(), rtol=1e-11, atol=1e-12)
+
+    assert_close(found, expected)
+    by_norm = dlcore.autograd.grad(expected, (x, y), grad)
+    for got, wanted in zip(dlcore.autograd.grad(found, (x, y), grad), by_norm, strict=True):
+        assert_close(got, wanted)
+    first, second = np.triu_indices(67, 1)
+    weights = dlcore.tensor(rng.standard_normal(len(first)))
+    (got,) = dlcore.autograd.grad(F.pdist(y, p), y, weights)
+    (whole,) = dlcore.autograd.grad(dlcore.cdist(y, y, p)[first, second], y, weights)
+    assert_close(got, whole)
+    assert gradgradcheck(lambda x: F.pdist(x, p), [x[0, :4].detach().requires_grad_()])
+    assert gradgradcheck(lambda x, y: dlcore.cdist(x, y, p), [x[:, :3].detach().requires_grad_(), y[:2].detach()])
+
+
 def test_hessians_of_networks_of_rectifiers():
     model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1)).requires_grad_(False)
     x = dlcore.ones(3)

@@ -22,7 +22,7 @@ MATRICES = {name for name in OPERATIONS if name.startswith("linalg.")}  # of whi
 # What takes floats only, and what takes integers but not bool. All else must give the right values for them.
 FLOATS_ONLY = MATRICES | {
     "mean", "var", "norm", "addmm", "conv2d_grad_weight", "avg_pool2d_grad", "cross_entropy",
-    "scaled_dot_product_attention", "recurrent", "linear_cross_entropy", "ctc_loss", "lerp", "cdist", "std",
+    "scaled_dot_product_attention", "recurrent", "linear_cross_entropy", "ctc_loss", "lerp", "cdist", "pdist", "std",
     "nan_to_num", "frexp", "resample", "grid_sample", "adaptive_max_pool2d",
 }  # fmt: skip
 NUMBERS_ONLY = FLOATS_ONLY | {

@@ -65,6 +65,7 @@ from dlcore._core import (
     one_hot,
     pad,
     pairwise_distance,
+    pdist,
     pixel_shuffle,
     pixel_unshuffle,
     poisson_nll_loss,
@@ -93,7 +94,7 @@ from dlcore.nn.functions.attention import multi_head_attention_forward
 from dlcore.nn.functions.contrastive import circle_loss, info_nce_loss, nt_xent_loss, supervised_contrastive_loss
 from dlcore.nn.functions.cross_entropy import cross_entropy
 from dlcore.nn.functions.deviations import log_cosh_loss, mape_loss, msle_loss
-from dlcore.nn.functions.distance import pdist, triplet_margin_with_distance_loss
+from dlcore.nn.functions.distance import triplet_margin_with_distance_loss
 from dlcore.nn.functions.dropout import (
     alpha_dropout,
     dropout,

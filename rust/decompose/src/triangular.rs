@@ -8,6 +8,7 @@ use faer::linalg::triangular_solve as solvers;
 use faer::traits::RealField;
 use faer::traits::math_utils::{abs, is_nan, mul, recip, sub, zero};
 use faer::{MatMut, MatRef, Par, Spec};
+use std::ops::DivAssign;
 
 pub(crate) fn cholesky<T: RealField + Copy>(n: usize, a: &mut [T]) -> Result<(), Failure> {
     let mut memory = MemBuffer::new(cholesky_in_place_scratch::<T>(n, Par::Seq, Spec::default()));
@@ -25,9 +26,20 @@ pub(crate) fn cholesky<T: RealField + Copy>(n: usize, a: &mut [T]) -> Result<(),
     Ok(())
 }
 
+/// The order up to which faer's preparations take longer than the work.
+const SMALL: usize = 8;
+
 pub(crate) fn lu<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) {
+    match (m, n) {
+        // Extents that the compiler knows: the loops unroll.
+        (2, 2) => return eliminate([2, 2], a, order),
+        (3, 3) => return eliminate([3, 3], a, order),
+        (4, 4) => return eliminate([4, 4], a, order),
+        (..=SMALL, ..=SMALL) => return eliminate([m, n], a, order),
+        _ => {}
+    }
     let original = a.to_vec();
-    let (mut rows, mut places) = (vec![0; m], vec![0; m]);
+    let (mut rows, mut places) = (vec![0usize; m], vec![0; m]);
     let mut memory = MemBuffer::new(lu_in_place_scratch::<usize, T>(m, n, Par::Seq, Spec::default()));
     let (matrix, stack) = (MatMut::from_column_major_slice_mut(&mut *a, m, n), MemStack::new(&mut memory));
     lu_in_place(matrix, &mut rows, &mut places, Par::Seq, stack, Spec::default());
@@ -35,22 +47,29 @@ pub(crate) fn lu<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &m
     let divided_by_zero = a.iter().step_by(m + 1).any(|pivot| *pivot == zero()) && a.iter().any(is_nan);
     if divided_by_zero && !original.iter().any(is_nan) {
         a.copy_from_slice(&original);
-        lu_of_singular([m, n], a, &mut rows);
+        return eliminate([m, n], a, order);
     }
     for (place, row) in order.iter_mut().zip(rows) {
         *place = row.cast_signed() as i64;
     }
 }
 
-/// Elimination that passes over a column without a pivot. faer divides by that zero.
-fn lu_of_singular<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], rows: &mut [usize]) {
-    rows.iter_mut().enumerate().for_each(|(row, place)| *place = row);
+/// Elimination that passes over a column without a pivot, where faer divides by that zero. NaN is the first to be one, so
+/// that it is not passed over.
+#[allow(clippy::inline_always, reason = "extents that a caller knows are constants here")]
+#[inline(always)]
+fn eliminate<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) {
+    order.iter_mut().zip(0..).for_each(|(place, row)| *place = row);
     for k in 0..m.min(n) {
-        let column = &a[k * m..(k + 1) * m];
-        let largest = (k..m).reduce(|best, row| if abs(&column[row]) > abs(&column[best]) { row } else { best });
-        let pivot = largest.unwrap_or(k);
-        rows.swap(k, pivot);
-        a.chunks_exact_mut(m).for_each(|column| column.swap(k, pivot));
+        let mut pivot = k;
+        for row in k + 1..m {
+            let [x, best] = [row, pivot].map(|row| a[k * m + row]);
+            pivot = if abs(&x) > abs(&best) || is_nan(&x) { row } else { pivot };
+        }
+        if pivot != k {
+            order.swap(k, pivot);
+            a.chunks_exact_mut(m).for_each(|column| column.swap(k, pivot));
+        }
         let (left, right) = a.split_at_mut((k + 1) * m);
         let (top, below) = left[k * m..].split_at_mut(k + 1);
         if top[k] == zero() {
@@ -67,13 +86,23 @@ fn lu_of_singular<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], rows: &m
     }
 }
 
-pub(crate) fn lu_solve<T: RealField + Copy>(
+pub(crate) fn lu_solve<T: RealField + Copy + DivAssign>(
     [n, columns]: [usize; 2],
     lu: &[T],
     order: &[i64],
     side: Side,
     b: &mut [T],
 ) {
+    match (n, columns) {
+        (2, 1) => return substitute([2, 1], lu, order, side, b),
+        (3, 1) => return substitute([3, 1], lu, order, side, b),
+        (4, 1) => return substitute([4, 1], lu, order, side, b),
+        (2, 2) => return substitute([2, 2], lu, order, side, b),
+        (3, 3) => return substitute([3, 3], lu, order, side, b),
+        (4, 4) => return substitute([4, 4], lu, order, side, b),
+        (..=SMALL, ..=SMALL) => return substitute([n, columns], lu, order, side, b),
+        _ => {}
+    }
     let factors = MatRef::from_column_major_slice(lu, n, n);
     let before = b.to_vec();
     let line = |row: usize| row * columns..(row + 1) * columns;
@@ -89,6 +118,52 @@ pub(crate) fn lu_solve<T: RealField + Copy>(
         solvers::solve_lower_triangular_in_place(factors.transpose(), x.as_mut(), Par::Seq);
         solvers::solve_unit_upper_triangular_in_place(factors.transpose(), x, Par::Seq);
         places().for_each(|(place, row)| b[line(row)].copy_from_slice(&before[line(place)]));
+    }
+}
+
+/// [`lu_solve`] for few equations and few right-hand sides.
+#[allow(clippy::inline_always, reason = "extents that a caller knows are constants here")]
+#[inline(always)]
+fn substitute<T: RealField + Copy + DivAssign>(
+    [n, columns]: [usize; 2],
+    lu: &[T],
+    order: &[i64],
+    side: Side,
+    b: &mut [T],
+) {
+    let factor = |row: usize, column: usize| lu[column * n + row];
+    let mut x = [[zero(); SMALL]; SMALL];
+    let x = &mut x[..n];
+    let places = || order.iter().map(|&row| usize::try_from(row).unwrap_or(0)).enumerate();
+    let line = |row: usize| row * columns..(row + 1) * columns;
+    let less = |x: &mut [T; SMALL], factor: T, known: &[T; SMALL]| {
+        x[..columns].iter_mut().zip(known).for_each(|(x, known)| *x = sub(x, &mul(&factor, known)));
+    };
+    let over = |x: &mut [T; SMALL], divisor: T| x[..columns].iter_mut().for_each(|x| *x /= divisor);
+    if side == Side::Plain {
+        places().for_each(|(place, row)| x[place][..columns].copy_from_slice(&b[line(row)]));
+        for column in 0..n {
+            let known = x[column];
+            (column + 1..n).for_each(|row| less(&mut x[row], factor(row, column), &known));
+        }
+        for column in (0..n).rev() {
+            over(&mut x[column], factor(column, column));
+            let known = x[column];
+            (0..column).for_each(|row| less(&mut x[row], factor(row, column), &known));
+        }
+        (0..n).for_each(|row| b[line(row)].copy_from_slice(&x[row][..columns]));
+    } else {
+        (0..n).for_each(|row| x[row][..columns].copy_from_slice(&b[line(row)]));
+        for column in 0..n {
+            over(&mut x[column], factor(column, column));
+            let known = x[column];
+            (column + 1..n).for_each(|row| less(&mut x[row], factor(column, row), &known));
+        }
+        for column in (0..n).rev() {
+            let known = x[column];
+            (0..column).for_each(|row| less(&mut x[row], factor(column, row), &known));
+        }
+        places().for_each(|(place, row)| b[line(row)].copy_from_slice(&x[place][..columns]));
     }
 }
 

@@ -78,16 +78,28 @@ fn lu_of_singular_matrices_multiplies_back() {
 
 #[test]
 fn systems_are_solved_from_either_side() {
-    let (n, columns) = (40, 3);
-    let (a, b) = (noise(n * n), noise(n * columns));
-    let (mut lu, mut order) = (transposed([n, n], &a), vec![0; n]);
-    f64::lu([n, n], &mut lu, &mut order);
-    let mut x = b.clone();
-    f64::lu_solve(n, columns, &lu, &order, Side::Plain, &mut x);
-    assert_close(&product([n, n, columns], &a, &x), &b);
-    let mut x = b.clone();
-    f64::lu_solve(n, columns, &lu, &order, Side::Transposed, &mut x);
-    assert_close(&product([n, n, columns], &transposed([n, n], &a), &x), &b);
+    let small = (1..=9).flat_map(|n| [1, 2, n, 9].map(|columns| (n, columns)));
+    for (n, columns) in small.chain([(40, 3)]) {
+        let (a, b) = (noise(n * n), noise(n * columns));
+        let (mut lu, mut order) = (transposed([n, n], &a), vec![0; n]);
+        f64::lu([n, n], &mut lu, &mut order);
+        let mut x = b.clone();
+        f64::lu_solve(n, columns, &lu, &order, Side::Plain, &mut x);
+        assert_close(&product([n, n, columns], &a, &x), &b);
+        let mut x = b.clone();
+        f64::lu_solve(n, columns, &lu, &order, Side::Transposed, &mut x);
+        assert_close(&product([n, n, columns], &transposed([n, n], &a), &x), &b);
+    }
+}
+
+#[test]
+fn nan_below_a_zero_is_a_pivot() {
+    for n in [2, 9] {
+        let (mut lu, mut order) = (vec![0.0; n * n], vec![0; n]);
+        lu[1] = f64::NAN;
+        f64::lu([n, n], &mut lu, &mut order);
+        assert!(lu[0].is_nan() || lu[n + 1].is_nan(), "{lu:?}");
+    }
 }
 
 #[test]

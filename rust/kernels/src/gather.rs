@@ -309,6 +309,28 @@ pub fn places(index: &[i64], extents: &[usize], dim: usize, shape: &[usize], out
     }
 }
 
+/// `out[..., index[i], ...] = source[i]` along `dim` of a contiguous array of `shape`, the last of several to one place; the
+/// index and the source are contiguous and of `extents`.
+///
+/// # Panics
+/// On an index outside of `dim`, or if the ranks or sizes differ.
+pub fn scatter<T: Pod>(source: &[T], index: &[i64], extents: &[usize], dim: usize, shape: &[usize], out: &mut [T]) {
+    assert!(extents.len() == shape.len() && source.len() == index.len(), "ranks or sizes differ");
+    let width = extents.last().copied().unwrap_or(1).max(1);
+    let rows = index.chunks_exact(width).zip(source.chunks_exact(width)).zip(row_starts(extents, dim, shape));
+    for ((index, source), (start, step, next)) in rows {
+        let out = &mut out[start..];
+        if next == 0 {
+            let out = &mut out[..shape[dim]];
+            index.iter().zip(source).for_each(|(&id, &value)| out[position(id)] = value);
+            continue;
+        }
+        for (i, (&id, &value)) in index.iter().zip(source).enumerate() {
+            out[i + position(id) * step] = value;
+        }
+    }
+}
+
 /// The strides of `window` with a step of zero along `dim`, whose place the index takes.
 fn off_dim(window: &Strided<'_>, dim: usize, shape: &[usize]) -> Vec<isize> {
     assert!(dim < shape.len() && shape.len() == window.shape.len(), "ranks differ");

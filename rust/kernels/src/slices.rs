@@ -8,7 +8,7 @@ use crate::element::Element;
 use crate::gather::{GRAIN, MOVE_NS, index_add, outer_extent, position};
 use crate::isa::{Kernel, Simd, dispatch, prefetch};
 use crate::memory::Pod;
-use crate::parallel::{Disjoint, for_each_init, for_ranges};
+use crate::parallel::{Disjoint, for_each, for_each_init, for_ranges};
 use crate::stream::{self, LINE, STREAM_FROM};
 
 /// Slices that are under way at once.
@@ -191,6 +191,76 @@ impl<T: Element> Kernel for Sum<'_, T> {
             // SAFETY: both have as many elements; `out` is this task's own.
             unsafe { stream::store::<S>(out.as_mut_ptr().cast(), room.as_ptr().cast(), size_of_val(out)) }
             stream::fence();
+        }
+    }
+}
+
+/// Windows that move along a dimension, one from the other by `step`.
+#[derive(Clone, Copy, Debug)]
+pub struct Windows {
+    /// How many there are.
+    pub count: usize,
+    /// Elements of a window.
+    pub size: usize,
+    /// From one window to the next.
+    pub step: usize,
+    /// Extent of the dimension.
+    pub extent: usize,
+    /// Elements between neighbours along it.
+    pub inner: usize,
+}
+
+/// Adds up the elements of windows where they come from, in the order of the windows: `x` is `[outer, count, inner, size]`,
+/// `out` `[outer, extent, inner]`.
+///
+/// # Panics
+/// If lengths do not match.
+pub fn sum_windows<T: Element>(x: &[T], windows: Windows, out: &mut [T]) {
+    let Windows { count, size, step, extent, inner } = windows;
+    let (from, to) = (count * inner * size, extent * inner);
+    assert!(count == 0 || (count - 1) * step + size <= extent, "windows beyond the extent");
+    if from == 0 || to == 0 {
+        return out.fill(T::ZERO);
+    }
+    assert_eq!(x.len() / from * to, out.len(), "lengths do not match the shapes");
+    let out = Disjoint::new(out);
+    for_each(x.len() / from, x.len(), |task| {
+        // SAFETY: each task has a part of its own.
+        let out = unsafe { out.slice(task * to..(task + 1) * to) };
+        out.fill(T::ZERO);
+        for (window, x) in x[task * from..][..from].chunks_exact(inner * size).enumerate() {
+            let out = &mut out[window * step * inner..];
+            if inner == 1 {
+                out.iter_mut().zip(x).for_each(|(out, &x)| *out = out.wrapping_add(x));
+                continue;
+            }
+            for (place, out) in out.chunks_exact_mut(inner).take(size).enumerate() {
+                let column = x[place..].iter().step_by(size);
+                out.iter_mut().zip(column).for_each(|(out, &x)| *out = out.wrapping_add(x));
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+    fn windows_are_added_up_where_they_come_from() {
+        for (outer, extent, inner, size, step) in [(1, 9, 1, 3, 1), (2, 8, 3, 3, 2), (3, 5, 2, 5, 4), (2, 4, 1, 0, 1)] {
+            let count = (extent - size) / step + 1;
+            let x: Vec<f64> = (0..outer * count * inner * size).map(|i| (i * 7 % 13) as f64).collect();
+            let mut expected = vec![0.0; outer * extent * inner];
+            for (at, &x) in x.iter().enumerate() {
+                let (place, i) = (at % size, at / size % inner);
+                let (window, o) = (at / size / inner % count, at / size / inner / count);
+                expected[(o * extent + window * step + place) * inner + i] += x;
+            }
+            let mut found = vec![f64::NAN; expected.len()];
+            sum_windows(&x, Windows { count, size, step, extent, inner }, &mut found);
+            assert_eq!(found, expected);
         }
     }
 }

@@ -63,6 +63,31 @@ fn cdist<'py>(py: Python<'py>, x1: Arg, x2: Arg, p: f64, compute_mode: Option<&s
     enter(py, usize::MAX, || distances::cdist(&x1.0, &x2.0, p))?.returned(py)
 }
 
+/// The p-norms of the differences between any two rows: the part of ``cdist(x, x)`` above the diagonal.
+///
+/// Args:
+///     input: (N, D).
+///     p: of the p-norm, from 0 to infinity.
+///
+/// Returns:
+///     (N·(N - 1)/2), the pairs in the order (0, 1), (0, 2), ..., (1, 2), ...
+///
+/// Raises:
+///     ShapeError: not a matrix.
+///     DTypeError: not floats.
+///     ValueError: `p` below 0.
+///
+/// Example:
+///     >>> import dlcore
+///     >>> import dlcore.nn.functional as F
+///     >>> F.pdist(dlcore.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
+///     tensor([5.0000, 1.0000, 4.2426])
+#[pyfunction]
+#[pyo3(signature = (input, p = 2.0))]
+fn pdist<'py>(py: Python<'py>, input: Arg, p: f64) -> PyResult<Bound<'py, PyAny>> {
+    enter(py, usize::MAX, || distances::pdist(&input.0, p))?.returned(py)
+}
+
 /// ``sum(|x| ** p) ** (1 / p)`` of all elements or over ``dim``; ``p="fro"`` is 2. Infinity takes the largest, minus
 /// infinity the smallest, and 0 counts what is not zero.
 ///
@@ -343,6 +368,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(cdist norm kthvalue median nanmedian quantile nanquantile normalize cosine_similarity);
+    add!(cdist pdist norm kthvalue median nanmedian quantile nanquantile normalize cosine_similarity);
     Ok(())
 }

@@ -1,41 +1,13 @@
-"""Distances between the rows of one matrix, and losses of distances that the caller defines."""
+"""Losses of distances that the caller defines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlcore._core import ShapeError, Tensor, minimum, norm, pairwise_distance, triu_indices
+from dlcore._core import Tensor, minimum, pairwise_distance
 from dlcore.nn.functions.reduction import reduced
 
-__all__ = ["pdist", "triplet_margin_with_distance_loss"]
-
-
-def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The p-norms of the differences between any two rows: the part of ``cdist(x, x)`` above the diagonal.
-
-    Args:
-        input: (N, D).
-        p: of the p-norm, from 0 to infinity.
-
-    Returns:
-        (N·(N - 1)/2), the pairs in the order (0, 1), (0, 2), ..., (1, 2), ...
-
-    Raises:
-        ShapeError: not a matrix.
-        ValueError: `p` below 0.
-
-    Example:
-        >>> import dlcore
-        >>> import dlcore.nn.functional as F
-        >>> F.pdist(dlcore.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
-        tensor([5.0000, 1.0000, 4.2426])
-    """
-    if input.dim() != 2:
-        raise ShapeError(f"pdist: expected a matrix, got shape {tuple(input.shape)}")
-    if not p >= 0:
-        raise ValueError(f"pdist: p must be at least 0, got {p}")
-    first, second = triu_indices(len(input), len(input), 1)
-    return norm(input[first] - input[second], p, dim=1)
+__all__ = ["triplet_margin_with_distance_loss"]
 
 
 def triplet_margin_with_distance_loss(

@@ -4,7 +4,7 @@ use crate::array::Array;
 pub use crate::autograd::autocast::Autocast;
 use crate::autograd::guard;
 use crate::autograd::mode::{self, Mode};
-use crate::autograd::node::{Backward, Edges, Gradients, Node};
+use crate::autograd::node::{Backward, Edge, Edges, Gradients, Node};
 use crate::autograd::saved::Saved;
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::DType;
@@ -265,6 +265,24 @@ impl Context<'_> {
     pub fn output(&self) -> Result<Tensor> {
         let array = self.outputs[0].get(self.name)?;
         self.widen(Tensor::new(array, Tracking::Node(self.node.clone(), 0)))
+    }
+
+    /// Zeros in the place that input `i` has in the graph: what a gradient depends on in steps, or in name alone, with
+    /// nothing saved for it.
+    ///
+    /// # Errors
+    /// Only for lack of memory.
+    pub fn placeholder(&self, i: usize) -> Result<Tensor> {
+        let SavedInput { shape, dtype, .. } = &self.inputs[i];
+        let zeros = Array::zeros(self.name, &[], *dtype)?.expand(self.name, shape)?;
+        Ok(Tensor::new(
+            zeros,
+            match self.node.edges().get(i) {
+                Some(Some(Edge::Leaf(leaf))) => Tracking::Leaf(leaf.clone()),
+                Some(Some(Edge::Node(node, output))) => Tracking::Node(node.clone(), *output),
+                _ => Tracking::None,
+            },
+        ))
     }
 
     /// The saved auxiliary output `i` (1 is the first), a constant.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::layout::Dims;
 use crate::ops::pool::{rank_message, scattered};
 use crate::ops::sample::{Domain, Params, Sample, input};
+use crate::ops::select::by_first;
 use crate::with_stored_float;
 use dlcore_kernels::pool;
 use smallvec::smallvec;
@@ -50,7 +51,8 @@ impl Operation for AdaptiveMaxPool2d {
         let shape = context.shape(0);
         let (lead, plane) = shape.split_at(shape.len() - 2);
         let lengths = (plane.iter().product(), self.size.iter().product());
-        Ok(one(scattered(Self::NAME, grad, &context.auxiliary(1)?, shape, lead.iter().product(), lengths)?))
+        let gx = scattered(Self::NAME, grad, &context.auxiliary(1)?, shape, lead.iter().product(), lengths)?;
+        Ok(one(by_first(gx, context)?))
     }
 
     fn saves(&self, _: Needs) -> Saves {

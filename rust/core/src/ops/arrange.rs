@@ -2,6 +2,7 @@
 
 use crate::array::Array;
 use crate::autograd::autocast::Autocast;
+use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply, one, track};
 use crate::autograd::tensor::Tensor;
@@ -10,11 +11,13 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, Strides, normalize_dim, numel};
 use crate::ops::copy::apart;
 use crate::ops::index::index_select;
-use crate::ops::join::{cat, flip, repeat, stack};
+use crate::ops::join::{Roll, cat, flip, repeat, stack};
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::select_rows::IndexAdd;
-use crate::ops::shape::{broadcast_to, entry, permute, reshape, reshape_inferred, slice, transpose};
+use crate::ops::select_rows::{IndexAdd, is_added_to};
+use crate::ops::shape::{broadcast_to, entry, permute, reshape, reshape_inferred, transpose};
 use crate::ops::strided::{AsStrided, AsStridedScatter, written_at};
+use crate::with_float;
+use dlcore_kernels::slices::{self, Windows};
 
 /// The elements on a diagonal of two dimensions, which becomes the last one: a view.
 #[derive(Clone, Debug)]
@@ -119,8 +122,29 @@ impl Operation for Unfold {
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let shape = context.shape(0);
+        if self.step >= self.size {
+            let zeros = Array::zeros(Self::NAME, shape, grad.dtype())?;
+            let windows = self.forward(&[&zeros])?.swap_remove(0);
+            return Ok(one(written_at(Self::NAME, &zeros.into(), grad, windows.layout().clone())?));
+        }
+        if !mode::is_recording() && is_added_to(grad.dtype()) {
+            let windows = Windows {
+                count: grad.shape()[self.dim],
+                size: self.size,
+                step: self.step,
+                extent: shape[self.dim],
+                inner: shape[self.dim + 1..].iter().product(),
+            };
+            let grad = grad.array().contiguous(Self::NAME)?;
+            let sums = with_float!(Self::NAME, grad.dtype(), T => Array::build(Self::NAME, shape, |out: &mut [T]| {
+                slices::sum_windows(grad.elements(), windows, out);
+                Ok(())
+            })?);
+            return Ok(one(sums.into()));
+        }
         let view = |x: &Tensor| apply(self.clone(), &[x]);
-        Ok(one(placed_where_viewed(grad, context.shape(0), view)?))
+        Ok(one(placed_where_viewed(grad, shape, view)?))
     }
 
     fn saves(&self, _: Needs) -> Saves {
@@ -278,9 +302,7 @@ pub fn roll(x: &Tensor, shifts: &[isize], dims: &[isize]) -> Result<Tensor> {
         }
         let moved_on = shift.rem_euclid(extent.cast_signed()).unsigned_abs();
         if moved_on > 0 {
-            let kept = extent - moved_on;
-            let (end, start) = (slice(&rolled, at, kept, 1, moved_on)?, slice(&rolled, at, 0, 1, kept)?);
-            rolled = cat(&[&end, &start], dim)?;
+            rolled = apply(Roll { dim: at, shift: moved_on }, &[&rolled])?;
         }
     }
     apart(rolled, x)
@@ -393,7 +415,10 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
         numel(NAME, &whole)?;
         return apart(reshape(&broadcast_to(&reshape(&x, &line)?, &wide)?, &whole)?, &x);
     }
-    let ids: Vec<i64> = (0i64..).zip(&sizes).flat_map(|(id, &n)| std::iter::repeat_n(id, n)).collect();
+    let mut ids: Vec<i64> = Vec::with_capacity(numel(NAME, &[sizes.iter().sum()])?);
+    for (id, &n) in (0i64..).zip(&sizes) {
+        ids.resize(ids.len() + n, id);
+    }
     index_select(&x, dim, &Array::from_slice(NAME, &ids, &[ids.len()])?.into())
 }
 

@@ -4,14 +4,13 @@ use crate::array::Array;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
-use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, distinct_dims, normalize_dim, numel};
-use crate::ops::arithmetic::scalar;
 use crate::ops::copy::apart;
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::select::where_;
 use crate::ops::shape::{broadcast_to, reshape, slice};
+use crate::with_bits;
+use dlcore_kernels::copy::triangle;
 
 /// The inputs one after another along a dimension.
 #[derive(Clone, Debug)]
@@ -146,6 +145,113 @@ impl Operation for Flip {
     }
 }
 
+/// The elements moved on along a dimension, those that leave at its end back at its start.
+#[derive(Clone, Debug)]
+pub struct Roll {
+    /// Along which dimension.
+    pub dim: usize,
+    /// How far, around and around.
+    pub shift: usize,
+}
+
+impl Roll {
+    /// How many elements come back at the start, and how many are before them.
+    fn cut(&self, shape: &[usize]) -> (usize, usize) {
+        let shift = self.shift.checked_rem(shape[self.dim]).unwrap_or(0);
+        (shift, shape[self.dim] - shift)
+    }
+}
+
+impl Operation for Roll {
+    const NAME: &'static str = "roll";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let dim = self.dim;
+        let (x, out) = (inputs[0], Array::uninit(Self::NAME, inputs[0].shape(), inputs[0].dtype())?);
+        let part = |of: &Array, start, count| of.view(of.layout().slice(dim, start, 1, count));
+        let (shift, kept) = self.cut(x.shape());
+        part(&out, shift, kept).write(Self::NAME, &part(x, 0, kept))?;
+        part(&out, 0, shift).write(Self::NAME, &part(x, kept, shift))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (_, kept) = self.cut(context.shape(0));
+        Ok(one(apply(Self { shift: kept, ..*self }, &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, shift, shape: &[usize]| Sample::new(Self { dim, shift }, [real(shape)]);
+        vec![of(0, 2, &[5]), of(1, 1, &[2, 3, 4]), of(0, 3, &[3, 2]), of(0, 1, &[2, 0])]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into()), ("shift", self.shift.into())]
+    }
+}
+
+/// The elements of matrices on one side of a diagonal and on it, the rest zero.
+#[derive(Clone, Debug)]
+pub struct Triangle {
+    /// How far the diagonal lies above the main one.
+    pub diagonal: i64,
+    /// Whether the elements above it are kept, otherwise those below.
+    pub upper: bool,
+}
+
+impl Operation for Triangle {
+    const NAME: &'static str = "triangle";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0].packed(Self::NAME, inputs[0].dtype())?;
+        let &[.., rows, columns] = x.shape() else {
+            let (op, shape) = (if self.upper { "triu" } else { "tril" }, Show(x.shape()));
+            return Err(Error::shape(op, format_args!("expected at least 2 dimensions, got shape {shape}")));
+        };
+        let out = with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
+            triangle(x.elements(), [rows, columns], self.diagonal, self.upper, out);
+            Ok(())
+        }))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        Ok(one(apply(self.clone(), &[grad])?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |diagonal, upper, shape: &[usize]| Sample::new(Self { diagonal, upper }, [real(shape)]);
+        vec![
+            of(0, true, &[3, 4]),
+            of(-1, true, &[2, 4, 3]),
+            of(1, false, &[2, 3, 3]),
+            of(-5, false, &[3, 2]),
+            of(7, false, &[3, 2]),
+            of(0, true, &[2, 0]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("diagonal", self.diagonal.into()), ("upper", self.upper.into())]
+    }
+}
+
 /// The tensors one after another along dimension `dim`. Empty 1-d tensors are skipped, as in PyTorch.
 ///
 /// # Errors
@@ -239,7 +345,7 @@ pub fn repeat(x: &Tensor, repeats: &[usize]) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] for fewer than two dimensions.
 pub fn triu(x: &Tensor, diagonal: i64) -> Result<Tensor> {
-    triangle("triu", x, |row, column| column - row >= diagonal)
+    apply(Triangle { diagonal, upper: true }, &[x])
 }
 
 /// The elements of the matrices `x` on and below diagonal `diagonal`, the rest zero.
@@ -247,20 +353,5 @@ pub fn triu(x: &Tensor, diagonal: i64) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Shape`] for fewer than two dimensions.
 pub fn tril(x: &Tensor, diagonal: i64) -> Result<Tensor> {
-    triangle("tril", x, |row, column| column - row <= diagonal)
-}
-
-fn triangle(name: &str, x: &Tensor, keep: impl Fn(i64, i64) -> bool) -> Result<Tensor> {
-    let &[.., rows, columns] = x.shape() else {
-        return Err(Error::shape(name, format_args!("expected at least 2 dimensions, got shape {}", Show(x.shape()))));
-    };
-    let mask = Array::build_as(name, DType::Bool, &[rows, columns], |out: &mut [u8]| {
-        for (row, out) in (0..).zip(out.chunks_exact_mut(columns.max(1))) {
-            for (column, out) in (0..).zip(out) {
-                *out = u8::from(keep(row, column));
-            }
-        }
-        Ok(())
-    })?;
-    where_(&mask.into(), x, &scalar(Scalar::Int(0), x.dtype())?)
+    apply(Triangle { diagonal, upper: false }, &[x])
 }

@@ -66,8 +66,23 @@ pub(super) fn leaves_range(sums: &Tensor) -> Result<bool> {
 }
 
 fn all_within(x: &Tensor, range: Range<f64>) -> Result<bool> {
+    all(x, |x| range.contains(&x))
+}
+
+fn all(x: &Tensor, is_so: impl Fn(f64) -> bool) -> Result<bool> {
+    /// Elements that are looked at without a way out, so that they can be side by side.
+    const TOGETHER: usize = 1024;
     let x = x.array().contiguous(Length::NAME)?;
-    with_float!(Length::NAME, x.dtype(), T => Ok(x.elements::<T>().iter().all(|x| range.contains(&x.to_f64()))))
+    with_float!(Length::NAME, x.dtype(), T => {
+        let all = |x: &[T]| x.iter().fold(true, |all, x| all & is_so(x.to_f64()));
+        Ok(x.elements::<T>().chunks(TOGETHER).all(all))
+    })
+}
+
+/// Whether no usual number divided by any of these lengths, zeros left out, can leave the range.
+pub(super) fn is_divisible(lengths: &Tensor) -> Result<bool> {
+    let least = lengths.dtype().floats().map_or(0.0, |facts| facts.smallest_normal.sqrt());
+    all(lengths, |length| length == 0.0 || (least..least.recip()).contains(&length))
 }
 
 /// What a gradient by lengths gives to `vectors`: `grad * vectors / lengths`, zero where a length is zero. What broadcasts
@@ -78,12 +93,7 @@ pub(super) fn lengthened(grad: &Tensor, vectors: &Tensor, lengths: &Tensor) -> R
     let grad = where_(&is_zero, &number(0)?, grad)?;
     let divisors = where_(&is_zero, &number(1)?, lengths)?;
     // A division of fewer elements, where no quotient can leave the range.
-    let least = lengths.dtype().floats().map_or(0.0, |facts| facts.smallest_normal.sqrt());
-    if all_within(&divisors, least..least.recip())? {
-        mul(&div(&grad, &divisors)?, vectors)
-    } else {
-        mul(&grad, &div(vectors, &divisors)?)
-    }
+    if is_divisible(&divisors)? { mul(&div(&grad, &divisors)?, vectors) } else { mul(&grad, &div(vectors, &divisors)?) }
 }
 
 /// The root of the sum of squares over `dims`.

@@ -1,17 +1,25 @@
-//! Elements written or added where indices, masks or views say, into a copy; all come down to [`IndexPut`] and, where a
+//! Elements written or added where indices, masks or views say, into a copy: by [`Scatter`], by [`IndexPut`] or, where a
 //! view says, [`AsStridedScatter`](crate::ops::strided::AsStridedScatter).
 
 use crate::array::Array;
+use crate::autograd::inplace::may_place;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Layout, Show, broadcast_shapes, normalize_dim};
 use crate::ops::arithmetic::{add, mul, scalar};
-use crate::ops::select_rows::{IndexPut, checked};
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::select_rows::{IndexPut, checked, last_writes};
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::ops::strided::written_at;
-use crate::ops::{cast, copy, gather, index, index_put, lt, nonzero, where_};
+use crate::ops::{cast, copy, gather, index, index_put, lt, nonzero, sum_to, where_};
+use crate::with_bits;
+use dlcore_kernels::copy::copy_slice;
 use dlcore_kernels::gather as kernel;
+use smallvec::smallvec;
+use std::borrow::Cow;
 
 fn flat(x: &Tensor) -> Result<Tensor> {
     reshape(x, &[x.numel()])
@@ -32,6 +40,98 @@ fn put_flat(x: &Tensor, places: &Tensor, values: &Tensor) -> Result<Tensor> {
     reshape(&put.put(&flat(x)?, &flat(places)?, &values)?, x.shape())
 }
 
+/// The first input with the elements of the third, broadcast to the second, written where that names along a dimension. Of
+/// several writes to one place the last counts, and it alone takes a gradient.
+#[derive(Clone, Debug)]
+pub struct Scatter {
+    /// Along which dimension.
+    pub dim: usize,
+}
+
+impl Scatter {
+    /// The index, checked, and an element for each.
+    fn parts<'a>(&self, x: &Array, ids: &'a Array, source: &Array) -> Result<(Cow<'a, Array>, Array)> {
+        let (shape, extents) = (x.shape(), ids.shape());
+        let fits = extents.len() == shape.len() && (0..shape.len()).all(|d| d == self.dim || extents[d] <= shape[d]);
+        if !fits {
+            let (ids, x) = (Show(extents), Show(shape));
+            return Err(Error::shape(Self::NAME, format_args!("index of shape {ids} for a tensor of shape {x}")));
+        }
+        let ids = checked(Self::NAME, ids, self.dim, shape[self.dim])?;
+        let source = source.cast(Self::NAME, x.dtype())?.expand(Self::NAME, ids.shape())?.contiguous(Self::NAME)?;
+        Ok((ids, source))
+    }
+
+    fn write_in(&self, x: &Array, ids: &Array, source: &Array) -> Result<bool> {
+        let (ids, source) = self.parts(x, ids, source)?;
+        Ok(with_bits!(x.dtype(), T => x.edit(|out: &mut [T]| {
+            kernel::scatter(source.elements(), ids.elements(), ids.shape(), self.dim, x.shape(), out);
+        })))
+    }
+}
+
+impl Operation for Scatter {
+    const NAME: &'static str = "scatter";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0].packed(Self::NAME, inputs[0].dtype())?;
+        let (ids, source) = self.parts(&x, inputs[1], inputs[2])?;
+        let out = with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
+            copy_slice(x.elements(), out);
+            kernel::scatter(source.elements(), ids.elements(), ids.shape(), self.dim, x.shape(), out);
+            Ok(())
+        }))?;
+        Ok(single(out))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (ids, shape) = (context.input(1)?, context.shape(0));
+        let zero = scalar(Scalar::Int(0), grad.dtype())?;
+        let kept = context.needs(0).then(|| apply(self.clone(), &[grad, &ids, &zero])).transpose()?;
+        let taken = || {
+            let places = Array::build(Self::NAME, ids.shape(), |out: &mut [i64]| {
+                let ids = checked(Self::NAME, ids.array(), self.dim, shape[self.dim])?;
+                kernel::places(ids.elements(), ids.shape(), self.dim, shape, out);
+                Ok(())
+            })?;
+            let last = last_writes(&places, shape.iter().product())?;
+            let taken = gather(grad, self.dim.cast_signed(), &ids)?;
+            let taken = if last.iter().all(|&last| last == 1) {
+                taken
+            } else {
+                mul(&taken, &Array::from_slice(Self::NAME, &last, ids.shape())?.cast(Self::NAME, grad.dtype())?.into())?
+            };
+            cast(&sum_to(&taken, context.shape(2))?, context.dtype(2))
+        };
+        Ok(smallvec![kept, None, context.needs(2).then(taken).transpose()?])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::NOTHING.input(1)
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |dim, shape: &[usize], ids: &[usize], source: &[usize]| {
+            let limit = i64::try_from(shape[dim]).unwrap_or(1);
+            Sample::new(Self { dim }, [real(shape), input(Domain::Index(limit), ids), real(source)])
+        };
+        vec![
+            of(0, &[5], &[3], &[3]),
+            of(1, &[3, 4], &[2, 5], &[2, 5]),
+            of(0, &[4, 3], &[3, 2], &[]),
+            of(1, &[2, 3, 2], &[2, 2, 2], &[2, 2, 2]),
+        ]
+    }
+
+    fn params(&self) -> Params {
+        vec![("dim", self.dim.into())]
+    }
+}
+
 /// `x` with the elements of `source` (broadcast where it is 0-d) written where `ids` name along `dim`. A source may be
 /// larger than the index: the part that has an index counts.
 ///
@@ -47,13 +147,7 @@ pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<
     let at = normalize_dim(NAME, dim, x.rank())?;
     let wide = |x: &Tensor| if x.rank() == 0 { reshape(x, &[1]) } else { Ok(x.clone()) };
     let (target, ids) = (wide(x)?, wide(ids)?);
-    let (shape, extents) = (target.shape(), ids.shape());
-    let fits = extents.len() == shape.len() && (0..shape.len()).all(|d| d == at || extents[d] <= shape[d]);
-    if !fits {
-        let (ids, x) = (Show(extents), Show(shape));
-        return Err(Error::shape(NAME, format_args!("index of shape {ids} for a tensor of shape {x}")));
-    }
-    let ids = Tensor::from(checked(NAME, ids.array(), at, shape[at])?.into_owned());
+    let extents = ids.shape();
     let cut = |mut x: Tensor, along: bool| -> Result<Tensor> {
         for (d, &extent) in extents.iter().enumerate().filter(|&(d, _)| d != at || along) {
             x = slice(&x, d, 0, 1, extent)?;
@@ -70,14 +164,11 @@ pub fn scatter(x: &Tensor, dim: isize, ids: &Tensor, source: &Tensor) -> Result<
             return Err(Error::shape(NAME, format_args!("a source of shape {source} for an index of shape {ids}")));
         }
     };
-    if let &[_] = shape {
-        return reshape(&put_flat(&target, &ids, &source)?, x.shape());
+    let op = Scatter { dim: at };
+    if may_place(&target, [&ids, &source]) && op.write_in(target.array(), ids.array(), source.array())? {
+        return Ok(x.clone());
     }
-    let places = Array::build(NAME, extents, |out: &mut [i64]| {
-        kernel::places(ids.array().elements(), extents, at, shape, out);
-        Ok(())
-    })?;
-    reshape(&put_flat(&target, &places.into(), &source)?, x.shape())
+    reshape(&apply(op, &[&target, &ids, &source])?, x.shape())
 }
 
 /// What the elements of one slice along `dim` and its indices must satisfy.

@@ -14,6 +14,7 @@ use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::scalar;
 use crate::ops::gather::ScatterAdd;
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
+use crate::ops::select::by_first;
 use crate::ops::{ge, reshape, where_};
 use crate::{with_element, with_stored_float};
 pub use dlcore_kernels::pool::Divisor;
@@ -206,7 +207,8 @@ impl Operation for MaxPool2d {
             .into();
         }
         if mode::is_recording() || !are_winners {
-            return Ok(one(scattered(Self::NAME, grad, &indices, context.shape(0), planes.count, (from, to))?));
+            let gx = scattered(Self::NAME, grad, &indices, context.shape(0), planes.count, (from, to))?;
+            return Ok(one(by_first(gx, context)?));
         }
         let (g, winners) = (grad.array().contiguous(Self::NAME)?, indices.array());
         let gx = with_stored_float!(Self::NAME, g.dtype(), K => Array::build(Self::NAME, context.shape(0), |gx: &mut [K]| {
@@ -332,7 +334,7 @@ impl Operation for AvgPool2d {
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let spread = AvgPool2dGrad { pool: self.clone(), shape: Dims::from_slice(context.shape(0)) };
-        Ok(one(apply(spread, &[grad])?))
+        Ok(one(by_first(apply(spread, &[grad])?, context)?))
     }
 
     fn saves(&self, _: Needs) -> Saves {

@@ -158,7 +158,17 @@ pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         fine.extend([1, extent(b, d)]);
         whole.push(extent(a, d) * extent(b, d));
     }
-    reshape(&mul(&reshape(a, &coarse)?, &reshape(b, &fine)?)?, &whole)
+    let (mut a, mut b) = (reshape(a, &coarse)?, reshape(b, &fine)?);
+    // The rows of both are first brought to the length of the result's: few elements for loops that are not short.
+    let (rows, row) = (2 * rank.saturating_sub(1), whole.last().copied().unwrap_or(1));
+    if coarse[..rows].iter().chain(&fine[..rows]).any(|&extent| extent > 1) {
+        let last = [coarse[rows], fine[rows + 1]];
+        let long = |x: &Tensor, shape: &[usize]| {
+            reshape(&broadcast_to(x, &[&shape[..rows], &last].concat())?, &[&shape[..rows], &[row]].concat())
+        };
+        (a, b) = (long(&a, &coarse)?, long(&b, &fine)?);
+    }
+    reshape(&mul(&a, &b)?, &whole)
 }
 
 /// The vector product of two tensors of one shape along a dimension of three elements.

@@ -10,7 +10,7 @@ use crate::layout::{Dims, Show};
 use crate::ops::arithmetic::shift;
 use crate::ops::copy::apart;
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::select::clamp;
+use crate::ops::select::{by_first, clamp};
 use crate::ops::{cast, floor, index_select, reshape};
 use crate::with_stored_float;
 use dlcore_kernels::resample::{self as kernel, Taps};
@@ -195,8 +195,11 @@ impl Operation for Resample {
         Ok(single(y))
     }
 
-    fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
-        Ok(one(apply(Self { back: !self.back, ..*self }, &[grad])?))
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let gx = apply(Self { back: !self.back, ..*self }, &[grad])?;
+        // Of a mean it depends on the input in name, as that of any pooling.
+        let pools = self.resampling.mode == Mode::Area && !self.back;
+        Ok(one(if pools { by_first(gx, context)? } else { gx }))
     }
 
     fn saves(&self, _: Needs) -> Saves {

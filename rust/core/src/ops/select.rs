@@ -113,6 +113,15 @@ pub fn in_steps(value: Tensor, x: &Tensor) -> Result<Tensor> {
     if mode::is_recording() && x.requires_grad() { apply(Constant, &[&value, x]) } else { Ok(value) }
 }
 
+/// As [`in_steps`], of the first input of an operation, of which nothing need be saved: a gradient that does not change with
+/// it, but is one by it.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn by_first(value: Tensor, context: &Context<'_>) -> Result<Tensor> {
+    if mode::is_recording() && context.needs(0) { in_steps(value, &context.placeholder(0)?) } else { Ok(value) }
+}
+
 /// `min(max(x, lo), hi)`; either bound may be missing.
 #[derive(Clone, Debug)]
 pub struct Clamp {

@@ -385,7 +385,7 @@ fn place<T: Copy>(values: &[T], extent: usize, inner: usize, ids: &[i64], out: &
 }
 
 /// 1 for each index that no later one repeats, otherwise 0.
-fn last_writes(ids: &Array, extent: usize) -> Result<Vec<u8>> {
+pub(super) fn last_writes(ids: &Array, extent: usize) -> Result<Vec<u8>> {
     let ids = checked(IndexPut::NAME, ids, 0, extent)?;
     let mut seen = vec![false; extent];
     let mut last: Vec<u8> = ids

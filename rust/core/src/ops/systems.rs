@@ -18,10 +18,11 @@ use dlcore_kernels::decompose::{self, Decompose, Side, Triangle};
 use dlcore_kernels::element::Element;
 use smallvec::smallvec;
 
-/// The LU factors of a stack of matrices, by columns: in an array that holds their transposes; and the orders of rows.
+/// The LU factors, by columns, of a stack of matrices whose columns are the rows of `x`: of its transposes. And the orders
+/// of their rows.
 fn eliminated<T: Native + Decompose>(op: &str, x: &Array, stack: &Stack) -> Result<(Array, Vec<i64>)> {
     let mut order = vec![0; stack.count() * stack.matrix[0]];
-    let columns = changed(op, &transposed(x), |lu: &mut [T]| {
+    let columns = changed(op, x, |lu: &mut [T]| {
         decompose::lu(stack.count(), stack.matrix, lu, &mut order);
         Ok(())
     })?;
@@ -31,7 +32,7 @@ fn eliminated<T: Native + Decompose>(op: &str, x: &Array, stack: &Stack) -> Resu
 /// The LU factors of a stack of matrices, in one array, and the order of their rows.
 pub(super) fn factorised(op: &str, x: &Array) -> Result<(Array, Array)> {
     let stack = Stack::of(op, x.shape())?;
-    let (columns, order) = with_float!(op, x.dtype(), T => eliminated::<T>(op, x, &stack)?);
+    let (columns, order) = with_float!(op, x.dtype(), T => eliminated::<T>(op, &transposed(x), &stack)?);
     Ok((transposed(&columns), Array::from_slice(op, &order, &stack.with(&stack.matrix[..1]))?))
 }
 
@@ -53,11 +54,11 @@ fn spread(op: &str, x: &Array, batch: &[usize], last: usize) -> Result<Array> {
     if own == batch { Ok(x.clone()) } else { x.expand(op, &[batch, matrix].concat()) }
 }
 
-/// The solutions of systems whose matrices were factorised, for the right-hand sides in the columns of `b`.
+/// The solutions of systems whose matrices have the LU factors `lu`, by columns, for the right-hand sides in the columns of `b`.
 fn solved(op: &str, lu: &Array, order: &Array, side: Side, b: &Array) -> Result<Array> {
     let (factors, sides) = (Stack::square(op, lu.shape())?, Stack::of(op, b.shape())?);
     let batch = broadcast_shapes(op, &factors.batch, &sides.batch)?;
-    let lu = spread(op, &transposed(lu), &batch, 2)?.contiguous(op)?;
+    let lu = spread(op, lu, &batch, 2)?.contiguous(op)?;
     let order = spread(op, order, &batch, 1)?.contiguous(op)?;
     let b = spread(op, b, &batch, 2)?;
     with_float!(op, lu.dtype(), T => changed(op, &b, |b: &mut [T]| {
@@ -90,9 +91,14 @@ impl Operation for Solve {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         check_sides(Self::NAME, inputs[0].shape(), inputs[1].shape())?;
         let stack = Stack::square(Self::NAME, inputs[0].shape())?;
-        let (lu, order) = factorised(Self::NAME, inputs[0])?;
-        with_float!(Self::NAME, lu.dtype(), T => check_regular::<T>(Self::NAME, &transposed(&lu), &stack)?);
-        let x = solved(Self::NAME, &lu, &order, Side::Plain, inputs[1])?;
+        // Of the transposes, for which nothing need be turned.
+        let (lu, order) = with_float!(Self::NAME, inputs[0].dtype(), T => {
+            let (lu, order) = eliminated::<T>(Self::NAME, inputs[0], &stack)?;
+            check_regular::<T>(Self::NAME, &lu, &stack)?;
+            (lu, order)
+        });
+        let order = Array::from_slice(Self::NAME, &order, &stack.with(&stack.matrix[..1]))?;
+        let x = solved(Self::NAME, &lu, &order, Side::Transposed, inputs[1])?;
         Ok(smallvec![x, lu, order])
     }
 
@@ -101,7 +107,7 @@ impl Operation for Solve {
             solve(&adjoint(&context.input(0)?)?, grad)?
         } else {
             let (lu, order) = (context.auxiliary(1)?, context.auxiliary(2)?);
-            solved(Self::NAME, lu.array(), order.array(), Side::Transposed, grad.array())?.into()
+            solved(Self::NAME, lu.array(), order.array(), Side::Plain, grad.array())?.into()
         };
         let a = if context.needs(0) {
             Some(sum_to(&neg(&matmul(&b, &adjoint(&context.output()?)?)?)?, context.shape(0))?)
@@ -201,6 +207,7 @@ impl Operation for Inverse {
         let (x, stack) = (inputs[0], Stack::square(Self::NAME, inputs[0].shape())?);
         let (count, n) = (stack.count(), stack.matrix[0]);
         Ok(single(with_float!(Self::NAME, x.dtype(), T => {
+            // Of the transposes, for which nothing need be turned.
             let (lu, order) = eliminated::<T>(Self::NAME, x, &stack)?;
             check_regular::<T>(Self::NAME, &lu, &stack)?;
             Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
@@ -208,7 +215,7 @@ impl Operation for Inverse {
                 for matrix in out.chunks_exact_mut((n * n).max(1)) {
                     matrix.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
                 }
-                decompose::lu_solve(count, stack.matrix, lu.elements::<T>(), &order, Side::Plain, out);
+                decompose::lu_solve(count, stack.matrix, lu.elements::<T>(), &order, Side::Transposed, out);
                 Ok(())
             })
         })?))
@@ -229,19 +236,25 @@ impl Operation for Inverse {
     }
 }
 
-/// Whether an order of rows takes an odd number of exchanges.
+/// Whether an order of rows takes an odd number of exchanges: whether an odd number of pairs stands the wrong way round.
 fn is_odd(order: &[i64]) -> bool {
-    let mut seen = vec![false; order.len()];
-    let mut odd = false;
-    for start in 0..order.len() {
-        let mut at = start;
-        while !seen[at] {
-            seen[at] = true;
-            at = usize::try_from(order[at]).unwrap_or(at);
-            odd ^= at != start;
+    let before = |(i, row): (usize, &i64)| order[..i].iter().filter(|&other| other > row).count();
+    order.iter().enumerate().map(before).sum::<usize>() % 2 == 1
+}
+
+/// The logarithm of the product of absolute values, one for as many as have a product.
+fn log_of_product(values: &[f64]) -> f64 {
+    let (mut sum, mut product) = (0.0, 1.0);
+    for x in values.iter().map(|x| x.abs()) {
+        let more = product * x;
+        if more.is_normal() {
+            product = more;
+        } else {
+            sum += f64::ln(product);
+            product = x;
         }
     }
-    odd
+    sum + product.ln()
 }
 
 /// What `combine` makes of the sign and the diagonal of each factorised matrix, in the dtype of `x`.
@@ -249,6 +262,7 @@ fn of_pivots<const N: usize>(op: &str, x: &Array, combine: impl Fn(f64, &[f64]) 
     let stack = Stack::square(op, x.shape())?;
     let n = stack.matrix[0];
     let columns = with_float!(op, x.dtype(), T => {
+        // The transposes have the same determinants.
         let (lu, order) = eliminated::<T>(op, x, &stack)?;
         let (mut pivots, mut found) = (Vec::with_capacity(n), Vec::with_capacity(stack.count()));
         for index in 0..stack.count() {
@@ -321,7 +335,7 @@ impl Operation for LogAbsDet {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let [logarithm, sign] = of_pivots(Self::NAME, inputs[0], |sign, pivots| {
             let signs = pivots.iter().map(|&x| if x == 0.0 { 0.0 } else { x.signum() });
-            [pivots.iter().map(|x| x.abs().ln()).sum(), sign * signs.product::<f64>()]
+            [log_of_product(pivots), sign * signs.product::<f64>()]
         })?;
         Ok(smallvec![logarithm, sign])
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, broadcast_shapes};
 use crate::ops::arithmetic::{add, mul, scale, shift};
 use crate::ops::{cast, ceil, clamp, cos, div, exp, log1p, neg, sin, where_};
+use crate::with_float;
 use dlcore_kernels::math::gamma_slope;
 use dlcore_kernels::random as kernel;
 use smallvec::smallvec;
@@ -110,10 +111,10 @@ pub fn truncated_normal(
         let nearer = if bounds[0] > FAR { low } else { high };
         return crate::creation::full(shape, Scalar::Float(nearer), Some(dtype));
     }
-    let drawn = Array::build(NAME, shape, |out: &mut [f64]| {
+    let drawn = with_float!(NAME, dtype.widened(), T => Array::build(NAME, shape, |out: &mut [T]| {
         generator.draw(|stream| kernel::truncated_normal(stream, bounds[0], bounds[1], out));
         Ok(())
-    })?;
+    })?);
     let scaled = shift(&scale(&drawn.into(), deviation)?, mean)?;
     cast(&clamp(&scaled, Some(Scalar::Float(low)), Some(Scalar::Float(high)))?, dtype)
 }

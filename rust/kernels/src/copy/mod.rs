@@ -18,6 +18,14 @@ pub(crate) use transpose::turn;
 
 /// Elements a task.
 const GRAIN: usize = 1 << 14;
+/// Elements of a row up to which the walk from row to row would cost more than the rows, whatever their steps, and where
+/// they are whole.
+const SHORT: usize = 16;
+const SHORT_WHOLE: usize = 128;
+/// Rows from which on a loop over short ones is worth its preparation.
+const MANY: usize = 64;
+/// Lines side by side below which a transpose has nothing to gain from tiles.
+const FEW: usize = 4;
 /// Estimated cost of 1024 elements, in nanoseconds: within rows, element by element.
 const ROW_COST: usize = 100;
 const STRIDED_COST: usize = 700;
@@ -263,8 +271,13 @@ unsafe fn copy_loops<T: Pod>(src: *const T, dst: *mut T, loops: &Coalesced<2>) {
         });
     }
     let outer = loops.shape().len() - 1;
+    let short = if (to, from) == (1, 1) { SHORT_WHOLE } else { SHORT };
+    if outer > 0 && inner <= short && loops.shape()[outer - 1] >= MANY {
+        // SAFETY: the caller's contract.
+        return unsafe { copy_short_rows(ends, loops) };
+    }
     let lines = loops.strides(1)[..outer].iter().rposition(|s| s.unsigned_abs() == 1);
-    if let (Some(lines), false) = (lines, from.unsigned_abs() <= 1) {
+    if let (Some(lines), false) = (lines.filter(|&lines| loops.shape()[lines] > FEW), from.unsigned_abs() <= 1) {
         // SAFETY: the caller's contract.
         return unsafe { transpose(ends, loops, lines) };
     }
@@ -297,4 +310,113 @@ unsafe fn copy_loops<T: Pod>(src: *const T, dst: *mut T, loops: &Coalesced<2>) {
     } else {
         for_ranges(rows, grain, (inner * cost).max(20 * 1024), |rows| loops.walk(rows).for_each(|at| row(at, inner)));
     }
+}
+
+/// Copies along `loops` whose inner one is short, the two inner ones together.
+///
+/// # Safety
+/// As for [`copy_loops`], and there are two loops at least.
+unsafe fn copy_short_rows<T: Pod>(ends: Shared<T>, loops: &Coalesced<2>) {
+    let (inner, height) = (loops.inner(), loops.shape()[loops.shape().len() - 2]);
+    let [apart, steps] = [2, 1].map(|back| [0, 1].map(|end| loops.strides(end)[loops.shape().len() - back]));
+    let strip = GRAIN / inner;
+    let strips = height.div_ceil(strip);
+    let blocks = loops.rows() / height;
+    // As many blocks to a task as make a strip.
+    let grain = (strip / height).max(1);
+    for_ranges(blocks * strips, grain, height.min(strip) * inner * STRIDED_COST, |tasks| {
+        for task in tasks {
+            let first = task % strips * strip;
+            let row = task / strips * height + first;
+            let at = loops.walk(row..row + 1).next().unwrap_or_default();
+            let (dst, src) = ends.at(at);
+            let part = Rows { dst, src, height: strip.min(height - first), apart };
+            // SAFETY: the caller's contract.
+            unsafe { part.copy(inner, steps) }
+        }
+    });
+}
+
+/// Rows of a copy: from one to the next it is `apart` elements of destination and source.
+struct Rows<T> {
+    dst: *mut T,
+    src: *const T,
+    height: usize,
+    apart: [isize; 2],
+}
+
+impl<T: Pod> Rows<T> {
+    /// Copies rows of `inner` elements, from one to the next of which it is `steps`.
+    ///
+    /// # Safety
+    /// All positions can be written and read.
+    unsafe fn copy(self, inner: usize, steps: [isize; 2]) {
+        // SAFETY: the contract.
+        unsafe {
+            match (inner, steps) {
+                // Extents and steps that the compiler knows.
+                (2, [1, from]) => self.each(2, [1, from]),
+                (3, [1, from]) => self.each(3, [1, from]),
+                (4, [1, 0]) => self.each(4, [1, 0]),
+                (4, [1, from]) => self.each(4, [1, from]),
+                (8, [1, 0]) => self.each(8, [1, 0]),
+                (_, [1, 0]) => self.each(inner, [1, 0]),
+                (..=SHORT, [1, 1]) => self.each(inner, [1, 1]),
+                (_, [1, 1]) => self.whole(inner),
+                (_, [1, from]) => self.each(inner, [1, from]),
+                _ => self.each(inner, steps),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Rows::copy`], with steps of one.
+    unsafe fn whole(self, inner: usize) {
+        for row in 0..self.height.cast_signed() {
+            let dst = self.dst.wrapping_offset(row * self.apart[0]);
+            // SAFETY: the contract.
+            unsafe { dst.copy_from_nonoverlapping(self.src.wrapping_offset(row * self.apart[1]), inner) }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Rows::copy`].
+    #[inline(always)]
+    unsafe fn each(self, inner: usize, [to, from]: [isize; 2]) {
+        for row in 0..self.height.cast_signed() {
+            let dst = self.dst.wrapping_offset(row * self.apart[0]);
+            let src = self.src.wrapping_offset(row * self.apart[1]);
+            for i in 0..inner.cast_signed() {
+                // SAFETY: the contract.
+                unsafe { *dst.wrapping_offset(i * to) = *src.wrapping_offset(i * from) }
+            }
+        }
+    }
+}
+
+/// Copies matrices of `columns`, one after another in `src`, but for zeros where an element does not lie in the band: with
+/// `upper` on and above the diagonal `diagonal`, otherwise on and below it.
+///
+/// # Panics
+/// If the sizes differ.
+pub fn triangle<T: Pod + Default>(src: &[T], [rows, columns]: [usize; 2], diagonal: i64, upper: bool, dst: &mut [T]) {
+    assert_eq!(src.len(), dst.len(), "source and destination differ in size");
+    if src.is_empty() {
+        return;
+    }
+    let dst = Disjoint::new(dst);
+    for_ranges(src.len() / columns, (GRAIN / columns).max(1), columns * ROW_COST, |lines| {
+        let own = lines.start * columns..lines.end * columns;
+        // SAFETY: the ranges of one region are disjoint.
+        let dst = unsafe { dst.slice(own.clone()) };
+        for (line, (dst, src)) in lines.zip(dst.chunks_exact_mut(columns).zip(src[own].chunks_exact(columns))) {
+            let row = (line % rows).cast_signed() as i64;
+            // Elements up to and with the diagonal, or before it.
+            let edge = row.saturating_add(diagonal).saturating_add(i64::from(!upper));
+            let edge = usize::try_from(edge).unwrap_or(0).min(columns);
+            let (kept, zeros) = if upper { (edge..columns, 0..edge) } else { (0..edge, edge..columns) };
+            dst[kept.clone()].copy_from_slice(&src[kept]);
+            dst[zeros].fill(T::default());
+        }
+    });
 }
