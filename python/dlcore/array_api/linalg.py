@@ -157,7 +157,7 @@ def det(x: Tensor, /) -> Tensor:
     Example:
         >>> import dlcore.array_api as xp
         >>> xp.linalg.det(xp.asarray([[1.0, 2.0], [3.0, 4.0]]))
-        tensor(-2.0000)
+        tensor(-2.)
     """
     return linalg.det(x)
 

@@ -20,7 +20,7 @@ functions! {
     /// Another name of ``dlcore.linalg.det``.
     ///
     /// >>> dlcore.det(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    /// tensor(-2.0000)
+    /// tensor(-2.)
     det() => systems::det_of;
     /// The logarithm of the determinant: NaN where that is negative, minus infinity where it is zero.
     ///

@@ -45,7 +45,7 @@ plain! {
     /// The determinants of square matrices.
     ///
     /// >>> dlcore.linalg.det(dlcore.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    /// tensor(-2.0000)
+    /// tensor(-2.)
     linalg_det(A: Arg) => systems::det_of(&A.0);
     /// The ``n``-th power of square matrices; of their inverses for negative ``n``.
     ///
