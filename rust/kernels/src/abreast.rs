@@ -55,6 +55,18 @@ pub(crate) fn fold<T: Float>(columns: &[Lane<T>], start: T, join: impl Fn(T, T) 
     folded
 }
 
+/// For each row the sum of `f` of its elements and the row's lane, in float64.
+#[inline(always)]
+pub(crate) fn sums<T: Float>(columns: &[Lane<T>], f: impl Fn(T, usize) -> T) -> Lane<f64> {
+    let mut sums = [0.0; ROWS];
+    for column in columns {
+        for lane in 0..ROWS {
+            sums[lane] += f(column[lane], lane).to_f64();
+        }
+    }
+    sums
+}
+
 /// The largest element of each row, leaving NaN out.
 #[inline(always)]
 pub(crate) fn largest<T: Float>(columns: &[Lane<T>]) -> Lane<T> {

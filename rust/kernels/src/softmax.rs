@@ -89,15 +89,19 @@ impl<T: Float> Kernel for LogSumExp<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        for (row, out) in self.out.iter_mut().enumerate() {
-            let x = &self.x[row * self.cols..][..self.cols];
-            let largest = lanes::largest(x);
-            // An infinite maximum would make infinity minus infinity.
-            *out = if largest.is_infinite() {
-                T::from_f64(lanes::sum(x, T::exp::<S>)).log::<S>()
-            } else {
-                sum_exp::<T, S>(x, largest).log::<S>() + largest
-            };
+        let Self { x, cols, out } = self;
+        let mut parts = [[T::ZERO; 2]; ROWS];
+        for (i, out) in out.chunks_mut(ROWS).enumerate() {
+            let x = &x[i * ROWS * cols..][..out.len() * cols];
+            statistics::<T, S>(x, cols, &mut parts[..out.len()]);
+            for (row, (out, [largest, rest])) in out.iter_mut().zip(parts).enumerate() {
+                *out = if largest.is_infinite() {
+                    // It would make infinity minus infinity.
+                    T::from_f64(lanes::sum(&x[row * cols..][..cols], T::exp::<S>)).log::<S>()
+                } else {
+                    rest + largest
+                };
+            }
         }
     }
 }

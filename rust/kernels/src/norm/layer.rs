@@ -1,6 +1,7 @@
 //! Layer normalisation (Ba, Kiros and Hinton 2016) over contiguous rows. Numbers of 16 bits are widened a few rows at a
 //! time; what there is one of for each row or column is as wide as the arithmetic.
 
+use crate::abreast::{Block, ROWS, SHORT, sums};
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
@@ -62,6 +63,9 @@ impl<T: Float> Kernel for Forward<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let cols = self.cols;
+        if (1..=SHORT).contains(&cols) {
+            return self.abreast::<S>();
+        }
         for (row, (mean, rstd)) in self.mean.iter_mut().zip(self.rstd).enumerate() {
             let x = &self.x[row * cols..][..cols];
             let y = &mut self.y[row * cols..][..cols];
@@ -92,6 +96,38 @@ impl<T: Float> Kernel for Forward<'_, T> {
                 }
             }
             (*mean, *rstd) = (center, scale);
+        }
+    }
+}
+
+impl<T: Float> Forward<'_, T> {
+    /// The same for short rows.
+    #[inline(always)]
+    fn abreast<S: Simd>(self) {
+        let Self { x, cols, weight, bias, eps, y, mean, rstd } = self;
+        let mut block = Block::new();
+        let results = mean.chunks_mut(ROWS).zip(rstd.chunks_mut(ROWS));
+        for ((x, y), (mean, rstd)) in x.chunks(ROWS * cols).zip(y.chunks_mut(ROWS * cols)).zip(results) {
+            let columns = block.load(x, cols);
+            let (mut center, mut scale) = ([T::ZERO; ROWS], [T::ZERO; ROWS]);
+            let total = sums(columns, |x, _| x);
+            for lane in 0..ROWS {
+                center[lane] = T::from_f64(total[lane] / count(cols));
+            }
+            let squares = sums(columns, |x, lane| (x - center[lane]) * (x - center[lane]));
+            for lane in 0..ROWS {
+                scale[lane] = T::from_f64(1.0 / (squares[lane] / count(cols) + eps).sqrt());
+            }
+            for (i, column) in columns.iter_mut().enumerate() {
+                let of_column = |parameter: Option<&[T]>, none| parameter.map_or(none, |values| values[i]);
+                let (weight, bias) = (of_column(weight, T::ONE), of_column(bias, T::ZERO));
+                for lane in 0..ROWS {
+                    column[lane] = ((column[lane] - center[lane]) * scale[lane]).fma::<S>(weight, bias);
+                }
+            }
+            block.store(y, cols);
+            mean.copy_from_slice(&center[..mean.len()]);
+            rstd.copy_from_slice(&scale[..rstd.len()]);
         }
     }
 }

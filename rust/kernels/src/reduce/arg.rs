@@ -135,7 +135,7 @@ struct BestOfRows<'a, T, const LARGEST: bool> {
 
 impl<T: Element, const LARGEST: bool> Visitor<T> for BestOfRows<'_, T, LARGEST> {
     #[inline(always)]
-    fn visit<const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
+    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
         let first_at = first.cast_signed() as i64;
         let (best_here, at_here) = (&mut self.best[column..column + N], &mut self.at[column..column + N]);
         let (mut best, mut at) = ([Fold::<T>::empty(self.fold).0; N], [first_at; N]);

@@ -6,14 +6,18 @@
 
 use std::ops::Range;
 
-use super::folds::{Monoid, step_each};
+use super::Cascade;
+use super::folds::{Max, Monoid, Sum, shift, step_each};
+use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
-use crate::layout::{Coalesced, Order, Walk, coalesce};
+use crate::layout::{Coalesced, Walk};
 use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_each};
 
 /// Rows that a part folds.
 const LEAF: usize = 64;
+/// Wide rows that are added one after another, where each is of several rows.
+const NARROW_LEAF: usize = 16;
 /// Rows that are read at once.
 const GROUP: usize = 8;
 /// Results of a part, at most: they stay in the first-level cache.
@@ -32,19 +36,22 @@ pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(
     reduced: &Coalesced<1>,
     dst: &mut [F::Out],
 ) {
-    let narrow = kept.rows() == 1 && kept.inner() <= WIDE / 2 && reduced.rows() == 1;
-    if narrow && reduced.inner_strides() == [kept.inner().cast_signed()] && reduced.inner() >= WIDE {
-        return reduce_narrow(fold, src, offset, kept.inner(), reduced.inner(), dst);
+    let gapless = reduced.rows() == 1 && reduced.inner_strides() == [kept.inner().cast_signed()];
+    if gapless && kept.inner() <= WIDE / 2 && kept.inner() * reduced.inner() >= 2 * WIDE {
+        return reduce_narrow(fold, src, offset, kept, reduced.inner(), dst);
     }
     let columns = Columns { offset, kept, reduced, part: LEAF };
-    let parts = columns.parts();
-    let each = |dst: &Disjoint<F::Out>| {
+    by_parts(fold, columns.parts(), dst, |dst| {
         columns.for_each(|part, at| {
             // SAFETY: each part of a block of columns has results of its own.
             let results = unsafe { dst.slice(at) };
             part.walk(src, FoldRows { fold, results });
         });
-    };
+    });
+}
+
+/// Has `each` write the results of all outputs, part after part, and joins the parts as a balanced tree.
+fn by_parts<T: Pod, F: Monoid<T>>(fold: F, parts: usize, dst: &mut [F::Out], each: impl Fn(&Disjoint<'_, F::Out>)) {
     if parts == 1 {
         return each(&Disjoint::new(dst));
     }
@@ -61,30 +68,74 @@ pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(
     });
 }
 
-/// Folds `count` contiguous rows of few columns: several of them are one wide row.
+/// Folds, for each line of outputs, `count` contiguous rows of as many columns, which are few: several of them are one
+/// wide row.
 fn reduce_narrow<T: Pod, F: Monoid<T>>(
     fold: F,
     src: &[T],
     offset: usize,
-    columns: usize,
+    kept: &Coalesced<1>,
     count: usize,
     dst: &mut [F::Out],
 ) {
-    let together = WIDE / columns;
-    let width = together * columns;
-    let mut wide = vec![fold.identity(); width];
-    let kept = coalesce(&[width], [&[1]], Order::Index);
-    let reduced = coalesce(&[count / together], [&[width.cast_signed()]], Order::Index);
-    reduce_columns(fold, src, offset, &kept, &reduced, &mut wide);
-    dst.fill(fold.identity());
-    for row in wide.chunks_exact(columns) {
-        for (result, &sum) in dst.iter_mut().zip(row) {
-            *result = fold.join(*result, sum);
+    let (columns, lines, outputs) = (kept.inner(), kept.rows(), dst.len());
+    let rows = 64 * LEAF * (WIDE / columns);
+    let parts = count.div_ceil(rows);
+    let (units, grain) = (lines * parts, GRAIN.div_ceil(rows.min(count) * columns));
+    let cost = (count * columns).saturating_mul(lines) / 1024 * 100 + units * 20;
+    by_parts(fold, parts, dst, |dst| {
+        for_each(units.div_ceil(grain), cost, |task| {
+            for unit in task * grain..units.min((task + 1) * grain) {
+                let (part, line) = (unit / lines, unit % lines);
+                let [line_start] = kept.walk(line..lines).next().unwrap_or_default();
+                let start = offset.wrapping_add_signed(line_start) + part * rows * columns;
+                let elements = &src[start..start + rows.min(count - part * rows) * columns];
+                let at = part * outputs + line * columns;
+                // SAFETY: each part of a line has results of its own.
+                let results = unsafe { dst.slice(at..at + columns) };
+                dispatch(FoldNarrow { fold, elements, results });
+            }
+        });
+    });
+}
+
+/// Folds contiguous rows of as many columns as there are results.
+struct FoldNarrow<'a, T, F, R> {
+    fold: F,
+    elements: &'a [T],
+    results: &'a mut [R],
+}
+
+impl<T: Pod, F: Monoid<T>> Kernel for FoldNarrow<'_, T, F, F::Out> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { fold, elements, results } = self;
+        let columns = results.len();
+        let width = WIDE / columns * columns;
+        // Lanes past the width take what the next wide row has too, and are not looked at.
+        let wide_rows = elements.len().checked_sub(WIDE).map_or(0, |last| last / width + 1);
+        let mut cascade = Cascade::new();
+        for first in (0..wide_rows).step_by(NARROW_LEAF) {
+            let mut lanes = [fold.identity(); WIDE];
+            for row in first..wide_rows.min(first + NARROW_LEAF) {
+                if let Some(row) = elements[row * width..].first_chunk() {
+                    lanes = step_each(fold, lanes, row);
+                }
+            }
+            cascade.push(lanes, |left, right| std::array::from_fn(|lane| fold.join(left[lane], right[lane])));
         }
-    }
-    for row in src[offset..offset + count * columns].chunks_exact(columns).skip(count / together * together) {
-        for (result, &x) in dst.iter_mut().zip(row) {
-            *result = fold.step(*result, x);
+        let lanes = cascade.finish(|left, right| std::array::from_fn(|lane| fold.join(left[lane], right[lane])));
+        results.fill(fold.identity());
+        for row in lanes.iter().flat_map(|lanes| lanes[..width].chunks_exact(columns)) {
+            for (result, &part) in results.iter_mut().zip(row) {
+                *result = fold.join(*result, part);
+            }
+        }
+        for row in elements[wide_rows * width..].chunks_exact(columns) {
+            for (result, &x) in results.iter_mut().zip(row) {
+                *result = fold.step(*result, x);
+            }
         }
     }
 }
@@ -149,7 +200,7 @@ impl Part<'_> {
 pub(super) trait Visitor<T> {
     /// Takes `N` columns from number `column` on of `H` rows, the first of which is number `first` of the output.
     /// Must be `#[inline(always)]`.
-    fn visit<const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]);
+    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]);
 }
 
 struct Visit<'a, T, V> {
@@ -166,18 +217,18 @@ impl<T: Pod, V: Visitor<T>> Kernel for Visit<'_, T, V> {
         let mut starts = Starts::new(part.reduced, part.start, part.rows.start);
         let (mut first, end) = (part.rows.start, part.rows.end);
         while end - first >= GROUP {
-            rows::<T, V, GROUP>(&mut visitor, &mut starts, first, src, part.width);
+            rows::<T, V, S, GROUP>(&mut visitor, &mut starts, first, src, part.width);
             first += GROUP;
         }
         for first in first..end {
-            rows::<T, V, 1>(&mut visitor, &mut starts, first, src, part.width);
+            rows::<T, V, S, 1>(&mut visitor, &mut starts, first, src, part.width);
         }
     }
 }
 
 /// Visits `H` rows, in strips as wide as registers hold and then narrower ones.
 #[inline(always)]
-fn rows<T: Pod, V: Visitor<T>, const H: usize>(
+fn rows<T: Pod, V: Visitor<T>, S: Simd, const H: usize>(
     visitor: &mut V,
     starts: &mut Starts<'_>,
     first: usize,
@@ -186,15 +237,15 @@ fn rows<T: Pod, V: Visitor<T>, const H: usize>(
 ) {
     let rows = std::array::from_fn(|_| &src[starts.next()..][..width]);
     let mut column = 0;
-    strips::<T, V, WIDE, H>(visitor, &mut column, first, &rows);
-    strips::<T, V, 16, H>(visitor, &mut column, first, &rows);
-    strips::<T, V, 4, H>(visitor, &mut column, first, &rows);
-    strips::<T, V, 1, H>(visitor, &mut column, first, &rows);
+    strips::<T, V, S, WIDE, H>(visitor, &mut column, first, &rows);
+    strips::<T, V, S, 16, H>(visitor, &mut column, first, &rows);
+    strips::<T, V, S, 4, H>(visitor, &mut column, first, &rows);
+    strips::<T, V, S, 1, H>(visitor, &mut column, first, &rows);
 }
 
 /// Visits as many strips of `N` columns as there are.
 #[inline(always)]
-fn strips<T: Pod, V: Visitor<T>, const N: usize, const H: usize>(
+fn strips<T: Pod, V: Visitor<T>, S: Simd, const N: usize, const H: usize>(
     visitor: &mut V,
     column: &mut usize,
     first: usize,
@@ -202,7 +253,7 @@ fn strips<T: Pod, V: Visitor<T>, const N: usize, const H: usize>(
 ) {
     while let Some(strip) = rows[0][*column..].first_chunk::<N>() {
         let strips = std::array::from_fn(|i| rows[i][*column..].first_chunk().unwrap_or(strip));
-        visitor.visit::<N, H>(*column, first, strips);
+        visitor.visit::<S, N, H>(*column, first, strips);
         *column += N;
     }
 }
@@ -215,7 +266,7 @@ struct FoldRows<'a, F, R> {
 
 impl<T: Pod, F: Monoid<T>> Visitor<T> for FoldRows<'_, F, F::Out> {
     #[inline(always)]
-    fn visit<const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
+    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
         let mut sums = [self.fold.identity(); N];
         for row in rows {
             sums = step_each(self.fold, sums, row);
@@ -227,6 +278,71 @@ impl<T: Pod, F: Monoid<T>> Visitor<T> for FoldRows<'_, F, F::Out> {
             for (result, sum) in results.iter_mut().zip(sums) {
                 *result = self.fold.join(*result, sum);
             }
+        }
+    }
+}
+
+/// `log(sum(exp(x)))` for outputs along which memory runs: the largest element of each, then the sum beside that.
+pub(super) fn logsumexp_columns<T: Float>(
+    src: &[T],
+    offset: usize,
+    kept: &Coalesced<1>,
+    reduced: &Coalesced<1>,
+    dst: &mut [T],
+) {
+    reduce_columns(Max, src, offset, kept, reduced, dst);
+    let columns = Columns { offset, kept, reduced, part: LEAF };
+    let (outputs, largest) = (dst.len(), &*dst);
+    let mut sums = Buffer::uninit(size_of_val(dst));
+    let sums = sums.as_mut_slice();
+    by_parts::<T, Sum>(Sum, columns.parts(), sums, |sums| {
+        columns.for_each(|part, at| {
+            let largest = &largest[at.start % outputs..][..at.len()];
+            // SAFETY: each part of a block of columns has results of its own.
+            let sums = unsafe { sums.slice(at) };
+            part.walk(src, ExpOfRows { largest, sums });
+        });
+    });
+    dispatch(AddLogs { sums, dst });
+}
+
+/// Adds up `exp(x - largest)` of rows.
+struct ExpOfRows<'a, T> {
+    largest: &'a [T],
+    sums: &'a mut [T],
+}
+
+impl<T: Float> Visitor<T> for ExpOfRows<'_, T> {
+    #[inline(always)]
+    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
+        let (mut shifts, mut added) = ([T::ZERO; N], [T::ZERO; N]);
+        for (shift_of, &largest) in shifts.iter_mut().zip(&self.largest[column..]) {
+            *shift_of = shift(largest);
+        }
+        for row in rows {
+            for i in 0..N {
+                added[i] += (row[i] - shifts[i]).exp::<S>();
+            }
+        }
+        let sums = &mut self.sums[column..column + N];
+        for (sum, added) in sums.iter_mut().zip(added) {
+            *sum = if first.is_multiple_of(LEAF) { added } else { *sum + added };
+        }
+    }
+}
+
+/// Turns largest elements into results, given the sums beside them.
+struct AddLogs<'a, T> {
+    sums: &'a [T],
+    dst: &'a mut [T],
+}
+
+impl<T: Float> Kernel for AddLogs<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (result, &sum) in self.dst.iter_mut().zip(self.sums) {
+            *result = shift(*result) + sum.log::<S>();
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::element::{Element, Float};
 use crate::isa::Simd;
 use crate::memory::Pod;
 use crate::stored::Stored;
+use std::mem::MaybeUninit;
 
 /// A reduction as [`super::rows`] sees it.
 pub(super) trait Fold<T>: Copy + Sync {
@@ -54,12 +55,11 @@ pub(super) fn step_each<T: Pod, F: Monoid<T>, const N: usize>(
     std::array::from_fn(|i| fold.step(sums[i], elements[i]))
 }
 
-/// Joins the second `WIDTH` lanes to the first.
+/// Joins the upper half of the lanes to the lower, in an array of its own: in one that shrinks in place, the compiler
+/// does not see vectors.
 #[inline(always)]
-fn halve<T, F: Monoid<T>, const WIDTH: usize, const N: usize>(fold: F, lanes: &mut [F::Out; N]) {
-    for i in 0..WIDTH {
-        lanes[i] = fold.join(lanes[i], lanes[i + WIDTH]);
-    }
+fn halve<T, F: Monoid<T>, const N: usize, const HALF: usize>(fold: F, lanes: [F::Out; N]) -> [F::Out; HALF] {
+    std::array::from_fn(|i| fold.join(lanes[i], lanes[i + HALF]))
 }
 
 /// Folds a leaf by lanes, then the lanes as a tree.
@@ -69,7 +69,7 @@ fn by_lanes<T: Pod, F: Monoid<T>>(fold: F, elements: &[T]) -> F::Out {
         return elements.iter().fold(fold.identity(), |sum, &x| fold.step(sum, x));
     }
     if elements.len() < LANES {
-        return halve_to_one(fold, lanes_of::<T, F, 16>(fold, elements));
+        return join_vector::<T, F>(fold, lanes_of::<T, F, 16>(fold, elements));
     }
     join_lanes::<T, F>(fold, lanes_of(fold, elements))
 }
@@ -95,20 +95,18 @@ fn lanes_of<T: Pod, F: Monoid<T>, const N: usize>(fold: F, elements: &[T]) -> [F
 
 /// The lanes as a tree.
 #[inline(always)]
-pub(super) fn join_lanes<T, F: Monoid<T>>(fold: F, mut lanes: [F::Out; LANES]) -> F::Out {
-    halve::<T, F, 32, LANES>(fold, &mut lanes);
-    halve::<T, F, 16, LANES>(fold, &mut lanes);
-    halve_to_one::<T, F, LANES>(fold, lanes)
+pub(super) fn join_lanes<T, F: Monoid<T>>(fold: F, lanes: [F::Out; LANES]) -> F::Out {
+    let lanes: [F::Out; 32] = halve::<T, F, LANES, 32>(fold, lanes);
+    join_vector::<T, F>(fold, halve::<T, F, 32, 16>(fold, lanes))
 }
 
-/// The first 16 lanes as a tree.
+/// Sixteen lanes as a tree.
 #[inline(always)]
-fn halve_to_one<T, F: Monoid<T>, const N: usize>(fold: F, mut lanes: [F::Out; N]) -> F::Out {
-    halve::<T, F, 8, N>(fold, &mut lanes);
-    halve::<T, F, 4, N>(fold, &mut lanes);
-    halve::<T, F, 2, N>(fold, &mut lanes);
-    halve::<T, F, 1, N>(fold, &mut lanes);
-    lanes[0]
+fn join_vector<T, F: Monoid<T>>(fold: F, lanes: [F::Out; 16]) -> F::Out {
+    let lanes: [F::Out; 8] = halve::<T, F, 16, 8>(fold, lanes);
+    let lanes: [F::Out; 4] = halve::<T, F, 8, 4>(fold, lanes);
+    let [first, second] = halve::<T, F, 4, 2>(fold, lanes);
+    fold.join(first, second)
 }
 
 /// A monoid as a fold.
@@ -133,6 +131,36 @@ impl<T: Pod, F: Monoid<T>> Fold<T> for ByLanes<F> {
     }
     #[inline(always)]
     fn finish<S: Simd>(self, part: F::Out) -> F::Out {
+        part
+    }
+}
+
+/// The sum of what is stored narrower than it is added, by a conversion that takes more than a few instructions: a leaf is
+/// converted before.
+#[derive(Clone, Copy)]
+pub(super) struct Widened;
+impl<K: Stored> Fold<K> for Widened {
+    type Part = K::Value;
+    type Out = K::Value;
+    const COST: usize = 80;
+    #[inline(always)]
+    fn empty(self) -> K::Value {
+        K::Value::ZERO
+    }
+    #[inline(always)]
+    fn leaf<S: Simd>(self, elements: &[K], first: usize) -> K::Value {
+        if elements.len() < LANES {
+            return ByLanes(Sum).leaf::<S>(elements, first);
+        }
+        let mut room = [MaybeUninit::uninit(); LEAF];
+        by_lanes(Sum, K::load_slice(elements, &mut room[..elements.len()]))
+    }
+    #[inline(always)]
+    fn combine<S: Simd>(self, left: K::Value, right: K::Value) -> K::Value {
+        left.wrapping_add(right)
+    }
+    #[inline(always)]
+    fn finish<S: Simd>(self, part: K::Value) -> K::Value {
         part
     }
 }
@@ -192,6 +220,26 @@ impl<K: Stored> Monoid<K> for Sum {
     }
 }
 
+/// Sum of what is not NaN.
+#[derive(Clone, Copy)]
+pub(super) struct NanSum;
+impl<T: Float> Monoid<T> for NanSum {
+    type Out = T;
+    const LEAF: usize = LEAF;
+    #[inline(always)]
+    fn identity(self) -> T {
+        T::ZERO
+    }
+    #[inline(always)]
+    fn step(self, sum: T, element: T) -> T {
+        sum + if element.is_nan() { T::ZERO } else { element }
+    }
+    #[inline(always)]
+    fn join(self, left: T, right: T) -> T {
+        left + right
+    }
+}
+
 /// Sum in int64.
 #[derive(Clone, Copy)]
 pub(super) struct WideSum;
@@ -239,7 +287,7 @@ pub(super) struct LogSumExp;
 
 /// What is subtracted before `exp`: the largest element, unless it is infinite or NaN.
 #[inline(always)]
-fn shift<T: Float>(largest: T) -> T {
+pub(super) fn shift<T: Float>(largest: T) -> T {
     if largest.is_finite() { largest } else { T::ZERO }
 }
 
@@ -262,8 +310,13 @@ impl<T: Float> Fold<T> for LogSumExp {
                 *lane += (x - shift).exp::<S>();
             }
         }
-        for (lane, &x) in lanes.iter_mut().zip(rest) {
-            *lane += (x - shift).exp::<S>();
+        if !rest.is_empty() {
+            // A whole vector, in which minus infinity counts nothing.
+            let mut last = [T::LOWEST; 16];
+            last[..rest.len()].copy_from_slice(rest);
+            for (lane, x) in lanes.iter_mut().zip(last) {
+                *lane += (x - shift).exp::<S>();
+            }
         }
         (largest, by_lanes(Sum, &lanes))
     }

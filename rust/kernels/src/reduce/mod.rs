@@ -15,11 +15,12 @@ mod squares;
 use crate::element::{Element, Float};
 use crate::layout::{Coalesced, MAX_RANK, Order, Strided, coalesce};
 use crate::memory::Pod;
+use crate::softmax;
 use crate::stored::Stored;
 
 use arg::{Arg, arg_columns};
-use columns::reduce_columns;
-use folds::{ByLanes, LogSumExp, Max, Min, Monoid, Product, Sum, Truth, WideSum};
+use columns::{logsumexp_columns, reduce_columns};
+use folds::{ByLanes, LogSumExp, Max, Min, Monoid, NanSum, Product, Sum, Truth, WideSum, Widened};
 use rows::reduce_rows;
 pub use squares::{deviation, length, variance};
 
@@ -108,7 +109,20 @@ pub fn reduce<T: Element>(op: Reduction, src: &[T], split: Split, dst: &mut [T])
 /// If the window leaves `src` or the outputs differ from `dst` in number.
 pub fn sum<K: Stored>(src: &[K], split: Split, dst: &mut [K::Value]) {
     split.check(src.len(), dst.len(), true);
-    fold_monoid(Sum, src, split, dst);
+    match along_outputs(split, dst.len()) {
+        Some((kept, reduced)) => reduce_columns(Sum, src, split.offset, &kept, &reduced, dst),
+        None if const { K::NARROW && !K::SIMPLE } => reduce_rows(Widened, src, split, dst),
+        None => reduce_rows(ByLanes(Sum), src, split, dst),
+    }
+}
+
+/// Sum of what is not NaN; 0 of nothing.
+///
+/// # Panics
+/// If the window leaves `src` or the outputs differ from `dst` in number.
+pub fn nansum<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
+    split.check(src.len(), dst.len(), true);
+    fold_monoid(NanSum, src, split, dst);
 }
 
 /// Sum as int64: of integers without narrow overflow, of bools the number of true ones. Floats truncate first.
@@ -169,7 +183,26 @@ pub fn argmin<T: Element>(src: &[T], split: Split, dst: &mut [i64]) {
 /// If the window leaves `src` or the outputs differ from `dst` in number.
 pub fn logsumexp<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
     split.check(src.len(), dst.len(), true);
-    reduce_rows(LogSumExp, src, split, dst);
+    if let Some((rows, count)) = short_rows(src, split, dst.len()) {
+        return softmax::logsumexp(rows, count, dst);
+    }
+    match along_outputs(split, dst.len()) {
+        Some((kept, reduced)) if kept.inner() >= MANY => {
+            logsumexp_columns(src, split.offset, &kept, &reduced, dst);
+        }
+        _ => reduce_rows(LogSumExp, src, split, dst),
+    }
+}
+
+/// Outputs side by side from which columns of exponentials are quicker than to gather each output's elements.
+const MANY: usize = 16;
+
+/// The elements of short outputs that follow one another without gaps, and how many each has.
+fn short_rows<'a, T>(src: &'a [T], split: Split, outputs: usize) -> Option<(&'a [T], usize)> {
+    let (kept, count) = (coalesce(split.kept, [split.kept_strides], Order::Index), split.count());
+    let gapless = kept.rows() == 1 && kept.inner_strides() == [count.cast_signed()];
+    let short = outputs > 1 && count > 0 && split.is_short_slice();
+    (short && gapless).then(|| (&src[split.offset..split.offset + outputs * count], count))
 }
 
 /// Chooses the walk for a fold that can go either way.

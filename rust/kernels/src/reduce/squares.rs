@@ -2,6 +2,7 @@
 //! beside the mean. Of a long row they are sums over leaves of a fixed length, added in order.
 
 use super::rows::LONG_LEAF;
+use crate::abreast::{self, Block, ROWS};
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::lanes;
@@ -94,18 +95,15 @@ impl<T: Float> Kernel for Short<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         const ABREAST: usize = 8;
-        if self.cols < ABREAST {
-            // Several rows at once, that one does not wait for the sums of another.
-            for (rows, out) in self.src.chunks(ABREAST * self.cols).zip(self.out.chunks_mut(ABREAST)) {
-                let mut sums = [T::ZERO; ABREAST];
-                for (sum, row) in sums.iter_mut().zip(rows.chunks_exact(self.cols)) {
-                    for &x in row {
-                        *sum += x * x;
-                    }
+        if self.cols <= abreast::SHORT {
+            let mut block = Block::new();
+            for (rows, out) in self.src.chunks(ROWS * self.cols).zip(self.out.chunks_mut(ROWS)) {
+                let squares = abreast::sums(block.load(rows, self.cols), |x, _| x * x);
+                let mut roots = [T::ZERO; ROWS];
+                for lane in 0..ROWS {
+                    roots[lane] = T::from_f64(squares[lane].sqrt());
                 }
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = T::from_f64(sum.to_f64().sqrt());
-                }
+                out.copy_from_slice(&roots[..out.len()]);
             }
             return;
         }
