@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::division;
 use crate::isa::{Isa, Simd};
 use crate::math;
 use crate::memory::Pod;
@@ -56,6 +57,9 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     /// `self / other`; integers truncate, and give 0 for a zero divisor.
     #[must_use]
     fn divide(self, other: Self) -> Self;
+    /// The quotient without its fraction; integers give 0 for a zero divisor.
+    #[must_use]
+    fn trunc_divide(self, other: Self) -> Self;
     /// The quotient rounded down, of and by infinities the array API standard's; integers give 0 for a zero divisor.
     #[must_use]
     fn floor_divide<S: Simd>(self, other: Self) -> Self;
@@ -76,6 +80,36 @@ pub trait Element: Pod + PartialOrd + Default + Debug {
     #[inline(always)]
     fn is_far_from(self, _other: Self) -> bool {
         false
+    }
+    /// [`Element::trunc_divide`] but for special cases, sooner, and whether this is none.
+    #[must_use]
+    #[inline(always)]
+    fn usual_trunc_divide<S: Simd>(self, other: Self) -> (Self, bool) {
+        (self.trunc_divide(other), true)
+    }
+    /// [`Element::floor_divide`], likewise.
+    #[must_use]
+    #[inline(always)]
+    fn usual_floor_divide<S: Simd>(self, other: Self) -> (Self, bool) {
+        (self.floor_divide::<S>(other), !self.is_far_from(other))
+    }
+    /// [`Element::floor_divide_by_rest`], likewise.
+    #[must_use]
+    #[inline(always)]
+    fn usual_floor_divide_by_rest<S: Simd>(self, other: Self) -> (Self, bool) {
+        (self.floor_divide_by_rest::<S>(other), !self.is_far_from(other))
+    }
+    /// [`Element::remainder`], likewise.
+    #[must_use]
+    #[inline(always)]
+    fn usual_remainder<S: Simd>(self, other: Self) -> (Self, bool) {
+        (self.remainder::<S>(other), !self.is_far_from(other))
+    }
+    /// [`Element::truncated_remainder`], likewise.
+    #[must_use]
+    #[inline(always)]
+    fn usual_truncated_remainder<S: Simd>(self, other: Self) -> (Self, bool) {
+        (self.truncated_remainder::<S>(other), !self.is_far_from(other))
     }
     /// `self` to the power `exponent`. Integers wrap; a negative exponent truncates the exact result.
     #[must_use]
@@ -232,6 +266,18 @@ pub trait Float:
         let positive = if self < Self::ZERO { Self::ZERO } else { self };
         positive + (-self.magnitude()).exp::<S>().log1p::<S>()
     }
+    /// `log(self / (1 - self))`.
+    #[inline(always)]
+    #[must_use]
+    fn logit<S: Simd>(self) -> Self {
+        (self / (Self::ONE - self)).log::<S>()
+    }
+    /// The same but for special cases, sooner, and whether this is none.
+    #[inline(always)]
+    #[must_use]
+    fn usual_logit<S: Simd>(self) -> (Self, bool) {
+        (self / (Self::ONE - self)).usual_log::<S>()
+    }
     /// Error function.
     #[must_use]
     fn erf<S: Simd>(self) -> Self;
@@ -280,15 +326,22 @@ pub trait Float:
     /// Inverse of the error function; NaN outside -1 to 1.
     #[must_use]
     fn erfinv<S: Simd>(self) -> Self;
-    /// Logarithm of the gamma function's size; see [`Float::is_beyond_gamma`].
+    /// Logarithm of the gamma function's size; see [`Float::is_beyond_lgamma`].
     #[must_use]
     fn lgamma<S: Simd>(self) -> Self;
-    /// Its derivative, likewise.
+    /// Whether that holds for [`Portable`](crate::isa::Portable) only, which gave `value`: float32 that is not finite, or
+    /// negative with a result near zero.
+    #[inline(always)]
+    fn is_beyond_lgamma(self, value: Self) -> bool {
+        let is_plain = (self > Self::ZERO) | (value.magnitude() > Self::from_f64(0.25));
+        size_of::<Self>() == 4 && !(self > Self::from_f64(-1e6) && self < Self::HIGHEST && is_plain)
+    }
+    /// Derivative of that logarithm; see [`Float::is_beyond_digamma`].
     #[must_use]
     fn digamma<S: Simd>(self) -> Self;
-    /// Whether these two hold for [`Portable`](crate::isa::Portable) only: float32 that is not positive or not finite.
+    /// Whether that holds for [`Portable`](crate::isa::Portable) only: float32 that is not positive or not finite.
     #[inline(always)]
-    fn is_beyond_gamma(self) -> bool {
+    fn is_beyond_digamma(self, _value: Self) -> bool {
         size_of::<Self>() == 4 && !(self > Self::ZERO && self < Self::HIGHEST)
     }
     /// Quantile of the standard normal distribution; NaN outside 0 to 1.
@@ -413,6 +466,32 @@ macro_rules! integer {
                 if other == 0 { 0 } else { self.wrapping_div(other) }
             }
             #[inline(always)]
+            fn trunc_divide(self, other: Self) -> Self {
+                self.divide(other)
+            }
+            #[inline(always)]
+            fn usual_trunc_divide<S: Simd>(self, other: Self) -> (Self, bool) {
+                division::trunc(self, other)
+            }
+            #[inline(always)]
+            fn usual_floor_divide<S: Simd>(self, other: Self) -> (Self, bool) {
+                division::floor(self, other)
+            }
+            #[inline(always)]
+            fn usual_floor_divide_by_rest<S: Simd>(self, other: Self) -> (Self, bool) {
+                division::floor(self, other)
+            }
+            #[inline(always)]
+            fn usual_remainder<S: Simd>(self, other: Self) -> (Self, bool) {
+                let (quotient, usual) = division::floor(self, other);
+                (self.wrapping_sub(quotient.wrapping_mul(other)), usual)
+            }
+            #[inline(always)]
+            fn usual_truncated_remainder<S: Simd>(self, other: Self) -> (Self, bool) {
+                let (quotient, usual) = division::trunc(self, other);
+                (self.wrapping_sub(quotient.wrapping_mul(other)), usual)
+            }
+            #[inline(always)]
             #[allow(unused_comparisons, reason = "one body for signed and unsigned")]
             fn floor_divide<S: Simd>(self, other: Self) -> Self {
                 if other == 0 {
@@ -531,6 +610,10 @@ macro_rules! float {
             #[inline(always)]
             fn divide(self, other: Self) -> Self {
                 self / other
+            }
+            #[inline(always)]
+            fn trunc_divide(self, other: Self) -> Self {
+                (self / other).trunc()
             }
             #[inline(always)]
             fn floor_divide<S: Simd>(self, other: Self) -> Self {
@@ -704,7 +787,7 @@ float!(f32, to_f32, fma32, |x, y, S| {
     atanh: f32 = math::atanh::<S>(x);
     erfc: f32 = math::erfc::<S>(x);
     erfinv: f32 = math::erfinv::<S>(x);
-    lgamma: f32 = if S::ISA == Isa::Portable { Self::from_f64(math::lgamma(x.into())) } else { math::positive_lgamma::<S>(x) };
+    lgamma: f32 = if S::ISA == Isa::Portable { Self::from_f64(math::lgamma(x.into())) } else { math::moderate_lgamma::<S>(x) };
     digamma: f32 = if S::ISA == Isa::Portable { Self::from_f64(math::digamma(x.into())) } else { math::positive_digamma::<S>(x) };
     ndtri: f32 = math::ndtri::<S>(x);
     i0: f32 = math::i0::<S>(x);
@@ -716,18 +799,18 @@ float!(f64, to_f64, fma64, |x, y, S| {
     pow: x.powf(y);
     usual_pow: (x.powf(y), true);
     atan2: math::atan2_64::<S>(x, y);
-    hypot: x.hypot(y);
+    hypot: if S::ISA == Isa::Portable { x.hypot(y) } else { math::hypot64::<S>(x, y) };
     exp: f64 = math::exp64::<S>(x);
     exp_nonpositive: f64 = math::exp64::<S>(x);
-    exp2: f64 = f64::exp2(x);
-    expm1: f64 = x.exp_m1();
+    exp2: f64 = if S::ISA == Isa::Portable { f64::exp2(x) } else { math::exp2_64::<S>(x) };
+    expm1: f64 = if S::ISA == Isa::Portable { x.exp_m1() } else { math::expm1_64::<S>(x) };
     log: f64 = math::log64::<S>(x);
-    log2: f64 = f64::log2(x);
-    log10: f64 = f64::log10(x);
+    log2: f64 = if S::ISA == Isa::Portable { f64::log2(x) } else { math::log2_64::<S>(x) };
+    log10: f64 = if S::ISA == Isa::Portable { f64::log10(x) } else { math::log10_64::<S>(x) };
     usual_log: (f64, bool) = (math::log64::<S>(x), true);
-    usual_log2: (f64, bool) = (f64::log2(x), true);
-    usual_log10: (f64, bool) = (f64::log10(x), true);
-    log1p: f64 = x.ln_1p();
+    usual_log2: (f64, bool) = (Float::log2::<S>(x), true);
+    usual_log10: (f64, bool) = (Float::log10::<S>(x), true);
+    log1p: f64 = if S::ISA == Isa::Portable { x.ln_1p() } else { math::log1p_64::<S>(x) };
     tanh: f64 = math::tanh64::<S>(x);
     logistic: (f64, f64) = math::logistic64::<S>(x);
     gelu: f64 = weighted(x, math::normal64(x).0);
@@ -735,17 +818,17 @@ float!(f64, to_f64, fma64, |x, y, S| {
     normal: (f64, f64) = math::normal64(x);
     sin: f64 = math::sin64::<S>(x);
     cos: f64 = math::cos64::<S>(x);
-    tan: f64 = f64::tan(x);
-    usual_tan: (f64, bool) = (f64::tan(x), true);
-    asin: f64 = f64::asin(x);
-    acos: f64 = f64::acos(x);
+    tan: f64 = if S::ISA == Isa::Portable { f64::tan(x) } else { math::tan64::<S>(x) };
+    usual_tan: (f64, bool) = (Float::tan::<S>(x), x.is_moderate_angle());
+    asin: f64 = if S::ISA == Isa::Portable { f64::asin(x) } else { math::asin64::<S>(x) };
+    acos: f64 = if S::ISA == Isa::Portable { f64::acos(x) } else { math::acos64::<S>(x) };
     atan: f64 = math::atan64::<S>(x);
-    sinh: f64 = f64::sinh(x);
-    cosh: f64 = f64::cosh(x);
+    sinh: f64 = if S::ISA == Isa::Portable { f64::sinh(x) } else { math::sinh64::<S>(x) };
+    cosh: f64 = if S::ISA == Isa::Portable { f64::cosh(x) } else { math::cosh64::<S>(x) };
     asinh: f64 = math::platform::asinh(x);
     acosh: f64 = math::platform::acosh(x);
-    atanh: f64 = math::platform::atanh(x);
-    erfc: f64 = math::platform::erfc(x);
+    atanh: f64 = if S::ISA == Isa::Portable { math::platform::atanh(x) } else { math::atanh64::<S>(x) };
+    erfc: f64 = if S::ISA == Isa::Portable { math::platform::erfc(x) } else { math::erfc64::<S>(x) };
     erfinv: f64 = math::erfinv64::<S>(x);
     lgamma: f64 = math::lgamma(x);
     digamma: f64 = math::digamma(x);

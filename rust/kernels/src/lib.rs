@@ -23,6 +23,7 @@ pub mod cross_entropy;
 pub mod ctc;
 pub mod decompose;
 pub mod distances;
+mod division;
 pub mod element;
 pub mod gather;
 pub mod gemm;

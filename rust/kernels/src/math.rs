@@ -16,6 +16,7 @@
 mod angle;
 mod arc;
 mod bessel;
+mod derived;
 mod gamma;
 mod hyperbolic;
 mod incomplete;
@@ -27,15 +28,18 @@ mod wide;
 pub use angle::{TRIGONOMETRIC_LIMIT, cos, sin, tan, usual_tan};
 pub use arc::{acos, asin, atan, atan2, atan2_64, atan64};
 pub use bessel::{i0, i0_64, i0e, i0e_64, i1, i1_64, i1e, i1e_64};
+pub use derived::{
+    acos64, asin64, atanh64, cosh64, exp2_64, expm1_64, hypot64, log1p_64, log2_64, log10_64, sinh64, tan64,
+};
 pub use gamma::{
-    digamma, is_moderate_zeta, lgamma, moderate_zeta, polygamma_factor, positive_digamma, positive_lgamma, zeta,
+    digamma, is_moderate_zeta, lgamma, moderate_lgamma, moderate_zeta, polygamma_factor, positive_digamma, zeta,
 };
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use incomplete::{erfcx, gamma_slope, igamma, igammac};
 pub use logarithm::{log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
 pub use power::{hypot, pow, usual_pow};
-pub use wide::{cos64, erf64, exp64, log64, sin64, tanh64};
+pub use wide::{cos64, erf64, erfc64, exp64, log64, sin64, tanh64};
 
 use crate::isa::{Isa, Simd};
 

@@ -267,10 +267,14 @@ fn bessel_functions() {
     assert_eq!(all, [[inf, inf, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [inf, -inf, -0.0, 5e-31], [0.0, -0.0, -0.0, 5e-31]]);
 }
 
-// SAFETY: C's function of this name takes and returns a double and has no other contract.
+// SAFETY: C's functions of these names take and return a double and have no other contract.
 unsafe extern "C" {
     #[link_name = "erf"]
     safe fn platform_erf(x: f64) -> f64;
+    #[link_name = "erfc"]
+    safe fn platform_erfc(x: f64) -> f64;
+    #[link_name = "atanh"]
+    safe fn platform_atanh(x: f64) -> f64;
 }
 
 #[test]
@@ -315,7 +319,26 @@ fn functions_of_float64() {
     x.extend([1e6, -1e6, 1_000_000.1, 1e10, 1e300, 1e-8, 1e-300, -f64::from_bits(1)]);
     check(FloatUnary::Tanh, 5, &x, f64::tanh);
     check(FloatUnary::Erf, 3, &x, |x| platform_erf(x));
+    x.extend((0..400_000u32).map(|i| f64::from(i) * 1e-4 - 10.0));
+    // The platform's is off by more than three itself.
+    check(FloatUnary::Erfc, 6, &x, |x| platform_erfc(x));
+    x.extend((-1080..1080i32).flat_map(|i| [f64::from(i), 2f64.powi(i), -2f64.powi(i), 10f64.powi(i / 3)]));
+    x.extend((0..300_000u32).map(|i| (f64::from(i) * 0.013).exp() * 1e-300));
+    x.extend((0..200_000u32).map(|i| f64::from(i) * 1e-5 - 1.0));
+    x.extend((0..300_000u32).map(|i| f64::from(i) * 0.005 - 750.0));
+    check(FloatUnary::Log2, 1, &x, f64::log2);
+    check(FloatUnary::Log10, 2, &x, f64::log10);
+    check(FloatUnary::Log1p, 2, &x, f64::ln_1p);
+    check(FloatUnary::Expm1, 2, &x, f64::exp_m1);
+    check(FloatUnary::Exp2, 2, &x, f64::exp2);
+    check(FloatUnary::Sinh, 3, &x, f64::sinh);
+    check(FloatUnary::Cosh, 3, &x, f64::cosh);
+    check(FloatUnary::Atanh, 3, &x, |x| platform_atanh(x));
+    check(FloatUnary::Asin, 2, &x, f64::asin);
+    check(FloatUnary::Acos, 2, &x, f64::acos);
     let mut y = vec![0.0; x.len()];
+    map::tan(&x, flat(&x.len()), &mut y);
+    near("tan", 4, &x, &y, f64::tan);
     map::sin(&x, flat(&x.len()), &mut y);
     near("sin", 3, &x, &y, f64::sin);
     map::cos(&x, flat(&x.len()), &mut y);

@@ -5,6 +5,7 @@
     reason = "integers below 2^24; mathematical names"
 )]
 
+use dlcore_kernels::element::Element;
 use dlcore_kernels::isa::{Isa, isa};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{self, Binary, FloatBinary};
@@ -112,6 +113,57 @@ fn quotients_rounded_down() {
     assert_eq!(binary(Binary::FloorDivide, &x, &y), wholes);
 }
 
+/// Quotients and remainders of `numbers`, by each of them, are those of int128. So are those of few digits, which come
+/// another way if all of a block have few.
+fn check_integers<T: Element + Into<i128>>(numbers: &[T]) {
+    let few = |x: T| (-(1i128 << 49)..1 << 49).contains(&x.into());
+    let some: Vec<T> = numbers.iter().copied().filter(|&x| few(x)).collect();
+    for x in [numbers, &some] {
+        for &y in x.iter().filter(|&&y| y != T::ZERO) {
+            let quotients = |op| {
+                let mut z = vec![T::ZERO; x.len()];
+                let one = Strided { shape: &[x.len()], strides: &[0], offset: 0 };
+                map::binary(op, x, flat(&x.len()), &[y], one, &mut z);
+                z
+            };
+            let ops = [Binary::TruncDivide, Binary::FloorDivide, Binary::Fmod, Binary::Remainder].map(quotients);
+            for (i, &x) in x.iter().enumerate() {
+                let (a, b): (i128, i128) = (x.into(), y.into());
+                let down = a.div_euclid(b) - i128::from(b < 0 && a.rem_euclid(b) != 0);
+                let want = [a / b, down, a % b, a - down * b];
+                for (z, want) in ops.iter().zip(want) {
+                    // Of the lowest integer by -1 the quotient wraps.
+                    let got: i128 = z[i].into();
+                    assert!(got == want || want > T::HIGHEST.into(), "{a} by {b}: {got}, not {want}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn quotients_of_integers() {
+    let mut signed: Vec<i64> = (-40..40).collect();
+    for bits in 7..63u32 {
+        for beside in -2..3 {
+            signed.extend([(1i64 << bits) + beside, -(1i64 << bits) + beside, (5i64 << bits >> 2) * 3 + beside]);
+        }
+    }
+    signed.extend([i64::MIN, i64::MAX]);
+    check_integers(&signed);
+    check_integers(&signed.iter().map(|&x| x.cast_unsigned()).collect::<Vec<u64>>());
+    check_integers(&signed.iter().filter_map(|&x| i32::try_from(x).ok()).collect::<Vec<i32>>());
+    check_integers(&(0..=u8::MAX).collect::<Vec<u8>>());
+    assert_eq!(quotient_of_lowest(), i64::MIN);
+}
+
+/// The lowest integer by -1, one pair.
+fn quotient_of_lowest() -> i64 {
+    let mut z = [0];
+    map::binary(Binary::TruncDivide, &[i64::MIN], flat(&1), &[-1], flat(&1), &mut z);
+    z[0]
+}
+
 #[test]
 fn angles() {
     let bound = if isa() == Isa::Portable { 4.0 } else { 1.6 };
@@ -135,5 +187,20 @@ fn angles() {
         let want = y.atan2(x);
         let good = same(z, want) || (z - want).abs() <= 2.0 * f64::EPSILON * want.abs();
         assert!(good, "atan2({y:e}, {x:e}) = {z:e}, not {want:e}");
+    }
+}
+
+#[test]
+fn hypotenuses_of_float64() {
+    let (mut x, mut y) = special_pairs();
+    for i in 0..200_000u32 {
+        let (angle, size) = (f64::from(i) * 1e-3, f64::from(i % 1200 + 1).mul_add(1.7, -1050.0).exp2());
+        x.push(angle.sin() * size);
+        y.push(angle.cos() * size);
+    }
+    for ((&x, &y), z) in x.iter().zip(&y).zip(float_binary(FloatBinary::Hypot, &x, &y)) {
+        let want = x.hypot(y);
+        let apart = want.to_bits().abs_diff(z.to_bits());
+        assert!(apart <= 1 || want.is_nan() && z.is_nan(), "hypot({x:e}, {y:e}) = {z:e}, not {want:e}");
     }
 }

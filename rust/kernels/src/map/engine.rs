@@ -470,42 +470,42 @@ struct Loop3<'a, F, A, B, C, R> {
     dst: &'a mut [R],
 }
 
+/// The loops over three operands, the first of them an iterator.
+macro_rules! each_triple {
+    ($f:ident, $dst:ident, $b:ident, $c:ident, $a:expr) => {
+        match ($b, $c) {
+            (Piece::Slice(b), Piece::Slice(c)) => {
+                for (((d, x), &y), &z) in $dst.iter_mut().zip($a).zip(b).zip(c) {
+                    *d = $f.call::<S>(x, y, z);
+                }
+            }
+            (Piece::Slice(b), Piece::Splat(z)) => {
+                for ((d, x), &y) in $dst.iter_mut().zip($a).zip(b) {
+                    *d = $f.call::<S>(x, y, z);
+                }
+            }
+            (Piece::Splat(y), Piece::Slice(c)) => {
+                for ((d, x), &z) in $dst.iter_mut().zip($a).zip(c) {
+                    *d = $f.call::<S>(x, y, z);
+                }
+            }
+            (Piece::Splat(y), Piece::Splat(z)) => {
+                for (d, x) in $dst.iter_mut().zip($a) {
+                    *d = $f.call::<S>(x, y, z);
+                }
+            }
+        }
+    };
+}
+
 impl<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>> Kernel for Loop3<'_, F, A, B, C, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { f, a, b, c, dst } = self;
-        let a = match a {
-            Piece::Slice(a) => a,
-            Piece::Splat(x) => {
-                // One condition for all is rare enough to go element by element.
-                for (i, d) in dst.iter_mut().enumerate() {
-                    *d = f.call::<S>(x, b.at(i), c.at(i));
-                }
-                return;
-            }
-        };
-        match (b, c) {
-            (Piece::Slice(b), Piece::Slice(c)) => {
-                for (((d, &x), &y), &z) in dst.iter_mut().zip(a).zip(b).zip(c) {
-                    *d = f.call::<S>(x, y, z);
-                }
-            }
-            (Piece::Slice(b), Piece::Splat(z)) => {
-                for ((d, &x), &y) in dst.iter_mut().zip(a).zip(b) {
-                    *d = f.call::<S>(x, y, z);
-                }
-            }
-            (Piece::Splat(y), Piece::Slice(c)) => {
-                for ((d, &x), &z) in dst.iter_mut().zip(a).zip(c) {
-                    *d = f.call::<S>(x, y, z);
-                }
-            }
-            (Piece::Splat(y), Piece::Splat(z)) => {
-                for (d, &x) in dst.iter_mut().zip(a) {
-                    *d = f.call::<S>(x, y, z);
-                }
-            }
+        match a {
+            Piece::Slice(a) => each_triple!(f, dst, b, c, a.iter().copied()),
+            Piece::Splat(x) => each_triple!(f, dst, b, c, std::iter::repeat(x)),
         }
     }
 }

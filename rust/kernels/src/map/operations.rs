@@ -1,12 +1,11 @@
 //! The operations: what each computes for one element, and what it costs.
 
-use super::engine::{Function1, Function2, Function3, map1, map2, map3, update};
+use super::engine::{Function1, Function2, map1, map2, update};
 use crate::element::{Element, Float};
 use crate::half::round_to_odd;
 use crate::isa::{Portable, Simd};
 use crate::layout::Strided;
 use crate::math::{self, GELU_CUBIC, GELU_SCALE};
-use crate::memory::Pod;
 use crate::stored::Stored;
 
 /// Defines an enum of functions of one argument and the function that maps one of them over elements that are stored
@@ -45,9 +44,9 @@ macro_rules! unary {
                             const MENDED: bool = true;
                             #[inline(always)]
                             fn mend(self, a: &[$T], dst: &mut [$R]) {
-                                if a.iter().fold(false, |any, x| any | x.$beyond()) {
+                                if a.iter().zip(&*dst).fold(false, |any, (x, &d)| any | x.$beyond(d)) {
                                     for (d, &x) in dst.iter_mut().zip(a) {
-                                        if x.$beyond() {
+                                        if x.$beyond(*d) {
                                             *d = self.call::<Portable>(x);
                                         }
                                     }
@@ -208,9 +207,9 @@ unary! {
     /// Inverse of the error function.
     Erfinv[2 * POLYNOMIAL] = x.erfinv::<S>();
     /// Logarithm of the gamma function's size.
-    Lgamma[4 * POLYNOMIAL, portable where is_beyond_gamma] = x.lgamma::<S>();
+    Lgamma[4 * POLYNOMIAL, portable where is_beyond_lgamma] = x.lgamma::<S>();
     /// Its derivative.
-    Digamma[4 * POLYNOMIAL, portable where is_beyond_gamma] = x.digamma::<S>();
+    Digamma[4 * POLYNOMIAL, portable where is_beyond_digamma] = x.digamma::<S>();
     /// Modified Bessel function of the first kind, of order 0.
     I0[4 * POLYNOMIAL] = x.i0::<S>();
     /// The same over `exp(|x|)`.
@@ -231,6 +230,19 @@ unary! {
     Round[CHEAP] = x.round();
     /// The integer part.
     Trunc[CHEAP] = x.trunc();
+    /// pi below zero, NaN for NaN, else zero.
+    Angle[CHEAP] = {
+        let turned = if x < T::ZERO { T::from_f64(std::f64::consts::PI) } else { T::ZERO };
+        if x.is_nan() { x } else { turned }
+    };
+    /// What lies beside the integer part.
+    Frac[CHEAP] = x - x.trunc();
+    /// `x * x * x`.
+    Cube[CHEAP] = x * (x * x);
+    /// `1 / (x * x)`.
+    InverseSquare[CHEAP] = T::ONE / (x * x);
+    /// `log(x / (1 - x))`.
+    Logit[POLYNOMIAL, by usual_logit] = x.logit::<S>();
 }
 
 unary! {
@@ -257,14 +269,16 @@ binary! {
     Mul[CHEAP] = x.wrapping_mul(y);
     /// `x / y`; integers truncate.
     Div[CHEAP] = x.divide(y);
+    /// The quotient without its fraction.
+    TruncDivide[DIVISION, by usual_trunc_divide] = x.trunc_divide(y);
     /// The quotient rounded down.
-    FloorDivide[DIVISION, portable where is_far_from] = x.floor_divide::<S>(y);
+    FloorDivide[DIVISION, portable where is_far_from, by usual_floor_divide] = x.floor_divide::<S>(y);
     /// The quotient rounded down, of and by infinities what the remainder leaves.
-    FloorDivideByRest[DIVISION, portable where is_far_from] = x.floor_divide_by_rest::<S>(y);
+    FloorDivideByRest[DIVISION, portable where is_far_from, by usual_floor_divide_by_rest] = x.floor_divide_by_rest::<S>(y);
     /// The remainder that has the divisor's sign.
-    Remainder[DIVISION, portable where is_far_from] = x.remainder::<S>(y);
+    Remainder[DIVISION, portable where is_far_from, by usual_remainder] = x.remainder::<S>(y);
     /// The remainder that has the dividend's sign.
-    Fmod[DIVISION, portable where is_far_from] = x.truncated_remainder::<S>(y);
+    Fmod[DIVISION, portable where is_far_from, by usual_truncated_remainder] = x.truncated_remainder::<S>(y);
     /// x to the power y.
     Pow[4 * POLYNOMIAL, by usual_pow] = x.pow::<S>(y);
     /// The larger; NaN if either is.
@@ -494,7 +508,7 @@ pub fn to_bool<K: Stored>(src: &[K], layout: Strided, dst: &mut [u8]) {
 }
 
 #[derive(Clone, Copy)]
-struct Clamp<T>(T, T);
+pub(super) struct Clamp<T>(pub T, pub T);
 impl<T: Element> Function1<T, T> for Clamp<T> {
     const COST: usize = CHEAP;
     const PLAIN: bool = true;
@@ -513,46 +527,27 @@ pub fn clamp<K: Stored>(low: Option<K::Value>, high: Option<K::Value>, src: &[K]
     map1(Clamp(low.unwrap_or(K::Value::LOWEST), high.unwrap_or(K::Value::HIGHEST)), src, layout, dst);
 }
 
+/// Huber's loss of a difference.
 #[derive(Clone, Copy)]
-struct Between;
-impl<T: Element> Function3<T, T, T, T> for Between {
-    const COST: usize = 2 * CHEAP;
+struct Huber<T>(T);
+impl<T: Float> Function2<T, T, T> for Huber<T> {
+    const COST: usize = CHEAP;
     #[inline(always)]
-    fn call<S: Simd>(self, x: T, low: T, high: T) -> T {
-        let x = if (x >= low) | x.is_nan() { x } else { low };
-        if (x <= high) | x.is_nan() { x } else { high }
+    fn call<S: Simd>(self, x: T, y: T) -> T {
+        let (delta, half) = (self.0, T::from_f64(0.5));
+        let difference = x - y;
+        let size = difference.magnitude();
+        let (near, far) = (half * (difference * difference), delta * (size - half * delta));
+        if size < delta { near } else { far }
     }
 }
 
-/// `min(max(src[i], low[i]), high[i])`; NaN anywhere is NaN.
+/// `d * d / 2` for `d = a[i] - b[i]` of a size below `delta`, else `delta * (|d| - delta / 2)`.
 ///
 /// # Panics
 /// If a window leaves its slice or differs from `dst` in size.
-pub fn clamp_between<T: Element>(src: (&[T], Strided), low: (&[T], Strided), high: (&[T], Strided), dst: &mut [T]) {
-    map3(Between, src, low, high, dst);
-}
-
-#[derive(Clone, Copy)]
-struct Lerp;
-impl<T: Float> Function3<T, T, T, T> for Lerp {
-    const COST: usize = 2 * CHEAP;
-    #[inline(always)]
-    fn call<S: Simd>(self, start: T, end: T, weight: T) -> T {
-        let distance = end - start;
-        if weight.magnitude() < T::from_f64(0.5) {
-            start + weight * distance
-        } else {
-            end + (weight - T::ONE) * distance
-        }
-    }
-}
-
-/// `start[i] + weight[i] * (end[i] - start[i])`, from the nearer end.
-///
-/// # Panics
-/// If a window leaves its slice or differs from `dst` in size.
-pub fn lerp<T: Float>(start: (&[T], Strided), end: (&[T], Strided), weight: (&[T], Strided), dst: &mut [T]) {
-    map3(Lerp, start, end, weight, dst);
+pub fn huber<T: Float>(delta: T, a: (&[T], Strided), b: (&[T], Strided), dst: &mut [T]) {
+    map2(Huber(delta), a.0, a.1, b.0, b.1, dst);
 }
 
 /// What stands for NaN, infinity and its negative.
@@ -577,24 +572,6 @@ impl<T: Float> Function1<T, T> for Finite<T> {
 pub fn finite<K: Stored<Value: Float>>(numbers: [f64; 3], src: &[K], layout: Strided, dst: &mut [K]) {
     let number = |x: f64| if K::NARROW { K::Value::cast_from(round_to_odd(x)) } else { K::Value::from_f64(x) };
     map1(Finite(numbers.map(number)), src, layout, dst);
-}
-
-#[derive(Clone, Copy)]
-struct Choose;
-impl<T: Pod> Function3<u8, T, T, T> for Choose {
-    const COST: usize = 2 * CHEAP;
-    #[inline(always)]
-    fn call<S: Simd>(self, condition: u8, a: T, b: T) -> T {
-        if condition == 0 { b } else { a }
-    }
-}
-
-/// `dst[i] = a[i]` where `condition[i]` is not 0, else `b[i]`.
-///
-/// # Panics
-/// If a window leaves its slice or differs from `dst` in size.
-pub fn select<T: Pod>(condition: (&[u8], Strided), a: (&[T], Strided), b: (&[T], Strided), dst: &mut [T]) {
-    map3(Choose, condition, a, b, dst);
 }
 
 #[derive(Clone, Copy)]

@@ -5,14 +5,11 @@ use super::{ROUND64, poly64};
 use crate::isa::Simd;
 
 /// ln 2 in two parts; the first has few bits, so that its product with an exponent is exact.
-const LN2: [f64; 2] = [0.693_147_180_559_663, 2.823_529_056_303_157_7e-13];
+pub(super) const LN2: [f64; 2] = [0.693_147_180_559_663, 2.823_529_056_303_157_7e-13];
 
-/// e to the power `x`, less 1, after whole powers of two were taken from it, and of which power: for |x| up to 2^20.
+/// e to the power `r`, less 1, for |r| up to half of ln 2.
 #[inline(always)]
-fn reduced_expm1<S: Simd>(x: f64) -> (f64, u64) {
-    let shifted = S::fma64(x, std::f64::consts::LOG2_E, ROUND64);
-    let n = shifted - ROUND64;
-    let r = S::fma64(n, -LN2[1], S::fma64(n, -LN2[0], x));
+pub(super) fn reduced<S: Simd>(r: f64) -> f64 {
     // (exp(r) - 1 - r) / r^2, minimax on |r| <= ln(2)/2, error 1.7e-19 of the result.
     let series = [
         2.092_196_841_821_767e-9,
@@ -27,7 +24,16 @@ fn reduced_expm1<S: Simd>(x: f64) -> (f64, u64) {
         1.666_666_666_666_667e-1,
         5.0e-1,
     ];
-    (S::fma64(poly64::<S, 11>(r, series), r * r, r), shifted.to_bits().wrapping_sub(ROUND64.to_bits()))
+    S::fma64(poly64::<S, 11>(r, series), r * r, r)
+}
+
+/// e to the power `x`, less 1, after whole powers of two were taken from it, and of which power: for |x| up to 2^20.
+#[inline(always)]
+pub(super) fn reduced_expm1<S: Simd>(x: f64) -> (f64, u64) {
+    let shifted = S::fma64(x, std::f64::consts::LOG2_E, ROUND64);
+    let n = shifted - ROUND64;
+    let r = S::fma64(n, -LN2[1], S::fma64(n, -LN2[0], x));
+    (reduced::<S>(r), shifted.to_bits().wrapping_sub(ROUND64.to_bits()))
 }
 
 /// e to the power `x`.
@@ -57,6 +63,22 @@ pub fn tanh64<S: Simd>(x: f64) -> f64 {
     (grown / (grown + 2.0)).copysign(x)
 }
 
+/// erf(x) / x by x^2, up to 1: error 7.4e-18.
+const NEAR: [f64; 12] = [
+    -7.795_898_827_002_142e-10,
+    1.372_006_454_677_768_6e-8,
+    -1.620_848_380_187_170_5e-7,
+    1.644_742_470_331_736_2e-6,
+    -1.492_473_690_741_966e-5,
+    1.205_529_490_483_970_7e-4,
+    -8.548_325_975_389_692e-4,
+    5.223_977_607_116_422_5e-3,
+    -2.686_617_064_323_777e-2,
+    1.128_379_167_094_500_6e-1,
+    -3.761_263_890_318_354_3e-1,
+    std::f64::consts::FRAC_2_SQRT_PI,
+];
+
 /// Error function.
 #[inline(always)]
 #[must_use]
@@ -64,21 +86,6 @@ pub fn erf64<S: Simd>(x: f64) -> f64 {
     // From here on it is 1.
     let size = if x.abs() > 6.0 { 6.0 } else { x.abs() };
     let square = size * size;
-    // erf(x) / x by x^2, up to 1: error 7.4e-18.
-    let near = [
-        -7.795_898_827_002_142e-10,
-        1.372_006_454_677_768_6e-8,
-        -1.620_848_380_187_170_5e-7,
-        1.644_742_470_331_736_2e-6,
-        -1.492_473_690_741_966e-5,
-        1.205_529_490_483_970_7e-4,
-        -8.548_325_975_389_692e-4,
-        5.223_977_607_116_422_5e-3,
-        -2.686_617_064_323_777e-2,
-        1.128_379_167_094_500_6e-1,
-        -3.761_263_890_318_354_3e-1,
-        std::f64::consts::FRAC_2_SQRT_PI,
-    ];
     // What is beside 1 is exp(-x^2) times this, by (x - 4) / (x + 4), from 1 to 6: error 4.6e-18.
     let far = [
         7.423_164_251_116_965e-7,
@@ -98,9 +105,49 @@ pub fn erf64<S: Simd>(x: f64) -> f64 {
         -2.590_680_487_601_718e-1,
         1.369_994_576_250_613_8e-1,
     ];
-    let small = x * poly64::<S, 12>(square, near);
+    let small = x * poly64::<S, 12>(square, NEAR);
     let beside = exp64::<S>(-square) * poly64::<S, 16>((size - 4.0) / (size + 4.0), far);
     if size < 1.0 { small } else { (1.0 - beside).copysign(x) }
+}
+
+/// Complementary error function; see [`erf64`].
+#[inline(always)]
+#[must_use]
+pub fn erfc64<S: Simd>(x: f64) -> f64 {
+    // From here on it is 0.
+    let size = if x.abs() > 27.5 { 27.5 } else { x.abs() };
+    let square = size * size;
+    // What rounding the square took from it counts where that is large.
+    let rest = S::fma64(size, size, -square);
+    // erfc(x) is exp(-x^2) / (1 + 2 x) times this, by (x - 3.75) / (x + 3.75), from 1/2 to 27.5: error 8.8e-18.
+    let far = [
+        2.435_527_618_848_465_7e-8,
+        1.364_562_376_575_022_9e-8,
+        -2.396_605_198_791_086_5e-7,
+        -4.558_164_137_383_586_6e-8,
+        1.736_940_892_330_944_6e-6,
+        -9.816_290_410_972_386e-7,
+        -1.143_699_830_787_691_9e-5,
+        2.238_769_345_879_868e-5,
+        5.164_685_108_244_771_5e-5,
+        -2.901_550_141_988_769e-4,
+        2.937_141_210_606_288e-4,
+        1.755_626_010_370_358_6e-3,
+        -9.746_579_615_643_989e-3,
+        2.836_227_740_312_208_6e-2,
+        -5.869_339_858_538_533e-2,
+        9.230_432_116_124_167e-2,
+        -1.088_039_301_419_095_6e-1,
+        8.227_673_849_012_397e-2,
+        3.585_415_485_466_794e-3,
+        -1.402_405_985_855_468e-1,
+        1.237_512_630_837_827_5e0,
+    ];
+    let mass = poly64::<S, 21>((size - 3.75) / (size + 3.75), far);
+    let tail = exp64::<S>(-square) * (S::fma64(-rest, mass, mass) / S::fma64(2.0, size, 1.0));
+    let small = 1.0 - x * poly64::<S, 12>(square, NEAR);
+    let other = if x < 0.0 { 2.0 - tail } else { tail };
+    if size < 0.5 { small } else { other }
 }
 
 /// pi in three parts, the first of 33 bits and the second of 31: products with half integers up to 2^19 are exact.
@@ -155,10 +202,10 @@ pub fn cos64<S: Simd>(x: f64) -> f64 {
     sin_beside::<S>(x, 0.5, 1)
 }
 
-/// Natural logarithm.
+/// The exponent and what lies beside 1 of a positive number: `2^exponent * (1 + excess)`, `1 + excess` from sqrt(1/2) to
+/// sqrt(2).
 #[inline(always)]
-#[must_use]
-pub fn log64<S: Simd>(x: f64) -> f64 {
+fn split(x: f64) -> (f64, f64) {
     const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
     let subnormal = x < f64::MIN_POSITIVE;
     let scaled = if subnormal { x * 18_014_398_509_481_984.0 } else { x };
@@ -166,7 +213,12 @@ pub fn log64<S: Simd>(x: f64) -> f64 {
     let excess = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF)) - 1.0;
     // A signed integer of few bits as a float, without a conversion that AVX2 lacks: biased, it is a positive one.
     let biased = bits.wrapping_add(1024 << 52) >> 52;
-    let exponent = f64::from_bits(biased + ROUND64.to_bits()) - (ROUND64 + if subnormal { 1078.0 } else { 1024.0 });
+    (f64::from_bits(biased + ROUND64.to_bits()) - (ROUND64 + if subnormal { 1078.0 } else { 1024.0 }), excess)
+}
+
+/// What [`split`] leaves beside its logarithm: that is `excess - (half - (s * slope))`.
+#[inline(always)]
+fn bend<S: Simd>(excess: f64) -> [f64; 3] {
     // log(1 + excess) is 2 atanh(s): (2 atanh(s) / s - 2) / s^2 by s^2, minimax, error 1.7e-20 of the result.
     let s = excess / (2.0 + excess);
     let square = s * s;
@@ -182,7 +234,26 @@ pub fn log64<S: Simd>(x: f64) -> f64 {
     ];
     // 2 s is excess - s * excess, and that excess - half + s * half: so no rounding of s counts.
     let half = 0.5 * excess * excess;
-    let small = S::fma64(s, S::fma64(poly64::<S, 8>(square, series), square, half), exponent * LN2[1]);
+    [half, s, S::fma64(poly64::<S, 8>(square, series), square, half)]
+}
+
+/// The exponent of a positive `x`, and the logarithm of the rest in two parts, with `more` added.
+#[inline(always)]
+pub(super) fn logarithm<S: Simd>(x: f64, more: f64) -> (f64, [f64; 2]) {
+    let (exponent, excess) = split(x);
+    let [half, s, slope] = bend::<S>(excess);
+    let rest = S::fma64(s, slope, more) - half;
+    let high = excess + rest;
+    (exponent, [high, (excess - high) + rest])
+}
+
+/// Natural logarithm.
+#[inline(always)]
+#[must_use]
+pub fn log64<S: Simd>(x: f64) -> f64 {
+    let (exponent, excess) = split(x);
+    let [half, s, slope] = bend::<S>(excess);
+    let small = S::fma64(s, slope, exponent * LN2[1]);
     let y = S::fma64(exponent, LN2[0], excess - (half - small));
     let y = if x == f64::INFINITY { x } else { y };
     let y = if x == 0.0 { f64::NEG_INFINITY } else { y };
