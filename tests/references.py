@@ -158,8 +158,10 @@ def _to(x, dtype):
     return np.trunc(x).astype(np.int64).astype(dtype)
 
 
-def _floor_divide(x, y):
+def _floor_divide(x, y, trunc):
     """As the array API standard has it: quotients by zero, and of and by infinities, are not rounded."""
+    if trunc:
+        return np.trunc(x / y) if x.dtype.kind == "f" else (np.abs(x) // np.abs(y)) * np.sign(x) * np.sign(y)
     exact = np.isinf(x) | np.isinf(y) | (y == 0)
     return np.where(exact, np.divide(x, y), np.floor_divide(x, y)) if x.dtype.kind == "f" else np.floor_divide(x, y)
 
@@ -254,6 +256,11 @@ def _median(x, of_numbers):
 
 def _lerp(start, end, weight):
     return start + weight * (end - start)
+
+
+def _huber(x, y, delta):
+    size = np.abs(x - y)
+    return np.where(size < delta, size * size / 2, delta * (size - delta / 2))
 
 
 def _binary_cross_entropy(x, t):
@@ -764,6 +771,10 @@ REFERENCES = {
     "digamma": _digamma,
     "polygamma": _polygamma,
     "sinc": np.sinc,
+    "angle": lambda x: np.where(np.isnan(x), x, np.where(x < 0, np.pi, 0.0)),
+    "frac": lambda x: x - np.trunc(x),
+    "cube": lambda x: x**3,
+    "inverse_square": lambda x: 1 / (x * x),
     "logit": _quiet(lambda x: np.log(x) - np.log1p(-x)),
     "entr": lambda x: np.where(x < 0, -np.inf, -x * np.log(np.where(x > 0, x, 1))),
     "i0": lambda x: _bessel(0, x),
@@ -799,6 +810,9 @@ REFERENCES = {
     "clamp_between": lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi),
     "nan_to_num": np.nan_to_num,
     "lerp": _lerp,
+    "addcmul": lambda x, a, b, value: x + value * a * b,
+    "addcdiv": lambda x, a, b, value: x + value * a / b,
+    "huber": _huber,
     "logaddexp": np.logaddexp,
     "logaddexp2": np.logaddexp2,
     "median": _median,
@@ -820,6 +834,7 @@ REFERENCES = {
     "isinf": np.isinf,
     "isfinite": np.isfinite,
     # reductions
+    "nansum": lambda x, dim, keepdim: np.nansum(x, axis=dim, keepdims=keepdim),
     "sum": lambda x, dim, keepdim: np.sum(x, axis=dim, keepdims=keepdim),
     "mean": lambda x, dim, keepdim: np.mean(x, axis=dim, keepdims=keepdim),
     "prod": lambda x, dim, keepdim: np.prod(x, axis=dim, keepdims=keepdim),

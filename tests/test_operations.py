@@ -23,7 +23,8 @@ MATRICES = {name for name in OPERATIONS if name.startswith("linalg.")}  # of whi
 FLOATS_ONLY = MATRICES | {
     "mean", "var", "norm", "addmm", "conv2d_grad_weight", "avg_pool2d_grad", "cross_entropy",
     "scaled_dot_product_attention", "recurrent", "linear_cross_entropy", "ctc_loss", "lerp", "cdist", "pdist", "std",
-    "nan_to_num", "frexp", "resample", "grid_sample", "adaptive_max_pool2d",
+    "nan_to_num", "frexp", "resample", "grid_sample", "adaptive_max_pool2d", "frac", "addcmul", "addcdiv", "huber",
+    "nansum",
 }  # fmt: skip
 NUMBERS_ONLY = FLOATS_ONLY | {
     "sub", "neg", "matmul", "linear", "conv2d", "conv2d_grad_input", "max_pool2d", "avg_pool2d", "cross",

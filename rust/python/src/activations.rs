@@ -25,7 +25,7 @@ fn applied<'py>(
     if !inplace {
         return value()?.returned(py);
     }
-    input.cast::<PyTensor>()?.get().overwrite(name, value)?;
+    input.cast::<PyTensor>()?.get().transform(name, value)?;
     Ok(input.clone())
 }
 

@@ -39,7 +39,7 @@ functions! {
     ///
     /// >>> dlcore.frac(dlcore.tensor([1.5, -1.5]))
     /// tensor([ 0.5000, -0.5000])
-    frac() => |x| blend::frac(x);
+    frac() => |x| ops::frac(x);
     /// NaN and the infinities replaced by numbers: the infinities by the outermost finite ones where none are given.
     ///
     /// >>> dlcore.nan_to_num(dlcore.tensor([float("nan"), float("inf")]), posinf=1.0)
@@ -67,6 +67,9 @@ functions! {
     /// tensor([4., 3.])
     rsub(other: Operand; alpha: f64 = 1.0) => |x: &Tensor| {
         let other = other.beside(x)?;
+        if alpha.to_bits() == 1f64.to_bits() {
+            return ops::sub(&other, x);
+        }
         let factor = Tensor::from(dlcore_core::Array::full("rsub", &[], Scalar::Float(alpha), x.dtype())?);
         ops::sub(&other, &ops::mul(x, &factor)?)
     };

@@ -170,7 +170,7 @@ functions! {
     ///
     /// >>> dlcore.angle(dlcore.tensor([-1.0, 2.0]))
     /// tensor([3.1416, 0.0000])
-    angle() => |x| special::angle(x);
+    angle() => |x| ops::unary::angle(x);
     /// The complex conjugates: real numbers are their own.
     ///
     /// >>> dlcore.conj(dlcore.tensor([1.0]))

@@ -440,7 +440,7 @@ pub fn div<'py>(
 pub fn quotient(rounding_mode: Option<&str>) -> Result<fn(&Tensor, &Tensor) -> Result<Tensor>> {
     match rounding_mode {
         None => Ok(ops::div),
-        Some("trunc") => Ok(ops::blend::div_trunc),
+        Some("trunc") => Ok(ops::arithmetic::div_trunc),
         Some("floor") => Ok(ops::arithmetic::div_floor),
         Some(other) => {
             Err(Error::value("div", format_args!("rounding_mode is None, \"trunc\" or \"floor\", got {other:?}")))
@@ -784,7 +784,7 @@ impl PyTensor {
         other: Operand,
         _modulo: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        slf.get().overwrite("pow_", || Ok(slf.get().pow(py, other)?.get()))
+        slf.get().transform("pow_", || Ok(slf.get().pow(py, other)?.get()))
     }
 
     /// Writes the elements of ``src``, a tensor or a number, broadcast and converted, into this tensor. ``non_blocking`` is

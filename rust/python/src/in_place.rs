@@ -54,7 +54,10 @@ macro_rules! in_place {
 }
 
 in_place! {
-    overwrite:
+    transform:
+    sgn_() => sgn;
+    round_(; decimals: i32 = 0) => round;
+    pow_(exponent: Operand) => pow;
     abs_() => abs;
     ceil_() => ceil;
     cos_() => cos;
@@ -67,11 +70,9 @@ in_place! {
     log1p_() => log1p;
     log2_() => log2;
     log10_() => log10;
-    logical_not_() => logical_not;
     neg_() => neg;
     reciprocal_() => reciprocal;
     relu_() => relu;
-    round_(; decimals: i32 = 0) => round;
     rsqrt_() => rsqrt;
     sigmoid_() => sigmoid;
     sign_() => sign;
@@ -80,6 +81,42 @@ in_place! {
     square_() => square;
     tanh_() => tanh;
     trunc_() => trunc;
+    lerp_(end: Arg, weight: Operand) => lerp;
+    addcmul_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcmul;
+    addcdiv_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcdiv;
+    frac_() => frac;
+    nan_to_num_(nan: Option<f64> = None, posinf: Option<f64> = None, neginf: Option<f64> = None) => nan_to_num;
+    clamp_min_(min: Operand) => clamp_min;
+    clamp_max_(max: Operand) => clamp_max;
+    clip_(min: Option<Operand> = None, max: Option<Operand> = None) => clip;
+    absolute_() => absolute;
+    acos_() => acos;
+    acosh_() => acosh;
+    arccos_() => arccos;
+    arccosh_() => arccosh;
+    arcsin_() => arcsin;
+    arcsinh_() => arcsinh;
+    arctan_() => arctan;
+    arctanh_() => arctanh;
+    asin_() => asin;
+    asinh_() => asinh;
+    atan_() => atan;
+    atanh_() => atanh;
+    cosh_() => cosh;
+    digamma_() => digamma;
+    erfc_() => erfc;
+    erfinv_() => erfinv;
+    fix_() => fix;
+    lgamma_() => lgamma;
+    negative_() => negative;
+    sinh_() => sinh;
+    tan_() => tan;
+    i0_() => i0;
+}
+
+in_place! {
+    overwrite:
+    logical_not_() => logical_not;
     eq_(other: Operand) => eq;
     ne_(other: Operand) => ne;
     lt_(other: Operand) => lt;
@@ -94,42 +131,11 @@ in_place! {
     cumsum_(dim: isize; dtype: Option<DTypeArg> = None) => cumsum;
     cumprod_(dim: isize; dtype: Option<DTypeArg> = None) => cumprod;
     masked_fill_(mask: Arg, value: Operand) => masked_fill;
-    lerp_(end: Arg, weight: Operand) => lerp;
-    addcmul_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcmul;
-    addcdiv_(tensor1: Arg, tensor2: Arg; value: f64 = 1.0) => addcdiv;
-    frac_() => frac;
-    nan_to_num_(nan: Option<f64> = None, posinf: Option<f64> = None, neginf: Option<f64> = None) => nan_to_num;
-    clamp_min_(min: Operand) => clamp_min;
-    clamp_max_(max: Operand) => clamp_max;
-    clip_(min: Option<Operand> = None, max: Option<Operand> = None) => clip;
     heaviside_(values: Arg) => heaviside;
-    absolute_() => absolute;
-    acos_() => acos;
-    acosh_() => acosh;
-    arccos_() => arccos;
-    arccosh_() => arccosh;
-    arcsin_() => arcsin;
-    arcsinh_() => arcsinh;
-    arctan_() => arctan;
-    arctanh_() => arctanh;
-    asin_() => asin;
-    asinh_() => asinh;
-    atan_() => atan;
-    atanh_() => atanh;
     bitwise_not_() => bitwise_not;
-    cosh_() => cosh;
     deg2rad_() => deg2rad;
-    digamma_() => digamma;
-    erfc_() => erfc;
-    erfinv_() => erfinv;
-    fix_() => fix;
-    lgamma_() => lgamma;
-    negative_() => negative;
     rad2deg_() => rad2deg;
-    sgn_() => sgn;
     sinc_() => sinc;
-    sinh_() => sinh;
-    tan_() => tan;
     arctan2_(other: Arg) => arctan2;
     atan2_(other: Arg) => atan2;
     bitwise_and_(other: Operand) => bitwise_and;
@@ -145,7 +151,6 @@ in_place! {
     greater_(other: Operand) => greater;
     greater_equal_(other: Operand) => greater_equal;
     hypot_(other: Arg) => hypot;
-    i0_() => i0;
     conj_physical_() => conj_physical;
     nextafter_(other: Arg) => nextafter;
     renorm_(p: f64, dim: isize, maxnorm: f64) => renorm;
@@ -160,7 +165,6 @@ in_place! {
     subtract_(other: Operand; alpha: Option<Number> = None) => subtract;
     true_divide_(other: Operand) => true_divide;
     xlogy_(other: Operand) => xlogy;
-    pow_(exponent: Operand) => pow;
     logit_(eps: Option<f64> = None) => logit;
     mvlgamma_(p: i64) => mvlgamma;
     polygamma_(n: i64) => polygamma;

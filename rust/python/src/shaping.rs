@@ -586,7 +586,7 @@ impl PyTensor {
         max: Option<Operand>,
     ) -> PyResult<Bound<'py, Self>> {
         let x = slf.get().get();
-        slf.get().overwrite("clamp_", || enter(py, x.numel(), || clamped(&x, min, max)))?;
+        slf.get().transform("clamp_", || enter(py, x.numel(), || clamped(&x, min, max)))?;
         Ok(slf)
     }
 

@@ -7,7 +7,7 @@ use crate::device::{DeviceArg, PyDevice};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
 use crate::memory_format::{self, MemoryFormat};
-use dlcore_core::autograd::inplace::{Placing, assign, caught_up};
+use dlcore_core::autograd::inplace::{Placing, Replacing, assign, caught_up};
 use dlcore_core::autograd::saved::Overwriting;
 use dlcore_core::error::Error;
 use dlcore_core::layout::Dims;
@@ -129,6 +129,16 @@ impl PyTensor {
             compute()?
         };
         self.write(op, &value)
+    }
+
+    /// As [`PyTensor::overwrite`] where each element becomes what one operation makes of it: in its place if that may be.
+    pub fn transform(&self, op: &'static str, compute: impl FnOnce() -> PyResult<Tensor>) -> PyResult<()> {
+        let replacing = Replacing::new(&self.get());
+        self.overwrite(op, || {
+            let value = compute();
+            drop(replacing);
+            value
+        })
     }
 
     /// As [`PyTensor::overwrite`] where some elements change and the others stay: in the tensor's own memory if that may be.

@@ -1,6 +1,7 @@
 //! In-place writes: right gradients, or an error that says why not. Never silently wrong.
 
-use crate::autograd::mode;
+use crate::array::Array;
+use crate::autograd::mode::{self, Mode};
 use crate::autograd::node::{Backward, Gradients, Node};
 use crate::autograd::op::track;
 use crate::autograd::tensor::{Kind, Tensor, Tracking};
@@ -44,6 +45,35 @@ impl Drop for Placing {
     fn drop(&mut self) {
         PLACED.set(self.0);
     }
+}
+
+thread_local! {
+    static REPLACED: Cell<*const Storage> = const { Cell::new(ptr::null()) };
+}
+
+/// While it lives, an operation of this thread that makes each element of its result of the element of one tensor in its
+/// place may write it there: the result is written over that tensor next, and nothing else reads it before.
+pub struct Replacing(*const Storage);
+
+impl Replacing {
+    /// Until dropped, `target` is the tensor that is written next; none is, if that may have to be recorded, or looked at.
+    #[must_use]
+    pub fn new(target: &Tensor) -> Self {
+        let is_free = !is_recorded(target, target) && target.is_plain() && !Mode::get().guards();
+        Self(REPLACED.replace(if is_free { Arc::as_ptr(target.array().storage()) } else { ptr::null() }))
+    }
+}
+
+impl Drop for Replacing {
+    fn drop(&mut self) {
+        REPLACED.set(self.0);
+    }
+}
+
+/// Whether an operation may write its result over the elements of `x`; see [`Replacing`].
+#[must_use]
+pub(crate) fn is_replaced(x: &Array) -> bool {
+    Arc::as_ptr(x.storage()) == REPLACED.get()
 }
 
 /// Whether an operation may change `x` itself, of which it reads `others` meanwhile; see [`Placing`].

@@ -3,6 +3,7 @@
 use crate::array::Array;
 pub use crate::autograd::autocast::Autocast;
 use crate::autograd::guard;
+use crate::autograd::inplace::is_replaced;
 use crate::autograd::mode::{self, Mode};
 use crate::autograd::node::{Backward, Edge, Edges, Gradients, Node};
 use crate::autograd::saved::Saved;
@@ -373,7 +374,7 @@ fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>>
     if Mode::get().guards() {
         guard::check(O::NAME, &op.params(), &arrays, &outputs[0])?;
     }
-    let is_view = is_view(&outputs, &arrays);
+    let is_view = is_view(&outputs, &arrays) && !arrays.first().is_some_and(|x| is_replaced(x));
     let tracking = track(O::NAME, op, inputs, &outputs)?;
     let mut tensors = SmallVec::new();
     for array in outputs {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Show, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{ge, gt, le, logical_and, lt};
+use crate::ops::over::each;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{in_steps, where_};
 use crate::ops::{abs, clamp, exp, reshape, sigmoid, slice, softmax, softplus, square, tanh};
@@ -20,9 +21,8 @@ use dlcore_kernels::map::{self, Activation, Parameters};
 
 /// Runs the map `op` over `x`.
 fn forward(name: &str, op: Activation, parameters: Parameters, x: &Array) -> Result<Outputs> {
-    Ok(single(with_stored_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
-        map::activation(op, parameters, x.data::<T>(), x.strided(), out);
-        Ok(())
+    Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, |x: &[T], layout, out| {
+        map::activation(op, parameters, x, layout, out);
     }))?))
 }
 

@@ -9,7 +9,8 @@ use crate::creation::zeros;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
-use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, real, single};
+use crate::ops::over::each;
+use crate::ops::sample::{Domain, Params, Sample, broadcast_pairs, input, real, single};
 use crate::ops::{self, sum_to};
 use crate::with_dtype;
 use dlcore_kernels::map::{self, Binary, Unary};
@@ -217,11 +218,7 @@ impl Operation for Neg {
 
 /// Runs the map `op` over `a`; any dtype.
 pub(crate) fn unary(name: &str, op: Unary, a: &Array) -> Result<Outputs> {
-    let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), a.shape(), |out: &mut [T]| {
-        map::unary(op, a.data::<T>(), a.strided(), out);
-        Ok(())
-    }))?;
-    Ok(single(out))
+    Ok(single(with_dtype!(a.dtype(), T => each(name, a, |x: &[T], layout, out| map::unary(op, x, layout, out)))?))
 }
 
 /// `a ** b`.
@@ -326,11 +323,22 @@ extremum!(
     Minimum, "minimum", Binary::Minimum, ops::gt
 );
 
-/// `a // b`, rounded down: constant almost everywhere.
+/// How quotients become integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// Down, of and by infinities as in the array API standard: infinities and zeros.
+    Floor,
+    /// Down, of and by infinities as in Python: NaN and -1.
+    FloorByRest,
+    /// Towards zero.
+    Trunc,
+}
+
+/// `a // b`, rounded: constant almost everywhere.
 #[derive(Clone, Debug)]
 pub struct FloorDivide {
-    /// Of and by infinities as in Python, NaN and -1; else as in the array API standard, infinities and zeros.
-    pub by_rest: bool,
+    /// Which of its neighbours the quotient becomes.
+    pub rounding: Rounding,
 }
 
 impl Operation for FloorDivide {
@@ -343,7 +351,11 @@ impl Operation for FloorDivide {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         no_zero_divisor(Self::NAME, inputs[0], inputs[1])?;
-        let map = if self.by_rest { Binary::FloorDivideByRest } else { Binary::FloorDivide };
+        let map = match self.rounding {
+            Rounding::Floor => Binary::FloorDivide,
+            Rounding::FloorByRest => Binary::FloorDivideByRest,
+            Rounding::Trunc => Binary::TruncDivide,
+        };
         binary(Self::NAME, map, inputs[0], inputs[1])
     }
 
@@ -357,7 +369,12 @@ impl Operation for FloorDivide {
     }
 
     fn samples() -> Vec<Sample<Self>> {
-        pairs(&Self { by_rest: false }, Domain::Real, Domain::AwayFromZero)
+        let of = |rounding| pairs(&Self { rounding }, Domain::Real, Domain::AwayFromZero);
+        [Rounding::Floor, Rounding::Trunc].into_iter().flat_map(of).collect()
+    }
+
+    fn params(&self) -> Params {
+        vec![("trunc", (self.rounding == Rounding::Trunc).into())]
     }
 }
 
@@ -454,8 +471,8 @@ functions! {
     pow = Pow;
 }
 
-/// `x ** exponent`, where that takes another operation or two: squares, cubes, roots and reciprocals of floats, a small part
-/// of the time that any power takes. Roots are those of `sqrt`: NaN of minus infinity, minus zero of minus zero.
+/// `x ** exponent`, where that takes another operation: squares, cubes, roots and reciprocals of floats, a small part of the
+/// time that any power takes. Roots are those of `sqrt`: NaN of minus infinity, minus zero of minus zero.
 ///
 /// # Errors
 /// Only for lack of memory.
@@ -465,10 +482,10 @@ pub fn easy_power(x: &Tensor, exponent: Scalar) -> Result<Option<Tensor>> {
     }
     let easy: fn(&Tensor) -> Result<Tensor> = match exponent.to_f64() {
         2.0 => ops::square,
-        // One rounding more than of any other power, which 16 bits would show.
-        3.0 if !x.dtype().is_half() => |x| mul(x, &ops::square(x)?),
+        3.0 => ops::unary::cube,
         0.5 => ops::sqrt,
         -1.0 => ops::reciprocal,
+        -2.0 => ops::unary::inverse_square,
         _ => return Ok(None),
     };
     easy(x).map(Some)
@@ -489,7 +506,7 @@ pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// As [`div`]; [`Error::Value`] for a zero integer divisor.
 pub fn floor_divide(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let floor_divide = FloorDivide { by_rest: false };
+    let floor_divide = FloorDivide { rounding: Rounding::Floor };
     if !(a.requires_grad() || b.requires_grad()) {
         return apply(floor_divide, &[a, b]);
     }
@@ -502,7 +519,15 @@ pub fn floor_divide(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// As [`floor_divide`].
 pub fn div_floor(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    apply(FloorDivide { by_rest: true }, &[a, b])
+    apply(FloorDivide { rounding: Rounding::FloorByRest }, &[a, b])
+}
+
+/// `a / b` without its fraction, with gradients as [`div_floor`].
+///
+/// # Errors
+/// As [`floor_divide`].
+pub fn div_trunc(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(FloorDivide { rounding: Rounding::Trunc }, &[a, b])
 }
 
 /// `-x`.

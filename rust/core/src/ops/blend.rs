@@ -6,13 +6,14 @@ use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, 
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::broadcast_shapes;
-use crate::ops::arithmetic::{add, div, floor_divide, mul, neg, scalar, scale, shift, sub};
-use crate::ops::compare::{eq, ge, isnan, logical_not, logical_or};
-use crate::ops::sample::{Sample, real, single};
+use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
+use crate::ops::compare::{eq, isnan};
+use crate::ops::over::each_three;
+use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::select::{ClampBetween, NanToNum, where_};
-use crate::ops::{cast, sum_to, trunc};
+use crate::ops::{cast, sum_to};
 use crate::with_float;
+use dlcore_kernels::element::Element;
 use dlcore_kernels::map;
 use smallvec::smallvec;
 
@@ -25,19 +26,8 @@ impl Operation for Lerp {
     const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), inputs[1].shape())?;
-        let shape = broadcast_shapes(Self::NAME, &shape, inputs[2].shape())?;
-        let start = inputs[0].broadcast(Self::NAME, &shape)?;
-        let (end, weight) = (inputs[1].broadcast(Self::NAME, &shape)?, inputs[2].broadcast(Self::NAME, &shape)?);
-        Ok(single(with_float!(Self::NAME, start.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
-            map::lerp(
-                (start.data::<T>(), start.strided()),
-                (end.data::<T>(), end.strided()),
-                (weight.data::<T>(), weight.strided()),
-                out,
-            );
-            Ok(())
-        })?)))
+        let all = [inputs[0], inputs[1], inputs[2]];
+        Ok(single(with_float!(Self::NAME, all[0].dtype(), T => each_three::<T>(Self::NAME, all, map::lerp))?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -87,59 +77,97 @@ pub fn lerp(start: &Tensor, end: &Tensor, weight: &Tensor) -> Result<Tensor> {
     cast(&apply(Lerp, &[&cast(start, dtype)?, &cast(end, dtype)?, &cast(weight, dtype)?])?, start.dtype())
 }
 
-/// `x + value * a * b`.
-///
-/// # Errors
-/// [`Error::Shape`] where the shapes do not broadcast.
-pub fn addcmul(x: &Tensor, a: &Tensor, b: &Tensor, value: f64) -> Result<Tensor> {
-    let product = mul(a, b)?;
-    add(x, &if value.to_bits() == 1f64.to_bits() { product } else { scale(&product, value)? })
+macro_rules! add_scaled {
+    ($(
+        $(#[$doc:meta])*
+        $Op:ident = $function:ident as $name:literal: $map:ident, $second:ident, $term:ident
+            { |$context:ident, $scaled:ident| $gradients:expr }
+    )*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $Op {
+            /// The factor.
+            pub value: f64,
+        }
+
+        impl Operation for $Op {
+            const NAME: &'static str = $name;
+            const PROMOTION: Promotion = Promotion::Common;
+
+            fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+                let (value, all) = (self.value, [inputs[0], inputs[1], inputs[2]]);
+                Ok(single(with_float!(Self::NAME, all[0].dtype(), T => {
+                    each_three::<T>(Self::NAME, all, |x, a, b, out| map::$map(T::from_f64(value), x, a, b, out))
+                })?))
+            }
+
+            fn backward(&self, $context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+                let $scaled = scale(grad, self.value)?;
+                let [a, b]: [Option<Tensor>; 2] = $gradients;
+                let summed = |grad: Option<Tensor>, i| grad.map(|grad| sum_to(&grad, $context.shape(i))).transpose();
+                Ok(smallvec![summed($context.needs(0).then(|| grad.clone()), 0)?, summed(a, 1)?, summed(b, 2)?])
+            }
+
+            fn saves(&self, needs: Needs) -> Saves {
+                Saves::NOTHING.input_if(1, needs.input(2)).input_if(2, needs.input(1) || needs.input(2))
+            }
+
+            fn samples() -> Vec<Sample<Self>> {
+                let of = |value, x: &[usize], a: &[usize], b: &[usize]| {
+                    Sample::new(Self { value }, [real(x), real(a), input(Domain::$second, b)])
+                };
+                vec![
+                    of(0.5, &[3, 4], &[3, 4], &[3, 4]),
+                    of(-2.0, &[4], &[3, 1], &[]),
+                    of(1.0, &[], &[], &[]),
+                    of(1.0, &[0, 2], &[2], &[1]),
+                ]
+            }
+
+            fn params(&self) -> Params {
+                vec![("value", self.value.into())]
+            }
+        }
+
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`Error::Shape`] where the shapes do not broadcast; [`Error::DType`] for integers, whose ratio would be
+        /// rounded.
+        pub fn $function(x: &Tensor, a: &Tensor, b: &Tensor, value: f64) -> Result<Tensor> {
+            if x.dtype().is_float() && x.dtype() == a.dtype() && a.dtype() == b.dtype() {
+                return apply($Op { value }, &[x, a, b]);
+            }
+            let term = $term(a, b)?;
+            add(x, &if value.to_bits() == 1f64.to_bits() { term } else { scale(&term, value)? })
+        }
+    )* };
 }
 
-/// `x + value * a / b`.
-///
-/// # Errors
-/// [`Error::Shape`] where the shapes do not broadcast; [`Error::DType`] for integers, whose ratio would be rounded.
-pub fn addcdiv(x: &Tensor, a: &Tensor, b: &Tensor, value: f64) -> Result<Tensor> {
+add_scaled! {
+    /// `x + value * a * b`.
+    AddProduct = addcmul as "addcmul": add_product, Real, mul
+        { |c, g| [
+            c.needs(1).then(|| mul(&g, &c.input(2)?)).transpose()?,
+            c.needs(2).then(|| mul(&g, &c.input(1)?)).transpose()?,
+        ] }
+    /// `x + value * a / b`.
+    AddRatio = addcdiv as "addcdiv": add_ratio, AwayFromZero, ratio
+        { |c, g| {
+            let over = |x: &Tensor| div(x, &c.input(2)?);
+            [
+                c.needs(1).then(|| over(&g)).transpose()?,
+                c.needs(2).then(|| neg(&mul(&over(&g)?, &over(&c.input(1)?)?)?)).transpose()?,
+            ]
+        } }
+}
+
+/// `a / b`, of which one is a float.
+fn ratio(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !a.dtype().is_float() && !b.dtype().is_float() {
         return Err(Error::dtype("addcdiv", "integers have no exact ratio; convert one of them with .float()"));
     }
-    let ratio = div(a, b)?;
-    add(x, &if value.to_bits() == 1f64.to_bits() { ratio } else { scale(&ratio, value)? })
-}
-
-/// `a / b` without its fraction.
-///
-/// # Errors
-/// As [`div`]; [`Error::Value`] for a zero integer divisor.
-pub fn div_trunc(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let dtype = a.dtype().promote("div", b.dtype())?;
-    if dtype.is_float() {
-        let quotient = trunc(&div(&a.detach(), &b.detach())?)?;
-        if !(a.requires_grad() || b.requires_grad()) {
-            return Ok(quotient);
-        }
-        // With the gradients of a function of steps, zero also where that of the quotient is not finite.
-        return where_(&scalar(Scalar::Bool(true), DType::Bool)?, &quotient, &add(a, b)?);
-    }
-    // Down, and one up where that went away from zero: below it, with a rest.
-    let (a, b) = (cast(a, dtype)?, cast(b, dtype)?);
-    let down = floor_divide(&a, &b)?;
-    let zero = scalar(Scalar::Int(0), dtype)?;
-    let exact = eq(&mul(&down, &b)?, &a)?;
-    let rounded_away = logical_not(&logical_or(&exact, &ge(&down, &zero)?)?)?;
-    add(&down, &cast(&rounded_away, dtype)?)
-}
-
-/// `x` without the part before the point.
-///
-/// # Errors
-/// [`Error::DType`] for integers.
-pub fn frac(x: &Tensor) -> Result<Tensor> {
-    if !x.dtype().is_float() {
-        return Err(Error::dtype("frac", format_args!("expected a float dtype, got {}", x.dtype())));
-    }
-    sub(x, &trunc(x)?)
+    div(a, b)
 }
 
 /// NaN and the infinities replaced by numbers; the infinities by the outermost finite ones where none are given.

@@ -1,13 +1,22 @@
 //! Losses. What is a few maps and a reduction is composed of them; cross entropy with class labels has a file of its
 //! own ([`mod@super::cross_entropy`]).
 
+use crate::array::Array;
 use crate::autograd::autocast::Autocast;
+use crate::autograd::mode;
+use crate::autograd::node::Gradients;
+use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
-use crate::ops::{self, add, broadcast_to, div, mul, neg, reshape, sub};
+use crate::ops::sample::{Params, Sample, broadcast_pairs, real, single};
+use crate::ops::{self, add, broadcast_to, div, mul, neg, reshape, sub, sum_to};
+use crate::with_float;
+use dlcore_kernels::element::Element;
+use dlcore_kernels::map;
+use smallvec::smallvec;
 
 /// How the losses of single elements become the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +67,18 @@ fn constant(value: f64, like: &Tensor) -> Result<Tensor> {
     scalar(Scalar::Float(value), like.dtype().to_float())
 }
 
-/// The difference of prediction and target, as a float.
-fn residual(name: &str, x: &Tensor, target: &Tensor) -> Result<Tensor> {
+/// Prediction and target in one float dtype.
+fn floats(name: &str, x: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor)> {
     broadcast_shapes(name, x.shape(), target.shape())?;
     let (x, target) = (&Autocast::Widen.of(x)?, &Autocast::Widen.of(target)?);
     let float = x.dtype().promote(name, target.dtype())?.to_float();
-    sub(&ops::cast(x, float)?, &ops::cast(target, float)?)
+    Ok((ops::cast(x, float)?, ops::cast(target, float)?))
+}
+
+/// Their difference.
+fn residual(name: &str, x: &Tensor, target: &Tensor) -> Result<Tensor> {
+    let (x, target) = floats(name, x, target)?;
+    sub(&x, &target)
 }
 
 /// `(x - target)^2`.
@@ -83,6 +98,62 @@ pub fn l1_loss(x: &Tensor, target: &Tensor, reduction: Reduction) -> Result<Tens
     reduction.of(&ops::abs(&residual("l1_loss", x, target)?)?)
 }
 
+/// Huber's loss (1964) of `x` beside `y`, element by element.
+#[derive(Clone, Debug)]
+pub struct Huber {
+    /// From which distance on it grows by no more than its length.
+    pub delta: f64,
+}
+
+impl Operation for Huber {
+    const NAME: &'static str = "huber";
+    const PROMOTION: Promotion = Promotion::Common;
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), inputs[1].shape())?;
+        let (x, y) = (inputs[0].broadcast(Self::NAME, &shape)?, inputs[1].broadcast(Self::NAME, &shape)?);
+        Ok(single(with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
+            let (x, y) = ((x.data::<T>(), x.strided()), (y.data::<T>(), y.strided()));
+            map::huber(T::from_f64(self.delta), x, y, out);
+            Ok(())
+        })?)))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let (x, y) = (context.input(0)?, context.input(1)?);
+        let slope = if mode::is_recording() {
+            let bound = Scalar::Float(self.delta);
+            mul(grad, &ops::clamp(&sub(&x, &y)?, Some(Scalar::Float(-self.delta)), Some(bound))?)?
+        } else {
+            let (x, y) =
+                (x.array().broadcast(Self::NAME, grad.shape())?, y.array().broadcast(Self::NAME, grad.shape())?);
+            let g = grad.array();
+            with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, g.shape(), |out: &mut [T]| {
+                let (x, y) = ((x.data::<T>(), x.strided()), (y.data::<T>(), y.strided()));
+                map::huber_grad(T::from_f64(self.delta), (g.data::<T>(), g.strided()), x, y, out);
+                Ok(())
+            }))?
+            .into()
+        };
+        Ok(smallvec![
+            context.needs(0).then(|| sum_to(&slope, context.shape(0))).transpose()?,
+            context.needs(1).then(|| neg(&sum_to(&slope, context.shape(1))?)).transpose()?,
+        ])
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        broadcast_pairs().into_iter().map(|[x, y]| Sample::new(Self { delta: 0.7 }, [real(&x), real(&y)])).collect()
+    }
+
+    fn params(&self) -> Params {
+        vec![("delta", self.delta.into())]
+    }
+}
+
 /// `(x - target)^2 / 2` where that is below `delta` away, beyond it `delta (|x - target| - delta / 2)`.
 ///
 /// # Errors
@@ -91,11 +162,8 @@ pub fn huber_loss(x: &Tensor, target: &Tensor, delta: f64, reduction: Reduction)
     if delta.is_nan() || delta <= 0.0 {
         return Err(Error::value("huber_loss", format_args!("delta must be positive, got {delta}")));
     }
-    let difference = residual("huber_loss", x, target)?;
-    let size = ops::abs(&difference)?;
-    let near = mul(&mul(&difference, &difference)?, &constant(0.5, &size)?)?;
-    let far = mul(&sub(&size, &constant(delta / 2.0, &size)?)?, &constant(delta, &size)?)?;
-    reduction.of(&ops::where_(&ops::lt(&size, &constant(delta, &size)?)?, &near, &far)?)
+    let (x, target) = floats("huber_loss", x, target)?;
+    reduction.of(&apply(Huber { delta }, &[&x, &target])?)
 }
 
 /// [`huber_loss`] over `beta`; [`l1_loss`] for `beta` zero.

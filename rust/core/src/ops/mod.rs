@@ -106,8 +106,8 @@ pub use softmax::{log_softmax, softmax};
 pub use sort::{sort, topk};
 pub use unary::{
     abs, acos, acosh, asin, asinh, atan, atanh, ceil, cos, cosh, digamma, erf, erfc, erfinv, exp, exp2, expm1, floor,
-    gelu, lgamma, log, log1p, log2, log10, logsigmoid, reciprocal, relu, round, rsqrt, scaled_softplus, sigmoid, sign,
-    silu, sin, sinh, softplus, sqrt, square, tan, tanh, trunc,
+    frac, gelu, lgamma, log, log1p, log2, log10, logsigmoid, reciprocal, relu, round, rsqrt, scaled_softplus, sigmoid,
+    sign, silu, sin, sinh, softplus, sqrt, square, tan, tanh, trunc,
 };
 pub use variance::{std, var};
 
@@ -132,14 +132,14 @@ registry! {
         unary::Exp, unary::Exp2, unary::Expm1, unary::Log, unary::Log2, unary::Log10, unary::Log1p, unary::Sqrt, unary::Rsqrt, unary::Reciprocal, unary::Sin,
         unary::Cos, unary::Tanh, unary::Sigmoid, unary::LogSigmoid, unary::Softplus, unary::Relu, unary::Gelu,
         unary::Silu, unary::Erf, unary::Abs, unary::Square, unary::Sign, unary::Floor, unary::Ceil, unary::Round,
-        unary::Trunc, unary::Tan, unary::Asin, unary::Acos, unary::Atan, unary::Sinh, unary::Cosh, unary::Asinh,
+        unary::Trunc, unary::Angle, unary::Frac, unary::Cube, unary::InverseSquare, unary::Logit, unary::Tan, unary::Asin, unary::Acos, unary::Atan, unary::Sinh, unary::Cosh, unary::Asinh,
         unary::Acosh, unary::Atanh, unary::Erfc, unary::Erfinv, unary::Lgamma, unary::Digamma, special::Polygamma,
-        special::Sinc, special::LogOdds, special::Entr,
+        special::Sinc, special::Entr,
         unary::I0, unary::I0e, unary::I1, unary::I1e, unary::Erfcx, unary::Ndtri, pairs::Igamma, pairs::Igammac,
         activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
         activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,
         select::Where, select::Constant, select::Clamp, select::ClampBetween, select::NanToNum, nextafter::Frexp,
-        reduce::Sum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Spread<false>, variance::Spread<true>, length::Length,
+        reduce::Sum, reduce::NanSum, reduce::Mean, reduce::Prod, reduce::LogSumExp, variance::Spread<false>, variance::Spread<true>, length::Length,
         extremum::Amax, extremum::Amin, extremum::MaxDim, extremum::MinDim,
         join::Cat, join::Flip, join::Roll, join::Triangle, pad::Pad, placing::Scatter, arrange::Diagonal,
         arrange::Unfold, strided::AsStrided, strided::AsStridedScatter, scan::Cumsum, scan::Cumprod, sort::Sort, sort::TopK,
@@ -147,7 +147,8 @@ registry! {
         linalg::MatMul, products::Cross, addmm::AddMm, linalg::Linear,
         systems::Solve, systems::SolveTriangular, systems::Inverse, systems::Det, systems::LogAbsDet, lu::Lu,
         factors::Cholesky, factors::Qr, factors::Svd, factors::Eigh, factors::Pinv,
-        likelihood::BinaryCrossEntropy, ctc::CtcLoss, blend::Lerp, distances::Distances, distances::PairDistances, statistics::Median,
+        likelihood::BinaryCrossEntropy, ctc::CtcLoss, blend::Lerp, blend::AddProduct, blend::AddRatio, loss::Huber,
+        distances::Distances, distances::PairDistances, statistics::Median,
         conv::Conv2d, conv::Conv2dGradInput, conv::Conv2dGradWeight,
         pool::MaxPool2d, adaptive::AdaptiveMaxPool2d, pool::AvgPool2d, pool::AvgPool2dGrad, pooling::MaxUnpool, images::Im2col, resample::Resample, grid::GridSample,
         softmax::Softmax, softmax::LogSoftmax, cross_entropy::CrossEntropy, linear_cross_entropy::LinearCrossEntropy,

@@ -5,15 +5,18 @@
 //! finds the words for what is wrong.
 
 use crate::array::Array;
-use crate::autograd::inplace::is_recorded;
+use crate::autograd::inplace::{is_recorded, is_replaced};
 use crate::autograd::mode;
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::layout::broadcast_shapes;
 use crate::ops;
-use dlcore_kernels::inplace::{Window, update};
+use dlcore_kernels::inplace::{self, Window, update};
+use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map;
 pub use dlcore_kernels::map::{Arithmetic, Replaced};
+use dlcore_kernels::memory::Pod;
 
 /// `op(a, b)` in the memory of the operand to be replaced, which the caller knows nobody else to see. `None` where the
 /// operation would be recorded, or needs memory of its own.
@@ -82,6 +85,78 @@ fn replace(op: Arithmetic, own: &Array, other: &Array, replaced: Replaced) -> bo
         DType::F32 => run!(f32),
         DType::F64 => run!(f64),
         _ => false,
+    }
+}
+
+/// What `map` makes of the elements of `x`, one by one: over them, where they are replaced.
+pub(crate) fn each<T: Pod>(name: &str, x: &Array, map: impl Fn(&[T], Strided<'_>, &mut [T]) + Sync) -> Result<Array> {
+    let over = |copy: &[T], _, piece: &mut [T]| map(copy, Flat { start: 0, step: 1 }.of(&copy.len()), piece);
+    if is_replaced(x) && x.edit(|own| inplace::replace(own, over)) {
+        return Ok(x.clone());
+    }
+    Array::build_as(name, x.dtype(), x.shape(), |out: &mut [T]| {
+        map(x.data(), x.strided(), out);
+        Ok(())
+    })
+}
+
+/// An operand of a map as kernels take it.
+pub(crate) type Operand<'a, T> = (&'a [T], Strided<'a>);
+
+/// What `map` makes of the elements of `x`, `a` and `b`, which have one dtype and broadcast: over those of `x`, where they
+/// are replaced.
+pub(crate) fn each_three<T: Pod>(
+    name: &str,
+    [x, a, b]: [&Array; 3],
+    map: impl Fn(Operand<'_, T>, Operand<'_, T>, Operand<'_, T>, &mut [T]) + Sync,
+) -> Result<Array> {
+    let shape = broadcast_shapes(name, a.shape(), b.shape())?;
+    let shape = broadcast_shapes(name, x.shape(), &shape)?;
+    let (a, b) = (a.broadcast(name, &shape)?, b.broadcast(name, &shape)?);
+    let is_apart = |other: &Array| !other.meets(x);
+    if is_replaced(x)
+        && x.shape() == &*shape
+        && is_apart(&a)
+        && is_apart(&b)
+        && let (Some(at_a), Some(at_b)) = (Flat::of_all(&a), Flat::of_all(&b))
+    {
+        let over = |copy: &[T], start, piece: &mut [T]| {
+            let len = copy.len();
+            let own = (copy, Flat { start: 0, step: 1 }.of(&len));
+            map(own, (a.data(), at_a.from(start).of(&len)), (b.data(), at_b.from(start).of(&len)), piece);
+        };
+        if x.edit(|own| inplace::replace(own, over)) {
+            return Ok(x.clone());
+        }
+    }
+    let x = x.broadcast(name, &shape)?;
+    Array::build_as(name, x.dtype(), &shape, |out: &mut [T]| {
+        map((x.data(), x.strided()), (a.data(), a.strided()), (b.data(), b.strided()), out);
+        Ok(())
+    })
+}
+
+/// Elements that follow one another, or are one.
+#[derive(Clone, Copy)]
+struct Flat {
+    start: usize,
+    step: isize,
+}
+
+impl Flat {
+    fn of_all(x: &Array) -> Option<Self> {
+        let layout = x.layout();
+        let step = if layout.is_contiguous() { Some(1) } else { layout.strides.iter().all(|&s| s == 0).then_some(0) };
+        step.map(|step| Self { start: layout.offset, step })
+    }
+
+    fn from(self, at: usize) -> Self {
+        Self { start: self.start + at * self.step.unsigned_abs(), ..self }
+    }
+
+    fn of(self, len: &usize) -> Strided<'_> {
+        let strides = if self.step == 0 { &[0] } else { &[1] };
+        Strided { shape: std::slice::from_ref(len), strides, offset: self.start }
     }
 }
 

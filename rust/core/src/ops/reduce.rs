@@ -16,7 +16,7 @@ use crate::ops::arithmetic::{div, mul, scalar, scale, sub};
 use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
-use crate::ops::{cat, cumprod, eq, exp, flip, slice, where_};
+use crate::ops::{cat, cumprod, eq, exp, flip, isnan, slice, where_};
 use crate::{with_dtype, with_element, with_float, with_stored_float};
 use dlcore_kernels::reduce::{self, Reduction, Split};
 use dlcore_kernels::stored::Stored;
@@ -197,6 +197,40 @@ impl Operation for Sum {
 
     fn saves(&self, _: Needs) -> Saves {
         Saves::NOTHING
+    }
+
+    over_dims!(Domain::Real);
+}
+
+/// The sum over dimensions of what is not NaN, of floats.
+#[derive(Clone, Debug)]
+pub struct NanSum {
+    /// Over which dimensions.
+    pub dims: Dims,
+    /// Whether they stay, with extent 1.
+    pub keepdim: bool,
+}
+
+impl Operation for NanSum {
+    const NAME: &'static str = "nansum";
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        let x = inputs[0];
+        let axes = Axes::new(Self::NAME, x, &self.dims, self.keepdim)?;
+        Ok(single(with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [T]| {
+            reduce::nansum(x.data::<T>(), axes.split(), out);
+            Ok(())
+        }))?))
+    }
+
+    fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
+        let x = context.input(0)?;
+        let grad = restore(grad, x.shape(), &self.dims)?;
+        Ok(one(where_(&isnan(&x)?, &scalar(Scalar::Float(0.0), grad.dtype())?, &grad)?))
+    }
+
+    fn saves(&self, _: Needs) -> Saves {
+        Saves::INPUTS
     }
 
     over_dims!(Domain::Real);
@@ -425,6 +459,8 @@ macro_rules! functions {
 functions! {
     /// The sum over `dims`; integers and bools are summed as int64.
     sum = Sum;
+    /// The sum over `dims` of what is not NaN, of floats.
+    nansum = NanSum;
     /// The mean over `dims`, of floats.
     mean = Mean;
     /// The product over `dims`; integers and bools are multiplied as int64.

@@ -9,6 +9,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
+use crate::ops::over::{each, each_three};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{cast, ge, gt, isfinite, isnan, le, logical_and, logical_or, lt, sum_to};
 use crate::{with_bits, with_dtype, with_element, with_stored_float};
@@ -162,9 +163,8 @@ impl Operation for Clamp {
         if self.bounds().any(f64::is_nan) {
             return Ok(single(Array::full(Self::NAME, x.shape(), Scalar::Float(f64::NAN), x.dtype())?));
         }
-        Ok(single(with_dtype!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
-            map::clamp(self.lo.map(element), self.hi.map(element), x.data::<T>(), x.strided(), out);
-            Ok(())
+        Ok(single(with_dtype!(x.dtype(), T => each(Self::NAME, x, |x: &[T], layout, out| {
+            map::clamp(self.lo.map(element), self.hi.map(element), x, layout, out);
         }))?))
     }
 
@@ -213,21 +213,8 @@ impl Operation for ClampBetween {
     const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let shape = broadcast_shapes(Clamp::NAME, inputs[0].shape(), inputs[1].shape())?;
-        let shape = broadcast_shapes(Clamp::NAME, &shape, inputs[2].shape())?;
-        let x = inputs[0].broadcast(Clamp::NAME, &shape)?;
-        let (lo, hi) = (inputs[1].broadcast(Clamp::NAME, &shape)?, inputs[2].broadcast(Clamp::NAME, &shape)?);
-        let kept = with_element!(x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
-            map::clamp_between(
-                (x.data::<T>(), x.strided()),
-                (lo.data::<T>(), lo.strided()),
-                (hi.data::<T>(), hi.strided()),
-                out,
-            );
-            Ok(())
-        }))?;
-        // Truth values are stored as uint8.
-        Ok(single(kept.cast(Self::NAME, x.dtype())?))
+        let all = [inputs[0], inputs[1], inputs[2]];
+        Ok(single(with_element!(all[0].dtype(), T => each_three::<T>(Clamp::NAME, all, map::clamp_between))?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -272,11 +259,9 @@ impl Operation for NanToNum {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, [above, below]) = (inputs[0], self.infinities);
-        let out = with_stored_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
-            map::finite([self.nan, above, below], x.data::<T>(), x.strided(), out);
-            Ok(())
-        }))?;
-        Ok(single(out))
+        Ok(single(with_stored_float!(Self::NAME, x.dtype(), T => each(Self::NAME, x, |x: &[T], layout, out| {
+            map::finite([self.nan, above, below], x, layout, out);
+        }))?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {

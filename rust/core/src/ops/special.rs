@@ -7,10 +7,10 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
-use crate::ops::compare::{eq, isnan, le, logical_and, logical_or, lt};
+use crate::ops::compare::{eq, le, logical_and, logical_or, lt};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{clamp, where_};
-use crate::ops::unary::{digamma, erfcx, lgamma};
+use crate::ops::unary::{self, digamma, erfcx, lgamma};
 use crate::ops::{cast, cos, erfc, log, log1p, sin, square};
 use crate::with_stored_float;
 use dlcore_kernels::map;
@@ -153,14 +153,6 @@ composed! {
             // What starts the series at zero, so that the second derivative is right there too.
             mul(grad, &where_(&zero, &scale(x, -PI * PI / 3.0)?, &slope)?)
         } }
-    /// `log(x / (1 - x))`; NaN outside 0 to 1, as is the gradient.
-    LogOdds = log_odds as "logit": Unit
-        { |x| log(&div(x, &shift(&neg(x)?, 1.0)?)?) }
-        { |x, grad| {
-            let both = mul(x, &shift(&neg(x)?, 1.0)?)?;
-            let outside = lt(&both, &number(x, 0.0)?)?;
-            where_(&outside, &number(x, f64::NAN)?, &div(grad, &both)?)
-        } }
     /// `-x * log(x)`: 0 at zero, minus infinity below.
     Entr = entr as "entr": Positive
         { |x| {
@@ -178,8 +170,8 @@ composed! {
 /// Only for lack of memory.
 pub fn logit(x: &Tensor, eps: Option<f64>) -> Result<Tensor> {
     match eps {
-        Some(eps) => log_odds(&clamp(&float(x)?, Some(Scalar::Float(eps)), Some(Scalar::Float(1.0 - eps)))?),
-        None => log_odds(x),
+        Some(eps) => unary::logit(&clamp(&float(x)?, Some(Scalar::Float(eps)), Some(Scalar::Float(1.0 - eps)))?),
+        None => unary::logit(x),
     }
 }
 
@@ -231,17 +223,6 @@ pub fn log_ndtr(x: &Tensor) -> Result<Tensor> {
     let low = sub(&tail, &scale(&square(&low)?, 0.5)?)?;
     let high = log1p(&scale(&erfc(&scale(&high, FRAC_1_SQRT_2)?)?, -0.5)?)?;
     where_(&below, &low, &high)
-}
-
-/// The angle of `x` in the complex plane: pi below zero, NaN for NaN, else zero.
-///
-/// # Errors
-/// Only for lack of memory.
-pub fn angle(x: &Tensor) -> Result<Tensor> {
-    let x = float(x)?;
-    let turned = where_(&lt(&x, &number(&x, 0.0)?)?, &number(&x, PI)?, &number(&x, 0.0)?)?;
-    // With the gradient of a function of steps.
-    where_(&isnan(&x)?, &x, &add(&turned, &crate::ops::select::filled(&x, &number(&x, 0.0)?)?)?)
 }
 
 /// `2^exponent * x`.

@@ -13,7 +13,7 @@ use crate::ops::extremum::{amax, amin, not_empty};
 use crate::ops::join::cat;
 use crate::ops::length::length;
 use crate::ops::placing::take_along_dim;
-use crate::ops::reduce::{kept_shape, sum};
+use crate::ops::reduce::{self, kept_shape, sum};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{filled, where_};
 use crate::ops::shape::{broadcast_to, reshape, slice};
@@ -106,7 +106,7 @@ pub fn count_nonzero(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Index`] for a dimension out of range.
 pub fn nansum(x: &Tensor, dims: &[usize], keepdim: bool) -> Result<Tensor> {
-    sum(&where_(&isnan(x)?, &scalar(Scalar::Int(0), x.dtype())?, x)?, dims, keepdim)
+    if x.dtype().is_float() { reduce::nansum(x, dims, keepdim) } else { sum(x, dims, keepdim) }
 }
 
 /// The mean of what is not NaN.

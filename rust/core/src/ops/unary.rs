@@ -9,20 +9,20 @@ use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub, unary};
+use crate::ops::over::each;
 use crate::ops::sample::{Domain, Sample, input, single};
 use crate::ops::select::in_steps;
-use crate::ops::{eq, le, where_};
+use crate::ops::{eq, le, lt, where_};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, SQRT_2, TAU};
 
 /// Runs a map of floats over `x`.
 pub(crate) fn float_unary(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
-    Ok(single(with_stored_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
-        map::float_unary(op, x.data::<T>(), x.strided(), out);
-        Ok(())
+    Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, |x: &[T], layout, out| {
+        map::float_unary(op, x, layout, out);
     }))?))
 }
 
@@ -34,16 +34,13 @@ fn rounding(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
 macro_rules! trigonometric {
     ($($function:ident),*) => { $(
         pub fn $function(name: &str, x: &Array) -> Result<Outputs> {
-            Ok(single(with_stored_float!(name, x.dtype(), T => Array::build(name, x.shape(), |out: &mut [T]| {
-                map::$function(x.data::<T>(), x.strided(), out);
-                Ok(())
-            }))?))
+            Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, map::$function::<T>))?))
         }
     )* };
 }
 /// The kernels of sine, cosine and tangent: maps of their own, as large angles need care.
 mod angle {
-    use super::{Array, Outputs, Result, map, single, with_stored_float};
+    use super::{Array, Outputs, Result, each, map, single, with_stored_float};
     trigonometric!(sin, cos, tan);
 }
 
@@ -276,6 +273,23 @@ elementwise! {
             unary(Self::NAME, Unary::Square, x)
         } }
         { |c, g| mul(g, &scale(&c.input(0)?, 2.0)?) }
+    /// `x * x * x`.
+    Cube = cube as "cube": Float, Real, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Cube, x) }
+        { |c, g| mul(g, &scale(&square(&c.input(0)?)?, 3.0)?) }
+    /// `1 / (x * x)`.
+    InverseSquare = inverse_square as "inverse_square": Float, AwayFromZero, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::InverseSquare, x) }
+        { |c, g| { let x = c.input(0)?; mul(g, &scale(&div(&inverse_square(&x)?, &x)?, -2.0)?) } }
+    /// `log(x / (1 - x))`; NaN outside 0 to 1, as is the gradient.
+    Logit = logit as "logit": Float, Unit, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Logit, x) }
+        { |c, g| {
+            let x = c.input(0)?;
+            let both = mul(&x, &shift(&neg(&x)?, 1.0)?)?;
+            let [zero, nan] = [0.0, f64::NAN].map(|value| scalar(Scalar::Float(value), x.dtype()));
+            where_(&lt(&both, &zero?)?, &nan?, &div(g, &both)?)
+        } }
     /// -1, 0 or 1; 0 for NaN, as in PyTorch.
     Sign = sign as "sign": Keep, AwayFromZero, saves NOTHING
         { |x| unary(Self::NAME, Unary::Sign, x) }
@@ -327,6 +341,14 @@ elementwise! {
     Trunc = trunc as "trunc": Keep, Unit, saves NOTHING
         { |x| rounding(Self::NAME, FloatUnary::Trunc, x) }
         { |_c, g| flat(g) }
+    /// The angle in the complex plane: pi below zero, NaN for NaN, else zero.
+    Angle = angle as "angle": Float, AwayFromZero, saves NOTHING
+        { |x| float_unary(Self::NAME, FloatUnary::Angle, x) }
+        { |_c, g| flat(g) }
+    /// What lies beside the integer part; floats only.
+    Frac = frac as "frac": Keep, Unit, saves NOTHING
+        { |x| float_unary(Self::NAME, FloatUnary::Frac, x) }
+        { |_c, g| Ok::<_, Error>(g.clone()) }
 }
 
 /// `x * P(X <= x)` for X standard normal (Hendrycks and Gimpel, 2016), or its approximation by tanh.
@@ -399,7 +421,7 @@ fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor> {
 /// than 3e-9, so that such a threshold is none.
 ///
 /// # Errors
-/// [`Error::DType`](crate::Error::DType) for bool.
+/// [`Error::DType`] for bool.
 pub fn scaled_softplus(x: &Tensor, beta: f64, threshold: f64) -> Result<Tensor> {
     let scaled = scale(x, beta)?;
     let smooth = scale(&softplus(&scaled)?, 1.0 / beta)?;
