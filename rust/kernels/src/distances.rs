@@ -134,7 +134,7 @@ pub fn within<T: Float>(metric: Metric, x: &[T], columns: usize, out: &mut [T]) 
 
 /// Where the distances of row `i` of `rows` begin among those of all pairs.
 fn first_pair(i: usize, rows: usize) -> usize {
-    i * (2 * rows - i - 1) / 2
+    (i * (2 * rows - i) - i) / 2
 }
 
 fn all<T: Float>(metric: Metric, x: &[T], y: &[T], columns: usize, pairs: bool, out: &mut [T]) {
@@ -436,10 +436,11 @@ mod tests {
 
     #[test]
     fn pairs_within_a_matrix_are_those_above_the_diagonal() {
-        for rows in [1, 2, 15, 16, 17, 64, 65, 150] {
+        for rows in [0, 1, 2, 15, 16, 17, 64, 65, 150] {
             let (columns, x) = (3, numbers(rows * 3, 0));
             for metric in METRICS {
-                let (mut pairs, mut whole) = (vec![f32::NAN; rows * (rows - 1) / 2], vec![f32::NAN; rows * rows]);
+                let (mut pairs, mut whole) =
+                    (vec![f32::NAN; rows * rows.saturating_sub(1) / 2], vec![f32::NAN; rows * rows]);
                 within(metric, &x, columns, &mut pairs);
                 between(metric, &x, &x, columns, &mut whole);
                 let mut back = vec![f32::NAN; rows * rows];
