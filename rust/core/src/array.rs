@@ -11,11 +11,12 @@ use dlcore_kernels::memory::{Buffer, OutOfMemory, Pod};
 use dlcore_kernels::stored::Stored;
 use dlcore_kernels::{copy, inplace, map};
 use std::borrow::Cow;
-use std::sync::Arc;
+use triomphe::Arc;
 
 /// A strided window over shared memory. Cloning shares; operations make new ones.
 #[derive(Clone)]
 pub struct Array {
+    // Without weak references, which would cost every array that goes one locked instruction more.
     storage: Arc<Storage>,
     layout: Layout,
     dtype: DType,
@@ -103,14 +104,14 @@ impl Array {
     /// Wraps a buffer whose elements `layout` describes.
     #[must_use]
     pub fn from_buffer(buffer: Buffer, dtype: DType, layout: Layout) -> Self {
-        Self::from_storage(Arc::new(Storage::new(buffer, false)), dtype, layout)
+        Self::from_storage(Storage::new(buffer, false), dtype, layout)
     }
 
     /// Wraps a storage whose elements `layout` describes. Panics where the layout leaves the storage.
     #[must_use]
-    pub fn from_storage(storage: Arc<Storage>, dtype: DType, layout: Layout) -> Self {
+    pub fn from_storage(storage: Storage, dtype: DType, layout: Layout) -> Self {
         layout.strided().check(storage.buffer().len() / dtype.size());
-        Self { storage, layout, dtype }
+        Self { storage: Arc::new(storage), layout, dtype }
     }
 
     /// A new array of `values` in row-major order.
@@ -186,8 +187,14 @@ impl Array {
 
     /// The shared memory.
     #[must_use]
-    pub fn storage(&self) -> &Arc<Storage> {
+    pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// How many arrays share the memory.
+    #[must_use]
+    pub fn owners(&self) -> usize {
+        Arc::count(&self.storage)
     }
 
     /// The whole storage as elements of `T`, to be read through [`Array::strided`].

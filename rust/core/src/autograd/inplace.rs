@@ -37,7 +37,7 @@ impl Placing {
     #[must_use]
     pub fn new(target: &Tensor) -> Self {
         let is_free = !is_recorded(target, target) && target.is_plain();
-        Self(PLACED.replace(if is_free { Arc::as_ptr(target.array().storage()) } else { ptr::null() }))
+        Self(PLACED.replace(if is_free { ptr::from_ref(target.array().storage()) } else { ptr::null() }))
     }
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn is_replaced(x: &Array) -> bool {
 #[must_use]
 pub fn may_place(x: &Tensor, others: [&Tensor; 2]) -> bool {
     let is_apart = |other: &Tensor| !(other.array().meets(x.array()) || mode::is_recording() && other.requires_grad());
-    Arc::as_ptr(x.array().storage()) == PLACED.get() && x.is_plain() && others.into_iter().all(is_apart)
+    ptr::from_ref(x.array().storage()) == PLACED.get() && x.is_plain() && others.into_iter().all(is_apart)
 }
 
 /// Whether `target` is a view without a gradient of what has one.

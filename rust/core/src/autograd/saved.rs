@@ -35,7 +35,7 @@ impl Overwriting {
     /// Until dropped, `target` is the tensor that is written next.
     #[must_use]
     pub fn new(target: &Tensor) -> Self {
-        Self(OVERWRITTEN.replace(Arc::as_ptr(target.array().storage())))
+        Self(OVERWRITTEN.replace(ptr::from_ref(target.array().storage())))
     }
 }
 
@@ -84,7 +84,7 @@ impl Saved<Tensor> {
     /// What the user's function raises; as [`Array::build`] where there is no memory for a copy.
     pub fn input(value: &Tensor) -> Result<Self> {
         let copy;
-        let value = if Arc::as_ptr(value.array().storage()) == OVERWRITTEN.get() {
+        let value = if ptr::from_ref(value.array().storage()) == OVERWRITTEN.get() {
             copy = Tensor::new(value.array().copy("clone")?, value.tracking().clone());
             &copy
         } else {

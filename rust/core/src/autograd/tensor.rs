@@ -7,11 +7,13 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use triomphe::Arc as Shared;
 
 /// An array and its place in the graph. Immutable and cheap to clone; what changes (elements, a leaf's gradient) lies
 /// behind it. In-place operations that are recorded give the caller a new `Tensor` for the same memory.
+// `Shared` knows no weak references: a handle that goes is one locked instruction, not two.
 #[derive(Clone)]
-pub struct Tensor(Arc<Inner>);
+pub struct Tensor(Shared<Inner>);
 
 struct Inner {
     array: Array,
@@ -81,12 +83,12 @@ impl Tensor {
     #[must_use]
     #[inline]
     pub fn new(array: Array, tracking: Tracking) -> Self {
-        Self(Arc::new(Inner { array, tracking, role: Role::Base(Base::default()) }))
+        Self(Shared::new(Inner { array, tracking, role: Role::Base(Base::default()) }))
     }
 
     #[inline]
     fn with(array: Array, tracking: Tracking, view: View) -> Self {
-        Self(Arc::new(Inner { array, tracking, role: Role::View(view) }))
+        Self(Shared::new(Inner { array, tracking, role: Role::View(view) }))
     }
 
     /// A view of this tensor: `array`, which an operation made of its memory. The one door through which views come, so that
@@ -350,9 +352,9 @@ impl Tensor {
     pub fn is_unshared(&self) -> bool {
         let (storage, used) = (self.array().storage(), self.numel() * self.dtype().size());
         let base = self.view().map(|view| &view.base);
-        Arc::strong_count(&self.0) == 1
-            && base.is_none_or(|base| Arc::strong_count(&base.0) == 1)
-            && Arc::strong_count(storage) == 1 + usize::from(base.is_some())
+        Shared::count(&self.0) == 1
+            && base.is_none_or(|base| Shared::count(&base.0) == 1)
+            && self.array().owners() == 1 + usize::from(base.is_some())
             && !storage.buffer().is_lent()
             && storage.buffer().len() == used
             && self.array().layout().is_contiguous()

@@ -13,7 +13,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::{CStr, c_int, c_long};
 use std::ptr;
-use std::sync::Arc;
 
 /// What an exported `Py_buffer` points to; freed when the consumer releases it.
 struct Exported {
@@ -265,7 +264,7 @@ impl Lent {
         // the storage where the owner refused them.
         let buffer = unsafe { Buffer::foreign(start, window.len * itemsize, Box::new(self)) };
         let layout = Layout { shape, strides, offset: window.low.unsigned_abs() };
-        Ok(Array::from_storage(Arc::new(Storage::new(buffer, read_only)), dtype, layout).into())
+        Ok(Array::from_storage(Storage::new(buffer, read_only), dtype, layout).into())
     }
 
     fn dtype(&self, op: &str, itemsize: usize) -> PyResult<DType> {
@@ -376,12 +375,11 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: DTypeArg, count: isize, offset: 
     if !start.is_multiple_of(size) {
         return Err(PyValueError::new_err(format!("frombuffer: offset {offset} is not aligned to {}", dtype.0)));
     }
-    let storage = array.storage().clone();
-    let read_only = storage.is_read_only();
-    // SAFETY: `start` lies inside the storage's memory, `count * size` bytes fit, and the storage is kept alive.
-    let memory = unsafe { Buffer::foreign(start as *mut u8, count * size, Box::new(storage)) };
+    let read_only = array.storage().is_read_only();
+    // SAFETY: `start` lies inside the storage's memory, `count * size` bytes fit, and the array keeps the storage alive.
+    let memory = unsafe { Buffer::foreign(start as *mut u8, count * size, Box::new(array.clone())) };
     let layout = Layout::contiguous(&[count]);
-    Ok(Tensor::from(Array::from_storage(Arc::new(Storage::new(memory, read_only)), dtype.0, layout)).into())
+    Ok(Tensor::from(Array::from_storage(Storage::new(memory, read_only), dtype.0, layout)).into())
 }
 
 /// Registers the functions of this file.

@@ -15,7 +15,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::ffi::{CStr, c_void};
 use std::ptr;
-use std::sync::Arc;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -336,7 +335,7 @@ fn adopt(managed: Managed) -> PyResult<Tensor> {
     // SAFETY: the producer vouches for every element that shape and strides reach, until its deleter is called.
     let buffer = unsafe { Buffer::foreign(start, window.len * size, Box::new(managed)) };
     let layout = Layout { shape, strides, offset: window.low.unsigned_abs() };
-    Ok(Array::from_storage(Arc::new(Storage::new(buffer, read_only)), dtype, layout).into())
+    Ok(Array::from_storage(Storage::new(buffer, read_only), dtype, layout).into())
 }
 
 /// # Safety
