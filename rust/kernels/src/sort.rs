@@ -18,6 +18,8 @@ use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 use key::{Item, element, key};
 
+/// Lines up to this long are sorted one after the other in registers and the nearest cache, without memory of their own.
+const TINY: usize = 16;
 /// Lines up to this long are sorted by comparison.
 const SHORT: usize = 192;
 /// Elements of a task of a long line, and of what is sorted in one thread's cache.
@@ -49,6 +51,15 @@ fn sort_as<T: Element, I: Item>(src: &[T], n: usize, descending: bool, values: &
     }
     assert!(src.len().is_multiple_of(n) && n <= MAX_LINE, "lengths do not match the shapes");
     let lines = src.len() / n;
+    if n <= TINY {
+        let (values, positions, grain) = (Disjoint::new(values), Disjoint::new(positions), GRAIN / n * n);
+        return for_each(src.len().div_ceil(grain), src.len().saturating_mul(SORT_COST), |task| {
+            let range = task * grain..src.len().min((task + 1) * grain);
+            // SAFETY: the ranges of the tasks are disjoint.
+            let (values, positions) = unsafe { (values.slice(range.clone()), positions.slice(range.clone())) };
+            dispatch(Insertion { src: &src[range], n, descending, values, positions, items: [I::new(0, 0); TINY] });
+        });
+    }
     if n >= PIECE {
         let outputs = values.chunks_mut(n).zip(positions.chunks_mut(n));
         return src.chunks(n).zip(outputs).for_each(|(src, (values, positions))| {
@@ -58,6 +69,40 @@ fn sort_as<T: Element, I: Item>(src: &[T], n: usize, descending: bool, values: &
     over_lines(lines, n, n, SORT_COST, values, positions, |number, values, positions| {
         sort_line::<T, I>(&src[number * n..][..n], descending, values, positions);
     });
+}
+
+/// Sorts lines of at most [`TINY`] elements by insertion.
+struct Insertion<'a, T, I> {
+    src: &'a [T],
+    n: usize,
+    descending: bool,
+    values: &'a mut [T],
+    positions: &'a mut [i64],
+    /// Room for a line.
+    items: [I; TINY],
+}
+
+impl<T: Element, I: Item> Kernel for Insertion<'_, T, I> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { src, n, descending, values, positions, mut items } = self;
+        let outputs = values.chunks_exact_mut(n).zip(positions.chunks_exact_mut(n));
+        for (src, (values, positions)) in src.chunks_exact(n).zip(outputs) {
+            for (i, &x) in src.iter().enumerate() {
+                let (item, mut at) = (I::new(key(x, descending), narrow(i)), i);
+                while at > 0 && items[at - 1] > item {
+                    items[at] = items[at - 1];
+                    at -= 1;
+                }
+                items[at] = item;
+            }
+            for ((value, position), item) in values.iter_mut().zip(positions).zip(&items) {
+                *value = src[item.position() as usize];
+                *position = i64::from(item.position());
+            }
+        }
+    }
 }
 
 fn sort_line<T: Element, I: Item>(src: &[T], descending: bool, values: &mut [T], positions: &mut [i64]) {

@@ -115,12 +115,12 @@ functions! {
     ///
     /// >>> dlcore.fmax(dlcore.tensor([1.0, float("nan")]), dlcore.tensor([2.0, 3.0]))
     /// tensor([2., 3.])
-    fmax(other: Arg) => |x: &Tensor| ops::select::number_first(x, &other.0, ops::ge);
+    fmax(other: Arg) => |x: &Tensor| ops::select::number_first(x, &other.0, ops::ge, ops::maximum);
     /// The smaller of each pair; what is not NaN where one of the two is.
     ///
     /// >>> dlcore.fmin(dlcore.tensor([1.0, float("nan")]), dlcore.tensor([2.0, 3.0]))
     /// tensor([1., 3.])
-    fmin(other: Arg) => |x: &Tensor| ops::select::number_first(x, &other.0, ops::le);
+    fmin(other: Arg) => |x: &Tensor| ops::select::number_first(x, &other.0, ops::le, ops::minimum);
     /// All elements on a diagonal of a matrix of zeros.
     ///
     /// >>> dlcore.diagflat(dlcore.tensor([1, 2]), 1)

@@ -8,7 +8,7 @@ use crate::linalg::named;
 use crate::out::{self, Out, Outs};
 use crate::tensor::PyTensor;
 use dlcore_core::ops::{self, pairs, special};
-use dlcore_core::{Array, Error, Result, Tensor};
+use dlcore_core::{Array, DType, Error, Result, Scalar, Tensor};
 use pyo3::prelude::*;
 
 /// How often a function is derived, or its dimensions.
@@ -19,7 +19,15 @@ fn order(op: &str, n: i64) -> Result<u32> {
 /// `x` in degrees or radians.
 fn scaled(x: &Tensor, factor: f64) -> Result<Tensor> {
     let dtype = x.dtype().to_float();
-    ops::mul(&ops::cast(x, dtype)?, &Array::full("scale", &[], dlcore_core::Scalar::Float(factor), dtype)?.into())
+    ops::mul(&ops::cast(x, dtype)?, &Array::full("scale", &[], Scalar::Float(factor), dtype)?.into())
+}
+
+/// Where `x` is `infinity`.
+fn is_infinity(x: &Tensor, infinity: f64) -> Result<Tensor> {
+    if !x.dtype().is_float() {
+        return Ok(Array::zeros("isinf", x.shape(), DType::Bool)?.into());
+    }
+    ops::eq(x, &Array::full("isinf", &[], Scalar::Float(infinity), x.dtype())?.into())
 }
 
 functions! {
@@ -185,18 +193,12 @@ functions! {
     ///
     /// >>> dlcore.isposinf(dlcore.tensor([float("inf"), -float("inf")]))
     /// tensor([ True, False])
-    isposinf() => |x: &Tensor| {
-        let zero = Array::zeros("isposinf", &[], x.dtype())?.into();
-        ops::logical_and(&ops::isinf(x)?, &ops::gt(x, &zero)?)
-    };
+    isposinf() => |x: &Tensor| is_infinity(x, f64::INFINITY);
     /// Whether each element is minus infinity.
     ///
     /// >>> dlcore.isneginf(dlcore.tensor([float("inf"), -float("inf")]))
     /// tensor([False,  True])
-    isneginf() => |x: &Tensor| {
-        let zero = Array::zeros("isneginf", &[], x.dtype())?.into();
-        ops::logical_and(&ops::isinf(x)?, &ops::lt(x, &zero)?)
-    };
+    isneginf() => |x: &Tensor| is_infinity(x, f64::NEG_INFINITY);
     /// Every bit of each integer changed; of truth values the other one. Raises DTypeError for floats.
     ///
     /// >>> dlcore.bitwise_not(dlcore.tensor([0, 5]))

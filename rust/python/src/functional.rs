@@ -7,7 +7,7 @@ use crate::enter::{enter, guarded, to_py};
 use crate::exchange::temporary::{has_one_reference, is_temporary};
 use crate::out::{self, Out};
 use crate::tensor::PyTensor;
-use dlcore_core::ops::arithmetic;
+use dlcore_core::ops::{arithmetic, blend};
 use dlcore_core::ops::over::{Arithmetic, Replaced, over, write_over};
 use dlcore_core::{DType, Error, Result, Scalar, Tensor, ops};
 use pyo3::basic::CompareOp;
@@ -327,6 +327,18 @@ fn round<'py>(py: Python<'py>, input: Arg, decimals: i32, out: Out<'py>) -> PyRe
     out::into(py, "round", x.numel(), out, || ops::special::round_to(&x, decimals))
 }
 
+/// `plain`, or `by` some `alpha` where one is given.
+fn multiple(
+    alpha: Option<Number>,
+    plain: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send,
+    by: impl Fn(&Tensor, &Tensor, Scalar) -> Result<Tensor> + Send,
+) -> impl FnOnce(&Tensor, &Tensor) -> Result<Tensor> + Send {
+    move |a, b| match alpha {
+        None => plain(a, b),
+        Some(Number(alpha)) => by(a, b, alpha),
+    }
+}
+
 /// ``input + alpha * other``, broadcast.
 ///
 /// >>> dlcore.add(dlcore.tensor([1.0, 2.0]), 1, alpha=2)
@@ -340,8 +352,7 @@ fn add<'py>(
     alpha: Option<Number>,
     out: Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
-    let other = scaled(py, &input, other, alpha)?;
-    both(py, "add", input, other, out, ops::add)
+    both(py, "add", input, other, out, multiple(alpha, ops::add, blend::add_multiple))
 }
 
 /// ``input - alpha * other``, broadcast.
@@ -357,8 +368,7 @@ pub fn sub<'py>(
     alpha: Option<Number>,
     out: Out<'py>,
 ) -> PyResult<Bound<'py, PyTensor>> {
-    let other = scaled(py, &input, other, alpha)?;
-    both(py, "sub", input, other, out, ops::sub)
+    both(py, "sub", input, other, out, multiple(alpha, ops::sub, blend::sub_multiple))
 }
 
 /// ``input % other`` with the sign of ``other``, broadcast. One of the two is a tensor.
@@ -446,25 +456,6 @@ pub fn quotient(rounding_mode: Option<&str>) -> Result<fn(&Tensor, &Tensor) -> R
             Err(Error::value("div", format_args!("rounding_mode is None, \"trunc\" or \"floor\", got {other:?}")))
         }
     }
-}
-
-/// `alpha` times `other`, which meets `input`, in the dtype that the two have together: `alpha` does not change it.
-fn scaled(py: Python<'_>, input: &Operand, other: Operand, alpha: Option<Number>) -> PyResult<Operand> {
-    let Some(Number(alpha)) = alpha else { return Ok(other) };
-    let (x, other) = Operand::pair(input.clone(), other)?;
-    let dtype = x.dtype().promote("add", other.dtype()).map_err(to_py)?;
-    let alpha = match alpha {
-        alpha if dtype.is_float() => alpha,
-        Scalar::Float(alpha) => {
-            let what = format_args!("alpha={alpha} is no whole number, as the operands are ({dtype})");
-            return Err(to_py(Error::dtype("add", what)));
-        }
-        alpha if dtype == DType::Bool => Scalar::Bool(alpha.to_f64() != 0.0),
-        // The number itself would make a signed dtype of an unsigned one.
-        alpha => alpha.wrapped(dtype),
-    };
-    let other = enter(py, other.numel(), || ops::cast(&other, dtype))?;
-    Ok(Operand::Tensor(two(py, Operand::Tensor(other), Operand::Scalar(alpha), ops::mul)?.get()))
 }
 
 /// An operator's operand: `None` where the type is foreign, so that Python tries the other side.
@@ -580,17 +571,13 @@ impl PyTensor {
     /// See ``dlcore.add``.
     #[pyo3(signature = (other, *, alpha = None))]
     fn add(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
-        let input = Operand::Tensor(self.get());
-        let other = scaled(py, &input, other, alpha)?;
-        two(py, input, other, ops::add)
+        two(py, Operand::Tensor(self.get()), other, multiple(alpha, ops::add, blend::add_multiple))
     }
 
     /// See ``dlcore.sub``.
     #[pyo3(signature = (other, *, alpha = None))]
     pub fn sub(&self, py: Python<'_>, other: Operand, alpha: Option<Number>) -> PyResult<Self> {
-        let input = Operand::Tensor(self.get());
-        let other = scaled(py, &input, other, alpha)?;
-        two(py, input, other, ops::sub)
+        two(py, Operand::Tensor(self.get()), other, multiple(alpha, ops::sub, blend::sub_multiple))
     }
 
     /// See ``dlcore.div``.
@@ -683,7 +670,10 @@ impl PyTensor {
 }
 
 macro_rules! in_place {
-    ($($name:ident $(($alpha:ident))?, $augmented:ident, $text:literal, $doc:literal => $op:expr, over $over:expr;)*) => {
+    ($(
+        $name:ident $(($alpha:ident: $multiple:expr))?, $augmented:ident, $text:literal, $doc:literal
+            => $op:expr, over $over:expr;
+    )*) => {
         #[pymethods]
         #[pyo3(crate = "crate::exchange::keywords")]
         impl PyTensor {
@@ -693,8 +683,15 @@ macro_rules! in_place {
                 fn $name<'py>(
                     slf: Bound<'py, Self>, py: Python<'py>, other: Operand $(, $alpha: Option<Number>)?
                 ) -> PyResult<Bound<'py, Self>> {
-                    $(let other = scaled(py, &Operand::Tensor(slf.get().get()), other, $alpha)?;)?
-                    slf.get().replace(py, $text, other, $op, $over)?;
+                    let x = slf.get();
+                    $(
+                        if let Some(Number(alpha)) = $alpha {
+                            let value = || Ok(two(py, Operand::Tensor(x.get()), other, |a, b| $multiple(a, b, alpha))?.get());
+                            x.transform($text, value)?;
+                            return Ok(slf);
+                        }
+                    )?
+                    x.replace(py, $text, other, $op, $over)?;
                     Ok(slf)
                 }
 
@@ -726,9 +723,12 @@ impl PyTensor {
 }
 
 in_place! {
-    add_(alpha), __iadd__, "add_", "``self += alpha * other``, in place; see ``dlcore.add``." => ops::add, over Arithmetic::Add;
-    sub_(alpha), __isub__, "sub_", "``self -= alpha * other``, in place; see ``dlcore.sub``." => ops::sub, over Arithmetic::Sub;
-    mul_, __imul__, "mul_", "``self *= other``, in place; see ``dlcore.mul``." => ops::mul, over Arithmetic::Mul;
+    add_(alpha: blend::add_multiple), __iadd__, "add_", "``self += alpha * other``, in place; see ``dlcore.add``."
+        => ops::add, over Arithmetic::Add;
+    sub_(alpha: blend::sub_multiple), __isub__, "sub_", "``self -= alpha * other``, in place; see ``dlcore.sub``."
+        => ops::sub, over Arithmetic::Sub;
+    mul_, __imul__, "mul_", "``self *= other``, in place; see ``dlcore.mul``."
+        => ops::mul, over Arithmetic::Mul;
 }
 
 macro_rules! augmented {

@@ -60,7 +60,7 @@ impl Replacing {
     #[must_use]
     pub fn new(target: &Tensor) -> Self {
         let is_free = !is_recorded(target, target) && target.is_plain() && !Mode::get().guards();
-        Self(REPLACED.replace(if is_free { Arc::as_ptr(target.array().storage()) } else { ptr::null() }))
+        Self(REPLACED.replace(if is_free { ptr::from_ref(target.array().storage()) } else { ptr::null() }))
     }
 }
 
@@ -73,7 +73,7 @@ impl Drop for Replacing {
 /// Whether an operation may write its result over the elements of `x`; see [`Replacing`].
 #[must_use]
 pub(crate) fn is_replaced(x: &Array) -> bool {
-    Arc::as_ptr(x.storage()) == REPLACED.get()
+    ptr::from_ref(x.storage()) == REPLACED.get()
 }
 
 /// Whether an operation may change `x` itself, of which it reads `others` meanwhile; see [`Placing`].

@@ -471,8 +471,8 @@ functions! {
     pow = Pow;
 }
 
-/// `x ** exponent`, where that takes another operation: squares, cubes, roots and reciprocals of floats, a small part of the
-/// time that any power takes. Roots are those of `sqrt`: NaN of minus infinity, minus zero of minus zero.
+/// `x ** exponent`, where that takes another operation: squares, cubes, roots, reciprocals and the like of floats, a small
+/// part of the time that any power takes. Roots are those of `sqrt`: NaN of minus infinity, minus zero of minus zero.
 ///
 /// # Errors
 /// Only for lack of memory.
@@ -484,6 +484,8 @@ pub fn easy_power(x: &Tensor, exponent: Scalar) -> Result<Option<Tensor>> {
         2.0 => ops::square,
         3.0 => ops::unary::cube,
         0.5 => ops::sqrt,
+        1.0 => ops::copy,
+        0.0 if !x.requires_grad() => |x| crate::creation::full(x.shape(), Scalar::Int(1), Some(x.dtype())),
         -1.0 => ops::reciprocal,
         -2.0 => ops::unary::inverse_square,
         _ => return Ok(None),

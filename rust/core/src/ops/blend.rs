@@ -162,6 +162,47 @@ add_scaled! {
         } }
 }
 
+/// `a + alpha * b`, in one pass where that is of floats.
+///
+/// # Errors
+/// [`Error::Shape`] where the shapes do not broadcast, [`Error::DType`] for an `alpha` that the dtype of the two cannot hold:
+/// it does not change that.
+pub fn add_multiple(a: &Tensor, b: &Tensor, alpha: Scalar) -> Result<Tensor> {
+    multiple(a, b, alpha, 1.0, add)
+}
+
+/// `a - alpha * b`; see [`add_multiple`].
+///
+/// # Errors
+/// As [`add_multiple`]; [`Error::DType`] where either is bool.
+pub fn sub_multiple(a: &Tensor, b: &Tensor, alpha: Scalar) -> Result<Tensor> {
+    multiple(a, b, alpha, -1.0, sub)
+}
+
+fn multiple(
+    a: &Tensor,
+    b: &Tensor,
+    alpha: Scalar,
+    sign: f64,
+    combine: fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let dtype = a.dtype().promote("add", b.dtype())?;
+    let alpha = match alpha {
+        alpha if dtype.is_float() => {
+            let factor = scalar(Scalar::Float(sign * alpha.to_f64()), dtype)?;
+            return apply(AddProduct { value: 1.0 }, &[a, b, &factor]);
+        }
+        Scalar::Float(alpha) => {
+            let what = format_args!("alpha={alpha} is no whole number, as the operands are ({dtype})");
+            return Err(Error::dtype("add", what));
+        }
+        alpha if dtype == DType::Bool => Scalar::Bool(alpha.to_f64() != 0.0),
+        // The number itself would make a signed dtype of an unsigned one.
+        alpha => alpha.wrapped(dtype),
+    };
+    combine(a, &mul(&cast(b, dtype)?, &scalar(alpha, dtype)?)?)
+}
+
 /// `a / b`, of which one is a float.
 fn ratio(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !a.dtype().is_float() && !b.dtype().is_float() {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::arrange::movedim;
 use crate::ops::placing::take_along_dim;
-use crate::ops::{cast, gather, reshape, sort};
+use crate::ops::{cast, eq, gather, ne, reshape, sort};
 use crate::with_element;
 use dlcore_kernels::search;
 
@@ -44,6 +44,10 @@ pub fn searchsorted(op: &str, boundaries: &Tensor, values: &Tensor, after: bool)
 /// [`Error::DType`] for two dtypes of which none holds both.
 pub fn isin(x: &Tensor, set: &Tensor, invert: bool) -> Result<Tensor> {
     let dtype = x.dtype().promote("isin", set.dtype())?;
+    if set.numel() == 1 {
+        let compare = if invert { ne } else { eq };
+        return compare(&x.detach(), &reshape(&set.detach(), &[])?);
+    }
     let (x, set) = (x.array().cast("isin", dtype)?, cast(&reshape(&set.detach(), &[set.numel()])?, dtype)?);
     let sorted = if set.numel() > 1 { sort(&set, 0, false)?.0 } else { set };
     let wide = |x: &Array| x.cast("isin", dtype.widened())?.contiguous("isin");

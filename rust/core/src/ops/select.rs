@@ -293,11 +293,17 @@ pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     apply(Where, &[condition, &cast(a, dtype)?, &cast(b, dtype)?])
 }
 
-/// Of each pair the one that `first` prefers; where one of the two is NaN, the other.
+/// An operation of two tensors.
+type Pairing = fn(&Tensor, &Tensor) -> Result<Tensor>;
+
+/// Of each pair the one that `first` prefers, as `of_numbers` finds it where none is NaN; where one of the two is, the other.
 ///
 /// # Errors
 /// Shapes that do not broadcast.
-pub fn number_first(a: &Tensor, b: &Tensor, first: fn(&Tensor, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+pub fn number_first(a: &Tensor, b: &Tensor, first: Pairing, of_numbers: Pairing) -> Result<Tensor> {
+    if !a.dtype().is_float() && !b.dtype().is_float() {
+        return of_numbers(a, b);
+    }
     where_(&logical_or(&first(a, b)?, &isnan(b)?)?, a, b)
 }
 

@@ -6,7 +6,7 @@ use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion,
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
+use crate::ops::arithmetic::{add, div, easy_power, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{eq, le, logical_and, logical_or, lt};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{clamp, where_};
@@ -240,13 +240,11 @@ pub fn ldexp(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
 /// [`Error::Shape`] where the shapes do not broadcast.
 pub fn float_power(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let a = cast(a, DType::F64)?;
-    if b.rank() == 0 && !b.requires_grad() {
-        // Small whole powers are products.
-        match b.array().item()?.to_f64() {
-            2.0 => return crate::ops::square(&a),
-            3.0 => return mul(&crate::ops::square(&a)?, &a),
-            _ => {}
-        }
+    if b.rank() == 0
+        && !b.requires_grad()
+        && let Some(easy) = easy_power(&a, b.array().item()?)?
+    {
+        return Ok(easy);
     }
     crate::ops::pow(&a, &cast(b, DType::F64)?)
 }

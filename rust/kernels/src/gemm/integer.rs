@@ -38,6 +38,16 @@ impl<T: Element> Kernel for Row<'_, T> {
             self.c.fill(T::ZERO);
         }
         let at = |offset: usize, moved: isize| offset.wrapping_add_signed(moved);
+        if let ([c], 1, 1) = (&mut *self.c, a.col_stride, b.row_stride) {
+            // A column: one sum, which vectors can take as well as a row.
+            let (x, y) = (&a.data[at(a.offset, self.index.cast_signed() * a.row_stride)..], &b.data[b.offset..]);
+            let mut sum = *c;
+            for (&x, &y) in x.iter().zip(y).take(*k) {
+                sum = sum.wrapping_add(x.wrapping_mul(y));
+            }
+            *c = sum;
+            return;
+        }
         for step in 0..k.cast_signed() {
             let x = a.data[at(a.offset, self.index.cast_signed() * a.row_stride + step * a.col_stride)];
             let start = at(b.offset, step * b.row_stride);
