@@ -248,3 +248,37 @@ def test_tensors_of_the_same_dtype():
 def test_integrals_covariances_and_combinations_are_those_of_numpy(call, expected):
     x = RNG.standard_normal((4, 3))
     np.testing.assert_allclose(call(dlcore.from_numpy(x)).numpy(), expected(x), rtol=1e-6)
+
+
+def test_membership_among_one_number_is_equality():
+    x = dlcore.tensor([1.0, float("nan"), 2.0])
+    assert dlcore.isin(x, 2).tolist() == [False, False, True]
+    assert dlcore.isin(x, dlcore.tensor([float("nan")]), invert=True).tolist() == [True, True, True]
+    assert dlcore.isin(3, dlcore.tensor([[3]])).item()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int64", "uint64"])
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 16, 17])
+def test_short_lines_are_sorted_stably(n, dtype):
+    lines = RNG.integers(-2 if dtype[0] != "u" else 0, 4, (1500, n)).astype(dtype)
+    if dtype[0] == "f":
+        lines[lines == 3] = np.nan
+        lines[lines == 0] *= RNG.choice([-1.0, 1.0], (lines == 0).sum())
+    order = np.argsort(lines, 1, kind="stable")
+    values, positions = dlcore.sort(dlcore.from_numpy(lines), 1, stable=True)
+    np.testing.assert_array_equal(positions.numpy(), order)
+    np.testing.assert_array_equal(values.numpy(), np.take_along_axis(lines, order, 1))
+    if dtype[0] == "f":
+        np.testing.assert_array_equal(np.signbit(values.numpy()), np.signbit(np.take_along_axis(lines, order, 1)))
+    falling = dlcore.sort(dlcore.from_numpy(lines), 1, descending=True).values.numpy()
+    np.testing.assert_array_equal(falling, np.take_along_axis(lines, order, 1)[:, ::-1])
+
+
+@pytest.mark.parametrize("k", [1, 7, 100, 1000])
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
+def test_products_of_integer_vectors_wrap_as_in_numpy(k, dtype):
+    a, b = (RNG.integers(0, 200, shape).astype(dtype) for shape in [(3, k), (k, 2)])
+    got = dlcore.from_numpy(a) @ dlcore.from_numpy(b)[:, 1].contiguous()
+    np.testing.assert_array_equal(got.numpy(), (a @ b)[:, 1])
+    np.testing.assert_array_equal((dlcore.from_numpy(a) @ dlcore.from_numpy(b[:, :1].copy())).numpy(), a @ b[:, :1])
+    assert dlcore.dot(dlcore.from_numpy(a[0]), dlcore.from_numpy(a[1])).item() == np.dot(a[0], a[1])

@@ -93,3 +93,58 @@ def test_read_only_memory_is_refused_and_left():
     with pytest.raises(ValueError, match="read-only"):
         x.exp_()
     assert lent[-1] == 1
+
+
+@pytest.mark.parametrize(("name", "sign"), [("add_", 1), ("sub_", -1)])
+def test_multiples_are_added_in_no_new_memory(name, sign):
+    x, y = numbers(N), numbers(N) + 1
+    expected = x + sign * 0.25 * y
+    memory.reset_peak()
+    before = memory.stats()["live_bytes"]
+    getattr(x, name)(y, alpha=0.25)
+    assert memory.stats()["peak_bytes"] - before < N
+    np.testing.assert_allclose(x.numpy(), expected.numpy(), rtol=1e-6)
+    ints = dlcore.arange(3, dtype=dlcore.uint8)
+    assert getattr(ints, name)(ints + 1, alpha=2).tolist() == [(i + sign * 2 * (i + 1)) % 256 for i in range(3)]
+
+
+def test_gradients_of_multiples():
+    x, y = (numbers(2, 3, dtype=dlcore.float64).requires_grad_() for _ in range(2))
+    for function in (dlcore.add, dlcore.sub):
+        assert dlcore.autograd.gradcheck(lambda x, y: function(x, y[0], alpha=-1.5), (x, y))  # noqa: B023 - called here
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 0.5, 2, 3, -1, -2])
+def test_float_powers_by_numbers_are_those_of_numpy(exponent):
+    x = np.array([0.0, 0.3, 1.0, 7.5, np.inf, np.nan], "float32")
+    with np.errstate(divide="ignore"):
+        expected = np.float_power(x, exponent)
+    got = dlcore.float_power(dlcore.from_numpy(x), exponent)
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-15)
+    got = dlcore.from_numpy(x.astype("float64")) ** exponent
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-15)
+    ones = dlcore.ones(3, requires_grad=True)
+    (gradient,) = dlcore.autograd.grad((ones**exponent).sum(), ones)
+    assert gradient.tolist() == [exponent] * 3
+
+
+ACTIVATIONS = {
+    "relu relu6 elu celu selu silu mish hardtanh hardswish hardsigmoid leaky_relu rrelu": (),
+    "threshold": (0.5, -1.0),
+}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", [name for names in ACTIVATIONS for name in names.split()])
+def test_activations_in_place_have_the_values_of_new_tensors(name, training):
+    if training and name != "rrelu":
+        pytest.skip("has no training")
+    function = getattr(dlcore.nn.functional, name)
+    arguments = next(arguments for names, arguments in ACTIVATIONS.items() if name in names.split())
+    options = {"training": True} if training else {}
+    x = numbers(N) * 8 - 4
+    dlcore.manual_seed(0)
+    expected = function(x.clone(), *arguments, **options)
+    dlcore.manual_seed(0)
+    assert function(x, *arguments, inplace=True, **options) is x
+    same(x, expected)
