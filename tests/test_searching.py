@@ -274,7 +274,7 @@ def test_short_lines_are_sorted_stably(n, dtype):
     np.testing.assert_array_equal(falling, np.take_along_axis(lines, order, 1)[:, ::-1])
 
 
-@pytest.mark.parametrize("k", [1, 7, 100, 1000])
+@pytest.mark.parametrize("k", [0, 1, 7, 100, 1000])
 @pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
 def test_products_of_integer_vectors_wrap_as_in_numpy(k, dtype):
     a, b = (RNG.integers(0, 200, shape).astype(dtype) for shape in [(3, k), (k, 2)])

@@ -38,7 +38,9 @@ impl<T: Element> Kernel for Row<'_, T> {
             self.c.fill(T::ZERO);
         }
         let at = |offset: usize, moved: isize| offset.wrapping_add_signed(moved);
-        if let ([c], 1, 1) = (&mut *self.c, a.col_stride, b.row_stride) {
+        if *k > 0
+            && let ([c], 1, 1) = (&mut *self.c, a.col_stride, b.row_stride)
+        {
             // A column: one sum, which vectors can take as well as a row.
             let (x, y) = (&a.data[at(a.offset, self.index.cast_signed() * a.row_stride)..], &b.data[b.offset..]);
             let mut sum = *c;
