@@ -8,9 +8,10 @@ use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, 
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
+use crate::layout::{Dims, Show, broadcast_shapes, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{mul, scale};
 use crate::ops::arrange::diagonal;
+use crate::ops::blend::addcmul;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{add, cast, matmul, sum};
@@ -141,8 +142,20 @@ sums_of_products! {
         // A sum of integers is int64.
         cast(&sum(&products, &[0], false)?, products.dtype())
     };
-    /// `beta * input + alpha * outer(a, b)` for vectors.
-    addr, Keep => outer;
+}
+
+/// `beta * input + alpha * outer(a, b)` for vectors, in one pass where `beta` is one.
+///
+/// # Errors
+/// As [`addmv`].
+pub fn addr(input: &Tensor, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
+    let shape = [a.numel(), b.numel()];
+    let fits =
+        a.rank() == 1 && b.rank() == 1 && broadcast_shapes("addr", input.shape(), &shape).is_ok_and(|s| *s == shape);
+    if fits && beta.to_bits() == 1f64.to_bits() {
+        return addcmul(input, &reshape(a, &[shape[0], 1])?, b, alpha);
+    }
+    accumulated("addr", input, &outer(a, b)?, beta, alpha)
 }
 
 /// Kronecker's product: each element of `a` times all of `b`.
