@@ -440,3 +440,17 @@ def test_a_gradient_penalty_reaches_all_parameters():
     ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean().backward()
     assert not model[0].bias.grad.any()
     assert all(p.grad is not None for name, p in model.named_parameters() if name not in ("2.bias", "4.bias"))
+
+
+def test_prelu_of_infinity_and_its_second_derivatives():
+    x, w = dlcore.tensor([float("inf"), -2.0, 0.0], requires_grad=True), dlcore.tensor([0.5], requires_grad=True)
+    y = nn.functional.prelu(x, w)
+    assert y.tolist() == [float("inf"), -1.0, 0.0]
+    of_x, of_w = dlcore.autograd.grad(y.sum(), (x, w), create_graph=True)
+    assert (of_x.tolist(), of_w.tolist()) == ([1.0, 0.5, 0.5], [-2.0])
+    (second,) = dlcore.autograd.grad((of_x * of_x).sum(), w, retain_graph=True)
+    assert second.tolist() == [2.0]
+    plain = dlcore.tensor([0.3])
+    (of_x,) = dlcore.autograd.grad(nn.functional.prelu(x, plain).sum(), x, create_graph=True)
+    (second,) = dlcore.autograd.grad((of_x * of_x).sum(), x)
+    assert second.tolist() == [0.0, 0.0, 0.0]

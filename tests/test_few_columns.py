@@ -119,3 +119,30 @@ def test_sums_of_16_bits_are_rounded_once(dtype, shape):
     for reduced in (lambda x: x.sum(-1), lambda x: x.mean(-1), lambda x: x.sum(), lambda x: x.sum(0)):
         got = on_each_number_of_threads(lambda reduced=reduced: reduced(x).float())
         np.testing.assert_array_equal(got.numpy(), reduced(wide).to(dtype).float().numpy())
+
+
+@pytest.mark.parametrize("counts", [[2**63 - 1, 2**63 - 1, 2], [2**62] * 4])
+def test_more_repeats_than_can_be_counted_are_refused(counts):
+    with pytest.raises(ValueError, match=r"^repeat_interleave: "):
+        dlcore.repeat_interleave(dlcore.arange(len(counts)), dlcore.tensor(counts))
+
+
+def test_more_repeats_than_fit_into_memory_are_refused():
+    with pytest.raises(MemoryError):
+        dlcore.repeat_interleave(dlcore.tensor([1.0, 2.0]), dlcore.tensor([2**40, 1]))
+
+
+def test_subnormal_pivots_are_divided_by():
+    tiny = dlcore.tensor([[1e-310, 0.0], [0.0, 1.0]], dtype=dlcore.float64)
+    assert dlcore.linalg.det(tiny).item() == 1e-310
+    np.testing.assert_allclose(dlcore.linalg.slogdet(tiny).logabsdet.item(), np.log(1e-310))
+    # Columns below a pivot whose reciprocal is infinite.
+    low = dlcore.tensor([[2e-310, 0.0], [1e-310, 1.0]], dtype=dlcore.float64)
+    assert dlcore.linalg.det(low).item() == 2e-310
+
+
+def test_the_smallest_numbers_are_their_own_expm1_and_sinh():
+    x = dlcore.tensor([5e-324, -1e-323, 3.3e-308, -1e-301, 0.0, -0.0], dtype=dlcore.float64)
+    for function in (dlcore.expm1, dlcore.sinh):
+        np.testing.assert_array_equal(function(x).numpy(), x.numpy())
+        np.testing.assert_array_equal(np.signbit(function(x).numpy()), np.signbit(x.numpy()))

@@ -6,7 +6,7 @@ use faer::linalg::cholesky::llt::factor::{LltRegularization, cholesky_in_place, 
 use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
 use faer::linalg::triangular_solve as solvers;
 use faer::traits::RealField;
-use faer::traits::math_utils::{abs, is_nan, mul, recip, sub, zero};
+use faer::traits::math_utils::{abs, is_finite, is_nan, mul, recip, sub, zero};
 use faer::{MatMut, MatRef, Par, Spec};
 use std::ops::DivAssign;
 
@@ -29,7 +29,7 @@ pub(crate) fn cholesky<T: RealField + Copy>(n: usize, a: &mut [T]) -> Result<(),
 /// The order up to which faer's preparations take longer than the work.
 const SMALL: usize = 8;
 
-pub(crate) fn lu<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) {
+pub(crate) fn lu<T: RealField + Copy + DivAssign>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) {
     match (m, n) {
         // Extents that the compiler knows: the loops unroll.
         (2, 2) => return eliminate([2, 2], a, order),
@@ -58,7 +58,7 @@ pub(crate) fn lu<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &m
 /// that it is not passed over.
 #[allow(clippy::inline_always, reason = "extents that a caller knows are constants here")]
 #[inline(always)]
-fn eliminate<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) {
+fn eliminate<T: RealField + Copy + DivAssign>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) {
     order.iter_mut().zip(0..).for_each(|(place, row)| *place = row);
     for k in 0..m.min(n) {
         let mut pivot = k;
@@ -77,7 +77,8 @@ fn eliminate<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], order: &mut [
         }
         let inverse = recip(&top[k]);
         for x in &mut *below {
-            *x = mul(x, &inverse);
+            // The reciprocal of a subnormal number may be infinite where its ratios are not.
+            if is_finite(&inverse) { *x = mul(x, &inverse) } else { *x /= top[k] }
         }
         for column in right.chunks_exact_mut(m) {
             let factor = column[k];

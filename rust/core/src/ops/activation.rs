@@ -317,7 +317,10 @@ pub fn prelu(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         shape[1] = channels;
     }
     let weight = reshape(weight, &shape)?;
-    where_(&gt(x, &number(x, 0.0)?)?, x, &mul(&weight, x)?)
+    // What is above zero meets the weight as a zero, so that infinity there is no NaN in the weight's gradient.
+    let below = clamp(x, None, Some(Scalar::Float(0.0)))?;
+    let plain = x.detach();
+    where_(&gt(&plain, &number(&plain, 0.0)?)?, x, &mul(&weight, &below)?)
 }
 
 /// The first half of `x` along `dim` times the sigmoid of the second (Dauphin et al., 2017).

@@ -415,11 +415,17 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
         numel(NAME, &whole)?;
         return apart(reshape(&broadcast_to(&reshape(&x, &line)?, &wide)?, &whole)?, &x);
     }
-    let mut ids: Vec<i64> = Vec::with_capacity(numel(NAME, &[sizes.iter().sum()])?);
-    for (id, &n) in (0i64..).zip(&sizes) {
-        ids.resize(ids.len() + n, id);
-    }
-    index_select(&x, dim, &Array::from_slice(NAME, &ids, &[ids.len()])?.into())
+    let total = sizes.iter().try_fold(0usize, |total, &n| total.checked_add(n));
+    let total = total.ok_or_else(|| Error::value(NAME, "too many elements"))?;
+    let ids = Array::build(NAME, &[total], |mut ids: &mut [i64]| {
+        for (id, &n) in (0i64..).zip(&sizes) {
+            let (run, rest) = ids.split_at_mut(n);
+            run.fill(id);
+            ids = rest;
+        }
+        Ok(())
+    })?;
+    index_select(&x, dim, &ids.into())
 }
 
 /// The entry `index` along `dim`, without that dimension: a view.

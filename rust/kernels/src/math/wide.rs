@@ -110,7 +110,7 @@ pub fn erf64<S: Simd>(x: f64) -> f64 {
     if size < 1.0 { small } else { (1.0 - beside).copysign(x) }
 }
 
-/// Complementary error function; see [`erf64`].
+/// Complementary error function, within four units in the last place; see [`erf64`].
 #[inline(always)]
 #[must_use]
 pub fn erfc64<S: Simd>(x: f64) -> f64 {
