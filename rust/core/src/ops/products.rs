@@ -144,15 +144,16 @@ sums_of_products! {
     };
 }
 
-/// `beta * input + alpha * outer(a, b)` for vectors, in one pass where `beta` is one.
+/// `beta * input + alpha * outer(a, b)` for vectors, in one pass where `beta` is one and they are floats.
 ///
 /// # Errors
 /// As [`addmv`].
 pub fn addr(input: &Tensor, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
     let shape = [a.numel(), b.numel()];
-    let fits =
-        a.rank() == 1 && b.rank() == 1 && broadcast_shapes("addr", input.shape(), &shape).is_ok_and(|s| *s == shape);
-    if fits && beta.to_bits() == 1f64.to_bits() {
+    let dtype = input.dtype();
+    let are_floats = dtype.is_float() && [a, b].iter().all(|x| x.rank() == 1 && x.dtype() == dtype);
+    let fits = broadcast_shapes("addr", input.shape(), &shape).is_ok_and(|whole| *whole == shape);
+    if are_floats && fits && beta.to_bits() == 1f64.to_bits() {
         return addcmul(input, &reshape(a, &[shape[0], 1])?, b, alpha);
     }
     accumulated("addr", input, &outer(a, b)?, beta, alpha)
