@@ -160,3 +160,32 @@ def test_recurrent_layers_multiply_in_bfloat16(kind):
         if not wide.any():  # weights that meet first states of zeros
             continue
         assert 1e-5 < (narrow - wide).abs().max() / wide.abs().max() < 0.03
+
+
+def test_functions_of_the_users_run_backward_as_forward():
+    seen = []
+
+    class Product(dlcore.autograd.Function):
+        @staticmethod
+        @dlcore.amp.custom_fwd(device_type="cpu", cast_inputs=dlcore.float32)
+        def forward(ctx, x, w):
+            seen.append((x.dtype, w.dtype, dlcore.is_autocast_enabled()))
+            ctx.save_for_backward(x, w)
+            return x @ w
+
+        @staticmethod
+        @dlcore.amp.custom_bwd(device_type="cpu")
+        def backward(ctx, grad):
+            seen.append(dlcore.is_autocast_enabled())
+            x, w = ctx.saved_tensors
+            return grad @ w.mT, x.mT @ grad
+
+    x, w = dlcore.ones(2, 3, requires_grad=True), dlcore.ones(3, 4, dtype=dlcore.bfloat16, requires_grad=True)
+    with dlcore.autocast("cpu", dtype=dlcore.bfloat16):
+        is_on = dlcore.is_autocast_enabled()
+        result = Product.apply(x, w)
+    if is_on:
+        assert result.dtype == dlcore.float32
+        result.sum().backward()
+        assert seen == [(dlcore.float32, dlcore.float32, False), False]
+        assert w.grad.dtype == dlcore.bfloat16

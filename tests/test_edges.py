@@ -187,6 +187,14 @@ def test_values(name):
         (lambda: dlcore.tensordot(dlcore.ones(2), dlcore.ones(2), dims=-1), ValueError),
         (lambda: dlcore.tensordot(dlcore.tensor(2.0), dlcore.ones(5, 1), dims=1), IndexError),
         (lambda: dlcore.tensordot(dlcore.zeros(0), dlcore.tensor(0.3), 1), IndexError),
+        (lambda: dlcore.tensordot(dlcore.ones(3, 4), dlcore.ones(3, 4), 2**63 - 1), IndexError),
+        (lambda: dlcore.randint(0, 300, (5,), dtype=dlcore.uint8), ValueError),
+        (lambda: dlcore.randint(-1, 3, (5,), dtype=dlcore.uint8), ValueError),
+        (lambda: dlcore.randint(0, 3, (5,), dtype=dlcore.bool), ValueError),
+        (lambda: dlcore.ones(5, dtype=dlcore.int8).random_(0, 1000), ValueError),
+        (lambda: dlcore.tensor(np.datetime64("2020")), TypeError),
+        (lambda: dlcore.as_tensor(np.timedelta64(3, "s")), TypeError),
+        (lambda: dlcore.tensor([1], dtype=dlcore.uint64).mul_(-1), TypeError),
         (lambda: linalg.matrix_norm(dlcore.zeros(0, 0), -1), ValueError),
         (lambda: linalg.vecdot(dlcore.ones(2), dlcore.ones(3)), ShapeError),
         (lambda: dlcore.allclose(of(1.0), of(1.0), rtol=-1), ValueError),
@@ -202,6 +210,54 @@ def test_values(name):
 def test_what_has_no_value_is_refused(call, error):
     with pytest.raises(error):
         call()
+
+
+def test_uint64_beside_negative_numbers():
+    x = dlcore.tensor([1, 2**64 - 1], dtype=dlcore.uint64)
+    assert (x == -1).tolist() == [False, False]
+    assert (x > -1).tolist() == [True, True]
+    assert (x / -2).is_floating_point()
+    assert (x + -1).dtype == dlcore.float64
+
+
+def test_numbers_up_to_the_bounds_of_a_dtype_are_drawn():
+    drawn = dlcore.randint(0, 256, (5000,), dtype=dlcore.uint8)
+    assert (drawn.min().item(), drawn.max().item()) == (0, 255)
+    assert dlcore.randint(0, 2, (50,), dtype=dlcore.bool).dtype == dlcore.bool
+
+
+def test_equal_sees_the_last_element():
+    for shape in [(100_000,), (300, 400), (3, 200_000)]:
+        x = dlcore.zeros(shape)
+        y = x.clone()
+        assert x.equal(y)
+        y.flatten()[-1] = 1
+        assert not x.equal(y)
+        assert not x.t().equal(y.t())
+        y = x.clone()
+        y.flatten()[0] = 1
+        assert not x.equal(y)
+
+
+def test_quantiles_beside_infinities():
+    x = of(-INF, 1.0, 2.0, INF)
+    assert dlcore.quantile(x, of(0.3, 0.4, 0.6, 0.7)).tolist() == pytest.approx([-INF, 1.2, 1.8, INF])
+
+
+def test_combinations_of_more_than_there_are():
+    assert dlcore.combinations(of(1.0, 2.0), 10**9).shape == (0, 10**9)
+    x = leaf([1.0, 2.0])
+    dlcore.combinations(x, 3).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+    assert dlcore.combinations(of(1.0, 2.0), 3, with_replacement=True).shape == (4, 3)
+
+
+def test_the_deviation_of_equal_numbers_is_zero():
+    for number in (1.95277056, 0.1, -3.3):
+        x = dlcore.full((3, 7), number, dtype=dlcore.float64, requires_grad=True)
+        for deviation in (dlcore.std(x, dim=0), dlcore.std(x.t(), dim=1), dlcore.std(x)):
+            assert deviation.abs().max().item() == 0
+            assert dlcore.autograd.grad(deviation.sum(), x)[0].abs().max().item() == 0
 
 
 def test_all_halves_have_the_sinc_of_float32():

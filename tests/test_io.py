@@ -267,3 +267,8 @@ def test_a_hostile_structure_is_refused(tmp_path, structure):
     path = raw(tmp_path / "f", {"__metadata__": {"dlcore.structure": structure}})
     with pytest.raises(ValueError, match=r"dlcore\.structure is"):
         dlcore.load(path)
+
+
+def test_arguments_of_pytorchs_programs(tmp_path):
+    dlcore.save({"a": dlcore.ones(2)}, f=tmp_path / "a.safetensors", pickle_protocol=4)
+    assert dlcore.load(f=tmp_path / "a.safetensors", map_location="cpu", mmap=True)["a"].tolist() == [1.0, 1.0]

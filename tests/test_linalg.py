@@ -505,3 +505,32 @@ def test_the_adjoint_exchanges_rows_and_columns():
     assert dlcore.adjoint(dlcore.tensor(2)).item() == 2
     with pytest.raises(dlcore.ShapeError):
         dlcore.adjoint(dlcore.ones(2))
+
+
+def test_gradients_by_eigenvectors_are_symmetric():
+    x = dlcore.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=dlcore.float64, requires_grad=True)
+    _, vectors = dlcore.linalg.eigh(x)
+    weights = dlcore.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=dlcore.float64)
+    (vectors @ vectors.mT * weights).sum().backward()  # the identity, whatever x is
+    assert x.grad.abs().max().item() < 1e-12
+    x.grad = None
+    values, vectors = dlcore.linalg.eigh(x)
+    ((vectors * values.exp()) @ vectors.mT)[0, 1].backward()
+    assert dlcore.allclose(x.grad, x.grad.mT)
+    step = 1e-6 * dlcore.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=dlcore.float64)
+
+    def exponential(x):
+        return dlcore.linalg.matrix_exp(x)[0, 1]
+
+    slope = (exponential(x.detach() + step) - exponential(x.detach() - step)) / 2e-6
+    assert 2 * x.grad[0, 1].item() == pytest.approx(slope.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [dlcore.float32, dlcore.float64])
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_nothing_is_left_of_equal_rows(n, dtype):
+    generator = dlcore.Generator().manual_seed(n)
+    for _ in range(100):
+        x = dlcore.randn(n, n, generator=generator).to(dtype)
+        x[-1] = x[0]
+        assert dlcore.linalg.lu_factor(x)[0].diagonal()[-1].item() == 0

@@ -1532,7 +1532,14 @@ def from_numpy(ndarray: npt.NDArray[Any] | Buffer) -> Tensor: ...
 def from_dlpack(
     ext_tensor: _SupportsDLPack, *, device: _Device | None = None, copy: builtins.bool | None = None
 ) -> Tensor: ...
-def frombuffer(buffer: Buffer, *, dtype: _DTypeLike, count: builtins.int = -1, offset: builtins.int = 0) -> Tensor: ...
+def frombuffer(
+    buffer: Buffer,
+    *,
+    dtype: _DTypeLike,
+    count: builtins.int = -1,
+    offset: builtins.int = 0,
+    requires_grad: builtins.bool = False,
+) -> Tensor: ...
 @overload
 def zeros(
     *size: builtins.int,

@@ -8,7 +8,15 @@ from __future__ import annotations
 from dlcore import _core
 from dlcore._core import is_autocast_enabled
 
-__all__ = ["GradScaler", "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype"]
+__all__ = [
+    "GradScaler",
+    "autocast",
+    "custom_bwd",
+    "custom_fwd",
+    "get_autocast_dtype",
+    "is_autocast_enabled",
+    "set_autocast_dtype",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +131,83 @@ def set_autocast_dtype(device_type: str, dtype: _core.dtype) -> None:
     """
     if dtype != get_autocast_dtype(device_type):
         raise ValueError(f"set_autocast_dtype: only dlcore.bfloat16 is supported, got {dtype}")
+
+
+def custom_fwd(
+    fwd: Callable[..., Any] | None = None, *, device_type: str = "cpu", cast_inputs: _core.dtype | None = None
+) -> Any:
+    """Make the ``forward`` of an `autograd.Function` know of `autocast`.
+
+    Its `custom_bwd` then runs ``backward`` as ``forward`` ran. Where ``cast_inputs`` is given, floating-point tensors
+    are cast to it inside `autocast`, which is switched off for ``forward``.
+
+    Args:
+        fwd: ``forward``; None makes a decorator.
+        device_type: ``"cpu"``.
+        cast_inputs: the dtype of the inputs.
+
+    Example:
+        >>> import dlcore
+        >>> class Double(dlcore.autograd.Function):
+        ...     @staticmethod
+        ...     @dlcore.amp.custom_fwd(device_type="cpu")
+        ...     def forward(ctx, x):
+        ...         return x * 2
+        ...
+        ...     @staticmethod
+        ...     @dlcore.amp.custom_bwd(device_type="cpu")
+        ...     def backward(ctx, grad):
+        ...         return grad * 2
+        >>> x = dlcore.ones(1, requires_grad=True)
+        >>> Double.apply(x).backward()
+        >>> x.grad
+        tensor([2.])
+    """
+    from functools import partial, wraps
+
+    if fwd is None:
+        return partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
+    get_autocast_dtype(device_type)
+
+    def cast(value: Any) -> Any:
+        is_float = isinstance(value, _core.Tensor) and value.is_floating_point() and value.dtype != _core.float64
+        return value.to(cast_inputs) if is_float else value
+
+    @wraps(fwd)
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        ctx._autocasts = is_autocast_enabled()
+        if cast_inputs is None or not ctx._autocasts:
+            return fwd(ctx, *args, **kwargs)
+        ctx._autocasts = False
+        with autocast(device_type, enabled=False):
+            return fwd(ctx, *map(cast, args), **{name: cast(value) for name, value in kwargs.items()})
+
+    return forward
+
+
+def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str = "cpu") -> Any:
+    """Run the ``backward`` of an `autograd.Function` as `custom_fwd` ran its ``forward``: see there.
+
+    Args:
+        bwd: ``backward``; None makes a decorator.
+        device_type: ``"cpu"``.
+
+    Example:
+        >>> import dlcore
+        >>> dlcore.amp.custom_bwd(lambda ctx, grad: grad).__name__
+        '<lambda>'
+    """
+    from functools import partial, wraps
+
+    if bwd is None:
+        return partial(custom_bwd, device_type=device_type)
+
+    @wraps(bwd)
+    def backward(ctx: Any, *grads: Any) -> Any:
+        with autocast(device_type, enabled=ctx._autocasts):
+            return bwd(ctx, *grads)
+
+    return backward
 
 
 class GradScaler:

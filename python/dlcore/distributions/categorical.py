@@ -92,6 +92,11 @@ class Categorical(Distribution):
     variance = mean
 
     @property
+    def param_shape(self) -> tuple[int, ...]:
+        """The shape of the probabilities."""
+        return self.probs.shape
+
+    @property
     def mode(self) -> Tensor:
         """The most probable category."""
         return self.probs.argmax(-1)

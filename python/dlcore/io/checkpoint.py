@@ -19,16 +19,26 @@ __all__ = ["load", "save"]
 _STRUCTURE = "dlcore.structure"
 
 
-def save(obj: Any, path: File, metadata: Mapping[str, str] | None = None) -> None:
+def save(
+    obj: Any,
+    f: File,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    pickle_module: object = None,  # noqa: ARG001 - nothing is pickled
+    pickle_protocol: int | None = None,  # noqa: ARG001
+    _use_new_zipfile_serialization: bool = True,
+) -> None:
     """Save a state dict, a checkpoint or a tensor. The file appears whole or not at all.
 
     Args:
         obj: tensors, numbers, strings, None, and dictionaries, lists and tuples of them, such as
             ``model.state_dict()`` or ``{"model": model.state_dict(), "optimizer": optimizer.state_dict()}``.
             Arrays of numpy come back as tensors.
-        path: the file, by custom with the ending ``.safetensors``; its folder must exist. Or a file object open in
+        f: the file, by custom with the ending ``.safetensors``; its folder must exist. Or a file object open in
             binary mode.
         metadata: further strings by name, which `dlcore.io.read_metadata` reads.
+        pickle_module: accepted for PyTorch's programs: nothing is pickled.
+        pickle_protocol: likewise.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -50,21 +60,25 @@ def save(obj: Any, path: File, metadata: Mapping[str, str] | None = None) -> Non
         tensors = dict(obj)
     else:
         metadata[_STRUCTURE] = json.dumps(_encode(obj, "", tensors), separators=(",", ":"))
-    write(tensors, path, metadata)
+    write(tensors, f, metadata)
 
 
 def load(
-    path: File,
+    f: File,
     map_location: object = None,  # noqa: ARG001 - there is one device
+    pickle_module: object = None,  # noqa: ARG001 - nothing is pickled
     *,
     weights_only: bool = True,  # noqa: ARG001 - nothing else is ever loaded
+    mmap: bool | None = None,  # noqa: ARG001 - files are mapped wherever they can be
 ) -> Any:
     """Load what `save` wrote, or any other safetensors file. Nothing in a file is executed.
 
     Args:
-        path: the file, or a file object open in binary mode, of which the rest is read.
+        f: the file, or a file object open in binary mode, of which the rest is read.
         map_location: accepted for PyTorch's programs: everything is on the CPU.
+        pickle_module: likewise: nothing is pickled.
         weights_only: likewise: files hold tensors and plain values.
+        mmap: likewise: it changes nothing.
 
     Returns:
         Tensors by name; with the nesting and values of a checkpoint where there are any. What was no dictionary comes
@@ -82,14 +96,14 @@ def load(
         ...     model.load_state_dict(dlcore.load(f"{folder}/model.safetensors"))
         <All keys matched successfully>
     """
-    tensors, metadata = read_with_metadata(path)
+    tensors, metadata = read_with_metadata(f)
     structure = metadata.get(_STRUCTURE)
     if structure is None:
         return tensors
     try:
         return _decode(json.loads(structure), tensors)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"{path}: its {_STRUCTURE} is broken: {error!r}") from None
+        raise ValueError(f"{f}: its {_STRUCTURE} is broken: {error!r}") from None
 
 
 def _is_state_dict(obj: object) -> bool:

@@ -204,10 +204,14 @@ impl Array {
         self.storage.buffer().as_slice()
     }
 
-    /// The elements in row-major order. The array must be contiguous.
+    /// The elements in row-major order.
+    ///
+    /// # Panics
+    /// If the array is not contiguous.
     #[must_use]
     pub fn elements<T: Pod>(&self) -> &[T] {
-        debug_assert!(self.layout.is_contiguous());
+        // Always: what was made of a transposed array may be transposed as well.
+        assert!(self.layout.is_contiguous(), "not row-major");
         &self.data()[self.layout.offset..self.layout.offset + self.numel()]
     }
 

@@ -288,6 +288,8 @@ impl Scalar {
             Self::Int(value) => match dtype.integers() {
                 Some((least, greatest)) if (least..=greatest).contains(&value) => dtype,
                 None if dtype.is_float() => dtype,
+                // No integer dtype holds both.
+                _ if dtype == DType::U64 && value < 0 => DType::F64,
                 _ => self.default_dtype(),
             },
             Self::Float(_) => dtype.to_float(),

@@ -145,6 +145,11 @@ pub fn randint(generator: &Generator, low: i64, high: i64, shape: &[usize], dtyp
     if low >= high {
         return Err(Error::value("randint", format_args!("the range from {low} to {high} (excluded) is empty")));
     }
+    let bounds = if dtype == DType::Bool { Some((0, 1)) } else { dtype.integers() };
+    if bounds.is_some_and(|(least, greatest)| i128::from(low) < least || i128::from(high) - 1 > greatest) {
+        let what = format_args!("{dtype} does not hold the numbers from {low} to {high} (excluded)");
+        return Err(Error::value("randint", what));
+    }
     let drawn = Array::build("randint", shape, |out: &mut [i64]| {
         generator.draw(|stream| kernel::integers(stream, low, high, out));
         Ok(())

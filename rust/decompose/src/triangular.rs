@@ -6,7 +6,7 @@ use faer::linalg::cholesky::llt::factor::{LltRegularization, cholesky_in_place, 
 use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
 use faer::linalg::triangular_solve as solvers;
 use faer::traits::RealField;
-use faer::traits::math_utils::{abs, is_finite, is_nan, mul, recip, sub, zero};
+use faer::traits::math_utils::{abs, is_nan, mul, sub, zero};
 use faer::{MatMut, MatRef, Par, Spec};
 use std::ops::DivAssign;
 
@@ -75,10 +75,9 @@ fn eliminate<T: RealField + Copy + DivAssign>([m, n]: [usize; 2], a: &mut [T], o
         if top[k] == zero() {
             continue;
         }
-        let inverse = recip(&top[k]);
+        // Not times the reciprocal: of rows that are equal nothing may be left.
         for x in &mut *below {
-            // The reciprocal of a subnormal number may be infinite where its ratios are not.
-            if is_finite(&inverse) { *x = mul(x, &inverse) } else { *x /= top[k] }
+            *x /= top[k];
         }
         for column in right.chunks_exact_mut(m) {
             let factor = column[k];

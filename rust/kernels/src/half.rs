@@ -3,7 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm_storeu_si128, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_loadu_ps,
-    _mm256_storeu_ps,
+    _mm256_loadu_si256, _mm256_storeu_ps, _mm256_storeu_si256, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_loadu_ps,
+    _mm512_storeu_ps,
 };
 use std::mem::MaybeUninit;
 
@@ -44,6 +45,17 @@ impl Narrow for F16 {}
 impl Narrow for F16 {
     #[inline(always)]
     fn widen<S: Simd>(src: &[Self], dst: &mut [MaybeUninit<f32>]) {
+        let (mut src, mut dst) = (src, dst);
+        if S::ISA == Isa::Avx512 {
+            let ((all, rest), (wide, last)) = (src.as_chunks::<16>(), dst.as_chunks_mut::<16>());
+            for (d, s) in wide.iter_mut().zip(all) {
+                // SAFETY: the ISA has the instruction; sixteen elements are read and written.
+                unsafe {
+                    _mm512_storeu_ps(d.as_mut_ptr().cast(), _mm512_cvtph_ps(_mm256_loadu_si256(s.as_ptr().cast())));
+                }
+            }
+            (src, dst) = (rest, last);
+        }
         let ((eights, rest), (wide, last)) = (src.as_chunks::<8>(), dst.as_chunks_mut::<8>());
         for (d, s) in wide.iter_mut().zip(eights) {
             if matches!(S::ISA, Isa::Avx2 | Isa::Avx512) {
@@ -58,6 +70,18 @@ impl Narrow for F16 {
 
     #[inline(always)]
     fn narrow<S: Simd>(src: &[f32], dst: &mut [Self]) {
+        let (mut src, mut dst) = (src, dst);
+        if S::ISA == Isa::Avx512 {
+            let ((all, rest), (narrow, last)) = (src.as_chunks::<16>(), dst.as_chunks_mut::<16>());
+            for (d, s) in narrow.iter_mut().zip(all) {
+                // SAFETY: as above.
+                unsafe {
+                    let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm512_loadu_ps(s.as_ptr()));
+                    _mm256_storeu_si256(d.as_mut_ptr().cast(), halves);
+                }
+            }
+            (src, dst) = (rest, last);
+        }
         let ((eights, rest), (narrow, last)) = (src.as_chunks::<8>(), dst.as_chunks_mut::<8>());
         for (d, s) in narrow.iter_mut().zip(eights) {
             if matches!(S::ISA, Isa::Avx2 | Isa::Avx512) {

@@ -26,6 +26,9 @@ const COLUMNS: usize = 512;
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 2048;
 const ROWS_AHEAD: usize = 2;
+/// Columns and rows, at most, of planes that are scanned many in a call.
+const SMALL_COLUMNS: usize = 32;
+const SMALL_ROWS: usize = 64;
 /// Elements of a piece of a long row, and of a task of short ones.
 const PIECE: usize = 1 << 16;
 /// Estimated cost of 1024 elements, in nanoseconds.
@@ -109,6 +112,16 @@ fn run<T: Element, C: Element, J: Join>(src: &[T], rows: usize, columns: usize, 
     let streamed = size_of_val(src) >= STREAM_FROM;
     let cost = (len / 1024).saturating_mul(COST);
     let shared = Disjoint::new(dst);
+    if columns > 1 && columns <= SMALL_COLUMNS && rows <= SMALL_ROWS {
+        let plane = rows * columns;
+        let grain = (PIECE / plane).max(1) * plane;
+        return for_each(len.div_ceil(grain), cost, |task| {
+            let range = task * grain..len.min((task + 1) * grain);
+            // SAFETY: each task has planes of its own.
+            let dst = unsafe { shared.slice(range.clone()) };
+            dispatch(Planes::<T, C, J> { src: &src[range], dst, rows, columns, carried: PhantomData });
+        });
+    }
     if columns > 1 {
         let blocks = columns.div_ceil(COLUMNS);
         let units = len / (rows * columns) * blocks;
@@ -306,6 +319,47 @@ impl<T: Element, C: Element, J: Join> Kernel for Down<'_, T, C, J> {
         }
         if streamed {
             stream::fence();
+        }
+    }
+}
+
+/// Whole matrices of few rows and columns, for which nothing is set up.
+struct Planes<'a, T, C, J> {
+    src: &'a [T],
+    dst: &'a mut [T],
+    rows: usize,
+    columns: usize,
+    carried: PhantomData<(C, J)>,
+}
+
+impl<T: Element, C: Element, J: Join> Kernel for Planes<'_, T, C, J> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { src, dst, rows, columns, .. } = self;
+        let plane = rows * columns;
+        for (src, dst) in src.chunks_exact(plane).zip(dst.chunks_exact_mut(plane)) {
+            let mut left = 0;
+            macro_rules! strips {
+                ($($n:literal)*) => { $(
+                    while columns - left >= $n {
+                        let mut carry = [J::identity::<C>(); $n];
+                        let mut at = left;
+                        while let (Some(x), Some(out)) =
+                            (src.get(at..at + $n).and_then(|x| x.first_chunk()), dst.get_mut(at..at + $n))
+                        {
+                            let x: &[T; $n] = x;
+                            for (carry, &x) in carry.iter_mut().zip(x) {
+                                *carry = J::join(*carry, C::cast_from(x));
+                            }
+                            out.copy_from_slice(&carry.map(T::cast_from));
+                            at += columns;
+                        }
+                        left += $n;
+                    }
+                )* };
+            }
+            strips!(8 4 1);
         }
     }
 }

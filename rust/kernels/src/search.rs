@@ -233,9 +233,10 @@ impl<T: Element, const LARGEST: bool> Kernel for AlongLine<'_, T, LARGEST> {
                 continue;
             }
             for ((&x, value), at) in src.iter().zip(values).zip(places) {
-                if wins::<T, LARGEST>(x, best) {
-                    (best, place) = (x, row);
-                }
+                // Selections, not a branch: which way it goes nobody can tell.
+                let wins = wins::<T, LARGEST>(x, best);
+                best = if wins { x } else { best };
+                place = if wins { row } else { place };
                 (*value, *at) = (best, place);
                 row += 1;
             }

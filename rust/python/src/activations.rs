@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 const LAST: isize = -1;
 const MINUS_ONE: f64 = -1.0;
 
-/// Applies `op` to `input`, in place if asked to.
+/// Applies `op`, which is one operation, to `input`, in place if asked to.
 fn applied<'py>(
     py: Python<'py>,
     name: &'static str,
@@ -137,7 +137,13 @@ fn rrelu<'py>(
     training: bool,
     inplace: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    applied(py, "rrelu", input, inplace, |x| activation::rrelu(x, lower, upper, training))
+    let x = input.extract::<Arg>()?.0;
+    let value = || enter(py, x.numel(), || activation::rrelu(&x, lower, upper, training));
+    if !inplace {
+        return value()?.returned(py);
+    }
+    input.cast::<PyTensor>()?.get().overwrite("rrelu", value)?;
+    Ok(input.clone())
 }
 
 functions! {

@@ -2,6 +2,7 @@
 
 use crate::enter::{raised, to_py};
 use crate::tensor::PyTensor;
+use dlcore_core::autograd::hooks::Kept;
 use dlcore_core::autograd::inplace;
 use dlcore_core::autograd::mode;
 use dlcore_core::autograd::node::{Backward, Gradients, Node};
@@ -21,7 +22,7 @@ type Described = Option<(Dims, DType)>;
 struct Custom {
     name: String,
     backward: Py<PyAny>,
-    context: Py<PyAny>,
+    context: Arc<Py<PyAny>>,
     inputs: Vec<Described>,
     outputs: Vec<Described>,
     /// Whether zeros are passed for an output to which no gradient came, instead of None.
@@ -50,6 +51,11 @@ impl Backward for Custom {
 
     fn inputs(&self) -> Vec<Described> {
         self.inputs.clone()
+    }
+
+    fn kept(&self, see: &mut dyn FnMut(&Kept)) {
+        let context: Kept = self.context.clone();
+        see(&context);
     }
 }
 
@@ -196,7 +202,7 @@ fn _record_function<'py>(
     let body = Custom {
         name: name.clone(),
         backward,
-        context,
+        context: Arc::new(context),
         inputs: inputs.iter().map(|input| input.as_ref().map(described)).collect(),
         outputs: results.iter().map(|output| output.as_ref().map(described)).collect(),
         materialize,

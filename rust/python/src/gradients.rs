@@ -267,7 +267,8 @@ impl PyTensor {
                 "this tensor does not require a gradient; call requires_grad_() on it first",
             ))
         })?;
-        Ok(RemovableHandle::new(edge.add_hook(self::hook(&hook)?), edge))
+        let (hook, kept) = self::hook(&hook)?;
+        Ok(RemovableHandle::new(edge.add_hook(hook, kept), &edge))
     }
 
     /// Calls ``hook(tensor)`` whenever ``backward`` has added to the ``grad`` of this leaf, as soon as no more can come
@@ -286,9 +287,9 @@ impl PyTensor {
             )));
         };
         // The leaf must not keep its handle alive, which keeps the leaf.
-        let hook = hook_on(&hook, PyWeakrefReference::new(slf)?.unbind())?;
-        let id = leaf.change_watch(|watch| watch.after.add(hook));
-        Ok(RemovableHandle::new(id, Edge::Leaf(leaf)))
+        let (hook, kept) = hook_on(&hook, PyWeakrefReference::new(slf)?.unbind())?;
+        let id = leaf.change_watch(|watch| watch.after.add(hook, kept));
+        Ok(RemovableHandle::new(id, &Edge::Leaf(leaf)))
     }
 }
 

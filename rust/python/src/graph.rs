@@ -4,8 +4,8 @@
 use crate::convert::Arg;
 use crate::enter::raised;
 use crate::tensor::PyTensor;
-use dlcore_core::autograd::hooks::{After, Before, Hook};
-use dlcore_core::autograd::node::{Edge, Metadata};
+use dlcore_core::autograd::hooks::{After, Before, Hook, Kept};
+use dlcore_core::autograd::node::{Edge, Metadata, WeakEdge};
 use dlcore_core::autograd::saved::{self, Packed};
 use dlcore_core::autograd::{mode, trace};
 use dlcore_core::{Result, Tensor};
@@ -103,6 +103,7 @@ impl PyNode {
     /// tensor([0., 0.])
     fn register_hook(&self, hook: &Bound<'_, PyAny>) -> PyResult<RemovableHandle> {
         let function = callable("register_hook", hook)?;
+        let kept = function.clone();
         let hook: After = Arc::new(move |inputs, outputs| {
             let call = |py: Python<'_>| {
                 let returned = function.call1(py, (gradients(py, inputs)?, gradients(py, outputs)?))?;
@@ -110,7 +111,7 @@ impl PyNode {
             };
             Python::attach(call).map_err(raised)
         });
-        Ok(RemovableHandle::new(self.0.add_after(hook), self.0.clone()))
+        Ok(RemovableHandle::new(self.0.add_after(hook, kept), &self.0))
     }
 
     /// Calls ``hook(grad_outputs)`` before ``backward`` goes through the operation, or adds to the gradient of a leaf, with
@@ -126,6 +127,7 @@ impl PyNode {
     /// tensor([0., 0.])
     fn register_prehook(&self, hook: &Bound<'_, PyAny>) -> PyResult<RemovableHandle> {
         let function = callable("register_prehook", hook)?;
+        let kept = function.clone();
         let hook: Before = Arc::new(move |outputs| {
             let call = |py: Python<'_>| {
                 let returned = function.call1(py, (gradients(py, outputs)?,))?;
@@ -133,7 +135,7 @@ impl PyNode {
             };
             Python::attach(call).map_err(raised)
         });
-        Ok(RemovableHandle::new(self.0.add_before(hook), self.0.clone()))
+        Ok(RemovableHandle::new(self.0.add_before(hook, kept), &self.0))
     }
 
     fn __repr__(&self) -> String {
@@ -162,13 +164,14 @@ impl PyNode {
 #[pyclass(frozen, name = "RemovableHandle", module = "dlcore.autograd.graph")]
 pub struct RemovableHandle {
     id: u64,
-    edge: Mutex<Option<Edge>>,
+    /// Weak: who keeps a handle keeps no graph.
+    edge: Mutex<Option<WeakEdge>>,
 }
 
 impl RemovableHandle {
     /// For hook `id` at `edge`.
-    pub fn new(id: u64, edge: Edge) -> Self {
-        Self { id, edge: Mutex::new(Some(edge)) }
+    pub fn new(id: u64, edge: &Edge) -> Self {
+        Self { id, edge: Mutex::new(Some(edge.downgrade())) }
     }
 }
 
@@ -177,7 +180,7 @@ impl RemovableHandle {
     /// Takes the hook away; does nothing the second time.
     fn remove(&self) {
         let edge = self.edge.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(edge) = edge {
+        if let Some(edge) = edge.and_then(|edge| edge.upgrade()) {
             edge.remove_hook(self.id);
         }
     }
@@ -192,9 +195,9 @@ impl RemovableHandle {
     }
 }
 
-fn callable(what: &str, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+fn callable(what: &str, function: &Bound<'_, PyAny>) -> PyResult<Arc<Py<PyAny>>> {
     if function.is_callable() {
-        return Ok(function.clone().unbind());
+        return Ok(Arc::new(function.clone().unbind()));
     }
     Err(PyTypeError::new_err(format!("{what}: expected a function, got {}", function.get_type().name()?)))
 }
@@ -217,21 +220,24 @@ fn replaced(name: &str, returned: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Opti
 }
 
 /// A Python function of a gradient as a hook.
-pub fn hook(function: &Bound<'_, PyAny>) -> PyResult<Hook> {
+pub fn hook(function: &Bound<'_, PyAny>) -> PyResult<(Hook, Kept)> {
     let function = callable("register_hook", function)?;
-    Ok(Arc::new(move |grad: &Tensor| {
+    let kept = function.clone();
+    let hook: Hook = Arc::new(move |grad: &Tensor| {
         Python::attach(|py| {
             let other = function.call1(py, (PyTensor::from(grad.clone()),))?;
             Ok(other.extract::<Option<Arg>>(py)?.map(|other| other.0))
         })
         .map_err(raised)
-    }))
+    });
+    Ok((hook, kept))
 }
 
 /// A Python function of a tensor, which it does not keep alive, as a hook.
-pub fn hook_on(function: &Bound<'_, PyAny>, tensor: Py<PyWeakrefReference>) -> PyResult<Hook> {
+pub fn hook_on(function: &Bound<'_, PyAny>, tensor: Py<PyWeakrefReference>) -> PyResult<(Hook, Kept)> {
     let function = callable("register_post_accumulate_grad_hook", function)?;
-    Ok(Arc::new(move |_: &Tensor| {
+    let kept = function.clone();
+    let hook: Hook = Arc::new(move |_: &Tensor| {
         Python::attach(|py| {
             if let Some(tensor) = tensor.bind(py).upgrade() {
                 function.call1(py, (tensor,))?;
@@ -239,7 +245,8 @@ pub fn hook_on(function: &Bound<'_, PyAny>, tensor: Py<PyWeakrefReference>) -> P
             Ok(None)
         })
         .map_err(raised)
-    }))
+    });
+    Ok((hook, kept))
 }
 
 /// What `pack` made of a saved value.
@@ -257,7 +264,7 @@ impl Packed for Object {
 /// From now on what this thread saves for backward goes through ``pack``, and through ``unpack`` when it is needed.
 #[pyfunction]
 fn _push_saved_tensors_hooks(pack: &Bound<'_, PyAny>, unpack: &Bound<'_, PyAny>) -> PyResult<()> {
-    let (pack, unpack) = (callable("saved_tensors_hooks", pack)?, Arc::new(callable("saved_tensors_hooks", unpack)?));
+    let (pack, unpack) = (callable("saved_tensors_hooks", pack)?, callable("saved_tensors_hooks", unpack)?);
     saved::push_packer(Arc::new(move |value: Tensor| {
         let object = Python::attach(|py| pack.call1(py, (PyTensor::from(value),))).map_err(raised)?;
         Ok(Arc::new(Object { object, unpack: unpack.clone() }))

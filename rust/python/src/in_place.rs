@@ -112,30 +112,11 @@ in_place! {
     sinh_() => sinh;
     tan_() => tan;
     i0_() => i0;
-}
-
-in_place! {
-    overwrite:
-    logical_not_() => logical_not;
-    eq_(other: Operand) => eq;
-    ne_(other: Operand) => ne;
-    lt_(other: Operand) => lt;
-    le_(other: Operand) => le;
-    gt_(other: Operand) => gt;
-    ge_(other: Operand) => ge;
-    logical_and_(other: Arg) => logical_and;
-    logical_or_(other: Arg) => logical_or;
-    logical_xor_(other: Arg) => logical_xor;
     floor_divide_(other: Operand) => floor_divide;
     remainder_(other: Operand) => remainder;
-    cumsum_(dim: isize; dtype: Option<DTypeArg> = None) => cumsum;
-    cumprod_(dim: isize; dtype: Option<DTypeArg> = None) => cumprod;
-    masked_fill_(mask: Arg, value: Operand) => masked_fill;
-    heaviside_(values: Arg) => heaviside;
     bitwise_not_() => bitwise_not;
     deg2rad_() => deg2rad;
     rad2deg_() => rad2deg;
-    sinc_() => sinc;
     arctan2_(other: Arg) => arctan2;
     atan2_(other: Arg) => atan2;
     bitwise_and_(other: Operand) => bitwise_and;
@@ -148,24 +129,47 @@ in_place! {
     float_power_(exponent: Operand) => float_power;
     fmod_(other: Operand) => fmod;
     gcd_(other: Arg) => gcd;
-    greater_(other: Operand) => greater;
-    greater_equal_(other: Operand) => greater_equal;
     hypot_(other: Arg) => hypot;
     conj_physical_() => conj_physical;
     nextafter_(other: Arg) => nextafter;
-    renorm_(p: f64, dim: isize, maxnorm: f64) => renorm;
     igamma_(other: Arg) => igamma;
     igammac_(other: Arg) => igammac;
     lcm_(other: Arg) => lcm;
-    ldexp_(other: Arg) => ldexp;
-    less_(other: Operand) => less;
-    less_equal_(other: Operand) => less_equal;
     multiply_(other: Operand) => multiply;
-    not_equal_(other: Operand) => not_equal;
     subtract_(other: Operand; alpha: Option<Number> = None) => subtract;
     true_divide_(other: Operand) => true_divide;
-    xlogy_(other: Operand) => xlogy;
     logit_(eps: Option<f64> = None) => logit;
+}
+
+in_place! {
+    test:
+    eq_(other: Operand) => eq;
+    ne_(other: Operand) => ne;
+    lt_(other: Operand) => lt;
+    le_(other: Operand) => le;
+    gt_(other: Operand) => gt;
+    ge_(other: Operand) => ge;
+    greater_(other: Operand) => greater;
+    greater_equal_(other: Operand) => greater_equal;
+    less_(other: Operand) => less;
+    less_equal_(other: Operand) => less_equal;
+    not_equal_(other: Operand) => not_equal;
+}
+
+in_place! {
+    overwrite:
+    logical_not_() => logical_not;
+    logical_and_(other: Arg) => logical_and;
+    logical_or_(other: Arg) => logical_or;
+    logical_xor_(other: Arg) => logical_xor;
+    cumsum_(dim: isize; dtype: Option<DTypeArg> = None) => cumsum;
+    cumprod_(dim: isize; dtype: Option<DTypeArg> = None) => cumprod;
+    masked_fill_(mask: Arg, value: Operand) => masked_fill;
+    heaviside_(values: Arg) => heaviside;
+    sinc_() => sinc;
+    renorm_(p: f64, dim: isize, maxnorm: f64) => renorm;
+    ldexp_(other: Arg) => ldexp;
+    xlogy_(other: Operand) => xlogy;
     mvlgamma_(p: i64) => mvlgamma;
     polygamma_(n: i64) => polygamma;
     tril_(diagonal: i64 = 0) => tril;

@@ -121,9 +121,14 @@ fn tensordot<'py>(
         }
         (count, _) => {
             let count = count.unwrap_or(2);
+            let rank = a.rank().min(b.rank());
             if count < 0 {
                 let what = format_args!("dims must not be negative, got {count}");
                 return Err(to_py(Error::value("tensordot", what)));
+            }
+            if count.unsigned_abs() > rank {
+                let what = format_args!("dims is {count}, but one operand has {rank} dimensions");
+                return Err(to_py(Error::index("tensordot", what)));
             }
             (Ints((-count..0).collect()), Ints((0..count).collect()))
         }

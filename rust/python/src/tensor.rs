@@ -7,7 +7,8 @@ use crate::device::{DeviceArg, PyDevice};
 use crate::display;
 use crate::enter::{enter, guarded, to_py};
 use crate::memory_format::{self, MemoryFormat};
-use dlcore_core::autograd::inplace::{Placing, Replacing, assign, caught_up};
+use dlcore_core::autograd::hooks::Kept;
+use dlcore_core::autograd::inplace::{Placing, Replacing, Values, assign, caught_up};
 use dlcore_core::autograd::saved::Overwriting;
 use dlcore_core::error::Error;
 use dlcore_core::layout::Dims;
@@ -16,6 +17,7 @@ use dlcore_kernels::memory::Buffer;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
 use spin::mutex::SpinMutex;
 
 /// A multi-dimensional array of numbers that can remember how it was computed, so that gradients follow.
@@ -98,7 +100,11 @@ impl PyTensor {
         let tensor = slf.get().get();
         let made = match dtype.filter(|&dtype| dtype != tensor.dtype()) {
             Some(dtype) => {
-                let cast = |x: &Tensor| ops::cast(x, dtype);
+                // A format is brought about by the order in which a copy is written.
+                let cast = |x: &Tensor| match format {
+                    None => ops::cast(x, dtype),
+                    Some(_) => ops::contiguous(&ops::cast(x, dtype)?),
+                };
                 enter(py, tensor.numel(), || memory_format::written(format, "to", &tensor, cast))?.into()
             }
             None if copy || !memory_format::kept(format, tensor.array().layout()) => slf.get().clone(py, format)?,
@@ -133,7 +139,21 @@ impl PyTensor {
 
     /// As [`PyTensor::overwrite`] where each element becomes what one operation makes of it: in its place if that may be.
     pub fn transform(&self, op: &'static str, compute: impl FnOnce() -> PyResult<Tensor>) -> PyResult<()> {
-        let replacing = Replacing::new(&self.get());
+        self.replaced_by(Values::Numbers, op, compute)
+    }
+
+    /// As [`PyTensor::transform`] where each element becomes whether something is true of it, by one comparison.
+    pub fn test(&self, op: &'static str, compute: impl FnOnce() -> PyResult<Tensor>) -> PyResult<()> {
+        self.replaced_by(Values::Truth, op, compute)
+    }
+
+    fn replaced_by(
+        &self,
+        values: Values,
+        op: &'static str,
+        compute: impl FnOnce() -> PyResult<Tensor>,
+    ) -> PyResult<()> {
+        let replacing = Replacing::new(&self.get(), values);
         self.overwrite(op, || {
             let value = compute();
             drop(replacing);
@@ -159,6 +179,28 @@ fn dim_of(op: &str, dim: isize, rank: usize) -> PyResult<usize> {
 #[pymethods]
 #[pyo3(crate = "crate::exchange::keywords")]
 impl PyTensor {
+    /// Shows the collector of cycles the functions and contexts that this tensor's place in the graph keeps alive, if nothing
+    /// else does: a hook may refer to the tensor, or to the module that has it.
+    #[allow(clippy::needless_pass_by_value, reason = "what the collector gives")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let mut result = Ok(());
+        // The collector may come at any time: it waits for nobody.
+        if let Some(tensor) = self.tensor.try_lock() {
+            tensor.kept(&mut |kept: &Kept| {
+                if let (Ok(()), Some(object)) = (&result, kept.downcast_ref::<Py<PyAny>>()) {
+                    result = visit.call(object);
+                }
+            });
+        }
+        result
+    }
+
+    /// Lets go of the graph, which is only reached from itself.
+    fn __clear__(&self) {
+        let tensor = self.tensor.lock().clone();
+        self.set(tensor.detach());
+    }
+
     #[new]
     #[pyo3(signature = (*args, requires_grad = false))]
     fn new(args: &Bound<'_, PyTuple>, requires_grad: bool) -> PyResult<Self> {
@@ -312,7 +354,8 @@ impl PyTensor {
     #[pyo3(signature = (*, memory_format = None))]
     pub fn clone(&self, py: Python<'_>, memory_format: Option<MemoryFormat>) -> PyResult<Self> {
         let tensor = self.get();
-        enter(py, tensor.numel(), || memory_format::written(memory_format, "clone", &tensor, ops::copy)).map(Self::from)
+        let format = Some(memory_format.unwrap_or(MemoryFormat::Preserve));
+        enter(py, tensor.numel(), || memory_format::written(format, "clone", &tensor, ops::copy)).map(Self::from)
     }
 
     /// The same elements without gaps, row-major or in another ``memory_format``: itself where it already is so.
@@ -334,7 +377,7 @@ impl PyTensor {
             let what = "preserve_format is no format to be contiguous in; name another";
             return Err(to_py(Error::value("contiguous", what)));
         }
-        Bound::new(py, slf.get().clone(py, memory_format)?)
+        Bound::new(py, slf.get().clone(py, memory_format.or(Some(MemoryFormat::Contiguous)))?)
     }
 
     /// Converts to a dtype, or to the dtype of another tensor; itself where nothing changes.

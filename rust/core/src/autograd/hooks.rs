@@ -4,6 +4,7 @@ use crate::autograd::node::{Arrived, Gradients};
 use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::Show;
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -17,9 +18,12 @@ pub type Before = Arc<dyn Fn(&[Option<Tensor>]) -> Result<Option<Arrived>> + Sen
 /// place of the first.
 pub type After = Arc<dyn Fn(&[Option<Tensor>], &[Option<Tensor>]) -> Result<Option<Gradients>> + Send + Sync>;
 
-/// Hooks in the order of their registration.
+/// An object of the user's that a place in the graph keeps alive.
+pub type Kept = Arc<dyn Any + Send + Sync>;
+
+/// Hooks in the order of their registration, each with the function of the user's that it calls.
 #[derive(Clone)]
-pub struct Hooks<H = Hook>(Vec<(u64, H)>);
+pub struct Hooks<H = Hook>(Vec<(u64, H, Kept)>);
 
 impl<H> Default for Hooks<H> {
     fn default() -> Self {
@@ -28,17 +32,22 @@ impl<H> Default for Hooks<H> {
 }
 
 impl<H> Hooks<H> {
-    /// Adds a hook; the number takes it away again.
-    pub fn add(&mut self, hook: H) -> u64 {
+    /// Adds a hook, which keeps `function` alive; the number takes it away again.
+    pub fn add(&mut self, hook: H, function: Kept) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Relaxed);
-        self.0.push((id, hook));
+        self.0.push((id, hook, function));
         id
     }
 
     /// Takes a hook away; does nothing where it is gone.
     pub fn remove(&mut self, id: u64) {
-        self.0.retain(|(own, _)| *own != id);
+        self.0.retain(|(own, ..)| *own != id);
+    }
+
+    /// Shows what the hooks keep alive.
+    pub(super) fn kept(&self, see: &mut dyn FnMut(&Kept)) {
+        self.0.iter().for_each(|(_, _, function)| see(function));
     }
 
     /// Whether there are none.
@@ -54,7 +63,7 @@ impl Hooks {
     /// # Errors
     /// What a hook returns; a gradient of another shape or dtype in its place.
     pub fn run(&self, mut grad: Tensor) -> Result<Tensor> {
-        for (_, hook) in &self.0 {
+        for (_, hook, _) in &self.0 {
             let Some(other) = hook(&grad)? else { continue };
             if other.shape() != grad.shape() || other.dtype() != grad.dtype() {
                 return Err(Error::gradient(
@@ -100,7 +109,7 @@ impl NodeHooks {
     /// # Errors
     /// What a hook returns; another number of gradients in their place.
     pub fn run_before(&self, mut arrived: Arrived) -> Result<Arrived> {
-        for (_, hook) in &self.before.0 {
+        for (_, hook, _) in &self.before.0 {
             let Some(other) = hook(&arrived)? else { continue };
             fits("register_prehook", other.len(), arrived.len())?;
             arrived = other;
@@ -113,7 +122,7 @@ impl NodeHooks {
     /// # Errors
     /// As [`NodeHooks::run_before`].
     pub fn run_after(&self, mut gradients: Gradients, arrived: &[Option<Tensor>]) -> Result<Gradients> {
-        for (_, hook) in &self.after.0 {
+        for (_, hook, _) in &self.after.0 {
             let Some(other) = hook(&gradients, arrived)? else { continue };
             fits("register_hook", other.len(), gradients.len())?;
             gradients = other;

@@ -47,20 +47,38 @@ impl Drop for Placing {
     }
 }
 
+/// Elements of a tensor without gaps, by their storage, where they start and how many they are.
+type Elements = (*const Storage, usize, usize);
+
+const NOTHING: Elements = (ptr::null(), 0, 0);
+
 thread_local! {
-    static REPLACED: Cell<*const Storage> = const { Cell::new(ptr::null()) };
+    static REPLACED: Cell<(Elements, Values)> = const { Cell::new((NOTHING, Values::Numbers)) };
+}
+
+fn elements(x: &Array) -> Elements {
+    (ptr::from_ref(x.storage()), x.layout().offset, x.numel())
+}
+
+/// What an operation in place makes of each element.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// A number.
+    Numbers,
+    /// Whether something is true of it, written as a number: the last operation is a comparison, and others ask nothing.
+    Truth,
 }
 
 /// While it lives, an operation of this thread that makes each element of its result of the element of one tensor in its
 /// place may write it there: the result is written over that tensor next, and nothing else reads it before.
-pub struct Replacing(*const Storage);
+pub struct Replacing((Elements, Values));
 
 impl Replacing {
     /// Until dropped, `target` is the tensor that is written next; none is, if that may have to be recorded, or looked at.
     #[must_use]
-    pub fn new(target: &Tensor) -> Self {
+    pub fn new(target: &Tensor, values: Values) -> Self {
         let is_free = !is_recorded(target, target) && target.is_plain() && !Mode::get().guards();
-        Self(REPLACED.replace(if is_free { ptr::from_ref(target.array().storage()) } else { ptr::null() }))
+        Self(REPLACED.replace((if is_free { elements(target.array()) } else { NOTHING }, values)))
     }
 }
 
@@ -73,7 +91,19 @@ impl Drop for Replacing {
 /// Whether an operation may write its result over the elements of `x`; see [`Replacing`].
 #[must_use]
 pub(crate) fn is_replaced(x: &Array) -> bool {
-    ptr::from_ref(x.storage()) == REPLACED.get()
+    ptr::eq(x.storage(), REPLACED.get().0.0) && elements(x) == REPLACED.get().0
+}
+
+/// Whether a comparison may write its result, as numbers, over the elements of `x`.
+#[must_use]
+pub(crate) fn is_replaced_by_truth(x: &Array) -> bool {
+    is_replaced(x) && REPLACED.get().1 == Values::Truth
+}
+
+/// What `compute` gives, which is only a part of what an operation in place does: it replaces nothing.
+pub(crate) fn beforehand<R>(compute: impl FnOnce() -> R) -> R {
+    let _nothing = Replacing(REPLACED.replace((NOTHING, Values::Numbers)));
+    compute()
 }
 
 /// Whether an operation may change `x` itself, of which it reads `others` meanwhile; see [`Placing`].

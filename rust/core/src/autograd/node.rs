@@ -1,6 +1,6 @@
 //! The recorded graph: nodes, the edges between them, and the leaves where gradients end.
 
-use crate::autograd::hooks::{After, Before, Hook, Hooks, NodeHooks, Watch};
+use crate::autograd::hooks::{After, Before, Hook, Hooks, Kept, NodeHooks, Watch};
 use crate::autograd::mode::Mode;
 use crate::autograd::tensor::Tensor;
 use crate::autograd::trace;
@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// Gradients with respect to each input of an operation; `None` where there is none or none is needed.
 pub type Gradients = SmallVec<[Option<Tensor>; 3]>;
@@ -38,6 +38,9 @@ pub trait Backward: Send + Sync {
 
     /// Shape and dtype of each input that is a tensor.
     fn inputs(&self) -> Vec<Option<(Dims, DType)>>;
+
+    /// Shows the objects of the user's that it keeps alive.
+    fn kept(&self, _see: &mut dyn FnMut(&Kept)) {}
 }
 
 /// A recorded operation.
@@ -148,6 +151,18 @@ impl Leaf {
     }
 }
 
+impl Leaf {
+    /// Shows the functions of the user's that only this leaf keeps alive, which nobody else refers to and no other thread is
+    /// changing: what a collector of cycles may follow.
+    pub(super) fn kept(self: &Arc<Self>, see: &mut dyn FnMut(&Kept)) {
+        let watch = self.watch.get().filter(|_| Arc::strong_count(self) == 1);
+        let Some(Ok(watch)) = watch.map(|watch| watch.try_lock()) else { return };
+        for hooks in [&watch.before, &watch.after, &watch.added] {
+            hooks.kept(see);
+        }
+    }
+}
+
 impl Drop for Leaf {
     fn drop(&mut self) {
         if self.watch.get().is_some() {
@@ -236,35 +251,78 @@ impl Node {
     }
 }
 
+impl Node {
+    /// As [`Leaf::kept`].
+    pub(super) fn kept(self: &Arc<Self>, see: &mut dyn FnMut(&Kept)) {
+        if Arc::strong_count(self) != 1 {
+            return;
+        }
+        if let Ok(body) = self.body.try_lock()
+            && let Some(body) = body.as_ref().filter(|body| Arc::strong_count(body) == 1)
+        {
+            body.kept(see);
+        }
+        let Some(extra) = self.extra.get() else { return };
+        if let Ok(watches) = extra.watches.try_lock() {
+            watches.iter().for_each(|watch| watch.hooks.kept(see));
+        }
+        if let Ok(hooks) = extra.hooks.try_lock() {
+            hooks.before.kept(see);
+            hooks.after.kept(see);
+        }
+    }
+}
+
+/// A place in the graph that is not kept alive.
+pub enum WeakEdge {
+    /// A leaf.
+    Leaf(Weak<Leaf>),
+    /// An output of an operation.
+    Node(Weak<Node>, u32),
+}
+
+impl WeakEdge {
+    /// The place, if it still exists.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Edge> {
+        match self {
+            Self::Leaf(leaf) => leaf.upgrade().map(Edge::Leaf),
+            Self::Node(node, output) => node.upgrade().map(|node| Edge::Node(node, *output)),
+        }
+    }
+}
+
 impl Edge {
     /// Adds a hook that sees the gradient that comes here, and may replace it.
-    pub fn add_hook(&self, hook: Hook) -> u64 {
+    pub fn add_hook(&self, hook: Hook, function: Kept) -> u64 {
         match self {
-            Self::Leaf(leaf) => leaf.change_watch(|watch| watch.before.add(hook)),
-            Self::Node(node, output) => node.change_watch(*output, |watch| watch.hooks.add(hook)),
+            Self::Leaf(leaf) => leaf.change_watch(|watch| watch.before.add(hook, function)),
+            Self::Node(node, output) => node.change_watch(*output, |watch| watch.hooks.add(hook, function)),
         }
     }
 
     /// Adds a hook that sees the gradients that come to the operation, or to the leaf, before it does anything with them.
-    pub fn add_before(&self, hook: Before) -> u64 {
+    pub fn add_before(&self, hook: Before, function: Kept) -> u64 {
         match self {
             Self::Leaf(leaf) => leaf.change_watch(|watch| {
-                watch.before.add(Arc::new(move |grad: &Tensor| {
+                let first = move |grad: &Tensor| {
                     let other = hook(&[Some(grad.clone())])?;
                     Ok(other.and_then(|other| other.into_iter().next().flatten()))
-                }))
+                };
+                watch.before.add(Arc::new(first), function)
             }),
-            Self::Node(node, _) => node.change_hooks(|hooks| hooks.before.add(hook)),
+            Self::Node(node, _) => node.change_hooks(|hooks| hooks.before.add(hook, function)),
         }
     }
 
     /// Adds a hook that sees what the operation made of the gradients that came to it; a leaf makes nothing of its own.
-    pub fn add_after(&self, hook: After) -> u64 {
+    pub fn add_after(&self, hook: After, function: Kept) -> u64 {
         match self {
             Self::Leaf(leaf) => leaf.change_watch(|watch| {
-                watch.added.add(Arc::new(move |grad: &Tensor| hook(&[], &[Some(grad.clone())]).map(|_| None)))
+                let added = move |grad: &Tensor| hook(&[], &[Some(grad.clone())]).map(|_| None);
+                watch.added.add(Arc::new(added), function)
             }),
-            Self::Node(node, _) => node.change_hooks(|hooks| hooks.after.add(hook)),
+            Self::Node(node, _) => node.change_hooks(|hooks| hooks.after.add(hook, function)),
         }
     }
 
@@ -275,6 +333,15 @@ impl Edge {
             Self::Node(node, _) => {
                 held(&node.extra.get_or_init(Box::default).metadata).get_or_insert_with(make).clone()
             }
+        }
+    }
+
+    /// This place, which is not kept alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakEdge {
+        match self {
+            Self::Leaf(leaf) => WeakEdge::Leaf(Arc::downgrade(leaf)),
+            Self::Node(node, output) => WeakEdge::Node(Arc::downgrade(node), *output),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A tensor: an array and how it takes part in differentiation.
 
 use crate::array::Array;
+use crate::autograd::hooks::Kept;
 use crate::autograd::mode::Mode;
 use crate::autograd::node::{Edge, Leaf, Node};
 use crate::dtype::DType;
@@ -343,6 +344,19 @@ impl Tensor {
     #[must_use]
     pub fn alias(&self) -> Self {
         self.viewed(self.array().clone(), self.tracking().clone())
+    }
+
+    /// Shows the functions and objects of the user's that only this tensor's place in the graph keeps alive, where nobody else
+    /// has the tensor.
+    pub fn kept(&self, see: &mut dyn FnMut(&Kept)) {
+        if Shared::count(&self.0) != 1 {
+            return;
+        }
+        match &self.0.tracking {
+            Tracking::Leaf(leaf) => leaf.kept(see),
+            Tracking::Node(node, _) => node.kept(see),
+            Tracking::None | Tracking::Cut(_) => {}
+        }
     }
 
     /// Whether this is the only handle to the tensor and the tensor the only owner of its memory, so that nobody would

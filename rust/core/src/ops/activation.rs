@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Show, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{ge, gt, le, logical_and, lt};
+use crate::ops::order::kept;
 use crate::ops::over::each;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{in_steps, where_};
@@ -21,7 +22,7 @@ use dlcore_kernels::map::{self, Activation, Parameters};
 
 /// Runs the map `op` over `x`.
 fn forward(name: &str, op: Activation, parameters: Parameters, x: &Array) -> Result<Outputs> {
-    Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, |x: &[T], layout, out| {
+    Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, &|x: &[T], layout, out| {
         map::activation(op, parameters, x, layout, out);
     }))?))
 }
@@ -37,11 +38,12 @@ fn backward(
     if mode::is_recording() {
         return Ok(one(mul(grad, &composed(x)?)?));
     }
-    let (g, x) = (grad.array(), x.array());
-    let slope = with_stored_float!("backward", x.dtype(), T => Array::build("backward", x.shape(), |out: &mut [T]| {
-        map::activation_grad(op, parameters, (g.data::<T>(), g.strided()), (x.data::<T>(), x.strided()), out);
-        Ok(())
-    }))?;
+    let slope = kept([x.array(), grad.array()], |[x, g]| {
+        with_stored_float!("backward", x.dtype(), T => Array::build("backward", x.shape(), |out: &mut [T]| {
+            map::activation_grad(op, parameters, (g.data::<T>(), g.strided()), (x.data::<T>(), x.strided()), out);
+            Ok(())
+        }))
+    })?;
     Ok(one(slope.into()))
 }
 

@@ -1,6 +1,7 @@
 //! Arithmetic on two tensors that broadcast, and negation.
 
 use crate::array::Array;
+use crate::autograd::inplace::is_replaced;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
@@ -8,8 +9,7 @@ use crate::autograd::tensor::{Tensor, Tracking};
 use crate::creation::zeros;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::broadcast_shapes;
-use crate::ops::over::each;
+use crate::ops::over::{Arithmetic, Replaced, each, each_two, replace};
 use crate::ops::sample::{Domain, Params, Sample, broadcast_pairs, input, real, single};
 use crate::ops::{self, sum_to};
 use crate::with_dtype;
@@ -18,15 +18,28 @@ use smallvec::smallvec;
 
 /// Runs the map `op` over `a` and `b`, broadcast. Both have one dtype.
 pub(crate) fn binary(name: &str, op: Binary, a: &Array, b: &Array) -> Result<Outputs> {
-    if a.shape() != b.shape() {
-        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-        return binary(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
+    if is_replaced(a) {
+        let in_one_pass = match op {
+            Binary::Add => Some(Arithmetic::Add),
+            Binary::Sub => Some(Arithmetic::Sub),
+            Binary::Mul => Some(Arithmetic::Mul),
+            Binary::Div => Some(Arithmetic::Div),
+            _ => None,
+        };
+        if in_one_pass.is_some_and(|op| replace(op, a, b, Replaced::First)) {
+            return Ok(single(a.clone()));
+        }
+    } else if a.shape() == b.shape() && a.layout().is_contiguous() && b.layout().is_contiguous() {
+        // By far the most frequent case, which notices every step.
+        let made = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), a.shape(), |out: &mut [T]| {
+            map::binary(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
+            Ok(())
+        }))?;
+        return Ok(single(made));
     }
-    let out = with_dtype!(a.dtype(), T => Array::build_as(name, a.dtype(), a.shape(), |out: &mut [T]| {
-        map::binary(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
-        Ok(())
-    }))?;
-    Ok(single(out))
+    Ok(single(with_dtype!(a.dtype(), T => each_two::<T>(name, [a, b], &|(a, at_a), (b, at_b), out| {
+        map::binary(op, a, at_a, b, at_b, out);
+    }))?))
 }
 
 /// Refuses bool, for which subtraction has no agreed meaning.
@@ -218,7 +231,7 @@ impl Operation for Neg {
 
 /// Runs the map `op` over `a`; any dtype.
 pub(crate) fn unary(name: &str, op: Unary, a: &Array) -> Result<Outputs> {
-    Ok(single(with_dtype!(a.dtype(), T => each(name, a, |x: &[T], layout, out| map::unary(op, x, layout, out)))?))
+    Ok(single(with_dtype!(a.dtype(), T => each(name, a, &|x: &[T], layout, out| map::unary(op, x, layout, out)))?))
 }
 
 /// `a ** b`.

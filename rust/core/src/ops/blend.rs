@@ -1,6 +1,7 @@
 //! Elementwise functions of several tensors, or of one and some numbers, made of other operations.
 
 use crate::array::Array;
+use crate::autograd::inplace::beforehand;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
@@ -27,7 +28,7 @@ impl Operation for Lerp {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let all = [inputs[0], inputs[1], inputs[2]];
-        Ok(single(with_float!(Self::NAME, all[0].dtype(), T => each_three::<T>(Self::NAME, all, map::lerp))?))
+        Ok(single(with_float!(Self::NAME, all[0].dtype(), T => each_three::<T>(Self::NAME, all, &map::lerp))?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -97,7 +98,7 @@ macro_rules! add_scaled {
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 let (value, all) = (self.value, [inputs[0], inputs[1], inputs[2]]);
                 Ok(single(with_float!(Self::NAME, all[0].dtype(), T => {
-                    each_three::<T>(Self::NAME, all, |x, a, b, out| map::$map(T::from_f64(value), x, a, b, out))
+                    each_three::<T>(Self::NAME, all, &|x, a, b, out| map::$map(T::from_f64(value), x, a, b, out))
                 })?))
             }
 
@@ -138,8 +139,11 @@ macro_rules! add_scaled {
             if x.dtype().is_float() && x.dtype() == a.dtype() && a.dtype() == b.dtype() {
                 return apply($Op { value }, &[x, a, b]);
             }
-            let term = $term(a, b)?;
-            add(x, &if value.to_bits() == 1f64.to_bits() { term } else { scale(&term, value)? })
+            let term = beforehand(|| {
+                let term = $term(a, b)?;
+                if value.to_bits() == 1f64.to_bits() { Ok(term) } else { scale(&term, value) }
+            })?;
+            add(x, &term)
         }
     )* };
 }
@@ -200,7 +204,8 @@ fn multiple(
         // The number itself would make a signed dtype of an unsigned one.
         alpha => alpha.wrapped(dtype),
     };
-    combine(a, &mul(&cast(b, dtype)?, &scalar(alpha, dtype)?)?)
+    let multiple = beforehand(|| mul(&cast(b, dtype)?, &scalar(alpha, dtype)?))?;
+    combine(a, &multiple)
 }
 
 /// `a / b`, of which one is a float.

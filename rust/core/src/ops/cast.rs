@@ -6,6 +6,7 @@ use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, app
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::ops::order::kept;
 use crate::ops::sample::{Params, Sample, real, single};
 
 /// `x.to(dtype)`.
@@ -23,7 +24,7 @@ impl Operation for Cast {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        Ok(single(inputs[0].cast(Self::NAME, self.dtype)?))
+        Ok(single(kept([inputs[0]], |[x]| x.cast(Self::NAME, self.dtype))?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {

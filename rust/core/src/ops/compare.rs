@@ -5,21 +5,17 @@ use crate::autograd::op::{Discrete, Halves, Outputs, Promotion, apply_discrete};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::Result;
-use crate::layout::broadcast_shapes;
 use crate::ops;
+use crate::ops::order::kept;
+use crate::ops::over::truth_of_two;
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, real, single};
 use crate::{with_dtype, with_stored_float};
 use dlcore_kernels::map::{self, Compare, FloatTest};
 
 /// Compares `a` and `b`, broadcast. Both have one dtype.
 pub(crate) fn compare(name: &str, op: Compare, a: &Array, b: &Array) -> Result<Array> {
-    if a.shape() != b.shape() {
-        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-        return compare(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
-    }
-    with_dtype!(a.dtype(), T => Array::build_as(name, DType::Bool, a.shape(), |out: &mut [u8]| {
-        map::compare(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
-        Ok(())
+    with_dtype!(a.dtype(), T => truth_of_two::<T>(name, [a, b], &|(a, at_a), (b, at_b), out| {
+        map::compare(op, a, at_a, b, at_b, out);
     }))
 }
 
@@ -108,12 +104,12 @@ fn kind(name: &str, test: FloatTest, x: &Array) -> Result<Outputs> {
         let finite = Scalar::Bool(test == FloatTest::IsFinite);
         return Ok(single(Array::full(name, x.shape(), finite, DType::Bool)?));
     }
-    Ok(single(
+    Ok(single(kept([x], |[x]| {
         with_stored_float!(name, x.dtype(), T => Array::build_as(name, DType::Bool, x.shape(), |out: &mut [u8]| {
             map::float_test(test, x.data::<T>(), x.strided(), out);
             Ok(())
-        }))?,
-    ))
+        }))
+    })?))
 }
 
 macro_rules! kinds {

@@ -38,7 +38,7 @@ fn along(dim: usize, rank: usize) -> Dims {
 /// Positions of the extreme elements.
 fn positions(name: &str, op: Reduction, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
     not_empty(name, x, dims)?;
-    let axes = Axes::new(name, x, dims, keepdim)?;
+    let axes = Axes::in_index_order(name, x, dims, keepdim)?;
     with_element!(x.dtype(), T => Array::build(name, &axes.shape, |out: &mut [i64]| {
         match op {
             Reduction::Max => reduce::argmax(x.data::<T>(), axes.split(), out),

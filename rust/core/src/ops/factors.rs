@@ -342,7 +342,10 @@ impl Operation for Eigh {
         let ([values, vectors], [gvalues, gvectors]) =
             (parts(&context.output()?, &shapes, Self::BY_COLUMNS)?, parts(grad, &shapes, Self::BY_COLUMNS)?);
         let transposed = adjoint(&vectors)?;
-        let turned = quotient(&without_diagonal(&matmul(&transposed, &gvectors)?)?, &gaps(&values)?)?;
+        // Only turns keep the vectors orthogonal: what is symmetric in their gradient says nothing of the matrix.
+        let product = matmul(&transposed, &gvectors)?;
+        let turns = scale(&sub(&product, &adjoint(&product)?)?, 0.5)?;
+        let turned = quotient(&without_diagonal(&turns)?, &gaps(&values)?)?;
         let inner = add(&turned, &diag_embed(&gvalues, 0, -2, -1)?)?;
         Ok(one(matmul(&matmul(&vectors, &inner)?, &transposed)?))
     }

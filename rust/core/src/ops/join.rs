@@ -7,6 +7,7 @@ use crate::autograd::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, distinct_dims, normalize_dim, numel};
 use crate::ops::copy::apart;
+use crate::ops::order;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::with_bits;
@@ -124,7 +125,7 @@ impl Operation for Flip {
     }
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        Ok(single(reversed(inputs[0], &self.dims).copy(Self::NAME)?))
+        Ok(single(order::copied(Self::NAME, &reversed(inputs[0], &self.dims), inputs[0])?))
     }
 
     fn backward(&self, _: &Context<'_>, grad: &Tensor) -> Result<Gradients> {

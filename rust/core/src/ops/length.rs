@@ -32,7 +32,7 @@ impl Operation for Length {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0];
         check_float(Self::NAME, x.dtype())?;
-        let Some((shape, cols)) = rows_of(x, &self.dims, self.keepdim) else {
+        let Some((x, shape, cols)) = rows_of(x, &self.dims, self.keepdim) else {
             let x = Tensor::from(x.clone());
             let squares = |x: &Tensor| sum(&square(x)?, &self.dims, self.keepdim);
             let mut sums = squares(&x)?;

@@ -11,6 +11,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
+use crate::ops::over::{each_three, each_two};
 use crate::ops::sample::{Params, Sample, broadcast_pairs, real, single};
 use crate::ops::{self, add, broadcast_to, div, mul, neg, reshape, sub, sum_to};
 use crate::with_float;
@@ -110,13 +111,9 @@ impl Operation for Huber {
     const PROMOTION: Promotion = Promotion::Common;
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-        let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), inputs[1].shape())?;
-        let (x, y) = (inputs[0].broadcast(Self::NAME, &shape)?, inputs[1].broadcast(Self::NAME, &shape)?);
-        Ok(single(with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, &shape, |out: &mut [T]| {
-            let (x, y) = ((x.data::<T>(), x.strided()), (y.data::<T>(), y.strided()));
-            map::huber(T::from_f64(self.delta), x, y, out);
-            Ok(())
-        })?)))
+        Ok(single(with_float!(Self::NAME, inputs[0].dtype(), T => {
+            each_two::<T>(Self::NAME, [inputs[0], inputs[1]], &|x, y, out| map::huber(T::from_f64(self.delta), x, y, out))
+        })?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -125,13 +122,9 @@ impl Operation for Huber {
             let bound = Scalar::Float(self.delta);
             mul(grad, &ops::clamp(&sub(&x, &y)?, Some(Scalar::Float(-self.delta)), Some(bound))?)?
         } else {
-            let (x, y) =
-                (x.array().broadcast(Self::NAME, grad.shape())?, y.array().broadcast(Self::NAME, grad.shape())?);
-            let g = grad.array();
-            with_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, g.shape(), |out: &mut [T]| {
-                let (x, y) = ((x.data::<T>(), x.strided()), (y.data::<T>(), y.strided()));
-                map::huber_grad(T::from_f64(self.delta), (g.data::<T>(), g.strided()), x, y, out);
-                Ok(())
+            let all = [x.array(), y.array(), grad.array()];
+            with_float!(Self::NAME, x.dtype(), T => each_three::<T>(Self::NAME, all, &|x, y, g, out| {
+                map::huber_grad(T::from_f64(self.delta), g, x, y, out);
             }))?
             .into()
         };

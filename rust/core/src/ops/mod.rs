@@ -42,6 +42,7 @@ pub mod matrices;
 pub mod matrix_stack;
 pub mod nextafter;
 pub mod norm;
+pub(crate) mod order;
 pub mod over;
 pub mod pad;
 pub mod pairs;

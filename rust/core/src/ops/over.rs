@@ -5,18 +5,21 @@
 //! finds the words for what is wrong.
 
 use crate::array::Array;
-use crate::autograd::inplace::{is_recorded, is_replaced};
+use crate::autograd::inplace::{is_recorded, is_replaced, is_replaced_by_truth};
 use crate::autograd::mode;
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::broadcast_shapes;
 use crate::ops;
+use crate::ops::order::kept;
+use dlcore_kernels::copy;
 use dlcore_kernels::inplace::{self, Window, update};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map;
 pub use dlcore_kernels::map::{Arithmetic, Replaced};
 use dlcore_kernels::memory::Pod;
+use dlcore_kernels::stored::Stored;
 
 /// `op(a, b)` in the memory of the operand to be replaced, which the caller knows nobody else to see. `None` where the
 /// operation would be recorded, or needs memory of its own.
@@ -62,9 +65,9 @@ pub(crate) fn accumulate(writer: &'static str, op: Arithmetic, target: &Array, o
     done
 }
 
-/// Writes the result over `own` where that is contiguous, of the float dtype and the shape of the result, and apart from
-/// the memory of `other`.
-fn replace(op: Arithmetic, own: &Array, other: &Array, replaced: Replaced) -> bool {
+/// Writes the result over `own` where that is contiguous, of the dtype (one of the usual) and the shape of the result, and
+/// apart from the memory of `other`.
+pub(crate) fn replace(op: Arithmetic, own: &Array, other: &Array, replaced: Replaced) -> bool {
     if other.dtype() != own.dtype() || !own.layout().is_contiguous() {
         return false;
     }
@@ -84,55 +87,128 @@ fn replace(op: Arithmetic, own: &Array, other: &Array, replaced: Replaced) -> bo
     match own.dtype() {
         DType::F32 => run!(f32),
         DType::F64 => run!(f64),
+        // Quotients of integers are floats.
+        _ if op == Arithmetic::Div => false,
+        DType::I32 => run!(i32),
+        DType::I64 => run!(i64),
+        DType::U8 => run!(u8),
         _ => false,
     }
 }
 
+/// A map of one operand, as kernels are called. A pointer to one: what is done around it is compiled once for a dtype.
+type Map<'a, T> = &'a (dyn Fn(&[T], Strided<'_>, &mut [T]) + Sync);
+
 /// What `map` makes of the elements of `x`, one by one: over them, where they are replaced.
-pub(crate) fn each<T: Pod>(name: &str, x: &Array, map: impl Fn(&[T], Strided<'_>, &mut [T]) + Sync) -> Result<Array> {
+pub(crate) fn each<T: Pod>(name: &str, x: &Array, map: Map<'_, T>) -> Result<Array> {
     let over = |copy: &[T], _, piece: &mut [T]| map(copy, Flat { start: 0, step: 1 }.of(&copy.len()), piece);
-    if is_replaced(x) && x.edit(|own| inplace::replace(own, over)) {
-        return Ok(x.clone());
-    }
-    Array::build_as(name, x.dtype(), x.shape(), |out: &mut [T]| {
-        map(x.data(), x.strided(), out);
-        Ok(())
+    kept([x], |[x]| {
+        if is_replaced(x) && x.edit(|own| inplace::replace(own, over)) {
+            return Ok(x.clone());
+        }
+        Array::build_as(name, x.dtype(), x.shape(), |out: &mut [T]| {
+            map(x.data(), x.strided(), out);
+            Ok(())
+        })
     })
 }
 
 /// An operand of a map as kernels take it.
 pub(crate) type Operand<'a, T> = (&'a [T], Strided<'a>);
 
+/// As [`Map`], of two operands.
+type Map2<'a, T, R = T> = &'a (dyn Fn(Operand<'_, T>, Operand<'_, T>, &mut [R]) + Sync);
+
+/// What `map` makes of the elements of `x` and `a`, which have one dtype and broadcast: over those of `x`, where they are
+/// replaced.
+pub(crate) fn each_two<T: Pod>(name: &str, [x, a]: [&Array; 2], map: Map2<'_, T>) -> Result<Array> {
+    of_two(name, [x, a], &|x, a| over_first(x, a, map), x.dtype(), map)
+}
+
+/// What `map` makes of the elements of `x` and `a`, broadcast, in memory of its own: of `dtype`, stored as `R`. It is `x`
+/// where `over` has done it.
+fn of_two<T: Pod, R: Pod>(
+    name: &str,
+    inputs: [&Array; 2],
+    over: &dyn Fn(&Array, &Array) -> bool,
+    dtype: DType,
+    map: Map2<'_, T, R>,
+) -> Result<Array> {
+    let made = |x: &Array, a: &Array| {
+        Array::build_as(name, dtype, x.shape(), |out: &mut [R]| {
+            map((x.data(), x.strided()), (a.data(), a.strided()), out);
+            Ok(())
+        })
+    };
+    // By far the most frequent case, which notices every step.
+    let [x, a] = inputs;
+    if x.shape() == a.shape() && x.layout().is_contiguous() && a.layout().is_contiguous() {
+        return if is_replaced(x) && over(x, a) { Ok(x.clone()) } else { made(x, a) };
+    }
+    kept(inputs, |[x, a]| {
+        let mut expanded = None;
+        let [x, a] = if x.shape() == a.shape() {
+            [x, a]
+        } else {
+            let shape = broadcast_shapes(name, x.shape(), a.shape())?;
+            expanded.insert([x.expand(name, &shape)?, a.expand(name, &shape)?]).each_ref()
+        };
+        if is_replaced(x) && over(x, a) { Ok(x.clone()) } else { made(x, a) }
+    })
+}
+
+/// Writes what `map` makes of the elements of `x` and `a`, of one shape, over those of `x`, if they are replaced.
+fn over_first<T: Pod>(x: &Array, a: &Array, map: Map2<'_, T>) -> bool {
+    let Some(at) = Flat::of_all(a).filter(|_| !a.meets(x)) else { return false };
+    let over = |copy: &[T], start, piece: &mut [T]| {
+        let len = copy.len();
+        map((copy, Flat { start: 0, step: 1 }.of(&len)), (a.data(), at.from(start).of(&len)), piece);
+    };
+    x.edit(|own| inplace::replace(own, over))
+}
+
+/// What is true of the elements of `x` and `a`, which have one dtype and broadcast: bools, or numbers of their dtype over
+/// those of `x`, where they are replaced by that.
+pub(crate) fn truth_of_two<T: Stored>(name: &str, [x, a]: [&Array; 2], map: Map2<'_, T, u8>) -> Result<Array> {
+    let over = |x: Operand<'_, T>, a: Operand<'_, T>, out: &mut [T]| {
+        let (mut truth, len) = ([0u8; inplace::PIECE], out.len());
+        map(x, a, &mut truth[..len]);
+        copy::cast(&truth[..len], Flat { start: 0, step: 1 }.of(&len), out);
+    };
+    of_two(name, [x, a], &|x, a| is_replaced_by_truth(x) && over_first(x, a, &over), DType::Bool, map)
+}
+
+/// As [`Map`], of three operands.
+type Map3<'a, T> = &'a (dyn Fn(Operand<'_, T>, Operand<'_, T>, Operand<'_, T>, &mut [T]) + Sync);
+
 /// What `map` makes of the elements of `x`, `a` and `b`, which have one dtype and broadcast: over those of `x`, where they
 /// are replaced.
-pub(crate) fn each_three<T: Pod>(
-    name: &str,
-    [x, a, b]: [&Array; 3],
-    map: impl Fn(Operand<'_, T>, Operand<'_, T>, Operand<'_, T>, &mut [T]) + Sync,
-) -> Result<Array> {
-    let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-    let shape = broadcast_shapes(name, x.shape(), &shape)?;
-    let (a, b) = (a.broadcast(name, &shape)?, b.broadcast(name, &shape)?);
-    let is_apart = |other: &Array| !other.meets(x);
-    if is_replaced(x)
-        && x.shape() == &*shape
-        && is_apart(&a)
-        && is_apart(&b)
-        && let (Some(at_a), Some(at_b)) = (Flat::of_all(&a), Flat::of_all(&b))
-    {
-        let over = |copy: &[T], start, piece: &mut [T]| {
-            let len = copy.len();
-            let own = (copy, Flat { start: 0, step: 1 }.of(&len));
-            map(own, (a.data(), at_a.from(start).of(&len)), (b.data(), at_b.from(start).of(&len)), piece);
-        };
-        if x.edit(|own| inplace::replace(own, over)) {
-            return Ok(x.clone());
+pub(crate) fn each_three<T: Pod>(name: &str, inputs: [&Array; 3], map: Map3<'_, T>) -> Result<Array> {
+    kept(inputs, |[x, a, b]| {
+        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
+        let shape = broadcast_shapes(name, x.shape(), &shape)?;
+        let (a, b) = (a.broadcast(name, &shape)?, b.broadcast(name, &shape)?);
+        let is_apart = |other: &Array| !other.meets(x);
+        if is_replaced(x)
+            && x.shape() == &*shape
+            && is_apart(&a)
+            && is_apart(&b)
+            && let (Some(at_a), Some(at_b)) = (Flat::of_all(&a), Flat::of_all(&b))
+        {
+            let over = |copy: &[T], start, piece: &mut [T]| {
+                let len = copy.len();
+                let own = (copy, Flat { start: 0, step: 1 }.of(&len));
+                map(own, (a.data(), at_a.from(start).of(&len)), (b.data(), at_b.from(start).of(&len)), piece);
+            };
+            if x.edit(|own| inplace::replace(own, over)) {
+                return Ok(x.clone());
+            }
         }
-    }
-    let x = x.broadcast(name, &shape)?;
-    Array::build_as(name, x.dtype(), &shape, |out: &mut [T]| {
-        map((x.data(), x.strided()), (a.data(), a.strided()), (b.data(), b.strided()), out);
-        Ok(())
+        let x = x.broadcast(name, &shape)?;
+        Array::build_as(name, x.dtype(), &shape, |out: &mut [T]| {
+            map((x.data(), x.strided()), (a.data(), a.strided()), (b.data(), b.strided()), out);
+            Ok(())
+        })
     })
 }
 

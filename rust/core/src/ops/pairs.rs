@@ -8,8 +8,8 @@ use crate::autograd::op::{
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::{add, binary, div, mul, neg, no_zero_divisor, scalar, scale, shift, sub};
+use crate::ops::over::each_two;
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, single};
 use crate::ops::{
     eq, exp, isfinite, lgamma, log, logical_and, logical_not, sigmoid, sign, square, sum_to, trunc, where_,
@@ -21,13 +21,8 @@ use std::f64::consts::LN_2;
 
 /// Runs the map `op` over two floats, broadcast.
 pub(super) fn float_binary(name: &str, op: FloatBinary, a: &Array, b: &Array) -> Result<Outputs> {
-    if a.shape() != b.shape() {
-        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-        return float_binary(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
-    }
-    Ok(single(with_stored_float!(name, a.dtype(), T => Array::build(name, a.shape(), |out: &mut [T]| {
-        map::float_binary(op, a.data::<T>(), a.strided(), b.data::<T>(), b.strided(), out);
-        Ok(())
+    Ok(single(with_stored_float!(name, a.dtype(), T => each_two::<T>(name, [a, b], &|(a, at_a), (b, at_b), out| {
+        map::float_binary(op, a, at_a, b, at_b, out);
     }))?))
 }
 
@@ -150,16 +145,9 @@ fn per_square(grad: &Tensor, above: &Tensor, x: &Tensor, y: &Tensor) -> Result<T
 
 /// Runs `op` over two tensors of integers or truth values, broadcast.
 fn bitwise(name: &str, op: Bitwise, a: &Array, b: &Array) -> Result<Outputs> {
-    if a.shape() != b.shape() {
-        let shape = broadcast_shapes(name, a.shape(), b.shape())?;
-        return bitwise(name, op, &a.expand(name, &shape)?, &b.expand(name, &shape)?);
-    }
     macro_rules! run {
         ($t:ty) => {
-            Array::build_as(name, a.dtype(), a.shape(), |out: &mut [$t]| {
-                map::bitwise(op, a.data::<$t>(), a.strided(), b.data::<$t>(), b.strided(), out);
-                Ok(())
-            })
+            each_two::<$t>(name, [a, b], &|(a, at_a), (b, at_b), out| map::bitwise(op, a, at_a, b, at_b, out))
         };
     }
     Ok(single(match a.dtype() {

@@ -2,7 +2,7 @@
 //! by themselves.
 
 use crate::array::Array;
-use crate::autograd::autocast::Autocast;
+use crate::autograd::autocast::{self, Autocast};
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
 use crate::autograd::tensor::Tensor;
@@ -12,6 +12,7 @@ use crate::layout::{Dims, Show, broadcast_shapes, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{mul, scale};
 use crate::ops::arrange::diagonal;
 use crate::ops::blend::addcmul;
+use crate::ops::matrices::vecdot;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{add, cast, matmul, sum};
@@ -364,6 +365,13 @@ fn contract(a: Term, b: Term, wanted: &[u32]) -> Result<Term> {
     let (count, height, depth, width) = (a.size(&batch), a.size(&rows), a.size(&inner), b.size(&columns));
     let product = if inner.is_empty() {
         mul(&reshape(&left, &[count, height, 1])?, &reshape(&right, &[count, 1, width])?)?
+    } else if height * width == 1
+        && matches!((left.dtype(), right.dtype()), (DType::F32, DType::F32) | (DType::F64, DType::F64))
+        && autocast::dtype().is_none()
+    {
+        // Products of vectors, for each of which a matrix product would set up more than it computes.
+        let (left, right) = (reshape(&left, &[count, depth])?, reshape(&right, &[count, depth])?);
+        vecdot(&left, &right, -1)?
     } else if batch.is_empty() {
         matmul(&reshape(&left, &[height, depth])?, &reshape(&right, &[depth, width])?)?
     } else {

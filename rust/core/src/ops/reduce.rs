@@ -11,7 +11,7 @@ use crate::autograd::op::{
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Strides, distinct_dims};
+use crate::layout::{Dims, Layout, Strides, distinct_dims};
 use crate::ops::arithmetic::{div, mul, scalar, scale, sub};
 use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
@@ -20,6 +20,7 @@ use crate::ops::{cat, cumprod, eq, exp, flip, isnan, slice, where_};
 use crate::{with_dtype, with_element, with_float, with_stored_float};
 use dlcore_kernels::reduce::{self, Reduction, Split};
 use dlcore_kernels::stored::Stored;
+use std::cmp::Reverse;
 
 /// The dimensions named by `dims`, or all of them for `None` and for none named, as in PyTorch.
 ///
@@ -44,8 +45,21 @@ pub(crate) struct Axes {
 }
 
 impl Axes {
-    /// Splits the layout of `x` by `dims`.
+    /// Splits the layout of `x` by `dims`, those that go in the order in which they lie in memory.
     pub fn new(op: &str, x: &Array, dims: &[usize], keepdim: bool) -> Result<Self> {
+        let mut axes = Self::in_index_order(op, x, dims, keepdim)?;
+        let steps = &mut axes.reduced_strides;
+        if !steps.is_sorted_by(|outer, inner| outer.unsigned_abs() >= inner.unsigned_abs()) {
+            let mut order: Dims = (0..steps.len()).collect();
+            order.sort_by_key(|&dim| Reverse(steps[dim].unsigned_abs()));
+            *steps = order.iter().map(|&dim| steps[dim]).collect();
+            axes.reduced = order.iter().map(|&dim| axes.reduced[dim]).collect();
+        }
+        Ok(axes)
+    }
+
+    /// Splits the layout of `x` by `dims`, which stay in order: that in which the elements of an output are counted.
+    pub fn in_index_order(op: &str, x: &Array, dims: &[usize], keepdim: bool) -> Result<Self> {
         if let Some(dim) = dims.iter().find(|&&dim| dim >= x.rank()) {
             return Err(Error::index(op, format_args!("dimension {dim} is out of range for {} dimensions", x.rank())));
         }
@@ -96,15 +110,15 @@ pub(crate) fn kept_shape(shape: &[usize], dims: &[usize]) -> Dims {
     shape.iter().enumerate().map(|(dim, &extent)| if dims.contains(&dim) { 1 } else { extent }).collect()
 }
 
-/// The shape of a reduction of `x` over `dims` and how many elements each result is of, where those lie side by side, in
-/// rows that follow one another.
-pub(crate) fn rows_of(x: &Array, dims: &[usize], keepdim: bool) -> Option<(Dims, usize)> {
-    let (shape, kept) = (x.shape(), x.rank().checked_sub(dims.len())?);
-    if !x.layout().is_contiguous() || dims.iter().any(|&dim| dim < kept) {
-        return None;
-    }
-    let of = if keepdim { kept_shape(shape, dims) } else { Dims::from_slice(&shape[..kept]) };
-    Some((of, shape[kept..].iter().product()))
+/// `x`, the shape of its reduction over `dims` and how many elements each result is of, where those lie side by side, in rows
+/// that follow one another. The elements of `x` are then in the order in which they lie.
+pub(crate) fn rows_of(x: &Array, dims: &[usize], keepdim: bool) -> Option<(Array, Dims, usize)> {
+    let Axes { kept, kept_strides, reduced, reduced_strides, offset, shape } = Axes::new("", x, dims, keepdim).ok()?;
+    let count = reduced.iter().product();
+    let extents = kept.into_iter().chain(reduced).collect();
+    let strides = kept_strides.into_iter().chain(reduced_strides).collect();
+    let layout = Layout { shape: extents, strides, offset };
+    layout.is_contiguous().then(|| (x.view(layout), shape, count))
 }
 
 /// The result `y` of a reduction over `dims`, repeated to the `shape` that was reduced.

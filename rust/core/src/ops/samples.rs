@@ -261,10 +261,13 @@ pub fn combinations(x: &Tensor, r: usize, repeated: bool) -> Result<Tensor> {
         return Ok(Array::zeros(NAME, &[0], x.dtype())?.into());
     }
     let n = x.numel();
+    if n == 0 || !repeated && r > n {
+        return reshape(&slice(x, 0, 0, 1, 0)?, &[0, r]);
+    }
     let mut ids: Vec<i64> = Vec::new();
     let step = usize::from(!repeated);
     let mut chosen: Vec<usize> = (0..r).map(|i| i * step).collect();
-    while chosen[r - 1] < n && (repeated || r <= n) {
+    while chosen[r - 1] < n {
         ids.extend(chosen.iter().map(|&i| i.cast_signed() as i64));
         // The last place that has another choice.
         let Some(at) = (0..r).rev().find(|&i| chosen[i] + 1 + (r - 1 - i) * step < n) else { break };

@@ -1,6 +1,7 @@
 //! Choosing between values, element by element.
 
 use crate::array::Array;
+use crate::autograd::inplace::is_replaced;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
@@ -9,6 +10,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::broadcast_shapes;
 use crate::ops::arithmetic::scalar;
+use crate::ops::order::kept;
 use crate::ops::over::{each, each_three};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{cast, ge, gt, isfinite, isnan, le, logical_and, logical_or, lt, sum_to};
@@ -35,19 +37,21 @@ impl Operation for Where {
             let what = format_args!("expected a bool condition, got {got}; compare it (x != 0)");
             return Err(Error::dtype(Self::NAME, what));
         }
-        let shape = broadcast_shapes(Self::NAME, inputs[1].shape(), inputs[2].shape())?;
-        let shape = broadcast_shapes(Self::NAME, inputs[0].shape(), &shape)?;
-        let condition = inputs[0].broadcast(Self::NAME, &shape)?;
-        let (a, b) = (inputs[1].broadcast(Self::NAME, &shape)?, inputs[2].broadcast(Self::NAME, &shape)?);
-        Ok(single(with_bits!(a.dtype(), T => Array::build_as(Self::NAME, a.dtype(), &shape, |out: &mut [T]| {
-            map::select(
-                (condition.data(), condition.strided()),
-                (a.data::<T>(), a.strided()),
-                (b.data::<T>(), b.strided()),
-                out,
-            );
-            Ok(())
-        }))?))
+        Ok(single(kept([inputs[0], inputs[1], inputs[2]], |[condition, a, b]| {
+            let shape = broadcast_shapes(Self::NAME, a.shape(), b.shape())?;
+            let shape = broadcast_shapes(Self::NAME, condition.shape(), &shape)?;
+            let condition = condition.broadcast(Self::NAME, &shape)?;
+            let (a, b) = (a.broadcast(Self::NAME, &shape)?, b.broadcast(Self::NAME, &shape)?);
+            with_bits!(a.dtype(), T => Array::build_as(Self::NAME, a.dtype(), &shape, |out: &mut [T]| {
+                map::select(
+                    (condition.data(), condition.strided()),
+                    (a.data::<T>(), a.strided()),
+                    (b.data::<T>(), b.strided()),
+                    out,
+                );
+                Ok(())
+            }))
+        })?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -138,6 +142,23 @@ impl Clamp {
     }
 }
 
+/// Clamps the elements of `x` in their place, which nobody else reads, where they are replaced. False if nothing was done.
+pub(super) fn clamp_over(x: &Array, lo: Option<Scalar>, hi: Option<Scalar>) -> bool {
+    macro_rules! over {
+        ($t:ty) => {
+            x.edit::<$t>(|own| map::clamp_over(lo.map(element), hi.map(element), own))
+        };
+    }
+    is_replaced(x)
+        && match x.dtype() {
+            DType::F32 => over!(f32),
+            DType::F64 => over!(f64),
+            DType::I32 => over!(i32),
+            DType::I64 => over!(i64),
+            _ => false,
+        }
+}
+
 /// A bound as an element.
 fn element<T: Element>(bound: Scalar) -> T {
     match bound {
@@ -163,7 +184,10 @@ impl Operation for Clamp {
         if self.bounds().any(f64::is_nan) {
             return Ok(single(Array::full(Self::NAME, x.shape(), Scalar::Float(f64::NAN), x.dtype())?));
         }
-        Ok(single(with_dtype!(x.dtype(), T => each(Self::NAME, x, |x: &[T], layout, out| {
+        if clamp_over(x, self.lo, self.hi) {
+            return Ok(single(x.clone()));
+        }
+        Ok(single(with_dtype!(x.dtype(), T => each(Self::NAME, x, &|x: &[T], layout, out| {
             map::clamp(self.lo.map(element), self.hi.map(element), x, layout, out);
         }))?))
     }
@@ -214,7 +238,7 @@ impl Operation for ClampBetween {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let all = [inputs[0], inputs[1], inputs[2]];
-        Ok(single(with_element!(all[0].dtype(), T => each_three::<T>(Clamp::NAME, all, map::clamp_between))?))
+        Ok(single(with_element!(all[0].dtype(), T => each_three::<T>(Clamp::NAME, all, &map::clamp_between))?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -259,7 +283,7 @@ impl Operation for NanToNum {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let (x, [above, below]) = (inputs[0], self.infinities);
-        Ok(single(with_stored_float!(Self::NAME, x.dtype(), T => each(Self::NAME, x, |x: &[T], layout, out| {
+        Ok(single(with_stored_float!(Self::NAME, x.dtype(), T => each(Self::NAME, x, &|x: &[T], layout, out| {
             map::finite([self.nan, above, below], x, layout, out);
         }))?))
     }

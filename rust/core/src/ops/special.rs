@@ -8,6 +8,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, easy_power, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{eq, le, logical_and, logical_or, lt};
+use crate::ops::over::each;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{clamp, where_};
 use crate::ops::unary::{self, digamma, erfcx, lgamma};
@@ -41,9 +42,8 @@ impl Operation for Polygamma {
 
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let x = inputs[0];
-        Ok(single(with_stored_float!(Self::NAME, x.dtype(), T => Array::build(Self::NAME, x.shape(), |out: &mut [T]| {
-            map::polygamma(self.n, x.data::<T>(), x.strided(), out);
-            Ok(())
+        Ok(single(with_stored_float!(Self::NAME, x.dtype(), T => each(Self::NAME, x, &|x: &[T], layout, out| {
+            map::polygamma(self.n, x, layout, out);
         }))?))
     }
 

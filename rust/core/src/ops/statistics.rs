@@ -8,6 +8,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::layout::{Dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
+use crate::ops::blend::lerp;
 use crate::ops::compare::{eq, isnan, logical_and, logical_not, logical_or, ne};
 use crate::ops::extremum::{amax, amin, not_empty};
 use crate::ops::join::cat;
@@ -317,8 +318,8 @@ pub fn quantile(
     let pick = |places: &Tensor| take_along_dim(&sorted, &cast(places, DType::I64)?, Some(along));
     let found = match interpolation {
         "linear" => {
-            let (low_value, step) = (pick(&low)?, sub(&place, &low)?);
-            add(&low_value, &mul(&step, &sub(&pick(&up)?, &low_value)?)?)?
+            // From the nearer one, so that an infinite other does not count.
+            lerp(&pick(&low)?, &pick(&up)?, &cast(&sub(&place, &low)?, wide.dtype())?)?
         }
         "lower" => pick(&low)?,
         "higher" => pick(&up)?,

@@ -4,6 +4,7 @@
 //! operations runs when gradients of gradients are wanted.
 
 use crate::array::Array;
+use crate::autograd::inplace::is_replaced;
 use crate::autograd::mode;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
@@ -11,9 +12,10 @@ use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub, unary};
+use crate::ops::order::kept;
 use crate::ops::over::each;
 use crate::ops::sample::{Domain, Sample, input, single};
-use crate::ops::select::in_steps;
+use crate::ops::select::{clamp_over, in_steps};
 use crate::ops::{eq, le, lt, where_};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
@@ -21,20 +23,23 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, SQRT_2, TAU};
 
 /// Runs a map of floats over `x`.
 pub(crate) fn float_unary(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
-    Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, |x: &[T], layout, out| {
+    Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, &|x: &[T], layout, out| {
         map::float_unary(op, x, layout, out);
     }))?))
 }
 
 /// Runs a rounding over `x`; integers are whole already.
 fn rounding(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
-    if x.dtype().is_float() { float_unary(name, op, x) } else { Ok(single(x.copy(name)?)) }
+    if x.dtype().is_float() {
+        return float_unary(name, op, x);
+    }
+    Ok(single(if is_replaced(x) { x.clone() } else { x.copy(name)? }))
 }
 
 macro_rules! trigonometric {
     ($($function:ident),*) => { $(
         pub fn $function(name: &str, x: &Array) -> Result<Outputs> {
-            Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, map::$function::<T>))?))
+            Ok(single(with_stored_float!(name, x.dtype(), T => each(name, x, &map::$function::<T>))?))
         }
     )* };
 }
@@ -49,12 +54,13 @@ fn fused(op: FloatBinary, grad: &Tensor, saved: &Tensor, composed: impl FnOnce()
     if mode::is_recording() {
         return composed();
     }
-    let (g, s) = (grad.array(), saved.array());
-    Ok(with_stored_float!("backward", s.dtype(), T => Array::build("backward", s.shape(), |out: &mut [T]| {
-        map::float_binary(op, g.data::<T>(), g.strided(), s.data::<T>(), s.strided(), out);
-        Ok(())
-    }))?
-    .into())
+    let slope = kept([saved.array(), grad.array()], |[s, g]| {
+        with_stored_float!("backward", s.dtype(), T => Array::build("backward", s.shape(), |out: &mut [T]| {
+            map::float_binary(op, g.data::<T>(), g.strided(), s.data::<T>(), s.strided(), out);
+            Ok(())
+        }))
+    })?;
+    Ok(slope.into())
 }
 
 /// The gradient of a step function.
@@ -222,7 +228,10 @@ elementwise! {
         } }
     /// `max(x, 0)`; NaN stays NaN.
     Relu = relu as "relu": Keep, AwayFromZero, saves OUTPUTS
-        { |x| unary(Self::NAME, Unary::Relu, x) }
+        { |x| {
+            let zero = Some(Scalar::Int(0));
+            if clamp_over(x, zero, None) { Ok(single(x.clone())) } else { unary(Self::NAME, Unary::Relu, x) }
+        } }
         { |c, g| {
             let y = c.output()?;
             fused(FloatBinary::ReluGrad, g, &y, || {

@@ -11,7 +11,7 @@ use crate::ops::arithmetic::{mul, scale, sub};
 use crate::ops::length::{leaves_range, lengthened};
 use crate::ops::reduce::{Axes, any, count, kept_shape, mean, only_floats, rows_of, sum};
 use crate::ops::sample::{Params, Sample, real, single};
-use crate::ops::{cast, le, reshape, sqrt, square};
+use crate::ops::{cast, le, reshape, slice, sqrt, square};
 use crate::with_float;
 use dlcore_kernels::reduce;
 
@@ -50,7 +50,7 @@ impl<const ROOT: bool> Operation for Spread<ROOT> {
         let (x, dims) = (inputs[0], &self.dims);
         only_floats(Self::NAME, x.dtype())?;
         let degrees = self.degrees(x.shape()).max(0.0);
-        if let Some((shape, cols)) = rows_of(x, dims, self.keepdim) {
+        if let Some((x, shape, cols)) = rows_of(x, dims, self.keepdim) {
             return Ok(single(with_float!(Self::NAME, x.dtype(), T => {
                 Array::build(Self::NAME, &shape, |out: &mut [T]| {
                     let of_rows = if ROOT { reduce::deviation::<T> } else { reduce::variance::<T> };
@@ -63,6 +63,13 @@ impl<const ROOT: bool> Operation for Spread<ROOT> {
         let [mut variance, mean] = self.scattered(&x, degrees)?;
         if x.dtype() == DType::F32 && (ROOT && leaves_range(&variance)? || is_rounding(&variance, &mean)?) {
             [variance, _] = self.scattered(&cast(&x, DType::F64)?, degrees)?;
+        } else if x.dtype() == DType::F64 && is_rounding(&variance, &mean)? {
+            // Beside the first elements, the deviations of equal ones are zero.
+            let mut first = x.clone();
+            for &dim in dims {
+                first = slice(&first, dim, 0, 1, 1)?;
+            }
+            [variance, _] = self.scattered(&sub(&x, &first)?, degrees)?;
         }
         let result = cast(&if ROOT { sqrt(&variance)? } else { variance }, x.dtype())?;
         let shape = Axes::new(Self::NAME, x.array(), dims, self.keepdim)?.shape;

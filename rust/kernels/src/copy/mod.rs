@@ -8,6 +8,7 @@ mod transpose;
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
+use crate::isa::{Kernel, Simd, dispatch};
 use crate::layout::{Coalesced, Order, Strided, coalesce};
 use crate::memory::{Buffer, Pod};
 use crate::parallel::{Disjoint, for_ranges};
@@ -220,6 +221,8 @@ pub(crate) fn gather<'a, T: Pod>(
         let first = offset.wrapping_add_signed(row + column.cast_signed() * step);
         if step == 1 {
             here.write_copy_of_slice(&data[first..first + len]);
+        } else if step == 0 {
+            here.fill(MaybeUninit::new(data[first]));
         } else {
             // SAFETY: the window was checked at the door.
             let first = unsafe { data.as_ptr().add(first) };
@@ -281,7 +284,7 @@ unsafe fn copy_loops<T: Pod>(src: *const T, dst: *mut T, loops: &Coalesced<2>) {
         // SAFETY: the caller's contract.
         return unsafe { transpose(ends, loops, lines) };
     }
-    let cost = if to == 1 && from == 1 { ROW_COST } else { STRIDED_COST };
+    let cost = if to == 1 && from.unsigned_abs() == 1 { ROW_COST } else { STRIDED_COST };
     let blocks = inner.div_ceil(GRAIN);
     let grain = (GRAIN / inner.max(1)).max(1);
     let row = |at: [isize; 2], len: usize| {
@@ -291,6 +294,10 @@ unsafe fn copy_loops<T: Pod>(src: *const T, dst: *mut T, loops: &Coalesced<2>) {
             match (to, from) {
                 (1, 1) => std::ptr::copy_nonoverlapping(s, d, len),
                 (1, 0) => std::slice::from_raw_parts_mut(d, len).fill(*s),
+                (1, -1) => dispatch(Reverse {
+                    dst: std::slice::from_raw_parts_mut(d, len),
+                    src: std::slice::from_raw_parts(s.sub(len.saturating_sub(1)), len),
+                }),
                 (1, _) => (0..len.cast_signed()).for_each(|i| *d.offset(i) = *s.offset(i * from)),
                 (_, 1) => (0..len.cast_signed()).for_each(|i| *d.offset(i * to) = *s.offset(i)),
                 _ => (0..len.cast_signed()).for_each(|i| *d.offset(i * to) = *s.offset(i * from)),
@@ -309,6 +316,22 @@ unsafe fn copy_loops<T: Pod>(src: *const T, dst: *mut T, loops: &Coalesced<2>) {
         });
     } else {
         for_ranges(rows, grain, (inner * cost).max(20 * 1024), |rows| loops.walk(rows).for_each(|at| row(at, inner)));
+    }
+}
+
+/// A line from its end to its start.
+struct Reverse<'a, T> {
+    dst: &'a mut [T],
+    src: &'a [T],
+}
+
+impl<T: Pod> Kernel for Reverse<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (d, &s) in self.dst.iter_mut().zip(self.src.iter().rev()) {
+            *d = s;
+        }
     }
 }
 

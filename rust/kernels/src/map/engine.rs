@@ -8,7 +8,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::source::{CHUNK, Piece, Scratch, Source};
+use super::source::{CHUNK, Piece, Row, Rows, Scratch, Source};
 use crate::isa::{Kernel, Portable, Simd, dispatch};
 use crate::layout::Strided;
 use crate::memory::Pod;
@@ -300,16 +300,31 @@ pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Va
     let (a, b) = (Source::new(a, la, dst.len()), Source::new(b, lb, dst.len()));
     write(dst, cost(F::COST, in_pieces), |start, dst| {
         let (mut scratch_a, mut scratch_b) = (Scratch::new(), Scratch::new());
-        by_pieces(
-            start,
-            dst,
-            CHUNK,
-            |at| a.stop(at).min(b.stop(at)),
-            |at, dst| {
-                let (a, b) = (a.piece(at, dst.len(), &mut scratch_a), b.piece(at, dst.len(), &mut scratch_b));
-                run(a, b, dst);
-            },
-        );
+        let mut pieces = |start: usize, dst: &mut [R]| {
+            by_pieces(
+                start,
+                dst,
+                CHUNK,
+                |at| a.stop(at).min(b.stop(at)),
+                |at, dst| {
+                    let (a, b) = (a.piece(at, dst.len(), &mut scratch_a), b.piece(at, dst.len(), &mut scratch_b));
+                    run(a, b, dst);
+                },
+            );
+        };
+        // Where nothing is converted, a call goes over all rows that are whole.
+        if const { F::PLAIN && !(A::NARROW || B::NARROW || R::NARROW) }
+            && let Some(inner) = Source::<A>::common_row(&[a.row(), b.row()])
+        {
+            let [first, whole, last] = by_rows(start, dst, inner);
+            let row = start.div_ceil(inner);
+            pieces(start, first);
+            let (mut walk_a, mut walk_b) = (None, None);
+            let (a, b) = (a.rows(row, inner, &mut walk_a), b.rows(row, inner, &mut walk_b));
+            pieces(row * inner + whole.len(), last);
+            return dispatch(Rows2 { f: OnStored(f), a, b, inner, dst: whole });
+        }
+        pieces(start, dst);
     });
 }
 
@@ -384,50 +399,111 @@ impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, F, A, B
     }
 }
 
+/// [`Loop2`] over rows, of functions that are the same on every ISA.
+struct Rows2<'a, 'd, F, A, B, R> {
+    f: F,
+    a: Rows<'a, A>,
+    b: Rows<'a, B>,
+    /// Elements of a row.
+    inner: usize,
+    dst: &'d mut [R],
+}
+
+impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Rows2<'_, '_, F, A, B, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { f, mut a, mut b, inner, dst } = self;
+        for dst in dst.chunks_exact_mut(inner) {
+            let (a, b) = (a.next(inner), b.next(inner));
+            if let (Piece::Splat(x), Piece::Splat(y)) = (a, b) {
+                dst.fill(f.call::<S>(x, y));
+            }
+            each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
+        }
+    }
+}
+
 /// `dst[i] = f(dst[i], b[i])`.
 pub(super) fn update<A: Pod, B: Pod, F: Function2<A, B, A>>(f: F, dst: &mut [A], b: &[B], lb: Strided) {
+    let run = |b: Piece<'_, B>, dst: &mut [A]| {
+        let inner = dst.len();
+        dispatch(Update { f, b: Rows::One(b), inner, dst });
+    };
     if let Some(b) = Piece::whole(b, lb, dst.len()) {
-        return over(dst, F::COST, |start, dst| {
-            let b = b.part(start, dst.len());
-            dispatch(Update { f, b, dst });
-        });
+        return over(dst, F::COST, |start, dst| run(b.part(start, dst.len()), dst));
     }
     let b = Source::new(b, lb, dst.len());
     over(dst, F::COST, |start, dst| {
         let mut scratch = Scratch::new();
-        by_pieces(
-            start,
-            dst,
-            CHUNK,
-            |at| b.stop(at),
-            |at, dst| {
-                let b = b.piece(at, dst.len(), &mut scratch);
-                dispatch(Update { f, b, dst });
-            },
-        );
+        let mut pieces = |start: usize, dst: &mut [A]| {
+            by_pieces(start, dst, CHUNK, |at| b.stop(at), |at, dst| run(b.piece(at, dst.len(), &mut scratch), dst));
+        };
+        if let Some(inner) = Source::<B>::common_row(&[b.row(), Row::Any]) {
+            let [first, whole, last] = by_rows(start, dst, inner);
+            let row = start.div_ceil(inner);
+            pieces(start, first);
+            pieces(row * inner + whole.len(), last);
+            let mut walk = None;
+            return dispatch(Update { f, b: b.rows(row, inner, &mut walk), inner, dst: whole });
+        }
+        pieces(start, dst);
     });
 }
 
-struct Update<'a, F, A, B> {
+/// What comes before the first whole row of `inner` elements, the whole rows, and what comes after them, of elements from
+/// number `start` on.
+#[inline(always)]
+fn by_rows<R>(start: usize, dst: &mut [R], inner: usize) -> [&mut [R]; 3] {
+    let (first, dst) = dst.split_at_mut((start.next_multiple_of(inner) - start).min(dst.len()));
+    let (whole, last) = dst.split_at_mut(dst.len() / inner * inner);
+    [first, whole, last]
+}
+
+/// `dst[i] = f(dst[i])`.
+pub(super) fn update1<A: Pod, F: Function1<A, A>>(f: F, dst: &mut [A]) {
+    over(dst, F::COST, |_, dst| dispatch(Update1 { f, dst }));
+}
+
+struct Update1<'a, F, A> {
     f: F,
-    b: Piece<'a, B>,
     dst: &'a mut [A],
 }
 
-impl<A: Pod, B: Pod, F: Function2<A, B, A>> Kernel for Update<'_, F, A, B> {
+impl<A: Pod, F: Function1<A, A>> Kernel for Update1<'_, F, A> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { f, b, dst } = self;
-        match b {
-            Piece::Slice(b) => {
-                for (d, &y) in dst.iter_mut().zip(b) {
-                    *d = f.call::<S>(*d, y);
+        for d in self.dst {
+            *d = self.f.call::<S>(*d);
+        }
+    }
+}
+
+struct Update<'a, 'd, F, A, B> {
+    f: F,
+    b: Rows<'a, B>,
+    /// Elements of a row.
+    inner: usize,
+    dst: &'d mut [A],
+}
+
+impl<A: Pod, B: Pod, F: Function2<A, B, A>> Kernel for Update<'_, '_, F, A, B> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { f, mut b, inner, dst } = self;
+        for dst in dst.chunks_mut(inner.max(1)) {
+            match b.next(dst.len()) {
+                Piece::Slice(b) => {
+                    for (d, &y) in dst.iter_mut().zip(b) {
+                        *d = f.call::<S>(*d, y);
+                    }
                 }
-            }
-            Piece::Splat(y) => {
-                for d in dst {
-                    *d = f.call::<S>(*d, y);
+                Piece::Splat(y) => {
+                    for d in dst {
+                        *d = f.call::<S>(*d, y);
+                    }
                 }
             }
         }

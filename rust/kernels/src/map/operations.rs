@@ -1,6 +1,6 @@
 //! The operations: what each computes for one element, and what it costs.
 
-use super::engine::{Function1, Function2, map1, map2, update};
+use super::engine::{Function1, Function2, map1, map2, update, update1};
 use crate::element::{Element, Float};
 use crate::half::round_to_odd;
 use crate::isa::{Portable, Simd};
@@ -525,6 +525,11 @@ impl<T: Element> Function1<T, T> for Clamp<T> {
 /// If the window leaves `src` or differs from `dst` in size.
 pub fn clamp<K: Stored>(low: Option<K::Value>, high: Option<K::Value>, src: &[K], layout: Strided, dst: &mut [K]) {
     map1(Clamp(low.unwrap_or(K::Value::LOWEST), high.unwrap_or(K::Value::HIGHEST)), src, layout, dst);
+}
+
+/// As [`clamp`], over the elements themselves.
+pub fn clamp_over<T: Element>(low: Option<T>, high: Option<T>, dst: &mut [T]) {
+    update1(Clamp(low.unwrap_or(T::LOWEST), high.unwrap_or(T::HIGHEST)), dst);
 }
 
 /// Huber's loss of a difference.

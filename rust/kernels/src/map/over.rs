@@ -2,7 +2,7 @@
 //! The values are those of [`super::binary`].
 
 use super::engine::{Function2, update};
-use crate::element::Float;
+use crate::element::Element;
 use crate::isa::Simd;
 use crate::layout::Strided;
 
@@ -31,7 +31,7 @@ pub enum Replaced {
 #[derive(Clone, Copy)]
 struct Of<F>(F);
 
-impl<T: Float, F: Fn(T, T) -> T + Copy + Sync> Function2<T, T, T> for Of<F> {
+impl<T: Element, F: Fn(T, T) -> T + Copy + Sync> Function2<T, T, T> for Of<F> {
     const COST: usize = 100;
     #[inline(always)]
     fn call<S: Simd>(self, x: T, y: T) -> T {
@@ -39,19 +39,20 @@ impl<T: Float, F: Fn(T, T) -> T + Copy + Sync> Function2<T, T, T> for Of<F> {
     }
 }
 
-/// `dst[i] = op(dst[i], other[i])`, or `op(other[i], dst[i])` where `dst` is the second operand.
+/// `dst[i] = op(dst[i], other[i])`, or `op(other[i], dst[i])` where `dst` is the second operand. Integers wrap, and are
+/// divided as [`Element::divide`] says.
 ///
 /// # Panics
 /// If the window leaves `other` or differs from `dst` in size.
-pub fn over<T: Float>(op: Arithmetic, replaced: Replaced, dst: &mut [T], other: &[T], layout: Strided) {
+pub fn over<T: Element>(op: Arithmetic, replaced: Replaced, dst: &mut [T], other: &[T], layout: Strided) {
     use Arithmetic::{Add, Div, Mul, Sub};
     use Replaced::{First, Second};
     match (op, replaced) {
-        (Add, _) => update(Of(|x: T, y: T| x + y), dst, other, layout),
-        (Sub, First) => update(Of(|x: T, y: T| x - y), dst, other, layout),
-        (Sub, Second) => update(Of(|x: T, y: T| y - x), dst, other, layout),
-        (Mul, _) => update(Of(|x: T, y: T| x * y), dst, other, layout),
-        (Div, First) => update(Of(|x: T, y: T| x / y), dst, other, layout),
-        (Div, Second) => update(Of(|x: T, y: T| y / x), dst, other, layout),
+        (Add, _) => update(Of(|x: T, y: T| x.wrapping_add(y)), dst, other, layout),
+        (Sub, First) => update(Of(|x: T, y: T| x.wrapping_sub(y)), dst, other, layout),
+        (Sub, Second) => update(Of(|x: T, y: T| y.wrapping_sub(x)), dst, other, layout),
+        (Mul, _) => update(Of(|x: T, y: T| x.wrapping_mul(y)), dst, other, layout),
+        (Div, First) => update(Of(|x: T, y: T| x.divide(y)), dst, other, layout),
+        (Div, Second) => update(Of(|x: T, y: T| y.divide(x)), dst, other, layout),
     }
 }

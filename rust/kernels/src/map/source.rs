@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use crate::copy::{copy, gather, is_scattered, row_offset};
 use crate::lanes::fetch_row;
-use crate::layout::{Coalesced, Order, Strided, coalesce};
+use crate::layout::{Coalesced, Order, Strided, Walk, coalesce};
 use crate::memory::{Buffer, Pod};
 use crate::stored::Stored;
 
@@ -12,6 +12,8 @@ use crate::stored::Stored;
 pub(super) const CHUNK: usize = 1024;
 /// Rows at least this long are used where they lie; shorter ones are gathered, several at a time.
 const LONG_ROW: usize = 128;
+/// Rows at least this long are walked in one call, where that can be; gathering shorter ones costs less than their ends.
+const SHORT_ROW: usize = 64;
 
 /// A piece of an operand.
 #[derive(Clone, Copy)]
@@ -96,6 +98,49 @@ pub(super) enum Source<'a, T> {
     Copied(Buffer),
 }
 
+/// Rows of an operand, one after another.
+pub(super) enum Rows<'a, T> {
+    /// A piece of an operand, which is one row.
+    One(Piece<'a, T>),
+    /// All of one value.
+    Same(T),
+    /// Slices, without gaps.
+    Slices(&'a [T]),
+    /// Slices that start where the walk says, or values that stand there.
+    Walked { data: &'a [T], offset: usize, walk: &'a mut Walk<'a, 1>, is_value: bool },
+}
+
+impl<'a, T: Pod> Rows<'a, T> {
+    /// The next row, of `len` elements.
+    #[inline(always)]
+    pub(super) fn next(&mut self, len: usize) -> Piece<'a, T> {
+        match self {
+            Self::One(piece) => *piece,
+            Self::Same(value) => Piece::Splat(*value),
+            Self::Slices(data) => {
+                let (row, rest) = data.split_at(len);
+                *data = rest;
+                Piece::Slice(row)
+            }
+            Self::Walked { data, offset, walk, is_value } => {
+                let [by] = walk.next().unwrap_or_default();
+                let start = offset.wrapping_add_signed(by);
+                if *is_value { Piece::Splat(data[start]) } else { Piece::Slice(&data[start..start + len]) }
+            }
+        }
+    }
+}
+
+/// How long the rows of an operand are.
+pub(super) enum Row {
+    /// As others'.
+    Any,
+    /// So long, and each is a slice or one value.
+    Of(usize),
+    /// They are to be gathered.
+    Gathered,
+}
+
 /// Room for one gathered or converted piece.
 pub(super) struct Scratch<T>([MaybeUninit<T>; CHUNK]);
 
@@ -133,6 +178,39 @@ impl<'a, T: Pod> Source<'a, T> {
             return Self::Copied(copied);
         }
         Self::Window { data, offset: layout.offset, loops }
+    }
+
+    /// How long the rows are.
+    pub(super) fn row(&self) -> Row {
+        match self {
+            Self::Window { loops, .. } if matches!(loops.inner_strides(), [0 | 1]) => Row::Of(loops.inner()),
+            Self::Window { .. } => Row::Gathered,
+            _ => Row::Any,
+        }
+    }
+
+    /// How long the rows of operands that lie so are, if all can be walked by rows and that pays.
+    pub(super) fn common_row(rows: &[Row; 2]) -> Option<usize> {
+        let row = match rows {
+            [Row::Of(a), Row::Of(b)] if a == b => a,
+            [Row::Of(row), Row::Any] | [Row::Any, Row::Of(row)] => row,
+            _ => return None,
+        };
+        (*row >= SHORT_ROW).then_some(*row)
+    }
+
+    /// Rows of `len` elements from number `first` on: as many as [`Self::row`] says. `room` is for the way through them.
+    #[inline]
+    pub(super) fn rows<'b>(&'b self, first: usize, len: usize, room: &'b mut Option<Walk<'b, 1>>) -> Rows<'b, T> {
+        match self {
+            Self::Whole(Piece::Slice(data)) => Rows::Slices(&data[first * len..]),
+            Self::Whole(Piece::Splat(value)) => Rows::Same(*value),
+            Self::Copied(copied) => Rows::Slices(&copied.as_slice()[first * len..]),
+            Self::Window { data, offset, loops } => {
+                let walk = room.insert(loops.walk(first..loops.rows()));
+                Rows::Walked { data, offset: *offset, walk, is_value: loops.inner_strides() == [0] }
+            }
+        }
     }
 
     /// Where a piece that starts at `start` should end at the latest, so as not to need gathering.

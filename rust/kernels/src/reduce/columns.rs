@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::Cascade;
-use super::folds::{Max, Monoid, Sum, shift, step_each};
+use super::folds::{Max, Monoid, Sum, join_each, shift, step_each};
 use crate::element::Float;
 use crate::isa::{Kernel, Simd, dispatch};
 use crate::layout::{Coalesced, Walk};
@@ -16,8 +16,6 @@ use crate::parallel::{Disjoint, for_each};
 
 /// Rows that a part folds.
 const LEAF: usize = 64;
-/// Wide rows that are added one after another, where each is of several rows.
-const NARROW_LEAF: usize = 16;
 /// Rows that are read at once.
 const GROUP: usize = 8;
 /// Results of a part, at most: they stay in the first-level cache.
@@ -26,6 +24,8 @@ const WIDTH: usize = 4096;
 const GRAIN: usize = 1 << 17;
 /// Columns of a strip; of fewer than half as many, several rows are taken for one.
 const WIDE: usize = 64;
+/// Columns, at most, of planes that are folded many in a call.
+const SMALL: usize = 32;
 
 /// Folds rows of elements `reduced` into the rows of outputs `kept`, whose inner loop has step 1.
 pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(
@@ -36,6 +36,9 @@ pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(
     reduced: &Coalesced<1>,
     dst: &mut [F::Out],
 ) {
+    if kept.rows() > 1 && reduced.rows() == 1 && reduced.inner() <= LEAF && kept.inner() <= SMALL {
+        return reduce_planes(fold, src, offset, kept, reduced, dst);
+    }
     let gapless = reduced.rows() == 1 && reduced.inner_strides() == [kept.inner().cast_signed()];
     if gapless && kept.inner() <= WIDE / 2 && kept.inner() * reduced.inner() >= 2 * WIDE {
         return reduce_narrow(fold, src, offset, kept, reduced.inner(), dst);
@@ -115,17 +118,17 @@ impl<T: Pod, F: Monoid<T>> Kernel for FoldNarrow<'_, T, F, F::Out> {
         let width = WIDE / columns * columns;
         // Lanes past the width take what the next wide row has too, and are not looked at.
         let wide_rows = elements.len().checked_sub(WIDE).map_or(0, |last| last / width + 1);
-        let mut cascade = Cascade::new();
-        for first in (0..wide_rows).step_by(NARROW_LEAF) {
-            let mut lanes = [fold.identity(); WIDE];
-            for row in first..wide_rows.min(first + NARROW_LEAF) {
-                if let Some(row) = elements[row * width..].first_chunk() {
-                    lanes = step_each(fold, lanes, row);
-                }
+        let leaf_rows = const { F::LEAF / WIDE };
+        let lanes = if wide_rows <= leaf_rows {
+            (wide_rows > 0).then(|| wide_leaf(fold, elements, 0..wide_rows, width))
+        } else {
+            let mut cascade = Cascade::new();
+            for first in (0..wide_rows).step_by(leaf_rows) {
+                let leaf = wide_leaf(fold, elements, first..wide_rows.min(first + leaf_rows), width);
+                cascade.push(leaf, |left, right| join_each::<T, F, WIDE>(fold, left, right));
             }
-            cascade.push(lanes, |left, right| std::array::from_fn(|lane| fold.join(left[lane], right[lane])));
-        }
-        let lanes = cascade.finish(|left, right| std::array::from_fn(|lane| fold.join(left[lane], right[lane])));
+            cascade.finish(|left, right| join_each::<T, F, WIDE>(fold, left, right))
+        };
         results.fill(fold.identity());
         for row in lanes.iter().flat_map(|lanes| lanes[..width].chunks_exact(columns)) {
             for (result, &part) in results.iter_mut().zip(row) {
@@ -138,6 +141,82 @@ impl<T: Pod, F: Monoid<T>> Kernel for FoldNarrow<'_, T, F, F::Out> {
             }
         }
     }
+}
+
+/// Folds planes of few rows and columns: a line of outputs each, for which nothing is set up.
+fn reduce_planes<T: Pod, F: Monoid<T>>(
+    fold: F,
+    src: &[T],
+    offset: usize,
+    kept: &Coalesced<1>,
+    reduced: &Coalesced<1>,
+    dst: &mut [F::Out],
+) {
+    let (columns, lines) = (kept.inner(), kept.rows());
+    let grain = GRAIN.div_ceil(reduced.inner() * columns);
+    let cost = (reduced.inner() * columns).saturating_mul(lines) / 1024 * 200;
+    let dst = Disjoint::new(dst);
+    for_each(lines.div_ceil(grain), cost, |task| {
+        let lines = task * grain..lines.min((task + 1) * grain);
+        // SAFETY: the tasks' lines are disjoint.
+        let dst = unsafe { dst.slice(lines.start * columns..lines.end * columns) };
+        dispatch(FoldPlanes { fold, src, offset, kept, reduced, lines, dst });
+    });
+}
+
+/// Folds planes, one for each line of outputs.
+struct FoldPlanes<'a, T, F, R> {
+    fold: F,
+    src: &'a [T],
+    offset: usize,
+    kept: &'a Coalesced<1>,
+    reduced: &'a Coalesced<1>,
+    lines: Range<usize>,
+    dst: &'a mut [R],
+}
+
+impl<T: Pod, F: Monoid<T>> Kernel for FoldPlanes<'_, T, F, F::Out> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { fold, src, offset, kept, reduced, lines, dst } = self;
+        let (count, [step]) = (reduced.inner(), reduced.inner_strides());
+        for ([line], mut dst) in kept.walk(lines).zip(dst.chunks_exact_mut(kept.inner())) {
+            let mut start = offset.wrapping_add_signed(line);
+            macro_rules! strips {
+                ($($n:literal)*) => { $(
+                    let (strips, rest) = dst.as_chunks_mut::<$n>();
+                    for strip in strips {
+                        let mut sums = [fold.identity(); $n];
+                        let mut at = start;
+                        for _ in 0..count {
+                            if let Some(row) = src[at..].first_chunk() {
+                                sums = step_each(fold, sums, row);
+                            }
+                            at = at.wrapping_add_signed(step);
+                        }
+                        *strip = sums;
+                        start += $n;
+                    }
+                    dst = rest;
+                )* };
+            }
+            strips!(16 4 1);
+            debug_assert!(dst.is_empty());
+        }
+    }
+}
+
+/// Folds wide rows, which start `width` elements apart, lane by lane.
+#[inline(always)]
+fn wide_leaf<T: Pod, F: Monoid<T>>(fold: F, elements: &[T], rows: Range<usize>, width: usize) -> [F::Out; WIDE] {
+    let mut lanes = [fold.identity(); WIDE];
+    for row in rows {
+        if let Some(row) = elements[row * width..].first_chunk() {
+            lanes = step_each(fold, lanes, row);
+        }
+    }
+    lanes
 }
 
 /// The loops of a reduction along whose outputs memory runs, and how many rows make a part.

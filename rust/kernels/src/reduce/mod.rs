@@ -21,7 +21,7 @@ use crate::stored::Stored;
 use arg::{Arg, arg_columns};
 use columns::{logsumexp_columns, reduce_columns};
 use folds::{ByLanes, LogSumExp, Max, Min, Monoid, NanSum, Product, Sum, Truth, WideSum, Widened};
-use rows::reduce_rows;
+use rows::{reduce_rows, with_copy};
 pub use squares::{deviation, length, variance};
 
 /// A window of a slice, split into the dimensions that a reduction keeps and those that it removes.
@@ -189,6 +189,10 @@ pub fn logsumexp<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
     match along_outputs(split, dst.len()) {
         Some((kept, reduced)) if kept.inner() >= MANY => {
             logsumexp_columns(src, split.offset, &kept, &reduced, dst);
+        }
+        // Of few elements in few columns a copy, in which they follow one another.
+        Some(_) if split.count() <= rows::LEAF => {
+            with_copy(src, split, |copy, _| softmax::logsumexp(copy, split.count(), dst));
         }
         _ => reduce_rows(LogSumExp, src, split, dst),
     }

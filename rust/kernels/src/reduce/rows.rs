@@ -30,7 +30,7 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
     }
     let rows = Rows::new(fold, src, split);
     if outputs > 1 && count > 1 && is_scattered(&rows.reduced) {
-        return reduce_copied(fold, src, split, dst);
+        return with_copy(src, split, |copy, split| reduce_rows(fold, copy, split, dst));
     }
     let cost = (count.saturating_mul(outputs) / 1024).saturating_mul(F::COST) + outputs * 20;
     let leaves = if rows.in_place { LEAVES * LEAF / F::LEAF } else { LEAVES };
@@ -58,17 +58,17 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
     });
 }
 
-/// Reduces a copy, in which each output's elements lie together.
-fn reduce_copied<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
+/// Runs `reduce` on a copy, in which each output's elements lie together.
+pub(super) fn with_copy<T: Pod>(src: &[T], split: Split, reduce: impl FnOnce(&[T], Split)) {
     let shape = [split.kept, split.reduced].concat();
     let strides = [split.kept_strides, split.reduced_strides].concat();
-    let count = split.count();
-    let mut copied = Buffer::uninit(dst.len() * count * size_of::<T>());
+    let (outputs, count) = (split.outputs(), split.count());
+    let mut copied = Buffer::uninit(outputs * count * size_of::<T>());
     copy(src, Strided { shape: &shape, strides: &strides, offset: split.offset }, copied.as_mut_slice());
-    let (kept, reduced) = ([dst.len()], [count]);
     let kept_strides = [count.cast_signed()];
-    let split = Split { kept: &kept, kept_strides: &kept_strides, reduced: &reduced, reduced_strides: &[1], offset: 0 };
-    reduce_rows(fold, copied.as_slice(), split, dst);
+    let kept = [outputs];
+    let split = Split { kept: &kept, kept_strides: &kept_strides, reduced: &[count], reduced_strides: &[1], offset: 0 };
+    reduce(copied.as_slice(), split);
 }
 
 /// All elements of one output.

@@ -213,6 +213,15 @@ pub fn from_buffer<'py>(op: &str, object: &Bound<'py, PyAny>, writable: bool) ->
         });
     }
     let lent = Lent(view);
+    // Scalars of numpy's dates and texts lend their bytes, as bytes.
+    // SAFETY: a format is a string of C's, or null.
+    let is_bytes = lent.0.format.is_null() || unsafe { CStr::from_ptr(lent.0.format) } == c"B";
+    if is_bytes && let Ok(dtype) = object.getattr("dtype") {
+        let kind = dtype.getattr("kind").and_then(|kind| kind.extract::<String>());
+        if kind.is_ok_and(|kind| ["m", "M", "S", "U"].contains(&&*kind)) {
+            return Err(to_py(Error::dtype(op, format_args!("got {dtype}, which dlcore has no dtype for"))));
+        }
+    }
     let read_only = read_only || lent.0.readonly != 0;
     lent.tensor(op, read_only).map(Some)
 }
@@ -342,8 +351,17 @@ fn from_numpy(ndarray: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
 /// >>> dlcore.frombuffer(bytearray(b"\x01\x02"), dtype=dlcore.uint8)
 /// tensor([1, 2], dtype=dlcore.uint8)
 #[pyfunction]
-#[pyo3(signature = (buffer, *, dtype, count = -1, offset = 0), text_signature = "(buffer, *, dtype, count=-1, offset=0)")]
-fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: DTypeArg, count: isize, offset: usize) -> PyResult<PyTensor> {
+#[pyo3(
+    signature = (buffer, *, dtype, count = -1, offset = 0, requires_grad = false),
+    text_signature = "(buffer, *, dtype, count=-1, offset=0, requires_grad=False)"
+)]
+fn frombuffer(
+    buffer: &Bound<'_, PyAny>,
+    dtype: DTypeArg,
+    count: isize,
+    offset: usize,
+    requires_grad: bool,
+) -> PyResult<PyTensor> {
     let op = "frombuffer";
     let bytes =
         buffer.py().import("builtins")?.getattr("memoryview")?.call1((buffer,))?.call_method1("cast", ("B",))?;
@@ -379,7 +397,8 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: DTypeArg, count: isize, offset: 
     // SAFETY: `start` lies inside the storage's memory, `count * size` bytes fit, and the array keeps the storage alive.
     let memory = unsafe { Buffer::foreign(start as *mut u8, count * size, Box::new(array.clone())) };
     let layout = Layout::contiguous(&[count]);
-    Ok(Tensor::from(Array::from_storage(Storage::new(memory, read_only), dtype.0, layout)).into())
+    let tensor = Tensor::from(Array::from_storage(Storage::new(memory, read_only), dtype.0, layout));
+    crate::creation::finish(tensor, requires_grad)
 }
 
 /// Registers the functions of this file.
