@@ -8,7 +8,7 @@ use super::{EDGE, GROUP, PAIR, PART, Planes, TASKS};
 use crate::conv::{Conv2d, Images};
 use crate::gemm::windows::{self, store_kept};
 use crate::gemm::windows::{
-    Kept, PRODUCTS_PER_NS, Pixel, Rows, Seen, Watch, Weights, WindowTile, configure, copy_rows, multiply, split_rows,
+    Kept, PRODUCTS_PER_NS, Pixel, Rows, Seen, Watch, Weights, WindowTile, configure, copy_rows, split_rows,
 };
 use crate::gemm::with_scratch;
 use crate::parallel::{Disjoint, for_each};
@@ -67,7 +67,7 @@ pub(super) fn convolve<T: Pixel>(
         9 => filters.by_taps::<9>(&planes, rows, group, to),
         _ => filters.by_taps::<0>(&planes, rows, group, to),
     };
-    // SAFETY: there is AMX where there are terms.
+    // SAFETY: a unit is available where there are terms.
     let weights = unsafe { Weights::new::<T>(terms, conv.c_out, steps, by_taps) };
     let y = Disjoint::new(y);
     let safe = AtomicBool::new(true);
@@ -254,7 +254,7 @@ impl<'a, T: Pixel> Forward<'a, T> {
         let (image, line) = (strip / self.strips, strip % self.strips * self.lines);
         let alone = planes.folded.len() == 1;
         let (room, whole) = (if alone { 0 } else { self.room }, Rows::plane(self.pixels));
-        // SAFETY: there is AMX; rows are inside the image, and planes and copies have room for them.
+        // SAFETY: a unit is available; rows are inside the image, and planes and copies have room for them.
         with_scratch(2 * room, |copies: *mut T| unsafe {
             let mut watch = Watch::new();
             let rows = planes.rows(&self.x, image, line, self.pixels);
@@ -305,9 +305,9 @@ impl<'a, T: Pixel> Forward<'a, T> {
     unsafe fn multiply_in_parts(&self, strips: &Range<usize>, panels: &Range<usize>, planes: *const u8) {
         let (weights, most) = (self.weights, self.kept[0].len());
         let parts = weights.steps.div_ceil(PART);
-        // SAFETY: there is AMX; every tile reads inside the planes of its strip, and has sums of its own.
+        // SAFETY: a unit is available; every tile reads inside the planes of its strip, and has sums of its own.
         with_scratch((strips.len() * most).max(2) * EDGE * EDGE, |all: *mut f32| unsafe {
-            let _tiles = configure();
+            let unit = configure();
             for panel in panels.clone() {
                 let rows = panel * EDGE..((panel + 1) * EDGE).min(self.planes.conv.c_out);
                 let (mut waiting, mut turn) = (None, 0);
@@ -323,7 +323,10 @@ impl<'a, T: Pixel> Forward<'a, T> {
                             let b = planes.add(nth * self.term + tile * EDGE * PAIR);
                             let (b_row, b_term, steps) = (self.pair, self.term, steps.len());
                             let add = part > 0;
-                            multiply(1, &WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE, add });
+                            unit.multiply(
+                                1,
+                                &WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE, add },
+                            );
                             if part + 1 < parts {
                                 continue;
                             }
@@ -346,10 +349,10 @@ impl<'a, T: Pixel> Forward<'a, T> {
     unsafe fn multiply_in_blocks(&self, strips: &Range<usize>, panels: Range<usize>, planes: *const u8) {
         let (conv, weights) = (self.planes.conv, self.weights);
         let mut stacks = [const { MaybeUninit::<Stack>::uninit() }; 2];
-        // SAFETY: there is AMX; every tile reads inside the planes of its strip. A stack is used again when its sums
+        // SAFETY: a unit is available; every tile reads inside the planes of its strip. A stack is used again when its sums
         // are in place.
         unsafe {
-            let _tiles = configure();
+            let unit = configure();
             for block in 0..weights.blocks() {
                 let first = block * weights.block;
                 let mut waiting = None;
@@ -366,7 +369,7 @@ impl<'a, T: Pixel> Forward<'a, T> {
                             let (offsets, steps) = (self.offsets[first..].as_ptr(), weights.steps_of(block));
                             let tile_of =
                                 WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE, add: false };
-                            multiply(self.terms, &tile_of);
+                            unit.multiply(self.terms, &tile_of);
                             // The sums of the tile before have arrived; those of this one would be waited for.
                             let now = Waiting { sums, rows: rows.clone(), strip, tile };
                             if let Some(before) = waiting.replace(now) {
@@ -399,7 +402,7 @@ impl<'a, T: Pixel> Forward<'a, T> {
         let (image, line) = (strip / self.strips, strip % self.strips * self.lines);
         let channels = image * self.planes.conv.c_out + rows.start;
         let bias = self.bias.filter(|_| last).map(|bias| &bias[rows.clone()]);
-        // SAFETY: passed on; there is AMX.
+        // SAFETY: passed on; a unit is available.
         unsafe {
             let c = self.y.as_mut_ptr().add(channels * oh * ow + line * ow);
             store_kept(sums, rows.len(), &self.kept(strip)[tile], c, oh * ow, block > 0, bias);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{EDGE, PART, Planes, TASKS, address};
 use crate::conv::{Conv2d, Images};
-use crate::gemm::windows::{self, PRODUCTS_PER_NS, Pixel, Seen, Watch, WindowTile, configure, multiply};
+use crate::gemm::windows::{self, PRODUCTS_PER_NS, Pixel, Seen, Watch, WindowTile, configure};
 use crate::gemm::windows::{Rows, add_rows, add_tile, copy_rows, pack_rows, panel_len, split_turned};
 use crate::gemm::{InPlace, with_scratch};
 use crate::parallel::{Disjoint, for_each};
@@ -143,7 +143,7 @@ impl<'a> Plan<'a> {
             for tap in 0..taps {
                 for (panel, line) in line.chunks_mut(EDGE).enumerate() {
                     let from = &sums[self.tile(tap, output / EDGE, panel) + output % EDGE * EDGE..];
-                    // SAFETY: there is AMX; each slice has a row, and the last one's is the farthest.
+                    // SAFETY: a unit is available; each slice has a row, and the last one's is the farthest.
                     if !unsafe { add_rows(from.as_ptr(), self.slices, self.sums_len(), line) } {
                         numbers.store(false, Ordering::Relaxed);
                     }
@@ -258,7 +258,7 @@ impl<T: Pixel> GradWeight<'_, T> {
         let (plan, planes) = (self.plan, self.plan.planes);
         let parities = plan.copies / planes.phases.len();
         let room = plan.room(row);
-        // SAFETY: there is AMX; pixels of the input, and by contract.
+        // SAFETY: a unit is available; pixels of the input, and by contract.
         unsafe {
             let mut watch = Watch::new();
             for (nth, strip) in strips.clone().enumerate() {
@@ -316,9 +316,9 @@ impl<T: Pixel> GradWeight<'_, T> {
         let taps = plan.planes.taps.iter();
         let offsets: Vec<_> = taps.flat_map(|&(phase, behind)| self.offsets(strips, phase, behind)).collect();
         let parts = all.div_ceil(PART);
-        // SAFETY: there is AMX; tiles read what was split, and write the sums of the panel.
+        // SAFETY: a unit is available; tiles read what was split, and write the sums of the panel.
         unsafe {
-            let _tiles = configure();
+            let unit = configure();
             for part in 0..parts {
                 let steps = part * all / parts..(part + 1) * all / parts;
                 for panel in 0..plan.rows {
@@ -327,7 +327,7 @@ impl<T: Pixel> GradWeight<'_, T> {
                         let c = c.add(plan.tile(tap, panel, 0));
                         let offsets = offsets[tap * all + steps.start..].as_ptr();
                         let (b, b_row, b_term, steps) = (b.cast(), PAIR * size_of::<u16>(), 0, steps.len());
-                        multiply(
+                        unit.multiply(
                             1,
                             &WindowTile { a, b, offsets, b_row, b_term, steps, c, c_row, add: add || part > 0 },
                         );
@@ -356,9 +356,9 @@ impl<T: Pixel> GradWeight<'_, T> {
         let mut offsets = Vec::with_capacity(steps);
         let mut waiting: Option<(*const f32, *mut f32)> = None;
         let mut turn = 0;
-        // SAFETY: there is AMX; tiles read what was split, and write the sums of the panel.
+        // SAFETY: a unit is available; tiles read what was split, and write the sums of the panel.
         unsafe {
-            let _tiles = configure();
+            let unit = configure();
             for (tap, &(phase, behind)) in plan.planes.taps.iter().enumerate() {
                 offsets.clear();
                 offsets.extend(self.offsets(strips, phase, behind));
@@ -370,7 +370,7 @@ impl<T: Pixel> GradWeight<'_, T> {
                     let (b_row, b_term) = (PAIR * size_of::<u16>(), term * size_of::<u16>());
                     let (b, offsets) = (b.cast(), offsets.as_ptr());
                     let tile = WindowTile { a, b, offsets, b_row, b_term, steps, c: sums, c_row: EDGE, add: false };
-                    multiply(plan.terms, &tile);
+                    unit.multiply(plan.terms, &tile);
                     if accumulate {
                         // As in the forward pass: the sums of the tile before have arrived.
                         if let Some((sums, to)) = waiting.replace((stack, to)) {

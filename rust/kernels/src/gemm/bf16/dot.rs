@@ -3,31 +3,98 @@
 #[allow(clippy::wildcard_imports, reason = "a handful of intrinsics")]
 use std::arch::x86_64::*;
 
+use super::amx::windows::WindowTile;
 use super::{MicroTile, STEP, TERM_LEN, TILE, TILE_LEN, TileFn};
 
 /// `[tiles of A - 1][tiles of B - 1]`, of one term.
 pub(super) static MICROKERNELS: [[TileFn; 2]; 2] = [[tiles::<1, 1>, tiles::<1, 2>], [tiles::<2, 1>, tiles::<2, 2>]];
 
-/// One tile of C after the other: its 16 rows fill as many registers.
+/// Rows of A whose sums with one or two tiles of B are in registers at once: 16 sums, and a pair of A for both.
+const ROWS: usize = 8;
+
+/// Where the tiles of B are, in bytes.
+#[derive(Clone, Copy)]
+struct Columns {
+    start: *const u8,
+    /// From the start to each step; null where one follows the other.
+    offsets: *const usize,
+    /// From a pair of k to the next, and from a tile to the next.
+    row: usize,
+    tile: usize,
+}
+
+/// [`MicroTile`] of `A` by `B` tiles.
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn tiles<const A: usize, const B: usize>(tile: &MicroTile) {
-    for (i, j) in (0..A).flat_map(|i| (0..B).map(move |j| (i, j))) {
-        // SAFETY: the caller vouches for the panels and C.
+    let columns = Columns {
+        start: tile.b.cast(),
+        offsets: std::ptr::null(),
+        row: STEP * size_of::<u16>(),
+        tile: TILE_LEN * size_of::<u16>(),
+    };
+    // SAFETY: the caller vouches for the panels and C.
+    unsafe { all::<A, B>(tile.a, columns, tile.steps, tile.c, tile.c_row, false) }
+}
+
+/// [`WindowTile`] of one term.
+///
+/// # Safety
+/// The CPU has the instructions, and every element that `tile` names is valid.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) unsafe fn windows(tile: &WindowTile) {
+    let columns = Columns { start: tile.b, offsets: tile.offsets, row: tile.b_row, tile: TILE * size_of::<[u16; 2]>() };
+    // SAFETY: passed on.
+    unsafe { all::<2, 2>(tile.a, columns, tile.steps, tile.c, tile.c_row, tile.add) }
+}
+
+/// `C = [C +] A B` of `A` by `B` tiles.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn all<const A: usize, const B: usize>(
+    a: *const u16,
+    columns: Columns,
+    steps: usize,
+    c: *mut f32,
+    c_row: usize,
+    add: bool,
+) {
+    for first in (0..A * TILE).step_by(ROWS) {
+        let (a, c) = (a.wrapping_add(first / TILE * TILE_LEN + first % TILE * STEP), c.wrapping_add(first * c_row));
+        // SAFETY: rows of the tiles that the caller vouches for.
         unsafe {
-            let mut sums = [_mm512_setzero_ps(); TILE];
-            for step in 0..tile.steps {
-                let a = tile.a.add(step * TERM_LEN + i * TILE_LEN);
-                let b = tile.b.add(step * TERM_LEN + j * TILE_LEN);
-                for pair in 0..STEP / 2 {
-                    let columns = bits(_mm512_loadu_si512(b.add(pair * STEP).cast()));
-                    for (row, sum) in sums.iter_mut().enumerate() {
-                        let both = a.add(row * STEP + 2 * pair).cast::<i32>().read_unaligned();
-                        *sum = _mm512_dpbf16_ps(*sum, bits(_mm512_set1_epi32(both)), columns);
+            let mut sums = [[_mm512_setzero_ps(); B]; ROWS];
+            if add {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    for (j, sum) in sums.iter_mut().enumerate() {
+                        *sum = _mm512_loadu_ps(c.add(row * c_row + j * TILE));
                     }
                 }
             }
-            for (row, sum) in sums.into_iter().enumerate() {
-                _mm512_storeu_ps(tile.c.add((i * TILE + row) * tile.c_row + j * TILE), sum);
+            for step in 0..steps {
+                let a = a.add(step * TERM_LEN);
+                let offset = if columns.offsets.is_null() {
+                    step * TERM_LEN * size_of::<u16>()
+                } else {
+                    *columns.offsets.add(step)
+                };
+                let b = columns.start.wrapping_add(offset);
+                for pair in 0..STEP / 2 {
+                    let mut pairs = [_mm512_setzero_si512(); B];
+                    for (j, pairs) in pairs.iter_mut().enumerate() {
+                        *pairs = _mm512_loadu_si512(b.add(pair * columns.row + j * columns.tile).cast());
+                    }
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let both = _mm512_set1_epi32(a.add(row * STEP + 2 * pair).cast::<i32>().read_unaligned());
+                        for (sum, pairs) in sums.iter_mut().zip(pairs) {
+                            *sum = _mm512_dpbf16_ps(*sum, bits(both), bits(pairs));
+                        }
+                    }
+                }
+            }
+            for (row, sums) in sums.into_iter().enumerate() {
+                for (j, sum) in sums.into_iter().enumerate() {
+                    _mm512_storeu_ps(c.add(row * c_row + j * TILE), sum);
+                }
             }
         }
     }

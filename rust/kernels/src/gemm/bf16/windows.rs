@@ -13,7 +13,7 @@ mod weights;
 pub(crate) use super::amx::windows::WindowTile;
 use super::amx::{self, windows};
 use super::pack::Span;
-use super::{BLOCK_STEPS, PANEL, TERM_LEN};
+use super::{BLOCK_STEPS, PANEL, TERM_LEN, Unit, dot};
 pub(crate) use pixel::Pixel;
 pub(crate) use planes::{Rows, Watch, copy_rows, split_rows, split_turned};
 pub(crate) use store::{Kept, add_rows, add_tile, store_kept};
@@ -52,21 +52,23 @@ pub(crate) fn panel_len(terms: usize, steps: usize) -> usize {
     steps * terms * TERM_LEN
 }
 
-/// Tiles of this thread, for as long as the value lives.
-///
-/// # Safety
-/// This machine has AMX.
-pub(crate) unsafe fn configure() -> impl Drop {
-    // SAFETY: passed on.
-    unsafe { amx::Configuration::new() }
+/// What multiplies windows on this thread, for as long as the value lives.
+pub(crate) struct Configured(Option<amx::Configuration>);
+
+/// Tiles of AMX where there are, otherwise dot products.
+pub(crate) fn configure() -> Configured {
+    // SAFETY: tiles are available.
+    Configured((Unit::available() == Some(Unit::Tiles)).then(|| unsafe { amx::Configuration::new() }))
 }
 
-/// Runs the microkernel.
-///
-/// # Safety
-/// Tiles are configured, and every element that `tile` names is valid.
-#[inline(always)]
-pub(crate) unsafe fn multiply(terms: usize, tile: &WindowTile) {
-    // SAFETY: passed on.
-    unsafe { windows::WINDOWS[terms - 1](tile) }
+impl Configured {
+    /// Runs the microkernel.
+    ///
+    /// # Safety
+    /// Some unit is available, tiles if there are several terms, and every element that `tile` names is valid.
+    #[inline(always)]
+    pub(crate) unsafe fn multiply(&self, terms: usize, tile: &WindowTile) {
+        // SAFETY: passed on.
+        unsafe { if self.0.is_some() { windows::WINDOWS[terms - 1](tile) } else { dot::windows(tile) } }
+    }
 }

@@ -12,7 +12,7 @@ use crate::memory::Pod;
 /// What images are made of: float32, or the bits of bfloat16.
 pub(crate) trait Pixel: Load + Pod {
     const ZERO: Self;
-    /// Terms that a number is split into, if this machine has tiles and the setting speaks for them.
+    /// Terms that a number is split into, if this machine multiplies them and the setting speaks for them.
     fn terms() -> Option<usize>;
     /// The 16 elements that are `step` apart.
     unsafe fn load_apart(from: *const Self, step: isize, mask: __mmask16) -> __m512;
@@ -103,7 +103,7 @@ impl Pixel for u16 {
     const ZERO: u16 = 0;
 
     fn terms() -> Option<usize> {
-        (Unit::available() == Some(Unit::Tiles)).then_some(1)
+        Unit::available().map(|_| 1)
     }
 
     #[inline(always)]
