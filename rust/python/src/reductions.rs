@@ -334,7 +334,7 @@ fn equal(py: Python<'_>, input: Arg, other: Arg) -> PyResult<bool> {
             Ok(all.array().item()?.to_f64() != 0.0)
         };
         // What differs does so among the first as a rule.
-        let rows = a.shape().first().map_or(0, |&rows| (FIRST * rows / a.numel().max(1)).min(rows));
+        let rows = a.shape().first().map_or(0, |&rows| (FIRST.saturating_mul(rows) / a.numel().max(1)).min(rows));
         if rows > 0 && a.numel() > 2 * FIRST {
             let [first, others] = [&a, &b].map(|x| ops::slice(x, 0, 0, 1, rows));
             if !same(&first?, &others?)? {

@@ -8,7 +8,6 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Dims;
 use smallvec::SmallVec;
-use std::any::Any;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -64,7 +63,7 @@ struct Extra {
 }
 
 /// What a user keeps with a place in the graph.
-pub type Metadata = Arc<dyn Any + Send + Sync>;
+pub type Metadata = Kept;
 
 /// Edges to the inputs; `None` where an input does not take part.
 pub type Edges = SmallVec<[Option<Edge>; 3]>;
@@ -149,9 +148,7 @@ impl Leaf {
         });
         change(&mut held(watch))
     }
-}
 
-impl Leaf {
     /// Shows the functions of the user's that only this leaf keeps alive, which nobody else refers to and no other thread is
     /// changing: what a collector of cycles may follow.
     pub(super) fn kept(self: &Arc<Self>, see: &mut dyn FnMut(&Kept)) {
@@ -249,9 +246,7 @@ impl Node {
         }
         change(&mut watches[output as usize])
     }
-}
 
-impl Node {
     /// As [`Leaf::kept`].
     pub(super) fn kept(self: &Arc<Self>, see: &mut dyn FnMut(&Kept)) {
         if Arc::strong_count(self) != 1 {
