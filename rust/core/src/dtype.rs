@@ -429,6 +429,48 @@ macro_rules! with_element {
     };
 }
 
+/// Runs `$body` with the Rust type that stores an integer or bool `$dtype` named `$t` (`u8` for bool).
+#[macro_export]
+macro_rules! with_integer {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::Bool | $crate::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::DType::U16 => {
+                type $t = u16;
+                $body
+            }
+            $crate::DType::U32 => {
+                type $t = u32;
+                $body
+            }
+            $crate::DType::U64 => {
+                type $t = u64;
+                $body
+            }
+            $crate::DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            $crate::DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            $crate::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            float => unreachable!("{float} is no integer"),
+        }
+    };
+}
+
 /// Runs `$body` with the Rust type of a floating-point `$dtype` named `$t`, where 16-bit floats were widened before;
 /// otherwise returns a dtype error of `$op`.
 #[macro_export]

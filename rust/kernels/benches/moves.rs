@@ -8,7 +8,7 @@ use std::time::Instant;
 use dlcore_kernels::copy;
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::Buffer;
-use dlcore_kernels::reduce::{self, Reduction, Split};
+use dlcore_kernels::reduce::{self, Extreme, Split};
 use dlcore_kernels::roofline::{copy_bandwidth, read_bandwidth};
 use dlcore_kernels::scan::{Scan, scan};
 use dlcore_kernels::sort::{sort, topk};
@@ -40,9 +40,8 @@ fn main() {
             Split { kept: &[columns], kept_strides: &[1], reduced: &[rows], reduced_strides: &step, offset: 0 };
         for (along, split) in [("all", flat), ("rows", by_row), ("columns", by_column)] {
             let (mut out, mut at) = (vec![0f32; split.outputs()], vec![0i64; split.outputs()]);
-            for (name, op) in [("sum", Reduction::Sum), ("max", Reduction::Max)] {
-                report(&format!("{name} {along}"), bytes, read, &mut || reduce::reduce(op, x, split, &mut out));
-            }
+            report(&format!("sum {along}"), bytes, read, &mut || reduce::sum(x, split, &mut out));
+            report(&format!("max {along}"), bytes, read, &mut || reduce::extreme(Extreme::Max, x, split, &mut out));
             report(&format!("argmax {along}"), bytes, read, &mut || reduce::argmax(x, split, &mut at));
         }
         let mut y = Buffer::uninit(bytes);

@@ -25,11 +25,23 @@ pub fn for_each(tasks: usize, cost_ns: usize, body: impl Fn(usize) + Sync) {
     for_each_dyn(tasks, cost_ns, &body);
 }
 
+/// A body behind a pointer, so that what runs it is compiled once. A `dyn Fn` would carry the body twice more, as `FnOnce`
+/// and `FnMut`.
+trait Body<T>: Sync {
+    fn run(&self, task: T);
+}
+
+impl<T, F: Fn(T) + Sync> Body<T> for F {
+    fn run(&self, task: T) {
+        self(task);
+    }
+}
+
 /// Not generic, so that the many bodies of kernels are compiled once each.
-fn for_each_dyn(tasks: usize, cost_ns: usize, body: &(dyn Fn(usize) + Sync)) {
+fn for_each_dyn(tasks: usize, cost_ns: usize, body: &dyn Body<usize>) {
     share(tasks, cost_ns, &|next| {
         while let Some(task) = next() {
-            body(task);
+            body.run(task);
         }
     });
 }
@@ -65,10 +77,16 @@ fn share(tasks: usize, cost_ns: usize, work: &Work<'_>) {
 
 /// Splits `0..len` into ranges of `grain` elements (the last may be shorter) and runs `body` on each. The split depends
 /// on `len` and `grain` alone. `ns_per_1024` estimates the cost of 1024 elements.
+#[inline]
 pub fn for_ranges(len: usize, grain: usize, ns_per_1024: usize, body: impl Fn(Range<usize>) + Sync) {
+    for_ranges_dyn(len, grain, ns_per_1024, &body);
+}
+
+/// Not generic, as [`for_each_dyn`].
+fn for_ranges_dyn(len: usize, grain: usize, ns_per_1024: usize, body: &dyn Body<Range<usize>>) {
     let grain = grain.max(1);
     let cost = len.saturating_mul(ns_per_1024) / 1024;
-    for_each(len.div_ceil(grain), cost, |task| body(task * grain..((task + 1) * grain).min(len)));
+    for_each(len.div_ceil(grain), cost, |task| body.run(task * grain..((task + 1) * grain).min(len)));
 }
 
 /// What [`set_num_threads`] asked for; zero before it was called.

@@ -3,7 +3,7 @@
 use dlcore_kernels::copy;
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::memory::Pod;
-use dlcore_kernels::reduce::{self, Reduction, Split};
+use dlcore_kernels::reduce::{self, Extreme, Split};
 
 /// Numbers below 1000 that look random.
 fn numbers(len: usize) -> impl Iterator<Item = u16> {
@@ -61,10 +61,10 @@ fn positions_and_values_of_extremes_over_rows_and_columns() {
                     let beats = |y: f32, x: f32| !x.is_nan() && (y.is_nan() || if largest { y > x } else { y < x });
                     if largest {
                         reduce::argmax(&data, split, &mut positions);
-                        reduce::reduce(Reduction::Max, &data, split, &mut values);
+                        reduce::extreme(Extreme::Max, &data, split, &mut values);
                     } else {
                         reduce::argmin(&data, split, &mut positions);
-                        reduce::reduce(Reduction::Min, &data, split, &mut values);
+                        reduce::extreme(Extreme::Min, &data, split, &mut values);
                     }
                     for (output, (&position, &value)) in positions.iter().zip(&values).enumerate() {
                         let element = |i| data[at(output, i)];
@@ -85,7 +85,7 @@ fn sums_of_integers_over_rows_and_columns_are_exact() {
         let data: Vec<i64> = numbers(rows * columns).map(i64::from).collect();
         both_ways(rows, columns, |split, at| {
             let mut sums = vec![0; split.outputs()];
-            reduce::reduce(Reduction::Sum, &data, split, &mut sums);
+            reduce::sum_i64(&data, split, &mut sums);
             for (output, &sum) in sums.iter().enumerate() {
                 let want = (0..split.count()).map(|i| data[at(output, i)]).sum::<i64>();
                 assert_eq!(sum, want, "{split:?}, output {output}");

@@ -4,7 +4,7 @@ use dlcore_kernels::copy;
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{self, Binary, FloatUnary};
 use dlcore_kernels::parallel::set_num_threads;
-use dlcore_kernels::reduce::{self, Reduction, Split};
+use dlcore_kernels::reduce::{self, Split};
 
 /// Every kind of kernel, on sizes that are cut into many tasks.
 fn results() -> Vec<u32> {
@@ -39,7 +39,7 @@ fn results() -> Vec<u32> {
     let tall = Split { kept: &[7], kept_strides: &[1], reduced: &[len / 7], reduced_strides: &[7], offset: 0 };
     for split in [whole, by_row, by_column, tall] {
         let mut sums = vec![0f32; split.outputs()];
-        reduce::reduce(Reduction::Sum, &z, split, &mut sums);
+        reduce::sum(&z, split, &mut sums);
         all.extend(&sums);
         let mut positions = vec![0; split.outputs()];
         reduce::argmax(&z, split, &mut positions);

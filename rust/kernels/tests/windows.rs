@@ -9,7 +9,7 @@ use dlcore_kernels::element::Element;
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{self, Binary, Compare, FloatTest, Unary};
 use dlcore_kernels::memory::Buffer;
-use dlcore_kernels::reduce::{self, Reduction, Split};
+use dlcore_kernels::reduce::{self, Extreme, Split};
 use dlcore_kernels::stored::Stored;
 
 /// Small random numbers, the same each time.
@@ -395,10 +395,10 @@ fn exact_reductions<T: Element>() {
         let mut dst = vec![T::ONE; groups.len()];
         let mut positions = vec![-1; groups.len()];
         if split.count() > 0 {
-            reduce::reduce(Reduction::Max, data, split, &mut dst);
+            reduce::extreme(Extreme::Max, data, split, &mut dst);
             let max = |group: &Vec<T>| group.iter().fold(T::LOWEST, |a, &b| if b > a { b } else { a });
             same(&dst, &groups.iter().map(max).collect::<Vec<T>>(), &split);
-            reduce::reduce(Reduction::Min, data, split, &mut dst);
+            reduce::extreme(Extreme::Min, data, split, &mut dst);
             let min = |group: &Vec<T>| group.iter().fold(T::HIGHEST, |a, &b| if b < a { b } else { a });
             same(&dst, &groups.iter().map(min).collect::<Vec<T>>(), &split);
             reduce::argmax(data, split, &mut positions);
@@ -441,7 +441,7 @@ fn sums_products_and_logsumexp_match_float64() {
             }
         };
         let size = |x: &[f64]| x.iter().map(|x| x.abs()).sum::<f64>();
-        reduce::reduce(Reduction::Sum, data, split, &mut dst);
+        reduce::sum(data, split, &mut dst);
         check("sum", &dst, &|x| x.iter().sum(), &size);
         if split.count() > 0 {
             reduce::mean(data, split, &mut dst);
@@ -452,7 +452,7 @@ fn sums_products_and_logsumexp_match_float64() {
             check("logsumexp", &dst, &|x| x.iter().map(|x| x.exp()).sum::<f64>().ln(), &|_| 4.0);
         }
         if split.count() < 100 {
-            reduce::reduce(Reduction::Product, data, split, &mut dst);
+            reduce::product(data, split, &mut dst);
             check("product", &dst, &|x| x.iter().product(), &|x| 6.0 * x.iter().product::<f64>().abs());
         }
     });
@@ -464,13 +464,13 @@ fn sums_are_as_accurate_as_pairwise() {
     let data = vec![0.1f32; len];
     let whole = Split { kept: &[], kept_strides: &[], reduced: &[len], reduced_strides: &[1], offset: 0 };
     let mut sum = [0f32];
-    reduce::reduce(Reduction::Sum, &data, whole, &mut sum);
+    reduce::sum(&data, whole, &mut sum);
     let want = f64::from(0.1f32) * 4_194_304.0;
     assert!((f64::from(sum[0]) / want - 1.0).abs() < 3e-7, "{sum:?} for {want}");
     let rows = len / 16;
     let columns = Split { kept: &[16], kept_strides: &[1], reduced: &[rows], reduced_strides: &[16], offset: 0 };
     let mut sums = [0f32; 16];
-    reduce::reduce(Reduction::Sum, &data, columns, &mut sums);
+    reduce::sum(&data, columns, &mut sums);
     assert!(sums.iter().all(|&sum| (f64::from(sum) * 16.0 / want - 1.0).abs() < 3e-7), "{sums:?} for {want}");
 }
 
@@ -478,17 +478,15 @@ fn sums_are_as_accurate_as_pairwise() {
 fn reductions_of_nothing_and_of_nan() {
     let nothing = Split { kept: &[2], kept_strides: &[1], reduced: &[0], reduced_strides: &[1], offset: 0 };
     let mut dst = [9f32; 2];
-    reduce::reduce(Reduction::Sum, &[], nothing, &mut dst);
+    reduce::sum::<f32>(&[], nothing, &mut dst);
     assert_eq!(dst, [0.0, 0.0]);
-    reduce::reduce(Reduction::Product, &[], nothing, &mut dst);
+    reduce::product(&[], nothing, &mut dst);
     assert_eq!(dst, [1.0, 1.0]);
     reduce::mean::<f32>(&[], nothing, &mut dst);
     assert!(dst.iter().all(|x| x.is_nan()));
     reduce::logsumexp(&[], nothing, &mut dst);
     assert_eq!(dst, [f32::NEG_INFINITY; 2]);
-    assert!(
-        std::panic::catch_unwind(|| reduce::reduce(Reduction::Max, &[] as &[f32], nothing, &mut [0.0; 2])).is_err()
-    );
+    assert!(std::panic::catch_unwind(|| reduce::extreme(Extreme::Max, &[] as &[f32], nothing, &mut [0.0; 2])).is_err());
 
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     for len in [1, 5, 33, 3000] {
@@ -497,9 +495,13 @@ fn reductions_of_nothing_and_of_nan() {
         data[len - 1] = if len > 1 { inf } else { nan };
         let whole = Split { kept: &[], kept_strides: &[], reduced: &[len], reduced_strides: &[1], offset: 0 };
         let (mut value, mut position) = ([0f32], [0i64]);
-        for op in [Reduction::Max, Reduction::Min, Reduction::Sum, Reduction::Product] {
-            reduce::reduce(op, &data, whole, &mut value);
-            assert!(value[0].is_nan(), "{op:?} of {len}");
+        for which in [Extreme::Max, Extreme::Min] {
+            reduce::extreme(which, &data, whole, &mut value);
+            assert!(value[0].is_nan(), "{which:?} of {len}");
+        }
+        for of in [reduce::sum::<f32>, reduce::product::<f32>] {
+            of(&data, whole, &mut value);
+            assert!(value[0].is_nan(), "of {len}");
         }
         reduce::logsumexp(&data, whole, &mut value);
         assert!(value[0].is_nan());

@@ -7,7 +7,7 @@ use crate::functional::{binary, both, one_tensor, two};
 use crate::linalg::named;
 use crate::out::{self, Out, Outs};
 use crate::tensor::PyTensor;
-use dlcore_core::ops::{self, pairs, special};
+use dlcore_core::ops::{self, pairs, special, unary};
 use dlcore_core::{Array, DType, Error, Result, Scalar, Tensor};
 use pyo3::prelude::*;
 
@@ -145,7 +145,7 @@ functions! {
     ///
     /// >>> dlcore.sinc(dlcore.tensor([0.0, 0.5]))
     /// tensor([1.0000, 0.6366])
-    sinc() => |x| special::sinc(x);
+    sinc() => |x| unary::sinc(x);
     /// Degrees as radians.
     ///
     /// >>> dlcore.deg2rad(dlcore.tensor([180.0]))

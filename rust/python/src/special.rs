@@ -48,7 +48,7 @@ special! {
     ///
     /// >>> dlcore.special.entr(dlcore.tensor([0.0, 0.5]))
     /// tensor([0.0000, 0.3466])
-    entr as "special_entr" => core::entr;
+    entr as "special_entr" => unary::entr;
     /// ``exp(x ** 2) * erfc(x)`` of each element.
     ///
     /// >>> dlcore.special.erfcx(dlcore.tensor([0.0, 10.0]))

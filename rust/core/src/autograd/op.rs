@@ -107,11 +107,7 @@ pub enum Halves {
 
 impl Halves {
     /// Runs `forward` on `inputs`, or on what they are widened to.
-    pub(crate) fn forward(
-        self,
-        inputs: &[&Array],
-        forward: impl FnOnce(&[&Array]) -> Result<Outputs>,
-    ) -> Result<Outputs> {
+    pub(crate) fn forward(self, inputs: &[&Array], forward: &dyn Fn(&[&Array]) -> Result<Outputs>) -> Result<Outputs> {
         if self == Self::Stored || !inputs.iter().any(|x| x.dtype().is_narrow()) {
             return forward(inputs);
         }
@@ -298,23 +294,30 @@ impl Context<'_> {
     }
 }
 
-struct Recorded<O> {
-    op: O,
+/// What a graph keeps of an operation's run.
+struct Record {
     needs: Needs,
     inputs: SmallVec<[SavedInput; 3]>,
     outputs: SmallVec<[Saved<Array>; 1]>,
 }
 
-impl<O: Operation> Backward for Recorded<O> {
-    fn backward(&self, node: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
+impl Record {
+    /// Gradients with respect to the inputs, by `backward` of the operation `name`.
+    fn backward(
+        &self,
+        (name, halves): (&'static str, Halves),
+        node: &Arc<Node>,
+        arrived: &[Option<Tensor>],
+        backward: &dyn Fn(&Context<'_>, &Tensor) -> Result<Gradients>,
+    ) -> Result<Gradients> {
         // The first output is the differentiable one.
         let Some(Some(grad)) = arrived.first() else { return Ok(Gradients::new()) };
-        let (halves, inputs, outputs) = (self.op.halves(), &self.inputs, &self.outputs);
-        let context = Context { node, name: O::NAME, needs: self.needs, halves, inputs, outputs };
+        let Self { needs, inputs, outputs } = self;
+        let context = Context { node, name, needs: *needs, halves, inputs, outputs };
         if halves == Halves::Stored || !inputs.iter().any(|input| input.dtype.is_narrow()) {
-            return self.op.backward(&context, grad);
+            return backward(&context, grad);
         }
-        let mut gradients = self.op.backward(&context, &context.widen(grad.clone())?)?;
+        let mut gradients = backward(&context, &context.widen(grad.clone())?)?;
         for (gradient, input) in gradients.iter_mut().zip(inputs) {
             if let Some(gradient) = gradient {
                 *gradient = cast(gradient, input.dtype)?;
@@ -323,16 +326,95 @@ impl<O: Operation> Backward for Recorded<O> {
         Ok(gradients)
     }
 
-    fn add_to(&self, arrived: &[Option<Tensor>], sum: &Tensor) -> bool {
-        matches!(arrived, [Some(grad)] if self.op.backward_add(grad, sum))
-    }
-
     fn keeps_values(&self) -> bool {
         !self.outputs.is_empty() || self.inputs.iter().any(|input| input.value.is_some())
     }
 
     fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
         self.inputs.iter().map(|input| Some((input.shape.clone(), input.dtype))).collect()
+    }
+}
+
+/// An operation and the record of its run.
+struct Recorded<O> {
+    op: O,
+    record: Record,
+}
+
+impl<O: Operation> Backward for Recorded<O> {
+    fn backward(&self, node: &Arc<Node>, arrived: &[Option<Tensor>]) -> Result<Gradients> {
+        let backward = |context: &Context<'_>, grad: &Tensor| self.op.backward(context, grad);
+        self.record.backward((O::NAME, self.op.halves()), node, arrived, &backward)
+    }
+
+    fn add_to(&self, arrived: &[Option<Tensor>], sum: &Tensor) -> bool {
+        matches!(arrived, [Some(grad)] if self.op.backward_add(grad, sum))
+    }
+
+    fn keeps_values(&self) -> bool {
+        self.record.keeps_values()
+    }
+
+    fn inputs(&self) -> Vec<Option<(Dims, DType)>> {
+        self.record.inputs()
+    }
+}
+
+/// An operation behind a pointer, so that what happens around its `forward` is compiled once and not for each.
+trait Applied {
+    fn name(&self) -> &'static str;
+    fn promotion(&self) -> Promotion;
+    fn autocast(&self) -> Autocast;
+    fn halves(&self) -> Halves;
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
+    fn params(&self) -> Params;
+    fn saves(&self, needs: Needs) -> Saves;
+    /// What a graph keeps. The operation goes there: nothing else is called afterwards.
+    fn recorded(&mut self, record: Record) -> Arc<dyn Backward>;
+}
+
+/// The operation until it is recorded.
+struct Pending<O>(Option<O>);
+
+impl<O: Operation> Pending<O> {
+    #[inline(always)]
+    fn op(&self) -> &O {
+        self.0.as_ref().expect("an operation is recorded last")
+    }
+}
+
+impl<O: Operation> Applied for Pending<O> {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn promotion(&self) -> Promotion {
+        O::PROMOTION
+    }
+
+    fn autocast(&self) -> Autocast {
+        O::AUTOCAST
+    }
+
+    fn halves(&self) -> Halves {
+        self.op().halves()
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        self.op().forward(inputs)
+    }
+
+    fn params(&self) -> Params {
+        self.op().params()
+    }
+
+    fn saves(&self, needs: Needs) -> Saves {
+        self.op().saves(needs)
+    }
+
+    fn recorded(&mut self, record: Record) -> Arc<dyn Backward> {
+        let op = self.0.take().expect("an operation is recorded once");
+        Arc::new(Recorded { op, record })
     }
 }
 
@@ -349,33 +431,38 @@ pub fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 /// # Errors
 /// What the operation returns.
 pub fn apply_all<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    if O::AUTOCAST != Autocast::Keep
-        && let Some(inputs) = O::AUTOCAST.inputs(inputs)?
-    {
-        return apply_promoted(op, &inputs.iter().collect::<SmallVec<[&Tensor; 4]>>());
-    }
-    apply_promoted(op, inputs)
+    cast_and_run(&mut Pending(Some(op)), inputs)
 }
 
-fn apply_promoted<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    let Some(promoted) = promote(O::NAME, O::PROMOTION, inputs)? else {
+fn cast_and_run(op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let autocast = op.autocast();
+    if autocast != Autocast::Keep
+        && let Some(inputs) = autocast.inputs(inputs)?
+    {
+        return promote_and_run(op, &inputs.iter().collect::<SmallVec<[&Tensor; 4]>>());
+    }
+    promote_and_run(op, inputs)
+}
+
+fn promote_and_run(op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let Some(promoted) = promote(op.name(), op.promotion(), inputs)? else {
         return run(op, inputs);
     };
     run(op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
 }
 
 // Loops that push, not iterators that collect: this is the path of every small operation, and they compile to less.
-fn run<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+fn run(op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
     let mut arrays: SmallVec<[&Array; 4]> = SmallVec::new();
     for input in inputs {
         arrays.push(input.array());
     }
-    let outputs = op.halves().forward(&arrays, |arrays| op.forward(arrays))?;
+    let outputs = op.halves().forward(&arrays, &|arrays| op.forward(arrays))?;
     if Mode::get().guards() {
-        guard::check(O::NAME, &op.params(), &arrays, &outputs[0])?;
+        guard::check(op.name(), &op.params(), &arrays, &outputs[0])?;
     }
     let is_view = is_view(&outputs, &arrays) && !arrays.first().is_some_and(|x| is_replaced(x));
-    let tracking = track(O::NAME, op, inputs, &outputs)?;
+    let tracking = track_pending(op.name(), op, inputs, &outputs)?;
     let mut tensors = SmallVec::new();
     for array in outputs {
         // The first output is the differentiable one; what an unrecorded operation cuts off, it cuts off in all.
@@ -396,12 +483,16 @@ pub(crate) fn track<O: Operation>(
     inputs: &[&Tensor],
     outputs: &[Array],
 ) -> Result<Tracking> {
+    track_pending(name, &mut Pending(Some(op)), inputs, outputs)
+}
+
+fn track_pending(name: &'static str, op: &mut dyn Applied, inputs: &[&Tensor], outputs: &[Array]) -> Result<Tracking> {
     if !mode::is_recording() {
         return Ok(Tracking::None);
     }
     let needs = needs(inputs);
     if needs.0 == 0 || !outputs[0].dtype().is_float() {
-        return Ok(cut::<O>(needs, inputs));
+        return Ok(cut(op.name(), needs, inputs));
     }
     let saves = op.saves(needs);
     let mut edges = Edges::new();
@@ -420,8 +511,8 @@ pub(crate) fn track<O: Operation>(
             saved_outputs.push(Saved::output(array)?);
         }
     }
-    let recorded = Recorded { op, needs, inputs: saved_inputs, outputs: saved_outputs };
-    Ok(Tracking::Node(Node::new(name, edges, Arc::new(recorded)), 0))
+    let recorded = op.recorded(Record { needs, inputs: saved_inputs, outputs: saved_outputs });
+    Ok(Tracking::Node(Node::new(name, edges, recorded), 0))
 }
 
 /// Runs an operation that has no gradient; all outputs.
@@ -430,21 +521,27 @@ pub(crate) fn track<O: Operation>(
 /// What the operation returns.
 #[allow(clippy::needless_pass_by_value, reason = "called as `apply` is, with an operation made on the spot")]
 pub fn apply_discrete<O: Discrete>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let forward = |arrays: &[&Array]| op.forward(arrays);
     let Some(promoted) = promote(O::NAME, O::PROMOTION, inputs)? else {
-        return run_discrete(&op, inputs);
+        return run_discrete(O::NAME, op.halves(), inputs, &forward);
     };
-    run_discrete(&op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
+    run_discrete(O::NAME, op.halves(), &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>(), &forward)
 }
 
 // Loops that push, as in `run`.
-fn run_discrete<O: Discrete>(op: &O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+fn run_discrete(
+    name: &'static str,
+    halves: Halves,
+    inputs: &[&Tensor],
+    forward: &dyn Fn(&[&Array]) -> Result<Outputs>,
+) -> Result<SmallVec<[Tensor; 1]>> {
     let (mut arrays, mut needs) = (SmallVec::<[&Array; 4]>::new(), false);
     for input in inputs {
         arrays.push(input.array());
         needs |= input.requires_grad();
     }
-    let outputs = op.halves().forward(&arrays, |arrays| op.forward(arrays))?;
-    let tracking = if needs && mode::is_recording() { Tracking::Cut(O::NAME) } else { Tracking::None };
+    let outputs = halves.forward(&arrays, forward)?;
+    let tracking = if needs && mode::is_recording() { Tracking::Cut(name) } else { Tracking::None };
     let mut tensors = SmallVec::new();
     for array in outputs {
         tensors.push(Tensor::new(array, tracking.clone()));
@@ -458,9 +555,9 @@ fn needs(inputs: &[&Tensor]) -> Needs {
 }
 
 /// What an unrecorded output remembers: the operation, here or before, at which a gradient ends.
-fn cut<O: Operation>(needs: Needs, inputs: &[&Tensor]) -> Tracking {
+fn cut(name: &'static str, needs: Needs, inputs: &[&Tensor]) -> Tracking {
     if needs.0 != 0 {
-        return Tracking::Cut(O::NAME);
+        return Tracking::Cut(name);
     }
     let earlier = inputs.iter().find(|t| matches!(t.tracking(), Tracking::Cut(_)));
     earlier.map_or(Tracking::None, |t| t.tracking().clone())

@@ -222,7 +222,7 @@ impl Operation for ScaledDotProductAttention {
         if p.takes_bfloat16() {
             return Self::of_bfloat16(&p, inputs);
         }
-        Halves::Widened.forward(inputs, |inputs| Self::of_wide(&p, inputs))
+        Halves::Widened.forward(inputs, &|inputs| Self::of_wide(&p, inputs))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {

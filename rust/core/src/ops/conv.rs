@@ -199,7 +199,7 @@ impl Operation for Conv2d {
             let y = bfloat16(Self::NAME, inputs, &out_shape(&shape), |y| {
                 shape.forward_bfloat16(images(x), w.elements(), bias.as_ref().map(Array::elements), y)
             })?;
-            return y.map_or_else(|| Halves::Widened.forward(inputs, |wide| self.forward(wide)), |y| Ok(single(y)));
+            return y.map_or_else(|| Halves::Widened.forward(inputs, &|wide| self.forward(wide)), |y| Ok(single(y)));
         }
         if !x.dtype().is_float() {
             let y = conv_integer::forward(Self::NAME, x, w, &self.convolution)?;
@@ -286,7 +286,7 @@ impl Operation for Conv2dGradInput {
         if g.dtype().is_narrow() {
             let w = w.contiguous(Self::NAME)?;
             let gx = bfloat16(Self::NAME, inputs, &x, |gx| shape.grad_input_bfloat16(images(g), w.elements(), gx))?;
-            return gx.map_or_else(|| Halves::Widened.forward(inputs, |wide| self.forward(wide)), |gx| Ok(single(gx)));
+            return gx.map_or_else(|| Halves::Widened.forward(inputs, &|wide| self.forward(wide)), |gx| Ok(single(gx)));
         }
         if !g.dtype().is_float() {
             return Ok(single(conv_integer::transposed(Self::NAME, g, w, &self.convolution, self.size)?));
@@ -358,7 +358,7 @@ impl Operation for Conv2dGradWeight {
         check_output(Self::NAME, &shape, g.shape())?;
         if g.dtype().is_narrow() {
             let gw = bfloat16(Self::NAME, inputs, &w, |gw| shape.grad_weight_bfloat16(images(g), images(x), gw))?;
-            return gw.map_or_else(|| Halves::Widened.forward(inputs, |wide| self.forward(wide)), |gw| Ok(single(gw)));
+            return gw.map_or_else(|| Halves::Widened.forward(inputs, &|wide| self.forward(wide)), |gw| Ok(single(gw)));
         }
         let gw = with_float!(Self::NAME, g.dtype(), T => Array::build(Self::NAME, &w, |gw: &mut [T]| {
             if g.numel() == 0 {

@@ -9,12 +9,12 @@ use crate::dtype::Scalar;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, Show, normalize_dim};
 use crate::ops::arithmetic::{div, mul, scalar};
-use crate::ops::reduce::{Axes, any, cases, fold, kept_shape, over_dims, restore, sum};
+use crate::ops::reduce::{Axes, any, cases, kept_shape, over_dims, restore, sum};
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::reshape;
 use crate::ops::{cast, eq, isnan, logical_or, where_};
 use crate::{with_bits, with_element};
-use dlcore_kernels::reduce::{self, Reduction};
+use dlcore_kernels::reduce::{self, Extreme};
 use dlcore_kernels::{copy, gather};
 use smallvec::smallvec;
 
@@ -35,14 +35,23 @@ fn along(dim: usize, rank: usize) -> Dims {
     if rank == 0 { Dims::new() } else { Dims::from_slice(&[dim]) }
 }
 
+/// The extreme elements.
+fn extreme(name: &str, which: Extreme, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
+    let axes = Axes::new(name, x, dims, keepdim)?;
+    with_element!(x.dtype(), T => Array::build_as(name, x.dtype(), &axes.shape, |out: &mut [T]| {
+        reduce::extreme(which, x.data::<T>(), axes.split(), out);
+        Ok(())
+    }))
+}
+
 /// Positions of the extreme elements.
-fn positions(name: &str, op: Reduction, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
+fn positions(name: &str, which: Extreme, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
     not_empty(name, x, dims)?;
     let axes = Axes::in_index_order(name, x, dims, keepdim)?;
     with_element!(x.dtype(), T => Array::build(name, &axes.shape, |out: &mut [i64]| {
-        match op {
-            Reduction::Max => reduce::argmax(x.data::<T>(), axes.split(), out),
-            _ => reduce::argmin(x.data::<T>(), axes.split(), out),
+        match which {
+            Extreme::Max => reduce::argmax(x.data::<T>(), axes.split(), out),
+            Extreme::Min => reduce::argmin(x.data::<T>(), axes.split(), out),
         }
         Ok(())
     }))
@@ -79,7 +88,7 @@ macro_rules! extrema {
 
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 not_empty(Self::NAME, inputs[0], &self.dims)?;
-                Ok(single(fold(Self::NAME, Reduction::$kernel, inputs[0], &self.dims, self.keepdim)?))
+                Ok(single(extreme(Self::NAME, Extreme::$kernel, inputs[0], &self.dims, self.keepdim)?))
             }
 
             fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -107,7 +116,7 @@ macro_rules! extrema {
 
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 let dims = along(self.dim, inputs[0].rank());
-                let positions = positions(Self::NAME, Reduction::$kernel, inputs[0], &dims, self.keepdim)?;
+                let positions = positions(Self::NAME, Extreme::$kernel, inputs[0], &dims, self.keepdim)?;
                 Ok(smallvec![values_at(Self::NAME, inputs[0], &dims, &positions)?, positions])
             }
 
@@ -146,7 +155,7 @@ macro_rules! extrema {
             fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
                 let rank = inputs[0].rank();
                 let dims = self.dim.map_or_else(|| (0..rank).collect(), |dim| along(dim, rank));
-                Ok(single(positions(Self::NAME, Reduction::$kernel, inputs[0], &dims, self.keepdim)?))
+                Ok(single(positions(Self::NAME, Extreme::$kernel, inputs[0], &dims, self.keepdim)?))
             }
 
             fn samples() -> Vec<Sample<Self>> {

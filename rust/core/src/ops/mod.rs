@@ -135,7 +135,7 @@ registry! {
         unary::Silu, unary::Erf, unary::Abs, unary::Square, unary::Sign, unary::Floor, unary::Ceil, unary::Round,
         unary::Trunc, unary::Angle, unary::Frac, unary::Cube, unary::InverseSquare, unary::Logit, unary::Tan, unary::Asin, unary::Acos, unary::Atan, unary::Sinh, unary::Cosh, unary::Asinh,
         unary::Acosh, unary::Atanh, unary::Erfc, unary::Erfinv, unary::Lgamma, unary::Digamma, special::Polygamma,
-        special::Sinc, special::Entr,
+        unary::Sinc, unary::Entr,
         unary::I0, unary::I0e, unary::I1, unary::I1e, unary::Erfcx, unary::Ndtri, pairs::Igamma, pairs::Igammac,
         activation::Elu, activation::LeakyRelu, activation::Hardtanh, activation::Threshold, activation::Hardshrink,
         activation::Softshrink, activation::Hardsigmoid, activation::Hardswish, activation::Softsign, activation::Mish,

@@ -190,7 +190,7 @@ impl Operation for MaxPool2d {
         if x.dtype().is_half() {
             return with_stored_float!(Self::NAME, x.dtype(), K => self.of::<K>(&x, &planes));
         }
-        Halves::Widened.forward(&[&x], |x| with_element!(x[0].dtype(), T => self.of::<T>(x[0], &planes)))
+        Halves::Widened.forward(&[&x], &|x| with_element!(x[0].dtype(), T => self.of::<T>(x[0], &planes)))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
@@ -329,7 +329,7 @@ impl Operation for AvgPool2d {
         if x.dtype().is_half() {
             return with_stored_float!(Self::NAME, x.dtype(), K => self.of::<K>(&x, &planes));
         }
-        Halves::Widened.forward(&[&x], |x| with_element!(x[0].dtype(), T => self.of::<T>(x[0], &planes)))
+        Halves::Widened.forward(&[&x], &|x| with_element!(x[0].dtype(), T => self.of::<T>(x[0], &planes)))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {

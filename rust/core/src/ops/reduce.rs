@@ -3,7 +3,7 @@
 //! Functions here take dimensions already counted from the front ([`dims_or_all`] does that); an empty set reduces
 //! nothing. The kernels see a window split into the dimensions that stay and those that go: [`Axes`].
 
-use crate::array::Array;
+use crate::array::{Array, Native};
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{
     Autocast, Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete, one,
@@ -17,8 +17,9 @@ use crate::ops::cast::widened;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::shape::{broadcast_to, permute, reshape};
 use crate::ops::{cat, cumprod, eq, exp, flip, isnan, slice, where_};
-use crate::{with_dtype, with_element, with_float, with_stored_float};
-use dlcore_kernels::reduce::{self, Reduction, Split};
+use crate::{with_element, with_float, with_integer, with_stored_float};
+use dlcore_kernels::element::Element;
+use dlcore_kernels::reduce::{self, Split};
 use dlcore_kernels::stored::Stored;
 use std::cmp::Reverse;
 
@@ -126,15 +127,6 @@ pub(crate) fn restore(y: &Tensor, shape: &[usize], dims: &[usize]) -> Result<Ten
     broadcast_to(&reshape(y, &kept_shape(shape, dims))?, shape)
 }
 
-/// Runs `op` over `x`, keeping its dtype.
-pub(crate) fn fold(name: &str, op: Reduction, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
-    let axes = Axes::new(name, x, dims, keepdim)?;
-    with_element!(x.dtype(), T => Array::build_as(name, x.dtype(), &axes.shape, |out: &mut [T]| {
-        reduce::reduce(op, x.data::<T>(), axes.split(), out);
-        Ok(())
-    }))
-}
-
 /// The sum of floats, rounded once.
 pub(crate) fn float_sum(name: &str, x: &Array, dims: &[usize], keepdim: bool) -> Result<Array> {
     let axes = Axes::new(name, x, dims, keepdim)?;
@@ -199,7 +191,7 @@ impl Operation for Sum {
             return Ok(single(float_sum(Self::NAME, x, &self.dims, self.keepdim)?));
         }
         let axes = Axes::new(Self::NAME, x, &self.dims, self.keepdim)?;
-        Ok(single(with_dtype!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
+        Ok(single(with_integer!(x.dtype(), T => Array::build(Self::NAME, &axes.shape, |out: &mut [i64]| {
             reduce::sum_i64(x.data::<T>(), axes.split(), out);
             Ok(())
         }))?))
@@ -331,6 +323,14 @@ impl Prod {
     }
 }
 
+/// The products of `x`, whose elements are of type `T`.
+fn product_of<T: Element + Native>(x: &Array, axes: &Axes) -> Result<Array> {
+    Array::build(Prod::NAME, &axes.shape, |out: &mut [T]| {
+        reduce::product(x.data::<T>(), axes.split(), out);
+        Ok(())
+    })
+}
+
 impl Operation for Prod {
     const NAME: &'static str = "prod";
     const AUTOCAST: Autocast = Autocast::Widen;
@@ -338,7 +338,11 @@ impl Operation for Prod {
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
         let dtype = if inputs[0].dtype().is_float() { inputs[0].dtype() } else { DType::I64 };
         let x = inputs[0].cast(Self::NAME, dtype)?;
-        Ok(single(fold(Self::NAME, Reduction::Product, &x, &self.dims, self.keepdim)?))
+        let axes = Axes::new(Self::NAME, &x, &self.dims, self.keepdim)?;
+        if dtype == DType::I64 {
+            return Ok(single(product_of::<i64>(&x, &axes)?));
+        }
+        Ok(single(with_float!(Self::NAME, dtype, T => product_of::<T>(&x, &axes))?))
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {

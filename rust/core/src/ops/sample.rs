@@ -139,9 +139,9 @@ pub struct Entry {
 }
 
 /// `run` on the means of matrices and their transposes where inputs shall be symmetric.
-fn symmetrising(inputs: &[Input], run: impl Fn(&[&Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static) -> Run {
+fn symmetrising(inputs: &[Input], run: Run) -> Run {
     if inputs.iter().all(|input| input.domain != Domain::PositiveDefinite) {
-        return Box::new(run);
+        return run;
     }
     let symmetric: Vec<bool> = inputs.iter().map(|input| input.domain == Domain::PositiveDefinite).collect();
     Box::new(move |inputs| {
@@ -165,7 +165,10 @@ pub fn differentiable<O: Operation>() -> Entry {
         examples: || {
             let hide = |sample: Sample<O>| Example {
                 params: sample.op.params(),
-                run: symmetrising(&sample.inputs, move |inputs| Ok(apply_all(sample.op.clone(), inputs)?.into_vec())),
+                run: symmetrising(
+                    &sample.inputs,
+                    Box::new(move |inputs| Ok(apply_all(sample.op.clone(), inputs)?.into_vec())),
+                ),
                 inputs: sample.inputs,
             };
             O::samples().into_iter().map(hide).collect()

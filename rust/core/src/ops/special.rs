@@ -6,13 +6,13 @@ use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion,
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::ops::arithmetic::{add, div, easy_power, mul, neg, scalar, scale, shift, sub};
+use crate::ops::arithmetic::{add, div, easy_power, mul, scalar, scale, shift, sub};
 use crate::ops::compare::{eq, le, logical_and, logical_or, lt};
 use crate::ops::over::each;
 use crate::ops::sample::{Domain, Params, Sample, input, single};
 use crate::ops::select::{clamp, where_};
 use crate::ops::unary::{self, digamma, erfcx, lgamma};
-use crate::ops::{cast, cos, erfc, log, log1p, sin, square};
+use crate::ops::{cast, erfc, log, log1p, square};
 use crate::with_stored_float;
 use dlcore_kernels::map;
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
@@ -88,80 +88,6 @@ pub fn multigammaln(x: &Tensor, p: u32) -> Result<Tensor> {
         sum = add(&sum, &lgamma(&shift(&x, -0.5 * f64::from(i))?)?)?;
     }
     shift(&sum, f64::from(p) * (f64::from(p) - 1.0) / 4.0 * PI.ln())
-}
-
-/// Functions of one number whose values other operations make: a line for the value above one for the gradient, which that
-/// of the composition is not everywhere.
-macro_rules! composed {
-    ($(
-        $(#[$doc:meta])*
-        $Op:ident = $function:ident as $name:literal: $domain:ident
-            { |$x:ident| $value:expr }
-            { |$at:ident, $grad:ident| $gradient:expr }
-    )*) => { $(
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $Op;
-
-        impl Operation for $Op {
-            const NAME: &'static str = $name;
-            const PROMOTION: Promotion = Promotion::Float;
-
-            fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
-                let $x = &Tensor::from(inputs[0].clone());
-                let value: Tensor = $value?;
-                Ok(single(value.array().clone()))
-            }
-
-            fn backward(&self, context: &Context<'_>, $grad: &Tensor) -> Result<Gradients> {
-                let $at = &context.input(0)?;
-                Ok(one($gradient?))
-            }
-
-            fn saves(&self, _: Needs) -> Saves {
-                Saves::INPUTS
-            }
-
-            fn samples() -> Vec<Sample<Self>> {
-                let of = |shape: &[usize]| Sample::new(Self, [input(Domain::$domain, shape)]);
-                vec![of(&[3, 7]), of(&[]), of(&[0, 2])]
-            }
-        }
-
-        $(#[$doc])*
-        ///
-        /// # Errors
-        /// Only for lack of memory.
-        pub fn $function(x: &Tensor) -> Result<Tensor> {
-            apply($Op, &[x])
-        }
-    )* };
-}
-
-composed! {
-    /// `sin(pi x) / (pi x)`, 1 at zero.
-    Sinc = sinc as "sinc": AwayFromZero
-        { |x| {
-            let (zero, one) = (eq(x, &number(x, 0.0)?)?, number(x, 1.0)?);
-            let angle = scale(&where_(&zero, &one, x)?, PI)?;
-            where_(&zero, &one, &div(&sin(&angle)?, &angle)?)
-        } }
-        { |x, grad| {
-            let zero = eq(x, &number(x, 0.0)?)?;
-            let other = where_(&zero, &number(x, 1.0)?, x)?;
-            let slope = div(&sub(&cos(&scale(&other, PI)?)?, &sinc(&other)?)?, &other)?;
-            // What starts the series at zero, so that the second derivative is right there too.
-            mul(grad, &where_(&zero, &scale(x, -PI * PI / 3.0)?, &slope)?)
-        } }
-    /// `-x * log(x)`: 0 at zero, minus infinity below.
-    Entr = entr as "entr": Positive
-        { |x| {
-            let (zero, below) = (number(x, 0.0)?, lt(x, &number(x, 0.0)?)?);
-            // Zero minus it: the negative of zero would print a sign.
-            let value = sub(&zero, &xlogy(x, &where_(&below, &number(x, 1.0)?, x)?)?)?;
-            where_(&below, &number(x, f64::NEG_INFINITY)?, &value)
-        } }
-        { |x, grad| neg(&mul(grad, &shift(&log(x)?, 1.0)?)?) }
 }
 
 /// `log(x / (1 - x))`, of `x` kept between `eps` and `1 - eps` where there is one.

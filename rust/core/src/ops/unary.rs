@@ -19,7 +19,7 @@ use crate::ops::select::{clamp_over, in_steps};
 use crate::ops::{eq, le, lt, where_};
 use crate::with_stored_float;
 use dlcore_kernels::map::{self, FloatBinary, FloatUnary, Unary};
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, SQRT_2, TAU};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10, PI, SQRT_2, TAU};
 
 /// Runs a map of floats over `x`.
 pub(crate) fn float_unary(name: &str, op: FloatUnary, x: &Array) -> Result<Outputs> {
@@ -43,10 +43,10 @@ macro_rules! trigonometric {
         }
     )* };
 }
-/// The kernels of sine, cosine and tangent: maps of their own, as large angles need care.
+/// The kernels of sine, cosine, tangent and what is made of the sine: maps of their own, as large angles need care.
 mod angle {
     use super::{Array, Outputs, Result, each, map, single, with_stored_float};
-    trigonometric!(sin, cos, tan);
+    trigonometric!(sin, cos, tan, sinc);
 }
 
 /// A gradient by its kernel `op` on the incoming gradient and what was saved; composed while recording.
@@ -129,10 +129,26 @@ elementwise! {
     Expm1 = expm1 as "expm1": Float, Real, saves OUTPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Expm1, x) }
         { |c, g| mul(g, &shift(&c.output()?, 1.0)?) }
+    /// `sin(pi x) / (pi x)`, 1 at zero.
+    Sinc = sinc as "sinc": Float, AwayFromZero, saves INPUTS
+        { |x| angle::sinc(Self::NAME, x) }
+        { |c, g| {
+            let x = &c.input(0)?;
+            let number = |value| scalar(Scalar::Float(value), x.dtype());
+            let zero = eq(x, &number(0.0)?)?;
+            let other = where_(&zero, &number(1.0)?, x)?;
+            let slope = div(&sub(&cos(&scale(&other, PI)?)?, &sinc(&other)?)?, &other)?;
+            // What starts the series at zero, so that the second derivative is right there too.
+            mul(g, &where_(&zero, &scale(x, -PI * PI / 3.0)?, &slope)?)
+        } }
     /// The natural logarithm.
     Log = log as "log": Float, Positive, saves INPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Log, x) }
         { |c, g| div(g, &c.input(0)?) }
+    /// `-x * log(x)`: 0 at zero, minus infinity below.
+    Entr = entr as "entr": Float, Positive, saves INPUTS
+        { |x| float_unary(Self::NAME, FloatUnary::Entr, x) }
+        { |c, g| neg(&mul(g, &shift(&log(&c.input(0)?)?, 1.0)?)?) }
     /// The logarithm to base 2.
     Log2 = log2 as "log2": Float, Positive, saves INPUTS
         { |x| float_unary(Self::NAME, FloatUnary::Log2, x) }

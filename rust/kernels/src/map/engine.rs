@@ -8,7 +8,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::source::{CHUNK, Piece, Row, Rows, Scratch, Source};
+use super::source::{CHUNK, Piece, Row, Rows, Scratch, Source, common_row};
 use crate::isa::{Kernel, Portable, Simd, dispatch};
 use crate::layout::Strided;
 use crate::memory::Pod;
@@ -159,7 +159,7 @@ impl<R: Pod> Kernel for Stream<'_, R> {
 }
 
 /// With what conversions in pieces add to the cost of 1024 elements.
-const fn cost(plain: usize, in_pieces: bool) -> usize {
+const fn with_conversions(plain: usize, in_pieces: bool) -> usize {
     if in_pieces { plain + 200 } else { plain }
 }
 
@@ -190,36 +190,57 @@ fn by_pieces<R>(
 
 /// `dst[i] = f(a[i])`.
 pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
+    if let Some(a) = small(a, la, dst.len()) {
+        if let (true, [d]) = (F::PLAIN, &mut *dst) {
+            *d = R::store(f.call::<Portable>(a.at(0).load()));
+            return;
+        }
+        return Over(f).piece(a, dst);
+    }
     let in_pieces = (A::NARROW || R::NARROW) && !(F::PLAIN && A::SIMPLE && R::SIMPLE);
-    let run = |a: Piece<'_, A>, dst: &mut [R]| {
+    share_out1(&Over(f), a, la, dst, with_conversions(F::COST, in_pieces), longest(in_pieces));
+}
+
+/// The operand, where it is one piece that no task shares with another.
+#[inline(never)]
+fn small<'a, A: Pod>(a: &'a [A], la: Strided, len: usize) -> Option<Piece<'a, A>> {
+    if len <= CHUNK { Piece::whole(a, la, len) } else { None }
+}
+
+/// What runs the loops of a function: a trait to point to, so that what finds the pieces is compiled for the types of the
+/// elements and not for each function. (A `dyn Fn` would carry the loops twice more, as `FnOnce` and `FnMut`.)
+trait Run1<A, R>: Sync {
+    /// Runs the loops over one piece, which is at most a chunk where it is converted.
+    fn piece(&self, a: Piece<'_, A>, dst: &mut [R]);
+}
+
+/// The loops of a function.
+struct Over<F>(F);
+
+impl<A: Stored, R: Stored, F: Function1<A::Value, R::Value>> Run1<A, R> for Over<F> {
+    #[inline(always)]
+    fn piece(&self, a: Piece<'_, A>, dst: &mut [R]) {
+        let f = self.0;
         if const { F::PLAIN && A::SIMPLE && R::SIMPLE } {
             return dispatch(Loop1 { f: OnStored(f), a, dst });
         }
         let (mut wide, mut room) = (Scratch::new(), Scratch::new());
         let a = a.load(&mut wide);
         R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop1 { f, a, dst }));
-    };
+    }
+}
+
+/// Has `f` go over all pieces, which are at most `longest`.
+fn share_out1<A: Pod, R: Pod>(f: &dyn Run1<A, R>, a: &[A], la: Strided, dst: &mut [R], cost: usize, longest: usize) {
     if let Some(a) = Piece::whole(a, la, dst.len()) {
-        if let (true, [d]) = (F::PLAIN, &mut *dst) {
-            *d = R::store(f.call::<Portable>(a.at(0).load()));
-            return;
-        }
-        return write(dst, cost(F::COST, in_pieces), |start, dst| {
-            by_pieces(
-                start,
-                dst,
-                longest(in_pieces),
-                |_| usize::MAX,
-                |at, dst| {
-                    run(a.part(at, dst.len()), dst);
-                },
-            );
+        return write(dst, cost, |start, dst| {
+            by_pieces(start, dst, longest, |_| usize::MAX, |at, dst| f.piece(a.part(at, dst.len()), dst));
         });
     }
     let a = Source::new(a, la, dst.len());
-    write(dst, cost(F::COST, in_pieces), |start, dst| {
+    write(dst, cost, |start, dst| {
         let mut scratch = Scratch::new();
-        by_pieces(start, dst, CHUNK, |at| a.stop(at), |at, dst| run(a.piece(at, dst.len(), &mut scratch), dst));
+        by_pieces(start, dst, CHUNK, |at| a.stop(at), |at, dst| f.piece(a.piece(at, dst.len(), &mut scratch), dst));
     });
 }
 
@@ -271,68 +292,104 @@ pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Va
     lb: Strided,
     dst: &mut [R],
 ) {
-    let in_pieces = (A::NARROW || B::NARROW || R::NARROW) && !(F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE);
-    let run = |a: Piece<'_, A>, b: Piece<'_, B>, dst: &mut [R]| {
-        if const { F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE } {
-            return dispatch(Loop2 { f: OnStored(f), a, b, dst });
-        }
-        let (mut wide_a, mut wide_b, mut room) = (Scratch::new(), Scratch::new(), Scratch::new());
-        let (a, b) = (a.load(&mut wide_a), b.load(&mut wide_b));
-        R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop2 { f, a, b, dst }));
-    };
-    if let (Some(a), Some(b)) = (Piece::whole(a, la, dst.len()), Piece::whole(b, lb, dst.len())) {
+    if let Some((a, b)) = small_pair(a, la, b, lb, dst.len()) {
         if let (true, [d]) = (F::PLAIN, &mut *dst) {
             *d = R::store(f.call::<Portable>(a.at(0).load(), b.at(0).load()));
             return;
         }
-        return write(dst, cost(F::COST, in_pieces), |start, dst| {
-            by_pieces(
-                start,
-                dst,
-                longest(in_pieces),
-                |_| usize::MAX,
-                |at, dst| {
-                    run(a.part(at, dst.len()), b.part(at, dst.len()), dst);
-                },
-            );
+        return Over(f).piece(a, b, dst);
+    }
+    let direct = const { F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE };
+    let in_pieces = (A::NARROW || B::NARROW || R::NARROW) && !direct;
+    share_out2(&Over(f), (a, la), (b, lb), dst, with_conversions(F::COST, in_pieces), longest(in_pieces), direct);
+}
+
+/// As [`small`], for two operands.
+#[inline(never)]
+fn small_pair<'a, 'b, A: Pod, B: Pod>(
+    a: &'a [A],
+    la: Strided,
+    b: &'b [B],
+    lb: Strided,
+    len: usize,
+) -> Option<(Piece<'a, A>, Piece<'b, B>)> {
+    if len <= CHUNK { Some((Piece::whole(a, la, len)?, Piece::whole(b, lb, len)?)) } else { None }
+}
+
+/// As [`Run1`], for two operands.
+trait Run2<A, B, R>: Sync {
+    /// Runs the loops over one piece, which is at most a chunk where it is converted.
+    fn piece(&self, a: Piece<'_, A>, b: Piece<'_, B>, dst: &mut [R]);
+    /// Runs the loops over rows of `inner` elements, where nothing is converted ahead of them.
+    fn rows(&self, a: Rows<'_, A>, b: Rows<'_, B>, inner: usize, dst: &mut [R]);
+}
+
+impl<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Value, R::Value>> Run2<A, B, R> for Over<F> {
+    #[inline(always)]
+    fn piece(&self, a: Piece<'_, A>, b: Piece<'_, B>, dst: &mut [R]) {
+        let (f, inner) = (self.0, dst.len());
+        if const { F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE } {
+            return self.rows(Rows::One(a), Rows::One(b), inner, dst);
+        }
+        let (mut wide_a, mut wide_b, mut room) = (Scratch::new(), Scratch::new(), Scratch::new());
+        let (a, b) = (Rows::One(a.load(&mut wide_a)), Rows::One(b.load(&mut wide_b)));
+        R::store_slice(dst, room.of(inner), |dst| dispatch(Loop2 { f, a, b, inner, dst }));
+    }
+
+    #[inline(always)]
+    fn rows(&self, a: Rows<'_, A>, b: Rows<'_, B>, inner: usize, dst: &mut [R]) {
+        if const { F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE } {
+            dispatch(Loop2 { f: OnStored(self.0), a, b, inner, dst });
+        } else {
+            unreachable!("by pieces, as something is converted");
+        }
+    }
+}
+
+/// Has `f` go over all rows where it may and they are long enough, else over pieces of at most `longest`.
+fn share_out2<A: Pod, B: Pod, R: Pod>(
+    f: &dyn Run2<A, B, R>,
+    (a, la): (&[A], Strided),
+    (b, lb): (&[B], Strided),
+    dst: &mut [R],
+    cost: usize,
+    longest: usize,
+    may_by_rows: bool,
+) {
+    if let (Some(a), Some(b)) = (Piece::whole(a, la, dst.len()), Piece::whole(b, lb, dst.len())) {
+        return write(dst, cost, |start, dst| {
+            let piece = |at, dst: &mut [R]| f.piece(a.part(at, dst.len()), b.part(at, dst.len()), dst);
+            by_pieces(start, dst, longest, |_| usize::MAX, piece);
         });
     }
     let (a, b) = (Source::new(a, la, dst.len()), Source::new(b, lb, dst.len()));
-    write(dst, cost(F::COST, in_pieces), |start, dst| {
+    let row = if may_by_rows { common_row(&[a.row(), b.row()]) } else { None };
+    write(dst, cost, |start, dst| {
         let (mut scratch_a, mut scratch_b) = (Scratch::new(), Scratch::new());
         let mut pieces = |start: usize, dst: &mut [R]| {
-            by_pieces(
-                start,
-                dst,
-                CHUNK,
-                |at| a.stop(at).min(b.stop(at)),
-                |at, dst| {
-                    let (a, b) = (a.piece(at, dst.len(), &mut scratch_a), b.piece(at, dst.len(), &mut scratch_b));
-                    run(a, b, dst);
-                },
-            );
+            let stop = |at| a.stop(at).min(b.stop(at));
+            by_pieces(start, dst, CHUNK, stop, |at, dst| {
+                let len = dst.len();
+                f.piece(a.piece(at, len, &mut scratch_a), b.piece(at, len, &mut scratch_b), dst);
+            });
         };
-        // Where nothing is converted, a call goes over all rows that are whole.
-        if const { F::PLAIN && !(A::NARROW || B::NARROW || R::NARROW) }
-            && let Some(inner) = Source::<A>::common_row(&[a.row(), b.row()])
-        {
-            let [first, whole, last] = by_rows(start, dst, inner);
-            let row = start.div_ceil(inner);
-            pieces(start, first);
-            let (mut walk_a, mut walk_b) = (None, None);
-            let (a, b) = (a.rows(row, inner, &mut walk_a), b.rows(row, inner, &mut walk_b));
-            pieces(row * inner + whole.len(), last);
-            return dispatch(Rows2 { f: OnStored(f), a, b, inner, dst: whole });
-        }
-        pieces(start, dst);
+        let Some(inner) = row else { return pieces(start, dst) };
+        let [first, whole, last] = by_rows(start, dst, inner);
+        let row = start.div_ceil(inner);
+        pieces(start, first);
+        pieces(row * inner + whole.len(), last);
+        let (mut walk_a, mut walk_b) = (None, None);
+        f.rows(a.rows(row, inner, &mut walk_a), b.rows(row, inner, &mut walk_b), inner, whole);
     });
 }
 
-struct Loop2<'a, F, A, B, R> {
+struct Loop2<'a, 'b, 'd, F, A, B, R> {
     f: F,
-    a: Piece<'a, A>,
-    b: Piece<'a, B>,
-    dst: &'a mut [R],
+    a: Rows<'a, A>,
+    b: Rows<'b, B>,
+    /// Elements of a row.
+    inner: usize,
+    dst: &'d mut [R],
 }
 
 /// The loops over two operands of which at most one is a single value. A macro, as features do not cross a closure.
@@ -359,95 +416,89 @@ macro_rules! each_pair {
     };
 }
 
-impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, F, A, B, R> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Self { f, a, b, dst } = self;
-        if let (Piece::Splat(x), Piece::Splat(y)) = (a, b) {
-            dst.fill(if f.is_beyond(x, y) { f.call::<Portable>(x, y) } else { f.call::<S>(x, y) });
-            return;
-        }
-        let block = const { block(F::USUAL || F::MENDED) };
-        for (i, dst) in dst.chunks_mut(block).enumerate() {
-            // Of two operands the loop itself does not look far enough ahead.
-            a.fetch((i + 1) * block, block);
-            b.fetch((i + 1) * block, block);
-            let (a, b) = (a.part(i * block, dst.len()), b.part(i * block, dst.len()));
-            if const { F::USUAL } {
-                let mut all = true;
-                each_pair!(a, b, dst, |d, x, y| {
-                    let (value, usual) = f.usual_call::<S>(x, y);
-                    *d = value;
-                    all &= usual;
-                });
-                if all {
-                    continue;
-                }
-            }
-            each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
-            if const { F::MENDED } {
-                let mut any = false;
-                each_pair!(a, b, dst, |_, x, y| any |= f.is_beyond(x, y));
-                if any {
-                    each_pair!(a, b, dst, |d, x, y| if f.is_beyond(x, y) {
-                        *d = f.call::<Portable>(x, y);
-                    });
-                }
-            }
-        }
-    }
-}
-
-/// [`Loop2`] over rows, of functions that are the same on every ISA.
-struct Rows2<'a, 'd, F, A, B, R> {
-    f: F,
-    a: Rows<'a, A>,
-    b: Rows<'a, B>,
-    /// Elements of a row.
-    inner: usize,
-    dst: &'d mut [R],
-}
-
-impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Rows2<'_, '_, F, A, B, R> {
+impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, '_, '_, F, A, B, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Self { f, mut a, mut b, inner, dst } = self;
-        for dst in dst.chunks_exact_mut(inner) {
-            let (a, b) = (a.next(inner), b.next(inner));
+        for dst in dst.chunks_mut(inner.max(1)) {
+            let (a, b) = (a.next(dst.len()), b.next(dst.len()));
             if let (Piece::Splat(x), Piece::Splat(y)) = (a, b) {
-                dst.fill(f.call::<S>(x, y));
+                dst.fill(if f.is_beyond(x, y) { f.call::<Portable>(x, y) } else { f.call::<S>(x, y) });
+                continue;
             }
-            each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
+            let block = const { block(F::USUAL || F::MENDED) };
+            for (i, dst) in dst.chunks_mut(block).enumerate() {
+                // Of two operands the loop itself does not look far enough ahead.
+                a.fetch((i + 1) * block, block);
+                b.fetch((i + 1) * block, block);
+                let (a, b) = (a.part(i * block, dst.len()), b.part(i * block, dst.len()));
+                if const { F::USUAL } {
+                    let mut all = true;
+                    each_pair!(a, b, dst, |d, x, y| {
+                        let (value, usual) = f.usual_call::<S>(x, y);
+                        *d = value;
+                        all &= usual;
+                    });
+                    if all {
+                        continue;
+                    }
+                }
+                each_pair!(a, b, dst, |d, x, y| *d = f.call::<S>(x, y));
+                if const { F::MENDED } {
+                    let mut any = false;
+                    each_pair!(a, b, dst, |_, x, y| any |= f.is_beyond(x, y));
+                    if any {
+                        each_pair!(a, b, dst, |d, x, y| if f.is_beyond(x, y) {
+                            *d = f.call::<Portable>(x, y);
+                        });
+                    }
+                }
+            }
         }
     }
 }
 
 /// `dst[i] = f(dst[i], b[i])`.
 pub(super) fn update<A: Pod, B: Pod, F: Function2<A, B, A>>(f: F, dst: &mut [A], b: &[B], lb: Strided) {
-    let run = |b: Piece<'_, B>, dst: &mut [A]| {
+    if let Some(b) = small(b, lb, dst.len()) {
         let inner = dst.len();
-        dispatch(Update { f, b: Rows::One(b), inner, dst });
-    };
+        return Over(f).update(Rows::One(b), inner, dst);
+    }
+    share_out_update(&Over(f), dst, b, lb, F::COST);
+}
+
+/// As [`Run1`], for an update.
+trait RunUpdate<A, B>: Sync {
+    /// Runs the loops over rows of `inner` elements.
+    fn update(&self, b: Rows<'_, B>, inner: usize, dst: &mut [A]);
+}
+
+impl<A: Pod, B: Pod, F: Function2<A, B, A>> RunUpdate<A, B> for Over<F> {
+    #[inline(always)]
+    fn update(&self, b: Rows<'_, B>, inner: usize, dst: &mut [A]) {
+        dispatch(Update { f: self.0, b, inner, dst });
+    }
+}
+
+fn share_out_update<A: Pod, B: Pod>(f: &dyn RunUpdate<A, B>, dst: &mut [A], b: &[B], lb: Strided, cost: usize) {
+    let whole = |b: Piece<'_, B>, dst: &mut [A]| f.update(Rows::One(b), dst.len(), dst);
     if let Some(b) = Piece::whole(b, lb, dst.len()) {
-        return over(dst, F::COST, |start, dst| run(b.part(start, dst.len()), dst));
+        return over(dst, cost, |start, dst| whole(b.part(start, dst.len()), dst));
     }
     let b = Source::new(b, lb, dst.len());
-    over(dst, F::COST, |start, dst| {
+    over(dst, cost, |start, dst| {
         let mut scratch = Scratch::new();
         let mut pieces = |start: usize, dst: &mut [A]| {
-            by_pieces(start, dst, CHUNK, |at| b.stop(at), |at, dst| run(b.piece(at, dst.len(), &mut scratch), dst));
+            by_pieces(start, dst, CHUNK, |at| b.stop(at), |at, dst| whole(b.piece(at, dst.len(), &mut scratch), dst));
         };
-        if let Some(inner) = Source::<B>::common_row(&[b.row(), Row::Any]) {
-            let [first, whole, last] = by_rows(start, dst, inner);
-            let row = start.div_ceil(inner);
-            pieces(start, first);
-            pieces(row * inner + whole.len(), last);
-            let mut walk = None;
-            return dispatch(Update { f, b: b.rows(row, inner, &mut walk), inner, dst: whole });
-        }
-        pieces(start, dst);
+        let Some(inner) = common_row(&[b.row(), Row::Any]) else { return pieces(start, dst) };
+        let [first, whole, last] = by_rows(start, dst, inner);
+        let row = start.div_ceil(inner);
+        pieces(start, first);
+        pieces(row * inner + whole.len(), last);
+        let mut walk = None;
+        f.update(b.rows(row, inner, &mut walk), inner, whole);
     });
 }
 
@@ -513,28 +564,46 @@ impl<A: Pod, B: Pod, F: Function2<A, B, A>> Kernel for Update<'_, '_, F, A, B> {
 /// `dst[i] = f(a[i], b[i], c[i])`.
 pub(super) fn map3<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>>(
     f: F,
+    a: (&[A], Strided),
+    b: (&[B], Strided),
+    c: (&[C], Strided),
+    dst: &mut [R],
+) {
+    share_out3(&Over(f), a, b, c, dst, F::COST);
+}
+
+/// As [`Run1`], for three operands.
+trait Run3<A, B, C, R>: Sync {
+    /// Runs the loops over one piece.
+    fn piece(&self, a: Piece<'_, A>, b: Piece<'_, B>, c: Piece<'_, C>, dst: &mut [R]);
+}
+
+impl<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>> Run3<A, B, C, R> for Over<F> {
+    fn piece(&self, a: Piece<'_, A>, b: Piece<'_, B>, c: Piece<'_, C>, dst: &mut [R]) {
+        dispatch(Loop3 { f: self.0, a, b, c, dst });
+    }
+}
+
+fn share_out3<A: Pod, B: Pod, C: Pod, R: Pod>(
+    f: &dyn Run3<A, B, C, R>,
     (a, la): (&[A], Strided),
     (b, lb): (&[B], Strided),
     (c, lc): (&[C], Strided),
     dst: &mut [R],
+    cost: usize,
 ) {
     let len = dst.len();
     let (a, b, c) = (Source::new(a, la, len), Source::new(b, lb, len), Source::new(c, lc, len));
-    write(dst, F::COST, |start, dst| {
+    write(dst, cost, |start, dst| {
         let (mut scratch_a, mut scratch_b, mut scratch_c) = (Scratch::new(), Scratch::new(), Scratch::new());
-        by_pieces(
-            start,
-            dst,
-            CHUNK,
-            |at| a.stop(at).min(b.stop(at)).min(c.stop(at)),
-            |at, dst| {
-                let len = dst.len();
-                let a = a.piece(at, len, &mut scratch_a);
-                let b = b.piece(at, len, &mut scratch_b);
-                let c = c.piece(at, len, &mut scratch_c);
-                dispatch(Loop3 { f, a, b, c, dst });
-            },
-        );
+        let stop = |at| a.stop(at).min(b.stop(at)).min(c.stop(at));
+        by_pieces(start, dst, CHUNK, stop, |at, dst| {
+            let len = dst.len();
+            let a = a.piece(at, len, &mut scratch_a);
+            let b = b.piece(at, len, &mut scratch_b);
+            let c = c.piece(at, len, &mut scratch_c);
+            f.piece(a, b, c, dst);
+        });
     });
 }
 

@@ -164,6 +164,12 @@ unary! {
     Log10[POLYNOMIAL, by usual_log10] = x.log10::<S>();
     /// `log(1 + x)`, accurate near zero.
     Log1p[POLYNOMIAL] = x.log1p::<S>();
+    /// `-x log(x)`: zero at zero, minus infinity below.
+    Entr[POLYNOMIAL] = {
+        let below = if x < T::ZERO { T::LOWEST } else { T::ZERO };
+        // Not where x is NaN.
+        if x <= T::ZERO { below } else { -(x * x.log::<S>()) }
+    };
     /// Square root.
     Sqrt[CHEAP] = x.sqrt();
     /// `1 / sqrt(x)`.
@@ -370,28 +376,26 @@ fn gelu_tanh_slope<T: Float, S: Simd>(x: T) -> T {
     s + x * slope * (s * complement)
 }
 
-#[derive(Clone, Copy)]
-struct Sin;
-#[derive(Clone, Copy)]
-struct Cos;
-#[derive(Clone, Copy)]
-struct Tan;
-
 macro_rules! trigonometric {
-    ($Op:ident, $name:ident $(by $usual:ident)?, $map:ident, $doc:literal) => {
-        impl<T: Float> Function1<T, T> for $Op {
+    ($Op:ident, $map:ident, |$x:ident, $T:ident, $S:ident| $value:expr $(, by $usual:ident)?, of $angle:expr,
+     beyond $beyond:expr, $doc:literal) => {
+        #[derive(Clone, Copy)]
+        struct $Op;
+
+        impl<$T: Float> Function1<$T, $T> for $Op {
             const COST: usize = 2 * POLYNOMIAL;
             #[inline(always)]
-            fn call<S: Simd>(self, x: T) -> T {
-                x.$name::<S>()
+            fn call<$S: Simd>(self, $x: $T) -> $T {
+                $value
             }
             const MENDED: bool = true;
             #[inline(always)]
-            fn mend(self, a: &[T], dst: &mut [T]) {
-                if !a.iter().fold(true, |all, x| all & x.is_moderate_angle()) {
-                    for (d, &x) in dst.iter_mut().zip(a) {
-                        if !x.is_moderate_angle() {
-                            *d = T::from_f64(x.to_f64().$name());
+            fn mend(self, a: &[$T], dst: &mut [$T]) {
+                if !a.iter().fold(true, |all, &$x| all & $angle.is_moderate_angle()) {
+                    for (d, &$x) in dst.iter_mut().zip(a) {
+                        if !$angle.is_moderate_angle() {
+                            let beyond: fn(f64) -> f64 = $beyond;
+                            *d = T::from_f64(beyond($angle.to_f64()));
                         }
                     }
                 }
@@ -399,8 +403,8 @@ macro_rules! trigonometric {
             $(
                 const USUAL: bool = true;
                 #[inline(always)]
-                fn usual_call<S: Simd>(self, x: T) -> (T, bool) {
-                    x.$usual::<S>()
+                fn usual_call<$S: Simd>(self, $x: $T) -> ($T, bool) {
+                    $x.$usual::<$S>()
                 }
             )?
         }
@@ -414,9 +418,20 @@ macro_rules! trigonometric {
         }
     };
 }
-trigonometric!(Sin, sin, sin, "Sine of each element.");
-trigonometric!(Cos, cos, cos, "Cosine of each element.");
-trigonometric!(Tan, tan by usual_tan, tan, "Tangent of each element.");
+trigonometric!(Sin, sin, |x, T, S| x.sin::<S>(), of x, beyond f64::sin, "Sine of each element.");
+trigonometric!(Cos, cos, |x, T, S| x.cos::<S>(), of x, beyond f64::cos, "Cosine of each element.");
+trigonometric!(Tan, tan, |x, T, S| x.tan::<S>(), by usual_tan, of x, beyond f64::tan, "Tangent of each element.");
+trigonometric!(
+    Sinc,
+    sinc,
+    |x, T, S| {
+        let angle = x * T::from_f64(std::f64::consts::PI);
+        if x == T::ZERO { T::ONE } else { angle.sin::<S>() / angle }
+    },
+    of(x * T::from_f64(std::f64::consts::PI)),
+    beyond | angle | angle.sin() / angle,
+    "`sin(pi x) / (pi x)` of each element, 1 at zero."
+);
 
 #[derive(Clone, Copy)]
 struct Polygamma {
@@ -452,11 +467,12 @@ pub fn polygamma<K: Stored<Value: Float>>(n: u32, src: &[K], layout: Strided, ds
     map1(Polygamma { n, factor: math::polygamma_factor(n) }, src, layout, dst);
 }
 
+/// A conversion, in one loop from and to numbers as they are stored, or else piece by piece.
 #[derive(Clone, Copy)]
-struct Cast;
-impl<A: Element, R: Element> Function1<A, R> for Cast {
+struct Cast<const IN_ONE: bool>;
+impl<A: Element, R: Element, const IN_ONE: bool> Function1<A, R> for Cast<IN_ONE> {
     const COST: usize = CHEAP;
-    const PLAIN: bool = true;
+    const PLAIN: bool = IN_ONE;
     #[inline(always)]
     fn call<S: Simd>(self, x: A) -> R {
         R::cast_from(x)
@@ -468,10 +484,20 @@ impl<A: Element, R: Element> Function1<A, R> for Cast {
 struct Odd;
 impl<A: Element, R: Element> Function1<A, R> for Odd {
     const COST: usize = CHEAP;
-    const PLAIN: bool = true;
     #[inline(always)]
     fn call<S: Simd>(self, x: A) -> R {
         R::cast_from(round_to_odd(x.to_f64()))
+    }
+}
+
+/// Whether a conversion is worth a loop of its own: between all pairs of types there would be 169. Those that are computed
+/// as they are stored have one with each other, and 16-bit floats with float32.
+const fn is_frequent<A: Stored, R: Stored>() -> bool {
+    match (A::NARROW, R::NARROW) {
+        (false, false) => true,
+        (true, false) => A::Value::IS_FLOAT && R::Value::IS_FLOAT && size_of::<R>() == 4,
+        (false, true) => R::Value::IS_FLOAT && A::Value::IS_FLOAT && size_of::<A>() == 4,
+        (true, true) => false,
     }
 }
 
@@ -484,8 +510,10 @@ const fn exact_in_f32<A: Stored>() -> bool {
 pub(crate) fn convert<A: Stored, R: Stored>(src: &[A], layout: Strided, dst: &mut [R]) {
     if const { R::NARROW && R::Value::IS_FLOAT && !exact_in_f32::<A>() } {
         map1(Odd, src, layout, dst);
+    } else if const { is_frequent::<A, R>() } {
+        map1(Cast::<true>, src, layout, dst);
     } else {
-        map1(Cast, src, layout, dst);
+        map1(Cast::<false>, src, layout, dst);
     }
 }
 

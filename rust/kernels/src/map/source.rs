@@ -189,16 +189,6 @@ impl<'a, T: Pod> Source<'a, T> {
         }
     }
 
-    /// How long the rows of operands that lie so are, if all can be walked by rows and that pays.
-    pub(super) fn common_row(rows: &[Row; 2]) -> Option<usize> {
-        let row = match rows {
-            [Row::Of(a), Row::Of(b)] if a == b => a,
-            [Row::Of(row), Row::Any] | [Row::Any, Row::Of(row)] => row,
-            _ => return None,
-        };
-        (*row >= SHORT_ROW).then_some(*row)
-    }
-
     /// Rows of `len` elements from number `first` on: as many as [`Self::row`] says. `room` is for the way through them.
     #[inline]
     pub(super) fn rows<'b>(&'b self, first: usize, len: usize, room: &'b mut Option<Walk<'b, 1>>) -> Rows<'b, T> {
@@ -242,6 +232,16 @@ impl<'a, T: Pod> Source<'a, T> {
             }
         }
     }
+}
+
+/// How long the rows of operands that lie so are, if all can be walked by rows and that pays.
+pub(super) fn common_row(rows: &[Row; 2]) -> Option<usize> {
+    let row = match rows {
+        [Row::Of(a), Row::Of(b)] if a == b => a,
+        [Row::Of(row), Row::Any] | [Row::Any, Row::Of(row)] => row,
+        _ => return None,
+    };
+    (*row >= SHORT_ROW).then_some(*row)
 }
 
 /// Whether pieces that end with the inner loop are used where they lie.

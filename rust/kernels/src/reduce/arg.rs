@@ -1,6 +1,6 @@
 //! Positions of extremes: lanes of values, and beside them lanes of where each was found.
 
-use super::columns::{Columns, Visitor};
+use super::columns::{Columns, Visitor, strip};
 use super::folds::{Fold, LANES, Max, Min, beats, join_lanes};
 use crate::element::Element;
 use crate::isa::Simd;
@@ -135,7 +135,7 @@ struct BestOfRows<'a, T, const LARGEST: bool> {
 
 impl<T: Element, const LARGEST: bool> Visitor<T> for BestOfRows<'_, T, LARGEST> {
     #[inline(always)]
-    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
+    fn visit<S: Simd, const N: usize>(&mut self, column: usize, first: usize, rows: &[&[T]]) {
         let first_at = first.cast_signed() as i64;
         let (best_here, at_here) = (&mut self.best[column..column + N], &mut self.at[column..column + N]);
         let (mut best, mut at) = ([Fold::<T>::empty(self.fold).0; N], [first_at; N]);
@@ -144,7 +144,7 @@ impl<T: Element, const LARGEST: bool> Visitor<T> for BestOfRows<'_, T, LARGEST> 
             at.copy_from_slice(at_here);
         }
         for (number, row) in (first_at..).zip(rows) {
-            best_of::<T, i64, LARGEST, N>(&mut best, &mut at, row, number);
+            best_of::<T, i64, LARGEST, N>(&mut best, &mut at, strip(row, column), number);
         }
         best_here.copy_from_slice(&best);
         at_here.copy_from_slice(&at);

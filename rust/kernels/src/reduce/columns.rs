@@ -277,9 +277,15 @@ impl Part<'_> {
 
 /// What is done with the elements of a part.
 pub(super) trait Visitor<T> {
-    /// Takes `N` columns from number `column` on of `H` rows, the first of which is number `first` of the output.
+    /// Takes `N` columns from number `column` on of several rows, the first of which is number `first` of the output.
     /// Must be `#[inline(always)]`.
-    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]);
+    fn visit<S: Simd, const N: usize>(&mut self, column: usize, first: usize, rows: &[&[T]]);
+}
+
+/// `N` elements of a row from number `column` on, which must be there.
+#[inline(always)]
+pub(super) fn strip<T, const N: usize>(row: &[T], column: usize) -> &[T; N] {
+    row[column..].first_chunk().expect("a strip ends where the row does, or before")
 }
 
 struct Visit<'a, T, V> {
@@ -294,45 +300,32 @@ impl<T: Pod, V: Visitor<T>> Kernel for Visit<'_, T, V> {
     fn run<S: Simd>(self) {
         let Self { part, src, mut visitor } = self;
         let mut starts = Starts::new(part.reduced, part.start, part.rows.start);
-        let (mut first, end) = (part.rows.start, part.rows.end);
-        while end - first >= GROUP {
-            rows::<T, V, S, GROUP>(&mut visitor, &mut starts, first, src, part.width);
-            first += GROUP;
-        }
-        for first in first..end {
-            rows::<T, V, S, 1>(&mut visitor, &mut starts, first, src, part.width);
+        let mut group = [&src[..0]; GROUP];
+        for first in part.rows.clone().step_by(GROUP) {
+            let rows = &mut group[..GROUP.min(part.rows.end - first)];
+            for row in &mut *rows {
+                *row = &src[starts.next()..][..part.width];
+            }
+            let mut column = 0;
+            strips::<T, V, S, WIDE>(&mut visitor, &mut column, first, rows, part.width);
+            strips::<T, V, S, 16>(&mut visitor, &mut column, first, rows, part.width);
+            strips::<T, V, S, 4>(&mut visitor, &mut column, first, rows, part.width);
+            strips::<T, V, S, 1>(&mut visitor, &mut column, first, rows, part.width);
         }
     }
 }
 
-/// Visits `H` rows, in strips as wide as registers hold and then narrower ones.
-#[inline(always)]
-fn rows<T: Pod, V: Visitor<T>, S: Simd, const H: usize>(
-    visitor: &mut V,
-    starts: &mut Starts<'_>,
-    first: usize,
-    src: &[T],
-    width: usize,
-) {
-    let rows = std::array::from_fn(|_| &src[starts.next()..][..width]);
-    let mut column = 0;
-    strips::<T, V, S, WIDE, H>(visitor, &mut column, first, &rows);
-    strips::<T, V, S, 16, H>(visitor, &mut column, first, &rows);
-    strips::<T, V, S, 4, H>(visitor, &mut column, first, &rows);
-    strips::<T, V, S, 1, H>(visitor, &mut column, first, &rows);
-}
-
 /// Visits as many strips of `N` columns as there are.
 #[inline(always)]
-fn strips<T: Pod, V: Visitor<T>, S: Simd, const N: usize, const H: usize>(
+fn strips<T: Pod, V: Visitor<T>, S: Simd, const N: usize>(
     visitor: &mut V,
     column: &mut usize,
     first: usize,
-    rows: &[&[T]; H],
+    rows: &[&[T]],
+    width: usize,
 ) {
-    while let Some(strip) = rows[0][*column..].first_chunk::<N>() {
-        let strips = std::array::from_fn(|i| rows[i][*column..].first_chunk().unwrap_or(strip));
-        visitor.visit::<S, N, H>(*column, first, strips);
+    while width - *column >= N {
+        visitor.visit::<S, N>(*column, first, rows);
         *column += N;
     }
 }
@@ -345,19 +338,18 @@ struct FoldRows<'a, F, R> {
 
 impl<T: Pod, F: Monoid<T>> Visitor<T> for FoldRows<'_, F, F::Out> {
     #[inline(always)]
-    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
-        let mut sums = [self.fold.identity(); N];
+    #[allow(clippy::needless_range_loop, reason = "as in `step_each`")]
+    fn visit<S: Simd, const N: usize>(&mut self, column: usize, first: usize, rows: &[&[T]]) {
+        let Some(results) = self.results[column..].first_chunk_mut() else { return };
+        // Written one by one: an array of one repeated value stays in memory, and 56 us become 88.
+        let mut sums: [F::Out; N] = *results;
+        for i in 0..N {
+            sums[i] = self.fold.identity();
+        }
         for row in rows {
-            sums = step_each(self.fold, sums, row);
+            sums = step_each(self.fold, sums, strip(row, column));
         }
-        let results = &mut self.results[column..column + N];
-        if first.is_multiple_of(LEAF) {
-            results.copy_from_slice(&sums);
-        } else {
-            for (result, sum) in results.iter_mut().zip(sums) {
-                *result = self.fold.join(*result, sum);
-            }
-        }
+        *results = if first.is_multiple_of(LEAF) { sums } else { join_each::<T, F, N>(self.fold, *results, sums) };
     }
 }
 
@@ -393,12 +385,13 @@ struct ExpOfRows<'a, T> {
 
 impl<T: Float> Visitor<T> for ExpOfRows<'_, T> {
     #[inline(always)]
-    fn visit<S: Simd, const N: usize, const H: usize>(&mut self, column: usize, first: usize, rows: [&[T; N]; H]) {
+    fn visit<S: Simd, const N: usize>(&mut self, column: usize, first: usize, rows: &[&[T]]) {
         let (mut shifts, mut added) = ([T::ZERO; N], [T::ZERO; N]);
         for (shift_of, &largest) in shifts.iter_mut().zip(&self.largest[column..]) {
             *shift_of = shift(largest);
         }
         for row in rows {
+            let row = strip::<T, N>(row, column);
             for i in 0..N {
                 added[i] += (row[i] - shifts[i]).exp::<S>();
             }

@@ -76,38 +76,41 @@ impl Split<'_> {
     }
 }
 
-/// Reductions whose result has the elements' type.
+/// Which element of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// Sum; integers wrap. 0 of nothing.
-    Sum,
-    /// Product; integers wrap. 1 of nothing.
-    Product,
-    /// The largest element; NaN if there is one.
+pub enum Extreme {
+    /// The largest; NaN if there is one.
     Max,
-    /// The smallest element; NaN if there is one.
+    /// The smallest; NaN if there is one.
     Min,
 }
 
-/// `dst[k] = op` of the elements of output `k`.
+/// `dst[k]` is the extreme element of output `k`.
 ///
 /// # Panics
-/// If the window leaves `src`, the outputs differ from `dst` in number, or there is no largest or smallest element.
-pub fn reduce<T: Element>(op: Reduction, src: &[T], split: Split, dst: &mut [T]) {
-    split.check(src.len(), dst.len(), matches!(op, Reduction::Sum | Reduction::Product));
-    match op {
-        Reduction::Sum => sum(src, split, dst),
-        Reduction::Product => fold_monoid(Product, src, split, dst),
-        Reduction::Max => fold_monoid(Max, src, split, dst),
-        Reduction::Min => fold_monoid(Min, src, split, dst),
+/// If the window leaves `src`, the outputs differ from `dst` in number, or there is no element.
+pub fn extreme<T: Element>(which: Extreme, src: &[T], split: Split, dst: &mut [T]) {
+    split.check(src.len(), dst.len(), false);
+    match which {
+        Extreme::Max => fold_monoid(Max, src, split, dst),
+        Extreme::Min => fold_monoid(Min, src, split, dst),
     }
 }
 
-/// Sum, rounded to nothing narrower than the sums of its parts: of 16-bit floats in float32. Integers wrap; 0 of nothing.
+/// Product; integers wrap. 1 of nothing.
 ///
 /// # Panics
 /// If the window leaves `src` or the outputs differ from `dst` in number.
-pub fn sum<K: Stored>(src: &[K], split: Split, dst: &mut [K::Value]) {
+pub fn product<T: Element>(src: &[T], split: Split, dst: &mut [T]) {
+    split.check(src.len(), dst.len(), true);
+    fold_monoid(Product, src, split, dst);
+}
+
+/// Sum, rounded to nothing narrower than the sums of its parts: of 16-bit floats in float32. 0 of nothing.
+///
+/// # Panics
+/// If the window leaves `src` or the outputs differ from `dst` in number.
+pub fn sum<K: Stored<Value: Float>>(src: &[K], split: Split, dst: &mut [K::Value]) {
     split.check(src.len(), dst.len(), true);
     match along_outputs(split, dst.len()) {
         Some((kept, reduced)) => reduce_columns(Sum, src, split.offset, &kept, &reduced, dst),
@@ -125,7 +128,7 @@ pub fn nansum<T: Float>(src: &[T], split: Split, dst: &mut [T]) {
     fold_monoid(NanSum, src, split, dst);
 }
 
-/// Sum as int64: of integers without narrow overflow, of bools the number of true ones. Floats truncate first.
+/// Sum as int64: of integers without narrow overflow, of bools the number of true ones.
 ///
 /// # Panics
 /// If the window leaves `src` or the outputs differ from `dst` in number.

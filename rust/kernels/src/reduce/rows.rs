@@ -19,6 +19,8 @@ pub(super) const LONG_LEAF: usize = 16 * LEAF;
 const LONG_ROW: usize = 128;
 /// Leaves of [`LEAF`] elements a task, where one output has many: a power of two, so that tasks are whole subtrees.
 const LEAVES: usize = 32;
+/// Outputs whose parts wait together to be finished.
+const BLOCK: usize = 128;
 
 /// Folds the elements of each output.
 pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, dst: &mut [F::Out]) {
@@ -42,9 +44,9 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
         for_each(outputs * tasks, cost, |task| {
             let first = task % tasks * leaves;
             let leaves = first..rows.leaves.min(first + leaves);
-            let part = dispatch(Part { rows: &rows, output: task / tasks, leaves });
             // SAFETY: each task has a part of its own.
-            unsafe { shared.slice(task..task + 1) }.fill(part);
+            let parts = unsafe { shared.slice(task..task + 1) };
+            dispatch(Parts { rows: &rows, first: task / tasks, leaves, parts });
         });
         return dispatch(Join { fold, parts: &parts, tasks, dst });
     }
@@ -54,7 +56,12 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
         let outputs = task * grain..((task + 1) * grain).min(outputs);
         // SAFETY: the tasks' outputs are disjoint.
         let dst = unsafe { shared.slice(outputs.clone()) };
-        dispatch(Outputs { rows: &rows, range: outputs, dst });
+        let mut parts = [fold.empty(); BLOCK];
+        for (first, dst) in outputs.step_by(BLOCK).zip(dst.chunks_mut(BLOCK)) {
+            let parts = &mut parts[..dst.len()];
+            dispatch(Parts { rows: &rows, first, leaves: 0..rows.leaves, parts });
+            dispatch(Finish { fold, parts, dst });
+        }
     });
 }
 
@@ -159,36 +166,39 @@ impl<'a, T: Pod, F: Fold<T>> Rows<'a, T, F> {
     }
 }
 
-/// Several leaves of one output.
-struct Part<'a, T, F> {
+/// The same leaves of several outputs, from number `first` on.
+struct Parts<'a, T, F: Fold<T>> {
     rows: &'a Rows<'a, T, F>,
-    output: usize,
+    first: usize,
     leaves: Range<usize>,
+    parts: &'a mut [F::Part],
 }
 
-impl<T: Pod, F: Fold<T>> Kernel for Part<'_, T, F> {
-    type Output = F::Part;
-    #[inline(always)]
-    fn run<S: Simd>(self) -> F::Part {
-        self.rows.part::<S>(self.output, self.leaves, &mut [MaybeUninit::uninit(); LEAF])
-    }
-}
-
-/// Several whole outputs.
-struct Outputs<'a, T, F: Fold<T>> {
-    rows: &'a Rows<'a, T, F>,
-    range: Range<usize>,
-    dst: &'a mut [F::Out],
-}
-
-impl<T: Pod, F: Fold<T>> Kernel for Outputs<'_, T, F> {
+impl<T: Pod, F: Fold<T>> Kernel for Parts<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
+        let Self { rows, first, leaves, parts } = self;
         let mut scratch = [MaybeUninit::uninit(); LEAF];
-        for (d, output) in self.dst.iter_mut().zip(self.range) {
-            let part = self.rows.part::<S>(output, 0..self.rows.leaves, &mut scratch);
-            *d = self.rows.fold.finish::<S>(part);
+        for (part, output) in parts.iter_mut().zip(first..) {
+            *part = rows.part::<S>(output, leaves.clone(), &mut scratch);
+        }
+    }
+}
+
+/// Outputs of whole parts.
+struct Finish<'a, T, F: Fold<T>> {
+    fold: F,
+    parts: &'a [F::Part],
+    dst: &'a mut [F::Out],
+}
+
+impl<T: Pod, F: Fold<T>> Kernel for Finish<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (d, &part) in self.dst.iter_mut().zip(self.parts) {
+            *d = self.fold.finish::<S>(part);
         }
     }
 }

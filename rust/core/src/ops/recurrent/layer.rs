@@ -276,7 +276,7 @@ impl Operation for Recurrent {
             return self.ahead::<Bf16>(inputs);
         }
         let ahead = |inputs: &[&Array]| with_float!(NAME, inputs[0].dtype(), T => self.ahead::<T>(inputs));
-        Halves::Widened.forward(inputs, ahead)
+        Halves::Widened.forward(inputs, &ahead)
     }
 
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
