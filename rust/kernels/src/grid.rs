@@ -156,10 +156,7 @@ impl<T: Float, const D: usize, const N: usize> Kernel for Sample<'_, T, D, N> {
                     for point in 0..POINTS {
                         // What lies outside is zero, but times a weight that is no number it is none.
                         let at = at[point] as usize;
-                        let inside = at < plane;
-                        // SAFETY: there is a first element, and what lies inside is there.
-                        let near = unsafe { *x.get_unchecked(if inside { at } else { 0 }) };
-                        let value = if inside { near } else { T::ZERO };
+                        let value = if at < plane { x[at] } else { T::ZERO };
                         sums[point] = value.fma::<S>(weights[point], sums[point]);
                     }
                 }

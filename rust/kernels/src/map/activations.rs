@@ -10,12 +10,13 @@ use crate::stored::Stored;
 /// Parameters as the functions below name them; those that a function lacks are not read.
 pub type Parameters = [f64; 3];
 
-/// Defines the enum and its two maps. A line reads: name, cost of 1024 elements in nanoseconds, value at `x`, slope at
-/// `x`, both of the parameters in `p`.
+/// Defines the enum and its two maps. A line reads: name, cost of 1024 elements in nanoseconds, value at `x`, which may be
+/// sooner had where a condition holds for all, slope at `x`, all of the parameters in `p`.
 macro_rules! activations {
     (
         |$x:ident, $p:ident, $T:ident, $S:ident|
-        $($(#[$op_doc:meta])* $Op:ident[$cost:expr] = $value:expr, slope $slope:expr;)*
+        $($(#[$op_doc:meta])* $Op:ident[$cost:expr] =
+            $value:expr $(, where $usual:expr => $sooner:expr)?, slope $slope:expr;)*
     ) => {
         /// An activation function.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,15 @@ macro_rules! activations {
                             let $p = self.0;
                             $value
                         }
+                        $(
+                            const USUAL: bool = true;
+                            const TASTE: usize = 32;
+                            #[inline(always)]
+                            fn usual_call<$S: Simd>(self, $x: $T) -> ($T, bool) {
+                                let $p = self.0;
+                                ($sooner, $usual)
+                            }
+                        )?
                     }
                     map1(Op(parameters), src, layout, dst);
                 })*
@@ -84,6 +94,7 @@ activations! {
     /// `p[1] * x` above zero, `p[0] * p[1] * (exp(p[2] * x) - 1)` elsewhere.
     Elu[EXPONENTIAL] =
         if x > T::ZERO { p[1] * x } else { p[0] * p[1] * (p[2] * x).expm1::<S>() },
+        where x > T::ZERO => p[1] * x,
         slope if x > T::ZERO { p[1] } else { p[0] * p[1] * p[2] * (p[2] * x).exp::<S>() };
     /// `x` above zero, `p[0] * x` elsewhere.
     LeakyRelu[CHEAP] = if x > T::ZERO { x } else { p[0] * x }, slope if x > T::ZERO { T::ONE } else { p[0] };

@@ -31,6 +31,8 @@ pub(super) trait Function1<A, R>: Copy + Sync {
     fn mend(self, _a: &[A], _dst: &mut [R]) {}
     /// Whether `usual_call` is sooner than `call`.
     const USUAL: bool = false;
+    /// Of how many elements it takes one that is special to give `usual_call` up: few where most are likely to be.
+    const TASTE: usize = usize::MAX;
     /// The value of `call` but for special cases, and whether this is none.
     #[inline(always)]
     fn usual_call<S: Simd>(self, a: A) -> (R, bool) {
@@ -264,16 +266,25 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
         let block = const { block(F::USUAL || F::MENDED) };
         for (i, dst) in dst.chunks_mut(block).enumerate() {
             let Piece::Slice(a) = a.part(i * block, dst.len()) else { return };
-            if const { F::USUAL } {
-                let mut all = true;
-                for (d, &x) in dst.iter_mut().zip(a) {
-                    let (value, usual) = f.usual_call::<S>(x);
-                    *d = value;
-                    all &= usual;
-                }
-                if all {
+            // Whether that was all. A macro, as features do not cross a closure.
+            macro_rules! usually {
+                ($dst:expr, $a:expr) => {{
+                    let mut all = true;
+                    for (d, &x) in $dst.iter_mut().zip($a) {
+                        let (value, usual) = f.usual_call::<S>(x);
+                        *d = value;
+                        all &= usual;
+                    }
+                    all
+                }};
+            }
+            if const { F::USUAL && F::TASTE < usize::MAX } {
+                let (first, rest) = dst.split_at_mut(F::TASTE.min(dst.len()));
+                if usually!(first, a) && usually!(rest, &a[first.len()..]) {
                     continue;
                 }
+            } else if const { F::USUAL } && usually!(dst, a) {
+                continue;
             }
             for (d, &x) in dst.iter_mut().zip(a) {
                 *d = f.call::<S>(x);
