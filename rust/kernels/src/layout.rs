@@ -203,8 +203,28 @@ impl<const N: usize> Iterator for Walk<'_, N> {
     fn next(&mut self) -> Option<[isize; N]> {
         self.left = self.left.checked_sub(1)?;
         let here = self.at;
-        for dim in (0..self.loops.rank - 1).rev() {
+        if let Some(dim) = self.loops.rank.checked_sub(2) {
             self.index[dim] += 1;
+            if self.index[dim] < self.loops.shape[dim] {
+                for k in 0..N {
+                    self.at[k] += self.loops.strides[k][dim];
+                }
+            } else {
+                self.carry(dim);
+            }
+        }
+        Some(here)
+    }
+}
+
+impl<const N: usize> Walk<'_, N> {
+    /// Loop `last` has come to its end: it begins anew, and the one outside it takes a step. Apart, as the code of every
+    /// kernel that walks would hold it.
+    #[inline(never)]
+    fn carry(&mut self, last: usize) {
+        for dim in (0..=last).rev() {
+            // The innermost has taken its step.
+            self.index[dim] += usize::from(dim < last);
             let wraps = self.index[dim] == self.loops.shape[dim];
             let step = if wraps { -(self.index[dim].cast_signed() - 1) } else { 1 };
             for k in 0..N {
@@ -215,7 +235,6 @@ impl<const N: usize> Iterator for Walk<'_, N> {
             }
             self.index[dim] = 0;
         }
-        Some(here)
     }
 }
 

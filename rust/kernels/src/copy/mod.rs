@@ -184,8 +184,8 @@ fn reach(window: &Strided) -> (usize, usize) {
     })
 }
 
-/// Offset at which the inner loop number `row` starts.
-#[inline(always)]
+/// Offset at which the inner loop number `row` starts. A call takes less than its divisions.
+#[inline(never)]
 pub(crate) fn row_offset(loops: &Coalesced<1>, mut row: usize) -> isize {
     let outer = loops.shape().len() - 1;
     let mut at = 0;
@@ -203,7 +203,9 @@ pub(crate) fn is_scattered(loops: &Coalesced<1>) -> bool {
     step.unsigned_abs() >= 8 && lines && loops.rows() * loops.inner() >= 1 << 13
 }
 
-/// Copies the elements from number `start` on of a window into `dst`, all of it, and returns it.
+/// Copies the elements from number `start` on of a window into `dst`, all of it, and returns it. Not inlined, as every map
+/// and reduction calls it.
+#[inline(never)]
 pub(crate) fn gather<'a, T: Pod>(
     data: &[T],
     offset: usize,

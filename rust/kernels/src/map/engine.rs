@@ -440,9 +440,11 @@ impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Loop2<'_, '_, '_,
             }
             let block = const { block(F::USUAL || F::MENDED) };
             for (i, dst) in dst.chunks_mut(block).enumerate() {
-                // Of two operands the loop itself does not look far enough ahead.
-                a.fetch((i + 1) * block, block);
-                b.fetch((i + 1) * block, block);
+                if const { F::USUAL || F::MENDED } {
+                    // Of two operands the loop itself does not look far enough ahead.
+                    a.fetch((i + 1) * block, block);
+                    b.fetch((i + 1) * block, block);
+                }
                 let (a, b) = (a.part(i * block, dst.len()), b.part(i * block, dst.len()));
                 if const { F::USUAL } {
                     let mut all = true;
