@@ -9,7 +9,7 @@
 
 mod support;
 
-use dlcore_kernels::gemm::GemmFloat;
+use dlcore_kernels::gemm::{GemmFloat, Precision, with_precision};
 use dlcore_kernels::recurrent::{
     Cell, Gradients, Gru, Inputs, Layer, Lstm, Nonlinearity, Outputs, Plain, Results, backward, forward,
 };
@@ -158,4 +158,28 @@ fn any_number_of_threads_gives_the_same_bits() {
     let bias = halves(3 * 200, 9);
     check::<f64, _>(&Gru { bias: &bias }, &[9, 9, 9, 7, 2], 200, 200, 600);
     check::<f32, _>(&Lstm, &[34, 34, 34, 30, 11], 180, 150, 0);
+}
+
+/// Products of numbers that count as bfloat16: near those of float64, where tasks have whole tiles or few rows, columns
+/// that are no whole tiles, and sums over more steps than a block; and the same bits at any number of threads.
+#[test]
+fn narrow_products_are_near_and_the_same_at_any_number_of_threads() {
+    fn check<C32: Cell<f32>, C64: Cell<f64>>(cells: (&C32, &C64), sizes: &[usize], [hidden, output]: [usize; 2]) {
+        let layer = Layer { sizes, reverse: false, hidden, output };
+        let (narrow, wide) = (Case::<f32>::new(cells.0, &layer), Case::<f64>::new(cells.1, &layer));
+        let run = || with_precision(Precision::Medium, || narrow.run(cells.0, &layer, 0));
+        let exact = wide.run(cells.1, &layer, 0);
+        for (found, exact) in run().iter().zip(&exact) {
+            let size = exact.iter().fold(1.0_f64, |size, x| size.max(x.abs()));
+            for (found, exact) in widen(found).iter().zip(exact) {
+                assert!((found - exact).abs() <= 0.02 * size, "{hidden} {output} {sizes:?}: {found}, not {exact}");
+            }
+        }
+        assert_same_bits(|| run().iter().flat_map(|x| widen(x)).map(f64::to_bits).collect::<Vec<_>>());
+    }
+    let plain = &Plain(Nonlinearity::Tanh);
+    check((&Lstm, &Lstm), &[70, 70, 41, 8], [96, 96]);
+    check((&Lstm, &Lstm), &[5, 4, 1], [83, 70]);
+    check((plain, plain), &[9, 9, 3], [75, 75]);
+    check((plain, plain), &[33, 33, 7], [130, 130]);
 }

@@ -3,7 +3,8 @@
 //! A plane is copied with its padding, a strip that stays in cache at a time, and every window then reads adjacent
 //! elements ([`correlate`], [`dots`]). Strides cut a plane into phases: the columns (and, for the gradient of the
 //! input, the rows) that are equal modulo the stride meet their taps at unit steps, so nothing is multiplied in vain.
-//! A task owns a plane of the result; each element sums in a fixed order.
+//! A task owns a plane of the result; each element sums in a fixed order. What is stored narrower than it is computed is
+//! widened into the strip and rounded from a plane's room, while both are near.
 //!
 //! [`correlate`]: crate::gemm::plane::correlate
 //! [`dots`]: crate::gemm::plane::dots
@@ -11,17 +12,26 @@
 use std::ops::Range;
 
 use super::{Conv2d, Images};
+use crate::element::Element;
 use crate::gemm::plane::{Correlation, Dots, PlaneTap, WIDTH};
+use crate::gemm::private::Tables;
 use crate::gemm::{GemmFloat, with_scratch};
 use crate::isa::{Kernel, Simd, dispatch, isa};
 use crate::parallel::{Disjoint, for_each, for_each_init};
+use crate::stored::Stored;
 
 /// Multiply-adds of a nanosecond, roughly.
 const WORK_PER_NS: usize = 20;
 /// Elements of a strip, about.
 const STRIP: usize = 1 << 15;
 
-pub(super) fn forward<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], bias: Option<&[T]>, y: &mut [T]) {
+pub(super) fn forward<X: Stored<Value: GemmFloat>>(
+    conv: &Conv2d,
+    x: Images<'_, X>,
+    w: &[X::Value],
+    bias: Option<&[X::Value]>,
+    y: &mut [X],
+) {
     let ([oh, ow], taps) = (conv.out_size().into(), conv.kh * conv.kw);
     if y.is_empty() {
         return;
@@ -37,32 +47,46 @@ pub(super) fn forward<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], bi
         taps.extend(offsets.iter().zip(weights).map(|(&offset, &weight)| PlaneTap { offset, weight }));
         // SAFETY: each task has a plane of its own.
         let y = unsafe { y.slice(plane * oh * ow..(plane + 1) * oh * ow) };
-        strips.each(|rows, padded: *mut T| {
-            let correlation = Correlation {
-                plane: padded.cast_const(),
-                pitch: strips.row(),
-                taps,
-                out: y[rows.start * ow..].as_mut_ptr(),
-                out_pitch: ow,
-                rows: rows.len(),
-                cols: ow,
-                start: bias.map_or(T::ZERO, |bias| bias[channel]),
-                accumulate: false,
-            };
-            // SAFETY: a strip holds what the windows of its rows see, and `y` its rows; the table is this machine's.
-            unsafe {
-                strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded);
-                (T::microkernels(isa()).correlate)(&correlation);
-            }
+        rounding(y, |y| {
+            strips.each(|rows, padded: *mut X::Value| {
+                let correlation = Correlation {
+                    plane: padded.cast_const(),
+                    pitch: strips.row(),
+                    taps,
+                    out: y[rows.start * ow..].as_mut_ptr(),
+                    out_pitch: ow,
+                    rows: rows.len(),
+                    cols: ow,
+                    start: bias.map_or(Element::ZERO, |bias| bias[channel]),
+                    accumulate: false,
+                };
+                // SAFETY: a strip holds what the windows of its rows see, and `y` its rows; the table is this machine's.
+                unsafe {
+                    strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded);
+                    (X::Value::microkernels(isa()).correlate)(&correlation);
+                }
+            });
         });
     });
 }
 
-pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T], gx: &mut [T]) {
+/// Lets `fill` write a plane: itself, or a room that is rounded to it.
+fn rounding<X: Stored<Value: GemmFloat>>(plane: &mut [X], fill: impl FnOnce(&mut [X::Value])) {
+    if !X::NARROW {
+        return X::store_slice(plane, &mut [], fill);
+    }
+    with_scratch(plane.len(), |room: *mut X::Value| {
+        // SAFETY: there is room for so many, of which nothing is said.
+        let room = unsafe { std::slice::from_raw_parts_mut(room.cast(), plane.len()) };
+        X::store_slice(plane, room, fill);
+    });
+}
+
+pub(super) fn grad_input<X: Stored<Value: GemmFloat>>(conv: &Conv2d, gy: Images<'_, X>, w: &[X::Value], gx: &mut [X]) {
     let (oh, ow) = conv.out_size();
     let pixels = conv.h * conv.w;
     if oh * ow * conv.kh * conv.kw * conv.c_out == 0 {
-        return gx.fill(T::ZERO);
+        return gx.fill(X::store(Element::ZERO));
     }
     let gx = Disjoint::new(gx);
     for_each(conv.n * conv.c_in, conv.work() / WORK_PER_NS, |plane| {
@@ -70,19 +94,21 @@ pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T]
         // SAFETY: each task has a plane of its own.
         let gx = unsafe { gx.slice(plane * pixels..(plane + 1) * pixels) };
         let strips = Strips::of_output(conv);
-        strips.each(|rows, padded: *mut T| {
-            for nth in 0..conv.multiplier() {
-                let output = channel * conv.multiplier() + nth;
-                let weights = &w[output * conv.kh * conv.kw..(output + 1) * conv.kh * conv.kw];
-                // SAFETY: the strip has room for these rows.
-                unsafe { strips.pad(&gy, [image, output], &rows, padded) };
-                for down in 0..conv.stride[0] {
-                    for across in 0..conv.stride[1] {
-                        // SAFETY: the strip was filled above.
-                        unsafe { phase(conv, &strips, &rows, padded, [down, across], weights, gx, nth > 0) };
+        rounding(gx, |gx| {
+            strips.each(|rows, padded: *mut X::Value| {
+                for nth in 0..conv.multiplier() {
+                    let output = channel * conv.multiplier() + nth;
+                    let weights = &w[output * conv.kh * conv.kw..(output + 1) * conv.kh * conv.kw];
+                    // SAFETY: the strip has room for these rows.
+                    unsafe { strips.pad(&gy, [image, output], &rows, padded) };
+                    for down in 0..conv.stride[0] {
+                        for across in 0..conv.stride[1] {
+                            // SAFETY: the strip was filled above.
+                            unsafe { phase(conv, &strips, &rows, padded, [down, across], weights, gx, nth > 0) };
+                        }
                     }
                 }
-            }
+            });
         });
     });
 }
@@ -153,10 +179,15 @@ unsafe fn phase<T: GemmFloat>(
     }
 }
 
-pub(super) fn grad_weight<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, x: Images<'_, T>, gw: &mut [T]) {
+pub(super) fn grad_weight<X: Stored<Value: GemmFloat>>(
+    conv: &Conv2d,
+    gy: Images<'_, X>,
+    x: Images<'_, X>,
+    gw: &mut [X],
+) {
     let ((oh, ow), taps) = (conv.out_size(), conv.kh * conv.kw);
     if conv.n * oh * ow * taps == 0 {
-        return gw.fill(T::ZERO);
+        return gw.fill(X::store(Element::ZERO));
     }
     let gw = Disjoint::new(gw);
     for_each(conv.c_out, conv.work() / WORK_PER_NS, |channel| {
@@ -165,9 +196,9 @@ pub(super) fn grad_weight<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, x: Ima
         let strips = Strips::of_input(conv);
         let outputs = Strips { pitch: ow.next_multiple_of(WIDTH), ..Strips::plain(conv, strips.rows) };
         let offsets = strips.offsets(conv);
-        let mut sums = vec![T::ZERO; taps * WIDTH];
+        let mut sums = vec![<X::Value as Element>::ZERO; taps * WIDTH];
         for image in 0..conv.n {
-            strips.each(|rows, padded: *mut T| {
+            strips.each(|rows, padded: *mut X::Value| {
                 // SAFETY: the strips have room for these rows, and hold what the windows see.
                 unsafe {
                     let gradient = padded.add(strips.len() / 2);
@@ -183,7 +214,7 @@ pub(super) fn grad_weight<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, x: Ima
                         cols: outputs.pitch,
                         sums: sums.as_mut_ptr(),
                     };
-                    (T::microkernels(isa()).dots)(&dots);
+                    (X::Value::microkernels(isa()).dots)(&dots);
                 }
             });
         }
@@ -195,7 +226,7 @@ pub(super) fn grad_weight<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, x: Ima
                 }
                 width /= 2;
             }
-            *gw = lanes[0];
+            *gw = X::store(lanes[0]);
         }
     });
 }
@@ -316,7 +347,13 @@ impl Strips {
     ///
     /// # Safety
     /// `to` has room for the strip, and `images` has such a plane.
-    unsafe fn pad<T: GemmFloat>(&self, images: &Images<'_, T>, [n, c]: [usize; 2], rows: &Range<usize>, to: *mut T) {
+    unsafe fn pad<X: Stored<Value: GemmFloat>>(
+        &self,
+        images: &Images<'_, X>,
+        [n, c]: [usize; 2],
+        rows: &Range<usize>,
+        to: *mut X::Value,
+    ) {
         let plane = images.channel(c).wrapping_offset(n.cast_signed() * images.strides[0]);
         let top = (rows.start * self.stride[0]).cast_signed() - self.before[0];
         let [_, _, row, column] = images.strides;
@@ -325,18 +362,18 @@ impl Strips {
 }
 
 /// The lines of a strip. To call the C library's copy for each takes longer than the convolution.
-struct Pad<'a, T> {
+struct Pad<'a, X: Stored> {
     strips: &'a Strips,
-    plane: *const T,
+    plane: *const X,
     /// From row to row, and column to column.
     steps: [isize; 2],
     /// The row of the plane under the first line.
     top: isize,
     lines: usize,
-    to: *mut T,
+    to: *mut X::Value,
 }
 
-impl<T: GemmFloat> Kernel for Pad<'_, T> {
+impl<X: Stored<Value: GemmFloat>> Kernel for Pad<'_, X> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
@@ -380,23 +417,28 @@ unsafe fn clear<T: GemmFloat>(to: *mut T, columns: Range<usize>) {
     }
 }
 
-/// Copies elements that are `step` apart; adjacent ones in whole vectors, the last of them once more.
+/// Copies the values of elements that are `step` apart; adjacent ones in whole vectors, the last of them once more.
 ///
 /// # Safety
 /// `from` has `len` such elements, and `to` room for them.
 #[inline(always)]
-unsafe fn copy<T: Copy>(from: *const T, step: isize, to: *mut T, len: usize) {
+unsafe fn copy<X: Stored>(from: *const X, step: isize, to: *mut X::Value, len: usize) {
     // SAFETY: by contract.
     unsafe {
         if step == 1 && len >= WIDTH {
             for at in (0..len).step_by(WIDTH) {
                 let at = at.min(len - WIDTH);
-                to.add(at).cast::<[T; WIDTH]>().write_unaligned(from.add(at).cast::<[T; WIDTH]>().read_unaligned());
+                let numbers = from.add(at).cast::<[X; WIDTH]>().read_unaligned();
+                let mut values = [X::Value::ZERO; WIDTH];
+                for lane in 0..WIDTH {
+                    values[lane] = numbers[lane].load();
+                }
+                to.add(at).cast::<[X::Value; WIDTH]>().write_unaligned(values);
             }
             return;
         }
         for u in 0..len {
-            *to.add(u) = *from.wrapping_offset(u.cast_signed() * step);
+            *to.add(u) = (*from.wrapping_offset(u.cast_signed() * step)).load();
         }
     }
 }

@@ -386,6 +386,27 @@ fn bfloat16_options_and_their_combinations() {
     }
 }
 
+/// Groups of one channel are summed in float32 on every machine: from other strides, in strides, several outputs of an
+/// input, and planes of several strips.
+#[test]
+fn bfloat16_depthwise() {
+    let thin = Conv2d { c_in: 3, c_out: 3, groups: 3, ..BASE };
+    for stride in [[1, 1], [2, 2], [3, 1]] {
+        for padding in [[0, 0], [1, 1], [0, 3]] {
+            for [kh, kw] in [[3, 3], [5, 5], [1, 2]] {
+                for (c_out, dilation) in [(3, [1, 1]), (6, [2, 1])] {
+                    let c = Conv2d { n: 2, h: 9, w: 18, c_out, kh, kw, stride, padding, dilation, ..thin };
+                    assert_eq!(bfloat16_passes(&c), [true; 3], "{c:?}");
+                }
+            }
+        }
+    }
+    bfloat16_passes(&Conv2d { n: 1, h: 300, w: 130, padding: [1, 1], ..thin });
+    for c in [Conv2d { n: 0, ..thin }, Conv2d { h: 2, ..thin }, Conv2d { h: 7, w: 7, padding: [1, 1], ..thin }] {
+        bfloat16_passes(&c);
+    }
+}
+
 #[test]
 fn bfloat16_networks_and_the_smallest() {
     let lenet = Conv2d { n: 3, c_in: 1, h: 28, w: 28, c_out: 32, kh: 5, kw: 5, ..BASE };
@@ -445,6 +466,7 @@ fn bfloat16_has_the_same_bits_at_any_thread_count() {
         Conv2d { n: 20, c_in: 32, h: 14, w: 14, c_out: 64, padding: [1, 1], ..BASE },
         Conv2d { n: 1, c_in: 64, h: 56, w: 56, c_out: 64, padding: [1, 1], ..BASE },
         Conv2d { n: 24, c_in: 128, h: 9, w: 9, c_out: 256, stride: [2, 2], padding: [1, 1], ..BASE },
+        Conv2d { n: 8, c_in: 64, h: 28, w: 28, c_out: 64, groups: 64, padding: [1, 1], ..BASE },
     ] {
         let (oh, ow) = c.out_size();
         let (x, w, gy) = (

@@ -42,13 +42,13 @@ pub use integer::integer;
 pub use precision::{Precision, precision, set_precision, with_precision};
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use bf16::{InTerms, MOST_ROWS, Put, Resident, SPIN_FLOPS, Stationary, Tiles, spin_tiles, windows};
+pub(crate) use bf16::{InTerms, MOST_ROWS, Put, Resident, SPIN_FLOPS, Stationary, Tiles, Unit, spin_tiles, windows};
 pub(crate) use driver::Product;
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};
 pub(crate) use panel::{Segment, Tap, View};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use precision::terms;
+pub(crate) use precision::{terms, unit_and_terms};
 pub(crate) use scratch::with_scratch;
 pub(crate) use target::Target;
 

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+#[cfg(target_arch = "x86_64")]
+use super::bf16::Unit;
 use super::driver::Product;
 
 /// What a product of float32 matrices may cost in accuracy. Where the CPU has no AMX, all are the first.
@@ -78,7 +80,6 @@ const TALL: (usize, Least) = (512, Least { tile: 48, k: 64, work: 1 << 22 });
 /// Terms that a number is split into under the setting, if this machine has tiles to multiply them.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn terms() -> Option<usize> {
-    use super::bf16::Unit;
     let terms = match precision() {
         Precision::Ieee => return None,
         Precision::Highest => 3,
@@ -88,13 +89,23 @@ pub(crate) fn terms() -> Option<usize> {
     (Unit::available() == Some(Unit::Tiles)).then_some(terms)
 }
 
+/// What multiplies a few rows with weights that are packed once, and in how many terms: tiles, or dot products of what is
+/// bfloat16 already. The setting alone, which speaks of float32, asks for no dot products.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn unit_and_terms() -> Option<(Unit, usize)> {
+    match Unit::available()? {
+        Unit::Tiles => terms().map(|terms| (Unit::Tiles, terms)),
+        Unit::Dots => (OWN.get() == Some(Precision::Medium)).then_some((Unit::Dots, 1)),
+    }
+}
+
 /// Runs a product in terms, unless the setting, the machine or the shape speak for multiply-adds. Says whether it did.
 ///
 /// # Safety
 /// As [`Product::run`].
 #[cfg(target_arch = "x86_64")]
 pub(super) unsafe fn run_in_terms(product: &Product<'_, f32>, serial: bool) -> bool {
-    use super::bf16::{Operand, Output, TermProduct, Unit};
+    use super::bf16::{Operand, Output, TermProduct};
     let Some(terms) = terms() else { return false };
     let &Product { m, n, k, a, b, c, accumulate, epilogue, stream_b } = product;
     let least = match terms {

@@ -31,7 +31,7 @@ use crate::reduce::{Split, sum};
 use crate::stored::Stored;
 use rows::Room;
 use steps::{Before, steps};
-use weights::{Blocks, TERMS_FROM, prefers_terms};
+use weights::{Blocks, fewest_in_terms};
 
 /// Most sequences of a task: every step reads the weights once for all of them.
 const ROWS: usize = 32;
@@ -68,8 +68,7 @@ impl Layer<'_> {
 
     /// Sequences do not see each other, so their bits do not depend on who takes which.
     fn tasks<T: GemmFloat>(&self, width: usize) -> usize {
-        let terms = prefers_terms::<T>(self.batch(), self.output, width);
-        let fewest = if terms { TERMS_FROM } else { FEWEST };
+        let fewest = fewest_in_terms::<T>(self.batch(), self.output, width).unwrap_or(FEWEST);
         let threads = num_threads().min(self.batch().div_ceil(fewest)).max(1);
         self.batch().div_ceil(ROWS).next_multiple_of(threads)
     }

@@ -1,11 +1,11 @@
 //! Recurrent weights in blocks of columns whose rows are so short that the core reads them in place, packed once for
-//! all steps; where there are tiles for it and enough sequences, in bfloat16 terms besides.
+//! all steps; where something multiplies them and there are enough sequences, in bfloat16 terms besides.
 
 use std::ops::Range;
 
 use crate::gemm::{Gemm, GemmFloat, Matrix, gemm_by_rows};
 #[cfg(target_arch = "x86_64")]
-use crate::gemm::{MOST_ROWS, Stationary, terms};
+use crate::gemm::{MOST_ROWS, Stationary, Unit, unit_and_terms};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
@@ -32,24 +32,22 @@ pub(super) struct Blocks {
     in_terms: Option<Stationary>,
 }
 
-/// Sequences from which on terms pay: a tile has 16 rows.
-pub(super) const TERMS_FROM: usize = 16;
-
-/// Whether steps of so many sequences are multiplied in terms, where that is possible at all.
-pub(super) fn prefers_terms<T: GemmFloat>(batch: usize, rows: usize, columns: usize) -> bool {
+/// Fewest sequences of a task whose steps are multiplied in terms, where that is possible and pays: the rows of a tile, or
+/// as many as hide how long a dot product takes.
+pub(super) fn fewest_in_terms<T: GemmFloat>(batch: usize, rows: usize, columns: usize) -> Option<usize> {
     /// Rows and columns from which on it pays.
     const LEAST: usize = 64;
     #[cfg(target_arch = "x86_64")]
-    let possible = terms().is_some() && T::float32(&[]).is_some();
+    let fewest = unit_and_terms().map(|(unit, _)| if unit == Unit::Tiles { 16 } else { 4 });
     #[cfg(not(target_arch = "x86_64"))]
-    let possible = false;
-    possible && batch >= TERMS_FROM && rows.min(columns) >= LEAST
+    let fewest = None;
+    fewest.filter(|&fewest| T::float32(&[]).is_some() && batch >= fewest && rows.min(columns) >= LEAST)
 }
 
 impl Blocks {
     /// The transpose of `w`, (gates, hidden, output); the columns of a block are the gates of its units.
     pub(super) fn of_units<T: GemmFloat>(w: &[T], batch: usize, gates: usize, hidden: usize, output: usize) -> Self {
-        let in_terms = prefers_terms::<T>(batch, output, gates * hidden);
+        let in_terms = fewest_in_terms::<T>(batch, output, gates * hidden).is_some();
         Self::pack(output, gates * hidden, gates * units(gates), in_terms, |first, columns, step, row: &mut [T]| {
             let (first, count) = (first / gates, columns / gates);
             for (gate, row) in row[..columns].chunks_exact_mut(count).enumerate() {
@@ -63,7 +61,7 @@ impl Blocks {
 
     /// The matrix `w`, (rows, columns).
     pub(super) fn of_columns<T: GemmFloat>(w: &[T], batch: usize, rows: usize, columns: usize) -> Self {
-        let in_terms = prefers_terms::<T>(batch, rows, columns);
+        let in_terms = fewest_in_terms::<T>(batch, rows, columns).is_some();
         Self::pack(rows, columns, COLUMNS, in_terms, |first, count, step, row: &mut [T]| {
             row[..count].copy_from_slice(&w[step * columns + first..][..count]);
         })
@@ -99,14 +97,14 @@ impl Blocks {
             in_terms: None,
         };
         #[cfg(target_arch = "x86_64")]
-        if let Some(terms) = terms().filter(|_| in_terms)
+        if let Some(terms) = unit_and_terms().filter(|_| in_terms)
             && let Some(numbers) = T::float32(packed.buffer.as_slice())
         {
             let block = |(columns, Matrix { offset, row_stride, .. }): (_, Matrix<'_, T>)| {
                 (columns, Matrix { data: numbers, offset, row_stride, col_stride: 1 })
             };
             let blocks: Vec<_> = packed.blocks::<T>().map(block).collect();
-            // SAFETY: there are terms where there are tiles.
+            // SAFETY: the unit is one of this machine's.
             packed.in_terms = Some(unsafe { Stationary::new(terms, rows, &blocks) });
         }
         packed
@@ -159,7 +157,7 @@ impl Blocks {
                     let (at, stride) = place(columns.start);
                     (start.wrapping_add(at + first * stride), stride)
                 };
-                // SAFETY: there are tiles where there are terms; C has the rows and columns.
+                // SAFETY: C has the rows and columns.
                 let left_out = unsafe { in_terms.multiply(&numbers[first * self.rows..], rows, to, accumulate) };
                 for row in (0..rows).filter(|row| left_out >> row & 1 == 1) {
                     self.exactly(a, first + row..first + row + 1, c, &place, accumulate);

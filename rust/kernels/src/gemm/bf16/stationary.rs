@@ -5,7 +5,7 @@ use std::ptr::null;
 
 use super::pack::{Place, Side, Span, pack};
 use super::store::bring;
-use super::{BLOCK_STEPS, MicroTile, Operand, PANEL, STEP, Stack, TERM_LEN, TILE, amx};
+use super::{BLOCK_STEPS, MicroTile, Operand, PANEL, STEP, Stack, TERM_LEN, TILE, Unit, amx, dot};
 use crate::gemm::Matrix;
 use crate::gemm::driver::SendPtr;
 use crate::gemm::pack::Strided2;
@@ -20,6 +20,7 @@ pub(crate) const MOST_ROWS: usize = PANEL;
 pub(crate) struct Stationary {
     buffer: Buffer,
     columns: Vec<Range<usize>>,
+    unit: Unit,
     terms: usize,
     k: usize,
     panel_len: usize,
@@ -30,8 +31,8 @@ impl Stationary {
     /// Packs blocks of columns with `k` rows, each with the columns that it has in B.
     ///
     /// # Safety
-    /// This machine has AMX.
-    pub unsafe fn new(terms: usize, k: usize, blocks: &[(Range<usize>, Matrix<'_, f32>)]) -> Self {
+    /// The unit is available; dot products are of one term.
+    pub unsafe fn new((unit, terms): (Unit, usize), k: usize, blocks: &[(Range<usize>, Matrix<'_, f32>)]) -> Self {
         let panels = |(block, (columns, _)): (usize, &(Range<usize>, _))| {
             let columns = columns.clone();
             columns.clone().step_by(PANEL).map(move |first| (block, first..(first + PANEL).min(columns.end)))
@@ -55,7 +56,15 @@ impl Stationary {
             }
         });
         let span = spans.into_iter().fold(Span::ZEROS, Span::and);
-        Self { buffer, columns: panels.into_iter().map(|(_, columns)| columns).collect(), terms, k, panel_len, span }
+        Self {
+            buffer,
+            columns: panels.into_iter().map(|(_, columns)| columns).collect(),
+            unit,
+            terms,
+            k,
+            panel_len,
+            span,
+        }
     }
 
     /// Multiplies `rows` rows of `a`, `k` adjacent elements each, and brings the products, or adds them, to where `place`
@@ -63,7 +72,7 @@ impl Stationary {
     /// left out: terms of its numbers would lose something. What becomes of a row does not depend on the others.
     ///
     /// # Safety
-    /// This machine has AMX; the places are valid, and the caller's alone.
+    /// The places are valid, and the caller's alone.
     ///
     /// # Panics
     /// For more rows than [`MOST_ROWS`], or than `a` has.
@@ -82,7 +91,7 @@ impl Stationary {
             let mut span = [Span::ZEROS];
             let source = Matrix::contiguous(a, k);
             let source = Strided2(source.in_place(source.row_stride, source.col_stride));
-            // SAFETY: the rows are there, and so is the room; AMX by contract.
+            // SAFETY: the rows are there, and so is the room; AMX by the contract of `new`.
             let _configuration = unsafe {
                 pack(
                     Operand::Float32(&source),
@@ -93,7 +102,7 @@ impl Stationary {
                     Place { start, panel_len },
                     &mut span,
                 );
-                amx::Configuration::new()
+                (self.unit == Unit::Tiles).then(|| amx::Configuration::new())
             };
             let mut left_out = 0_u32;
             if terms > 1 && !span[0].is_safe(self.span) {
@@ -107,8 +116,6 @@ impl Stationary {
                 for first in (0..steps).step_by(block) {
                     let mut sums = std::mem::MaybeUninit::<Stack>::uninit();
                     let at = first * terms * TERM_LEN;
-                    let kernel =
-                        amx::MICROKERNELS[terms - 1][rows.div_ceil(TILE) - 1][columns.len().div_ceil(TILE) - 1];
                     let sums = sums.as_mut_ptr().cast::<f32>();
                     let tile = MicroTile {
                         a: start.wrapping_add(at),
@@ -119,14 +126,39 @@ impl Stationary {
                         c_row: PANEL,
                         next: null(),
                     };
+                    let (whole, add) = (columns.len().is_multiple_of(TILE), accumulate || first > 0);
                     // SAFETY: the panels hold so many steps, the stack the sums, C is the caller's.
                     unsafe {
-                        kernel(&tile);
-                        bring(sums, rows, columns.len(), left_out, c, c_row, accumulate || first > 0);
+                        if self.unit == Unit::Dots && whole {
+                            dots(&MicroTile { c, c_row, ..tile }, rows, columns.len(), add);
+                            continue;
+                        }
+                        match self.unit {
+                            Unit::Dots => dots(&tile, rows, columns.len(), false),
+                            Unit::Tiles => {
+                                let kernels = &amx::MICROKERNELS[terms - 1][rows.div_ceil(TILE) - 1];
+                                kernels[columns.len().div_ceil(TILE) - 1](&tile);
+                            }
+                        }
+                        bring(sums, rows, columns.len(), left_out, c, c_row, add);
                     }
                 }
             }
             left_out
         })
+    }
+}
+
+/// The first `rows` rows of `tile`, as whole tiles of columns.
+///
+/// # Safety
+/// As [`dot::first_rows`].
+unsafe fn dots(tile: &MicroTile, rows: usize, columns: usize, add: bool) {
+    // SAFETY: passed on.
+    unsafe {
+        match columns.div_ceil(TILE) {
+            1 => dot::first_rows::<1>(tile, rows, add),
+            _ => dot::first_rows::<2>(tile, rows, add),
+        }
     }
 }
