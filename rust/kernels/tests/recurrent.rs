@@ -172,7 +172,7 @@ fn narrow_products_are_near_and_the_same_at_any_number_of_threads() {
         for (found, exact) in run().iter().zip(&exact) {
             let size = exact.iter().fold(1.0_f64, |size, x| size.max(x.abs()));
             for (found, exact) in widen(found).iter().zip(exact) {
-                assert!((found - exact).abs() <= 0.02 * size, "{hidden} {output} {sizes:?}: {found}, not {exact}");
+                assert!((found - exact).abs() <= 0.05 * size, "{hidden} {output} {sizes:?}: {found}, not {exact}");
             }
         }
         assert_same_bits(|| run().iter().flat_map(|x| widen(x)).map(f64::to_bits).collect::<Vec<_>>());

@@ -16,7 +16,7 @@ use crate::element::Element;
 use crate::gemm::plane::{Correlation, Dots, PlaneTap, WIDTH};
 use crate::gemm::private::Tables;
 use crate::gemm::{GemmFloat, with_scratch};
-use crate::isa::{Kernel, Simd, dispatch, isa};
+use crate::isa::{Kernel, Simd, dispatch, isa, prefetch};
 use crate::parallel::{Disjoint, for_each, for_each_init};
 use crate::stored::Stored;
 
@@ -62,7 +62,7 @@ pub(super) fn forward<X: Stored<Value: GemmFloat>>(
                 };
                 // SAFETY: a strip holds what the windows of its rows see, and `y` its rows; the table is this machine's.
                 unsafe {
-                    strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded);
+                    strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded, x.strides[1]);
                     (X::Value::microkernels(isa()).correlate)(&correlation);
                 }
             });
@@ -100,7 +100,7 @@ pub(super) fn grad_input<X: Stored<Value: GemmFloat>>(conv: &Conv2d, gy: Images<
                     let output = channel * conv.multiplier() + nth;
                     let weights = &w[output * conv.kh * conv.kw..(output + 1) * conv.kh * conv.kw];
                     // SAFETY: the strip has room for these rows.
-                    unsafe { strips.pad(&gy, [image, output], &rows, padded) };
+                    unsafe { strips.pad(&gy, [image, output], &rows, padded, gy.strides[1]) };
                     for down in 0..conv.stride[0] {
                         for across in 0..conv.stride[1] {
                             // SAFETY: the strip was filled above.
@@ -202,8 +202,8 @@ pub(super) fn grad_weight<X: Stored<Value: GemmFloat>>(
                 // SAFETY: the strips have room for these rows, and hold what the windows see.
                 unsafe {
                     let gradient = padded.add(strips.len() / 2);
-                    strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded);
-                    outputs.pad(&gy, [image, channel], &rows, gradient);
+                    strips.pad(&x, [image, channel / conv.multiplier()], &rows, padded, x.strides[0]);
+                    outputs.pad(&gy, [image, channel], &rows, gradient, gy.strides[0]);
                     let dots = Dots {
                         plane: padded.cast_const(),
                         pitch: strips.row(),
@@ -343,7 +343,8 @@ impl Strips {
         });
     }
 
-    /// Fills a strip: phase after phase of each line, zeros outside of the plane.
+    /// Fills a strip: phase after phase of each line, zeros outside of the plane. Meanwhile brings near what lies `ahead`
+    /// elements further on, of the plane that comes next: a plane is too short for the hardware to foresee.
     ///
     /// # Safety
     /// `to` has room for the strip, and `images` has such a plane.
@@ -353,11 +354,12 @@ impl Strips {
         [n, c]: [usize; 2],
         rows: &Range<usize>,
         to: *mut X::Value,
+        ahead: isize,
     ) {
         let plane = images.channel(c).wrapping_offset(n.cast_signed() * images.strides[0]);
         let top = (rows.start * self.stride[0]).cast_signed() - self.before[0];
         let [_, _, row, column] = images.strides;
-        dispatch(Pad { strips: self, plane, steps: [row, column], top, lines: self.lines(rows.len()), to });
+        dispatch(Pad { strips: self, plane, steps: [row, column], top, lines: self.lines(rows.len()), to, ahead });
     }
 }
 
@@ -371,13 +373,14 @@ struct Pad<'a, X: Stored> {
     top: isize,
     lines: usize,
     to: *mut X::Value,
+    ahead: isize,
 }
 
 impl<X: Stored<Value: GemmFloat>> Kernel for Pad<'_, X> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { strips, plane, steps: [row, column], top, lines, to } = self;
+        let Self { strips, plane, steps: [row, column], top, lines, to, ahead } = self;
         let ([height, width], phases) = (strips.size.map(usize::cast_signed), strips.stride[1]);
         for phase in 0..phases {
             // Column `u` of this phase is `left + u * phases` of the plane.
@@ -398,7 +401,7 @@ impl<X: Stored<Value: GemmFloat>> Kernel for Pad<'_, X> {
                     }
                     clear(to, zeros[0].clone());
                     clear(to, zeros[1].clone());
-                    copy(from.wrapping_offset(y * row), step, to.add(first), end - first);
+                    copy(from.wrapping_offset(y * row), step, to.add(first), end - first, ahead);
                 }
             }
         }
@@ -417,29 +420,74 @@ unsafe fn clear<T: GemmFloat>(to: *mut T, columns: Range<usize>) {
     }
 }
 
-/// Copies the values of elements that are `step` apart; adjacent ones in whole vectors, the last of them once more.
+/// Copies the values of elements that are `step` apart; adjacent ones and every second in whole vectors, or half and
+/// quarter ones of short rows.
 ///
 /// # Safety
 /// `from` has `len` such elements, and `to` room for them.
 #[inline(always)]
-unsafe fn copy<X: Stored>(from: *const X, step: isize, to: *mut X::Value, len: usize) {
+unsafe fn copy<X: Stored>(from: *const X, step: isize, to: *mut X::Value, len: usize, ahead: isize) {
     // SAFETY: by contract.
     unsafe {
-        if step == 1 && len >= WIDTH {
-            for at in (0..len).step_by(WIDTH) {
-                let at = at.min(len - WIDTH);
-                let numbers = from.add(at).cast::<[X; WIDTH]>().read_unaligned();
-                let mut values = [X::Value::ZERO; WIDTH];
-                for lane in 0..WIDTH {
-                    values[lane] = numbers[lane].load();
+        match (step, len) {
+            (1, WIDTH..) => adjacent::<X, WIDTH>(from, to, len, ahead),
+            (1, 8..) => adjacent::<X, 8>(from, to, len, ahead),
+            (1, 4..) => adjacent::<X, 4>(from, to, len, ahead),
+            (2, WIDTH..) => every_second(from, to, len, ahead),
+            _ => {
+                for u in 0..len {
+                    *to.add(u) = (*from.wrapping_offset(u.cast_signed() * step)).load();
                 }
-                to.add(at).cast::<[X::Value; WIDTH]>().write_unaligned(values);
             }
-            return;
         }
-        for u in 0..len {
-            *to.add(u) = (*from.wrapping_offset(u.cast_signed() * step)).load();
+    }
+}
+
+/// Copies `len` values, at least `N`, in pieces of `N`: the last of them once more.
+///
+/// # Safety
+/// As [`copy`].
+#[inline(always)]
+unsafe fn adjacent<X: Stored, const N: usize>(from: *const X, to: *mut X::Value, len: usize, ahead: isize) {
+    for at in (0..len).step_by(N) {
+        let at = at.min(len - N);
+        prefetch(from.wrapping_add(at).wrapping_offset(ahead));
+        // SAFETY: by contract.
+        unsafe {
+            let numbers = from.add(at).cast::<[X; N]>().read_unaligned();
+            let mut values = [X::Value::ZERO; N];
+            for lane in 0..N {
+                values[lane] = numbers[lane].load();
+            }
+            to.add(at).cast::<[X::Value; N]>().write_unaligned(values);
         }
+    }
+}
+
+/// Copies every second element, `len` of them, at least [`WIDTH`].
+///
+/// # Safety
+/// As [`copy`].
+#[inline(always)]
+unsafe fn every_second<X: Stored>(from: *const X, to: *mut X::Value, len: usize, ahead: isize) {
+    let whole = (len - 1) / WIDTH * WIDTH;
+    for at in (0..whole).step_by(WIDTH) {
+        // SAFETY: another element follows, so the one beside the last is there too.
+        unsafe {
+            let at_from = from.add(2 * at);
+            prefetch(at_from.wrapping_offset(ahead));
+            prefetch(at_from.wrapping_add(WIDTH).wrapping_offset(ahead));
+            let numbers = at_from.cast::<[X; 2 * WIDTH]>().read_unaligned();
+            let mut values = [X::Value::ZERO; WIDTH];
+            for lane in 0..WIDTH {
+                values[lane] = numbers[2 * lane].load();
+            }
+            to.add(at).cast::<[X::Value; WIDTH]>().write_unaligned(values);
+        }
+    }
+    for at in whole..len {
+        // SAFETY: by contract.
+        unsafe { *to.add(at) = (*from.add(2 * at)).load() };
     }
 }
 
