@@ -15,9 +15,9 @@ use super::{Conv2d, Images};
 use crate::element::Element;
 use crate::gemm::plane::{Correlation, Dots, PlaneTap, WIDTH};
 use crate::gemm::private::Tables;
-use crate::gemm::{GemmFloat, with_scratch};
+use crate::gemm::{GemmFloat, Scratch};
 use crate::isa::{Kernel, Simd, dispatch, isa, prefetch};
-use crate::parallel::{Disjoint, for_each, for_each_init};
+use crate::parallel::{Disjoint, for_each_init};
 use crate::stored::Stored;
 
 /// Multiply-adds of a nanosecond, roughly.
@@ -32,23 +32,23 @@ pub(super) fn forward<X: Stored<Value: GemmFloat>>(
     bias: Option<&[X::Value]>,
     y: &mut [X],
 ) {
-    let ([oh, ow], taps) = (conv.out_size().into(), conv.kh * conv.kw);
+    let (oh, ow) = conv.out_size();
     if y.is_empty() {
         return;
     }
     let y = Disjoint::new(y);
     let strips = Strips::of_input(conv);
     let offsets = strips.offsets(conv);
-    let room = || Vec::with_capacity(taps);
-    for_each_init(conv.n * conv.c_out, conv.work() / WORK_PER_NS, room, |taps, plane| {
+    let desk = || Desk::<X>::new(&strips, oh * ow);
+    for_each_init(conv.n * conv.c_out, conv.work() / WORK_PER_NS, desk, |Desk { taps, strip, room }, plane| {
         let (image, channel) = (plane / conv.c_out, plane % conv.c_out);
         let weights = &w[channel * offsets.len()..][..offsets.len()];
         taps.clear();
         taps.extend(offsets.iter().zip(weights).map(|(&offset, &weight)| PlaneTap { offset, weight }));
         // SAFETY: each task has a plane of its own.
         let y = unsafe { y.slice(plane * oh * ow..(plane + 1) * oh * ow) };
-        rounding(y, |y| {
-            strips.each(|rows, padded: *mut X::Value| {
+        rounding(y, room.as_ref(), |y| {
+            strips.each(strip, |rows, padded: *mut X::Value| {
                 let correlation = Correlation {
                     plane: padded.cast_const(),
                     pitch: strips.row(),
@@ -70,16 +70,43 @@ pub(super) fn forward<X: Stored<Value: GemmFloat>>(
     });
 }
 
-/// Lets `fill` write a plane: itself, or a room that is rounded to it.
-fn rounding<X: Stored<Value: GemmFloat>>(plane: &mut [X], fill: impl FnOnce(&mut [X::Value])) {
-    if !X::NARROW {
-        return X::store_slice(plane, &mut [], fill);
+/// What a thread keeps from plane to plane.
+struct Desk<X: Stored> {
+    taps: Vec<PlaneTap<X::Value>>,
+    strip: Scratch,
+    /// For a plane before it is rounded.
+    room: Option<Scratch>,
+}
+
+impl<X: Stored<Value: GemmFloat>> Desk<X> {
+    fn new(strips: &Strips, plane: usize) -> Self {
+        let room = X::NARROW.then(|| Scratch::new::<X::Value>(plane));
+        Self { taps: Vec::new(), strip: Scratch::new::<X::Value>(strips.len()), room }
     }
-    with_scratch(plane.len(), |room: *mut X::Value| {
-        // SAFETY: there is room for so many, of which nothing is said.
-        let room = unsafe { std::slice::from_raw_parts_mut(room.cast(), plane.len()) };
-        X::store_slice(plane, room, fill);
-    });
+}
+
+/// Lets `fill` write all of a plane: itself, or the room that is rounded to it.
+fn rounding<X: Stored<Value: GemmFloat>>(plane: &mut [X], room: Option<&Scratch>, fill: impl FnOnce(&mut [X::Value])) {
+    let Some(room) = room else { return X::store_slice(plane, &mut [], fill) };
+    // SAFETY: the room is this thread's, and has as many elements, of any value.
+    let room = unsafe { std::slice::from_raw_parts_mut(room.start(), plane.len()) };
+    fill(room);
+    dispatch(Round { from: room, to: plane });
+}
+
+struct Round<'a, X: Stored> {
+    from: &'a [X::Value],
+    to: &'a mut [X],
+}
+
+impl<X: Stored> Kernel for Round<'_, X> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (to, &x) in self.to.iter_mut().zip(self.from) {
+            *to = X::store(x);
+        }
+    }
 }
 
 pub(super) fn grad_input<X: Stored<Value: GemmFloat>>(conv: &Conv2d, gy: Images<'_, X>, w: &[X::Value], gx: &mut [X]) {
@@ -89,13 +116,14 @@ pub(super) fn grad_input<X: Stored<Value: GemmFloat>>(conv: &Conv2d, gy: Images<
         return gx.fill(X::store(Element::ZERO));
     }
     let gx = Disjoint::new(gx);
-    for_each(conv.n * conv.c_in, conv.work() / WORK_PER_NS, |plane| {
+    let strips = Strips::of_output(conv);
+    let desk = || Desk::<X>::new(&strips, pixels);
+    for_each_init(conv.n * conv.c_in, conv.work() / WORK_PER_NS, desk, |Desk { taps, strip, room }, plane| {
         let (image, channel) = (plane / conv.c_in, plane % conv.c_in);
         // SAFETY: each task has a plane of its own.
         let gx = unsafe { gx.slice(plane * pixels..(plane + 1) * pixels) };
-        let strips = Strips::of_output(conv);
-        rounding(gx, |gx| {
-            strips.each(|rows, padded: *mut X::Value| {
+        rounding(gx, room.as_ref(), |gx| {
+            strips.each(strip, |rows, padded: *mut X::Value| {
                 for nth in 0..conv.multiplier() {
                     let output = channel * conv.multiplier() + nth;
                     let weights = &w[output * conv.kh * conv.kw..(output + 1) * conv.kh * conv.kw];
@@ -104,7 +132,7 @@ pub(super) fn grad_input<X: Stored<Value: GemmFloat>>(conv: &Conv2d, gy: Images<
                     for down in 0..conv.stride[0] {
                         for across in 0..conv.stride[1] {
                             // SAFETY: the strip was filled above.
-                            unsafe { phase(conv, &strips, &rows, padded, [down, across], weights, gx, nth > 0) };
+                            unsafe { phase(conv, &strips, &rows, padded, [down, across], weights, taps, gx, nth > 0) };
                         }
                     }
                 }
@@ -126,6 +154,7 @@ unsafe fn phase<T: GemmFloat>(
     padded: *mut T,
     [down, across]: [usize; 2],
     weights: &[T],
+    taps: &mut Vec<PlaneTap<T>>,
     gx: &mut [T],
     accumulate: bool,
 ) {
@@ -140,7 +169,7 @@ unsafe fn phase<T: GemmFloat>(
     }
     let steps = |d: usize, tap: usize| tap * conv.dilation[d] / conv.stride[d];
     let meets = |d: usize, tap: usize, remainder: usize| tap * conv.dilation[d] % conv.stride[d] == remainder;
-    let mut taps = Vec::with_capacity(weights.len());
+    taps.clear();
     for i in (0..conv.kh).filter(|&i| meets(0, i, down)) {
         for j in (0..conv.kw).filter(|&j| meets(1, j, across)) {
             let offset = (strips.reach[0] - steps(0, i)) * strips.pitch + strips.reach[1] - steps(1, j);
@@ -157,7 +186,7 @@ unsafe fn phase<T: GemmFloat>(
         let correlation = Correlation {
             plane: padded.add((lines.start - rows.start) * strips.pitch + columns.start - strips.first[1]).cast_const(),
             pitch: strips.pitch,
-            taps: &taps,
+            taps,
             out: if direct { gx[line(lines.start) + column(columns.start)..].as_mut_ptr() } else { beside },
             out_pitch: if direct { conv.stride[0] * conv.w } else { apart },
             rows: lines.len(),
@@ -190,15 +219,16 @@ pub(super) fn grad_weight<X: Stored<Value: GemmFloat>>(
         return gw.fill(X::store(Element::ZERO));
     }
     let gw = Disjoint::new(gw);
-    for_each(conv.c_out, conv.work() / WORK_PER_NS, |channel| {
+    let strips = Strips::of_input(conv);
+    let strip = || Scratch::new::<X::Value>(strips.len());
+    for_each_init(conv.c_out, conv.work() / WORK_PER_NS, strip, |strip, channel| {
         // SAFETY: each task has a channel of its own.
         let gw = unsafe { gw.slice(channel * taps..(channel + 1) * taps) };
-        let strips = Strips::of_input(conv);
         let outputs = Strips { pitch: ow.next_multiple_of(WIDTH), ..Strips::plain(conv, strips.rows) };
         let offsets = strips.offsets(conv);
         let mut sums = vec![<X::Value as Element>::ZERO; taps * WIDTH];
         for image in 0..conv.n {
-            strips.each(|rows, padded: *mut X::Value| {
+            strips.each(strip, |rows, padded: *mut X::Value| {
                 // SAFETY: the strips have room for these rows, and hold what the windows see.
                 unsafe {
                     let gradient = padded.add(strips.len() / 2);
@@ -334,13 +364,11 @@ impl Strips {
         2 * self.lines(self.rows) * self.stride[1] * self.pitch
     }
 
-    /// Calls `body` with the rows of each strip, and memory for it.
-    fn each<T: GemmFloat>(&self, mut body: impl FnMut(Range<usize>, *mut T)) {
-        with_scratch(self.len(), |scratch: *mut T| {
-            for start in self.all.clone().step_by(self.rows) {
-                body(start..(start + self.rows).min(self.all.end), scratch);
-            }
-        });
+    /// Calls `body` with the rows of each strip, and memory for it: `scratch` of [`Self::len`].
+    fn each<T: GemmFloat>(&self, scratch: &Scratch, mut body: impl FnMut(Range<usize>, *mut T)) {
+        for start in self.all.clone().step_by(self.rows) {
+            body(start..(start + self.rows).min(self.all.end), scratch.start());
+        }
     }
 
     /// Fills a strip: phase after phase of each line, zeros outside of the plane. Meanwhile brings near what lies `ahead`

@@ -49,7 +49,7 @@ pub(crate) use pack::{InPlace, PanelSource, Strided2};
 pub(crate) use panel::{Segment, Tap, View};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use precision::{terms, unit_and_terms};
-pub(crate) use scratch::with_scratch;
+pub(crate) use scratch::{Scratch, with_scratch};
 pub(crate) use target::Target;
 
 use crate::element::Float;
