@@ -13,6 +13,8 @@ mod depthwise;
 mod fold;
 mod patches;
 #[cfg(target_arch = "x86_64")]
+mod sliding;
+#[cfg(target_arch = "x86_64")]
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -119,6 +121,10 @@ impl Conv2d {
         if let (Some(x), Some(w), Some(y)) = (x.float32(), T::float32(w), T::float32_mut(y))
             && terms::forward(self, x, w, bias.and_then(T::float32), y)
         {
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if sliding::forward(self, x, w, bias, y) {
             return;
         }
         let (oh, ow) = self.out_size();

@@ -288,12 +288,12 @@ impl<T: GemmFloat> Product<'_, T> {
 }
 
 /// Blocks that k is walked in.
-pub(super) fn k_blocks(k: usize) -> usize {
+pub(crate) fn k_blocks(k: usize) -> usize {
     k.div_ceil(K_BLOCK).max(1)
 }
 
 /// Block `index` of `blocks` about equal ones.
-pub(super) fn k_block(k: usize, blocks: usize, index: usize) -> Range<usize> {
+pub(crate) fn k_block(k: usize, blocks: usize, index: usize) -> Range<usize> {
     let len = k.div_ceil(blocks);
     (index * len).min(k)..((index + 1) * len).min(k)
 }

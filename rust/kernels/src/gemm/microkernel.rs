@@ -6,6 +6,7 @@
 use super::GemmFloat;
 use super::panel::{CopyFn, GatherFn};
 use super::plane::{CorrelateFn, DotsFn};
+use super::sliding::SlidingFn;
 use crate::element::Element;
 
 /// Repeats the body for each row of a tile, with `r` a constant: sums that are indexed by a variable would not stay in
@@ -137,6 +138,8 @@ pub(crate) struct Microkernels<T: 'static> {
     pub correlate: CorrelateFn<T>,
     /// Sums products of two padded planes.
     pub dots: DotsFn<T>,
+    /// `[pixels - 1][vectors - 1]`: windows that are read where they lie, where that beats packing them.
+    pub sliding: Option<&'static [[SlidingFn<T>; 2]]>,
 }
 
 /// Sums of this length hide the wait for the lines of C.

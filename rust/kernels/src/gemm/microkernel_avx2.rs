@@ -7,6 +7,7 @@ use std::arch::x86_64::*;
 use super::microkernel::{Microkernels, Tile, TileFn, Vector, first_lanes, tile};
 use super::panel::{Segment, Tap, View, copy, gather, transpose};
 use super::plane::{Correlation, Dots, correlate, dots};
+use super::sliding::{SlidingFn, SlidingTile, slide};
 
 macro_rules! avx2 {
     ($vector:ident, $elem:ty, $register:ty, $lanes:literal, $mask:ident, $transpose:ident, $table:ident,
@@ -111,6 +112,14 @@ macro_rules! avx2 {
                 // SAFETY: as in `tile`.
                 unsafe { dots::<Self>(d) }
             }
+            #[target_feature(enable = "avx2,fma,bmi2")]
+            unsafe fn slide<const ROWS: usize, const VECS: usize>(t: &SlidingTile<'_, $elem>) {
+                // SAFETY: as in `tile`.
+                unsafe { slide::<Self, ROWS, VECS>(t) }
+            }
+            const fn sliding() -> [[SlidingFn<$elem>; 2]; 6] {
+                super::sliding::sliding_table!(1 2 3 4 5 6)
+            }
             const fn rows<const DIRECT: bool>() -> [[TileFn<$elem>; 2]; 6] {
                 super::microkernel::tile_table!(DIRECT; 1 2 3 4 5 6)
             }
@@ -126,6 +135,7 @@ macro_rules! avx2 {
             gather: $vector::gather,
             correlate: $vector::correlate,
             dots: $vector::dots,
+            sliding: Some(&const { $vector::sliding() }),
         };
     };
 }

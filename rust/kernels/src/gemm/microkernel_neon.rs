@@ -153,6 +153,7 @@ macro_rules! neon {
             gather: $vector::gather,
             correlate: $vector::correlate,
             dots: $vector::dots,
+            sliding: None,
         };
     };
 }

@@ -31,6 +31,7 @@ mod panel;
 pub(crate) mod plane;
 mod precision;
 mod scratch;
+mod sliding;
 mod stream;
 mod target;
 #[cfg(test)]
@@ -44,12 +45,16 @@ pub use precision::{Precision, precision, set_precision, with_precision};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use bf16::{InTerms, MOST_ROWS, Put, Resident, SPIN_FLOPS, Stationary, Tiles, Unit, spin_tiles, windows};
 pub(crate) use driver::Product;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use driver::{k_block, k_blocks};
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};
 pub(crate) use panel::{Segment, Tap, View};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use precision::{terms, unit_and_terms};
 pub(crate) use scratch::{Scratch, with_scratch};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use sliding::{SlidingFn, SlidingTile};
 pub(crate) use target::Target;
 
 use crate::element::Float;
