@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::{Conv2d, Images};
 use crate::gemm::{GemmFloat, Microkernels, SlidingFn, SlidingTile, k_block, k_blocks, terms, with_scratch};
-use crate::isa::{Kernel, Simd, dispatch, isa};
+use crate::isa::{Kernel, Simd, dispatch, isa, prefetch, prefetch_to_write};
 use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
@@ -28,6 +28,8 @@ const TASK_WORK: usize = 1 << 22;
 const WORK_PER_NS: usize = 100;
 /// Elements of a line of cache.
 const LINE: usize = 16;
+/// Channels that are asked for ahead.
+const AHEAD: isize = 2;
 /// Windows and channels that change places at a time.
 const BLOCK: usize = 32;
 
@@ -203,35 +205,42 @@ impl<T: GemmFloat> Task<'_, T> {
         let (all, period) = (plan.taps.len(), plan.conv.kh * plan.conv.kw);
         let blocks = k_blocks(all);
         let inputs = (all.div_ceil(blocks).div_ceil(period) + 1).min(plan.conv.c_in / plan.conv.groups);
-        let copied = (self.images.len() * inputs * plan.channel).next_multiple_of(LINE);
+        let copied = self.images.len() * inputs * plan.channel;
         let windows = self.images.len() * self.rows.len() * plan.out[1];
         with_scratch(copied + windows * self.channels.len(), |scratch: *mut T| {
+            // SAFETY: the scratch has the room. The zeros around the images stay.
+            unsafe { std::slice::from_raw_parts_mut(scratch, copied) }.fill(T::ZERO);
             let sums = scratch.wrapping_add(copied);
             for block in 0..blocks {
                 let k = k_block(all, blocks, block);
-                let seen = k.start / period..k.end.div_ceil(period);
-                dispatch(Copy { task: self, x, channels: &seen, to: scratch });
-                let bias = bias.filter(|_| block == blocks - 1);
+                dispatch(Copy {
+                    task: self,
+                    x,
+                    channels: k.start / period..k.end.div_ceil(period),
+                    inputs,
+                    to: scratch,
+                });
+                let last = (block == blocks - 1).then_some(Last { bias, y });
+                let copies = scratch.wrapping_sub(k.start / period * plan.channel);
                 // SAFETY: the scratch holds the copies and the sums.
-                unsafe { self.block(&k, seen.start, seen.len(), weights, bias, block > 0, scratch, sums) }
+                unsafe { self.block(&k, inputs, weights, last.as_ref(), block > 0, copies, sums) }
             }
-            // SAFETY: the sums are all there; windows and channels of the output are this task's own.
-            unsafe { self.store(sums, y) }
+            dispatch(Store { task: self, sums, y });
         });
     }
 
     /// Adds a block of k to the sums.
     ///
     /// # Safety
-    /// `copies` holds the `inputs` input channels from `first` on of each image, `sums` one row for each window.
+    /// `copies` holds the channels of the block at their places among `inputs` of each image, `sums` one row for each
+    /// window.
     #[allow(clippy::too_many_arguments, reason = "one private step of `run`")]
     unsafe fn block(
         &self,
         k: &Range<usize>,
-        first: usize,
         inputs: usize,
         weights: &[T],
-        bias: Option<&[T]>,
+        last: Option<&Last<'_, T>>,
         accumulate: bool,
         copies: *const T,
         sums: *mut T,
@@ -243,16 +252,20 @@ impl<T: GemmFloat> Task<'_, T> {
         for channel in self.channels.clone().step_by(plan.width()) {
             let vectors = usize::from(plan.padded - channel > lanes);
             let panel = weights[plan.panel(self.group, channel, k)..].as_ptr();
+            let bias = last.and_then(|last| last.bias);
             let bias = bias.map_or(std::ptr::null(), |bias| bias[self.group * plan.padded + channel..].as_ptr());
             let tile = |corners: [*const T; 2], count: usize, window: usize| {
                 let c = sums.wrapping_add(window * pitch + channel - self.channels.start);
                 let taps = &plan.taps[k.clone()];
+                if let Some(last) = last {
+                    self.prefetch(last.y, channel, window);
+                }
                 let tile = SlidingTile { taps, corners, weights: panel, c, c_row: pitch, accumulate, bias };
                 // SAFETY: by contract; taps of these windows lie in the copied channels, which those of the block are.
                 unsafe { plan.tiles[count - 1][vectors](&tile) }
             };
             for image in 0..self.images.len() {
-                let image_copy = copies.wrapping_add(image * inputs * plan.channel).wrapping_sub(first * plan.channel);
+                let image_copy = copies.wrapping_add(image * inputs * plan.channel);
                 let mut row = 0;
                 while row < self.rows.len() {
                     let corner = image_copy.wrapping_add(row * row_pitch);
@@ -275,29 +288,60 @@ impl<T: GemmFloat> Task<'_, T> {
         }
     }
 
-    /// Turns the sums into images.
-    ///
-    /// # Safety
-    /// `sums` holds a row for each window; nobody else touches these windows and channels of the output.
-    unsafe fn store(&self, sums: *const T, y: &Disjoint<'_, T>) {
-        let plan = self.plan;
-        let ([oh, ow], pitch) = (plan.out, self.channels.len());
+    /// Where the output has a window of the task, for an output channel of the group.
+    #[inline(always)]
+    fn place(&self, channel: usize, window: usize) -> usize {
+        let ([oh, ow], conv) = (self.plan.out, self.plan.conv);
         let windows = self.rows.len() * ow;
+        let plane = (self.images.start + window / windows) * conv.c_out + self.group * self.plan.outputs + channel;
+        plane * oh * ow + self.rows.start * ow + window % windows
+    }
+
+    /// Brings the lines near that the sums of a panel will be stored to.
+    fn prefetch(&self, y: &Disjoint<'_, T>, channel: usize, window: usize) {
+        let (plan, place) = (self.plan, self.place(channel, window));
+        for nth in 0..plan.width().min(plan.outputs.saturating_sub(channel)) {
+            prefetch_to_write(y.as_mut_ptr().wrapping_add(place + nth * plan.out[0] * plan.out[1]));
+        }
+    }
+}
+
+/// What the last block of k does besides.
+struct Last<'a, T> {
+    bias: Option<&'a [T]>,
+    y: &'a Disjoint<'a, T>,
+}
+
+/// Turns the sums of a task, a row for each window, into its part of the images.
+struct Store<'a, T: GemmFloat> {
+    task: &'a Task<'a, T>,
+    sums: *const T,
+    y: &'a Disjoint<'a, T>,
+}
+
+impl<T: GemmFloat> Kernel for Store<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { task, sums, y } = self;
+        let (plan, pitch) = (task.plan, task.channels.len());
+        let windows = task.rows.len() * plan.out[1];
         let mut block = [T::ZERO; BLOCK * BLOCK];
-        for image in 0..self.images.len() {
-            for channel in self.channels.clone().step_by(BLOCK) {
-                let channels = BLOCK.min(self.channels.end.min(plan.outputs) - channel);
+        for image in 0..task.images.len() {
+            for channel in task.channels.clone().step_by(BLOCK) {
+                let channels = BLOCK.min(task.channels.end.min(plan.outputs) - channel);
                 for window in (0..windows).step_by(BLOCK) {
                     let count = BLOCK.min(windows - window);
-                    let from = sums.wrapping_add((image * windows + window) * pitch + channel - self.channels.start);
-                    // SAFETY: by contract; the block has room for as many windows of as many channels.
+                    let window = image * windows + window;
+                    let from = sums.wrapping_add(window * pitch + channel - task.channels.start);
+                    // SAFETY: the sums have a row for each window, the block has room for as many of as many channels;
+                    // windows and channels of the output are this task's own.
                     unsafe {
                         let stride = pitch.cast_signed();
                         (plan.kernels.transpose)(from, count, stride, channels, block.as_mut_ptr(), BLOCK);
                         for (nth, from) in block.chunks_exact(BLOCK).take(channels).enumerate() {
-                            let plane = (self.images.start + image) * plan.conv.c_out + self.group * plan.outputs;
-                            let start = (plane + channel + nth) * oh * ow + self.rows.start * ow + window;
-                            y.slice(start..start + count).copy_from_slice(&from[..count]);
+                            let start = task.place(channel + nth, window);
+                            copy_apart::<T, 1>(from.as_ptr(), y.slice(start..start + count));
                         }
                     }
                 }
@@ -306,12 +350,14 @@ impl<T: GemmFloat> Task<'_, T> {
     }
 }
 
-/// Copies some input channels under the windows of a task, with the zeros around them.
+/// Copies some input channels under the windows of a task, between zeros that are there.
 struct Copy<'a, T: GemmFloat> {
     task: &'a Task<'a, T>,
     x: &'a Images<'a, T>,
     /// Of the group.
-    channels: &'a Range<usize>,
+    channels: Range<usize>,
+    /// Channels of an image that there is room for.
+    inputs: usize,
     to: *mut T,
 }
 
@@ -319,35 +365,48 @@ impl<T: GemmFloat> Kernel for Copy<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { task, x, channels, to } = self;
+        let Self { task, x, channels, inputs, to } = self;
         let (plan, conv) = (task.plan, task.plan.conv);
         let step = conv.stride[1].cast_signed() * x.strides[3];
+        let edge = |width: usize, phase: usize| {
+            (width + conv.padding[1]).saturating_sub(phase).div_ceil(conv.stride[1]).min(plan.pitch)
+        };
         for image in task.images.clone() {
             for c in channels.clone() {
-                let nth = (image - task.images.start) * channels.len() + c - channels.start;
+                let nth = (image - task.images.start) * inputs + c - channels.start;
                 let channel = task.group * (conv.c_in / conv.groups) + c;
                 let plane = x.channel(channel).wrapping_offset(image.cast_signed() * x.strides[0]);
                 for row in 0..plan.copied_rows(task.rows.len()) {
-                    let at = nth * plan.channel + row * plan.phases * plan.pitch;
-                    // SAFETY: the scratch has a row for each that is copied.
-                    let to = unsafe { std::slice::from_raw_parts_mut(to.wrapping_add(at), plan.phases * plan.pitch) };
                     let y = (task.rows.start * conv.stride[0] + row * plan.row_step).wrapping_sub(conv.padding[0]);
                     if y >= conv.h {
-                        to.fill(T::ZERO);
                         continue;
                     }
                     let line = plane.wrapping_offset(y.cast_signed() * x.strides[2]);
-                    for (phase, to) in to.chunks_exact_mut(plan.pitch).enumerate() {
-                        let edge = |width: usize| {
-                            (width + conv.padding[1]).saturating_sub(phase).div_ceil(conv.stride[1]).min(plan.pitch)
-                        };
-                        let (first, end) = (edge(0), edge(conv.w));
-                        to[..first].fill(T::ZERO);
-                        to[end..].fill(T::ZERO);
+                    if x.strides[3] == 1 {
+                        // Channels are far apart: the hardware does not foresee where the next begins.
+                        for column in (0..conv.w).step_by(LINE) {
+                            prefetch(line.wrapping_offset(AHEAD * x.strides[1]).wrapping_add(column));
+                        }
+                    }
+                    let to = to.wrapping_add(nth * plan.channel + row * plan.phases * plan.pitch);
+                    for phase in 0..plan.phases {
+                        let (first, end) = (edge(0, phase), edge(conv.w, phase));
                         let column = (first * conv.stride[1] + phase).cast_signed() - conv.padding[1].cast_signed();
                         let from = line.wrapping_offset(column * x.strides[3]);
-                        // SAFETY: the columns from `first` to `end` lie inside the image.
-                        unsafe { copy_apart(from, step, &mut to[first..end]) }
+                        // SAFETY: the scratch has each row; its columns from `first` to `end` lie inside the image.
+                        unsafe {
+                            let to = to.add(phase * plan.pitch + first);
+                            let to = std::slice::from_raw_parts_mut(to, end - first);
+                            match step {
+                                1 => copy_apart::<T, 1>(from, to),
+                                2 => copy_apart::<T, 2>(from, to),
+                                _ => {
+                                    for (i, to) in to.iter_mut().enumerate() {
+                                        *to = *from.wrapping_offset(i.cast_signed() * step);
+                                    }
+                                }
+                            }
+                        }
                     }
                 }
             }
@@ -355,26 +414,44 @@ impl<T: GemmFloat> Kernel for Copy<'_, T> {
     }
 }
 
-/// Copies elements that are `step` apart.
+/// Copies elements that are `STEP` (1 or 2) apart, in vectors as long as the row allows: rows of images are often short.
 ///
 /// # Safety
 /// They are valid.
 #[inline(always)]
-unsafe fn copy_apart<T: GemmFloat>(from: *const T, step: isize, to: &mut [T]) {
-    // SAFETY: by contract. Steps that are constants make shuffles of loads.
+unsafe fn copy_apart<T: GemmFloat, const STEP: usize>(from: *const T, to: &mut [T]) {
+    // SAFETY: by contract.
     unsafe {
-        match step {
-            1 => std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()),
-            2 => {
-                for (i, to) in to.iter_mut().enumerate() {
-                    *to = *from.add(2 * i);
+        match to.len() {
+            16.. => copy_chunks::<T, STEP, 16>(from, to),
+            8.. => copy_chunks::<T, STEP, 8>(from, to),
+            4.. => copy_chunks::<T, STEP, 4>(from, to),
+            _ => copy_chunks::<T, STEP, 1>(from, to),
+        }
+    }
+}
+
+/// [`copy_apart`] in chunks of `LEN`, of which the last may overlap the one before.
+///
+/// # Safety
+/// As there; there are no elements or at least `LEN`.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "lanes of three registers")]
+unsafe fn copy_chunks<T: GemmFloat, const STEP: usize, const LEN: usize>(from: *const T, to: &mut [T]) {
+    let len = to.len();
+    for start in (0..len).step_by(LEN) {
+        let start = start.min(len - LEN);
+        let from = from.wrapping_add(STEP * start);
+        // SAFETY: by contract. Two loads that overlap by an element end at the last one.
+        unsafe {
+            let mut chunk = from.cast::<[T; LEN]>().read_unaligned();
+            if STEP == 2 {
+                let (low, high) = (chunk, from.add(LEN - 1).cast::<[T; LEN]>().read_unaligned());
+                for i in 0..LEN {
+                    chunk[i] = if 2 * i < LEN { low[2 * i] } else { high[2 * i + 1 - LEN] };
                 }
             }
-            _ => {
-                for (i, to) in to.iter_mut().enumerate() {
-                    *to = *from.wrapping_offset(i.cast_signed() * step);
-                }
-            }
+            to.as_mut_ptr().add(start).cast::<[T; LEN]>().write_unaligned(chunk);
         }
     }
 }
