@@ -50,13 +50,21 @@ struct Plan<'a, T: GemmFloat> {
     panels: usize,
     /// Image rows from one copied row to the next.
     row_step: usize,
-    /// Columns of the image that are kept apart, and of each in a copied row.
+    /// Columns of the image that are kept apart: phases, and what a copied row has of each.
     phases: usize,
+    columns: Vec<Columns>,
     pitch: usize,
     /// From one copied channel to the next.
     channel: usize,
     /// How far each tap is behind the corner of its window.
     taps: Vec<usize>,
+}
+
+/// The columns of a copied row, of one phase, that lie inside the image, and the column of the image that is the first.
+struct Columns {
+    first: usize,
+    end: usize,
+    from: isize,
 }
 
 /// Computes the output as [`Conv2d::forward`] does, unless the shape speaks for patches. Says whether it did.
@@ -110,6 +118,11 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         let row_step = if conv.kh == 1 { stride_y } else { 1 };
         let phases = if conv.kw == 1 { 1 } else { stride_x };
         let pitch = ow + (conv.kw - 1) * conv.dilation[1] / stride_x;
+        let columns = |phase: usize| {
+            let edge = |width: usize| (width + conv.padding[1]).saturating_sub(phase).div_ceil(stride_x).min(pitch);
+            let (first, end) = (edge(0), edge(conv.w));
+            Columns { first, end, from: (first * stride_x + phase).cast_signed() - conv.padding[1].cast_signed() }
+        };
         let mut plan = Self {
             conv,
             kernels,
@@ -122,6 +135,7 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
             panels,
             row_step,
             phases,
+            columns: (0..phases).map(columns).collect(),
             pitch,
             channel: 0,
             taps: Vec::with_capacity(k),
@@ -368,9 +382,6 @@ impl<T: GemmFloat> Kernel for Copy<'_, T> {
         let Self { task, x, channels, inputs, to } = self;
         let (plan, conv) = (task.plan, task.plan.conv);
         let step = conv.stride[1].cast_signed() * x.strides[3];
-        let edge = |width: usize, phase: usize| {
-            (width + conv.padding[1]).saturating_sub(phase).div_ceil(conv.stride[1]).min(plan.pitch)
-        };
         for image in task.images.clone() {
             for c in channels.clone() {
                 let nth = (image - task.images.start) * inputs + c - channels.start;
@@ -389,10 +400,8 @@ impl<T: GemmFloat> Kernel for Copy<'_, T> {
                         }
                     }
                     let to = to.wrapping_add(nth * plan.channel + row * plan.phases * plan.pitch);
-                    for phase in 0..plan.phases {
-                        let (first, end) = (edge(0, phase), edge(conv.w, phase));
-                        let column = (first * conv.stride[1] + phase).cast_signed() - conv.padding[1].cast_signed();
-                        let from = line.wrapping_offset(column * x.strides[3]);
+                    for (phase, &Columns { first, end, from }) in plan.columns.iter().enumerate() {
+                        let from = line.wrapping_offset(from * x.strides[3]);
                         // SAFETY: the scratch has each row; its columns from `first` to `end` lie inside the image.
                         unsafe {
                             let to = to.add(phase * plan.pitch + first);
