@@ -15,6 +15,8 @@ mod patches;
 #[cfg(target_arch = "x86_64")]
 mod sliding;
 #[cfg(target_arch = "x86_64")]
+mod sliding_weight;
+#[cfg(target_arch = "x86_64")]
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -127,6 +129,11 @@ impl Conv2d {
         if sliding::forward(self, x, w, bias, y) {
             return;
         }
+        self.forward_of_patches(x, w, bias, y);
+    }
+
+    /// [`Conv2d::forward`] by the packed core.
+    fn forward_of_patches<T: GemmFloat>(&self, x: Images<'_, T>, w: &[T], bias: Option<&[T]>, y: &mut [T]) {
         let (oh, ow) = self.out_size();
         let (m, n, k) = (self.c_out / self.groups, self.n * oh * ow, self.taps());
         let y = Target::images(y.as_mut_ptr(), oh * ow, self.c_out * oh * ow);
@@ -197,6 +204,15 @@ impl Conv2d {
         {
             return;
         }
+        #[cfg(target_arch = "x86_64")]
+        if sliding_weight::grad_weight(self, gy, x, gw) {
+            return;
+        }
+        self.grad_weight_of_patches(gy, x, gw);
+    }
+
+    /// [`Conv2d::grad_weight`] by the packed core.
+    fn grad_weight_of_patches<T: GemmFloat>(&self, gy: Images<'_, T>, x: Images<'_, T>, gw: &mut [T]) {
         let (oh, ow) = self.out_size();
         let (m, n, k) = (self.c_out / self.groups, self.taps(), self.n * oh * ow);
         let target = Target::rows(gw.as_mut_ptr(), 0, n);

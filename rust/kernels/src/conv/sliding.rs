@@ -10,7 +10,6 @@ use std::ops::Range;
 use super::{Conv2d, Images};
 use crate::gemm::{GemmFloat, Microkernels, SlidingFn, SlidingTile, k_block, k_blocks, terms, with_scratch};
 use crate::isa::{Kernel, Simd, dispatch, isa, prefetch, prefetch_to_write};
-use crate::memory::Buffer;
 use crate::parallel::{Disjoint, for_each};
 
 /// The least for which this pays: output channels, windows (packing weights costs as much for a few), elements of a
@@ -73,25 +72,12 @@ pub(super) fn forward<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], bi
     if T::float32(w).is_some() && terms().is_some() {
         return false;
     }
-    let weights = plan.pack(w);
-    let bias = bias.map(|bias| plan.pad(bias));
-    let spots = conv.n.div_ceil(plan.images) * plan.strips;
-    let parts = plan.padded.div_ceil(plan.width()).div_ceil(plan.panels);
-    let y = Disjoint::new(y);
-    let cost = conv.n * plan.out[0] * plan.out[1] * conv.c_out * conv.taps() / WORK_PER_NS;
-    for_each(spots * conv.groups * parts, cost, |task| {
-        let (spot, rest) = (task / (conv.groups * parts), task % (conv.groups * parts));
-        let (group, part) = (rest / parts, rest % parts);
-        let channels = part * plan.panels * plan.width()..((part + 1) * plan.panels * plan.width()).min(plan.padded);
-        let images = spot / plan.strips * plan.images;
-        let task = Task {
-            plan: &plan,
-            images: images..(images + plan.images).min(conv.n),
-            rows: plan.strip(spot % plan.strips),
-            group,
-            channels,
-        };
-        task.run(&x, weights.as_slice::<T>(), bias.as_deref(), &y);
+    let len = conv.groups * plan.taps.len() * plan.padded;
+    with_scratch(len, |weights: *mut T| {
+        // SAFETY: the scratch has the room, and all of it is written before it is read.
+        let weights = unsafe { std::slice::from_raw_parts_mut(weights, len) };
+        plan.pack(w, weights);
+        plan.run(&x, weights, bias, y);
     });
     true
 }
@@ -174,22 +160,44 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
     }
 
     /// The weights in panels, block after block of k.
-    fn pack(&self, w: &[T]) -> Buffer {
+    fn pack(&self, w: &[T], into: &mut [T]) {
         let (all, width) = (self.taps.len(), self.width());
-        let buffer = Buffer::uninit(self.conv.groups * all * self.padded * size_of::<T>());
         let (blocks, panels) = (k_blocks(all), self.padded.div_ceil(width));
+        let into = Disjoint::new(into);
         for_each(self.conv.groups * blocks * panels, w.len(), |task| {
             let (group, rest) = (task / (blocks * panels), task % (blocks * panels));
             let (k, channel) = (k_block(all, blocks, rest / panels), rest % panels * width);
             let (columns, rows) = (width.min(self.padded - channel), width.min(self.outputs - channel));
-            // SAFETY: every panel has its own place in the buffer; the rows are inside the weights.
+            let (from, at) = (&w[(group * self.outputs + channel) * all + k.start..], self.panel(group, channel, &k));
+            // SAFETY: every panel has its own place; the rows are inside the weights.
             unsafe {
-                let from = w[(group * self.outputs + channel) * all + k.start..].as_ptr();
-                let panel = buffer.as_ptr().cast::<T>().add(self.panel(group, channel, &k));
-                (self.kernels.transpose)(from, rows, all.cast_signed(), k.len(), panel, columns);
+                let panel = into.slice(at..at + columns * k.len()).as_mut_ptr();
+                (self.kernels.transpose)(from.as_ptr(), rows, all.cast_signed(), k.len(), panel, columns);
             }
         });
-        buffer
+    }
+
+    /// Computes the output with packed weights.
+    fn run(&self, x: &Images<'_, T>, weights: &[T], bias: Option<&[T]>, y: &mut [T]) {
+        let conv = self.conv;
+        let bias = bias.map(|bias| self.pad(bias));
+        let step = self.panels * self.width();
+        let (spots, parts) = (conv.n.div_ceil(self.images) * self.strips, self.padded.div_ceil(step));
+        let y = Disjoint::new(y);
+        let cost = conv.n * self.out[0] * self.out[1] * conv.c_out * conv.taps() / WORK_PER_NS;
+        for_each(spots * conv.groups * parts, cost, |task| {
+            let (spot, rest) = (task / (conv.groups * parts), task % (conv.groups * parts));
+            let (group, part) = (rest / parts, rest % parts);
+            let images = spot / self.strips * self.images;
+            let task = Task {
+                plan: self,
+                images: images..(images + self.images).min(conv.n),
+                rows: self.strip(spot % self.strips),
+                group,
+                channels: part * step..((part + 1) * step).min(self.padded),
+            };
+            task.run(x, weights, bias.as_deref(), &y);
+        });
     }
 
     /// The bias of each group in whole vectors.

@@ -224,6 +224,49 @@ fn many_channels() {
     against_float64(&Conv2d { n: 1, h: 30, w: 30, c_in: 200, c_out: 300, ..c });
 }
 
+/// Whether routes of windows that are read where they lie take a shape, forward and gradient of the weight; the bits of
+/// what they then compute are those of the packed core.
+#[cfg(target_arch = "x86_64")]
+fn same_as_patches(c: &Conv2d) -> [bool; 2] {
+    let (oh, ow) = c.out_size();
+    let (x, w) = (numbers::<f32>(c.n * c.c_in * c.h * c.w, 1), numbers::<f32>(c.c_out * c.taps(), 2));
+    let (gy, bias) = (numbers::<f32>(c.n * c.c_out * oh * ow, 3), numbers::<f32>(c.c_out, 4));
+    let (x, gradient) = (Images::contiguous(&x, [c.c_in, c.h, c.w]), Images::contiguous(&gy, [c.c_out, oh, ow]));
+    let [mut y, mut want_y, mut gw, mut want_gw] = [&gy, &gy, &w, &w].map(|like| vec![0.0; like.len()]);
+    let forward = super::sliding::forward(c, x, &w, Some(&bias), &mut y);
+    c.forward_of_patches(x, &w, Some(&bias), &mut want_y);
+    assert!(!forward || y == want_y, "{c:?}");
+    let weight = super::sliding_weight::grad_weight(c, gradient, x, &mut gw);
+    c.grad_weight_of_patches(gradient, x, &mut want_gw);
+    assert!(!weight || gw == want_gw, "gradient of the weight: {c:?}");
+    [forward, weight]
+}
+
+/// Windows that are read where they lie: tiles and panels that are not whole, several blocks of k, parts of images and
+/// several images in a task. The sums are those of the packed core.
+#[test]
+fn sliding_windows() {
+    let c = Conv2d { n: 3, c_in: 20, h: 14, w: 15, c_out: 32, padding: [1, 1], ..BASE };
+    for c in [
+        c,
+        Conv2d { n: 9, h: 6, w: 5, c_out: 46, ..c },
+        Conv2d { n: 5, c_in: 40, h: 7, w: 7, c_out: 130, ..c },
+        Conv2d { c_in: 3, h: 50, w: 61, kh: 7, kw: 7, stride: [2, 2], padding: [3, 3], ..c },
+        Conv2d { h: 31, w: 29, c_in: 70, kh: 1, kw: 1, stride: [2, 2], padding: [0, 0], ..c },
+        Conv2d { h: 40, w: 33, kh: 2, kw: 5, stride: [3, 1], padding: [0, 4], dilation: [1, 2], ..c },
+        Conv2d { n: 2, h: 33, w: 40, c_out: 17, kh: 3, kw: 2, stride: [1, 3], padding: [2, 5], dilation: [4, 3], ..c },
+        Conv2d { c_in: 36, c_out: 96, groups: 2, stride: [1, 2], ..c },
+        Conv2d { n: 40, c_in: 33, h: 1, w: 60, kh: 1, kw: 3, padding: [0, 1], ..c },
+        Conv2d { n: 1, c_in: 4, h: 3, w: 500, kh: 5, kw: 1, padding: [2, 0], ..c },
+    ] {
+        let (oh, ow) = c.out_size();
+        #[cfg(target_arch = "x86_64")]
+        same_as_patches(&c);
+        all_passes::<f32>(&c);
+        all_passes::<f64>(&c);
+    }
+}
+
 /// Products that are normal numbers while those of their last terms are not.
 #[test]
 fn numbers_too_small_for_terms() {

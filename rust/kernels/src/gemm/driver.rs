@@ -219,12 +219,7 @@ impl<T: GemmFloat> Product<'_, T> {
         // Slices show in the bits, so they are counted in tiles of one size, whatever the tiles of this ISA.
         let tiles = self.m.div_ceil(SLICED_TILE.0) * self.n.div_ceil(SLICED_TILE.1);
         let tasks = (work / SLICE_WORK).clamp(1, TASKS);
-        let wanted = match self.stream_b {
-            false => tasks / tiles,
-            // Tasks along the columns would each pack all of A, which is long.
-            true if self.k >= 4 * self.n => tasks.min(SLICED / (self.m * self.n)),
-            true => 1,
-        };
+        let wanted = if self.stream_b { streamed([self.m, self.n, self.k], tasks) } else { tasks / tiles };
         let slices = if self.c.is_rows() && !serial { wanted.min(blocks / 2).max(1) } else { 1 };
         let (mut down, mut across) = (if self.stream_b { 1 } else { self.m.div_ceil(TASK_ROWS) }, 1);
         if !serial {
@@ -285,6 +280,19 @@ impl<T: GemmFloat> Product<'_, T> {
             unsafe { pack_panels(kernels, self.b, group, |p| plan.cols(p), k, Some(plan.width), start.get().add(at)) }
         });
     }
+}
+
+/// Slices that k is cut into, of `[m, n, k]` and so many tasks, where B is made up while it is packed.
+fn streamed([m, n, k]: [usize; 3], tasks: usize) -> usize {
+    // Tasks along the columns would each pack all of A, which is long.
+    if k >= 4 * n { tasks.min(SLICED / (m * n)) } else { 1 }
+}
+
+/// Slices of such a product, of `[m, n, k]`, that is shared out: for routes that give the same bits.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn slices_of_streamed([m, n, k]: [usize; 3]) -> usize {
+    let work = m.saturating_mul(n).saturating_mul(k);
+    streamed([m, n, k], (work / SLICE_WORK).clamp(1, TASKS)).min(k_blocks(k) / 2).max(1)
 }
 
 /// Blocks that k is walked in.

@@ -46,7 +46,7 @@ pub use precision::{Precision, precision, set_precision, with_precision};
 pub(crate) use bf16::{InTerms, MOST_ROWS, Put, Resident, SPIN_FLOPS, Stationary, Tiles, Unit, spin_tiles, windows};
 pub(crate) use driver::Product;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use driver::{k_block, k_blocks};
+pub(crate) use driver::{k_block, k_blocks, slices_of_streamed};
 pub(crate) use microkernel::Microkernels;
 pub(crate) use pack::{InPlace, PanelSource, Strided2};
 pub(crate) use panel::{Segment, Tap, View};
