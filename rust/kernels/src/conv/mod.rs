@@ -241,6 +241,12 @@ impl Conv2d {
         self.kh == 1 && self.kw == 1 && self.stride == [1, 1] && self.padding == [0, 0]
     }
 
+    /// Windows see a pixel more than once: patches hold more than the image.
+    #[cfg(target_arch = "x86_64")]
+    fn windows_overlap(&self) -> bool {
+        self.kh * self.kw > self.stride[0].saturating_mul(self.stride[1])
+    }
+
     fn check<T>(&self, x: &Images<'_, T>, w: usize, y: usize) {
         let (oh, ow) = self.out_size();
         self.check_weight(w);

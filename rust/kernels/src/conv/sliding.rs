@@ -10,18 +10,19 @@ use std::ops::Range;
 use super::{Conv2d, Images};
 use crate::gemm::{GemmFloat, Microkernels, SlidingFn, SlidingTile, k_block, k_blocks, terms, with_scratch};
 use crate::isa::{Kernel, Simd, dispatch, isa, prefetch, prefetch_to_write};
-use crate::parallel::{Disjoint, for_each};
+use crate::parallel::{Disjoint, for_each, num_threads};
 
 /// The least for which this pays: output channels, windows (packing weights costs as much for a few), elements of a
 /// window, multiply-adds.
-const LEAST: (usize, usize, usize, usize) = (16, 128, 16, 1 << 20);
+const LEAST: (usize, usize, usize, usize) = (16, 128, 64, 1 << 20);
 /// Windows of a row: fewer leave registers empty, those of more are cut by rows into parts that do not fit a cache.
 const ROW: Range<usize> = 4..513;
 /// Windows and output channels of a task, about: its sums stay in the second-level cache.
 const WINDOWS: usize = 384;
 const CHANNELS: usize = 256;
-/// Tasks to cut the work into, if there is this much for each, in multiply-adds.
-const TASKS: usize = 16;
+/// Tasks of a thread to cut the work into, if there is this much for each, in multiply-adds: those of other output
+/// channels copy the same images.
+const TASKS: usize = 2;
 const TASK_WORK: usize = 1 << 22;
 /// Multiply-adds of a nanosecond, roughly.
 const WORK_PER_NS: usize = 100;
@@ -68,16 +69,42 @@ struct Columns {
 
 /// Computes the output as [`Conv2d::forward`] does, unless the shape speaks for patches. Says whether it did.
 pub(super) fn forward<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], bias: Option<&[T]>, y: &mut [T]) -> bool {
-    let Some(plan) = Plan::of(conv) else { return false };
-    if T::float32(w).is_some() && terms().is_some() {
+    run(conv, &x, bias, y, |plan, group, channel, k, panel| plan.pack(w, group, channel, k, panel))
+}
+
+/// The same with the weights turned round: `w` is that of the convolution whose gradient of the input this is.
+pub(super) fn forward_turned<T: GemmFloat>(conv: &Conv2d, x: Images<'_, T>, w: &[T], y: &mut [T]) -> bool {
+    run(conv, &x, None, y, |plan, group, channel, k, panel| plan.pack_turned(w, group, channel, k, panel))
+}
+
+/// Computes the output with the weights that `pack` brings into a panel: those of an output channel of a group, and
+/// the ones after it, for some elements of the window.
+fn run<T: GemmFloat>(
+    conv: &Conv2d,
+    x: &Images<'_, T>,
+    bias: Option<&[T]>,
+    y: &mut [T],
+    pack: impl Fn(&Plan<'_, T>, usize, usize, Range<usize>, &mut [T]) + Sync,
+) -> bool {
+    if T::float32(y).is_some() && terms().is_some() {
         return false;
     }
-    let len = conv.groups * plan.taps.len() * plan.padded;
+    let Some(plan) = Plan::of(conv) else { return false };
+    let (all, width, len) = (plan.taps.len(), plan.width(), conv.groups * plan.taps.len() * plan.padded);
+    let (blocks, panels) = (k_blocks(all), plan.padded.div_ceil(width));
     with_scratch(len, |weights: *mut T| {
         // SAFETY: the scratch has the room, and all of it is written before it is read.
         let weights = unsafe { std::slice::from_raw_parts_mut(weights, len) };
-        plan.pack(w, weights);
-        plan.run(&x, weights, bias, y);
+        let into = Disjoint::new(&mut *weights);
+        for_each(conv.groups * blocks * panels, len, |task| {
+            let (group, rest) = (task / (blocks * panels), task % (blocks * panels));
+            let (k, channel) = (k_block(all, blocks, rest / panels), rest % panels * width);
+            let at = plan.panel(group, channel, &k);
+            // SAFETY: every panel has its own place.
+            let panel = unsafe { into.slice(at..at + width.min(plan.padded - channel) * k.len()) };
+            pack(&plan, group, channel, k, panel);
+        });
+        plan.run(x, weights, bias, y);
     });
     true
 }
@@ -90,14 +117,14 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         let padded = outputs.next_multiple_of(kernels.cols / 2);
         let windows = conv.n * oh * ow;
         let enough = outputs >= LEAST.0 && windows >= LEAST.1 && k >= LEAST.2 && windows * outputs * k >= LEAST.3;
-        if conv.is_pointwise() || !enough || !ROW.contains(&ow) || 8 * padded > 9 * outputs {
+        if !conv.windows_overlap() || !enough || !ROW.contains(&ow) || 8 * padded > 9 * outputs {
             return None;
         }
         let strips = (oh * ow).div_ceil(WINDOWS).min(oh);
         let images = if strips > 1 { 1 } else { (WINDOWS / (oh * ow)).clamp(1, conv.n) };
         let images = conv.n.div_ceil(conv.n.div_ceil(images));
         let all = padded.div_ceil(kernels.cols);
-        let tasks = (windows * conv.c_out * k / TASK_WORK).clamp(1, TASKS);
+        let tasks = (windows * conv.c_out * k / TASK_WORK).clamp(1, TASKS * num_threads());
         let parts = padded.div_ceil(CHANNELS).max(tasks.div_ceil(conv.n.div_ceil(images) * strips * conv.groups));
         let panels = all.div_ceil(parts.min(all));
         let [stride_y, stride_x] = conv.stride;
@@ -159,20 +186,34 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         (group * self.taps.len() + k.start) * self.padded + channel * k.len()
     }
 
-    /// The weights in panels, block after block of k.
-    fn pack(&self, w: &[T], into: &mut [T]) {
-        let (all, width) = (self.taps.len(), self.width());
-        let (blocks, panels) = (k_blocks(all), self.padded.div_ceil(width));
-        let into = Disjoint::new(into);
-        for_each(self.conv.groups * blocks * panels, w.len(), |task| {
-            let (group, rest) = (task / (blocks * panels), task % (blocks * panels));
-            let (k, channel) = (k_block(all, blocks, rest / panels), rest % panels * width);
-            let (columns, rows) = (width.min(self.padded - channel), width.min(self.outputs - channel));
-            let (from, at) = (&w[(group * self.outputs + channel) * all + k.start..], self.panel(group, channel, &k));
-            // SAFETY: every panel has its own place; the rows are inside the weights.
-            unsafe {
-                let panel = into.slice(at..at + columns * k.len()).as_mut_ptr();
-                (self.kernels.transpose)(from.as_ptr(), rows, all.cast_signed(), k.len(), panel, columns);
+    /// The weights of a panel.
+    fn pack(&self, w: &[T], group: usize, channel: usize, k: Range<usize>, panel: &mut [T]) {
+        let (all, rows) = (self.taps.len(), self.width().min(self.outputs - channel));
+        let from = &w[(group * self.outputs + channel) * all + k.start..];
+        let (len, columns) = (k.len(), panel.len() / k.len());
+        // SAFETY: the rows are inside the weights, which are as many as the shape says.
+        unsafe { (self.kernels.transpose)(from.as_ptr(), rows, all.cast_signed(), len, panel.as_mut_ptr(), columns) }
+    }
+
+    /// The weights of a panel, turned round.
+    fn pack_turned(&self, w: &[T], group: usize, channel: usize, k: Range<usize>, panel: &mut [T]) {
+        let (conv, period) = (self.conv, self.conv.kh * self.conv.kw);
+        let (rows, columns) = (self.width().min(self.outputs - channel), panel.len() / k.len());
+        with_scratch(period * columns, |turned: *mut T| {
+            for input in k.start / period..k.end.div_ceil(period) {
+                let row = group * (conv.c_in / conv.groups) + input;
+                let from = &w[(row * self.outputs + channel) * period..][..rows * period];
+                // SAFETY: the rows are inside the slice; the scratch has the room.
+                let turned = unsafe {
+                    (self.kernels.transpose)(from.as_ptr(), rows, period.cast_signed(), period, turned, columns);
+                    std::slice::from_raw_parts(turned, period * columns)
+                };
+                for (element, from) in turned.chunks_exact(columns).rev().enumerate() {
+                    let tap = input * period + element;
+                    if k.contains(&tap) {
+                        panel[(tap - k.start) * columns..][..columns].copy_from_slice(from);
+                    }
+                }
             }
         });
     }

@@ -14,12 +14,13 @@ use crate::gemm::{
     with_scratch,
 };
 use crate::isa::isa;
-use crate::parallel::{Disjoint, for_each};
+use crate::parallel::{Disjoint, for_each, num_threads};
 
 /// The least for which this pays: output channels, taps that are neighbours, windows, multiply-adds.
 const LEAST: (usize, usize, usize, usize) = (16, 8, 128, 1 << 20);
-/// Tasks to cut the work into, if there is this much for each, in multiply-adds.
-const TASKS: usize = 16;
+/// Tasks of a thread to cut the work into, if there is this much for each, in multiply-adds: those of other input
+/// channels pack the same gradient.
+const TASKS: usize = 2;
 const TASK_WORK: usize = 1 << 22;
 /// Multiply-adds of a nanosecond, roughly.
 const WORK_PER_NS: usize = 100;
@@ -92,7 +93,7 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         }
         let blocks = k_blocks(windows);
         let slices = slices_of_streamed([outputs, taps, windows]);
-        let parts = (work / TASK_WORK).clamp(1, TASKS).div_ceil(slices);
+        let parts = (work / TASK_WORK).clamp(1, TASKS * num_threads()).div_ceil(slices);
         let inputs = conv.c_in.div_ceil(parts).max(tiles.len()).min(conv.c_in);
         let [_, dx] = conv.dilation;
         let pitch = (ow - 1) * conv.stride[1] + (conv.kw - 1) * dx + 1;

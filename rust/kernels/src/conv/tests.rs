@@ -259,7 +259,6 @@ fn sliding_windows() {
         Conv2d { n: 40, c_in: 33, h: 1, w: 60, kh: 1, kw: 3, padding: [0, 1], ..c },
         Conv2d { n: 1, c_in: 4, h: 3, w: 500, kh: 5, kw: 1, padding: [2, 0], ..c },
     ] {
-        let (oh, ow) = c.out_size();
         #[cfg(target_arch = "x86_64")]
         same_as_patches(&c);
         all_passes::<f32>(&c);

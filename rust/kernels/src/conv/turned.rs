@@ -24,7 +24,19 @@ pub(super) fn suits(conv: &Conv2d) -> bool {
 }
 
 pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T], gx: &mut [T]) {
-    let ((oh, ow), taps, reach) = (conv.out_size(), conv.kh * conv.kw, conv.reach());
+    let ((oh, ow), reach) = (conv.out_size(), conv.reach());
+    let padding = [reach[0] - conv.padding[0], reach[1] - conv.padding[1]];
+    let turned = Conv2d { c_in: conv.c_out, h: oh, w: ow, c_out: conv.c_in, padding, ..*conv };
+    #[cfg(target_arch = "x86_64")]
+    if super::sliding::forward_turned(&turned, gy, w, gx) {
+        return;
+    }
+    turned.forward(gy, turn(conv, w).as_slice::<T>(), None, gx);
+}
+
+/// The weights turned round.
+fn turn<T: GemmFloat>(conv: &Conv2d, w: &[T]) -> Buffer {
+    let taps = conv.kh * conv.kw;
     let (inputs, outputs) = (conv.c_in / conv.groups, conv.c_out / conv.groups);
     let mut buffer = Buffer::uninit(size_of_val(w));
     let parts = Disjoint::new(buffer.as_mut_slice::<T>());
@@ -39,7 +51,5 @@ pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T]
             }
         }
     });
-    let padding = [reach[0] - conv.padding[0], reach[1] - conv.padding[1]];
-    let turned = Conv2d { c_in: conv.c_out, h: oh, w: ow, c_out: conv.c_in, padding, ..*conv };
-    turned.forward(gy, buffer.as_slice::<T>(), None, gx);
+    buffer
 }
