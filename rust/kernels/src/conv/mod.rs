@@ -1,9 +1,11 @@
 //! Two-dimensional convolution and its two gradients, as products on the packed core.
 //!
 //! Nothing is unfolded in memory: the patches of an image are a panel source ([`patches`]) that the core reads a panel
-//! at a time, straight from the image. The gradient of the input is a product whose rows are added back into the image
-//! while they are in cache ([`fold`]), or at unit steps a convolution with the weights turned round ([`turned`]). Groups of one input channel have
-//! direct loops ([`depthwise`]), and on AMX windows are multiplied where they lie ([`terms`]), those of [`bfloat16`] as well.
+//! at a time, straight from the image. Windows that overlap are multiplied where they lie, in a copy of the image with its
+//! border: in multiply-adds with the bits of the core ([`sliding`], [`sliding_weight`]), on AMX in terms ([`terms`]), those
+//! of [`bfloat16`] as well. The gradient of the input is a product whose rows are added back into the image while they are
+//! in cache ([`fold`]), or at unit steps a convolution with the weights turned round ([`turned`]). Groups of one input
+//! channel have direct loops ([`depthwise`]).
 //! One-dimensional convolution is the case of height 1.
 
 #![allow(clippy::many_single_char_names, reason = "n, h, w, x, y and the m, n, k of products are the field's names")]

@@ -203,6 +203,9 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
             for input in k.start / period..k.end.div_ceil(period) {
                 let row = group * (conv.c_in / conv.groups) + input;
                 let from = &w[(row * self.outputs + channel) * period..][..rows * period];
+                // The next are far away: the hardware does not foresee where they begin.
+                let ahead = from.as_ptr().wrapping_add(AHEAD.unsigned_abs() * self.outputs * period);
+                (0..from.len()).step_by(LINE).for_each(|line| prefetch(ahead.wrapping_add(line)));
                 // SAFETY: the rows are inside the slice; the scratch has the room.
                 let turned = unsafe {
                     (self.kernels.transpose)(from.as_ptr(), rows, period.cast_signed(), period, turned, columns);

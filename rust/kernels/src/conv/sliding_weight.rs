@@ -82,7 +82,7 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         let ([oh, ow], taps, outputs) = (conv.out_size().into(), conv.taps(), conv.c_out);
         let (padded, windows) = (outputs.next_multiple_of(kernels.cols / 2), conv.n * oh * ow);
         let work = windows * outputs * taps;
-        if conv.is_pointwise()
+        if !conv.windows_overlap()
             || taps == 0
             || outputs < LEAST.0
             || windows < LEAST.2
