@@ -17,6 +17,8 @@ use crate::parallel::{Disjoint, for_each, num_threads};
 const LEAST: (usize, usize, usize, usize) = (16, 128, 64, 1 << 20);
 /// Windows of a row: fewer leave registers empty, those of more are cut by rows into parts that do not fit a cache.
 const ROW: Range<usize> = 4..513;
+/// Windows of a tile, on average, for which this pays.
+const WINDOWS_OF_TILE: usize = 5;
 /// Windows and output channels of a task, about: its sums stay in the second-level cache.
 const WINDOWS: usize = 384;
 const CHANNELS: usize = 256;
@@ -117,7 +119,15 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         let padded = outputs.next_multiple_of(kernels.cols / 2);
         let windows = conv.n * oh * ow;
         let enough = outputs >= LEAST.0 && windows >= LEAST.1 && k >= LEAST.2 && windows * outputs * k >= LEAST.3;
-        if !conv.windows_overlap() || !enough || !ROW.contains(&ow) || 8 * padded > 9 * outputs {
+        // Windows of a tile: the sums of fewer would wait for each other.
+        let most = tiles.len();
+        let tile = if 2 * ow <= most { 2 * ow } else { ow.div_ceil(ow.div_ceil(most).max(1)) };
+        if tile < WINDOWS_OF_TILE
+            || !conv.windows_overlap()
+            || !enough
+            || !ROW.contains(&ow)
+            || 8 * padded > 9 * outputs
+        {
             return None;
         }
         let strips = (oh * ow).div_ceil(WINDOWS).min(oh);
@@ -287,9 +297,9 @@ impl<T: GemmFloat> Task<'_, T> {
                     to: scratch,
                 });
                 let last = (block == blocks - 1).then_some(Last { bias, y });
-                let copies = scratch.wrapping_sub(k.start / period * plan.channel);
+                let origin = scratch.wrapping_sub(k.start / period * plan.channel);
                 // SAFETY: the scratch holds the copies and the sums.
-                unsafe { self.block(&k, inputs, weights, last.as_ref(), block > 0, copies, sums) }
+                unsafe { self.block(&k, inputs, weights, last.as_ref(), block > 0, origin, sums) }
             }
             dispatch(Store { task: self, sums, y });
         });

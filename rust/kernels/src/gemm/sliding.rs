@@ -1,6 +1,8 @@
 //! The innermost loop of a convolution whose windows are read where they lie: a tile of neighbouring pixels by output
 //! channels, whose sums are the chains of [`tile`](super::microkernel::tile) on the same numbers.
 
+#![allow(clippy::needless_range_loop, reason = "registers of a row of sums, and their places in memory")]
+
 use super::microkernel::{Vector, for_rows};
 
 /// `C = [C +] windows times weights [+ bias]` for the windows at some pixels and the output channels of a panel.
