@@ -6,6 +6,7 @@
 use super::GemmFloat;
 use super::panel::{CopyFn, GatherFn};
 use super::plane::{CorrelateFn, DotsFn};
+#[cfg(target_arch = "x86_64")]
 use super::sliding::SlidingFn;
 use crate::element::Element;
 
@@ -139,6 +140,7 @@ pub(crate) struct Microkernels<T: 'static> {
     /// Sums products of two padded planes.
     pub dots: DotsFn<T>,
     /// `[pixels - 1][vectors - 1]`: windows that are read where they lie, where that beats packing them.
+    #[cfg(target_arch = "x86_64")]
     pub sliding: Option<&'static [[SlidingFn<T>; 2]]>,
 }
 

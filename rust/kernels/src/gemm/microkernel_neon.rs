@@ -153,7 +153,6 @@ macro_rules! neon {
             gather: $vector::gather,
             correlate: $vector::correlate,
             dots: $vector::dots,
-            sliding: None,
         };
     };
 }

@@ -91,6 +91,7 @@ macro_rules! portable {
             gather: gather::<Lanes<$elem>>,
             correlate: correlate::<Lanes<$elem>>,
             dots: dots::<Lanes<$elem>>,
+            #[cfg(target_arch = "x86_64")]
             sliding: None,
         };
     };

@@ -31,6 +31,7 @@ mod panel;
 pub(crate) mod plane;
 mod precision;
 mod scratch;
+#[cfg(target_arch = "x86_64")]
 mod sliding;
 mod stream;
 mod target;
