@@ -184,11 +184,11 @@ functions! {
     /// >>> dlcore.conj(dlcore.tensor([1.0]))
     /// tensor([1.])
     conj() => |x: &Tensor| Ok(x.alias());
-    /// The complex conjugates, as a copy: real numbers are their own.
+    /// The complex conjugates: real numbers are their own, and no copy is made, as in PyTorch.
     ///
     /// >>> dlcore.conj_physical(dlcore.tensor([1.0]))
     /// tensor([1.])
-    conj_physical() => |x| ops::copy(x);
+    conj_physical() => |x: &Tensor| Ok(x.alias());
     /// Whether each element is plus infinity.
     ///
     /// >>> dlcore.isposinf(dlcore.tensor([float("inf"), -float("inf")]))
