@@ -302,7 +302,10 @@ def _fill_diagonal_(self: Tensor, fill_value: float, wrap: bool = False) -> Tens
     shape = tuple(self.shape)
     if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
         raise _core.ShapeError(f"fill_diagonal_: expected a matrix, or extents that are all equal, got shape {shape}")
-    if wrap and len(shape) == 2 and shape[1]:
+    if len(shape) == 2 and not (wrap and shape[0] > shape[1] > 0):
+        self.diagonal().fill_(fill_value)
+        return self
+    if len(shape) == 2:
         places = _core.arange(0, self.numel(), shape[1] + 1)
         rows, columns = places // shape[1], places % shape[1]
     else:
