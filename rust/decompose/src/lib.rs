@@ -59,6 +59,10 @@ pub trait Decompose: Copy + Send + Sync + 'static {
     /// all by columns. Of `a` nothing is left.
     fn qr(shape: [usize; 2], a: &mut [Self], q: &mut [Self], r: &mut [Self]);
 
+    /// Replaces `a` by what Householder's reflections make of it, by columns: the upper triangle and, below it, the vectors
+    /// of the reflections without the one that each begins with. Their factors go to `factors`.
+    fn reflections(shape: [usize; 2], a: &mut [Self], factors: &mut [Self]);
+
     /// Singular values in descending order and, where wanted, left and right singular vectors, one after another: all
     /// of them where there is room, otherwise as many as there are values.
     ///
@@ -100,6 +104,10 @@ macro_rules! decompose {
 
             fn qr(shape: [usize; 2], a: &mut [Self], q: &mut [Self], r: &mut [Self]) {
                 orthogonal::qr(shape, a, q, r);
+            }
+
+            fn reflections(shape: [usize; 2], a: &mut [Self], factors: &mut [Self]) {
+                orthogonal::reflections(shape, a, factors);
             }
 
             fn svd(

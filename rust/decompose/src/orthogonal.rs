@@ -63,18 +63,58 @@ fn upper_triangle<T: RealField + Copy>(m: usize, rows: usize, a: &[T], r: &mut [
     }
 }
 
+/// Reflections up to which they are applied one by one where no basis is made of them: for that, blocks are prepared.
+const FEW: usize = 64;
+
+pub(crate) fn reflections<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], factors: &mut [T]) {
+    let k = m.min(n);
+    if k == 0 {
+        return;
+    }
+    if k <= FEW {
+        return reflect_one_by_one([m, n], a, factors);
+    }
+    let factor = unit(largest(a));
+    rescale(a, factor);
+    let block = recommended_block_size::<T>(m, n).max(REFLECTIONS).min(k);
+    let mut blocks = Mat::zeros(block, k);
+    let mut memory = MemBuffer::new(qr_in_place_scratch::<T>(m, n, block, Par::Seq, Spec::default()));
+    let (matrix, stack) = (MatMut::from_column_major_slice_mut(&mut *a, m, n), MemStack::new(&mut memory));
+    qr_in_place(matrix, blocks.as_mut(), Par::Seq, stack, Spec::default());
+    // The factors are the reciprocals of what faer has on the diagonals of its blocks.
+    for (j, factor) in factors.iter_mut().enumerate() {
+        *factor = recip(&blocks[(j % block, j)]);
+    }
+    for (j, column) in a.chunks_exact_mut(m).enumerate() {
+        rescale(&mut column[..m.min(j + 1)], recip(&factor));
+    }
+}
+
 /// Reflections, one by one, that make a triangle of `a`, below which their vectors come to lie; and, applied to the
 /// columns of `q`, which are those of the identity, the basis.
 fn qr_one_by_one<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [T]) {
     let mut factors = [zero::<T>(); SMALL];
-    for (j, factor) in factors.iter_mut().enumerate().take(m.min(n)) {
+    let factors = &mut factors[..m.min(n)];
+    reflect_one_by_one([m, n], a, factors);
+    for (j, &factor) in factors.iter().enumerate().rev() {
+        let tail = &a[j * m + j + 1..(j + 1) * m];
+        for column in q.chunks_exact_mut(m).skip(j) {
+            reflect(factor, tail, &mut column[j..]);
+        }
+    }
+}
+
+/// Reflections that make a triangle of `a`, below which their vectors come to lie, and their factors.
+fn reflect_one_by_one<T: RealField + Copy>([m, _]: [usize; 2], a: &mut [T], factors: &mut [T]) {
+    for (j, factor) in factors.iter_mut().enumerate() {
+        *factor = zero();
         let (left, right) = a.split_at_mut((j + 1) * m);
         let column = &mut left[j * m + j..];
         // However small the column is beside others, its squares are numbers.
         let scale = unit(largest(column));
         rescale(column, scale);
         let (head, tail) = (column[0], &mut column[1..]);
-        let below = tail.iter().fold(zero(), |sum, x| add(&sum, &mul(x, x)));
+        let below = product(tail, tail);
         if below == zero() {
             column[0] = mul(&head, &recip(&scale));
             continue; // nothing to reflect: the factor stays zero
@@ -88,17 +128,24 @@ fn qr_one_by_one<T: RealField + Copy>([m, n]: [usize; 2], a: &mut [T], q: &mut [
         }
         column[0] = mul(&image, &recip(&scale));
     }
-    for (j, &factor) in factors.iter().enumerate().take(m.min(n)).rev() {
-        let tail = &a[j * m + j + 1..(j + 1) * m];
-        for column in q.chunks_exact_mut(m).skip(j) {
-            reflect(factor, tail, &mut column[j..]);
+}
+
+/// The sum of products, in lanes that do not wait for one another.
+fn product<T: RealField + Copy>(x: &[T], y: &[T]) -> T {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<16>(), y.as_chunks::<16>());
+    let mut sums = [zero::<T>(); 16];
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..16 {
+            sums[lane] = add(&sums[lane], &mul(&x[lane], &y[lane]));
         }
     }
+    let rest = x_rest.iter().zip(y_rest).fold(zero(), |sum, (x, y)| add(&sum, &mul(x, y)));
+    if x.is_empty() { rest } else { sums.iter().fold(rest, |sum, x| add(&sum, x)) }
 }
 
 /// `x` less `factor` times its part along the vector of 1 and `tail`, times that.
 fn reflect<T: RealField + Copy>(factor: T, tail: &[T], x: &mut [T]) {
-    let along = tail.iter().zip(&x[1..]).fold(x[0], |sum, (v, x)| add(&sum, &mul(v, x)));
+    let along = add(&x[0], &product(tail, &x[1..]));
     let share = mul(&factor, &along);
     x[0] = sub(&x[0], &share);
     x[1..].iter_mut().zip(tail).for_each(|(x, v)| *x = sub(x, &mul(&share, v)));

@@ -161,6 +161,27 @@ fn qr_multiplies_back() {
 }
 
 #[test]
+fn reflections_undo_themselves() {
+    for [m, n] in SHAPES.into_iter().chain([[100, 10], [70, 90], [130, 70], [90, 90]]) {
+        let (a, k) = (noise(m * n), m.min(n));
+        let (mut packed, mut factors) = (transposed([m, n], &a), vec![f64::NAN; k]);
+        f64::reflections([m, n], &mut packed, &mut factors);
+        let mut back: Vec<f64> = (0..m * n).map(|i| if i % m <= i / m { packed[i] } else { 0.0 }).collect();
+        for j in (0..k).rev() {
+            let vector: Vec<f64> =
+                std::iter::once(1.0).chain(packed[j * m + j + 1..(j + 1) * m].iter().copied()).collect();
+            for column in back.chunks_exact_mut(m) {
+                let along: f64 = vector.iter().zip(&column[j..]).map(|(v, x)| v * x).sum();
+                column[j..].iter_mut().zip(&vector).for_each(|(x, v)| *x -= factors[j] * along * v);
+            }
+        }
+        assert_close(&transposed([n, m], &back), &a);
+        // Nothing is below the last row.
+        assert!(m > n || k == 0 || factors[k - 1].to_bits() == 0);
+    }
+}
+
+#[test]
 fn singular_values_and_vectors_multiply_back() {
     for [m, n] in SHAPES.into_iter().chain([[110, 105]]) {
         let (a, k) = (noise(m * n), m.min(n));

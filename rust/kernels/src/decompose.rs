@@ -116,6 +116,18 @@ pub fn qr<T: Decompose>(count: usize, [m, n]: [usize; 2], k: usize, a: &mut [T],
     debug_assert_eq!(done, Ok(()));
 }
 
+/// Reflections of each of `count` matrices, and their factors: see [`Decompose::reflections`].
+pub fn reflections<T: Decompose>(count: usize, [m, n]: [usize; 2], a: &mut [T], factors: &mut [T]) {
+    let (a, factors) = (Disjoint::new(a), Disjoint::new(factors));
+    let done = each(count, cube(m.max(n)), |index| {
+        // SAFETY: each task has an index of its own.
+        let (a, factors) = unsafe { (own(&a, index, m * n), own(&factors, index, m.min(n))) };
+        T::reflections([m, n], a, factors);
+        Ok(())
+    });
+    debug_assert_eq!(done, Ok(()));
+}
+
 /// Singular values of each of `count` matrices and, where there is room, `columns` left and `rows` right vectors.
 ///
 /// # Errors

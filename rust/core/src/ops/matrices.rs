@@ -2,6 +2,7 @@
 
 #![allow(clippy::many_single_char_names, reason = "matrices and their extents are called by their letters")]
 
+use crate::array::Array;
 use crate::autograd::autocast::Autocast;
 use crate::autograd::tensor::Tensor;
 use crate::creation::eye;
@@ -13,13 +14,14 @@ use crate::ops::arrange::{movedim, select};
 use crate::ops::copy::apart;
 use crate::ops::factors::{above_bound, bounds, eigh, svdvals};
 use crate::ops::join::stack;
-use crate::ops::matrix_stack::{Stack, adjoint, check_float, first};
+use crate::ops::matrix_stack::{Stack, adjoint, changed_by_columns, check_float, first};
 use crate::ops::statistics::vector_norm;
 use crate::ops::systems::{inverse, slogdet, solve, solve_triangular};
 use crate::ops::{
-    abs, amax, amin, broadcast_to, cast, cat, copysign, eq, exp, hypot, log, matmul, neg, reshape, slice, sort, sum,
-    tril, where_,
+    abs, amax, amin, broadcast_to, cast, cat, eq, exp, log, matmul, reshape, slice, sort, sum, tril, where_,
 };
+use crate::with_float;
+use dlcore_kernels::decompose;
 
 /// The symmetric matrices whose lower triangles `x` holds.
 ///
@@ -385,31 +387,17 @@ pub fn geqrf(x: &Tensor) -> Result<(Tensor, Tensor)> {
     const NAME: &str = "geqrf";
     check_float(NAME, x.dtype())?;
     let stack = Stack::of(NAME, x.shape())?;
-    let ([m, n], rank) = (stack.matrix, x.rank());
-    let (zero, one) = (scalar(Scalar::Int(0), x.dtype())?, scalar(Scalar::Int(1), x.dtype())?);
-    let (mut packed, mut factors, mut left) = (Vec::new(), Vec::new(), x.detach());
-    for i in 0..m.min(n) {
-        let rows = |x: &Tensor, first: usize, count: usize| slice(x, rank - 2, first, 1, count);
-        let column = slice(&left, rank - 1, 0, 1, 1)?;
-        let (head, tail) = (rows(&column, i, 1)?, rows(&column, i + 1, m - i - 1)?);
-        let rest = vector_norm(&tail, 2.0, &[rank - 2], true)?;
-        let done = eq(&rest, &zero)?;
-        // Away from the head, so that nothing cancels.
-        let image = neg(&copysign(&hypot(&head, &rest)?, &head)?)?;
-        let factor = where_(&done, &zero, &div(&sub(&image, &head)?, &image)?)?;
-        let tail = where_(&done, &tail, &div(&tail, &sub(&head, &image)?)?)?;
-        let vector = cat(&[&broadcast_to(&one, head.shape())?, &tail], -2)?;
-        let right = slice(&left, rank - 1, 1, 1, n - i - 1)?;
-        let below = rows(&right, i, m - i)?;
-        let change = matmul(&mul(&vector, &factor)?, &matmul(&adjoint(&vector)?, &below)?)?;
-        left = cat(&[&rows(&right, 0, i)?, &sub(&below, &change)?], -2)?;
-        packed.push(cat(&[&rows(&column, 0, i)?, &where_(&done, &head, &image)?, &tail], -2)?);
-        factors.push(reshape(&factor, &stack.with(&[1]))?);
-    }
-    packed.push(left);
-    factors.push(crate::creation::zeros(&stack.with(&[0]), x.dtype())?);
-    let joined = |parts: &[Tensor], dim| cat(&parts.iter().collect::<Vec<_>>(), dim);
-    Ok((joined(&packed, -1)?, joined(&factors, -1)?))
+    let wide = if x.dtype().is_narrow() { cast(&x.detach(), DType::F32)? } else { x.detach() };
+    let mut packed = None;
+    let factors = with_float!(NAME, wide.dtype(), T => Array::build(NAME, &stack.with(&[stack.rank()]), |factors: &mut [T]| {
+        packed = Some(changed_by_columns(NAME, wide.array(), |x: &mut [T]| {
+            decompose::reflections(stack.count(), stack.matrix, x, factors);
+            Ok(())
+        })?);
+        Ok(())
+    }))?;
+    let packed = packed.map_or_else(|| wide.clone(), Tensor::from);
+    Ok((cast(&packed, x.dtype())?, cast(&factors.into(), x.dtype())?))
 }
 
 /// The first columns of the product of reflections `1 - tau * v @ v^T`, whose vectors are in the columns of `x` below
