@@ -121,6 +121,7 @@ SEVERAL = {
     "eigh": lambda **to: linalg.eigh(POSITIVE, **to),
     "qr": lambda **to: linalg.qr(VECTORS, **to),
     "svd": lambda **to: linalg.svd(VECTORS, **to),
+    "cholesky_ex": lambda **to: linalg.cholesky_ex(POSITIVE, **to),
     "lu": lambda **to: linalg.lu(POSITIVE, **to),
     "lu_factor": lambda **to: linalg.lu_factor(POSITIVE, **to),
     "lu_unpack": lambda **to: dlcore.lu_unpack(*linalg.lu_factor(POSITIVE), **to),

@@ -200,6 +200,10 @@ class _LinalgLu(NamedTuple):
     L: Tensor
     U: Tensor
 
+class _LinalgCholeskyEx(NamedTuple):
+    L: Tensor
+    info: Tensor
+
 class _LinalgLuFactor(NamedTuple):
     LU: Tensor
     pivots: Tensor
@@ -2887,6 +2891,13 @@ def svd(
     input: Tensor, some: builtins.bool = True, compute_uv: builtins.bool = True, *, out: Sequence[Tensor] | None = None
 ) -> _Svd: ...
 def linalg_cholesky(A: Tensor, *, upper: builtins.bool = False, out: Tensor | None = None) -> Tensor: ...
+def linalg_cholesky_ex(
+    A: Tensor,
+    *,
+    upper: builtins.bool = False,
+    check_errors: builtins.bool = False,
+    out: Sequence[Tensor] | None = None,
+) -> _LinalgCholeskyEx: ...
 def linalg_cond(A: Tensor, p: builtins.float | str | None = None, *, out: Tensor | None = None) -> Tensor: ...
 def linalg_cross(input: Tensor, other: Tensor, *, dim: builtins.int = -1, out: Tensor | None = None) -> Tensor: ...
 def linalg_det(A: Tensor, *, out: Tensor | None = None) -> Tensor: ...

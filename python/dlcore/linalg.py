@@ -7,7 +7,6 @@ singular vectors, which may point either way, results have the one whose largest
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from typing import NamedTuple
 
 from dlcore import _core
@@ -15,6 +14,7 @@ from dlcore._core import (
     LinAlgError,
     Tensor,
     linalg_cholesky as cholesky,
+    linalg_cholesky_ex as cholesky_ex,
     linalg_cond as cond,
     linalg_cross as cross,
     linalg_det as det,
@@ -89,11 +89,6 @@ __all__ = [
 ]
 
 
-class _CholeskyEx(NamedTuple):
-    L: Tensor
-    info: Tensor
-
-
 class _InvEx(NamedTuple):
     inverse: Tensor
     info: Tensor
@@ -108,37 +103,6 @@ class _LuFactorEx(NamedTuple):
 class _SolveEx(NamedTuple):
     result: Tensor
     info: Tensor
-
-
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> _CholeskyEx:
-    """`cholesky` of a batch in which some matrices may not be positive definite.
-
-    Args:
-        A: symmetric matrices, (..., n, n).
-        upper: whether to give the upper factor.
-        check_errors: whether to raise for such a matrix after all.
-
-    Returns:
-        ``L``, with NaN for those matrices, and ``info``, int32 of shape (...): 0, or the order of the first leading
-        minor that is not positive definite.
-
-    Raises:
-        LinAlgError: with `check_errors`, a matrix that is not positive definite.
-
-    Example:
-        >>> import dlcore
-        >>> A = dlcore.tensor([[[4.0, 0.0], [0.0, 1.0]], [[4.0, 0.0], [0.0, -1.0]]])
-        >>> dlcore.linalg.cholesky_ex(A).info
-        tensor([0, 2], dtype=dlcore.int32)
-    """
-    try:
-        return _CholeskyEx(cholesky(A, upper=upper), _core.zeros(A.shape[:-2], dtype=_core.int32))
-    except LinAlgError:
-        if check_errors:
-            raise
-    matrices = A.detach().reshape(-1, *A.shape[-2:])
-    info = _core.tensor([_indefinite(matrix, upper) for matrix in matrices], dtype=_core.int32).reshape(A.shape[:-2])
-    return _CholeskyEx(_or_nan(info, cholesky(_or_identity(info, A), upper=upper)), info)
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> _InvEx:
@@ -225,21 +189,6 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     info = _zero_pivots(lu_factor(A.detach()).LU)
     vectors = B.dim() == 1 or B.shape == A.shape[:-1]
     return _SolveEx(_or_nan(info, solve(_or_identity(info, A), B, left=left), dims=1 if vectors else 2), info)
-
-
-def _indefinite(matrix: Tensor, upper: bool) -> int:
-    """The order of the first leading minor that is not positive definite, or 0: no larger one is either."""
-
-    def fails(order: int) -> bool:
-        try:
-            cholesky(matrix[:order, :order], upper=upper)
-        except LinAlgError:
-            return True
-        return False
-
-    orders = range(1, len(matrix) + 1)
-    before = bisect_left(orders, True, key=fails)
-    return orders[before] if before < len(orders) else 0
 
 
 def _zero_pivots(LU: Tensor) -> Tensor:

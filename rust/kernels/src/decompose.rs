@@ -55,6 +55,22 @@ pub fn cholesky<T: Decompose>(count: usize, n: usize, a: &mut [T]) -> Result<(),
     each(count, cube(n) / 3, |index| T::cholesky(n, unsafe { own(&a, index, n * n) }))
 }
 
+/// As [`cholesky`] of all of them, whether others fail or not: `orders` tells of each the order of the first leading minor
+/// that is not positive, or 0. Of those nothing is left.
+pub fn cholesky_of_each<T: Decompose>(n: usize, a: &mut [T], orders: &mut [i32]) {
+    let (count, a, orders) = (orders.len(), Disjoint::new(a), Disjoint::new(orders));
+    let done = each(count, cube(n) / 3, |index| {
+        // SAFETY: each task has an index of its own.
+        let (a, order) = unsafe { (own(&a, index, n * n), own(&orders, index, 1)) };
+        order[0] = match T::cholesky(n, a) {
+            Err(Failure::NotPositive(row)) => i32::try_from(row + 1).unwrap_or(i32::MAX),
+            _ => 0,
+        };
+        Ok(())
+    });
+    debug_assert_eq!(done, Ok(()));
+}
+
 /// Replaces `count` matrices by their LU factors: see [`Decompose::lu`].
 pub fn lu<T: Decompose>(count: usize, [m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) {
     let (a, order) = (Disjoint::new(a), Disjoint::new(order));

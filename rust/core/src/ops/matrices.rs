@@ -4,6 +4,7 @@
 
 use crate::array::Array;
 use crate::autograd::autocast::Autocast;
+use crate::autograd::mode;
 use crate::autograd::tensor::Tensor;
 use crate::creation::eye;
 use crate::dtype::{DType, Scalar};
@@ -12,7 +13,7 @@ use crate::layout::{Dims, Show, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
 use crate::ops::arrange::{movedim, select};
 use crate::ops::copy::apart;
-use crate::ops::factors::{above_bound, bounds, eigh, svdvals};
+use crate::ops::factors::{above_bound, bounds, cholesky, eigh, svdvals};
 use crate::ops::join::stack;
 use crate::ops::matrix_stack::{Stack, adjoint, changed_by_columns, check_float, first};
 use crate::ops::statistics::vector_norm;
@@ -376,6 +377,38 @@ pub fn tensorinv(a: &Tensor, n: usize) -> Result<Tensor> {
         return Err(Error::shape(NAME, what));
     }
     reshape(&inverse(&reshape(a, &[rows, columns])?)?, &[right, left].concat())
+}
+
+/// The lower Cholesky factors of those matrices that are positive definite, NaN for others, and of each the order of the
+/// first leading minor that is not, or 0, in int32.
+///
+/// # Errors
+/// [`Error::Shape`] for matrices that are not square, [`Error::DType`] for integers.
+pub fn cholesky_of_each(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    const NAME: &str = "linalg.cholesky_ex";
+    check_float(NAME, x.dtype())?;
+    let stack = Stack::square(NAME, x.shape())?;
+    let (n, mut factors) = (stack.matrix[0], None);
+    let wide = if x.dtype().is_narrow() { cast(&x.detach(), DType::F32)? } else { x.detach() };
+    let orders = with_float!(NAME, wide.dtype(), T => Array::build(NAME, &stack.batch, |orders: &mut [i32]| {
+        factors = Some(changed_by_columns(NAME, wide.array(), |out: &mut [T]| {
+            decompose::cholesky_of_each(n, out, orders);
+            for (matrix, _) in out.chunks_exact_mut((n * n).max(1)).zip(&*orders).filter(|(_, order)| **order != 0) {
+                matrix.fill(T::NAN);
+            }
+            Ok(())
+        })?);
+        Ok(())
+    }))?;
+    let orders = Tensor::from(orders);
+    if !(mode::is_recording() && x.requires_grad()) {
+        let factors = factors.map_or_else(|| wide.clone(), Tensor::from);
+        return Ok((cast(&factors, x.dtype())?, orders));
+    }
+    // The matrices that have no factor get no gradient.
+    let is_definite = reshape(&eq(&orders, &scalar(Scalar::Int(0), DType::I32)?)?, &stack.with(&[1, 1]))?;
+    let factors = cholesky(&where_(&is_definite, x, &eye(n, n, x.dtype())?)?)?;
+    Ok((where_(&is_definite, &factors, &scalar(Scalar::Float(f64::NAN), x.dtype())?)?, orders))
 }
 
 /// Matrices reduced to triangles by Householder's reflections, as LAPACK packs them: the triangle above, below it the vectors

@@ -7,7 +7,7 @@ use crate::function::Returned;
 use crate::out::Outs;
 use dlcore_core::ops::factors::{self, Vectors};
 use dlcore_core::ops::{self, matrices};
-use dlcore_core::{Error, Result, Scalar, Tensor};
+use dlcore_core::{DType, Error, Result, Scalar, Tensor};
 use pyo3::prelude::*;
 
 /// The pseudoinverse of Moore and Penrose. Singular values up to ``atol`` or up to ``rtol`` (by default the larger extent
@@ -74,6 +74,31 @@ fn linalg_matrix_rank<'py>(
 #[pyo3(signature = (A, *, upper = false, out = None))]
 fn linalg_cholesky<'py>(py: Python<'py>, A: Arg, upper: bool, out: Outs<'py>) -> Out<'py> {
     enter(py, work(&[&A.0]), || cholesky_factor(&A.0, upper))?.returned_in(py, "linalg.cholesky", out)
+}
+
+/// ``linalg.cholesky`` of a batch in which some matrices may not be positive definite: ``L``, with NaN for those, and
+/// ``info``, int32: 0, or the order of the first leading minor that is not positive definite. With ``check_errors`` raises
+/// LinAlgError for such a matrix after all.
+///
+/// >>> A = dlcore.tensor([[[4.0, 0.0], [0.0, 1.0]], [[4.0, 0.0], [0.0, -1.0]]])
+/// >>> dlcore.linalg.cholesky_ex(A).info
+/// tensor([0, 2], dtype=dlcore.int32)
+#[pyfunction]
+#[pyo3(signature = (A, *, upper = false, check_errors = false, out = None))]
+fn linalg_cholesky_ex<'py>(py: Python<'py>, A: Arg, upper: bool, check_errors: bool, out: Outs<'py>) -> Out<'py> {
+    let (factors, orders) = enter(py, work(&[&A.0]), || {
+        if check_errors {
+            let factors = cholesky_factor(&A.0, upper)?;
+            let batch = &A.0.shape()[..A.0.rank() - 2];
+            return Ok((factors, dlcore_core::creation::zeros(batch, DType::I32)?));
+        }
+        if !upper {
+            return matrices::cholesky_of_each(&A.0);
+        }
+        let (factors, orders) = matrices::cholesky_of_each(&ops::transpose(&A.0, -2, -1)?)?;
+        Ok((ops::transpose(&factors, -2, -1)?, orders))
+    })?;
+    named!(py, "linalg_cholesky_ex", ["L", "info"], [factors, orders], out)
 }
 
 /// The lower or the upper factor.
@@ -166,6 +191,6 @@ fn linalg_eigvalsh<'py>(py: Python<'py>, A: Arg, UPLO: &str, out: Outs<'py>) -> 
 
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    super::add!(module, linalg_pinv linalg_matrix_rank linalg_cholesky linalg_qr linalg_svd linalg_svdvals linalg_eigh linalg_eigvalsh);
+    super::add!(module, linalg_pinv linalg_matrix_rank linalg_cholesky linalg_cholesky_ex linalg_qr linalg_svd linalg_svdvals linalg_eigh linalg_eigvalsh);
     Ok(())
 }
