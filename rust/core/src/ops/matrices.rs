@@ -470,6 +470,21 @@ pub fn vander(x: &Tensor, columns: Option<usize>) -> Result<Tensor> {
     let n = x.shape()[x.rank() - 1];
     // Integers in int64, as products along a row are.
     let x = if x.dtype().is_float() { x } else { cast(&x, DType::I64)? };
+    if !x.dtype().is_float() {
+        return whole_powers(&x, columns.unwrap_or(n));
+    }
     let exponents = cast(&crate::ops::arrange::counted(columns.unwrap_or(n))?, x.dtype())?;
     crate::ops::pow(&reshape(&x, &[x.shape(), &[1]].concat())?, &exponents)
+}
+
+/// The powers of integers in rows, the first of them 0, each the product of the one before and the base: exact, and wrapped
+/// as any product is.
+///
+/// # Errors
+/// Only for lack of memory.
+pub fn whole_powers(x: &Tensor, columns: usize) -> Result<Tensor> {
+    let shape = |count: usize| [x.shape(), &[count]].concat();
+    let one = crate::creation::ones(&shape(columns.min(1)), x.dtype())?;
+    let bases = broadcast_to(&reshape(x, &shape(1))?, &shape(columns.saturating_sub(1)))?;
+    crate::ops::cumprod(&cat(&[&one, &bases], -1)?, -1)
 }

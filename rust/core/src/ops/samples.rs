@@ -217,7 +217,11 @@ pub fn vander(x: &Tensor, n: usize, increasing: bool) -> Result<Tensor> {
         return Err(Error::shape("vander", format_args!("expected a vector, got {}", Show(x.shape()))));
     }
     let dtype = if x.dtype().is_float() { x.dtype() } else { DType::I64 };
-    let powers = pow(&reshape(&cast(x, dtype)?, &[x.numel(), 1])?, &cast(&counted(n)?, dtype)?)?;
+    let powers = if dtype.is_float() {
+        pow(&reshape(x, &[x.numel(), 1])?, &cast(&counted(n)?, dtype)?)?
+    } else {
+        crate::ops::matrices::whole_powers(&cast(x, dtype)?, n)?
+    };
     if increasing { Ok(powers) } else { flip(&powers, &[1]) }
 }
 
