@@ -303,8 +303,7 @@ fn repeat_interleave<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let _ = output_size; // a promise that saves a look at the repeats elsewhere
     let Some(repeats) = repeats else {
-        let ids = |counts: &Tensor| arrange::repeat_interleave(&arrange::counted(counts.numel())?, counts, Some(0));
-        return enter(py, usize::MAX, || ids(&input.0))?.returned(py);
+        return enter(py, usize::MAX, || arrange::repeated_positions(&input.0))?.returned(py);
     };
     let counts = match repeats.extract::<i64>() {
         Ok(count) => Array::from_slice("repeat_interleave", &[count], &[1]).map_err(to_py)?.into(),

@@ -401,11 +401,7 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
         let what = format_args!("{} repeats for dimension {at} of size {extent}", Show(counts.shape()));
         return Err(Error::shape(NAME, what));
     }
-    let counts = counts.array().cast(NAME, DType::I64)?.contiguous(NAME)?;
-    let counts: &[i64] = counts.elements();
-    let sizes =
-        counts.iter().map(|&n| usize::try_from(n).map_err(|_| Error::value(NAME, "repeats must not be negative")));
-    let sizes = sizes.collect::<Result<Vec<_>>>()?;
+    let sizes = sizes_of(NAME, counts)?;
     if let &[count] = sizes.as_slice() {
         let mut line = Dims::from_slice(x.shape());
         line.insert(at + 1, 1);
@@ -415,17 +411,47 @@ pub fn repeat_interleave(x: &Tensor, counts: &Tensor, dim: Option<isize>) -> Res
         numel(NAME, &whole)?;
         return apart(reshape(&broadcast_to(&reshape(&x, &line)?, &wide)?, &whole)?, &x);
     }
+    index_select(&x, dim, &runs(NAME, &sizes)?)
+}
+
+/// What is repeated how often.
+fn sizes_of(op: &str, counts: &Tensor) -> Result<Vec<usize>> {
+    let counts = counts.array().cast(op, DType::I64)?.contiguous(op)?;
+    let size = |&n: &i64| usize::try_from(n).map_err(|_| Error::value(op, "repeats must not be negative"));
+    counts.elements::<i64>().iter().map(size).collect()
+}
+
+/// Each position in `sizes` as often as it says.
+fn runs(op: &str, sizes: &[usize]) -> Result<Tensor> {
     let total = sizes.iter().try_fold(0usize, |total, &n| total.checked_add(n));
-    let total = total.ok_or_else(|| Error::value(NAME, "too many elements"))?;
-    let ids = Array::build(NAME, &[total], |mut ids: &mut [i64]| {
-        for (id, &n) in (0i64..).zip(&sizes) {
+    let total = total.ok_or_else(|| Error::value(op, "too many elements"))?;
+    let ids = Array::build(op, &[total], |mut ids: &mut [i64]| {
+        for (id, &n) in (0i64..).zip(sizes) {
             let (run, rest) = ids.split_at_mut(n);
             run.fill(id);
             ids = rest;
         }
         Ok(())
     })?;
-    index_select(&x, dim, &ids.into())
+    Ok(ids.into())
+}
+
+/// Each position in `counts` as often as it says.
+///
+/// # Errors
+/// As [`repeat_interleave`].
+pub fn repeated_positions(counts: &Tensor) -> Result<Tensor> {
+    const NAME: &str = "repeat_interleave";
+    if counts.dtype().is_float() || counts.dtype() == DType::Bool {
+        return Err(Error::dtype(NAME, format_args!("expected integer repeats, got {}", counts.dtype())));
+    }
+    if counts.rank() > 1 {
+        return Err(Error::shape(
+            NAME,
+            format_args!("expected a vector of repeats, got shape {}", Show(counts.shape())),
+        ));
+    }
+    runs(NAME, &sizes_of(NAME, counts)?)
 }
 
 /// The entry `index` along `dim`, without that dimension: a view.
