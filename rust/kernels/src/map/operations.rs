@@ -225,7 +225,7 @@ unary! {
     /// The same over `exp(|x|)`.
     I1e[4 * POLYNOMIAL] = x.i1e::<S>();
     /// `exp(x^2) erfc(x)`.
-    Erfcx[CALL] = T::from_f64(math::erfcx(x.to_f64()));
+    Erfcx[4 * POLYNOMIAL] = T::from_f64(math::erfcx::<S>(x.to_f64()));
     /// Quantile of the standard normal distribution.
     Ndtri[2 * POLYNOMIAL] = x.ndtri::<S>();
     /// Largest integer that is not above.

@@ -64,7 +64,7 @@ pub fn tanh64<S: Simd>(x: f64) -> f64 {
 }
 
 /// erf(x) / x by x^2, up to 1: error 7.4e-18.
-const NEAR: [f64; 12] = [
+pub(super) const NEAR: [f64; 12] = [
     -7.795_898_827_002_142e-10,
     1.372_006_454_677_768_6e-8,
     -1.620_848_380_187_170_5e-7,
