@@ -81,7 +81,7 @@ def test_histograms_of_little_and_of_what_is_not_counted():
         x.histogram(dlcore.tensor([1.0]))
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (2, 5, 5), (3, 0), (1, 1)])
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (2, 5, 5), (3, 0), (1, 1), (31, 31), (80, 70)])
 def test_reflections_make_a_triangle_and_their_product_its_orthogonal_factor(shape):
     x = dlcore.from_numpy(RNG.standard_normal(shape))
     a, tau = x.geqrf()
