@@ -377,7 +377,7 @@ trait Applied {
 struct Pending<O>(Option<O>);
 
 impl<O: Operation> Pending<O> {
-    #[inline(always)]
+    #[inline]
     fn op(&self) -> &O {
         self.0.as_ref().expect("an operation is recorded last")
     }

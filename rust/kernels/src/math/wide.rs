@@ -2,7 +2,7 @@
 //! and the error function, within two and a half, as straight-line code.
 
 use super::{ROUND64, poly64};
-use crate::isa::Simd;
+use crate::isa::{Isa, Simd};
 
 /// ln 2 in two parts; the first has few bits, so that its product with an exponent is exact.
 pub(super) const LN2: [f64; 2] = [0.693_147_180_559_663, 2.823_529_056_303_157_7e-13];
@@ -63,6 +63,19 @@ pub fn tanh64<S: Simd>(x: f64) -> f64 {
     (grown / (grown + 2.0)).copysign(x)
 }
 
+/// What `square`, the rounded `x * x`, lacks.
+#[inline(always)]
+pub(super) fn square_loss64<S: Simd>(x: f64, square: f64) -> f64 {
+    if S::ISA == Isa::Portable {
+        // Without FMA: by halves, whose products are exact.
+        let high = f64::from_bits(x.to_bits() & !0x7ff_ffff);
+        let low = x - high;
+        (high * high - square) + 2.0 * high * low + low * low
+    } else {
+        S::fma64(x, x, -square)
+    }
+}
+
 /// erf(x) / x by x^2, up to 1: error 7.4e-18.
 pub(super) const NEAR: [f64; 12] = [
     -7.795_898_827_002_142e-10,
@@ -118,7 +131,7 @@ pub fn erfc64<S: Simd>(x: f64) -> f64 {
     let size = if x.abs() > 27.5 { 27.5 } else { x.abs() };
     let square = size * size;
     // What rounding the square took from it counts where that is large.
-    let rest = S::fma64(size, size, -square);
+    let rest = square_loss64::<S>(size, square);
     // erfc(x) is exp(-x^2) / (1 + 2 x) times this, by (x - 3.75) / (x + 3.75), from 1/2 to 27.5: error 8.8e-18.
     let far = [
         2.435_527_618_848_465_7e-8,

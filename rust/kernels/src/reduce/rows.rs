@@ -45,8 +45,8 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
             let first = task % tasks * leaves;
             let leaves = first..rows.leaves.min(first + leaves);
             // SAFETY: each task has a part of its own.
-            let parts = unsafe { shared.slice(task..task + 1) };
-            dispatch(Parts { rows: &rows, first: task / tasks, leaves, parts });
+            let dst = unsafe { shared.slice(task..task + 1) };
+            dispatch(Parts { rows: &rows, first: task / tasks, leaves, dst });
         });
         return dispatch(Join { fold, parts: &parts, tasks, dst });
     }
@@ -59,7 +59,7 @@ pub(super) fn reduce_rows<T: Pod, F: Fold<T>>(fold: F, src: &[T], split: Split, 
         let mut parts = [fold.empty(); BLOCK];
         for (first, dst) in outputs.step_by(BLOCK).zip(dst.chunks_mut(BLOCK)) {
             let parts = &mut parts[..dst.len()];
-            dispatch(Parts { rows: &rows, first, leaves: 0..rows.leaves, parts });
+            dispatch(Parts { rows: &rows, first, leaves: 0..rows.leaves, dst: &mut *parts });
             dispatch(Finish { fold, parts, dst });
         }
     });
@@ -171,16 +171,16 @@ struct Parts<'a, T, F: Fold<T>> {
     rows: &'a Rows<'a, T, F>,
     first: usize,
     leaves: Range<usize>,
-    parts: &'a mut [F::Part],
+    dst: &'a mut [F::Part],
 }
 
 impl<T: Pod, F: Fold<T>> Kernel for Parts<'_, T, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { rows, first, leaves, parts } = self;
+        let Self { rows, first, leaves, dst } = self;
         let mut scratch = [MaybeUninit::uninit(); LEAF];
-        for (part, output) in parts.iter_mut().zip(first..) {
+        for (part, output) in dst.iter_mut().zip(first..) {
             *part = rows.part::<S>(output, leaves.clone(), &mut scratch);
         }
     }
