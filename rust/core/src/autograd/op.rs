@@ -362,9 +362,6 @@ impl<O: Operation> Backward for Recorded<O> {
 
 /// An operation behind a pointer, so that what happens around its `forward` is compiled once and not for each.
 trait Applied {
-    fn name(&self) -> &'static str;
-    fn promotion(&self) -> Promotion;
-    fn autocast(&self) -> Autocast;
     fn halves(&self) -> Halves;
     fn forward(&self, inputs: &[&Array]) -> Result<Outputs>;
     fn params(&self) -> Params;
@@ -373,10 +370,19 @@ trait Applied {
     fn recorded(&mut self, record: Record) -> Arc<dyn Backward>;
 }
 
+/// What is known of an operation without its parameters.
+struct Rules {
+    name: &'static str,
+    promotion: Promotion,
+    autocast: Autocast,
+}
+
 /// The operation until it is recorded.
 struct Pending<O>(Option<O>);
 
 impl<O: Operation> Pending<O> {
+    const RULES: Rules = Rules { name: O::NAME, promotion: O::PROMOTION, autocast: O::AUTOCAST };
+
     #[inline]
     fn op(&self) -> &O {
         self.0.as_ref().expect("an operation is recorded last")
@@ -384,18 +390,6 @@ impl<O: Operation> Pending<O> {
 }
 
 impl<O: Operation> Applied for Pending<O> {
-    fn name(&self) -> &'static str {
-        O::NAME
-    }
-
-    fn promotion(&self) -> Promotion {
-        O::PROMOTION
-    }
-
-    fn autocast(&self) -> Autocast {
-        O::AUTOCAST
-    }
-
     fn halves(&self) -> Halves {
         self.op().halves()
     }
@@ -422,8 +416,9 @@ impl<O: Operation> Applied for Pending<O> {
 ///
 /// # Errors
 /// What the operation returns.
+#[inline]
 pub fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
-    Ok(apply_all(op, inputs)?.swap_remove(0))
+    cast_and_run(&Pending::<O>::RULES, &mut Pending(Some(op)), inputs, run)
 }
 
 /// Runs `op` and records it where a gradient is wanted; all outputs, the differentiable one first.
@@ -431,38 +426,63 @@ pub fn apply<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<Tensor> {
 /// # Errors
 /// What the operation returns.
 pub fn apply_all<O: Operation>(op: O, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    cast_and_run(&mut Pending(Some(op)), inputs)
+    cast_and_run(&Pending::<O>::RULES, &mut Pending(Some(op)), inputs, run_all)
 }
 
-fn cast_and_run(op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    let autocast = op.autocast();
-    if autocast != Autocast::Keep
-        && let Some(inputs) = autocast.inputs(inputs)?
+/// How an operation is run on inputs that are as it takes them.
+type Run<R> = fn(&'static str, &mut dyn Applied, &[&Tensor]) -> Result<R>;
+
+fn cast_and_run<R>(rules: &Rules, op: &mut dyn Applied, inputs: &[&Tensor], run: Run<R>) -> Result<R> {
+    if rules.autocast != Autocast::Keep
+        && let Some(inputs) = rules.autocast.inputs(inputs)?
     {
-        return promote_and_run(op, &inputs.iter().collect::<SmallVec<[&Tensor; 4]>>());
+        return promote_and_run(rules, op, &inputs.iter().collect::<SmallVec<[&Tensor; 4]>>(), run);
     }
-    promote_and_run(op, inputs)
+    promote_and_run(rules, op, inputs, run)
 }
 
-fn promote_and_run(op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
-    let Some(promoted) = promote(op.name(), op.promotion(), inputs)? else {
-        return run(op, inputs);
+#[inline]
+fn promote_and_run<R>(rules: &Rules, op: &mut dyn Applied, inputs: &[&Tensor], run: Run<R>) -> Result<R> {
+    let Some(promoted) = promote(rules.name, rules.promotion, inputs)? else {
+        return run(rules.name, op, inputs);
     };
-    run(op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
+    run(rules.name, op, &promoted.iter().collect::<SmallVec<[&Tensor; 4]>>())
 }
 
+/// The outputs, their place in the graph, and whether the first is a view of the first input.
 // Loops that push, not iterators that collect: this is the path of every small operation, and they compile to less.
-fn run(op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+#[allow(clippy::inline_always, reason = "what it returns is moved through memory otherwise: a tenth of a small call")]
+#[inline(always)]
+fn forward(name: &'static str, op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<(Outputs, Tracking, bool)> {
     let mut arrays: SmallVec<[&Array; 4]> = SmallVec::new();
     for input in inputs {
         arrays.push(input.array());
     }
-    let outputs = op.halves().forward(&arrays, &|arrays| op.forward(arrays))?;
+    let halves = op.halves();
+    // As `Halves::forward` does, without a detour where there is nothing to widen.
+    let outputs = if halves == Halves::Stored {
+        op.forward(&arrays)?
+    } else {
+        halves.forward(&arrays, &|arrays| op.forward(arrays))?
+    };
     if Mode::get().guards() {
-        guard::check(op.name(), &op.params(), &arrays, &outputs[0])?;
+        guard::check(name, &op.params(), &arrays, &outputs[0])?;
     }
     let is_view = is_view(&outputs, &arrays) && !arrays.first().is_some_and(|x| is_replaced(x));
-    let tracking = track_pending(op.name(), op, inputs, &outputs)?;
+    let tracking = track_pending(name, op, inputs, &outputs)?;
+    Ok((outputs, tracking, is_view))
+}
+
+/// The differentiable output.
+fn run(name: &'static str, op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<Tensor> {
+    let (mut outputs, tracking, is_view) = forward(name, op, inputs)?;
+    let array = outputs.swap_remove(0);
+    Ok(if is_view { inputs[0].viewed(array, tracking) } else { Tensor::new(array, tracking) })
+}
+
+/// All outputs.
+fn run_all(name: &'static str, op: &mut dyn Applied, inputs: &[&Tensor]) -> Result<SmallVec<[Tensor; 1]>> {
+    let (outputs, tracking, is_view) = forward(name, op, inputs)?;
     let mut tensors = SmallVec::new();
     for array in outputs {
         // The first output is the differentiable one; what an unrecorded operation cuts off, it cuts off in all.
@@ -486,14 +506,25 @@ pub(crate) fn track<O: Operation>(
     track_pending(name, &mut Pending(Some(op)), inputs, outputs)
 }
 
+#[inline]
 fn track_pending(name: &'static str, op: &mut dyn Applied, inputs: &[&Tensor], outputs: &[Array]) -> Result<Tracking> {
     if !mode::is_recording() {
         return Ok(Tracking::None);
     }
     let needs = needs(inputs);
     if needs.0 == 0 || !outputs[0].dtype().is_float() {
-        return Ok(cut(op.name(), needs, inputs));
+        return Ok(cut(name, needs, inputs));
     }
+    record(name, op, needs, inputs, outputs)
+}
+
+fn record(
+    name: &'static str,
+    op: &mut dyn Applied,
+    needs: Needs,
+    inputs: &[&Tensor],
+    outputs: &[Array],
+) -> Result<Tracking> {
     let saves = op.saves(needs);
     let mut edges = Edges::new();
     let mut saved_inputs = SmallVec::new();
@@ -569,12 +600,13 @@ fn is_view(outputs: &[Array], inputs: &[&Array]) -> bool {
 
 fn promote(op: &str, rule: Promotion, inputs: &[&Tensor]) -> Result<Option<SmallVec<[Tensor; 4]>>> {
     let Some(first) = inputs.first() else { return Ok(None) };
-    if rule == Promotion::Keep {
+    let alike = |dtype: DType| inputs.iter().all(|x| x.dtype() == dtype);
+    if rule == Promotion::Keep || (rule == Promotion::Common || first.dtype().is_float()) && alike(first.dtype()) {
         return Ok(None);
     }
     let common = inputs.iter().try_fold(first.dtype(), |dtype, t| dtype.promote(op, t.dtype()))?;
     let dtype = if rule == Promotion::Float { common.to_float() } else { common };
-    if inputs.iter().all(|t| t.dtype() == dtype) {
+    if alike(dtype) {
         return Ok(None);
     }
     inputs
