@@ -232,12 +232,15 @@ impl<T: Element, const LARGEST: bool> Kernel for AlongLine<'_, T, LARGEST> {
                 row += BLOCK.cast_signed() as i64;
                 continue;
             }
-            for ((&x, value), at) in src.iter().zip(values).zip(places) {
-                // Selections, not a branch: which way it goes nobody can tell.
-                let wins = wins::<T, LARGEST>(x, best);
-                best = if wins { x } else { best };
-                place = if wins { row } else { place };
-                (*value, *at) = (best, place);
+            // Values and places one after the other: what waits for the one before it is then one selection at a time.
+            for (&x, value) in src.iter().zip(&mut *values) {
+                best = if wins::<T, LARGEST>(x, best) { x } else { best };
+                *value = best;
+            }
+            for ((&x, &value), at) in src.iter().zip(&*values).zip(places) {
+                // An element that is the extreme so far took the place.
+                place = if (x == value) | x.is_nan() { row } else { place };
+                *at = place;
                 row += 1;
             }
         }
