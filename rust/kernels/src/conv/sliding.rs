@@ -26,6 +26,8 @@ const CHANNELS: usize = 256;
 /// channels copy the same images.
 const TASKS: usize = 2;
 const TASK_WORK: usize = 1 << 22;
+/// Elements that a task copies, at most: under windows whose elements lie far apart there are more than packed patches hold.
+pub(super) const MOST: usize = 1 << 22;
 /// Multiply-adds of a nanosecond, roughly.
 const WORK_PER_NS: usize = 100;
 /// Elements of a line of cache.
@@ -56,6 +58,8 @@ struct Plan<'a, T: GemmFloat> {
     phases: usize,
     columns: Vec<Columns>,
     pitch: usize,
+    /// Input channels of a block of k, at most.
+    inputs: usize,
     /// From one copied channel to the next.
     channel: usize,
     /// How far each tap is behind the corner of its window.
@@ -160,11 +164,16 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
             phases,
             columns: (0..phases).map(columns).collect(),
             pitch,
+            inputs: (k.div_ceil(k_blocks(k)).div_ceil(conv.kh * conv.kw) + 1).min(conv.c_in / conv.groups),
             channel: 0,
             taps: Vec::with_capacity(k),
         };
+        let plane = plan.copied_rows(oh.div_ceil(strips)).saturating_mul(phases).saturating_mul(pitch);
+        if plane.saturating_mul(images * plan.inputs) > MOST {
+            return None;
+        }
         // An odd number of lines: channels then do not crowd the same few sets of a cache.
-        plan.channel = (plan.copied_rows(oh.div_ceil(strips)) * phases * pitch).next_multiple_of(LINE) | LINE;
+        plan.channel = plane.next_multiple_of(LINE) | LINE;
         for c in 0..conv.c_in / conv.groups {
             for i in 0..conv.kh {
                 for j in (0..conv.kw).map(|j| j * conv.dilation[1]) {
@@ -280,7 +289,7 @@ impl<T: GemmFloat> Task<'_, T> {
         let plan = self.plan;
         let (all, period) = (plan.taps.len(), plan.conv.kh * plan.conv.kw);
         let blocks = k_blocks(all);
-        let inputs = (all.div_ceil(blocks).div_ceil(period) + 1).min(plan.conv.c_in / plan.conv.groups);
+        let inputs = plan.inputs;
         let copied = self.images.len() * inputs * plan.channel;
         let windows = self.images.len() * self.rows.len() * plan.out[1];
         with_scratch(copied + windows * self.channels.len(), |scratch: *mut T| {

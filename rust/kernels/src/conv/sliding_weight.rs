@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use super::patches::Pixels;
+use super::sliding::MOST;
 use super::{Conv2d, Images};
 use crate::gemm::{
     GemmFloat, Microkernels, PanelSource, SlidingFn, SlidingTile, k_block, k_blocks, slices_of_streamed, terms,
@@ -98,7 +99,26 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         let [_, dx] = conv.dilation;
         let pitch = (ow - 1) * conv.stride[1] + (conv.kw - 1) * dx + 1;
         let plan = Self { conv, kernels, tiles, out: [oh, ow], padded, windows, blocks, slices, inputs, pitch };
-        (conv.groups == 1 && plan.run(inputs)[1] >= LEAST.1).then_some(plan)
+        let fits = plan.copied_rows().saturating_mul(pitch).saturating_mul(inputs) <= MOST;
+        (conv.groups == 1 && plan.run(inputs)[1] >= LEAST.1 && fits).then_some(plan)
+    }
+
+    /// Rows of the input that are copied under the windows of a block, at most.
+    fn copied_rows(&self) -> usize {
+        let ([oh, ow], longest) = (self.out, self.longest());
+        // A block touches so many rows of the output and images.
+        let (lines, images) = (longest.div_ceil(ow) + 1, longest.div_ceil(oh * ow) + 1);
+        lines.saturating_mul(self.conv.stride[0]).saturating_add(images.saturating_mul(self.more_rows()))
+    }
+
+    /// Rows of an image that windows of no row, as it were, see.
+    fn more_rows(&self) -> usize {
+        (self.conv.kh - 1) * self.conv.dilation[0] + 1
+    }
+
+    /// Windows of a block, at most.
+    fn longest(&self) -> usize {
+        self.windows.div_ceil(self.blocks)
     }
 
     /// Runs of taps that are neighbours in a copy of so many channels, and their length.
@@ -162,11 +182,7 @@ struct Task<'a, T: GemmFloat> {
 impl<T: GemmFloat> Task<'_, T> {
     fn run(&self, blocks: Range<usize>, gradient: &Pixels<T>, x: &Images<'_, T>) {
         let plan = self.plan;
-        let longest = plan.windows.div_ceil(plan.blocks);
-        let ([oh, ow], inputs) = (plan.out, self.channels.len());
-        // A block touches so many rows of the output and images, at most.
-        let (lines, images) = (longest.div_ceil(ow) + 1, longest.div_ceil(oh * ow) + 1);
-        let rows = (lines * plan.conv.stride[0] + images * self.more_rows()) * plan.pitch * inputs;
+        let (longest, rows) = (plan.longest(), plan.copied_rows() * plan.pitch * self.channels.len());
         let mut corners = Vec::with_capacity(longest);
         with_scratch(plan.padded * longest + rows, |panels: *mut T| {
             let copies = panels.wrapping_add(plan.padded * longest);
@@ -188,11 +204,6 @@ impl<T: GemmFloat> Task<'_, T> {
         });
     }
 
-    /// Rows of an image that windows of no row, as it were, see.
-    fn more_rows(&self) -> usize {
-        (self.plan.conv.kh - 1) * self.plan.conv.dilation[0] + 1
-    }
-
     /// Copies the pixels under the windows `k`, and says where the corner of each window is.
     ///
     /// # Safety
@@ -207,7 +218,7 @@ impl<T: GemmFloat> Task<'_, T> {
             let image = first / (oh * ow);
             let end = k.end.min((image + 1) * oh * ow);
             let (top, bottom) = (first / ow % oh, (end - 1) / ow % oh);
-            let rows = (bottom - top) * stride_y + self.more_rows();
+            let rows = (bottom - top) * stride_y + plan.more_rows();
             let len = rows * plan.pitch * inputs;
             // SAFETY: the scratch has room for these rows; inside the image pixels are valid.
             unsafe {

@@ -266,6 +266,24 @@ fn sliding_windows() {
     }
 }
 
+/// Windows whose elements lie so far apart that copies of what is between them would take gigabytes.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn windows_of_far_elements_are_not_copied() {
+    let far = 3000;
+    let c = Conv2d { n: 4, c_in: 64, h: 8, w: 8, c_out: 32, padding: [far, far], dilation: [far, far], ..BASE };
+    let (x, w) = (numbers::<f32>(4 * 64 * 64, 1), numbers::<f32>(32 * 64 * 9, 2));
+    let gy = numbers::<f32>(4 * 32 * 64, 3);
+    let (mut y, mut gw) = (vec![0.0; gy.len()], vec![0.0; w.len()]);
+    let (x, gy) = (Images::contiguous(&x, [64, 8, 8]), Images::contiguous(&gy, [32, 8, 8]));
+    assert!(!super::sliding::forward(&c, x, &w, None, &mut y));
+    assert!(!super::sliding_weight::grad_weight(&c, gy, x, &mut gw));
+    c.forward(x, &w, None, &mut y);
+    // Of each window only the middle lies inside the image.
+    let middle: f32 = numbers::<f32>(64 * 64, 1).chunks(64).zip(w.chunks(9)).map(|(x, w)| x[5] * w[4]).sum();
+    assert!((y[5] - middle).abs() < 1e-3, "{} {middle}", y[5]);
+}
+
 /// Products that are normal numbers while those of their last terms are not.
 #[test]
 fn numbers_too_small_for_terms() {
