@@ -62,7 +62,7 @@ __all__ = [
     "pca_lowrank", "svd_lowrank",
     "alpha_dropout", "batch_norm", "constant_pad_nd", "dropout", "dropout_", "embedding", "feature_alpha_dropout",
     "feature_dropout", "instance_norm",
-    "bilinear", "celu_", "channel_shuffle", "native_channel_shuffle", "pdist", "rrelu_", "selu_", "threshold_",
+    "bilinear", "celu_", "native_channel_shuffle", "pdist", "rrelu_", "selu_", "threshold_",
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor",
     "IntTensor", "LongTensor", "ShortTensor", "set_default_tensor_type",
     "autocast", "get_autocast_dtype", "is_autocast_enabled", "set_autocast_dtype",
@@ -94,7 +94,7 @@ _ELSEWHERE = {
         "layers": "alpha_dropout batch_norm constant_pad_nd dropout dropout_ embedding feature_alpha_dropout "
         "feature_dropout instance_norm",
         "low_rank": "pca_lowrank svd_lowrank",
-        "nn.functional": "bilinear celu_ channel_shuffle native_channel_shuffle pdist rrelu_ selu_ threshold_",
+        "nn.functional": "bilinear celu_ native_channel_shuffle pdist rrelu_ selu_ threshold_",
         "nn.guard": "guard",
         "nn.summary": "summary",
         "shapes": "Size broadcast_shapes",
@@ -146,7 +146,6 @@ if TYPE_CHECKING:  # the same, for who reads the sources without running them; t
     from dlcore.nn.functional import (
         bilinear,
         celu_,
-        channel_shuffle,
         native_channel_shuffle,
         pdist,
         rrelu_,

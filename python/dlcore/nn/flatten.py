@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlcore._core import Tensor
-from dlcore.nn.functions.products import channel_shuffle
+from dlcore._core import Tensor, channel_shuffle
 from dlcore.nn.module import Module
 
 __all__ = ["ChannelShuffle", "Flatten", "Unflatten"]

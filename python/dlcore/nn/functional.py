@@ -16,6 +16,7 @@ from dlcore._core import (
     batch_norm,
     binary_cross_entropy,
     celu,
+    channel_shuffle,
     conv1d,
     conv2d,
     conv3d,
@@ -113,9 +114,11 @@ from dlcore.nn.functions.lookup import embedding
 from dlcore.nn.functions.normalization import instance_norm, local_response_norm
 from dlcore.nn.functions.overlap import dice_loss, tversky_loss
 from dlcore.nn.functions.penalties import gradient_penalty, l1_penalty, l2_penalty
-from dlcore.nn.functions.products import bilinear, channel_shuffle, native_channel_shuffle
+from dlcore.nn.functions.products import bilinear
 from dlcore.nn.functions.upsampling import upsample, upsample_bilinear, upsample_nearest
 from dlcore.nn.functions.weighted import huber_loss, l1_loss, mse_loss
+
+native_channel_shuffle = channel_shuffle
 
 __all__ = [
     "adaptive_avg_pool1d",

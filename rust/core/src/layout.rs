@@ -90,14 +90,9 @@ pub fn numel(op: &str, shape: &[usize]) -> Result<usize> {
 
 /// Row-major strides of `shape`.
 #[must_use]
+#[inline]
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
-    let mut strides = Strides::from_elem(1, shape.len());
-    let mut step = 1isize;
-    for (stride, &extent) in strides.iter_mut().zip(shape).rev() {
-        *stride = step;
-        step *= extent.max(1).cast_signed();
-    }
-    strides
+    few_of(shape.len(), |i| shape[i + 1..].iter().fold(1, |step, extent| step * extent.max(&1).cast_signed()))
 }
 
 /// The shape that `a` and `b` broadcast to.
@@ -162,8 +157,9 @@ pub fn distinct_dims(op: &str, dims: &[isize], rank: usize) -> Result<Dims> {
 impl Layout {
     /// The row-major layout of `shape` at offset zero.
     #[must_use]
+    #[inline]
     pub fn contiguous(shape: &[usize]) -> Self {
-        Self { shape: Dims::from_slice(shape), strides: contiguous_strides(shape), offset: 0 }
+        Self { shape: few(shape), strides: contiguous_strides(shape), offset: 0 }
     }
 
     /// Number of dimensions.
@@ -285,7 +281,8 @@ impl Layout {
     /// The layout of the same elements in the same order under another shape, where no copy is needed.
     #[must_use]
     pub fn reshape(&self, shape: &[usize]) -> Option<Self> {
-        if self.numel() == 0 || self.is_contiguous() {
+        // What has no elements is contiguous.
+        if self.is_contiguous() {
             return Some(Self { offset: self.offset, ..Self::contiguous(shape) });
         }
         // Greedy match of blocks: old dimensions that are jointly contiguous can be cut anew.

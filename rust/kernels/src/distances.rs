@@ -26,6 +26,8 @@ pub enum Metric {
     Euclidean,
     /// The largest of their absolute values.
     Chebyshev,
+    /// How many are not zero.
+    Hamming,
 }
 
 /// A [`Metric`] as a type, so that its loops are compiled for it.
@@ -107,6 +109,27 @@ impl Rule for Chebyshev {
     }
 }
 
+struct Hamming;
+impl Rule for Hamming {
+    #[inline(always)]
+    fn add<T: Float, S: Simd>(apart: T, found: T) -> T {
+        let one = if apart == T::ZERO { T::ZERO } else { T::ONE };
+        found + if apart.is_nan() { apart } else { one }
+    }
+    #[inline(always)]
+    fn join(found: f64, more: f64) -> f64 {
+        found + more
+    }
+    #[inline(always)]
+    fn end<T: Float>(found: f64) -> T {
+        T::from_f64(found)
+    }
+    #[inline(always)]
+    fn slope<T: Float>(_: T, _: T, _: T) -> T {
+        T::ZERO
+    }
+}
+
 /// `out[i, j]` is the distance of `x[i]` from `y[j]`, rows of `columns`.
 ///
 /// # Panics
@@ -179,6 +202,7 @@ impl<T: Float> Kernel for Distances<'_, T> {
             Metric::Manhattan => self.by::<Manhattan, S>(),
             Metric::Euclidean => self.by::<Euclidean, S>(),
             Metric::Chebyshev => self.by::<Chebyshev, S>(),
+            Metric::Hamming => self.by::<Hamming, S>(),
         }
     }
 }
@@ -326,6 +350,7 @@ impl<T: Float> Kernel for Gradient<'_, T> {
             Metric::Manhattan => self.by::<Manhattan>(),
             Metric::Euclidean => self.by::<Euclidean>(),
             Metric::Chebyshev => self.by::<Chebyshev>(),
+            Metric::Hamming => self.by::<Hamming>(),
         }
     }
 }
@@ -397,7 +422,7 @@ pub fn symmetric<T: Element>(pairs: &[T], rows: usize, out: &mut [T]) {
 mod tests {
     use super::*;
 
-    const METRICS: [Metric; 3] = [Metric::Manhattan, Metric::Euclidean, Metric::Chebyshev];
+    const METRICS: [Metric; 4] = [Metric::Manhattan, Metric::Euclidean, Metric::Chebyshev, Metric::Hamming];
 
     #[allow(clippy::cast_precision_loss, reason = "small numbers")]
     fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -410,6 +435,7 @@ mod tests {
             Metric::Manhattan => apart.sum(),
             Metric::Euclidean => apart.map(|x| x * x).sum::<f64>().sqrt(),
             Metric::Chebyshev => apart.fold(0.0, f64::max),
+            Metric::Hamming => apart.filter(|&x| x != 0.0).count() as f64,
         }
     }
 
@@ -473,6 +499,7 @@ mod tests {
                         Metric::Euclidean if distance > 0.0 => apart / distance,
                         Metric::Euclidean => 0.0,
                         Metric::Chebyshev => f64::from(u8::from((apart.abs() - distance).abs() < 1e-12)) * sign,
+                        Metric::Hamming => 0.0,
                     };
                     slope * f64::from(grad[i * others + j])
                 };

@@ -336,6 +336,15 @@ pub trait Float:
         let is_plain = (self > Self::ZERO) | (value.magnitude() > Self::from_f64(0.25));
         size_of::<Self>() == 4 && !(self > Self::from_f64(-1e6) && self < Self::HIGHEST && is_plain)
     }
+    /// Hurwitz's zeta function of this at `x`; see [`Float::is_beyond_zeta`].
+    #[must_use]
+    fn zeta<S: Simd>(self, x: Self) -> Self;
+    /// Whether that holds for [`Portable`](crate::isa::Portable) only: float32 whose terms are many, or leave the range of
+    /// float64.
+    #[inline(always)]
+    fn is_beyond_zeta(self, x: Self) -> bool {
+        size_of::<Self>() == 4 && !math::is_near_zeta(self.to_f64(), x.to_f64())
+    }
     /// Derivative of that logarithm; see [`Float::is_beyond_digamma`].
     #[must_use]
     fn digamma<S: Simd>(self) -> Self;
@@ -564,7 +573,7 @@ integer!(u8, to_u8, |x| x, x.min(1));
 
 macro_rules! float {
     ($t:ident, $to_self:ident, $fma:ident, |$x:ident, $y:ident, $S:ident| {
-        pow: $pow:expr; usual_pow: $usual_pow:expr; atan2: $atan2:expr; hypot: $hypot:expr; $($name:ident: $out:ty = $body:expr;)*
+        pow: $pow:expr; usual_pow: $usual_pow:expr; atan2: $atan2:expr; hypot: $hypot:expr; zeta: $zeta:expr; $($name:ident: $out:ty = $body:expr;)*
     }) => {
         #[allow(
             clippy::cast_possible_truncation,
@@ -735,6 +744,11 @@ macro_rules! float {
                 let $x = self;
                 $hypot
             }
+            #[inline(always)]
+            fn zeta<$S: Simd>(self, $y: Self) -> Self {
+                let $x = self;
+                $zeta
+            }
             $(
                 #[inline(always)]
                 fn $name<$S: Simd>(self) -> $out {
@@ -754,6 +768,7 @@ float!(f32, to_f32, fma32, |x, y, S| {
     usual_pow: math::usual_pow::<S>(x, y);
     atan2: math::atan2::<S>(x, y);
     hypot: math::hypot::<S>(x, y);
+    zeta: if S::ISA == Isa::Portable { Self::from_f64(math::zeta(x.into(), y.into())) } else { math::near_zeta::<S>(x, y) };
     exp: f32 = math::exp::<S>(x);
     exp_nonpositive: f32 = math::exp_nonpositive::<S>(x);
     exp2: f32 = math::exp2::<S>(x);
@@ -800,6 +815,7 @@ float!(f64, to_f64, fma64, |x, y, S| {
     usual_pow: (x.powf(y), true);
     atan2: math::atan2_64::<S>(x, y);
     hypot: if S::ISA == Isa::Portable { x.hypot(y) } else { math::hypot64::<S>(x, y) };
+    zeta: math::zeta(x, y);
     exp: f64 = math::exp64::<S>(x);
     exp_nonpositive: f64 = math::exp64::<S>(x);
     exp2: f64 = if S::ISA == Isa::Portable { f64::exp2(x) } else { math::exp2_64::<S>(x) };

@@ -27,6 +27,7 @@ impl Strided<'_> {
 
     /// Row-major without gaps (dimensions of extent 1 may have any stride); what has no elements always is.
     #[must_use]
+    #[inline]
     pub fn is_contiguous(&self) -> bool {
         let mut expected = 1isize;
         for (&extent, &stride) in self.shape.iter().zip(self.strides).rev() {
@@ -45,6 +46,7 @@ impl Strided<'_> {
     ///
     /// # Panics
     /// If some index does not.
+    #[inline]
     pub fn check(&self, len: usize) {
         assert_eq!(self.shape.len(), self.strides.len(), "shape and strides differ in rank");
         let (mut low, mut high) = (self.offset.cast_signed(), self.offset.cast_signed());

@@ -32,10 +32,11 @@ pub use derived::{
     acos64, asin64, atanh64, cosh64, exp2_64, expm1_64, hypot64, log1p_64, log2_64, log10_64, sinh64, tan64,
 };
 pub use gamma::{
-    digamma, is_moderate_zeta, lgamma, moderate_lgamma, moderate_zeta, polygamma_factor, positive_digamma, zeta,
+    digamma, is_moderate_zeta, is_near_zeta, lgamma, moderate_lgamma, moderate_zeta, near_zeta, polygamma_factor,
+    positive_digamma, zeta,
 };
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
-pub use incomplete::{erfcx, gamma_slope, igamma, igammac};
+pub use incomplete::{erfcx, gamma_slope, incomplete_gamma};
 pub use logarithm::{log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
 pub use power::{hypot, pow, usual_pow};

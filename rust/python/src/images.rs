@@ -35,6 +35,17 @@ fn pixel_unshuffle(py: Python<'_>, input: Arg, downscale_factor: usize) -> Out {
     enter(py, input.0.numel(), || images::pixel_unshuffle(&input.0, downscale_factor)).map(PyTensor::from)
 }
 
+/// Takes one channel of each of ``groups`` groups in turn (Zhang et al., 2018), so that grouped convolutions mix: (N, C, ...),
+/// kept. Raises ShapeError for channels that are no multiple of the groups.
+///
+/// >>> dlcore.nn.functional.channel_shuffle(dlcore.arange(4).reshape(1, 4, 1), 2).reshape(-1)
+/// tensor([0, 2, 1, 3])
+#[pyfunction]
+fn channel_shuffle(py: Python<'_>, input: Arg, groups: isize) -> Out {
+    let groups = usize::try_from(groups).unwrap_or(0); // which is refused
+    enter(py, input.0.numel(), || images::channel_shuffle(&input.0, groups)).map(PyTensor::from)
+}
+
 fn patches(
     op: &str,
     kernel_size: &Ints,
@@ -295,6 +306,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     macro_rules! add {
         ($($name:ident)*) => { $(module.add_function(wrap_pyfunction!($name, module)?)?;)* };
     }
-    add!(pixel_shuffle pixel_unshuffle unfold fold interpolate affine_grid grid_sample ctc_loss);
+    add!(pixel_shuffle pixel_unshuffle channel_shuffle unfold fold interpolate affine_grid grid_sample ctc_loss);
     Ok(())
 }

@@ -1,4 +1,4 @@
-"""Functions of two inputs, and rearrangements of channels."""
+"""Functions of two inputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import prod
 
 from dlcore._core import ShapeError, Tensor, _set_autocast
 
-__all__ = ["bilinear", "channel_shuffle", "native_channel_shuffle"]
+__all__ = ["bilinear"]
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -43,28 +43,3 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         _set_autocast(asked)
     result = by_output.transpose(0, 1).contiguous().reshape(*lead, weight.shape[0])
     return result if bias is None else result + bias
-
-
-def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Take one channel of each of `groups` groups in turn (Zhang et al., 2018).
-
-    Args:
-        input: (N, C, ...).
-        groups: a divisor of C.
-
-    Raises:
-        ValueError: groups that do not divide the channels.
-
-    Example:
-        >>> import dlcore
-        >>> import dlcore.nn.functional as F
-        >>> F.channel_shuffle(dlcore.arange(4).reshape(1, 4, 1), 2).reshape(-1).tolist()
-        [0, 2, 1, 3]
-    """
-    if input.dim() < 3 or groups < 1 or input.shape[1] % groups:
-        raise ValueError(f"channel_shuffle: {groups} groups do not divide the channels of shape {tuple(input.shape)}")
-    samples, channels, *rest = input.shape
-    return input.reshape(samples, groups, channels // groups, *rest).transpose(1, 2).clone().reshape(input.shape)
-
-
-native_channel_shuffle = channel_shuffle

@@ -436,7 +436,7 @@ fn runs(op: &str, sizes: &[usize]) -> Result<Tensor> {
     Ok(ids.into())
 }
 
-/// Each position in `counts` as often as it says.
+/// Each position in `counts`, a vector, as often as it says: of counts in int32 in int32, else in int64.
 ///
 /// # Errors
 /// As [`repeat_interleave`].
@@ -445,13 +445,14 @@ pub fn repeated_positions(counts: &Tensor) -> Result<Tensor> {
     if counts.dtype().is_float() || counts.dtype() == DType::Bool {
         return Err(Error::dtype(NAME, format_args!("expected integer repeats, got {}", counts.dtype())));
     }
-    if counts.rank() > 1 {
+    if counts.rank() != 1 {
         return Err(Error::shape(
             NAME,
             format_args!("expected a vector of repeats, got shape {}", Show(counts.shape())),
         ));
     }
-    runs(NAME, &sizes_of(NAME, counts)?)
+    let places = runs(NAME, &sizes_of(NAME, counts)?)?;
+    if counts.dtype() == DType::I32 { crate::ops::cast(&places, DType::I32) } else { Ok(places) }
 }
 
 /// The entry `index` along `dim`, without that dimension: a view.

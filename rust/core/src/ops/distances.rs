@@ -32,13 +32,15 @@ fn order(metric: Metric) -> f64 {
         Metric::Manhattan => 1.0,
         Metric::Euclidean => 2.0,
         Metric::Chebyshev => f64::INFINITY,
+        Metric::Hamming => 0.0,
     }
 }
 
 /// The metric of the norm of this order, where it has a kernel.
 #[allow(clippy::float_cmp, reason = "orders that are exactly these")]
 fn metric(of: f64) -> Option<Metric> {
-    [Metric::Manhattan, Metric::Euclidean, Metric::Chebyshev].into_iter().find(|&metric| order(metric) == of)
+    const ALL: [Metric; 4] = [Metric::Manhattan, Metric::Euclidean, Metric::Chebyshev, Metric::Hamming];
+    ALL.into_iter().find(|&metric| order(metric) == of)
 }
 
 fn matrix(x: &Array) -> [usize; 2] {
@@ -64,6 +66,8 @@ fn by_composition(metric: Metric, grad: &Tensor, x: &Tensor, y: &Tensor, distanc
             let largest = eq(&abs(&differences)?, &lines(distances)?)?;
             where_(&largest, &mul(&grad, &sign(&differences)?)?, &scalar(Scalar::Int(0), grad.dtype())?)?
         }
+        // It changes in steps.
+        Metric::Hamming => Array::zeros(Distances::NAME, differences.shape(), grad.dtype())?.into(),
     };
     neg(&sum(&slopes, &[slopes.rank() - 3], false)?)
 }
@@ -126,7 +130,7 @@ impl Operation for Distances {
     fn backward(&self, context: &Context<'_>, grad: &Tensor) -> Result<Gradients> {
         let (x, y) = (context.input(0)?, context.input(1)?);
         let distances = match self.metric {
-            Metric::Manhattan => grad.clone(),
+            Metric::Manhattan | Metric::Hamming => grad.clone(),
             Metric::Euclidean => context.output()?,
             // Not rounded to a narrow dtype, and a constant: which difference is the largest changes in steps.
             Metric::Chebyshev => apply(self.clone(), &[&x.detach(), &y.detach()])?,
@@ -159,6 +163,7 @@ impl Operation for Distances {
             of(Metric::Manhattan, &[2, 1, 3, 2], &[3, 1, 2]),
             of(Metric::Chebyshev, &[3, 4], &[5, 4]),
             of(Metric::Chebyshev, &[2, 1, 3, 2], &[3, 1, 2]),
+            of(Metric::Hamming, &[3, 4], &[5, 4]),
         ]
     }
 
@@ -214,7 +219,7 @@ impl Operation for PairDistances {
         let (x, metric) = (context.input(0)?, self.metric);
         let matrix = |pairs: &Tensor| Self::symmetric(pairs, x.shape()[0]);
         let pairs = match metric {
-            Metric::Manhattan => grad.clone(),
+            Metric::Manhattan | Metric::Hamming => grad.clone(),
             Metric::Euclidean => context.output()?,
             Metric::Chebyshev => apply(self.clone(), &[&x.detach()])?,
         };
@@ -238,6 +243,7 @@ impl Operation for PairDistances {
             of(Metric::Euclidean, &[4, 3]),
             of(Metric::Manhattan, &[4, 3]),
             of(Metric::Chebyshev, &[4, 3]),
+            of(Metric::Hamming, &[4, 3]),
             of(Metric::Euclidean, &[1, 3]),
             of(Metric::Manhattan, &[0, 2]),
         ]

@@ -11,7 +11,7 @@ use crate::ops::copy::apart;
 use crate::ops::pad::{Border, pad};
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::select_rows::IndexAdd;
-use crate::ops::shape::{permute, reshape, slice};
+use crate::ops::shape::{permute, reshape, slice, transpose};
 
 fn ints(order: impl IntoIterator<Item = usize>) -> Vec<isize> {
     order.into_iter().map(usize::cast_signed).collect()
@@ -76,6 +76,27 @@ pub fn pixel_unshuffle(x: &Tensor, r: usize) -> Result<Tensor> {
         [0, 2, 4, 1, 3],
         [channels * r * r, rows / r, columns / r],
     )
+}
+
+/// (N, C, L, ..) with one channel of each of `groups` groups in turn (Zhang et al., 2018).
+///
+/// # Errors
+/// [`Error::Shape`] for fewer than three dimensions or channels that are no multiple of the groups, [`Error::Value`] for no
+/// groups.
+pub fn channel_shuffle(x: &Tensor, groups: usize) -> Result<Tensor> {
+    const NAME: &str = "channel_shuffle";
+    let &[samples, channels, first, ref rest @ ..] = x.shape() else {
+        return Err(Error::shape(NAME, format_args!("expected (N, C, L, ..), got {}", Show(x.shape()))));
+    };
+    if groups == 0 {
+        return Err(Error::value(NAME, "groups must be positive"));
+    }
+    if !channels.is_multiple_of(groups) {
+        return Err(Error::shape(NAME, format_args!("{groups} groups do not divide the {channels} channels of {}", Show(x.shape()))));
+    }
+    let pixels = first * rest.iter().product::<usize>();
+    let parts = [samples, groups, channels / groups, pixels];
+    apart(reshape(&transpose(&reshape(x, &parts)?, 1, 2)?, x.shape())?, x)
 }
 
 /// How patches are taken from planes: of rows and of columns each.

@@ -464,16 +464,22 @@ pub fn householder_product(x: &Tensor, tau: &Tensor) -> Result<Tensor> {
 /// The powers of each vector's elements in rows, the first of them 0.
 ///
 /// # Errors
-/// Only for lack of memory.
+/// [`Error::Value`] for fewer than two columns, [`Error::DType`] for bool.
 pub fn vander(x: &Tensor, columns: Option<usize>) -> Result<Tensor> {
     let x = if x.rank() == 0 { reshape(x, &[1])? } else { x.clone() };
-    let n = x.shape()[x.rank() - 1];
+    let n = columns.unwrap_or(x.shape()[x.rank() - 1]);
+    if n < 2 {
+        return Err(Error::value("linalg.vander", format_args!("N must be at least 2, got {n}")));
+    }
+    if x.dtype() == DType::Bool {
+        return Err(Error::dtype("linalg.vander", "expected numbers, got bool"));
+    }
     // Integers in int64, as products along a row are.
     let x = if x.dtype().is_float() { x } else { cast(&x, DType::I64)? };
     if !x.dtype().is_float() {
-        return whole_powers(&x, columns.unwrap_or(n));
+        return whole_powers(&x, n);
     }
-    let exponents = cast(&crate::ops::arrange::counted(columns.unwrap_or(n))?, x.dtype())?;
+    let exponents = cast(&crate::ops::arrange::counted(n)?, x.dtype())?;
     crate::ops::pow(&reshape(&x, &[x.shape(), &[1]].concat())?, &exponents)
 }
 

@@ -20,7 +20,7 @@ use crate::ops::copy::apart;
 use crate::ops::resample::{Mode, Resampling, resampled};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::{
-    self, abs, add, cast, clamp, floor_divide, gather, lt, minimum, mul, pow, relu, reshape, sign, where_,
+    self, abs, add, cast, clamp, floor_divide, gather, lt, minimum, mul, pow, relu, reshape, sign, slice, where_,
 };
 use smallvec::smallvec;
 
@@ -175,18 +175,38 @@ fn with_lead(lead: &[usize], (y, at): (Tensor, Tensor)) -> Result<(Tensor, Tenso
 /// # Errors
 /// As there.
 pub fn max_pool_values(op: &str, x: &Tensor, windows: &Windows) -> Result<Tensor> {
-    if windows.dims() > 2 || x.shape().contains(&0) {
+    if x.shape().contains(&0) {
         return Ok(max_pool(op, x, windows)?.0);
     }
     windows.check(op)?;
     let lead = lead(op, x, windows.dims())?;
+    if windows.kernel.iter().all(|&extent| extent == 1) && x.dtype().is_float() {
+        return apart(every(x, lead.len(), &windows.stride)?, x);
+    }
     match x.shape()[lead.len()..] {
         [length] => {
             let y = max_pool2d_values(&reshape(x, &extents(lead, &[1, length]))?, windows.of_planes())?;
             reshape(&y, &extents(lead, &y.shape()[y.rank() - 1..]))
         }
+        [depth, height, width] => {
+            let planes = max_pool2d_values(&of_depths(x, [depth, height, width])?, windows.of_planes())?;
+            let (rows, columns) = (planes.shape()[2], planes.shape()[3]);
+            let lines = reshape(&planes, &[planes.shape()[0], depth, rows * columns])?;
+            let y = max_pool2d_values(&lines, windows.of_depth())?;
+            reshape(&y, &extents(lead, &[y.shape()[1], rows, columns]))
+        }
         _ => max_pool2d_values(x, windows.of_planes()),
     }
+}
+
+/// Every so many elements along the last dimensions, from `first` on: a view.
+fn every(x: &Tensor, first: usize, strides: &[usize]) -> Result<Tensor> {
+    let mut out = x.clone();
+    for (dim, &stride) in (first..).zip(strides) {
+        let step = isize::try_from(stride).unwrap_or(isize::MAX);
+        out = slice(&out, dim, 0, step, x.shape()[dim].div_ceil(stride))?;
+    }
+    Ok(out)
 }
 
 /// The mean of each window.

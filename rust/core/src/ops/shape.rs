@@ -41,7 +41,8 @@ fn plain(x: &Tensor, layout: Layout) -> Tensor {
 /// Whether a view of `x` with extents `shape` is nothing but another handle. One that takes part in differentiation is an
 /// operation of its own also where it changes nothing: hooks on it, and its gradient, are not those of `x`.
 fn stays(x: &Tensor, shape: &[usize]) -> bool {
-    x.shape() == shape && !x.requires_grad()
+    // Not `==` of the slices, which calls a function to compare as little as this.
+    x.rank() == shape.len() && x.shape().iter().zip(shape).all(|(a, b)| a == b) && !x.requires_grad()
 }
 
 /// `x.reshape(shape)`: a view where the layout allows it, otherwise a copy.
@@ -82,7 +83,9 @@ impl Operation for Reshape {
 
 impl Look for Reshape {
     fn layout(&self, of: &Layout) -> Option<Layout> {
-        let fits = numel(Self::NAME, &self.shape).is_ok_and(|n| n == of.numel());
+        let product = self.shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        // Of nothing the other extents may be too many.
+        let fits = product == Some(of.numel()) && (product != Some(0) || numel(Self::NAME, &self.shape).is_ok());
         if fits { of.reshape(&self.shape) } else { None }
     }
 }
@@ -306,12 +309,16 @@ pub fn shaped(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
 /// [`Error::Shape`] where the element counts cannot agree.
 pub fn reshape_inferred(op: &str, x: &Tensor, shape: &[isize]) -> Result<Tensor> {
     let bad = |what: &str| Error::shape(op, format_args!("cannot view {} as {shape:?}: {what}", Show(x.shape())));
-    let known = shape
-        .iter()
-        .filter(|&&n| n != -1)
-        .try_fold(1usize, |p, &n| usize::try_from(n).ok().and_then(|n| p.checked_mul(n)));
-    let known = known.ok_or_else(|| bad("sizes must not be negative (one -1 is allowed)"))?;
-    let inferred = match shape.iter().filter(|&&n| n == -1).count() {
+    let (mut known, mut missing) = (1usize, 0);
+    for &n in shape {
+        if n == -1 {
+            missing += 1;
+        } else {
+            let product = usize::try_from(n).ok().and_then(|n| known.checked_mul(n));
+            known = product.ok_or_else(|| bad("sizes must not be negative (one -1 is allowed)"))?;
+        }
+    }
+    let inferred = match missing {
         0 if known == x.numel() => 0,
         0 => {
             let (from, to) = (x.shape(), shape.iter().map(|n| n.unsigned_abs()).collect::<Dims>());

@@ -317,11 +317,11 @@ binary! {
         x.maximum(y) + more * T::from_f64(std::f64::consts::LOG2_E)
     };
     /// Lower incomplete gamma function of order x at y, regularised.
-    Igamma[CALL] = T::from_f64(math::igamma(x.to_f64(), y.to_f64()));
+    Igamma[CALL] = math::incomplete_gamma(x, y).0;
     /// Upper incomplete gamma function of order x at y, regularised.
-    Igammac[CALL] = T::from_f64(math::igammac(x.to_f64(), y.to_f64()));
+    Igammac[CALL] = math::incomplete_gamma(x, y).1;
     /// Hurwitz's zeta function of x at y.
-    Zeta[CALL] = T::from_f64(math::zeta(x.to_f64(), y.to_f64()));
+    Zeta[4 * POLYNOMIAL, portable where is_beyond_zeta] = x.zeta::<S>(y);
     /// `-(y log(x) + (1 - y) log(1 - x))`, the logarithms at least -100; NaN where x is not between 0 and 1.
     BinaryCrossEntropy[2 * POLYNOMIAL] = {
         let floor = T::from_f64(-100.0);

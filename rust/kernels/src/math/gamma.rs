@@ -1,5 +1,6 @@
 //! The logarithm of the gamma function and its derivatives, in float64.
 
+use super::power::wide_power;
 use super::{halved_poly64, log64, poly64};
 use crate::isa::Simd;
 use std::f64::consts::PI;
@@ -209,13 +210,19 @@ fn hurwitz(s: f64, x: f64) -> f64 {
     if x == f64::INFINITY {
         return 0.0;
     }
+    let whole = if s.trunc() == s && s < f64::from(1 << POWER_BITS) { s as u32 } else { 0 };
+    let power = |x: f64| if whole > 0 { inverse_power(whole, x) } else { x.powf(-s) };
     let (mut x, mut sum) = (x, 0.0);
     while x < ASYMPTOTIC + s.min(30.0) {
-        sum += x.powf(-s);
+        let term = power(x);
+        sum += term;
         x += 1.0;
+        // What is left of large `s`: no more than as many terms again, times what they shrink by.
+        if x > 1.0 && term * x < 1e-17 * sum {
+            return sum;
+        }
     }
-    let power = x.powf(-s);
-    sum + tail(s, x, power)
+    sum + tail(s, x, power(x))
 }
 
 /// [`zeta`] of `s` above 1 at `x` from [`ASYMPTOTIC`] on, where `power` is `x^-s`.
@@ -244,6 +251,30 @@ fn tail(s: f64, x: f64, power: f64) -> f64 {
         k += 2.0;
     }
     value
+}
+
+/// Whether [`near_zeta`] holds: what grows by the exponent is small against the terms that are summed, and powers stay in
+/// the range of float64.
+#[inline(always)]
+#[must_use]
+pub fn is_near_zeta(s: f64, x: f64) -> bool {
+    !(s > 1.0) | ((x > 1e-6) & (x < 1e8) & (s < 32.0) & (s < 4.0 + 2.0 * x))
+}
+
+/// [`zeta`] where [`is_near_zeta`], to the digits of float32, as straight-line code.
+#[inline(always)]
+#[must_use]
+pub fn near_zeta<S: Simd>(s: f32, x: f32) -> f32 {
+    const TERMS: u8 = 6;
+    let (wide, first) = (f64::from(s), f64::from(x));
+    let mut sum = 0.0;
+    for k in 0..TERMS {
+        sum += wide_power::<S>(first + f64::from(k), -wide);
+    }
+    let last = first + f64::from(TERMS);
+    let value = (sum + tail(wide, last, wide_power::<S>(last, -wide))) as f32;
+    let value = if s == 1.0 { f32::INFINITY } else { value };
+    if s >= 1.0 { value } else { f32::NAN }
 }
 
 /// Bits of the exponents for which [`moderate_zeta`] holds.

@@ -3,6 +3,7 @@
 use super::gamma::{digamma, lgamma};
 use super::wide::{NEAR, exp64, square_loss64};
 use super::{platform, poly64};
+use crate::element::Float;
 use crate::isa::Simd;
 use std::f64::consts::TAU;
 
@@ -24,14 +25,15 @@ fn density(a: f64, x: f64) -> f64 {
     (a * (distance.ln_1p() - distance) - correction).exp() / (TAU * a).sqrt()
 }
 
-/// The lower function over `density(a, x)`, for `x` below `a + 1`: `1 + x / (a + 1) + x^2 / (a + 1)(a + 2) + ..`.
-fn series(a: f64, x: f64) -> f64 {
+/// The lower function over `density(a, x)`, for `x` below `a + 1`: `1 + x / (a + 1) + x^2 / (a + 1)(a + 2) + ..`, up to a term
+/// that is `enough` of the sum.
+fn series(a: f64, x: f64, enough: f64) -> f64 {
     let (mut term, mut sum, mut n) = (1.0, 1.0, a);
     for _ in 0..STEPS {
         n += 1.0;
         term *= x / n;
         sum += term;
-        if term < 1e-17 * sum {
+        if term < enough * sum {
             break;
         }
     }
@@ -39,7 +41,7 @@ fn series(a: f64, x: f64) -> f64 {
 }
 
 /// The upper function over `a density(a, x)`, for `x` from `a + 1` on, as a continued fraction by Lentz's method (1976).
-fn fraction(a: f64, x: f64) -> f64 {
+fn fraction(a: f64, x: f64, enough: f64) -> f64 {
     const TINY: f64 = 1e-300;
     let mut below = x + 1.0 - a;
     let (mut c, mut d) = (1.0 / TINY, 1.0 / below);
@@ -53,7 +55,7 @@ fn fraction(a: f64, x: f64) -> f64 {
         d = 1.0 / lifted(above * d + below);
         c = lifted(below + above / c);
         product *= d * c;
-        if (d * c - 1.0).abs() < 1e-16 {
+        if (d * c - 1.0).abs() < 10.0 * enough {
             break;
         }
     }
@@ -78,7 +80,7 @@ fn normal(a: f64, x: f64) -> (f64, f64) {
 }
 
 /// The lower and the upper function, regularised: they sum to 1.
-fn both(a: f64, x: f64) -> (f64, f64) {
+fn both(a: f64, x: f64, enough: f64) -> (f64, f64) {
     if a.is_nan() || x.is_nan() || a < 0.0 || x < 0.0 || (a == 0.0 && x == 0.0) || (a.is_infinite() && x.is_infinite())
     {
         return (f64::NAN, f64::NAN);
@@ -93,24 +95,22 @@ fn both(a: f64, x: f64) -> (f64, f64) {
         return normal(a, x);
     }
     if x < a + 1.0 {
-        let lower = density(a, x) * series(a, x);
+        let lower = density(a, x) * series(a, x, enough);
         (lower, 1.0 - lower)
     } else {
-        let upper = a * density(a, x) * fraction(a, x);
+        let upper = a * density(a, x) * fraction(a, x, enough);
         (1.0 - upper, upper)
     }
 }
 
-/// The part of the gamma function's integral below `x`: `integral(t^(a - 1) exp(-t), 0..x) / gamma(a)`.
+/// The part of the gamma function's integral below `x`, `integral(t^(a - 1) exp(-t), 0..x) / gamma(a)`, and the part above,
+/// to the digits of `T`.
 #[must_use]
-pub fn igamma(a: f64, x: f64) -> f64 {
-    both(a, x).0
-}
-
-/// The part above `x`.
-#[must_use]
-pub fn igammac(a: f64, x: f64) -> f64 {
-    both(a, x).1
+pub fn incomplete_gamma<T: Float>(a: T, x: T) -> (T, T) {
+    // Of what is left out there are up to the root of the order.
+    let enough = if size_of::<T>() == 4 { 1e-12 } else { 1e-17 };
+    let (lower, upper) = both(a.to_f64(), x.to_f64(), enough);
+    (T::from_f64(lower), T::from_f64(upper))
 }
 
 /// The derivative by `a` of a number `x` of the gamma distribution of shape `a` and scale 1, below which lies the same part

@@ -90,6 +90,12 @@ pub fn pow<S: Simd>(x: f32, y: f32) -> f32 {
     if y == 0.0 || x == 1.0 { 1.0 } else { signed }
 }
 
+/// `x^y` to 2e-9 of it, for normal `x` in the range of float32 and `y` times the logarithm of it up to 1000 in size.
+#[inline(always)]
+pub(super) fn wide_power<S: Simd>(x: f64, y: f64) -> f64 {
+    exp2_wide::<S>(y, log2_wide::<S>(x)).0
+}
+
 /// [`pow`] but for special cases, and whether this is none.
 #[inline(always)]
 #[must_use]
