@@ -6,7 +6,7 @@ use faer::linalg::cholesky::llt::factor::{LltRegularization, cholesky_in_place, 
 use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
 use faer::linalg::triangular_solve as solvers;
 use faer::traits::RealField;
-use faer::traits::math_utils::{abs, is_nan, mul, sub, zero};
+use faer::traits::math_utils::{abs, is_finite, is_nan, mul, sub, zero};
 use faer::{MatMut, MatRef, Par, Spec};
 use std::ops::DivAssign;
 
@@ -35,7 +35,12 @@ pub(crate) fn lu<T: RealField + Copy + DivAssign>([m, n]: [usize; 2], a: &mut [T
         (2, 2) => return eliminate([2, 2], a, order),
         (3, 3) => return eliminate([3, 3], a, order),
         (4, 4) => return eliminate([4, 4], a, order),
-        (..=SMALL, ..=SMALL) => return eliminate([m, n], a, order),
+        (..=TALL, ..=NARROW) => {
+            if !eliminate_finite([m, n], a, order) {
+                eliminate([m, n], a, order);
+            }
+            return;
+        }
         _ => {}
     }
     let original = a.to_vec();
@@ -52,6 +57,61 @@ pub(crate) fn lu<T: RealField + Copy + DivAssign>([m, n]: [usize; 2], a: &mut [T
     for (place, row) in order.iter_mut().zip(rows) {
         *place = row.cast_signed() as i64;
     }
+}
+
+/// Rows and columns up to which [`eliminate_finite`] is quicker than faer.
+const TALL: usize = 256;
+const NARROW: usize = 48;
+/// Rows that are subtracted at once: whole vectors, so that short columns have no remainders.
+const BLOCK: usize = 8;
+
+/// As [`eliminate`], in blocks of rows, with zeros for the factors of those that are done; whether that holds, as it does
+/// where all pivots differ from zero and all numbers stay finite. Otherwise nothing is written.
+fn eliminate_finite<T: RealField + Copy + DivAssign>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) -> bool {
+    let height = m.div_ceil(BLOCK);
+    let mut blocks = vec![[zero::<T>(); BLOCK]; height * n];
+    let mut factors = vec![[zero::<T>(); BLOCK]; height];
+    for (blocks, column) in blocks.chunks_exact_mut(height.max(1)).zip(a.chunks_exact(m.max(1))) {
+        blocks.as_flattened_mut()[..m].copy_from_slice(column);
+    }
+    order.iter_mut().zip(0..).for_each(|(place, row)| *place = row);
+    for k in 0..m.min(n) {
+        let column = &blocks[k * height..(k + 1) * height].as_flattened()[..m];
+        let (mut pivot, mut largest) = (k, abs(&column[k]));
+        for (row, x) in column.iter().enumerate().skip(k + 1) {
+            let size = abs(x);
+            (pivot, largest) = if size > largest { (row, size) } else { (pivot, largest) };
+        }
+        if largest == zero() {
+            return false;
+        }
+        if pivot != k {
+            order.swap(k, pivot);
+            blocks.chunks_exact_mut(height).for_each(|column| column.as_flattened_mut().swap(k, pivot));
+        }
+        let first = (k + 1) / BLOCK;
+        let (left, right) = blocks.split_at_mut((k + 1) * height);
+        let own = left[k * height..].as_flattened_mut();
+        let top = own[k];
+        own[k + 1..].iter_mut().for_each(|x| *x /= top);
+        factors.as_flattened_mut()[k + 1..].copy_from_slice(&own[k + 1..]);
+        factors.as_flattened_mut()[k] = zero();
+        for column in right.chunks_exact_mut(height) {
+            let factor = column.as_flattened()[k];
+            for (x, y) in column[first..].iter_mut().zip(&factors[first..]) {
+                for lane in 0..BLOCK {
+                    x[lane] = sub(&x[lane], &mul(&factor, &y[lane]));
+                }
+            }
+        }
+    }
+    if !blocks.as_flattened().iter().all(is_finite) {
+        return false;
+    }
+    for (column, blocks) in a.chunks_exact_mut(m.max(1)).zip(blocks.chunks_exact(height.max(1))) {
+        column.copy_from_slice(&blocks.as_flattened()[..m]);
+    }
+    true
 }
 
 /// Elimination that passes over a column without a pivot, where faer divides by that zero. NaN is the first to be one, so

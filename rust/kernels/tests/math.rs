@@ -228,6 +228,24 @@ fn derivatives_of_the_gamma_function() {
 }
 
 #[test]
+fn zeta_of_float32_is_that_of_float64() {
+    let exponents = [f32::NAN, -3.0, 0.5, 1.0, 1.000_1, 1.5, 2.0, 3.9, 7.3, 20.0, 31.9, 32.0, 77.0];
+    let places = [-2.5, -2.0, 0.0, 1e-7, 1e-3, 0.2, 1.0, 1.5, 4.9, 13.9, 14.1, 500.0, 9e7, 2e8, f32::INFINITY];
+    for s in exponents {
+        let mut y = [0.0; 15];
+        map::float_binary(FloatBinary::Zeta, &[s; 15], flat(&15), &places, flat(&15), &mut y);
+        for (x, y) in places.into_iter().zip(y) {
+            let want = zeta(f64::from(s), f64::from(x));
+            assert!(ulps(y, want) <= 0.6 || y.to_bits() == (want as f32).to_bits(), "zeta({s}, {x}) = {y:e}, not {want:e}");
+        }
+    }
+    let apery = 1.202_056_903_159_594_3;
+    for (s, x, want) in [(3.0, 1.0, apery), (3.0, 2.0, apery - 1.0), (50.0, 3.0, 1.392_956_357_970_7e-24)] {
+        assert!((zeta(s, x) / want - 1.0).abs() < 1e-12, "zeta({s}, {x})");
+    }
+}
+
+#[test]
 fn bessel_functions() {
     // By Bessel's integral, exp(x (cos t - 1)) cos(t n) over a period, which a sum of equal steps gives exactly.
     let integral = |n: f64, x: f64| {

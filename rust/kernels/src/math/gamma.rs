@@ -265,14 +265,11 @@ pub fn is_near_zeta(s: f64, x: f64) -> bool {
 #[inline(always)]
 #[must_use]
 pub fn near_zeta<S: Simd>(s: f32, x: f32) -> f32 {
-    const TERMS: u8 = 6;
-    let (wide, first) = (f64::from(s), f64::from(x));
-    let mut sum = 0.0;
-    for k in 0..TERMS {
-        sum += wide_power::<S>(first + f64::from(k), -wide);
-    }
-    let last = first + f64::from(TERMS);
-    let value = (sum + tail(wide, last, wide_power::<S>(last, -wide))) as f32;
+    let (wide, x) = (f64::from(s), f64::from(x));
+    let term = |k: f64| wide_power::<S>(x + k, -wide);
+    // Not a loop: of two, the compiler makes vectors of the inner one.
+    let sum = ((term(0.0) + term(1.0)) + (term(2.0) + term(3.0))) + (term(4.0) + term(5.0));
+    let value = (sum + tail(wide, x + 6.0, term(6.0))) as f32;
     let value = if s == 1.0 { f32::INFINITY } else { value };
     if s >= 1.0 { value } else { f32::NAN }
 }
