@@ -13,6 +13,9 @@ use dlcore_kernels::{copy, inplace, map};
 use std::borrow::Cow;
 use triomphe::Arc;
 
+/// Elements that are filled at once: more are worth threads.
+const FEW: usize = 8192;
+
 /// A strided window over shared memory. Cloning shares; operations make new ones.
 #[derive(Clone)]
 pub struct Array {
@@ -381,6 +384,16 @@ impl Array {
         if source.is_same(self) {
             self.storage.written_by(op);
             return Ok(());
+        }
+        if source.numel() == 1 && source.rank() <= self.rank() && source.dtype == self.dtype && self.numel() <= FEW {
+            let is_filled = with_bits!(self.dtype, T => {
+                let value = source.data::<T>()[source.layout.offset];
+                self.edit(|out: &mut [T]| out.fill(value))
+            });
+            if is_filled {
+                self.storage.written_by(op);
+                return Ok(());
+            }
         }
         let source = source.broadcast(op, self.shape())?;
         let source = if source.dtype == self.dtype { source } else { Cow::Owned(source.cast(op, self.dtype)?) };

@@ -189,13 +189,9 @@ fn windows(
     Ok(Windows { stride, kernel, padding, dilation: each(op, "dilation", dilation, dims, 1)?, ceil_mode })
 }
 
-/// Values, and where they were if asked for.
-fn with_places(py: Python<'_>, (values, places): (Tensor, Tensor), both: bool) -> PyResult<Bound<'_, PyAny>> {
-    let values = Bound::new(py, PyTensor::from(values))?.into_any();
-    if !both {
-        return Ok(values);
-    }
-    Ok(PyTuple::new(py, [values, Bound::new(py, PyTensor::from(places))?.into_any()])?.into_any())
+/// Values, and where they were.
+fn with_places(py: Python<'_>, (values, places): (Tensor, Tensor)) -> PyResult<Bound<'_, PyAny>> {
+    Ok(PyTuple::new(py, [values, places].map(PyTensor::from))?.into_any())
 }
 
 /// The extents that an adaptive pool is asked for: one or several, each perhaps `None`.
@@ -313,7 +309,7 @@ macro_rules! pools {
                     return Ok(Bound::new(py, PyTensor::from(values))?.into_any());
                 }
                 let both = enter(py, input.0.numel(), || pooling::max_pool(op, &input.0, &windows))?;
-                with_places(py, both, return_indices)
+                with_places(py, both)
             }
 
             $(#[$adaptive_avg])*
@@ -335,8 +331,12 @@ macro_rules! pools {
             ) -> PyResult<Bound<'py, PyAny>> {
                 let op = stringify!($adaptive_max_pool);
                 let sizes = targets(op, output_size, $dims)?;
+                if !return_indices {
+                    let values = || pooling::adaptive_max_pool_values(op, &input.0, &sizes);
+                    return Ok(Bound::new(py, PyTensor::from(enter(py, input.0.numel(), values)?))?.into_any());
+                }
                 let both = enter(py, input.0.numel(), || pooling::adaptive_max_pool(op, &input.0, &sizes))?;
-                with_places(py, both, return_indices)
+                with_places(py, both)
             }
 
             $(#[$unpool])*

@@ -323,6 +323,26 @@ pub fn adaptive_max_pool(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Resul
     }
 }
 
+/// [`adaptive_max_pool`], without where each was.
+///
+/// # Errors
+/// As there.
+pub fn adaptive_max_pool_values(op: &str, x: &Tensor, sizes: &[Option<usize>]) -> Result<Tensor> {
+    let x = &of_volumes(x, sizes.len())?;
+    let targets = targets(op, x, sizes)?;
+    let (lead, extents_of_x) = x.shape().split_at(x.rank() - targets.len());
+    let (&[depth, height, width], &[depths, rows, columns]) = (extents_of_x, targets.as_slice()) else {
+        return Ok(adaptive_max_pool(op, x, sizes)?.0);
+    };
+    if extents_of_x.contains(&0) {
+        return Err(nothing_to_pool(op));
+    }
+    let (planes, _) = adaptive_max_pool2d(&of_depths(x, [depth, height, width])?, [rows, columns])?;
+    let lines = reshape(&planes, &[planes.shape()[0], depth, rows * columns])?;
+    let (y, _) = adaptive_max_pool2d(&lines, [depths, rows * columns])?;
+    reshape(&y, &extents(lead, &targets))
+}
+
 /// Rows of `extent` zeros with the elements of the rows of the first input where the second tells. Where several go to
 /// one place the last stays, but as in PyTorch the gradient there is everybody's.
 #[derive(Clone, Debug)]

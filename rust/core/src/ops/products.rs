@@ -176,7 +176,10 @@ pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let (mut a, mut b) = (reshape(a, &coarse)?, reshape(b, &fine)?);
     // The rows of both are first brought to the length of the result's: few elements for loops that are not short.
     let (rows, row) = (2 * rank.saturating_sub(1), whole.last().copied().unwrap_or(1));
-    if coarse[..rows].iter().chain(&fine[..rows]).any(|&extent| extent > 1) {
+    let counts = [&coarse, &fine].map(|extents| extents[..rows].iter().product::<usize>());
+    // Of one row in either, that would be a pass over as much as the result; it pays where loops are very short.
+    let are_few = counts.contains(&1) && fine.last().is_some_and(|&extent| extent >= 16);
+    if counts != [1, 1] && !are_few {
         let last = [coarse[rows], fine[rows + 1]];
         let long = |x: &Tensor, shape: &[usize]| {
             reshape(&broadcast_to(x, &[&shape[..rows], &last].concat())?, &[&shape[..rows], &[row]].concat())

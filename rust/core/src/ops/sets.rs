@@ -34,12 +34,26 @@ pub fn unique(x: &Tensor, dim: Option<isize>, inverse: bool, counts: bool) -> Re
     if let Some(dim) = dim {
         return unique_slices(x, dim, true);
     }
+    if x.dtype() == DType::Bool && !inverse {
+        return unique_of_two(x, counts);
+    }
     let (sorted, order) = sort(&reshape(&x.detach(), &[x.numel()])?, 0, false)?;
     let mut found = unique_consecutive(&sorted, None, inverse, counts)?;
     if let Some(groups) = &found.inverse {
         found.inverse = Some(reshape(&put(groups, &order, groups, false)?, x.shape())?);
     }
     Ok(found)
+}
+
+/// [`unique`] of a mask.
+fn unique_of_two(x: &Tensor, counts: bool) -> Result<Unique> {
+    const NAME: &str = "unique";
+    let count = total(&reshape(&x.detach(), &[x.numel()])?)?;
+    let counted = [(0u8, x.numel() as i64 - count), (1, count)].into_iter().filter(|&(_, count)| count > 0);
+    let (values, lengths): (Vec<u8>, Vec<i64>) = counted.unzip();
+    let values = Array::from_slice(NAME, &values, &[values.len()])?;
+    let lengths = counts.then(|| Array::from_slice(NAME, &lengths, &[lengths.len()])).transpose()?;
+    Ok(Unique { values: values.cast(NAME, DType::Bool)?.into(), inverse: None, counts: lengths.map(Tensor::from) })
 }
 
 /// The different slices of `x` along `dim`: in order, or those that differ from the one before.
