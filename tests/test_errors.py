@@ -109,6 +109,10 @@ SHAPES = [
     (lambda: (leaf(2) * 2).backward(z(3)), "backward: gradient of shape (3,) for an output of shape (2,)"),
     (lambda: setattr(leaf(2), "grad", z(3)), "grad: a float32 gradient of shape (3,) for a float32 tensor of shape (2,)"),
     (lambda: z(*[1] * 33), "zeros: 33 dimensions; at most 32 are supported"),
+    (lambda: z(1).reshape([1] * 33), "reshape: 33 dimensions; at most 32 are supported"),
+    (lambda: z(*[1] * 32).unsqueeze(0), "reshape: 33 dimensions; at most 32 are supported"),
+    (lambda: z(*[1] * 32)[None], "reshape: 33 dimensions; at most 32 are supported"),
+    (lambda: z(*[1] * 32).unfold(0, 1, 1), "unfold: 33 dimensions; at most 32 are supported"),
 ]  # fmt: skip
 
 DTYPES = [

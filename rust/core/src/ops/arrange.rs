@@ -8,7 +8,7 @@ use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, app
 use crate::autograd::tensor::Tensor;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::layout::{Dims, Layout, Show, Strides, normalize_dim, numel};
+use crate::layout::{Dims, Layout, MAX_RANK, Show, Strides, normalize_dim, numel};
 use crate::ops::copy::apart;
 use crate::ops::index::index_select;
 use crate::ops::join::{Roll, cat, flip, repeat, stack};
@@ -263,11 +263,15 @@ pub fn trace(x: &Tensor) -> Result<Tensor> {
 /// Windows of `size` elements, `step` apart, along `dim`, their elements in a new last dimension.
 ///
 /// # Errors
-/// [`Error::Index`] for a dimension out of range, [`Error::Value`] for windows that do not fit.
+/// [`Error::Index`] for a dimension out of range, [`Error::Value`] for windows that do not fit, [`Error::Shape`] for more
+/// than [`MAX_RANK`] dimensions.
 pub fn unfold(x: &Tensor, dim: isize, size: usize, step: usize) -> Result<Tensor> {
     let dim = normalize_dim(Unfold::NAME, dim, x.rank())?;
     if step == 0 {
         return Err(Error::value(Unfold::NAME, "the step must be above zero"));
+    }
+    if x.rank() >= MAX_RANK {
+        numel(Unfold::NAME, &[x.shape(), &[1]].concat())?;
     }
     if x.rank() > 0 {
         return apply(Unfold { dim, size, step }, &[x]);

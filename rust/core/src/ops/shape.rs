@@ -84,8 +84,9 @@ impl Operation for Reshape {
 impl Look for Reshape {
     fn layout(&self, of: &Layout) -> Option<Layout> {
         let product = self.shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        // Of nothing the other extents may be too many.
-        let fits = product == Some(of.numel()) && (product != Some(0) || numel(Self::NAME, &self.shape).is_ok());
+        // Of nothing the other extents may be too many, and where many are 1 the dimensions.
+        let is_small = product != Some(0) && self.shape.len() <= MAX_RANK;
+        let fits = product == Some(of.numel()) && (is_small || numel(Self::NAME, &self.shape).is_ok());
         if fits { of.reshape(&self.shape) } else { None }
     }
 }
