@@ -267,6 +267,19 @@ def test_all_halves_have_the_sinc_of_float32():
         assert dlcore.equal(dlcore.sinc(x), dlcore.sinc(x.float()).to(dtype))
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-13), ("float32", 3e-6)])
+def test_the_slope_of_sinc_near_zero(dtype, bound):
+    x = np.concatenate([10.0 ** np.arange(-18, 0.0), [0.0, 0.1599, 0.1601, 0.7, 1.3]])
+    leaf = dlcore.from_numpy(np.concatenate([x, -x]).astype(dtype)).requires_grad_()
+    (slope,) = dlcore.autograd.grad(dlcore.sinc(leaf).sum(), leaf, create_graph=True)
+    (curvature,) = dlcore.autograd.grad(slope.sum(), leaf)
+    angle = math.pi * leaf.detach().double().numpy()
+    terms = [(-1) ** n * 2 * n * angle ** (2 * n - 1) / math.factorial(2 * n + 1) for n in range(1, 30)]
+    bends = [(-1) ** n * 2 * n * (2 * n - 1) * angle ** (2 * n - 2) / math.factorial(2 * n + 1) for n in range(1, 30)]
+    np.testing.assert_allclose(slope.detach().numpy(), math.pi * sum(terms), rtol=10 * bound)
+    np.testing.assert_allclose(curvature.numpy(), math.pi**2 * sum(bends), rtol=100 * bound)
+
+
 def test_a_gradient_of_another_dtype_is_converted():
     x = dlcore.ones(2, requires_grad=True)
     (x * 2).backward(dlcore.ones(2, dtype=dlcore.float64))

@@ -416,6 +416,34 @@ def test_unique_is_that_of_numpy(dtype):
         np.testing.assert_array_equal(got.numpy(), expected.reshape(got.shape))
 
 
+@pytest.mark.parametrize("mask", [[], [True], [False, False], [True, False, True]])
+def test_values_of_masks(mask):
+    values, counts = dlcore.unique(dlcore.tensor(mask, dtype=dlcore.bool), return_counts=True)
+    expected = np.unique(np.array(mask, dtype=bool), return_counts=True)
+    assert (values.dtype, values.tolist(), counts.tolist()) == (dlcore.bool, *(part.tolist() for part in expected))
+
+
+def test_how_many_elements_differ():
+    rows = np.random.default_rng(0).integers(0, 3, (70, 9)).astype("float32")
+    x, nan = dlcore.from_numpy(rows), dlcore.tensor([[math.nan, 1.0], [1.0, 1.0]])
+    expected = (rows[:, None] != rows[None]).sum(-1)
+    np.testing.assert_array_equal(dlcore.cdist(x, x, p=0).numpy(), expected)
+    np.testing.assert_array_equal(dlcore.pdist(x, 0).numpy(), expected[np.triu_indices(70, 1)])
+    assert dlcore.pdist(nan, 0).isnan().item()
+    x.requires_grad_()
+    dlcore.cdist(x, x, p=0).sum().backward()
+    assert not x.grad.any()
+
+
+def test_positions_repeated_as_often_as_counts_say():
+    assert dlcore.repeat_interleave(dlcore.tensor([1, 0, 2])).dtype == dlcore.int64
+    counts = dlcore.tensor([1, 0, 2], dtype=dlcore.int32)
+    assert dlcore.repeat_interleave(counts).dtype == dlcore.int32
+    assert dlcore.repeat_interleave(counts).tolist() == [0, 2, 2]
+    with pytest.raises(dlcore.ShapeError, match="expected a vector of repeats"):
+        dlcore.repeat_interleave(dlcore.tensor(3))
+
+
 def test_the_norm_of_nothing_but_zeros_has_a_gradient_of_zeros():
     x = dlcore.zeros(3, requires_grad=True)
     (x.norm() + x.norm(3)).backward()

@@ -469,6 +469,23 @@ def test_factors_of_singular_matrices_say_which_pivot_is_zero():
     expected = linalg.lu_factor(x)
     assert (LU.equal(expected.LU), pivots.equal(expected.pivots), info.tolist()) == (True, True, [0, 2, 1])
     assert linalg.lu_factor_ex(dlcore.zeros(0, 0)).info.item() == 0
+    with pytest.raises(linalg.LinAlgError, match="lu_factor_ex: pivot 2 of matrix 1 is zero"):
+        linalg.lu_factor_ex(x, check_errors=True)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (15, 15), (48, 48), (100, 10), (10, 48), (256, 3), (17, 31)])
+def test_factors_of_small_matrices_multiply_back(shape):
+    for x in (np.random.default_rng(0).standard_normal((3, *shape)), np.ones((2, *shape)), np.zeros((1, *shape))):
+        P, L, U = linalg.lu(dlcore.from_numpy(x))
+        np.testing.assert_allclose((P @ L @ U).numpy(), x, atol=1e-13)
+        assert L.abs().max().item() <= 1
+    x[0, -1, 0] = math.nan
+    assert linalg.lu(dlcore.from_numpy(x)).U.isnan().any()
+
+
+def test_powers_of_too_few_columns():
+    with pytest.raises(ValueError, match="N must be at least 2"):
+        linalg.vander(dlcore.ones(3), N=1)
 
 
 @pytest.mark.parametrize(("m", "n"), [(9, 6), (6, 9)])

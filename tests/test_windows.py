@@ -145,6 +145,24 @@ def test_pools_and_what_they_found(dims):
 
 
 @DIMS
+@pytest.mark.parametrize(
+    "given", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}, {"kernel_size": 1, "stride": 3}]
+)
+def test_values_alone_and_their_gradients_are_those_found_with_places(dims, given):
+    x = noise(2, 3, *SIZE[:dims]).round(decimals=0)  # with equals
+    x[0, 1] = math.nan
+    adaptive = getattr(F, f"adaptive_max_pool{dims}d")
+    for pool in (lambda x, **more: MAX[dims](x, **given, **more), lambda x, **more: adaptive(x, 2, **more)):
+        leaves = [x.clone().requires_grad_() for _ in range(2)]
+        values, (same, _) = pool(leaves[0]), pool(leaves[1], return_indices=True)
+        assert dlcore.equal(values.nan_to_num(9), same.nan_to_num(9))
+        for y in (values, same):
+            y.backward(dlcore.arange(y.numel(), dtype=y.dtype).reshape(y.shape))
+        assert dlcore.equal(leaves[0].grad, leaves[1].grad)
+    assert not MAX[dims](x, 1).data_ptr() == x.data_ptr()
+
+
+@DIMS
 def test_ceil_mode_keeps_windows_that_hang_over(dims):
     x = noise(1, 2, *(5, 6, 8)[:dims])
     wide = np.pad(x.numpy(), [(0, 0), (0, 0)] + [(0, 3)] * dims, constant_values=-math.inf)

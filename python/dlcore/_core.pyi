@@ -208,6 +208,11 @@ class _LinalgLuFactor(NamedTuple):
     LU: Tensor
     pivots: Tensor
 
+class _LinalgLuFactorEx(NamedTuple):
+    LU: Tensor
+    pivots: Tensor
+    info: Tensor
+
 class _Lu(NamedTuple):
     LU: Tensor
     pivots: Tensor
@@ -2915,6 +2920,13 @@ def linalg_lu(A: Tensor, *, pivot: builtins.bool = True, out: Sequence[Tensor] |
 def linalg_lu_factor(
     A: Tensor, *, pivot: builtins.bool = True, out: Sequence[Tensor] | None = None
 ) -> _LinalgLuFactor: ...
+def linalg_lu_factor_ex(
+    A: Tensor,
+    *,
+    pivot: builtins.bool = True,
+    check_errors: builtins.bool = False,
+    out: Sequence[Tensor] | None = None,
+) -> _LinalgLuFactorEx: ...
 def linalg_lu_solve(
     LU: Tensor,
     pivots: Tensor,

@@ -26,6 +26,7 @@ from dlcore._core import (
     linalg_lstsq as lstsq,
     linalg_lu as lu,
     linalg_lu_factor as lu_factor,
+    linalg_lu_factor_ex as lu_factor_ex,
     linalg_lu_solve as lu_solve,
     linalg_matrix_exp as matrix_exp,
     linalg_matrix_norm as matrix_norm,
@@ -94,12 +95,6 @@ class _InvEx(NamedTuple):
     info: Tensor
 
 
-class _LuFactorEx(NamedTuple):
-    LU: Tensor
-    pivots: Tensor
-    info: Tensor
-
-
 class _SolveEx(NamedTuple):
     result: Tensor
     info: Tensor
@@ -129,36 +124,8 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> _InvEx:
     except LinAlgError:
         if check_errors:
             raise
-    info = _zero_pivots(lu_factor(A.detach()).LU)
+    info = lu_factor_ex(A.detach()).info
     return _InvEx(_or_nan(info, inv(_or_identity(info, A))), info)
-
-
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> _LuFactorEx:
-    """`lu_factor`, and which matrices are singular.
-
-    Args:
-        A: matrices, (..., m, n).
-        pivot: whether rows are exchanged.
-        check_errors: whether to raise for a singular one.
-
-    Returns:
-        ``LU`` and ``pivots``, as of `lu_factor`, and ``info``, int32, (...): 0, or which pivot is the first zero.
-
-    Raises:
-        LinAlgError: with `check_errors`, a pivot that is zero.
-
-    Example:
-        >>> import dlcore
-        >>> dlcore.linalg.lu_factor_ex(dlcore.ones(2, 2)).info
-        tensor(2, dtype=dlcore.int32)
-    """
-    LU, pivots = lu_factor(A, pivot=pivot)
-    info = _zero_pivots(LU.detach())
-    if check_errors and info.any():
-        raise LinAlgError(
-            f"linalg.lu_factor_ex: a matrix is singular: pivots {info.tolist()} of the LU factors are zero"
-        )
-    return _LuFactorEx(LU, pivots, info)
 
 
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> _SolveEx:
@@ -186,15 +153,9 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     except LinAlgError:
         if check_errors:
             raise
-    info = _zero_pivots(lu_factor(A.detach()).LU)
+    info = lu_factor_ex(A.detach()).info
     vectors = B.dim() == 1 or B.shape == A.shape[:-1]
     return _SolveEx(_or_nan(info, solve(_or_identity(info, A), B, left=left), dims=1 if vectors else 2), info)
-
-
-def _zero_pivots(LU: Tensor) -> Tensor:
-    """Which pivot of each matrix is the first that is zero, or 0."""
-    before = (LU.diagonal(dim1=-2, dim2=-1) == 0).cumsum(-1).eq(0).sum(-1)
-    return _core.where(before < min(LU.shape[-2:]), before + 1, 0).to(_core.int32)
 
 
 def _or_identity(info: Tensor, matrices: Tensor) -> Tensor:

@@ -10,11 +10,13 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, broadcast_shapes};
 use crate::ops::arithmetic::{add, sub};
+use crate::ops::arrange::diagonal;
 use crate::ops::matrix_stack::{Stack, adjoint, first, rest};
 use crate::ops::placing::take_along_dim;
 use crate::ops::sample::{Domain, Sample, input};
 use crate::ops::systems::{SolveTriangular, check_sides, factorised};
 use crate::ops::{cat, matmul, reshape, sort, tril, triu};
+use crate::with_float;
 use smallvec::smallvec;
 
 /// LU factors: L below the diagonal, U from it upwards, and the order of the rows.
@@ -144,9 +146,37 @@ pub fn order_of(pivots: &Tensor, m: usize) -> Result<Tensor> {
 /// Only for lack of memory.
 pub fn permutation(order: &Tensor, dtype: DType) -> Result<Tensor> {
     let m = order.shape().last().copied().unwrap_or(0);
-    let identity = crate::creation::eye(m, m, dtype)?;
+    let order = order.array().contiguous(Lu::NAME)?;
     let shape = [order.shape(), &[m]].concat();
-    unordered(&crate::ops::broadcast_to(&identity, &shape)?, order)
+    let matrices = with_float!(Lu::NAME, dtype, T => Array::build(Lu::NAME, &shape, |out: &mut [T]| {
+        out.fill(0.0);
+        for (matrix, order) in out.chunks_exact_mut((m * m).max(1)).zip(order.elements::<i64>().chunks_exact(m.max(1))) {
+            for (column, &row) in order.iter().enumerate() {
+                matrix[usize::try_from(row).unwrap_or(column) * m + column] = 1.0;
+            }
+        }
+        Ok(())
+    })?);
+    Ok(matrices.into())
+}
+
+/// Which pivot of each matrix that [`lu_factor`] factorised is the first that is zero, counted from 1, in int32; 0 where
+/// none is.
+///
+/// # Errors
+/// [`Error::Shape`] for fewer than two dimensions, [`Error::DType`] for integers.
+pub fn zero_pivots(lu: &Tensor) -> Result<Tensor> {
+    let stack = Stack::of(Lu::NAME, lu.shape())?;
+    let k = stack.rank();
+    let pivots = diagonal(&lu.detach(), 0, -2, -1)?.array().contiguous(Lu::NAME)?;
+    let mut found = vec![0i32; stack.count()];
+    with_float!(Lu::NAME, pivots.dtype(), T => {
+        for (found, pivots) in found.iter_mut().zip(pivots.elements::<T>().chunks_exact(k.max(1))) {
+            let first = pivots.iter().position(|&pivot| pivot == 0.0);
+            *found = first.map_or(0, |first| i32::try_from(first + 1).unwrap_or(i32::MAX));
+        }
+    });
+    Ok(Array::from_slice(Lu::NAME, &found, &stack.with(&[]))?.into())
 }
 
 /// The matrices p, l and u whose product is `x`.

@@ -65,7 +65,7 @@ fn sin_pi<S: Simd>(x: f64) -> f64 {
 
 /// [`lgamma`] of a positive `x`, likewise.
 #[inline(always)]
-fn positive_lgamma<S: Simd>(x: f64) -> f64 {
+pub(super) fn positive_lgamma<S: Simd>(x: f64) -> f64 {
     /// From here on the asymptotic series holds to 5e-11.
     const FAR: f64 = 4.5;
     let inverse = 1.0 / x;

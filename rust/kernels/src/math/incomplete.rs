@@ -1,10 +1,10 @@
 //! The incomplete gamma functions and the scaled complementary error function, in float64.
 
-use super::gamma::{digamma, lgamma};
-use super::wide::{NEAR, exp64, square_loss64};
+use super::gamma::{digamma, lgamma, positive_lgamma};
+use super::wide::{NEAR, exp64, log64, square_loss64};
 use super::{platform, poly64};
 use crate::element::Float;
-use crate::isa::Simd;
+use crate::isa::{Portable, Simd};
 use std::f64::consts::TAU;
 
 /// What is enough for the slowest series here: it takes a few times the root of the largest order.
@@ -13,9 +13,13 @@ const STEPS: usize = 20_000;
 /// Where Stirling's series holds to 1e-16.
 const STIRLING: f64 = 20.0;
 
-/// `x^a exp(-x) / gamma(a + 1)`: near `x = a` by the distance of the two, as the powers would cancel.
-fn density(a: f64, x: f64) -> f64 {
+/// `x^a exp(-x) / gamma(a + 1)`, to the digits of float32 where that is enough: near `x = a` by the distance of the two, as
+/// the powers would cancel.
+fn density(a: f64, x: f64, is_coarse: bool) -> f64 {
     if a < STIRLING {
+        if is_coarse && x > f64::MIN_POSITIVE {
+            return exp64::<Portable>(a * log64::<Portable>(x) - x - positive_lgamma::<Portable>(a + 1.0));
+        }
         return (a * x.ln() - x - lgamma(a + 1.0)).exp();
     }
     let distance = (x - a) / a;
@@ -103,13 +107,14 @@ fn both(a: f64, x: f64, enough: f64) -> (f64, f64) {
         return normal(a, x);
     }
     // Near zero the fraction takes long. What the complement of the series loses there float32 does not show.
-    let is_near = enough > 1e-16 && x < 4.0 && a > 1e-3;
+    let is_coarse = enough > 1e-16;
+    let is_near = is_coarse && x < 4.0 && a > 1e-3;
     if x < a + 1.0 || is_near {
         // Of small orders the upper function is as small.
-        let lower = density(a, x) * series(a, x, enough.min(enough * a).max(1e-17));
+        let lower = density(a, x, is_coarse) * series(a, x, enough.min(enough * a).max(1e-17));
         (lower, 1.0 - lower)
     } else {
-        let density = density(a, x);
+        let density = density(a, x, is_coarse);
         let upper = if density == 0.0 { 0.0 } else { a * density * fraction(a, x, enough) };
         (1.0 - upper, upper)
     }
@@ -209,7 +214,6 @@ pub fn erfcx<S: Simd>(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::Portable;
 
     #[test]
     fn incomplete_gamma_functions_of_float32_are_those_of_float64() {

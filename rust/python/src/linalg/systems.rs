@@ -147,6 +147,32 @@ fn linalg_lu_factor<'py>(py: Python<'py>, A: Arg, pivot: bool, out: Outs<'py>) -
     named!(py, "linalg_lu_factor", ["LU", "pivots"], [lu, pivots], out)
 }
 
+/// ``lu_factor``, and ``info``, int32, (...): which pivot of a matrix is the first zero, or 0. With ``check_errors`` raises
+/// LinAlgError for a matrix with such a pivot.
+///
+/// >>> dlcore.linalg.lu_factor_ex(dlcore.ones(2, 2)).info
+/// tensor(2, dtype=dlcore.int32)
+#[pyfunction]
+#[pyo3(signature = (A, *, pivot = true, check_errors = false, out = None))]
+fn linalg_lu_factor_ex<'py>(py: Python<'py>, A: Arg, pivot: bool, check_errors: bool, out: Outs<'py>) -> Out<'py> {
+    const NAME: &str = "linalg.lu_factor_ex";
+    let (lu, pivots, info) = enter(py, work(&[&A.0]), || {
+        check_pivot(NAME, pivot)?;
+        let (lu, pivots) = elimination::lu_factor(&A.0)?;
+        let info = elimination::zero_pivots(&lu)?;
+        let list = info.array();
+        match list.elements::<i32>().iter().position(|&pivot| pivot > 0).filter(|_| check_errors) {
+            None => Ok((lu, pivots, info)),
+            Some(matrix) => {
+                let of = if info.rank() == 0 { String::new() } else { format!(" of matrix {matrix}") };
+                let pivot = list.elements::<i32>()[matrix];
+                Err(Error::LinAlg(format!("{NAME}: pivot {pivot}{of} is zero: it is singular")))
+            }
+        }
+    })?;
+    named!(py, "linalg_lu_factor_ex", ["LU", "pivots", "info"], [lu, pivots, info], out)
+}
+
 /// The solution x of ``A @ x = B`` given what ``lu_factor`` made of ``A``; of ``x @ A = B`` with ``left=False``, and for
 /// the transpose of ``A`` with ``adjoint=True``.
 ///
@@ -219,6 +245,6 @@ fn linalg_slogdet<'py>(py: Python<'py>, A: Arg, out: Outs<'py>) -> Out<'py> {
 
 /// Registers the functions of this file.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    super::add!(module, linalg_solve linalg_solve_triangular linalg_lstsq linalg_slogdet linalg_lu linalg_lu_factor linalg_lu_solve lu_unpack);
+    super::add!(module, linalg_solve linalg_solve_triangular linalg_lstsq linalg_slogdet linalg_lu linalg_lu_factor linalg_lu_factor_ex linalg_lu_solve lu_unpack);
     Ok(())
 }
