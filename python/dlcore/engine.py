@@ -67,8 +67,8 @@ __all__ = [
     "softmax", "log_softmax", "relu", "rrelu", "prelu", "celu", "selu", "threshold", "hardshrink", "layer_norm",
     "group_norm", "rms_norm", "ctc_loss", "cosine_similarity", "pairwise_distance", "conv1d", "conv2d", "conv3d",
     "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d",
-    "avg_pool1d", "adaptive_avg_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm", "lstm_cell", "gru", "gru_cell",
-    "rnn_tanh", "rnn_tanh_cell", "rnn_relu", "rnn_relu_cell",
+    "avg_pool1d", "adaptive_avg_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm", "lstm_cell",
+    "gru", "gru_cell", "rnn_tanh", "rnn_tanh_cell", "rnn_relu", "rnn_relu_cell",
     # how it runs and shows
     "get_num_threads", "set_num_threads", "get_float32_matmul_precision", "set_float32_matmul_precision",
     "get_printoptions", "set_printoptions",

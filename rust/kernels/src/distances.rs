@@ -435,7 +435,7 @@ mod tests {
             Metric::Manhattan => apart.sum(),
             Metric::Euclidean => apart.map(|x| x * x).sum::<f64>().sqrt(),
             Metric::Chebyshev => apart.fold(0.0, f64::max),
-            Metric::Hamming => apart.filter(|&x| x != 0.0).count() as f64,
+            Metric::Hamming => apart.map(|x| f64::from(u8::from(x != 0.0))).sum(),
         }
     }
 
@@ -497,9 +497,8 @@ mod tests {
                     let slope = match metric {
                         Metric::Manhattan => sign,
                         Metric::Euclidean if distance > 0.0 => apart / distance,
-                        Metric::Euclidean => 0.0,
+                        Metric::Euclidean | Metric::Hamming => 0.0,
                         Metric::Chebyshev => f64::from(u8::from((apart.abs() - distance).abs() < 1e-12)) * sign,
-                        Metric::Hamming => 0.0,
                     };
                     slope * f64::from(grad[i * others + j])
                 };

@@ -92,7 +92,10 @@ pub fn channel_shuffle(x: &Tensor, groups: usize) -> Result<Tensor> {
         return Err(Error::value(NAME, "groups must be positive"));
     }
     if !channels.is_multiple_of(groups) {
-        return Err(Error::shape(NAME, format_args!("{groups} groups do not divide the {channels} channels of {}", Show(x.shape()))));
+        return Err(Error::shape(
+            NAME,
+            format_args!("{groups} groups do not divide the {channels} channels of {}", Show(x.shape())),
+        ));
     }
     let pixels = first * rest.iter().product::<usize>();
     let parts = [samples, groups, channels / groups, pixels];

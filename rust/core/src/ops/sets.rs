@@ -49,7 +49,8 @@ pub fn unique(x: &Tensor, dim: Option<isize>, inverse: bool, counts: bool) -> Re
 fn unique_of_two(x: &Tensor, counts: bool) -> Result<Unique> {
     const NAME: &str = "unique";
     let count = total(&reshape(&x.detach(), &[x.numel()])?)?;
-    let counted = [(0u8, x.numel() as i64 - count), (1, count)].into_iter().filter(|&(_, count)| count > 0);
+    let counted =
+        [(0u8, x.numel().cast_signed() as i64 - count), (1, count)].into_iter().filter(|&(_, count)| count > 0);
     let (values, lengths): (Vec<u8>, Vec<i64>) = counted.unzip();
     let values = Array::from_slice(NAME, &values, &[values.len()])?;
     let lengths = counts.then(|| Array::from_slice(NAME, &lengths, &[lengths.len()])).transpose()?;

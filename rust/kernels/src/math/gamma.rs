@@ -210,8 +210,9 @@ fn hurwitz(s: f64, x: f64) -> f64 {
     if x == f64::INFINITY {
         return 0.0;
     }
-    let whole = if s.trunc() == s && s < f64::from(1 << POWER_BITS) { s as u32 } else { 0 };
-    let power = |x: f64| if whole > 0 { inverse_power(whole, x) } else { x.powf(-s) };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number from 2 on, and small")]
+    let whole = (s.trunc() == s && s < f64::from(1 << POWER_BITS)).then_some(s as u32);
+    let power = |x: f64| whole.map_or_else(|| x.powf(-s), |s| inverse_power(s, x));
     let (mut x, mut sum) = (x, 0.0);
     while x < ASYMPTOTIC + s.min(30.0) {
         let term = power(x);
@@ -258,7 +259,9 @@ fn tail(s: f64, x: f64, power: f64) -> f64 {
 #[inline(always)]
 #[must_use]
 pub fn is_near_zeta(s: f64, x: f64) -> bool {
-    !(s > 1.0) | ((x > 1e-6) & (x < 1e8) & (s < 32.0) & (s < 4.0 + 2.0 * x))
+    let is_plain = x > 1e-6 && x < 1e8 && s < 32.0 && s < 4.0 + 2.0 * x;
+    // Up to 1 nothing is summed.
+    is_plain || s <= 1.0 || s.is_nan()
 }
 
 /// [`zeta`] where [`is_near_zeta`], to the digits of float32, as straight-line code.

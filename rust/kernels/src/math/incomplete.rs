@@ -231,7 +231,10 @@ mod tests {
         for x in [0.01, 0.7, 1.6, 5.0, 40.0] {
             let (lower, upper) = both(0.5, x, 1e-17);
             let (root, known) = (f64::sqrt(x), both(1.0, x, 1e-17).1);
-            assert!((lower - crate::math::erf64::<Portable>(root)).abs() < 1e-15 && (upper / platform::erfc(root) - 1.0).abs() < 1e-13);
+            assert!(
+                (lower - crate::math::erf64::<Portable>(root)).abs() < 1e-15
+                    && (upper / platform::erfc(root) - 1.0).abs() < 1e-13
+            );
             assert!((known / (-x).exp() - 1.0).abs() < 1e-14);
         }
     }
