@@ -86,10 +86,13 @@ def derivatives(result, wanted):
     return [None if g is None else g.detach().numpy() for g in (*first, *second)]
 
 
-def assert_as_out_of_place(in_place, out_of_place, offset=0.0):
+def assert_as_out_of_place(in_place, out_of_place, offset=0.0, written=lambda x: x * 1):
     (x, y), (u, v) = leaves(offset), leaves(offset)
-    got, expected = in_place(x * 1, y * 1), out_of_place(u * 1, v * 1)
+    got, expected = in_place(written(x), y * 1), out_of_place(written(u), v * 1)
     np.testing.assert_array_equal(got.detach().numpy(), expected.detach().numpy())
+    assert got.requires_grad == expected.requires_grad
+    if not got.requires_grad:
+        return
     for found, right in zip(derivatives(got, [x, y]), derivatives(expected, [u, v]), strict=True):
         # An input on which the result does not depend has a gradient of zeros, or none.
         assert (0.0 if found is None else found) == pytest.approx(0.0 if right is None else right, rel=1e-13)
@@ -102,6 +105,28 @@ def test_a_method_has_the_gradients_of_its_form_out_of_place(name):
     assert_as_out_of_place(
         lambda x, y: getattr(x, name)(*arguments(y)), lambda x, y: getattr(x, name[:-1])(*arguments(y)), offset
     )
+
+
+# Also what the tensor that is written has no gradient of, and part of a tensor.
+@pytest.mark.parametrize("written", [Tensor.detach, lambda x: dlcore.cat([x.detach(), x.detach()])[: len(x)]])
+@pytest.mark.parametrize("name", [*METHODS, "igamma_", "igammac_"])
+def test_gradients_by_others_need_what_was_overwritten(name, written):
+    arguments = ARGUMENTS.get(name, lambda y: ()) or (lambda y: (y,))
+    offset = 1.0 if name in ("acosh_", "arccosh_", "mvlgamma_") else 0.0
+    assert_as_out_of_place(
+        lambda x, y: getattr(x, name)(*arguments(y)),
+        lambda x, y: getattr(x, name[:-1])(*arguments(y)),
+        offset,
+        written,
+    )
+
+
+@pytest.mark.parametrize("of", [lambda w: {"min": w}, lambda w: {"max": w}, lambda w: {"min": w, "max": w + 1}])
+def test_gradients_by_the_bounds_of_what_was_clamped(of):
+    w = T([0.5, 0.6], requires_grad=True)
+    for x in (T([0.1, 0.7]), T([[0.1, 0.7, 9.0]])[0, :2], T([0.1, 0.7], requires_grad=True) * 1):
+        expected = grad(x.detach().clamp(**of(w)).sum(), w)[0]
+        assert grad(x.clamp_(**of(w)).sum(), w)[0].tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -193,6 +218,22 @@ def test_a_tensor_takes_its_gradient_from_what_it_is_filled_with():
     assert dlcore.zeros(2, dtype=dlcore.int64).fill_(T(2.7)).tolist() == [2, 2]
     with pytest.raises(dlcore.ShapeError, match="fill_: expected one value"):
         dlcore.zeros(2).fill_(T([2.0]))
+
+
+def test_what_is_detached_in_place_is_not_written_behind_the_back_of_its_views():
+    x, w = T([0.0, 1.0, 2.0, 3.0], requires_grad=True), T(3.0, requires_grad=True)
+    y = x * 2
+    view = y.view(2, 2)
+    assert not y.detach_().requires_grad
+    for write in (lambda: y.mul_(w), lambda: y.zero_(), lambda: y[:2].add_(1)):
+        with pytest.raises(dlcore.GradientError, match="a view of what has a gradient"):
+            write()
+    view.sum().backward()
+    assert x.grad.tolist() == [2, 2, 2, 2]
+    # Without views there is nobody to be misled.
+    y = (x * 2).detach_()
+    assert y.mul_(w).requires_grad
+    assert (y.grad_fn is not None, x.grad.tolist()) == (True, [2, 2, 2, 2])
 
 
 def test_what_was_saved_before_must_not_be_overwritten():

@@ -200,7 +200,8 @@ impl PyTensor {
         Tensor::from(self.get().array().clone()).into()
     }
 
-    /// Forgets how this tensor was computed, in place.
+    /// Forgets how this tensor was computed, in place. Where it has views, which do not forget, it can be written no more
+    /// but under ``no_grad``.
     ///
     /// >>> import dlcore
     /// >>> y = dlcore.ones(2, requires_grad=True) * 2
@@ -208,7 +209,7 @@ impl PyTensor {
     /// False
     fn detach_<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
         let tensor = slf.get().get();
-        slf.get().set(Tensor::from(tensor.array().clone()));
+        slf.get().set(tensor.cut_off());
         slf
     }
 

@@ -102,8 +102,14 @@ pub(crate) fn is_replaced_by_truth(x: &Array) -> bool {
 
 /// What `compute` gives, which is only a part of what an operation in place does: it replaces nothing.
 pub(crate) fn beforehand<R>(compute: impl FnOnce() -> R) -> R {
-    let _nothing = Replacing(REPLACED.replace((NOTHING, Values::Numbers)));
+    let _nothing = replacing_nothing();
     compute()
+}
+
+/// While the result lives, nothing is replaced.
+#[must_use]
+pub(crate) fn replacing_nothing() -> Replacing {
+    Replacing(REPLACED.replace((NOTHING, Values::Numbers)))
 }
 
 /// Whether an operation may change `x` itself, of which it reads `others` meanwhile; see [`Placing`].

@@ -3,7 +3,7 @@
 use crate::array::Array;
 pub use crate::autograd::autocast::Autocast;
 use crate::autograd::guard;
-use crate::autograd::inplace::is_replaced;
+use crate::autograd::inplace::{is_replaced, replacing_nothing};
 use crate::autograd::mode::{self, Mode};
 use crate::autograd::node::{Backward, Edge, Edges, Gradients, Node};
 use crate::autograd::saved::Saved;
@@ -459,6 +459,9 @@ fn forward(name: &'static str, op: &mut dyn Applied, inputs: &[&Tensor]) -> Resu
         arrays.push(input.array());
     }
     let halves = op.halves();
+    // What a graph may keep stays, also where the tensor that is written next has no gradient itself.
+    let keeps = mode::is_recording() && inputs.iter().any(|x| x.requires_grad());
+    let _nothing = keeps.then(replacing_nothing);
     // As `Halves::forward` does, without a detour where there is nothing to widen.
     let outputs = if halves == Halves::Stored {
         op.forward(&arrays)?

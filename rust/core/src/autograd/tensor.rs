@@ -151,6 +151,14 @@ impl Tensor {
         }
     }
 
+    /// The same memory without a place in the graph. To those who see it, and have one, it stays a view: a write that they
+    /// would not know of is refused.
+    #[must_use]
+    pub fn cut_off(&self) -> Self {
+        let array = self.array().clone();
+        if self.base().is_viewed() { self.viewed(array, Tracking::None) } else { array.into() }
+    }
+
     /// Whether an operation made this tensor as a view of one of its inputs.
     #[must_use]
     pub fn is_view(&self) -> bool {
