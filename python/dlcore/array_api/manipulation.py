@@ -196,7 +196,7 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
         >>> xp.take(xp.asarray([10, 20, 30]), xp.asarray([2, -1, 0]))
         tensor([30, 30, 10])
     """
-    if axis is None and x.ndim != 1:
+    if x.ndim == 0 or (axis is None and x.ndim != 1):
         raise ValueError(f"take: axis is needed for an array of {x.ndim} dimensions")
     axis = (axis or 0) % x.ndim
     return x[(slice(None),) * axis + (indices,)]

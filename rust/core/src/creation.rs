@@ -121,6 +121,11 @@ pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Result<Tens
     }
     // Integers between integers, as in PyTorch.
     let [start, end] = [start, end].map(|bound| if dtype.is_float() { bound } else { bound.trunc() });
+    if dtype.integers().is_some() {
+        for bound in [start, end] {
+            dtype.check("linspace", Scalar::Float(bound))?;
+        }
+    }
     // 16-bit floats from float64, so that they are rounded once.
     let wide = if dtype.is_half() { DType::F64 } else { dtype.widened() };
     let array = with_element!(wide, T => Array::build("linspace", &[steps], |out: &mut [T]| {

@@ -160,13 +160,23 @@ pub fn randint(generator: &Generator, low: i64, high: i64, shape: &[usize], dtyp
 /// The integers below `n` in random order.
 ///
 /// # Errors
-/// [`Error::Value`] for an impossible size.
-pub fn randperm(generator: &Generator, n: usize) -> Result<Tensor> {
-    Ok(Array::build("randperm", &[n], |out: &mut [i64]| {
+/// [`Error::Value`] for an impossible size, and a dtype that does not tell so many integers apart.
+pub fn randperm(generator: &Generator, n: usize, dtype: DType) -> Result<Tensor> {
+    const NAME: &str = "randperm";
+    let most = match (dtype.integers(), dtype.floats()) {
+        (Some((_, greatest)), _) => greatest,
+        // Up to here all integers are floats.
+        (_, Some(facts)) => (2.0 / facts.eps) as i128,
+        _ => 1,
+    };
+    if i128::try_from(n).is_ok_and(|n| n - 1 > most) {
+        return Err(Error::value(NAME, format_args!("{dtype} does not hold the integers below {n}")));
+    }
+    let drawn = Array::build(NAME, &[n], |out: &mut [i64]| {
         generator.draw(|stream| kernel::permutation(stream, out));
         Ok(())
-    })?
-    .into())
+    })?;
+    Ok(drawn.cast(NAME, dtype)?.into())
 }
 
 /// A mask that is true with probability `p`.

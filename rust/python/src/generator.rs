@@ -37,13 +37,35 @@ impl<'py> FromPyObject<'_, 'py> for Seed {
     }
 }
 
+/// What a generator is made with: a seed or, as in PyTorch, a device.
+pub enum Start {
+    /// The seed.
+    Seed(Seed),
+    /// The device.
+    Device(DeviceArg),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Start {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        object.extract().map(Self::Device).or_else(|_| object.extract().map(Self::Seed))
+    }
+}
+
 #[pymethods]
 impl PyGenerator {
     #[new]
-    #[pyo3(signature = (seed = Seed(0), *, device = None), text_signature = "(seed=0, *, device=None)")]
-    fn new(seed: Seed, device: Option<DeviceArg>) -> PyResult<Self> {
+    #[pyo3(signature = (seed = Start::Seed(Seed(0)), *, device = None), text_signature = "(seed=0, *, device=None)")]
+    fn new(seed: Start, device: Option<DeviceArg>) -> PyResult<Self> {
         on_cpu(device)?;
-        Ok(Self(Arc::new(Generator::new(seed.0))))
+        match seed {
+            Start::Seed(seed) => Ok(Self(Arc::new(Generator::new(seed.0)))),
+            Start::Device(device) => {
+                on_cpu(Some(device))?;
+                Ok(Self(Arc::new(Generator::new(0))))
+            }
+        }
     }
 
     /// Starts again from ``seed``; returns the generator.

@@ -136,7 +136,7 @@ fn randperm<'py>(
     let n = count("randperm", "n", n)?;
     made(py, "randperm", Asked { dtype, device, requires_grad, out }, |dtype| {
         let dtype = dtype.unwrap_or(DType::I64);
-        with_generator(generator, |generator| enter(py, n, || ops::cast(&random::randperm(generator, n)?, dtype)))
+        with_generator(generator, |generator| enter(py, n, || random::randperm(generator, n, dtype)))
     })
 }
 

@@ -282,9 +282,13 @@ with_mean! {
 /// >>> dlcore.nn.functional.normalize(dlcore.tensor([[3.0, 4.0]]))
 /// tensor([[0.6000, 0.8000]])
 #[pyfunction(crate = "crate::exchange::keywords")]
-#[pyo3(signature = (input, p = 2.0, dim = 1, eps = 1e-12))]
-fn normalize<'py>(py: Python<'py>, input: Arg, p: f64, dim: isize, eps: f64) -> PyResult<Bound<'py, PyAny>> {
-    enter(py, input.0.numel(), || statistics::normalize(&input.0, p, dim, eps))?.returned(py)
+#[pyo3(
+    signature = (input, p = 2.0, dim = None, eps = 1e-12),
+    text_signature = "(input, p=2.0, dim=1, eps=1e-12)",
+)]
+fn normalize<'py>(py: Python<'py>, input: Arg, p: f64, dim: Option<Ints>, eps: f64) -> PyResult<Bound<'py, PyAny>> {
+    let dims = dim.as_ref().map_or([1].as_slice(), |dim| &dim.0);
+    enter(py, input.0.numel(), || statistics::normalize(&input.0, p, dims, eps))?.returned(py)
 }
 
 /// The cosine of the angle between the vectors along ``dim`` of two tensors.

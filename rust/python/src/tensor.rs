@@ -14,7 +14,7 @@ use dlcore_core::error::Error;
 use dlcore_core::layout::Dims;
 use dlcore_core::{Array, DType, Layout, Scalar, Tensor, ops};
 use dlcore_kernels::memory::Buffer;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
@@ -410,7 +410,7 @@ impl PyTensor {
         device.map(check).transpose()?;
         let copy = copy || args.iter().nth(3).is_some_and(|arg| arg.is_truthy().unwrap_or(false));
         for arg in args.iter() {
-            if arg.is_instance_of::<PyBool>() {
+            if arg.is_instance_of::<PyBool>() || arg.is_none() {
                 continue; // non_blocking and copy, by position: copies here are never asynchronous.
             }
             if let Ok(tensor) = arg.cast::<Self>() {
@@ -471,7 +471,14 @@ impl PyTensor {
     /// >>> dlcore.tensor([[1, 2], [3, 4]]).tolist()
     /// [[1, 2], [3, 4]]
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        nested(py, self.get().array(), 0, self.get().array().layout().offset)
+        /// An object each is more than any memory holds, and the interpreter ends where it cannot have the list.
+        const MOST: usize = 1 << 33;
+        let tensor = self.get();
+        if tensor.numel() > MOST {
+            let what = format!("tolist: a list of {} numbers does not fit into memory", tensor.numel());
+            return Err(PyMemoryError::new_err(what));
+        }
+        nested(py, tensor.array(), 0, tensor.array().layout().offset)
     }
 
     /// Converted to a dtype, or to that of a constructor that is named: ``x.type(dlcore.float64)``,

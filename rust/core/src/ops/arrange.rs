@@ -208,7 +208,8 @@ fn diagonal_of(rank: usize, offset: isize, rows: isize, columns: isize) -> Resul
     if rows == columns {
         return Err(Error::value(Diagonal::NAME, format_args!("dimension {rows} is named twice")));
     }
-    Ok(Diagonal { offset, rows, columns })
+    // The least number has no negative.
+    Ok(Diagonal { offset: offset.max(-isize::MAX), rows, columns })
 }
 
 /// Zeros with `x` on the diagonal `offset` above the main one of dimensions `rows` and `columns` of the result.

@@ -343,7 +343,8 @@ fn with_probabilities(
     label_smoothing: f64,
 ) -> Result<Tensor> {
     let (target, _) = rows_of_classes(NAME, target)?;
-    let mut shares = cast(&target, rows.dtype())?;
+    let dtype = rows.dtype().promote(NAME, target.dtype())?;
+    let (rows, mut shares) = (&cast(rows, dtype)?, cast(&target, dtype)?);
     if label_smoothing > 0.0 {
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 classes")]
         let spread = label_smoothing / rows.shape()[1].max(1) as f64;

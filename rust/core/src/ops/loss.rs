@@ -194,7 +194,7 @@ pub fn binary_cross_entropy_with_logits(
             format_args!("target {} must have the shape of the logits {}", Show(target.shape()), Show(x.shape())),
         ));
     }
-    let x = Autocast::Widen.of(&ops::cast(x, x.dtype().to_float())?)?;
+    let x = Autocast::Widen.of(&ops::cast(x, x.dtype().promote(NAME, target.dtype())?.to_float())?)?;
     let target = ops::cast(target, x.dtype())?;
     let one = constant(1.0, &x)?;
     // -t p ln s(x) - (1 - t) ln s(-x), where ln s(-x) = ln s(x) - x.

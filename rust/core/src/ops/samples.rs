@@ -268,20 +268,33 @@ pub fn combinations(x: &Tensor, r: usize, repeated: bool) -> Result<Tensor> {
     if n == 0 || !repeated && r > n {
         return reshape(&slice(x, 0, 0, 1, 0)?, &[0, r]);
     }
-    let mut ids: Vec<i64> = Vec::new();
+    let rows = choices(if repeated { n - 1 + r } else { n }, r)
+        .ok_or_else(|| Error::value(NAME, format_args!("{r} of {n} elements can be chosen in too many ways")))?;
     let step = usize::from(!repeated);
-    let mut chosen: Vec<usize> = (0..r).map(|i| i * step).collect();
-    while chosen[r - 1] < n {
-        ids.extend(chosen.iter().map(|&i| i.cast_signed() as i64));
-        // The last place that has another choice.
-        let Some(at) = (0..r).rev().find(|&i| chosen[i] + 1 + (r - 1 - i) * step < n) else { break };
-        let next = chosen[at] + 1;
-        for (i, place) in chosen.iter_mut().enumerate().skip(at) {
-            *place = next + (i - at) * step;
+    let ids = Array::build(NAME, &[rows, r], |out: &mut [i64]| {
+        let mut chosen: Vec<usize> = (0..r).map(|i| i * step).collect();
+        for row in out.chunks_exact_mut(r) {
+            row.iter_mut().zip(&chosen).for_each(|(id, &i)| *id = i.cast_signed() as i64);
+            // The last place that has another choice.
+            let Some(at) = (0..r).rev().find(|&i| chosen[i] + 1 + (r - 1 - i) * step < n) else { break };
+            let next = chosen[at] + 1;
+            for (i, place) in chosen.iter_mut().enumerate().skip(at) {
+                *place = next + (i - at) * step;
+            }
         }
-    }
-    let rows = ids.len() / r;
-    reshape(&index_select(x, 0, &Array::from_slice(NAME, &ids, &[rows * r])?.into())?, &[rows, r])
+        Ok(())
+    })?;
+    reshape(&index_select(x, 0, &reshape(&ids.into(), &[rows * r])?)?, &[rows, r])
+}
+
+/// In how many ways `r` of `n` things can be chosen, where that is no more than memory could hold.
+fn choices(n: usize, r: usize) -> Option<usize> {
+    let fewer = r.min(n - r);
+    let count = (0..fewer).try_fold(1u128, |count, i| {
+        let count = count * (n - i) as u128 / (i + 1) as u128;
+        (count < 1 << 48).then_some(count)
+    })?;
+    usize::try_from(count).ok().filter(|count| count.checked_mul(r).is_some())
 }
 
 /// Slices along `dim` scaled down where their norm of `order` is above `most`.

@@ -6,7 +6,7 @@ use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Saves, app
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::layout::{Dims, normalize_dim};
+use crate::layout::{Dims, distinct_dims, normalize_dim};
 use crate::ops::arithmetic::{add, div, mul, scalar, scale, sub};
 use crate::ops::blend::lerp;
 use crate::ops::compare::{eq, isnan, logical_and, logical_not, logical_or, ne};
@@ -345,12 +345,13 @@ pub fn quantile(
 ///
 /// # Errors
 /// As [`vector_norm`].
-pub fn normalize(x: &Tensor, order: f64, dim: isize, eps: f64) -> Result<Tensor> {
-    let at = normalize_dim("normalize", dim, x.rank())?;
-    if let Some(unit) = widely(&[x], |x| normalize(x[0], order, dim, eps)) {
+pub fn normalize(x: &Tensor, order: f64, dims: &[isize], eps: f64) -> Result<Tensor> {
+    let along = distinct_dims("normalize", dims, x.rank())?;
+    if let Some(unit) = widely(&[x], |x| normalize(x[0], order, dims, eps)) {
         return unit;
     }
-    let dims: Dims = (at..x.rank().min(at + 1)).collect();
+    // No dimensions stand for all.
+    let dims = if dims.is_empty() { (0..x.rank()).collect() } else { along };
     let norm = vector_norm(x, order, &dims, true)?;
     div(x, &crate::ops::clamp(&norm, Some(Scalar::Float(eps)), None)?)
 }
@@ -363,9 +364,11 @@ pub fn cosine_similarity(x: &Tensor, y: &Tensor, dim: isize, eps: f64) -> Result
     if let Some(cosine) = widely(&[x, y], |x| cosine_similarity(x[0], x[1], dim, eps)) {
         return cosine;
     }
-    let shape = crate::layout::broadcast_shapes("cosine_similarity", x.shape(), y.shape())?;
-    let at = normalize_dim("cosine_similarity", dim, shape.len())?;
-    let (x, y) = (broadcast_to(x, &shape)?, broadcast_to(y, &shape)?);
+    const NAME: &str = "cosine_similarity";
+    let shape = crate::layout::broadcast_shapes(NAME, x.shape(), y.shape())?;
+    let at = normalize_dim(NAME, dim, shape.len())?;
+    let dtype = x.dtype().promote(NAME, y.dtype())?.to_float();
+    let (x, y) = (broadcast_to(&cast(x, dtype)?, &shape)?, broadcast_to(&cast(y, dtype)?, &shape)?);
     let dims: Dims = (at..shape.len().min(at + 1)).collect();
-    sum(&mul(&normalize(&x, 2.0, dim, eps)?, &normalize(&y, 2.0, dim, eps)?)?, &dims, false)
+    sum(&mul(&normalize(&x, 2.0, &[dim], eps)?, &normalize(&y, 2.0, &[dim], eps)?)?, &dims, false)
 }

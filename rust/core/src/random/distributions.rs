@@ -228,24 +228,27 @@ pub fn multinomial(generator: &Generator, weights: &Tensor, count: usize, replac
     }
     let rows = values.chunks_exact((*extent).max(1));
     let per_row = if replacement { count } else { *extent };
-    let mut positions = Vec::with_capacity(rows.len() * count);
-    let drawn = standard_exponential(generator, &[rows.len() * per_row], DType::F64)?;
-    for (row, drawn) in rows.zip(drawn.array().elements::<f64>().chunks_exact(per_row.max(1))) {
-        if row.iter().all(|&weight| weight == 0.0) {
-            return Err(Error::value(NAME, format_args!("none of {extent} weights is above zero")));
-        }
-        if replacement {
-            with_replacement(row, drawn, &mut positions);
-        } else {
-            once_each(row, drawn, count, &mut positions);
-        }
-    }
+    let drawn = standard_exponential(generator, &[rows.len(), per_row], DType::F64)?;
     let shape = [&shape[..shape.len() - 1], &[count]].concat();
-    Ok(Array::from_slice(NAME, &positions, &shape)?.into())
+    let positions = Array::build(NAME, &shape, |positions: &mut [i64]| {
+        let drawn = drawn.array().elements::<f64>().chunks_exact(per_row.max(1));
+        for ((row, drawn), positions) in rows.zip(drawn).zip(positions.chunks_exact_mut(count)) {
+            if row.iter().all(|&weight| weight == 0.0) {
+                return Err(Error::value(NAME, format_args!("none of {extent} weights is above zero")));
+            }
+            if replacement {
+                with_replacement(row, drawn, positions);
+            } else {
+                once_each(row, drawn, positions);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(positions.into())
 }
 
 /// For each exponential number the position at which running sums of the weights pass its share of the whole.
-fn with_replacement(weights: &[f64], drawn: &[f64], positions: &mut Vec<i64>) {
+fn with_replacement(weights: &[f64], drawn: &[f64], positions: &mut [i64]) {
     let sums: Vec<f64> = weights
         .iter()
         .scan(0.0, |sum, weight| {
@@ -255,24 +258,24 @@ fn with_replacement(weights: &[f64], drawn: &[f64], positions: &mut Vec<i64>) {
         .collect();
     let whole = sums.last().copied().unwrap_or(0.0);
     let last = weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0);
-    for &x in drawn {
+    for (position, &x) in positions.iter_mut().zip(drawn) {
         let share = whole * -(-x).exp_m1();
-        positions.push(sums.partition_point(|&sum| sum <= share).min(last).cast_signed() as i64);
+        *position = sums.partition_point(|&sum| sum <= share).min(last).cast_signed() as i64;
     }
 }
 
 /// The positions that come first in a race in which each waits an exponential time with its weight as the rate (Efraimidis
 /// and Spirakis, "Weighted random sampling with a reservoir", 2006); those of weight zero come last.
-fn once_each(weights: &[f64], drawn: &[f64], count: usize, positions: &mut Vec<i64>) {
+fn once_each(weights: &[f64], drawn: &[f64], positions: &mut [i64]) {
     let times = weights.iter().zip(drawn).map(|(weight, x)| if *weight > 0.0 { x / weight } else { f64::INFINITY });
     let mut race: Vec<(f64, i64)> = times.zip(0..).collect();
     let before = |a: &(f64, i64), b: &(f64, i64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-    if count < race.len() {
-        race.select_nth_unstable_by(count, before);
-        race.truncate(count);
+    if positions.len() < race.len() {
+        race.select_nth_unstable_by(positions.len(), before);
+        race.truncate(positions.len());
     }
     race.sort_unstable_by(before);
-    positions.extend(race.into_iter().map(|(_, position)| position));
+    positions.iter_mut().zip(race).for_each(|(to, (_, position))| *to = position);
 }
 
 /// Refuses an interval whose ends are in the wrong order.
