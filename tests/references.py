@@ -233,8 +233,14 @@ def _ctc_loss(log_probs, labels, frames, lengths, blank):
     return losses
 
 
+def _distances(differences, p):
+    # numpy counts NaN as what differs; torch does not know.
+    nan = np.isnan(differences).any(-1) if p == 0 else False
+    return np.where(nan, np.nan, np.linalg.norm(differences, p, -1))
+
+
 def _cdist(x, y, p):
-    return np.linalg.norm(x[..., :, None, :] - y[..., None, :, :], p, -1)
+    return _distances(x[..., :, None, :] - y[..., None, :, :], p)
 
 
 def _pad(x, counts, mode, value):
@@ -244,7 +250,7 @@ def _pad(x, counts, mode, value):
 
 def _pdist(x, p):
     first, second = np.triu_indices(len(x), 1)
-    return np.linalg.norm(x[first] - x[second], p, -1)
+    return _distances(x[first] - x[second], p)
 
 
 def _median(x, of_numbers):

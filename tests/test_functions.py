@@ -444,6 +444,54 @@ def test_positions_repeated_as_often_as_counts_say():
         dlcore.repeat_interleave(dlcore.tensor(3))
 
 
+def test_what_memory_cannot_hold_is_refused():
+    for call in (
+        lambda: dlcore.combinations(dlcore.arange(1000), 8),
+        lambda: dlcore.combinations(dlcore.arange(70), 35),
+        lambda: dlcore.randperm(200, dtype=dlcore.int8),
+        lambda: dlcore.randperm(2050, dtype=dlcore.float16),
+        lambda: dlcore.linspace(0, 300, 4, dtype=dlcore.uint8),
+    ):
+        with pytest.raises(ValueError, match=r"^[a-z]+: "):
+            call()
+    with pytest.raises(MemoryError):
+        dlcore.zeros(1).expand(2**36).tolist()
+    assert sorted(dlcore.randperm(128, dtype=dlcore.int8).tolist()) == list(range(128))
+    assert dlcore.combinations(dlcore.arange(4), 3, with_replacement=True).shape == (20, 3)
+
+
+def test_forms_that_programs_have():
+    x = dlcore.from_numpy(np.random.default_rng(0).standard_normal((2, 3, 4)))
+    norms = np.sqrt((x.numpy() ** 2).sum((1, 2), keepdims=True))
+    np.testing.assert_allclose(F.normalize(x, dim=(1, 2)).numpy(), x.numpy() / norms)
+    w, b = x[0, 0], dlcore.tensor(2.0, dtype=dlcore.float64)
+    np.testing.assert_allclose(F.linear(x, w, b).numpy(), x.numpy() @ w.numpy() + 2)
+    assert x.to(None) is x
+    assert dlcore.Generator("cpu").initial_seed() == 0
+    with pytest.raises(RuntimeError, match="no device 'cuda'"):
+        dlcore.Generator("cuda")
+    assert F.cosine_similarity(dlcore.ones(2, 3), dlcore.ones(2, 3, dtype=dlcore.int64)).tolist() == [1, 1]
+    logits, shares = dlcore.zeros(2, 3), dlcore.full((2, 3), 1 / 3, dtype=dlcore.float64)
+    for loss in (F.cross_entropy, F.binary_cross_entropy_with_logits, F.multilabel_soft_margin_loss):
+        assert loss(logits, shares).dtype == dlcore.float64
+        assert loss(logits.double(), shares.float()).dtype == dlcore.float64
+
+
+@pytest.mark.parametrize("name", ["tril_", "triu_", "pow_", "nan_to_num_", "dropout_"])
+def test_in_place_is_in_the_memory_that_was(name):
+    call = {"pow_": lambda x: x.pow_(1), "dropout_": lambda x: F.dropout(x, 1.0, inplace=True)}
+    for x in (dlcore.arange(12.0).reshape(3, 4), dlcore.arange(24).reshape(2, 3, 4), dlcore.ones(5, 3).t()):
+        if name == "dropout_" and not x.is_floating_point():
+            continue
+        place, expected = x.data_ptr(), x.clone()
+        expected = {
+            "tril_": expected.tril, "triu_": expected.triu, "pow_": lambda e=expected: e,
+            "nan_to_num_": lambda e=expected: e, "dropout_": lambda e=expected: e * 0,
+        }[name]()  # fmt: skip
+        assert call.get(name, lambda x: getattr(x, name)())(x) is x
+        assert (x.data_ptr(), x.tolist()) == (place, expected.tolist())
+
+
 def test_the_norm_of_nothing_but_zeros_has_a_gradient_of_zeros():
     x = dlcore.zeros(3, requires_grad=True)
     (x.norm() + x.norm(3)).backward()

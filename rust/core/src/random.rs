@@ -163,13 +163,15 @@ pub fn randint(generator: &Generator, low: i64, high: i64, shape: &[usize], dtyp
 /// [`Error::Value`] for an impossible size, and a dtype that does not tell so many integers apart.
 pub fn randperm(generator: &Generator, n: usize, dtype: DType) -> Result<Tensor> {
     const NAME: &str = "randperm";
-    let most = match (dtype.integers(), dtype.floats()) {
-        (Some((_, greatest)), _) => greatest,
+    let last = i128::try_from(n).unwrap_or(i128::MAX) - 1;
+    let holds = match (dtype.integers(), dtype.floats()) {
+        (Some((_, greatest)), _) => last <= greatest,
         // Up to here all integers are floats.
-        (_, Some(facts)) => (2.0 / facts.eps) as i128,
-        _ => 1,
+        #[allow(clippy::cast_precision_loss, reason = "what is rounded is far beyond")]
+        (_, Some(facts)) => last as f64 <= 2.0 / facts.eps,
+        _ => last <= 1,
     };
-    if i128::try_from(n).is_ok_and(|n| n - 1 > most) {
+    if !holds {
         return Err(Error::value(NAME, format_args!("{dtype} does not hold the integers below {n}")));
     }
     let drawn = Array::build(NAME, &[n], |out: &mut [i64]| {

@@ -200,7 +200,7 @@ fn random_numbers_follow_the_seed() {
     assert!(within.iter().all(|x| (-1.0..2.0).contains(x)));
     assert!(values(&randint(&a, -3, 4, &[1000], DType::I32).unwrap()).iter().all(|x| (-3.0..4.0).contains(x)));
     assert!(randint(&a, 4, 4, &[1], DType::I64).is_err() && uniform(&a, &[1], 0.0, 1.0, DType::I64).is_err());
-    let mut order = values(&randperm(&a, 100).unwrap());
+    let mut order = values(&randperm(&a, 100, DType::I64).unwrap());
     order.sort_by(f64::total_cmp);
     assert_eq!(order, (0..100).map(f64::from).collect::<Vec<_>>());
     assert_same(&bernoulli(&a, &floats(&[0.0, 1.0], &[2])).unwrap(), &[0.0, 1.0]);

@@ -58,6 +58,8 @@ in_place! {
     sgn_() => sgn;
     round_(; decimals: i32 = 0) => round;
     pow_(exponent: Operand) => pow;
+    tril_(diagonal: i64 = 0) => tril;
+    triu_(diagonal: i64 = 0) => triu;
     abs_() => abs;
     ceil_() => ceil;
     cos_() => cos;
@@ -172,8 +174,6 @@ in_place! {
     xlogy_(other: Operand) => xlogy;
     mvlgamma_(p: i64) => mvlgamma;
     polygamma_(n: i64) => polygamma;
-    tril_(diagonal: i64 = 0) => tril;
-    triu_(diagonal: i64 = 0) => triu;
     addmm_(mat1: Arg, mat2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addmm;
     addmv_(mat: Arg, vec: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addmv;
     addbmm_(batch1: Arg, batch2: Arg; beta: f64 = 1.0, alpha: f64 = 1.0) => addbmm;

@@ -9,7 +9,7 @@ use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
 use crate::ops::compare::{eq, isnan};
-use crate::ops::over::each_three;
+use crate::ops::over::{each_three, unchanged};
 use crate::ops::sample::{Domain, Params, Sample, input, real, single};
 use crate::ops::select::{ClampBetween, NanToNum, where_};
 use crate::ops::{cast, sum_to};
@@ -221,7 +221,7 @@ fn ratio(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// Only for lack of memory.
 pub fn nan_to_num(x: &Tensor, nan: f64, above: Option<f64>, below: Option<f64>) -> Result<Tensor> {
-    let Some(facts) = x.dtype().floats() else { return crate::ops::copy(x) };
+    let Some(facts) = x.dtype().floats() else { return unchanged(x) };
     let infinities = [above.unwrap_or(facts.max), below.unwrap_or(-facts.max)];
     apply(NanToNum { nan, infinities }, &[x])
 }

@@ -24,9 +24,11 @@ pub fn dropout(x: &Tensor, p: f64, training: bool) -> Result<Tensor> {
         return Ok(x.alias());
     }
     let keep = 1.0 - p;
+    if keep == 0.0 {
+        return scale(x, 0.0);
+    }
     let kept = random::mask(random::default_generator(), keep, x.shape())?;
-    let factor = if keep > 0.0 { keep.recip() } else { 0.0 };
-    let mask = scale(&cast(&kept.into(), x.dtype())?, factor)?;
+    let mask = scale(&cast(&kept.into(), x.dtype())?, keep.recip())?;
     mul(x, &mask)
 }
 

@@ -1,6 +1,7 @@
 //! Putting tensors together along a dimension, and reordering one along its dimensions.
 
 use crate::array::Array;
+use crate::autograd::inplace::is_replaced;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, one};
 use crate::autograd::tensor::Tensor;
@@ -11,7 +12,7 @@ use crate::ops::order;
 use crate::ops::sample::{Params, Sample, real, single};
 use crate::ops::shape::{broadcast_to, reshape, slice};
 use crate::with_bits;
-use dlcore_kernels::copy::triangle;
+use dlcore_kernels::copy::{triangle, triangle_over};
 
 /// The inputs one after another along a dimension.
 #[derive(Clone, Debug)]
@@ -221,6 +222,13 @@ impl Operation for Triangle {
             let (op, shape) = (if self.upper { "triu" } else { "tril" }, Show(x.shape()));
             return Err(Error::shape(op, format_args!("expected at least 2 dimensions, got shape {shape}")));
         };
+        let is_done = is_replaced(inputs[0])
+            && with_bits!(x.dtype(), T => inputs[0].edit(|own: &mut [T]| {
+                triangle_over([rows, columns], self.diagonal, self.upper, own);
+            }));
+        if is_done {
+            return Ok(single(inputs[0].clone()));
+        }
         let out = with_bits!(x.dtype(), T => Array::build_as(Self::NAME, x.dtype(), x.shape(), |out: &mut [T]| {
             triangle(x.elements(), [rows, columns], self.diagonal, self.upper, out);
             Ok(())

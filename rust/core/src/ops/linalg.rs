@@ -433,7 +433,9 @@ fn flatten_hint(shape: &[usize], features: usize) -> String {
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
     if w.rank() == 1 && x.shape().last() == w.shape().last() {
         let y = matmul(x, w)?;
-        return b.filter(|b| b.numel() == 1).map_or(Ok(y.clone()), |b| crate::ops::add(&y, &crate::ops::reshape(b, &[])?));
+        return b
+            .filter(|b| b.numel() == 1)
+            .map_or(Ok(y.clone()), |b| crate::ops::add(&y, &crate::ops::reshape(b, &[])?));
     }
     match b {
         Some(b) => apply(Linear, &[x, w, b]),

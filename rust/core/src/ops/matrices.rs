@@ -307,6 +307,10 @@ fn chain(list: &[Tensor], splits: &[Vec<usize>], i: usize, j: usize) -> Result<T
 pub fn vecdot(a: &Tensor, b: &Tensor, dim: isize) -> Result<Tensor> {
     const NAME: &str = "linalg.vecdot";
     let (a, b) = (Autocast::Lower.of(a)?, Autocast::Lower.of(b)?);
+    if a.rank() == 1 && a.shape() == b.shape() && a.dtype() == b.dtype() && a.dtype().is_float() {
+        normalize_dim(NAME, dim, 1)?;
+        return matmul(&a, &b);
+    }
     let products = mul(&a, &b)?;
     let found = sum(&products, &[normalize_dim(NAME, dim, products.rank())?], false)?;
     cast(&found, products.dtype())

@@ -116,6 +116,14 @@ pub(crate) fn each<T: Pod>(name: &str, x: &Array, map: Map<'_, T>) -> Result<Arr
 /// An operand of a map as kernels take it.
 pub(crate) type Operand<'a, T> = (&'a [T], Strided<'a>);
 
+/// The elements of `x` as they are: a copy, or `x` where they are replaced.
+///
+/// # Errors
+/// Only for lack of memory.
+pub(crate) fn unchanged(x: &Tensor) -> Result<Tensor> {
+    if is_replaced(x.array()) { Ok(x.clone()) } else { ops::copy(x) }
+}
+
 /// As [`Map`], of two operands.
 type Map2<'a, T, R = T> = &'a (dyn Fn(Operand<'_, T>, Operand<'_, T>, &mut [R]) + Sync);
 

@@ -96,6 +96,9 @@ pub fn outer(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 pub fn inner(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     match (a.rank(), b.rank()) {
         (0, _) | (_, 0) => mul(a, b),
+        (1, 1) if a.shape() == b.shape() && a.dtype() == b.dtype() && a.dtype().is_float() => {
+            Autocast::Keep.around([a, b], |[a, b]| matmul(a, b))
+        }
         (1, 1) => Autocast::Keep.around([a, b], |[a, b]| tensordot(a, b, &[-1], &[-1])),
         _ => tensordot(a, b, &[-1], &[-1]),
     }

@@ -361,10 +361,10 @@ pub fn normalize(x: &Tensor, order: f64, dims: &[isize], eps: f64) -> Result<Ten
 /// # Errors
 /// As [`vector_norm`].
 pub fn cosine_similarity(x: &Tensor, y: &Tensor, dim: isize, eps: f64) -> Result<Tensor> {
+    const NAME: &str = "cosine_similarity";
     if let Some(cosine) = widely(&[x, y], |x| cosine_similarity(x[0], x[1], dim, eps)) {
         return cosine;
     }
-    const NAME: &str = "cosine_similarity";
     let shape = crate::layout::broadcast_shapes(NAME, x.shape(), y.shape())?;
     let at = normalize_dim(NAME, dim, shape.len())?;
     let dtype = x.dtype().promote(NAME, y.dtype())?.to_float();

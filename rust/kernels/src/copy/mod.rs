@@ -435,13 +435,38 @@ pub fn triangle<T: Pod + Default>(src: &[T], [rows, columns]: [usize; 2], diagon
         // SAFETY: the ranges of one region are disjoint.
         let dst = unsafe { dst.slice(own.clone()) };
         for (line, (dst, src)) in lines.zip(dst.chunks_exact_mut(columns).zip(src[own].chunks_exact(columns))) {
-            let row = (line % rows).cast_signed() as i64;
-            // Elements up to and with the diagonal, or before it.
-            let edge = row.saturating_add(diagonal).saturating_add(i64::from(!upper));
-            let edge = usize::try_from(edge).unwrap_or(0).min(columns);
-            let (kept, zeros) = if upper { (edge..columns, 0..edge) } else { (0..edge, edge..columns) };
+            let [kept, zeros] = parts(line % rows, columns, diagonal, upper);
             dst[kept.clone()].copy_from_slice(&src[kept]);
             dst[zeros].fill(T::default());
         }
     });
+}
+
+/// As [`triangle`], of matrices that are in `dst`.
+///
+/// # Panics
+/// If `dst` is no whole number of matrices.
+pub fn triangle_over<T: Pod + Default>([rows, columns]: [usize; 2], diagonal: i64, upper: bool, dst: &mut [T]) {
+    if dst.is_empty() {
+        return;
+    }
+    assert!(dst.len().is_multiple_of(rows * columns), "no whole number of matrices");
+    let lines = dst.len() / columns;
+    let dst = Disjoint::new(dst);
+    for_ranges(lines, (GRAIN / columns).max(1), columns * ROW_COST, |lines| {
+        // SAFETY: the ranges of one region are disjoint.
+        let dst = unsafe { dst.slice(lines.start * columns..lines.end * columns) };
+        for (line, dst) in lines.zip(dst.chunks_exact_mut(columns)) {
+            let [_, zeros] = parts(line % rows, columns, diagonal, upper);
+            dst[zeros].fill(T::default());
+        }
+    });
+}
+
+/// Which columns of a row are in the triangle, and which are not.
+fn parts(row: usize, columns: usize, diagonal: i64, upper: bool) -> [std::ops::Range<usize>; 2] {
+    // Elements up to and with the diagonal, or before it.
+    let edge = (row.cast_signed() as i64).saturating_add(diagonal).saturating_add(i64::from(!upper));
+    let edge = usize::try_from(edge).unwrap_or(0).min(columns);
+    if upper { [edge..columns, 0..edge] } else { [0..edge, edge..columns] }
 }
