@@ -1,7 +1,9 @@
 //! Maps over their own operand give the bits of maps into memory of their own.
 
+use dlcore_kernels::half::Bf16;
 use dlcore_kernels::layout::Strided;
-use dlcore_kernels::map::{Arithmetic, Binary, Replaced, binary, over};
+use dlcore_kernels::map::{self, Arithmetic, Binary, FloatUnary, Replaced, Unary, binary, over};
+use dlcore_kernels::stored::Stored;
 
 const OPS: [(Arithmetic, Binary); 4] = [
     (Arithmetic::Add, Binary::Add),
@@ -60,4 +62,51 @@ fn rows_columns_and_windows() {
     check(100 * 90, &other, Strided { shape: &[100, 90], strides: &[1, 100], offset: 3 });
     check(5 * 1500, &other, Strided { shape: &[5, 1500], strides: &[3000, 2], offset: 1 });
     check(9000, &other, Strided { shape: &[9000], strides: &[-2], offset: 19_999 });
+}
+
+/// What a map of one operand makes of the elements of its output.
+fn of_own<K: Copy>(values: &[K], map: impl Fn(&[K], Strided, &mut [K])) -> Vec<K> {
+    let mut own = values.to_vec();
+    map(&[], Strided { shape: &[0], strides: &[1], offset: 0 }, &mut own);
+    own
+}
+
+#[test]
+fn maps_of_one_operand() {
+    // In one loop, in blocks, with results that are mended, with loops for what is usual.
+    let ops = [
+        FloatUnary::Sqrt,
+        FloatUnary::Exp,
+        FloatUnary::Erf,
+        FloatUnary::Lgamma,
+        FloatUnary::Log,
+        FloatUnary::Floor,
+        FloatUnary::Sigmoid,
+    ];
+    for len in [1, 255, 256, 257, 5000, 70_000] {
+        let x = numbers(len, 4);
+        let wide: Vec<f64> = x.iter().map(|&x| x.into()).collect();
+        let half: Vec<Bf16> = x.iter().map(|&x| Bf16::store(x)).collect();
+        let layout = Strided { shape: &[len], strides: &[1], offset: 0 };
+        for op in ops {
+            let (mut y, mut of_wide, mut of_half) = (x.clone(), wide.clone(), half.clone());
+            map::float_unary(op, &x, layout, &mut y);
+            map::float_unary(op, &wide, layout, &mut of_wide);
+            map::float_unary(op, &half, layout, &mut of_half);
+            assert_eq!(bits(&of_own(&x, |a, layout, y| map::float_unary(op, a, layout, y))), bits(&y), "{op:?}");
+            let own = of_own(&wide, |a, layout, y| map::float_unary(op, a, layout, y));
+            let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+            assert!(own.iter().zip(&of_wide).all(same), "{op:?} of float64");
+            let floats = |half: Vec<Bf16>| half.into_iter().map(Bf16::load).collect::<Vec<f32>>();
+            let own = of_own(&half, |a, layout, y| map::float_unary(op, a, layout, y));
+            assert_eq!(bits(&floats(own)), bits(&floats(of_half)), "{op:?} of bfloat16");
+        }
+        let mut y = x.clone();
+        map::sin(&x, layout, &mut y);
+        assert_eq!(bits(&of_own(&x, map::sin)), bits(&y));
+        let whole: Vec<i32> = x.iter().map(|&x| x.to_bits().cast_signed()).collect();
+        let mut z = whole.clone();
+        map::unary(Unary::Neg, &whole, layout, &mut z);
+        assert_eq!(of_own(&whole, |a, layout, y| map::unary(Unary::Neg, a, layout, y)), z);
+    }
 }

@@ -101,9 +101,10 @@ type Map<'a, T> = &'a (dyn Fn(&[T], Strided<'_>, &mut [T]) + Sync);
 
 /// What `map` makes of the elements of `x`, one by one: over them, where they are replaced.
 pub(crate) fn each<T: Pod>(name: &str, x: &Array, map: Map<'_, T>) -> Result<Array> {
-    let over = |copy: &[T], _, piece: &mut [T]| map(copy, Flat { start: 0, step: 1 }.of(&copy.len()), piece);
+    // Given no elements, a map takes those that it writes.
+    let over = |own: &mut [T]| map(&[], Flat { start: 0, step: 1 }.of(&0), own);
     kept([x], |[x]| {
-        if is_replaced(x) && x.edit(|own| inplace::replace(own, over)) {
+        if is_replaced(x) && x.edit(over) {
             return Ok(x.clone());
         }
         Array::build_as(name, x.dtype(), x.shape(), |out: &mut [T]| {

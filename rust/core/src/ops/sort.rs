@@ -5,6 +5,7 @@ use crate::array::Array;
 use crate::autograd::node::Gradients;
 use crate::autograd::op::{Context, Needs, Operation, Outputs, Saves, apply, apply_all, one};
 use crate::autograd::tensor::Tensor;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Dims, normalize_dim};
 use crate::ops::gather::ScatterAdd;
@@ -226,6 +227,9 @@ pub fn topk(x: &Tensor, k: isize, dim: isize, largest: bool) -> Result<(Tensor, 
     let dim = normalize_dim(TopK::NAME, dim, x.rank())?;
     let n = x.shape().get(dim).copied().unwrap_or(1);
     let k = usize::try_from(k).map_err(|_| too_few(k, dim, n))?;
+    if k == 1 && largest && n > 0 && x.rank() > 0 && x.dtype() != DType::Bool {
+        return crate::ops::max_dim(x, dim.cast_signed(), true);
+    }
     let shape_of_scalar: &[usize] = if k == 0 { &[0] } else { &[] };
     apply_pair(TopK { k, dim, largest }, x, shape_of_scalar)
 }

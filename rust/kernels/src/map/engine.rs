@@ -190,8 +190,11 @@ fn by_pieces<R>(
     }
 }
 
-/// `dst[i] = f(a[i])`.
+/// `dst[i] = f(a[i])`; where `a` has no elements and `dst` has, `dst[i] = f(dst[i])`.
 pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
+    if a.is_empty() && !dst.is_empty() {
+        return share_out_own::<A, R>(&Over(f), dst, F::COST);
+    }
     if let Some(a) = small(a, la, dst.len()) {
         if let (true, [d]) = (F::PLAIN, &mut *dst) {
             *d = R::store(f.call::<Portable>(a.at(0).load()));
@@ -214,6 +217,20 @@ fn small<'a, A: Pod>(a: &'a [A], la: Strided, len: usize) -> Option<Piece<'a, A>
 trait Run1<A, R>: Sync {
     /// Runs the loops over one piece, which is at most a chunk where it is converted.
     fn piece(&self, a: Piece<'_, A>, dst: &mut [R]);
+    /// Runs the loops over what is in `dst`, of the same type.
+    fn own(&self, dst: &mut [R]);
+}
+
+/// The elements of `own`, which are of the same type, in `room`.
+#[inline(always)]
+fn copied<'a, A: Pod, R: Pod>(own: &[R], room: &'a mut [MaybeUninit<A>]) -> &'a [A] {
+    assert!(size_of::<A>() == size_of::<R>(), "a map to another type has no place of its own");
+    let room = &mut room[..own.len()];
+    // SAFETY: as many elements of one size, of which any bits are an `A`; the room is exclusive, and written whole.
+    unsafe {
+        std::ptr::copy_nonoverlapping(own.as_ptr().cast::<A>(), room.as_mut_ptr().cast(), own.len());
+        room.assume_init_ref()
+    }
 }
 
 /// The loops of a function.
@@ -224,12 +241,32 @@ impl<A: Stored, R: Stored, F: Function1<A::Value, R::Value>> Run1<A, R> for Over
     fn piece(&self, a: Piece<'_, A>, dst: &mut [R]) {
         let f = self.0;
         if const { F::PLAIN && A::SIMPLE && R::SIMPLE } {
-            return dispatch(Loop1 { f: OnStored(f), a, dst });
+            return dispatch(Loop1 { f: OnStored(f), a, own: false, dst });
         }
         let (mut wide, mut room) = (Scratch::new(), Scratch::new());
         let a = a.load(&mut wide);
-        R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop1 { f, a, dst }));
+        R::store_slice(dst, room.of(dst.len()), |dst| dispatch(Loop1 { f, a, own: false, dst }));
     }
+
+    #[inline(always)]
+    fn own(&self, dst: &mut [R]) {
+        if const { F::PLAIN && A::SIMPLE && R::SIMPLE } {
+            return dispatch(Loop1::<_, A, R> { f: OnStored(self.0), a: Piece::Slice(&[]), own: true, dst });
+        }
+        if const { !A::NARROW && !R::NARROW } {
+            let (f, a) = (self.0, Piece::Slice::<A::Value>(&[]));
+            return R::store_slice(dst, &mut [], |dst| dispatch(Loop1 { f, a, own: true, dst }));
+        }
+        let mut room = Scratch::new();
+        for dst in dst.chunks_mut(CHUNK) {
+            self.piece(Piece::Slice(copied::<A, R>(dst, room.of(dst.len()))), dst);
+        }
+    }
+}
+
+/// Has `f` go over all that `dst` holds.
+fn share_out_own<A: Pod, R: Pod>(f: &dyn Run1<A, R>, dst: &mut [R], cost: usize) {
+    over(dst, cost, |_, dst| f.own(dst));
 }
 
 /// Has `f` go over all pieces, which are at most `longest`.
@@ -249,6 +286,8 @@ fn share_out1<A: Pod, R: Pod>(f: &dyn Run1<A, R>, a: &[A], la: Strided, dst: &mu
 struct Loop1<'a, F, A, R> {
     f: F,
     a: Piece<'a, A>,
+    /// Whether the operand is what `dst` holds: not `a`, then.
+    own: bool,
     dst: &'a mut [R],
 }
 
@@ -256,16 +295,31 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Self { f, a, dst } = self;
+        let Self { f, a, own, dst } = self;
         if let Piece::Splat(x) = a {
             let mut value = [f.call::<S>(x)];
             f.mend(&[x], &mut value);
             dst.fill(value[0]);
             return;
         }
-        let block = const { block(F::USUAL || F::MENDED) };
+        // What is cheap reads and writes in one loop: a copy would cost as much again.
+        if const { !F::USUAL && !F::MENDED && F::COST <= STREAM_COST && size_of::<A>() == size_of::<R>() } && own {
+            for d in dst {
+                // SAFETY: elements of one size, of which any bits are an `A`.
+                let x = unsafe { std::ptr::from_mut(d).cast::<A>().read_unaligned() };
+                *d = f.call::<S>(x);
+            }
+            return;
+        }
+        let block = if own { STEP } else { const { block(F::USUAL || F::MENDED) } };
+        let mut room = [MaybeUninit::uninit(); STEP];
         for (i, dst) in dst.chunks_mut(block).enumerate() {
-            let Piece::Slice(a) = a.part(i * block, dst.len()) else { return };
+            let a = if const { size_of::<A>() == size_of::<R>() } && own {
+                copied(dst, &mut room)
+            } else {
+                let Piece::Slice(a) = a.part(i * block, dst.len()) else { return };
+                a
+            };
             // Whether that was all. A macro, as features do not cross a closure.
             macro_rules! usually {
                 ($dst:expr, $a:expr) => {{

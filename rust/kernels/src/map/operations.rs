@@ -24,7 +24,7 @@ macro_rules! unary {
             $($(#[$op_doc])* $Op,)*
         }
 
-        #[doc = concat!("`dst[i] = op(src[i])` for a [`", stringify!($Enum), "`].")]
+        #[doc = concat!("`dst[i] = op(src[i])` for a [`", stringify!($Enum), "`]; without elements in `src`, `dst[i] = op(dst[i])`.")]
         ///
         /// # Panics
         /// If the window leaves `src` or differs from `dst` in size.
