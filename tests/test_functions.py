@@ -470,7 +470,9 @@ def test_forms_that_programs_have():
     assert dlcore.Generator("cpu").initial_seed() == 0
     with pytest.raises(RuntimeError, match='no device "cuda"'):
         dlcore.Generator("cuda")
-    assert F.cosine_similarity(dlcore.ones(2, 3), dlcore.ones(2, 3, dtype=dlcore.int64)).tolist() == pytest.approx([1, 1])
+    assert F.cosine_similarity(dlcore.ones(2, 3), dlcore.ones(2, 3, dtype=dlcore.int64)).tolist() == pytest.approx(
+        [1, 1]
+    )
     logits, shares = dlcore.zeros(2, 3), dlcore.full((2, 3), 1 / 3, dtype=dlcore.float64)
     for loss in (F.cross_entropy, F.binary_cross_entropy_with_logits, F.multilabel_soft_margin_loss):
         assert loss(logits, shares).dtype == dlcore.float64

@@ -131,7 +131,7 @@ pub fn incomplete_gamma<T: Float>(a: T, x: T) -> (T, T) {
 }
 
 /// The derivative by `a` of a number `x` of the gamma distribution of shape `a` and scale 1, below which lies the same part
-/// of it all the while: that of [`igamma`] by `a`, over minus that by `x`. Each term of the series of powers is
+/// of it all the while: that of [`incomplete_gamma`] by `a`, over minus that by `x`. Each term of the series of powers is
 /// differentiated.
 #[must_use]
 pub fn gamma_slope(a: f64, x: f64) -> f64 {
