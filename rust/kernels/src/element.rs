@@ -566,8 +566,9 @@ macro_rules! integer {
         }
     };
 }
-integer!(i64, to_i64, |x| x.wrapping_abs(), x.signum());
-integer!(i32, to_i32, |x| x.wrapping_abs(), x.signum());
+// Not `signum`, of which the compiler makes no vectors.
+integer!(i64, to_i64, |x| x.wrapping_abs(), Self::from(x > 0) - Self::from(x < 0));
+integer!(i32, to_i32, |x| x.wrapping_abs(), Self::from(x > 0) - Self::from(x < 0));
 integer!(u64, to_u64, |x| x, x.min(1));
 integer!(u8, to_u8, |x| x, x.min(1));
 

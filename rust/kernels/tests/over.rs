@@ -2,7 +2,9 @@
 
 use dlcore_kernels::half::Bf16;
 use dlcore_kernels::layout::Strided;
-use dlcore_kernels::map::{self, Arithmetic, Binary, FloatUnary, Replaced, Unary, binary, over};
+use dlcore_kernels::map::{
+    self, Arithmetic, Binary, Bitwise, FloatBinary, FloatUnary, Replaced, Unary, binary, bitwise, float_binary, over,
+};
 use dlcore_kernels::stored::Stored;
 
 const OPS: [(Arithmetic, Binary); 4] = [
@@ -108,5 +110,45 @@ fn maps_of_one_operand() {
         let mut z = whole.clone();
         map::unary(Unary::Neg, &whole, layout, &mut z);
         assert_eq!(of_own(&whole, |a, layout, y| map::unary(Unary::Neg, a, layout, y)), z);
+    }
+}
+
+#[test]
+fn maps_of_two_operands() {
+    const NONE: Strided = Strided { shape: &[0], strides: &[1], offset: 0 };
+    let other = numbers(140_000, 6);
+    for (rows, columns) in [(1, 1), (3, 257), (40, 1025), (7, 10_000)] {
+        let (shape, len) = ([rows, columns], rows * columns);
+        let x = numbers(len, 5);
+        let half = |x: &[f32]| x.iter().map(|&x| Bf16::store(x)).collect::<Vec<_>>();
+        let floats = |half: Vec<Bf16>| half.into_iter().map(Bf16::load).collect::<Vec<f32>>();
+        let whole = |x: &[f32]| x.iter().map(|x| x.to_bits().cast_signed().into()).collect::<Vec<i64>>();
+        // Rows, one value, a column, every other element.
+        for strides in [[columns.cast_signed(), 1], [0, 0], [1, 0], [2 * columns.cast_signed(), 2]] {
+            let line = Strided { shape: &shape, strides: &[columns.cast_signed(), 1], offset: 0 };
+            let lb = Strided { shape: &shape, strides: &strides, offset: 0 };
+            for op in [Binary::Maximum, Binary::Sub] {
+                let (mut y, mut own) = (x.clone(), x.clone());
+                binary(op, &x, line, &other, lb, &mut y);
+                binary(op, &[], NONE, &other, lb, &mut own);
+                assert_eq!(bits(&own), bits(&y), "{op:?} {shape:?} {strides:?}");
+            }
+            for op in [FloatBinary::Atan2, FloatBinary::Copysign, FloatBinary::Hypot, FloatBinary::Zeta] {
+                let (mut y, mut own) = (x.clone(), x.clone());
+                float_binary(op, &x, line, &other, lb, &mut y);
+                float_binary(op, &[], NONE, &other, lb, &mut own);
+                assert_eq!(bits(&own), bits(&y), "{op:?} {shape:?} {strides:?}");
+            }
+            let (x, other) = (half(&x), half(&other));
+            let (mut y, mut own) = (x.clone(), x.clone());
+            float_binary(FloatBinary::Copysign, &x, line, &other, lb, &mut y);
+            float_binary(FloatBinary::Copysign, &[], NONE, &other, lb, &mut own);
+            assert_eq!(bits(&floats(own)), bits(&floats(y)), "{shape:?} {strides:?} of bfloat16");
+            let (x, other) = (whole(&numbers(len, 5)), whole(&numbers(140_000, 6)));
+            let (mut y, mut own) = (x.clone(), x.clone());
+            bitwise(Bitwise::Xor, &x, line, &other, lb, &mut y);
+            bitwise(Bitwise::Xor, &[], NONE, &other, lb, &mut own);
+            assert_eq!(own, y, "{shape:?} {strides:?} of bits");
+        }
     }
 }

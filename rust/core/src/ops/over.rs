@@ -131,7 +131,10 @@ type Map2<'a, T, R = T> = &'a (dyn Fn(Operand<'_, T>, Operand<'_, T>, &mut [R]) 
 /// What `map` makes of the elements of `x` and `a`, which have one dtype and broadcast: over those of `x`, where they are
 /// replaced.
 pub(crate) fn each_two<T: Pod>(name: &str, [x, a]: [&Array; 2], map: Map2<'_, T>) -> Result<Array> {
-    of_two(name, [x, a], &|x, a| over_first(x, a, map), x.dtype(), map)
+    // Given no elements, a map takes those that it writes.
+    let none = (&[][..], Flat { start: 0, step: 1 }.of(&0));
+    let over = |x: &Array, a: &Array| !a.meets(x) && x.edit(|own| map(none, (a.data(), a.strided()), own));
+    of_two(name, [x, a], &over, x.dtype(), map)
 }
 
 /// What `map` makes of the elements of `x` and `a`, broadcast, in memory of its own: of `dtype`, stored as `R`. It is `x`

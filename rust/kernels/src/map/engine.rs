@@ -6,6 +6,7 @@
 //! widened and narrowed piece by piece, in the first-level cache, around the loops for float32, or in the loops of what
 //! is cheap.
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use super::source::{CHUNK, Piece, Row, Rows, Scratch, Source, common_row};
@@ -233,6 +234,14 @@ fn copied<'a, A: Pod, R: Pod>(own: &[R], room: &'a mut [MaybeUninit<A>]) -> &'a 
     }
 }
 
+/// An element of the output as one of an operand of the same type.
+#[inline(always)]
+fn as_operand<A: Pod, R: Pod>(own: &R) -> A {
+    assert!(size_of::<A>() == size_of::<R>(), "a map to another type has no place of its own");
+    // SAFETY: of one size, and any bits are an `A`.
+    unsafe { std::ptr::from_ref(own).cast::<A>().read_unaligned() }
+}
+
 /// The loops of a function.
 struct Over<F>(F);
 
@@ -305,9 +314,7 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
         // What is cheap reads and writes in one loop: a copy would cost as much again.
         if const { !F::USUAL && !F::MENDED && F::COST <= STREAM_COST && size_of::<A>() == size_of::<R>() } && own {
             for d in dst {
-                // SAFETY: elements of one size, of which any bits are an `A`.
-                let x = unsafe { std::ptr::from_mut(d).cast::<A>().read_unaligned() };
-                *d = f.call::<S>(x);
+                *d = f.call::<S>(as_operand(d));
             }
             return;
         }
@@ -348,7 +355,7 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
     }
 }
 
-/// `dst[i] = f(a[i], b[i])`.
+/// `dst[i] = f(a[i], b[i])`; where `a` has no elements and `dst` has, `dst[i] = f(dst[i], b[i])`.
 pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Value, R::Value>>(
     f: F,
     a: &[A],
@@ -357,6 +364,9 @@ pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Va
     lb: Strided,
     dst: &mut [R],
 ) {
+    if a.is_empty() && !dst.is_empty() {
+        return share_out_own2::<A, B, R>(&Over(f), (b, lb), dst, F::COST);
+    }
     if let Some((a, b)) = small_pair(a, la, b, lb, dst.len()) {
         if let (true, [d]) = (F::PLAIN, &mut *dst) {
             *d = R::store(f.call::<Portable>(a.at(0).load(), b.at(0).load()));
@@ -385,6 +395,8 @@ fn small_pair<'a, 'b, A: Pod, B: Pod>(
 trait Run2<A, B, R>: Sync {
     /// Runs the loops over one piece, which is at most a chunk where it is converted.
     fn piece(&self, a: Piece<'_, A>, b: Piece<'_, B>, dst: &mut [R]);
+    /// Runs the loops over one piece of `b` and what is in `dst`, of the type of the other operand.
+    fn own(&self, b: Piece<'_, B>, dst: &mut [R]);
     /// Runs the loops over rows of `inner` elements, where nothing is converted ahead of them.
     fn rows(&self, a: Rows<'_, A>, b: Rows<'_, B>, inner: usize, dst: &mut [R]);
 }
@@ -399,6 +411,18 @@ impl<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Value, R::Value>
         let (mut wide_a, mut wide_b, mut room) = (Scratch::new(), Scratch::new(), Scratch::new());
         let (a, b) = (Rows::One(a.load(&mut wide_a)), Rows::One(b.load(&mut wide_b)));
         R::store_slice(dst, room.of(inner), |dst| dispatch(Loop2 { f, a, b, inner, dst }));
+    }
+
+    #[inline(always)]
+    fn own(&self, b: Piece<'_, B>, dst: &mut [R]) {
+        if const { F::PLAIN && A::SIMPLE && B::SIMPLE && R::SIMPLE && size_of::<A>() == size_of::<R>() } {
+            return dispatch(Own2 { f: OnStored(self.0), b, dst, operand: PhantomData::<A> });
+        }
+        let mut room = Scratch::new();
+        for (i, dst) in dst.chunks_mut(CHUNK).enumerate() {
+            let a = Piece::Slice(copied::<A, R>(dst, room.of(dst.len())));
+            self.piece(a, b.part(i * CHUNK, dst.len()), dst);
+        }
     }
 
     #[inline(always)]
@@ -446,6 +470,47 @@ fn share_out2<A: Pod, B: Pod, R: Pod>(
         let (mut walk_a, mut walk_b) = (None, None);
         f.rows(a.rows(row, inner, &mut walk_a), b.rows(row, inner, &mut walk_b), inner, whole);
     });
+}
+
+/// Has `f` go over all that `dst` holds, and the other operand.
+fn share_out_own2<A: Pod, B: Pod, R: Pod>(f: &dyn Run2<A, B, R>, (b, lb): (&[B], Strided), dst: &mut [R], cost: usize) {
+    if let Some(b) = Piece::whole(b, lb, dst.len()) {
+        return over(dst, cost, |start, dst| f.own(b.part(start, dst.len()), dst));
+    }
+    let b = Source::new(b, lb, dst.len());
+    over(dst, cost, |start, dst| {
+        let mut scratch = Scratch::new();
+        let stop = |at| b.stop(at);
+        by_pieces(start, dst, CHUNK, stop, |at, dst| f.own(b.piece(at, dst.len(), &mut scratch), dst));
+    });
+}
+
+/// The loops over an operand of type `A` that is in `dst`, and another.
+struct Own2<'a, 'd, F, A, B, R> {
+    f: F,
+    b: Piece<'a, B>,
+    dst: &'d mut [R],
+    operand: PhantomData<A>,
+}
+
+impl<A: Pod, B: Pod, R: Pod, F: Function2<A, B, R>> Kernel for Own2<'_, '_, F, A, B, R> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { f, b, dst, .. } = self;
+        match b {
+            Piece::Slice(b) => {
+                for (d, &y) in dst.iter_mut().zip(b) {
+                    *d = f.call::<S>(as_operand(d), y);
+                }
+            }
+            Piece::Splat(y) => {
+                for d in dst {
+                    *d = f.call::<S>(as_operand(d), y);
+                }
+            }
+        }
+    }
 }
 
 struct Loop2<'a, 'b, 'd, F, A, B, R> {

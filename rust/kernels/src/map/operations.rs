@@ -82,7 +82,7 @@ macro_rules! binary {
             $($(#[$op_doc])* $Op,)*
         }
 
-        #[doc = concat!("`dst[i] = op(a[i], b[i])` for a [`", stringify!($Enum), "`].")]
+        #[doc = concat!("`dst[i] = op(a[i], b[i])` for a [`", stringify!($Enum), "`]; without elements in `a`, `dst[i]` stands for `a[i]`.")]
         ///
         /// # Panics
         /// If a window leaves its slice or differs from `dst` in size.
