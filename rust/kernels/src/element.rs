@@ -812,8 +812,8 @@ float!(f32, to_f32, fma32, |x, y, S| {
     i1e: f32 = math::i1e::<S>(x);
 });
 float!(f64, to_f64, fma64, |x, y, S| {
-    pow: x.powf(y);
-    usual_pow: (x.powf(y), true);
+    pow: if S::ISA == Isa::Portable { x.powf(y) } else { math::pow64::<S>(x, y) };
+    usual_pow: (Element::pow::<S>(x, y), true);
     atan2: math::atan2_64::<S>(x, y);
     hypot: if S::ISA == Isa::Portable { x.hypot(y) } else { math::hypot64::<S>(x, y) };
     zeta: math::zeta(x, y);

@@ -39,7 +39,7 @@ pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh};
 pub use incomplete::{erfcx, gamma_slope, incomplete_gamma};
 pub use logarithm::{log, log1p, log2, log10, usual_log, usual_log2, usual_log10};
 pub use normal::{erfc, erfinv, erfinv64, ndtri, ndtri64};
-pub use power::{hypot, pow, usual_pow};
+pub use power::{hypot, pow, pow64, usual_pow};
 pub use wide::{cos64, erf64, erfc64, exp64, log64, sin64, tanh64};
 
 use crate::isa::{Isa, Simd};

@@ -295,16 +295,18 @@ unsafe extern "C" {
     safe fn platform_atanh(x: f64) -> f64;
 }
 
+/// Checks results of float64, which may be off by units in the last place.
+fn near(name: &str, bound: u64, x: &[f64], y: &[f64], want: impl Fn(f64) -> f64) {
+    for (&x, &y) in x.iter().zip(y) {
+        let want = want(x);
+        let apart = want.to_bits().abs_diff(y.to_bits());
+        assert!(apart <= bound || want.is_nan() && y.is_nan(), "{name} of {x:e} is {y:e}, not {want:e}");
+    }
+}
+
 #[test]
 fn functions_of_float64() {
     // The platform's are within a unit in the last place too, or two.
-    let near = |name: &str, bound: u64, x: &[f64], y: &[f64], want: fn(f64) -> f64| {
-        for (&x, &y) in x.iter().zip(y) {
-            let want = want(x);
-            let apart = want.to_bits().abs_diff(y.to_bits());
-            assert!(apart <= bound || want.is_nan() && y.is_nan(), "{name} of {x:e} is {y:e}, not {want:e}");
-        }
-    };
     let check = |op, bound: u64, x: &[f64], want: fn(f64) -> f64| {
         let mut y = vec![0.0; x.len()];
         map::float_unary(op, x, flat(&x.len()), &mut y);
@@ -394,6 +396,45 @@ fn sine_cosine_and_tangent_at_all_moderate_angles() {
             let x: Vec<f32> = (first..=first + 0xffff).map(f32::from_bits).collect();
             check(name, 1.0, &x, |x, y| map(x, flat(&x.len()), y), want);
         });
+    }
+}
+
+#[test]
+fn powers_of_float64() {
+    let sizes = (-1074..1024).step_by(7).map(|i| f64::from(i).exp2() * (1.0 + f64::from(i & 63) / 64.0));
+    let near_one = (1..400).flat_map(|i| [1.0 + f64::from(i) * 1e-3, 1.0 - f64::from(i) * 1e-3]);
+    let nearer = (0..53).flat_map(|i| [1.0 + f64::from(-i).exp2(), 1.0 - f64::from(-i).exp2() / 2.0]);
+    let numbers = (1..300).map(|i| f64::from(i) * 0.37);
+    let mut bases: Vec<f64> = sizes.chain(near_one).chain(nearer).chain(numbers).collect();
+    bases.extend([
+        0.0,
+        1.0,
+        f64::INFINITY,
+        f64::NAN,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        f64::from_bits(1),
+        0.5f64.sqrt(),
+        2f64.sqrt(),
+    ]);
+    bases.extend(bases.clone().iter().map(|x| -x));
+    let mut exponents: Vec<f64> = (-40..40).map(|i| f64::from(i) * 0.5).collect();
+    exponents.extend((0..60).flat_map(|i| [f64::from(i).exp2() * 1.37, -f64::from(i).exp2() * 0.91]));
+    exponents.extend([
+        1.0 / 3.0,
+        1e-3,
+        -1e-300,
+        1e300,
+        9e15,
+        9_007_199_254_740_993.0,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+    ]);
+    for exponent in exponents {
+        let (mut y, splat) = (vec![0.0; bases.len()], Strided { shape: &[bases.len()], strides: &[0], offset: 0 });
+        map::binary(Binary::Pow, &bases, flat(&bases.len()), &[exponent], splat, &mut y);
+        near(&format!("x^{exponent}"), 1, &bases, &y, |x| x.powf(exponent));
     }
 }
 

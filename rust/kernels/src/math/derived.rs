@@ -84,13 +84,20 @@ pub fn expm1_64<S: Simd>(x: f64) -> f64 {
 #[inline(always)]
 #[must_use]
 pub fn exp2_64<S: Simd>(x: f64) -> f64 {
+    exp2_of_sum::<S>(x, 0.0)
+}
+
+/// 2 to the power `x + more`, which is little beside `x`.
+#[inline(always)]
+pub(super) fn exp2_of_sum<S: Simd>(x: f64, more: f64) -> f64 {
     let x = if x < -1076.0 { -1076.0 } else { x };
     let x = if x > 1025.0 { 1025.0 } else { x };
     let whole = x.round_ties_even();
     let part = x - whole;
     let r = part * LN_2;
-    let lost = S::fma64(part, LN_2, -r) + part * 2.319_046_813_846_299_6e-17;
-    let value = 1.0 + (reduced::<S>(r) + lost);
+    let lost = S::fma64(part, LN_2, -r) + S::fma64(part, 2.319_046_813_846_299_6e-17, more * LN_2);
+    let near = reduced::<S>(r);
+    let value = 1.0 + (near + S::fma64(near, lost, lost));
     let biased = (whole + ROUND64).to_bits().wrapping_sub(ROUND64.to_bits()).wrapping_add(2 * 1023);
     let half = biased >> 1;
     value * f64::from_bits(half << 52) * f64::from_bits(biased.wrapping_sub(half) << 52)

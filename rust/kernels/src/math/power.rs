@@ -1,5 +1,6 @@
 //! Powers, by a logarithm and an exponential in float64, and the root of a sum of squares.
 
+use super::derived::exp2_of_sum;
 use super::{ROUND64, halved_poly64};
 use crate::isa::Simd;
 
@@ -105,6 +106,84 @@ pub fn usual_pow<S: Simd>(x: f32, y: f32) -> (f32, bool) {
     let (power, bits) = exp2_wide::<S>(y, log2_wide::<S>(x));
     let is_positive = above_least(x) < above_least(f64::from(f32::INFINITY));
     (power as f32, is_positive & (bits.wrapping_sub(FIRST) < (ROUND + FAR).to_bits() - FIRST))
+}
+
+/// Base-2 logarithm of a positive finite number, as a sum of two numbers: to 2^-64 of it.
+///
+/// `log(m) = 2 s (1 + s^2/3 + s^4/5 + ..)` with `s = (m - 1) / (m + 1)`, of which all up to the square's term is computed
+/// in sums of two.
+#[inline(always)]
+fn log2_of_two<S: Simd>(x: f64) -> [f64; 2] {
+    /// 2^52, in whose low bits an integer stands.
+    const INTEGER: f64 = 4_503_599_627_370_496.0;
+    /// Where exponents are counted from, so that none is negative.
+    const STEPS: u64 = 1100;
+    const THIRD: [f64; 2] = [0.333_333_333_333_333_3, 1.850_371_707_708_594e-17];
+    /// 2 / ln 2.
+    const SCALE: [f64; 2] = [2.885_390_081_777_926_8, 4.071_054_748_186_206_6e-17];
+    let is_subnormal = x < f64::MIN_POSITIVE;
+    let (x, lift) = (if is_subnormal { x * (4.0 * INTEGER) } else { x }, if is_subnormal { 54.0 } else { 0.0 });
+    let bits = x.to_bits().wrapping_sub(SQRT_HALF).wrapping_add(STEPS << 52);
+    let exponent = f64::from_bits((bits >> 52) | INTEGER.to_bits()) - (INTEGER + STEPS as f64) - lift;
+    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF));
+    let (excess, sum) = (m - 1.0, m + 1.0);
+    let sum_rest = m - (sum - 1.0);
+    let s = excess / sum;
+    // (1 - s) / 2 is the inverse of the sum.
+    let s_rest = (S::fma64(-s, sum, excess) - s * sum_rest) * S::fma64(-0.5, s, 0.5);
+    let z = s * s;
+    let z_rest = S::fma64(s, s, -z) + 2.0 * s * s_rest;
+    let third = z * THIRD[0];
+    let third_rest = S::fma64(z, THIRD[0], -third) + S::fma64(z, THIRD[1], z_rest * THIRD[0]);
+    let series = [
+        1.0 / 25.0,
+        1.0 / 23.0,
+        1.0 / 21.0,
+        1.0 / 19.0,
+        1.0 / 17.0,
+        1.0 / 15.0,
+        1.0 / 13.0,
+        1.0 / 11.0,
+        1.0 / 9.0,
+        1.0 / 7.0,
+        1.0 / 5.0,
+    ];
+    let higher = z * z * halved_poly64::<S, 11>(z, series);
+    let terms = third + higher;
+    let terms_rest = (third - terms) + higher + third_rest;
+    let factor = 1.0 + terms;
+    let factor_rest = (terms - (factor - 1.0)) + terms_rest;
+    let half = s * factor;
+    let half_rest = S::fma64(s, factor, -half) + S::fma64(s, factor_rest, s_rest * factor);
+    let log = half * SCALE[0];
+    let log_rest = S::fma64(half, SCALE[0], -log) + S::fma64(half, SCALE[1], half_rest * SCALE[0]);
+    let total = exponent + log;
+    [total, (log - (total - exponent)) + log_rest]
+}
+
+/// `x` to the power `y`, with C's special cases.
+#[inline(always)]
+#[must_use]
+pub fn pow64<S: Simd>(x: f64, y: f64) -> f64 {
+    /// A power of two from which on all are infinite, and below whose negative all are zero.
+    const FAR: f64 = 1100.0;
+    let size = x.abs();
+    let half = y * 0.5;
+    let is_integer = y.trunc() == y;
+    let is_odd = is_integer && half.trunc() != half;
+    let [log, log_rest] = log2_of_two::<S>(size);
+    let product = y * log;
+    let power = exp2_of_sum::<S>(product, S::fma64(y, log, -product) + y * log_rest);
+    let grows = (size > 1.0) == (y > 0.0);
+    let extreme = if grows { f64::INFINITY } else { 0.0 };
+    let result = if product.abs() < FAR { power } else { extreme };
+    let result = if size == 0.0 || size == f64::INFINITY || y.abs() == f64::INFINITY { extreme } else { result };
+    let result = if size == 1.0 { 1.0 } else { result };
+    let signed = if x.is_sign_negative() && is_odd { -result } else { result };
+    let defined = x >= 0.0 || is_integer || x == f64::NEG_INFINITY;
+    let signed = if defined { signed } else { f64::NAN };
+    let signed = if y.is_nan() || x.is_nan() { x + y } else { signed };
+    if y == 0.0 || x == 1.0 { 1.0 } else { signed }
 }
 
 /// `sqrt(x * x + y * y)`, without overflow; infinite where one of them is.
