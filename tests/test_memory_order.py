@@ -189,10 +189,25 @@ def test_reductions_and_scans_of_small_planes(shape):
         np.testing.assert_allclose(getattr(x[:, ::2], name)(1).numpy(), function(array[:, ::2], 1), rtol=1e-12)
     np.testing.assert_allclose(x.cumsum(1).numpy(), array.cumsum(1), rtol=1e-12)
     np.testing.assert_allclose(x.cumprod(1).numpy(), array.cumprod(1), rtol=1e-12)
+    for name in ("argmax", "argmin"):
+        for lines in (array, np.round(array), array[:, ::2]):
+            np.testing.assert_array_equal(getattr(dlcore.tensor(lines), name)(1).numpy(), getattr(np, name)(lines, 1))
     exponentials = np.log(np.exp(array).sum(1))
     np.testing.assert_allclose(x.logsumexp(1).numpy(), exponentials, rtol=1e-12)
     integers = (np.nan_to_num(array) * 9).astype("int64")
     np.testing.assert_array_equal(dlcore.tensor(integers).sum(1).numpy(), integers.sum(1))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("width", [1, 2, 3, 7, 15, 16, 17, 40])
+def test_short_rows_with_gaps(width, dtype):
+    """Rows that are gathered before they are used, up to the last element of the memory."""
+    array = (numbers(300, width + 1) * 9).astype(dtype)
+    x = dlcore.from_numpy(array)
+    for part in (np.s_[:, 1:], np.s_[:, :-1], np.s_[::-1, 1:], np.s_[100:, 1:]):
+        np.testing.assert_array_equal((x[part] + x[part]).numpy(), array[part] + array[part])
+        np.testing.assert_array_equal((x[part] + x[part][:, :1]).numpy(), array[part] + array[part][:, :1])
+        np.testing.assert_array_equal(x[part].amax(1).numpy(), array[part].max(1))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float32", "float64"])

@@ -215,25 +215,38 @@ pub(crate) fn gather<'a, T: Pod>(
 ) -> &'a [T] {
     let inner = loops.inner();
     let [step] = loops.inner_strides();
+    let (mut start, mut rest) = (start, &mut *dst);
+    if step == 1 && inner <= SHORT {
+        let many = match inner {
+            0..=4 => gather_short::<T, 4>,
+            5..=8 => gather_short::<T, 8>,
+            _ => gather_short::<T, SHORT>,
+        };
+        let done = many(data, offset, loops, start, rest);
+        (start, rest) = (start + done, &mut rest[done..]);
+    }
     let mut column = start % inner;
-    let mut rest = &mut *dst;
     for [row] in loops.walk(start / inner..loops.rows()) {
         let len = rest.len().min(inner - column);
-        let (here, after) = rest.split_at_mut(len);
         let first = offset.wrapping_add_signed(row + column.cast_signed() * step);
         if step == 1 {
-            here.write_copy_of_slice(&data[first..first + len]);
+            rest[..len].write_copy_of_slice(&data[first..first + len]);
         } else if step == 0 {
-            here.fill(MaybeUninit::new(data[first]));
+            let value = MaybeUninit::new(data[first]);
+            match rest.first_chunk_mut::<SHORT>() {
+                // As many as registers hold, of which the rows after this one overwrite the last.
+                Some(room) if len <= SHORT => *room = [value; SHORT],
+                _ => rest[..len].fill(value),
+            }
         } else {
             // SAFETY: the window was checked at the door.
             let first = unsafe { data.as_ptr().add(first) };
-            for (i, d) in (0isize..).zip(here) {
+            for (i, d) in (0isize..).zip(&mut rest[..len]) {
                 // SAFETY: as above.
                 d.write(unsafe { *first.offset(i * step) });
             }
         }
-        rest = after;
+        rest = &mut rest[len..];
         column = 0;
         if rest.is_empty() {
             break;
@@ -242,6 +255,31 @@ pub(crate) fn gather<'a, T: Pod>(
     assert!(rest.is_empty(), "beyond the window");
     // SAFETY: nothing of `dst` is left unwritten.
     unsafe { dst.assume_init_ref() }
+}
+
+/// Copies rows of at most `N` elements, `N` of each, of which the row after it overwrites the last: a call of the copy for
+/// any size costs more than what it copies. Ends where there is no room or nothing left for that; returns how many elements
+/// it has brought.
+#[inline(always)]
+fn gather_short<T: Pod, const N: usize>(
+    data: &[T],
+    offset: usize,
+    loops: &Coalesced<1>,
+    start: usize,
+    dst: &mut [MaybeUninit<T>],
+) -> usize {
+    let inner = loops.inner();
+    let (mut column, mut done) = (start % inner, 0);
+    for [row] in loops.walk(start / inner..loops.rows()) {
+        let first = offset.wrapping_add_signed(row) + column;
+        let (Some(room), Some(row)) = (dst[done..].first_chunk_mut::<N>(), data[first..].first_chunk::<N>()) else {
+            break;
+        };
+        room.write_copy_of_slice(row);
+        done += inner - column;
+        column = 0;
+    }
+    done
 }
 
 /// A pointer that tasks share.
@@ -451,14 +489,22 @@ pub fn triangle_over<T: Pod + Default>([rows, columns]: [usize; 2], diagonal: i6
         return;
     }
     assert!(dst.len().is_multiple_of(rows * columns), "no whole number of matrices");
-    let lines = dst.len() / columns;
+    // Rows that have a part outside of the triangle.
+    let row = |at: i64| usize::try_from(at).unwrap_or(0).min(rows);
+    let touched = if upper {
+        row(1i64.saturating_sub(diagonal))..rows
+    } else {
+        0..row((columns.cast_signed() as i64 - 1).saturating_sub(diagonal))
+    };
+    let lines = dst.len() / (rows * columns) * touched.len();
     let dst = Disjoint::new(dst);
     for_ranges(lines, (GRAIN / columns).max(1), columns * ROW_COST, |lines| {
-        // SAFETY: the ranges of one region are disjoint.
-        let dst = unsafe { dst.slice(lines.start * columns..lines.end * columns) };
-        for (line, dst) in lines.zip(dst.chunks_exact_mut(columns)) {
-            let [_, zeros] = parts(line % rows, columns, diagonal, upper);
-            dst[zeros].fill(T::default());
+        for line in lines {
+            let (matrix, row) = (line / touched.len(), touched.start + line % touched.len());
+            let [_, zeros] = parts(row, columns, diagonal, upper);
+            let start = (matrix * rows + row) * columns;
+            // SAFETY: the lines of one region are disjoint.
+            unsafe { dst.slice(start + zeros.start..start + zeros.end) }.fill(T::default());
         }
     });
 }

@@ -1,12 +1,13 @@
 //! Positions of extremes: lanes of values, and beside them lanes of where each was found.
 
-use super::columns::{Columns, Visitor, strip};
+use super::columns::{Columns, Visitor, for_planes, strip};
 use super::folds::{Fold, LANES, Max, Min, beats, join_lanes};
 use crate::element::Element;
-use crate::isa::Simd;
+use crate::isa::{Kernel, Simd, dispatch};
 use crate::layout::Coalesced;
 use crate::memory::Buffer;
 use crate::parallel::Disjoint;
+use std::ops::Range;
 
 /// Position of the first largest (or smallest) element, or of the first NaN.
 #[derive(Clone, Copy)]
@@ -76,6 +77,66 @@ impl<T: Element, const LARGEST: bool> Fold<T> for Arg<LARGEST> {
     #[inline(always)]
     fn finish<S: Simd>(self, part: (T, usize)) -> i64 {
         part.1.cast_signed() as i64
+    }
+}
+
+/// Positions for planes of few rows and columns, a line of outputs each: nothing is set up for one.
+pub(super) fn arg_planes<T: Element, const LARGEST: bool>(
+    fold: Arg<LARGEST>,
+    src: &[T],
+    offset: usize,
+    kept: &Coalesced<1>,
+    reduced: &Coalesced<1>,
+    dst: &mut [i64],
+) {
+    let dst = Disjoint::new(dst);
+    for_planes(kept, reduced, |lines| {
+        // SAFETY: the tasks' lines are disjoint.
+        let dst = unsafe { dst.slice(lines.start * kept.inner()..lines.end * kept.inner()) };
+        dispatch(ArgPlanes { fold, src, offset, kept, reduced, lines, dst });
+    });
+}
+
+/// Finds positions in planes, one for each line of outputs.
+struct ArgPlanes<'a, T, const LARGEST: bool> {
+    fold: Arg<LARGEST>,
+    src: &'a [T],
+    offset: usize,
+    kept: &'a Coalesced<1>,
+    reduced: &'a Coalesced<1>,
+    lines: Range<usize>,
+    dst: &'a mut [i64],
+}
+
+impl<T: Element, const LARGEST: bool> Kernel for ArgPlanes<'_, T, LARGEST> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { fold, src, offset, kept, reduced, lines, dst } = self;
+        let (count, [step]) = (reduced.inner().cast_signed() as i64, reduced.inner_strides());
+        for ([line], mut dst) in kept.walk(lines).zip(dst.chunks_exact_mut(kept.inner())) {
+            let mut start = offset.wrapping_add_signed(line);
+            macro_rules! strips {
+                ($($n:literal)*) => { $(
+                    let (strips, rest) = dst.as_chunks_mut::<$n>();
+                    for strip in strips {
+                        let (mut best, mut places) = ([Fold::<T>::empty(fold).0; $n], [0; $n]);
+                        let mut at = start;
+                        for number in 0..count {
+                            if let Some(row) = src[at..].first_chunk() {
+                                best_of::<T, i64, LARGEST, $n>(&mut best, &mut places, row, number);
+                            }
+                            at = at.wrapping_add_signed(step);
+                        }
+                        *strip = places;
+                        start += $n;
+                    }
+                    dst = rest;
+                )* };
+            }
+            strips!(16 4 1);
+            debug_assert!(dst.is_empty());
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn reduce_columns<T: Pod, F: Monoid<T>>(
     reduced: &Coalesced<1>,
     dst: &mut [F::Out],
 ) {
-    if kept.rows() > 1 && reduced.rows() == 1 && reduced.inner() <= LEAF && kept.inner() <= SMALL {
+    if are_planes(kept, reduced) {
         return reduce_planes(fold, src, offset, kept, reduced, dst);
     }
     let gapless = reduced.rows() == 1 && reduced.inner_strides() == [kept.inner().cast_signed()];
@@ -152,16 +152,25 @@ fn reduce_planes<T: Pod, F: Monoid<T>>(
     reduced: &Coalesced<1>,
     dst: &mut [F::Out],
 ) {
-    let (columns, lines) = (kept.inner(), kept.rows());
-    let grain = GRAIN.div_ceil(reduced.inner() * columns);
-    let cost = (reduced.inner() * columns).saturating_mul(lines) / 1024 * 200;
     let dst = Disjoint::new(dst);
-    for_each(lines.div_ceil(grain), cost, |task| {
-        let lines = task * grain..lines.min((task + 1) * grain);
+    for_planes(kept, reduced, |lines| {
         // SAFETY: the tasks' lines are disjoint.
-        let dst = unsafe { dst.slice(lines.start * columns..lines.end * columns) };
+        let dst = unsafe { dst.slice(lines.start * kept.inner()..lines.end * kept.inner()) };
         dispatch(FoldPlanes { fold, src, offset, kept, reduced, lines, dst });
     });
+}
+
+/// Whether the elements are many planes of few rows and columns, one for each line of outputs.
+pub(super) fn are_planes(kept: &Coalesced<1>, reduced: &Coalesced<1>) -> bool {
+    kept.rows() > 1 && reduced.rows() == 1 && reduced.inner() <= LEAF && kept.inner() <= SMALL
+}
+
+/// Runs `body` on the lines of outputs of such planes.
+pub(super) fn for_planes(kept: &Coalesced<1>, reduced: &Coalesced<1>, body: impl Fn(Range<usize>) + Sync) {
+    let (size, lines) = (reduced.inner() * kept.inner(), kept.rows());
+    let grain = GRAIN.div_ceil(size);
+    let cost = size.saturating_mul(lines) / 1024 * 200;
+    for_each(lines.div_ceil(grain), cost, |task| body(task * grain..lines.min((task + 1) * grain)));
 }
 
 /// Folds planes, one for each line of outputs.

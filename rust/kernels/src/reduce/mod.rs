@@ -18,8 +18,8 @@ use crate::memory::Pod;
 use crate::softmax;
 use crate::stored::Stored;
 
-use arg::{Arg, arg_columns};
-use columns::{logsumexp_columns, reduce_columns};
+use arg::{Arg, arg_columns, arg_planes};
+use columns::{are_planes, logsumexp_columns, reduce_columns};
 use folds::{ByLanes, LogSumExp, Max, Min, Monoid, NanSum, Product, Sum, Truth, WideSum, Widened};
 use rows::{reduce_rows, with_copy};
 pub use squares::{deviation, length, variance};
@@ -223,6 +223,9 @@ fn fold_monoid<T: Pod, F: Monoid<T>>(fold: F, src: &[T], split: Split, dst: &mut
 /// Chooses the walk for positions.
 fn arg<T: Element, const LARGEST: bool>(fold: Arg<LARGEST>, src: &[T], split: Split, dst: &mut [i64]) {
     match along_outputs(split, dst.len()) {
+        Some((kept, reduced)) if are_planes(&kept, &reduced) => {
+            arg_planes(fold, src, split.offset, &kept, &reduced, dst);
+        }
         Some((kept, reduced)) if kept.inner() >= arg::WIDE => {
             arg_columns(fold, src, split.offset, &kept, &reduced, dst);
         }
