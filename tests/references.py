@@ -792,6 +792,7 @@ REFERENCES = {
     "igamma": lambda a, x: 1 - _igammac(a, x),
     "igammac": _igammac,
     "zeta": _zeta,
+    "heaviside": lambda x, values: np.heaviside(x, values).astype(np.result_type(x, values)),
     "abs": np.abs,
     "square": np.square,
     "sign": lambda x: np.sign(np.where(np.isnan(x), 0, x)) + 0,

@@ -345,3 +345,42 @@ def test_what_was_overwritten_whole_has_a_gradient_of_zeros():
     assert y.tolist() == [3, 4]
     assert x.grad.tolist() == [0, 0]
     assert source.grad.tolist() == [6, 8]
+
+
+ALIASED = {
+    "addcmul_": lambda x, a, y: x.addcmul_(y, a),
+    "addcmul_ twice": lambda x, a, y: x.addcmul_(a, a, value=2),
+    "addcdiv_": lambda x, a, y: x.addcdiv_(a, y),
+    "lerp_": lambda x, a, y: x.lerp_(y, a),
+    "clamp_": lambda x, a, y: x.clamp_(a, y),
+    "clamp_ below": lambda x, a, y: x.clamp_(y, a),
+    "addcmul_ beside": lambda x, a, y: x[1:].addcmul_(a[:-1], y[1:]),
+    "addcmul_ backwards": lambda x, a, y: x.addcmul_(y, a.flip(0)),
+    "addcmul_ of a row": lambda x, a, y: x.addcmul_(y[:1], a[-1:]),
+    "addcmul_ of columns": lambda x, a, y: x.T.addcmul_(y.T, a.T),
+    "gt_": lambda x, a, y: x.gt_(y),
+    "le_": lambda x, a, y: x.le_(a),
+    "ne_ beside": lambda x, a, y: x[1:].ne_(a[:-1]),
+    "eq_ of a row": lambda x, a, y: x.eq_(y[:1]),
+    "logical_and_": lambda x, a, y: x.logical_and_(y > 2),
+    "logical_xor_": lambda x, a, y: x.logical_xor_(a),
+    "logical_not_": lambda x, a, y: x.logical_not_(),
+    "heaviside_": lambda x, a, y: x.heaviside_(y),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("shape", [(5, 1), (40, 50)])
+@pytest.mark.parametrize("name", ALIASED)
+def test_what_is_written_may_be_read_under_another_name(name, shape, dtype):
+    """As if everything had been read before anything was written: the same with a copy in place of the other name."""
+    numbers = np.random.default_rng(0).integers(0, 4, (2, *shape))
+    results = []
+    for alias in (lambda x: x, lambda x: x.clone()):
+        x, y = (dlcore.tensor(n).to(getattr(dlcore, dtype)) for n in numbers)
+        try:
+            ALIASED[name](x, alias(x), y)
+        except (TypeError, ValueError, RuntimeError) as error:
+            x = dlcore.tensor(len(str(error)))
+        results.append(x.double().numpy())
+    np.testing.assert_array_equal(*results)

@@ -363,6 +363,14 @@ def test_an_int_beyond_the_dtype_is_not_wrapped():
     assert (dlcore.tensor([0], dtype=dlcore.int32) == 2**32).tolist() == [False]
 
 
+@pytest.mark.parametrize("last", [np.array([3, 4]), dlcore.tensor([3, 4]), np.array([3, 4], "int32")])
+def test_arrays_among_lists_give_their_elements(last):
+    x = dlcore.tensor([[1, 2], last])
+    assert (x.tolist(), x.dtype) == ([[1, 2], [3, 4]], dlcore.int64)
+    x = dlcore.tensor([[[1.5, 2]], [last]])
+    assert (x.tolist(), x.dtype) == ([[[1.5, 2]], [[3, 4]]], dlcore.float32)
+
+
 def test_lists_that_contain_themselves_end():
     endless = [np.zeros(2)]
     endless.append(endless)

@@ -3085,7 +3085,7 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
-    var: Tensor,
+    var: Tensor | builtins.float,
     full: builtins.bool = False,
     eps: builtins.float = 1e-6,
     *,

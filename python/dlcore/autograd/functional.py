@@ -261,8 +261,8 @@ class _Call:
         # Of its own: what comes by other ways than the argument is not asked for.
         self.inputs = tuple(x[...] if create_graph and x.requires_grad else x.detach().requires_grad_() for x in given)
         results = func(*self.inputs)
-        self.many_outputs = not isinstance(results, Tensor)
-        self.outputs = (results,) if isinstance(results, Tensor) else tuple(results)
+        self.many_outputs = isinstance(results, tuple | list)
+        self.outputs = tuple(results) if self.many_outputs else (results,)
         for result in self.outputs:
             if not isinstance(result, Tensor):
                 raise TypeError(f"{name}: the function must return tensors, got {type(result).__name__}")

@@ -2,8 +2,6 @@
 //! ([`crate::copy::copy_into`]) cannot give. Nothing here knows what is computed.
 
 use crate::memory::{Buffer, Pod};
-use crate::parallel::{Disjoint, for_ranges};
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Elements of a shared buffer.
@@ -41,29 +39,6 @@ pub fn update<'a, T: Pod>(
     let read = reads.iter().map(|window| window.buffer.part(window.range.clone()));
     body(written.collect(), read.collect());
     Ok(())
-}
-
-/// Elements that [`replace`] copies at a time: of float32 copy and piece fill two thirds of a first-level cache (a million
-/// clamped: pieces of 1024 101 us, 2048 89, 4096 82, 8192 86; from other memory 64).
-pub const PIECE: usize = 4096;
-/// Estimated cost of 1024 elements, in nanoseconds.
-const NS_PER_1024: usize = 300;
-/// Pieces of a task.
-const PIECES: usize = 4;
-
-/// Has `map` write each piece of `dst`, [`PIECE`] elements at most, given a copy of it and where it starts. What the copy costs is little beside the
-/// way of new memory through the caches.
-pub fn replace<T: Pod>(dst: &mut [T], map: impl Fn(&[T], usize, &mut [T]) + Sync) {
-    let len = dst.len();
-    let dst = Disjoint::new(dst);
-    for_ranges(len, PIECES * PIECE, NS_PER_1024, |range| {
-        let mut room = [MaybeUninit::uninit(); PIECE];
-        for start in range.clone().step_by(PIECE) {
-            // SAFETY: the ranges of one region are disjoint.
-            let piece = unsafe { dst.slice(start..range.end.min(start + PIECE)) };
-            map(room[..piece.len()].write_copy_of_slice(piece), start, piece);
-        }
-    });
 }
 
 /// Goes over all windows by address: where one starts, those before must have ended, unless both are only read.

@@ -3,7 +3,8 @@
 use dlcore_kernels::half::Bf16;
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map::{
-    self, Arithmetic, Binary, Bitwise, FloatBinary, FloatUnary, Replaced, Unary, binary, bitwise, float_binary, over,
+    self, Arithmetic, Binary, Bitwise, Compare, FloatBinary, FloatUnary, Replaced, Unary, binary, bitwise,
+    float_binary, over,
 };
 use dlcore_kernels::stored::Stored;
 
@@ -149,6 +150,66 @@ fn maps_of_two_operands() {
             bitwise(Bitwise::Xor, &x, line, &other, lb, &mut y);
             bitwise(Bitwise::Xor, &[], NONE, &other, lb, &mut own);
             assert_eq!(own, y, "{shape:?} {strides:?} of bits");
+        }
+    }
+}
+
+#[test]
+fn maps_of_three_operands() {
+    const NONE: Strided = Strided { shape: &[0], strides: &[1], offset: 0 };
+    let (others, more) = (numbers(140_000, 6), numbers(140_000, 7));
+    for (rows, columns) in [(1, 1), (3, 257), (40, 1025), (7, 10_000)] {
+        let shape = [rows, columns];
+        let x = numbers(rows * columns, 5);
+        let line = Strided { shape: &shape, strides: &[columns.cast_signed(), 1], offset: 0 };
+        let windows = [[columns.cast_signed(), 1], [0, 0], [1, 0], [2 * columns.cast_signed(), 2]];
+        for (b, c) in windows.iter().flat_map(|b| windows.iter().map(move |c| (b, c))) {
+            let [b, c] = [b, c].map(|strides| Strided { shape: &shape, strides, offset: 0 });
+            let (mut y, mut own) = (x.clone(), x.clone());
+            map::lerp((&x, line), (&others, b), (&more, c), &mut y);
+            map::lerp((&[], NONE), (&others, b), (&more, c), &mut own);
+            assert_eq!(bits(&own), bits(&y), "{shape:?} {b:?} {c:?}");
+        }
+        // One that is written may be another operand as well.
+        for aliases in [[true, false], [false, true], [true, true]] {
+            let (mut y, mut own) = (x.clone(), x.clone());
+            let [b, c] = aliases.map(|alias| if alias { (&x[..], line) } else { (&others[..], line) });
+            map::add_product(0.5, (&x, line), b, c, &mut y);
+            let [b, c] = aliases.map(|alias| if alias { (&[][..], NONE) } else { (&others[..], line) });
+            map::add_product(0.5, (&[], NONE), b, c, &mut own);
+            assert_eq!(bits(&own), bits(&y), "{shape:?} {aliases:?}");
+        }
+        // The first operand of one value.
+        let splat = Strided { shape: &shape, strides: &[0, 0], offset: 3 };
+        let (mut y, mut whole) = (x.clone(), x.clone());
+        map::clamp_between((&others, splat), (&x, line), (&more, line), &mut y);
+        map::clamp_between((&vec![others[3]; x.len()], line), (&x, line), (&more, line), &mut whole);
+        assert_eq!(bits(&y), bits(&whole), "{shape:?} of one value");
+    }
+}
+
+#[test]
+fn truths_over_what_was_compared() {
+    let ops = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge].into_iter().chain([
+        Compare::And,
+        Compare::Or,
+        Compare::Xor,
+    ]);
+    for op in ops {
+        for (rows, columns) in [(1, 1), (3, 257), (40, 1025)] {
+            let (shape, len) = ([rows, columns], rows * columns);
+            let line = Strided { shape: &shape, strides: &[columns.cast_signed(), 1], offset: 0 };
+            for strides in [[columns.cast_signed(), 1], [0, 0], [1, 0], [2 * columns.cast_signed(), 2]] {
+                let lb = Strided { shape: &shape, strides: &strides, offset: 0 };
+                let few = |seed: u32| numbers(2 * len, seed).iter().map(|x| x.trunc()).collect::<Vec<f32>>();
+                let (mut x, mut other, mut truth) = (few(5), few(6), vec![0; len]);
+                (x[0], other[0]) = (f32::NAN, f32::NAN);
+                x.truncate(len);
+                map::compare(op, &x, line, &other, lb, &mut truth);
+                map::truth_over(op, &mut x, &other, lb);
+                let truth: Vec<f32> = truth.into_iter().map(f32::from).collect();
+                assert_eq!(bits(&x), bits(&truth), "{op:?} {shape:?} {strides:?}");
+            }
         }
     }
 }

@@ -142,7 +142,9 @@ fn rrelu<'py>(
     if !inplace {
         return value()?.returned(py);
     }
-    input.cast::<PyTensor>()?.get().overwrite("rrelu", value)?;
+    let tensor = input.cast::<PyTensor>()?.get();
+    // With slopes that are drawn the elements are read twice.
+    if training { tensor.overwrite("rrelu", value) } else { tensor.transform("rrelu", value) }?;
     Ok(input.clone())
 }
 

@@ -245,7 +245,8 @@ impl Nested {
             )));
         }
         let want = self.shape.get(depth).copied();
-        let have = entries(data);
+        // An array or a tensor among lists gives its elements.
+        let have = if list || !data.hasattr("__array__")? { entries(data) } else { data.len().ok() };
         if want != have {
             let show = |n: Option<usize>| n.map_or_else(|| "a number".to_owned(), |n| format!("a list of {n}"));
             return Err(PyValueError::new_err(format!(

@@ -117,6 +117,7 @@ in_place! {
     floor_divide_(other: Operand) => floor_divide;
     remainder_(other: Operand) => remainder;
     bitwise_not_() => bitwise_not;
+    heaviside_(values: Arg) => heaviside;
     deg2rad_() => deg2rad;
     rad2deg_() => rad2deg;
     arctan2_(other: Arg) => arctan2;
@@ -156,18 +157,17 @@ in_place! {
     less_(other: Operand) => less;
     less_equal_(other: Operand) => less_equal;
     not_equal_(other: Operand) => not_equal;
-}
-
-in_place! {
-    overwrite:
     logical_not_() => logical_not;
     logical_and_(other: Arg) => logical_and;
     logical_or_(other: Arg) => logical_or;
     logical_xor_(other: Arg) => logical_xor;
+}
+
+in_place! {
+    overwrite:
     cumsum_(dim: isize; dtype: Option<DTypeArg> = None) => cumsum;
     cumprod_(dim: isize; dtype: Option<DTypeArg> = None) => cumprod;
     masked_fill_(mask: Arg, value: Operand) => masked_fill;
-    heaviside_(values: Arg) => heaviside;
     sinc_() => sinc;
     renorm_(p: f64, dim: isize, maxnorm: f64) => renorm;
     ldexp_(other: Arg) => ldexp;

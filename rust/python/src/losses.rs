@@ -1,6 +1,6 @@
 //! Losses that are made of other operations.
 
-use crate::convert::Arg;
+use crate::convert::{Arg, Operand};
 use crate::enter::{enter, to_py};
 use crate::tensor::PyTensor;
 use dlcore_core::Tensor;
@@ -57,12 +57,12 @@ losses! {
         => |reduction| likelihood::poisson_nll_loss(&input.0, &target.0, log_input, full, eps, reduction);
     /// Minus the log-likelihood of ``target`` under normal distributions with means ``input`` and variances ``var``, at
     /// least ``eps``; ``full`` adds ``log(2 pi) / 2`` (Nix & Weigend 1994). ``var`` has the shape of the input, or its last
-    /// extent is 1 or missing. Raises ShapeError for others, ValueError for negative variances.
+    /// extent is 1 or missing, or is a number. Raises ShapeError for others, ValueError for negative variances.
     ///
     /// >>> dlcore.nn.functional.gaussian_nll_loss(dlcore.zeros(2), dlcore.tensor([1.0, 2.0]), dlcore.ones(2))
     /// tensor(1.2500)
-    gaussian_nll_loss(input: Arg, target: Arg, var: Arg, full: bool = false, eps: f64 = 1e-6)
-        => |reduction| likelihood::gaussian_nll_loss(&input.0, &target.0, &var.0, full, eps, reduction);
+    gaussian_nll_loss(input: Arg, target: Arg, var: Operand, full: bool = false, eps: f64 = 1e-6)
+        => |reduction| likelihood::gaussian_nll_loss(&input.0, &target.0, &var.beside(&input.0)?, full, eps, reduction);
     /// The mean over classes of the binary cross entropies between logits (N, C) or (C) and truth values.
     ///
     /// >>> dlcore.nn.functional.multilabel_soft_margin_loss(dlcore.zeros(1, 2), dlcore.tensor([[0.0, 1.0]]))

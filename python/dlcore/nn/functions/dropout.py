@@ -49,6 +49,8 @@ def _channels(name: str, input: Tensor, p: float, training: bool, batched: int) 
         raise ValueError(f"{name}: expected {batched - 1} or {batched} dimensions, got shape {tuple(input.shape)}")
     if not training or p == 0:
         return input
+    if p == 1:
+        return input * 0.0
     return input * dropout(_per_channel(input, input.dim() - batched + 2), p, True)
 
 

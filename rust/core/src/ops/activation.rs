@@ -235,7 +235,13 @@ pub fn hardtanh(x: &Tensor, low: f64, high: f64) -> Result<Tensor> {
     match x.dtype() {
         DType::Bool => Err(Error::dtype("hardtanh", "bool tensors have no order; convert with .float()")),
         dtype if dtype.is_float() => apply(Hardtanh { min_val: low, max_val: high }, &[x]),
-        dtype => crate::ops::cast(&clamp(x, Some(Scalar::Float(low)), Some(Scalar::Float(high)))?, dtype),
+        dtype => {
+            // Of integers the bounds lose their fractions.
+            let (least, greatest) = dtype.integers().unwrap_or((i128::MIN, i128::MAX));
+            #[expect(clippy::cast_possible_truncation, reason = "saturates, and is clamped")]
+            let bound = |limit: f64| Some(Scalar::Int((limit as i128).clamp(least, greatest)));
+            clamp(x, bound(low), bound(high))
+        }
     }
 }
 

@@ -3,19 +3,20 @@
 use crate::array::Array;
 use crate::autograd::inplace::beforehand;
 use crate::autograd::node::Gradients;
-use crate::autograd::op::{Context, Needs, Operation, Outputs, Promotion, Saves, apply};
+use crate::autograd::op::{
+    Context, Discrete, Halves, Needs, Operation, Outputs, Promotion, Saves, apply, apply_discrete,
+};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
-use crate::ops::arithmetic::{add, div, mul, neg, scalar, scale, shift, sub};
-use crate::ops::compare::{eq, isnan};
+use crate::ops::arithmetic::{add, binary, div, mul, neg, scalar, scale, shift, sub};
 use crate::ops::over::{each_three, unchanged};
-use crate::ops::sample::{Domain, Params, Sample, input, real, single};
-use crate::ops::select::{ClampBetween, NanToNum, where_};
+use crate::ops::sample::{Domain, Params, Sample, broadcast_pairs, input, real, single};
+use crate::ops::select::{ClampBetween, NanToNum};
 use crate::ops::{cast, sum_to};
 use crate::with_float;
 use dlcore_kernels::element::Element;
-use dlcore_kernels::map;
+use dlcore_kernels::map::{self, Binary};
 use smallvec::smallvec;
 
 /// `start + weight * (end - start)`, from the nearer end, so that both ends are exact.
@@ -247,6 +248,27 @@ pub fn clamp_between(x: &Tensor, lo: Option<&Tensor>, hi: Option<&Tensor>) -> Re
 }
 
 /// `values` where `x` is zero, else 0 below and 1 above.
+#[derive(Clone, Debug)]
+pub struct Heaviside;
+
+impl Discrete for Heaviside {
+    const NAME: &'static str = "heaviside";
+
+    fn halves(&self) -> Halves {
+        Halves::Stored
+    }
+
+    fn forward(&self, inputs: &[&Array]) -> Result<Outputs> {
+        binary(Self::NAME, Binary::Heaviside, inputs[0], inputs[1])
+    }
+
+    fn samples() -> Vec<Sample<Self>> {
+        let of = |[x, values]: [Vec<usize>; 2]| Sample::new(Self, [real(&x), real(&values)]);
+        broadcast_pairs().into_iter().map(of).collect()
+    }
+}
+
+/// `values` where `x` is zero, else 0 below and 1 above; NaN for NaN.
 ///
 /// # Errors
 /// [`Error::DType`] for two dtypes, [`Error::Shape`] where the shapes do not broadcast.
@@ -255,8 +277,5 @@ pub fn heaviside(x: &Tensor, values: &Tensor) -> Result<Tensor> {
         let what = format_args!("{} with values of {}", x.dtype(), values.dtype());
         return Err(Error::dtype("heaviside", what));
     }
-    let (x, values) = (x.detach(), values.detach());
-    let zero = Tensor::from(Array::zeros("heaviside", &[], x.dtype())?);
-    let step = cast(&crate::ops::gt(&x, &zero)?, x.dtype())?;
-    where_(&isnan(&x)?, &x, &where_(&eq(&x, &zero)?, &values, &step)?)
+    Ok(apply_discrete(Heaviside, &[x, values])?.swap_remove(0))
 }

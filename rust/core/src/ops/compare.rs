@@ -1,20 +1,39 @@
 //! Questions with the answer yes or no: comparisons, logic, and what kind of number an element is. No gradients.
 
 use crate::array::Array;
+use crate::autograd::inplace::is_replaced_by_truth;
 use crate::autograd::op::{Discrete, Halves, Outputs, Promotion, apply_discrete};
 use crate::autograd::tensor::Tensor;
 use crate::dtype::{DType, Scalar};
 use crate::error::Result;
 use crate::ops;
 use crate::ops::order::kept;
-use crate::ops::over::truth_of_two;
+use crate::ops::over::of_two;
 use crate::ops::sample::{Domain, Sample, broadcast_pairs, input, real, single};
 use crate::{with_dtype, with_stored_float};
 use dlcore_kernels::map::{self, Compare, FloatTest};
 
-/// Compares `a` and `b`, broadcast. Both have one dtype.
+/// Compares `a` and `b`, which have one dtype and broadcast: bools, or numbers of their dtype over the elements of `a`, where
+/// they are replaced by that.
 pub(crate) fn compare(name: &str, op: Compare, a: &Array, b: &Array) -> Result<Array> {
-    with_dtype!(a.dtype(), T => truth_of_two::<T>(name, [a, b], &|(a, at_a), (b, at_b), out| {
+    macro_rules! over {
+        ($t:ty, $a:ident, $b:ident) => {
+            $a.edit(|own| map::truth_over::<$t>(op, own, $b.data(), $b.strided()))
+        };
+    }
+    let over = |a: &Array, b: &Array| {
+        let may = is_replaced_by_truth(a) && !b.meets(a);
+        // Of others the bools are converted, in place of loops of their own.
+        may && match a.dtype() {
+            DType::F32 => over!(f32, a, b),
+            DType::F64 => over!(f64, a, b),
+            DType::I32 => over!(i32, a, b),
+            DType::I64 => over!(i64, a, b),
+            DType::Bool | DType::U8 => over!(u8, a, b),
+            _ => false,
+        }
+    };
+    with_dtype!(a.dtype(), T => of_two::<T, u8>(name, [a, b], &over, DType::Bool, &|(a, at_a), (b, at_b), out| {
         map::compare(op, a, at_a, b, at_b, out);
     }))
 }

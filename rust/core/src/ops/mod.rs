@@ -164,5 +164,5 @@ registry! {
         compare::IsNan, compare::IsInf, compare::IsFinite,
         reduce::All, reduce::Any, extremum::ArgMax, extremum::ArgMin,
         pairs::BitwiseAnd, pairs::BitwiseOr, pairs::BitwiseXor,
-        pairs::ShiftLeft, pairs::ShiftRight, pairs::Gcd, pairs::Lcm, pairs::Zeta, index::Nonzero, index::OneHot;
+        pairs::ShiftLeft, pairs::ShiftRight, pairs::Gcd, pairs::Lcm, pairs::Zeta, blend::Heaviside, index::Nonzero, index::OneHot;
 }

@@ -5,7 +5,7 @@
 //! finds the words for what is wrong.
 
 use crate::array::Array;
-use crate::autograd::inplace::{is_recorded, is_replaced, is_replaced_by_truth};
+use crate::autograd::inplace::{is_recorded, is_replaced};
 use crate::autograd::mode;
 use crate::autograd::tensor::{Tensor, Tracking};
 use crate::dtype::DType;
@@ -13,13 +13,11 @@ use crate::error::Result;
 use crate::layout::broadcast_shapes;
 use crate::ops;
 use crate::ops::order::kept;
-use dlcore_kernels::copy;
-use dlcore_kernels::inplace::{self, Window, update};
+use dlcore_kernels::inplace::{Window, update};
 use dlcore_kernels::layout::Strided;
 use dlcore_kernels::map;
 pub use dlcore_kernels::map::{Arithmetic, Replaced};
 use dlcore_kernels::memory::Pod;
-use dlcore_kernels::stored::Stored;
 
 /// `op(a, b)` in the memory of the operand to be replaced, which the caller knows nobody else to see. `None` where the
 /// operation would be recorded, or needs memory of its own.
@@ -101,10 +99,8 @@ type Map<'a, T> = &'a (dyn Fn(&[T], Strided<'_>, &mut [T]) + Sync);
 
 /// What `map` makes of the elements of `x`, one by one: over them, where they are replaced.
 pub(crate) fn each<T: Pod>(name: &str, x: &Array, map: Map<'_, T>) -> Result<Array> {
-    // Given no elements, a map takes those that it writes.
-    let over = |own: &mut [T]| map(&[], Flat { start: 0, step: 1 }.of(&0), own);
     kept([x], |[x]| {
-        if is_replaced(x) && x.edit(over) {
+        if is_replaced(x) && x.edit(|own| map(none().0, none::<T>().1, own)) {
             return Ok(x.clone());
         }
         Array::build_as(name, x.dtype(), x.shape(), |out: &mut [T]| {
@@ -116,6 +112,16 @@ pub(crate) fn each<T: Pod>(name: &str, x: &Array, map: Map<'_, T>) -> Result<Arr
 
 /// An operand of a map as kernels take it.
 pub(crate) type Operand<'a, T> = (&'a [T], Strided<'a>);
+
+/// `x` for a map.
+fn operand<T: Pod>(x: &Array) -> Operand<'_, T> {
+    (x.data(), x.strided())
+}
+
+/// What stands for the elements that a map writes: an operand that has none.
+fn none<T>() -> Operand<'static, T> {
+    (&[], Strided { shape: &[0], strides: &[1], offset: 0 })
+}
 
 /// The elements of `x` as they are: a copy, or `x` where they are replaced.
 ///
@@ -131,15 +137,13 @@ type Map2<'a, T, R = T> = &'a (dyn Fn(Operand<'_, T>, Operand<'_, T>, &mut [R]) 
 /// What `map` makes of the elements of `x` and `a`, which have one dtype and broadcast: over those of `x`, where they are
 /// replaced.
 pub(crate) fn each_two<T: Pod>(name: &str, [x, a]: [&Array; 2], map: Map2<'_, T>) -> Result<Array> {
-    // Given no elements, a map takes those that it writes.
-    let none = (&[][..], Flat { start: 0, step: 1 }.of(&0));
-    let over = |x: &Array, a: &Array| !a.meets(x) && x.edit(|own| map(none, (a.data(), a.strided()), own));
+    let over = |x: &Array, a: &Array| is_replaced(x) && !a.meets(x) && x.edit(|own| map(none(), operand(a), own));
     of_two(name, [x, a], &over, x.dtype(), map)
 }
 
 /// What `map` makes of the elements of `x` and `a`, broadcast, in memory of its own: of `dtype`, stored as `R`. It is `x`
 /// where `over` has done it.
-fn of_two<T: Pod, R: Pod>(
+pub(crate) fn of_two<T: Pod, R: Pod>(
     name: &str,
     inputs: [&Array; 2],
     over: &dyn Fn(&Array, &Array) -> bool,
@@ -148,14 +152,14 @@ fn of_two<T: Pod, R: Pod>(
 ) -> Result<Array> {
     let made = |x: &Array, a: &Array| {
         Array::build_as(name, dtype, x.shape(), |out: &mut [R]| {
-            map((x.data(), x.strided()), (a.data(), a.strided()), out);
+            map(operand(x), operand(a), out);
             Ok(())
         })
     };
     // By far the most frequent case, which notices every step.
     let [x, a] = inputs;
     if x.shape() == a.shape() && x.layout().is_contiguous() && a.layout().is_contiguous() {
-        return if is_replaced(x) && over(x, a) { Ok(x.clone()) } else { made(x, a) };
+        return if over(x, a) { Ok(x.clone()) } else { made(x, a) };
     }
     kept(inputs, |[x, a]| {
         let mut expanded = None;
@@ -165,29 +169,13 @@ fn of_two<T: Pod, R: Pod>(
             let shape = broadcast_shapes(name, x.shape(), a.shape())?;
             expanded.insert([x.expand(name, &shape)?, a.expand(name, &shape)?]).each_ref()
         };
-        if is_replaced(x) && over(x, a) { Ok(x.clone()) } else { made(x, a) }
+        if over(x, a) { Ok(x.clone()) } else { made(x, a) }
     })
 }
 
-/// Writes what `map` makes of the elements of `x` and `a`, of one shape, over those of `x`, if they are replaced.
-fn over_first<T: Pod>(x: &Array, a: &Array, map: Map2<'_, T>) -> bool {
-    let Some(at) = Flat::of_all(a).filter(|_| !a.meets(x)) else { return false };
-    let over = |copy: &[T], start, piece: &mut [T]| {
-        let len = copy.len();
-        map((copy, Flat { start: 0, step: 1 }.of(&len)), (a.data(), at.from(start).of(&len)), piece);
-    };
-    x.edit(|own| inplace::replace(own, over))
-}
-
-/// What is true of the elements of `x` and `a`, which have one dtype and broadcast: bools, or numbers of their dtype over
-/// those of `x`, where they are replaced by that.
-pub(crate) fn truth_of_two<T: Stored>(name: &str, [x, a]: [&Array; 2], map: Map2<'_, T, u8>) -> Result<Array> {
-    let over = |x: Operand<'_, T>, a: Operand<'_, T>, out: &mut [T]| {
-        let (mut truth, len) = ([0u8; inplace::PIECE], out.len());
-        map(x, a, &mut truth[..len]);
-        copy::cast(&truth[..len], Flat { start: 0, step: 1 }.of(&len), out);
-    };
-    of_two(name, [x, a], &|x, a| is_replaced_by_truth(x) && over_first(x, a, &over), DType::Bool, map)
+/// `other` for a map over the elements of `x`, which `other` shows as well if it meets them.
+fn operand_beside<'a, T: Pod>(x: &Array, other: &'a Array) -> Operand<'a, T> {
+    if other.meets(x) { none() } else { operand(other) }
 }
 
 /// As [`Map`], of three operands.
@@ -200,52 +188,20 @@ pub(crate) fn each_three<T: Pod>(name: &str, inputs: [&Array; 3], map: Map3<'_, 
         let shape = broadcast_shapes(name, a.shape(), b.shape())?;
         let shape = broadcast_shapes(name, x.shape(), &shape)?;
         let (a, b) = (a.broadcast(name, &shape)?, b.broadcast(name, &shape)?);
-        let is_apart = |other: &Array| !other.meets(x);
+        let is_own = |other: &Array| other.layout() == x.layout() && other.shares_storage(x);
         if is_replaced(x)
             && x.shape() == &*shape
-            && is_apart(&a)
-            && is_apart(&b)
-            && let (Some(at_a), Some(at_b)) = (Flat::of_all(&a), Flat::of_all(&b))
+            && [&a, &b].iter().all(|other| !other.meets(x) || is_own(other))
+            && x.edit(|own| map(none(), operand_beside(x, &a), operand_beside(x, &b), own))
         {
-            let over = |copy: &[T], start, piece: &mut [T]| {
-                let len = copy.len();
-                let own = (copy, Flat { start: 0, step: 1 }.of(&len));
-                map(own, (a.data(), at_a.from(start).of(&len)), (b.data(), at_b.from(start).of(&len)), piece);
-            };
-            if x.edit(|own| inplace::replace(own, over)) {
-                return Ok(x.clone());
-            }
+            return Ok(x.clone());
         }
         let x = x.broadcast(name, &shape)?;
         Array::build_as(name, x.dtype(), &shape, |out: &mut [T]| {
-            map((x.data(), x.strided()), (a.data(), a.strided()), (b.data(), b.strided()), out);
+            map(operand(&x), operand(&a), operand(&b), out);
             Ok(())
         })
     })
-}
-
-/// Elements that follow one another, or are one.
-#[derive(Clone, Copy)]
-struct Flat {
-    start: usize,
-    step: isize,
-}
-
-impl Flat {
-    fn of_all(x: &Array) -> Option<Self> {
-        let layout = x.layout();
-        let step = if layout.is_contiguous() { Some(1) } else { layout.strides.iter().all(|&s| s == 0).then_some(0) };
-        step.map(|step| Self { start: layout.offset, step })
-    }
-
-    fn from(self, at: usize) -> Self {
-        Self { start: self.start + at * self.step.unsigned_abs(), ..self }
-    }
-
-    fn of(self, len: &usize) -> Strided<'_> {
-        let strides = if self.step == 0 { &[0] } else { &[1] };
-        Strided { shape: std::slice::from_ref(len), strides, offset: self.start }
-    }
 }
 
 #[cfg(test)]

@@ -224,7 +224,7 @@ bitwise! {
 /// [`Error::DType`] for floats.
 pub fn bitwise_not(x: &Tensor) -> Result<Tensor> {
     match x.dtype() {
-        DType::Bool => logical_not(x),
+        DType::Bool => bitwise_xor(x, &scalar(Scalar::Bool(true), DType::Bool)?),
         dtype if dtype.is_float() => {
             Err(Error::dtype("bitwise_not", format_args!("expected integers or bool, got {dtype}")))
         }

@@ -285,14 +285,21 @@ pub fn put(x: &Tensor, ids: &Tensor, source: &Tensor, accumulate: bool) -> Resul
     reshape(&index_put(&flat(x)?, &[Some(flat(ids)?)], &flat(source)?, accumulate)?, x.shape())
 }
 
-/// `ids` with `extent` added to those below zero, which count from the end.
-fn from_the_end(ids: &Tensor, extent: usize) -> Result<Tensor> {
+/// [`gather()`] by ids that count from the end where they are below zero.
+fn gather_from_either_end(x: &Tensor, dim: usize, ids: &Tensor) -> Result<Tensor> {
     if ids.dtype().is_float() || ids.dtype() == DType::Bool {
-        return Ok(ids.clone()); // refused later
+        return gather(x, dim.cast_signed(), ids); // refused
     }
-    let number = |n: usize| scalar(crate::Scalar::Int(i128::try_from(n).unwrap_or(0)), DType::I64);
     let ids = cast(ids, DType::I64)?;
-    where_(&lt(&ids, &number(0)?)?, &add(&ids, &number(extent)?)?, &ids)
+    // Seldom are there such, and to look for them first would take as long again.
+    match gather(x, dim.cast_signed(), &ids) {
+        Err(Error::Index(_)) => {}
+        done => return done,
+    }
+    let number = |n: usize| scalar(Scalar::Int(i128::try_from(n).unwrap_or(0)), DType::I64);
+    let extent = x.shape().get(dim).copied().unwrap_or(1);
+    let ids = where_(&lt(&ids, &number(0)?)?, &add(&ids, &number(extent)?)?, &ids)?;
+    gather(x, dim.cast_signed(), &ids)
 }
 
 /// The elements that `ids` name along `dim`, both broadcast in the other dimensions; of all in one row for no dimension.
@@ -301,7 +308,7 @@ fn from_the_end(ids: &Tensor, extent: usize) -> Result<Tensor> {
 /// As [`gather()`].
 pub fn take_along_dim(x: &Tensor, ids: &Tensor, dim: Option<isize>) -> Result<Tensor> {
     const NAME: &str = "take_along_dim";
-    let Some(dim) = dim else { return gather(&flat(x)?, 0, &from_the_end(&flat(ids)?, x.numel())?) };
+    let Some(dim) = dim else { return gather_from_either_end(&flat(x)?, 0, &flat(ids)?) };
     if x.rank() != ids.rank() {
         let (x, ids) = (Show(x.shape()), Show(ids.shape()));
         return Err(Error::shape(NAME, format_args!("shapes {x} and {ids}: as many dimensions are needed")));
@@ -316,8 +323,8 @@ pub fn take_along_dim(x: &Tensor, ids: &Tensor, dim: Option<isize>) -> Result<Te
     };
     let others = broadcast_shapes(NAME, &with(x.shape(), 1), &with(ids.shape(), 1))?;
     let extent = |x: &Tensor| x.shape().get(at).copied().unwrap_or(1);
-    let ids = from_the_end(ids, extent(x))?;
-    gather(&broadcast_to(x, &with(&others, extent(x)))?, dim, &broadcast_to(&ids, &with(&others, extent(&ids)))?)
+    let ids = broadcast_to(ids, &with(&others, extent(ids)))?;
+    gather_from_either_end(&broadcast_to(x, &with(&others, extent(x)))?, at, &ids)
 }
 
 /// `x` with the first elements of `source`, in order, where `mask` (broadcast) is true.

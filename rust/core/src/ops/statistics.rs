@@ -304,8 +304,11 @@ pub fn quantile(
     let wide = line(x)?;
     let extent = wide.shape()[at];
     let inside = crate::ops::logical_and(&crate::ops::ge(q, &number(q, 0.0)?)?, &crate::ops::le(q, &number(q, 1.0)?)?)?;
-    if extent == 0 || crate::ops::reduce::any(logical_not(&inside)?.array())? {
-        return Err(Error::value(NAME, "expected elements, and fractions from 0 to 1"));
+    if extent == 0 {
+        return Err(Error::value(NAME, "there are no elements"));
+    }
+    if crate::ops::reduce::any(logical_not(&inside)?.array())? {
+        return Err(Error::value(NAME, "q must be between 0 and 1"));
     }
     let (sorted, _) = sort(&wide, along, false)?;
     let mut shape = Dims::from_elem(1, wide.rank());

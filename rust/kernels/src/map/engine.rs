@@ -318,8 +318,27 @@ impl<A: Pod, R: Pod, F: Function1<A, R>> Kernel for Loop1<'_, F, A, R> {
             }
             return;
         }
-        let block = if own { STEP } else { const { block(F::USUAL || F::MENDED) } };
         let mut room = [MaybeUninit::uninit(); STEP];
+        if const { F::USUAL && size_of::<A>() == size_of::<R>() } && own {
+            for dst in dst.chunks_mut(STEP) {
+                let (room, mut all) = (&mut room[..dst.len()], true);
+                for (d, own) in dst.iter_mut().zip(&mut *room) {
+                    let (value, usual) = f.usual_call::<S>(*own.write(as_operand(d)));
+                    *d = value;
+                    all &= usual;
+                }
+                if !all {
+                    // SAFETY: written by the loop above.
+                    let a = unsafe { room.assume_init_ref() };
+                    for (d, &x) in dst.iter_mut().zip(a) {
+                        *d = f.call::<S>(x);
+                    }
+                    f.mend(a, dst);
+                }
+            }
+            return;
+        }
+        let block = if own { STEP } else { const { block(F::USUAL || F::MENDED) } };
         for (i, dst) in dst.chunks_mut(block).enumerate() {
             let a = if const { size_of::<A>() == size_of::<R>() } && own {
                 copied(dst, &mut room)
@@ -693,7 +712,8 @@ impl<A: Pod, B: Pod, F: Function2<A, B, A>> Kernel for Update<'_, '_, F, A, B> {
     }
 }
 
-/// `dst[i] = f(a[i], b[i], c[i])`.
+/// `dst[i] = f(a[i], b[i], c[i])`; where `a` has no elements and `dst` has, `a[i]` is `dst[i]`, and so may be `b[i]` and
+/// `c[i]`.
 pub(super) fn map3<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>>(
     f: F,
     a: (&[A], Strided),
@@ -701,18 +721,38 @@ pub(super) fn map3<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>>(
     c: (&[C], Strided),
     dst: &mut [R],
 ) {
+    if a.0.is_empty() && !dst.is_empty() {
+        return share_out_own3(&Over(f), b, c, dst, F::COST);
+    }
     share_out3(&Over(f), a, b, c, dst, F::COST);
 }
 
 /// As [`Run1`], for three operands.
 trait Run3<A, B, C, R>: Sync {
-    /// Runs the loops over one piece.
+    /// Runs the loops over one piece, which is at most a chunk.
     fn piece(&self, a: Piece<'_, A>, b: Piece<'_, B>, c: Piece<'_, C>, dst: &mut [R]);
+    /// Runs the loops over one piece of `b` and `c` and what is in `dst`, of the type of the other operand.
+    fn own(&self, b: Piece<'_, B>, c: Piece<'_, C>, dst: &mut [R]);
 }
 
 impl<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>> Run3<A, B, C, R> for Over<F> {
     fn piece(&self, a: Piece<'_, A>, b: Piece<'_, B>, c: Piece<'_, C>, dst: &mut [R]) {
-        dispatch(Loop3 { f: self.0, a, b, c, dst });
+        let mut room = Scratch::new();
+        let a = match a {
+            Piece::Slice(a) => a,
+            // Seldom, and filled in less time than loops of its own would take of the library.
+            Piece::Splat(x) => {
+                let room = room.of(dst.len());
+                room.fill(MaybeUninit::new(x));
+                // SAFETY: all of it was written.
+                unsafe { room.assume_init_ref() }
+            }
+        };
+        dispatch(Loop3 { f: self.0, a: Some(a), b, c, dst });
+    }
+
+    fn own(&self, b: Piece<'_, B>, c: Piece<'_, C>, dst: &mut [R]) {
+        dispatch(Loop3::<_, A, B, C, R> { f: self.0, a: None, b, c, dst });
     }
 }
 
@@ -739,36 +779,70 @@ fn share_out3<A: Pod, B: Pod, C: Pod, R: Pod>(
     });
 }
 
+/// Has `f` go over all that `dst` holds, and the other operands; those without elements are what `dst` holds as well.
+fn share_out_own3<A: Pod, B: Pod, C: Pod, R: Pod>(
+    f: &dyn Run3<A, B, C, R>,
+    (b, lb): (&[B], Strided),
+    (c, lc): (&[C], Strided),
+    dst: &mut [R],
+    cost: usize,
+) {
+    if let (Some(b), Some(c)) = (Piece::whole(b, lb, dst.len()), Piece::whole(c, lc, dst.len())) {
+        return over(dst, cost, |start, dst| f.own(b.part(start, dst.len()), c.part(start, dst.len()), dst));
+    }
+    let len = dst.len();
+    let b = (!b.is_empty()).then(|| Source::new(b, lb, len));
+    let c = (!c.is_empty()).then(|| Source::new(c, lc, len));
+    over(dst, cost, |start, dst| {
+        let (mut room_b, mut room_c) = (Scratch::new(), Scratch::new());
+        let stop =
+            |at| b.as_ref().map_or(usize::MAX, |b| b.stop(at)).min(c.as_ref().map_or(usize::MAX, |c| c.stop(at)));
+        by_pieces(start, dst, CHUNK, stop, |at, dst| {
+            let len = dst.len();
+            let b = match &b {
+                Some(b) => b.piece(at, len, &mut room_b),
+                None => Piece::Slice(copied::<B, R>(dst, room_b.of(len))),
+            };
+            let c = match &c {
+                Some(c) => c.piece(at, len, &mut room_c),
+                None => Piece::Slice(copied::<C, R>(dst, room_c.of(len))),
+            };
+            f.own(b, c, dst);
+        });
+    });
+}
+
 struct Loop3<'a, F, A, B, C, R> {
     f: F,
-    a: Piece<'a, A>,
+    /// What `dst` holds where there is none.
+    a: Option<&'a [A]>,
     b: Piece<'a, B>,
     c: Piece<'a, C>,
     dst: &'a mut [R],
 }
 
-/// The loops over three operands, the first of them an iterator.
+/// The loops over three operands. The first is in `x`, given the output's element and what comes along with it.
 macro_rules! each_triple {
-    ($f:ident, $dst:ident, $b:ident, $c:ident, $a:expr) => {
+    ($f:ident, $dst:expr, $b:ident, $c:ident, |$d:ident, $with:pat_param| $x:expr) => {
         match ($b, $c) {
             (Piece::Slice(b), Piece::Slice(c)) => {
-                for (((d, x), &y), &z) in $dst.iter_mut().zip($a).zip(b).zip(c) {
-                    *d = $f.call::<S>(x, y, z);
+                for ((($d, $with), &y), &z) in $dst.zip(b).zip(c) {
+                    *$d = $f.call::<S>($x, y, z);
                 }
             }
             (Piece::Slice(b), Piece::Splat(z)) => {
-                for ((d, x), &y) in $dst.iter_mut().zip($a).zip(b) {
-                    *d = $f.call::<S>(x, y, z);
+                for (($d, $with), &y) in $dst.zip(b) {
+                    *$d = $f.call::<S>($x, y, z);
                 }
             }
             (Piece::Splat(y), Piece::Slice(c)) => {
-                for ((d, x), &z) in $dst.iter_mut().zip($a).zip(c) {
-                    *d = $f.call::<S>(x, y, z);
+                for (($d, $with), &z) in $dst.zip(c) {
+                    *$d = $f.call::<S>($x, y, z);
                 }
             }
             (Piece::Splat(y), Piece::Splat(z)) => {
-                for (d, x) in $dst.iter_mut().zip($a) {
-                    *d = $f.call::<S>(x, y, z);
+                for ($d, $with) in $dst {
+                    *$d = $f.call::<S>($x, y, z);
                 }
             }
         }
@@ -781,8 +855,11 @@ impl<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>> Kernel for Loop3<
     fn run<S: Simd>(self) {
         let Self { f, a, b, c, dst } = self;
         match a {
-            Piece::Slice(a) => each_triple!(f, dst, b, c, a.iter().copied()),
-            Piece::Splat(x) => each_triple!(f, dst, b, c, std::iter::repeat(x)),
+            Some(a) => each_triple!(f, dst.iter_mut().zip(a), b, c, |d, x| *x),
+            None if const { size_of::<A>() == size_of::<R>() } => {
+                each_triple!(f, dst.iter_mut().zip(std::iter::repeat(())), b, c, |d, ()| as_operand(d));
+            }
+            None => unreachable!("a map to another type has no place of its own"),
         }
     }
 }

@@ -15,6 +15,6 @@ mod triples;
 pub use activations::{Activation, Parameters, activation, activation_grad};
 pub use bits::{Bits, Bitwise, bitwise, next_after};
 pub use operations::*;
-pub use over::{Arithmetic, Replaced, over};
+pub use over::{Arithmetic, Replaced, over, truth_over};
 pub use parts::frexp;
 pub use triples::{add_product, add_ratio, clamp_between, huber_grad, lerp, select};

@@ -291,6 +291,12 @@ binary! {
     Maximum[CHEAP] = x.maximum(y);
     /// The smaller; NaN if either is.
     Minimum[CHEAP] = x.minimum(y);
+    /// 0 for x below zero, 1 above, y at zero; NaN for NaN.
+    Heaviside[CHEAP] = {
+        let beside = if x > T::ZERO { T::ONE } else { T::ZERO };
+        let step = if x == T::ZERO { y } else { beside };
+        if x.is_nan() { x } else { step }
+    };
 }
 
 /// The smaller less the larger; of equal infinities, too, zero.

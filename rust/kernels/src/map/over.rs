@@ -2,6 +2,7 @@
 //! The values are those of [`super::binary`].
 
 use super::engine::{Function2, update};
+use super::operations::Compare;
 use crate::element::Element;
 use crate::isa::Simd;
 use crate::layout::Strided;
@@ -54,5 +55,30 @@ pub fn over<T: Element>(op: Arithmetic, replaced: Replaced, dst: &mut [T], other
         (Mul, _) => update(Of(|x: T, y: T| x.wrapping_mul(y)), dst, other, layout),
         (Div, First) => update(Of(|x: T, y: T| x.divide(y)), dst, other, layout),
         (Div, Second) => update(Of(|x: T, y: T| y.divide(x)), dst, other, layout),
+    }
+}
+
+/// `dst[i]` becomes whether `op(dst[i], other[i])`, as 0 or 1.
+///
+/// # Panics
+/// As [`over`].
+pub fn truth_over<T: Element>(op: Compare, dst: &mut [T], other: &[T], layout: Strided) {
+    macro_rules! run {
+        ($($op:ident: |$x:ident, $y:ident| $truth:expr;)*) => {
+            match op {
+                $(Compare::$op => update(Of(|$x: T, $y: T| if $truth { T::ONE } else { T::ZERO }), dst, other, layout),)*
+            }
+        };
+    }
+    run! {
+        Eq: |x, y| x == y;
+        Ne: |x, y| x != y;
+        Lt: |x, y| x < y;
+        Le: |x, y| x <= y;
+        Gt: |x, y| x > y;
+        Ge: |x, y| x >= y;
+        And: |x, y| (x != T::ZERO) && (y != T::ZERO);
+        Or: |x, y| (x != T::ZERO) || (y != T::ZERO);
+        Xor: |x, y| (x != T::ZERO) ^ (y != T::ZERO);
     }
 }
