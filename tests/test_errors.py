@@ -79,6 +79,7 @@ LINEAR = "Linear(in_features=784, out_features=128, bias=True)"
 
 # Shapes that do not fit: the operation, both shapes, where in the model, the likely fix.
 SHAPES = [
+    (lambda: F.linear(z(2, 4), z(4), z(3)), "linear: bias (3,) of weight (4,), which gives one number"),
     (lambda: z(2, 3) + z(4), "add: shapes (2, 3) and (4,) do not broadcast: dimension 1 from the right is 3 and 4; sizes must be equal or 1"),
     (lambda: z(2, 3) @ z(2, 3), "matmul: shapes (2, 3) and (2, 3) do not fit: the last dimension of the first (3) must equal the second-to-last of the second (2)"),
     (lambda: z() @ z(3), "matmul: both tensors need at least one dimension, got () and (3,); use * for a scalar"),

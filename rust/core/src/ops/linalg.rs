@@ -433,9 +433,15 @@ fn flatten_hint(shape: &[usize], features: usize) -> String {
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
     if w.rank() == 1 && x.shape().last() == w.shape().last() {
         let y = matmul(x, w)?;
-        return b
-            .filter(|b| b.numel() == 1)
-            .map_or(Ok(y.clone()), |b| crate::ops::add(&y, &crate::ops::reshape(b, &[])?));
+        return match b {
+            None => Ok(y),
+            Some(b) if b.numel() == 1 => crate::ops::add(&y, &crate::ops::reshape(b, &[])?),
+            Some(b) => {
+                let what =
+                    format_args!("bias {} of weight {}, which gives one number", Show(b.shape()), Show(w.shape()));
+                Err(Error::shape(Linear::NAME, what))
+            }
+        };
     }
     match b {
         Some(b) => apply(Linear, &[x, w, b]),

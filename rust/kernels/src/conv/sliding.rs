@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::{Conv2d, Images};
-use crate::gemm::{GemmFloat, Microkernels, SlidingFn, SlidingTile, k_block, k_blocks, terms, with_scratch};
+use crate::gemm::{GemmFloat, Microkernels, SlidingFn, SlidingTile, Step, k_block, k_blocks, terms, with_scratch};
 use crate::isa::{Kernel, Simd, dispatch, isa, prefetch, prefetch_to_write};
 use crate::parallel::{Disjoint, for_each, num_threads};
 
@@ -34,6 +34,8 @@ const WORK_PER_NS: usize = 100;
 const LINE: usize = 16;
 /// Channels that are asked for ahead.
 const AHEAD: isize = 2;
+/// Parts of windows, the whole one included, whose elements are listed.
+const MOST_PARTS: usize = 17;
 /// Windows and channels that change places at a time.
 const BLOCK: usize = 32;
 
@@ -62,8 +64,10 @@ struct Plan<'a, T: GemmFloat> {
     inputs: usize,
     /// From one copied channel to the next.
     channel: usize,
-    /// How far each tap is behind the corner of its window.
-    taps: Vec<usize>,
+    /// The elements of a window, and those in some rows of it only: what lies above or below the image is zero.
+    steps: Vec<Vec<Step>>,
+    /// Which of these each row of the output has.
+    inside: Vec<usize>,
 }
 
 /// The columns of a copied row, of one phase, that lie inside the image, and the column of the image that is the first.
@@ -96,7 +100,8 @@ fn run<T: GemmFloat>(
         return false;
     }
     let Some(plan) = Plan::of(conv) else { return false };
-    let (all, width, len) = (plan.taps.len(), plan.width(), conv.groups * plan.taps.len() * plan.padded);
+    let (all, width) = (conv.taps(), plan.width());
+    let len = conv.groups * all * plan.padded;
     let (blocks, panels) = (k_blocks(all), plan.padded.div_ceil(width));
     with_scratch(len, |weights: *mut T| {
         // SAFETY: the scratch has the room, and all of it is written before it is read.
@@ -166,7 +171,8 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
             pitch,
             inputs: (k.div_ceil(k_blocks(k)).div_ceil(conv.kh * conv.kw) + 1).min(conv.c_in / conv.groups),
             channel: 0,
-            taps: Vec::with_capacity(k),
+            steps: Vec::new(),
+            inside: Vec::with_capacity(oh),
         };
         let plane = plan.copied_rows(oh.div_ceil(strips)).saturating_mul(phases).saturating_mul(pitch);
         if plane.saturating_mul(images * plan.inputs) > MOST {
@@ -174,15 +180,42 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         }
         // An odd number of lines: channels then do not crowd the same few sets of a cache.
         plan.channel = plane.next_multiple_of(LINE) | LINE;
+        if u32::try_from(plan.channel.saturating_mul(conv.c_in / conv.groups)).is_err() {
+            return None;
+        }
+        let mut parts = vec![0..conv.kh];
+        for y in 0..oh {
+            let is_inside = |i: &usize| conv.under(0, y, *i).cast_unsigned() < conv.h;
+            let first = (0..conv.kh).find(is_inside).unwrap_or(0);
+            let rows = first..first + (first..conv.kh).take_while(is_inside).count();
+            let part = parts.iter().position(|part| *part == rows).unwrap_or_else(|| {
+                // Lists of many would be long; what is zero is multiplied then.
+                if parts.len() == MOST_PARTS {
+                    return 0;
+                }
+                parts.push(rows);
+                parts.len() - 1
+            });
+            plan.inside.push(part);
+        }
+        plan.steps = parts.into_iter().map(|rows| plan.steps_of(rows)).collect();
+        Some(plan)
+    }
+
+    /// The elements of a window in these of its rows.
+    fn steps_of(&self, rows: Range<usize>) -> Vec<Step> {
+        let (conv, stride) = (self.conv, self.conv.stride[1]);
+        let mut steps = Vec::with_capacity(conv.taps());
         for c in 0..conv.c_in / conv.groups {
-            for i in 0..conv.kh {
-                for j in (0..conv.kw).map(|j| j * conv.dilation[1]) {
-                    let row = i * conv.dilation[0] * phases + j % stride_x;
-                    plan.taps.push(c * plan.channel + row * pitch + j / stride_x);
+            for i in rows.clone() {
+                let tap = (c * conv.kh + i) * conv.kw;
+                for (nth, j) in (0..conv.kw).map(|j| j * conv.dilation[1]).enumerate() {
+                    let row = i * conv.dilation[0] * self.phases + j % stride;
+                    steps.push(Step::new(c * self.channel + row * self.pitch + j / stride, tap + nth));
                 }
             }
         }
-        Some(plan)
+        steps
     }
 
     /// Output channels of a panel.
@@ -202,12 +235,12 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
 
     /// Where the panel of `channel` lies for the block `k`.
     fn panel(&self, group: usize, channel: usize, k: &Range<usize>) -> usize {
-        (group * self.taps.len() + k.start) * self.padded + channel * k.len()
+        (group * self.conv.taps() + k.start) * self.padded + channel * k.len()
     }
 
     /// The weights of a panel.
     fn pack(&self, w: &[T], group: usize, channel: usize, k: Range<usize>, panel: &mut [T]) {
-        let (all, rows) = (self.taps.len(), self.width().min(self.outputs - channel));
+        let (all, rows) = (self.conv.taps(), self.width().min(self.outputs - channel));
         let from = &w[(group * self.outputs + channel) * all + k.start..];
         let (len, columns) = (k.len(), panel.len() / k.len());
         // SAFETY: the rows are inside the weights, which are as many as the shape says.
@@ -287,7 +320,7 @@ struct Task<'a, T: GemmFloat> {
 impl<T: GemmFloat> Task<'_, T> {
     fn run(&self, x: &Images<'_, T>, weights: &[T], bias: Option<&[T]>, y: &Disjoint<'_, T>) {
         let plan = self.plan;
-        let (all, period) = (plan.taps.len(), plan.conv.kh * plan.conv.kw);
+        let (all, period) = (plan.conv.taps(), plan.conv.kh * plan.conv.kw);
         let blocks = k_blocks(all);
         let inputs = plan.inputs;
         let copied = self.images.len() * inputs * plan.channel;
@@ -334,18 +367,20 @@ impl<T: GemmFloat> Task<'_, T> {
         let ([_, ow], most, pitch) = (plan.out, plan.tiles.len(), self.channels.len());
         let row_pitch = plan.conv.stride[0] / plan.row_step * plan.phases * plan.pitch;
         let lanes = plan.width() / 2;
+        let steps: Vec<&[Step]> = plan.steps.iter().map(|all| between(all, k)).collect();
         for channel in self.channels.clone().step_by(plan.width()) {
             let vectors = usize::from(plan.padded - channel > lanes);
             let panel = weights[plan.panel(self.group, channel, k)..].as_ptr();
+            let panel = panel.wrapping_sub(k.start * (vectors + 1) * lanes);
             let bias = last.and_then(|last| last.bias);
             let bias = bias.map_or(std::ptr::null(), |bias| bias[self.group * plan.padded + channel..].as_ptr());
-            let tile = |corners: [*const T; 2], count: usize, window: usize| {
+            let tile = |inside: usize, corners: [*const T; 2], count: usize, window: usize| {
                 let c = sums.wrapping_add(window * pitch + channel - self.channels.start);
-                let taps = &plan.taps[k.clone()];
                 if let Some(last) = last {
                     self.prefetch(last.y, channel, window);
                 }
-                let tile = SlidingTile { taps, corners, weights: panel, c, c_row: pitch, accumulate, bias };
+                let steps = steps[inside];
+                let tile = SlidingTile { steps, corners, weights: panel, c, c_row: pitch, accumulate, bias };
                 // SAFETY: by contract; taps of these windows lie in the copied channels, which those of the block are.
                 unsafe { plan.tiles[count - 1][vectors](&tile) }
             };
@@ -355,8 +390,10 @@ impl<T: GemmFloat> Task<'_, T> {
                 while row < self.rows.len() {
                     let corner = image_copy.wrapping_add(row * row_pitch);
                     let window = (image * self.rows.len() + row) * ow;
-                    if 2 * ow <= most && row + 1 < self.rows.len() {
-                        tile([corner, corner.wrapping_add(row_pitch)], 2 * ow, window);
+                    let (inside, below) = (self.inside(row), self.inside(row + 1));
+                    if 2 * ow <= most && below == inside {
+                        let inside = inside.unwrap_or(0);
+                        tile(inside, [corner, corner.wrapping_add(row_pitch)], 2 * ow, window);
                         row += 2;
                         continue;
                     }
@@ -365,12 +402,18 @@ impl<T: GemmFloat> Task<'_, T> {
                         let columns = cut * ow / cuts..(cut + 1) * ow / cuts;
                         let corner = corner.wrapping_add(columns.start);
                         let half = corner.wrapping_add(columns.len().div_ceil(2));
-                        tile([corner, half], columns.len(), window + columns.start);
+                        tile(inside.unwrap_or(0), [corner, half], columns.len(), window + columns.start);
                     }
                     row += 1;
                 }
             }
         }
+    }
+
+    /// Which elements of their windows the windows of a row of the task have inside the image; `None` after the last.
+    fn inside(&self, row: usize) -> Option<usize> {
+        let row = self.rows.start + row;
+        self.rows.contains(&row).then(|| self.plan.inside[row])
     }
 
     /// Where the output has a window of the task, for an output channel of the group.
@@ -389,6 +432,12 @@ impl<T: GemmFloat> Task<'_, T> {
             prefetch_to_write(y.as_mut_ptr().wrapping_add(place + nth * plan.out[0] * plan.out[1]));
         }
     }
+}
+
+/// Those of the steps, which are in order, whose rows are in the block.
+fn between<'a>(steps: &'a [Step], k: &Range<usize>) -> &'a [Step] {
+    let until = |end: usize| steps.partition_point(|step| (step.row as usize) < end);
+    &steps[until(k.start)..until(k.end)]
 }
 
 /// What the last block of k does besides.

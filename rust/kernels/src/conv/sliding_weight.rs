@@ -11,7 +11,7 @@ use super::patches::Pixels;
 use super::sliding::MOST;
 use super::{Conv2d, Images};
 use crate::gemm::{
-    GemmFloat, Microkernels, PanelSource, SlidingFn, SlidingTile, k_block, k_blocks, slices_of_streamed, terms,
+    GemmFloat, Microkernels, PanelSource, SlidingFn, SlidingTile, Step, k_block, k_blocks, slices_of_streamed, terms,
     with_scratch,
 };
 use crate::isa::isa;
@@ -183,12 +183,12 @@ impl<T: GemmFloat> Task<'_, T> {
     fn run(&self, blocks: Range<usize>, gradient: &Pixels<T>, x: &Images<'_, T>) {
         let plan = self.plan;
         let (longest, rows) = (plan.longest(), plan.copied_rows() * plan.pitch * self.channels.len());
-        let mut corners = Vec::with_capacity(longest);
+        let mut corners = vec![Vec::with_capacity(longest); plan.conv.kh];
         with_scratch(plan.padded * longest + rows, |panels: *mut T| {
             let copies = panels.wrapping_add(plan.padded * longest);
             for (nth, block) in blocks.enumerate() {
                 let k = k_block(plan.windows, plan.blocks, block);
-                corners.clear();
+                corners.iter_mut().for_each(Vec::clear);
                 // SAFETY: the scratch has the room.
                 unsafe {
                     self.copy(&k, x, copies, &mut corners);
@@ -204,11 +204,12 @@ impl<T: GemmFloat> Task<'_, T> {
         });
     }
 
-    /// Copies the pixels under the windows `k`, and says where the corner of each window is.
+    /// Copies the pixels under the windows `k`, and says for each row of the window where the corners are of those that
+    /// have it inside the image: of others it is zero.
     ///
     /// # Safety
     /// `to` has the room.
-    unsafe fn copy(&self, k: &Range<usize>, x: &Images<'_, T>, mut to: *mut T, corners: &mut Vec<usize>) {
+    unsafe fn copy(&self, k: &Range<usize>, x: &Images<'_, T>, mut to: *mut T, corners: &mut [Vec<Step>]) {
         let (plan, conv, inputs) = (self.plan, self.plan.conv, self.channels.len());
         let ([oh, ow], [stride_y, stride_x]) = (plan.out, conv.stride);
         let columns = conv.w.min(plan.pitch.saturating_sub(conv.padding[1]));
@@ -238,10 +239,16 @@ impl<T: GemmFloat> Task<'_, T> {
                     }
                 }
             }
-            corners.extend((first..end).map(|window| {
-                let (y, x) = (window / ow % oh - top, window % ow);
-                base + (y * stride_y * plan.pitch + x * stride_x) * inputs
-            }));
+            for line in first / ow..end.div_ceil(ow) {
+                let y = line % oh;
+                let inside = (0..conv.kh).filter(|i| (conv.under(0, y, *i).cast_unsigned()) < conv.h);
+                for i in inside {
+                    corners[i].extend((first.max(line * ow)..end.min((line + 1) * ow)).map(|window| {
+                        let behind = ((y - top) * stride_y * plan.pitch + window % ow * stride_x) * inputs;
+                        Step::new(base + behind, window - k.start)
+                    }));
+                }
+            }
             (first, base, to) = (end, base + len, to.wrapping_add(len));
         }
     }
@@ -252,7 +259,7 @@ impl<T: GemmFloat> Task<'_, T> {
     /// Copies and panel are those of these windows.
     unsafe fn multiply(
         &self,
-        windows: &[usize],
+        steps: &[Vec<Step>],
         copies: *const T,
         weights: *const T,
         channel: usize,
@@ -272,7 +279,8 @@ impl<T: GemmFloat> Task<'_, T> {
                 let corners = [corner, corner.wrapping_add(these.len().div_ceil(2))];
                 let c = self.sums.wrapping_add((run * len + these.start) * plan.padded + channel);
                 let bias = std::ptr::null();
-                let tile = SlidingTile { taps: windows, corners, weights, c, c_row: plan.padded, accumulate, bias };
+                let steps = &steps[i];
+                let tile = SlidingTile { steps, corners, weights, c, c_row: plan.padded, accumulate, bias };
                 // SAFETY: by contract; the sums of these taps and output channels are this task's.
                 unsafe { plan.tiles[these.len() - 1][vectors](&tile) }
             }

@@ -14,13 +14,24 @@ const CHANNELS: usize = 12;
 /// Whether the gradient of the input can be had, and well, by turning the weights.
 pub(super) fn suits(conv: &Conv2d) -> bool {
     let (reach, (oh, ow)) = (conv.reach(), conv.out_size());
-    // Windows over the edge multiply zeros.
-    let few_zeros = 4 * conv.h * conv.w <= 5 * oh * ow;
+    // Windows over the edge multiply zeros: beside the image, where they are multiplied in place, and above and below it
+    // as well otherwise. To fold takes twice the time of the products.
+    let pixels = [conv.h * conv.w, oh * ow];
+    let few_beside = !is_in_terms() && 10 * conv.w <= 17 * ow && 2 * pixels[0] <= 5 * pixels[1];
+    let few_zeros = few_beside || 4 * pixels[0] <= 5 * pixels[1];
     few_zeros
         && conv.stride == [1, 1]
         && conv.taps() > 0
         && conv.c_in / conv.groups >= CHANNELS
         && (0..2).all(|d| conv.padding[d] <= reach[d])
+}
+
+/// Whether convolutions of float32 are products in terms here, which fold quicker.
+fn is_in_terms() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return crate::gemm::terms().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 pub(super) fn grad_input<T: GemmFloat>(conv: &Conv2d, gy: Images<'_, T>, w: &[T], gx: &mut [T]) {

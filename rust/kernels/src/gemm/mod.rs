@@ -55,7 +55,7 @@ pub(crate) use panel::{Segment, Tap, View};
 pub(crate) use precision::{terms, unit_and_terms};
 pub(crate) use scratch::{Scratch, with_scratch};
 #[cfg(target_arch = "x86_64")]
-pub(crate) use sliding::{SlidingFn, SlidingTile};
+pub(crate) use sliding::{SlidingFn, SlidingTile, Step};
 pub(crate) use target::Target;
 
 use crate::element::Float;

@@ -5,14 +5,31 @@
 
 use super::microkernel::{Vector, for_rows};
 
+/// An element of a window, and the row of weights that it is multiplied by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// How far it is behind the corner of its window.
+    pub behind: u32,
+    /// Which row of the panel, from where the tile's begins.
+    pub row: u32,
+}
+
+impl Step {
+    /// The element so far behind, times that row.
+    #[allow(clippy::cast_possible_truncation, reason = "copies and panels have far fewer elements")]
+    pub fn new(behind: usize, row: usize) -> Self {
+        Self { behind: behind as u32, row: row as u32 }
+    }
+}
+
 /// `C = [C +] windows times weights [+ bias]` for the windows at some pixels and the output channels of a panel.
 #[derive(Clone, Copy)]
 pub(crate) struct SlidingTile<'a, T> {
-    /// How far behind its corner a window has each of its elements.
-    pub taps: &'a [usize],
+    /// The elements of a window.
+    pub steps: &'a [Step],
     /// Corners of the first window, and of the first of the second half (the smaller one); others are one element on.
     pub corners: [*const T; 2],
-    /// The panel: for each tap, the weight of each output channel.
+    /// Rows of the weight of each output channel of the panel.
     pub weights: *const T,
     /// One row for each pixel, `c_row` apart, as wide as the panel.
     pub c: *mut T,
@@ -37,8 +54,8 @@ pub(crate) unsafe fn slide<V: Vector, const ROWS: usize, const VECS: usize>(t: &
     // SAFETY: by contract.
     unsafe {
         let mut acc = [[V::zero(); VECS]; ROWS];
-        let mut weights = t.weights;
-        for &tap in t.taps {
+        for &Step { behind, row } in t.steps {
+            let (tap, weights) = (behind as usize, t.weights.wrapping_add(row as usize * (VECS * V::LANES)));
             let mut row = [V::zero(); VECS];
             for (v, x) in row.iter_mut().enumerate() {
                 *x = V::load(weights.add(v * V::LANES));
@@ -50,7 +67,6 @@ pub(crate) unsafe fn slide<V: Vector, const ROWS: usize, const VECS: usize>(t: &
                     acc[r][v] = x.fma(row[v], acc[r][v]);
                 }
             });
-            weights = weights.add(VECS * V::LANES);
         }
         for_rows!(r in ROWS {
             for v in 0..VECS {
