@@ -526,3 +526,17 @@ def test_dtypes_of_tensordot_and_lerp():
     assert dlcore.tensordot(dlcore.ones(1, 2), bytes_[:, None], ([0], [0])).tolist() == [[400.0], [400.0]]
     start, end = dlcore.zeros(2, dtype=dlcore.bfloat16), dlcore.ones(2, dtype=dlcore.bfloat16)
     assert dlcore.lerp(start, end, dlcore.tensor(0.5)).dtype == dlcore.bfloat16
+
+
+def test_what_has_no_weights_is_not_drawn_from():
+    for shape in ((0,), (2, 0)):
+        with pytest.raises(ValueError, match="none of 0 weights is above zero"):
+            dlcore.multinomial(dlcore.ones(*shape), 2, replacement=True)
+    assert dlcore.multinomial(dlcore.ones(0, 0), 2, replacement=True).shape == (0, 2)
+    assert dlcore.multinomial(dlcore.ones(0, 3), 2).shape == (0, 2)
+
+
+def test_lists_of_nothing_are_counted():
+    assert dlcore.zeros(3, 0, 5).tolist() == [[], [], []]
+    with pytest.raises(MemoryError, match="tolist: lists of 1099511627776 entries do not fit into memory"):
+        dlcore.zeros(1, 0).expand(2**40, 0).tolist()

@@ -464,6 +464,8 @@ def test_forms_that_programs_have():
     x = dlcore.from_numpy(np.random.default_rng(0).standard_normal((2, 3, 4)))
     norms = np.sqrt((x.numpy() ** 2).sum((1, 2), keepdims=True))
     np.testing.assert_allclose(F.normalize(x, dim=(1, 2)).numpy(), x.numpy() / norms)
+    for everything in (None, ()):
+        np.testing.assert_allclose(F.normalize(x, dim=everything).numpy(), x.numpy() / np.linalg.norm(x.numpy()))
     w, b = x[0, 0], dlcore.tensor(2.0, dtype=dlcore.float64)
     np.testing.assert_allclose(F.linear(x, w, b).numpy(), x.numpy() @ w.numpy() + 2)
     assert x.to(None) is x

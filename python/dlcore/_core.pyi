@@ -2751,7 +2751,10 @@ def norm(
     out: Tensor | None = None,
 ) -> Tensor: ...
 def normalize(
-    input: Tensor, p: builtins.float = 2.0, dim: builtins.int | Sequence[builtins.int] = 1, eps: builtins.float = 1e-12
+    input: Tensor,
+    p: builtins.float = 2.0,
+    dim: builtins.int | Sequence[builtins.int] | None = 1,
+    eps: builtins.float = 1e-12,
 ) -> Tensor: ...
 def positive(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def put(

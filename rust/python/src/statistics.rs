@@ -10,6 +10,7 @@ use crate::tensor::PyTensor;
 use dlcore_core::ops::{self, distances, statistics};
 use dlcore_core::{Array, Error, Tensor};
 use pyo3::prelude::*;
+use smallvec::smallvec;
 
 functions! {
     /// How many elements are not zero, in all or along ``dim``.
@@ -277,17 +278,17 @@ with_mean! {
     std_mean => ops::std;
 }
 
-/// The input divided by its ``p``-norm along ``dim``, or by ``eps`` where that is larger.
+/// The input divided by its ``p``-norm along ``dim``, of all elements for None, or by ``eps`` where that is larger.
 ///
 /// >>> dlcore.nn.functional.normalize(dlcore.tensor([[3.0, 4.0]]))
 /// tensor([[0.6000, 0.8000]])
 #[pyfunction(crate = "crate::exchange::keywords")]
 #[pyo3(
-    signature = (input, p = 2.0, dim = None, eps = 1e-12),
+    signature = (input, p = 2.0, dim = Some(Ints(smallvec![1])), eps = 1e-12),
     text_signature = "(input, p=2.0, dim=1, eps=1e-12)",
 )]
 fn normalize<'py>(py: Python<'py>, input: Arg, p: f64, dim: Option<Ints>, eps: f64) -> PyResult<Bound<'py, PyAny>> {
-    let dims = dim.as_ref().map_or([1].as_slice(), |dim| &dim.0);
+    let dims = dim.as_ref().map_or([].as_slice(), |dim| &dim.0);
     enter(py, input.0.numel(), || statistics::normalize(&input.0, p, dims, eps))?.returned(py)
 }
 

@@ -474,8 +474,11 @@ impl PyTensor {
         /// An object each is more than any memory holds, and the interpreter ends where it cannot have the list.
         const MOST: usize = 1 << 33;
         let tensor = self.get();
-        if tensor.numel() > MOST {
-            let what = format!("tolist: a list of {} numbers does not fit into memory", tensor.numel());
+        // Of no numbers there are lists all the same.
+        let entries = tensor.shape().iter().take_while(|&&extent| extent > 0);
+        let entries = entries.fold(1usize, |entries, &extent| entries.saturating_mul(extent));
+        if entries > MOST {
+            let what = format!("tolist: lists of {entries} entries do not fit into memory");
             return Err(PyMemoryError::new_err(what));
         }
         nested(py, tensor.array(), 0, tensor.array().layout().offset)

@@ -226,6 +226,10 @@ pub fn multinomial(generator: &Generator, weights: &Tensor, count: usize, replac
         let what = format_args!("cannot draw {count} of {extent} positions, each once; use replacement=True");
         return Err(Error::value(NAME, what));
     }
+    let none = || Error::value(NAME, format_args!("none of {extent} weights is above zero"));
+    if *extent == 0 && shape != [0, 0] {
+        return Err(none());
+    }
     let rows = values.chunks_exact((*extent).max(1));
     let per_row = if replacement { count } else { *extent };
     let drawn = standard_exponential(generator, &[rows.len(), per_row], DType::F64)?;
@@ -234,7 +238,7 @@ pub fn multinomial(generator: &Generator, weights: &Tensor, count: usize, replac
         let drawn = drawn.array().elements::<f64>().chunks_exact(per_row.max(1));
         for ((row, drawn), positions) in rows.zip(drawn).zip(positions.chunks_exact_mut(count)) {
             if row.iter().all(|&weight| weight == 0.0) {
-                return Err(Error::value(NAME, format_args!("none of {extent} weights is above zero")));
+                return Err(none());
             }
             if replacement {
                 with_replacement(row, drawn, positions);
