@@ -384,3 +384,30 @@ def test_what_is_written_may_be_read_under_another_name(name, shape, dtype):
             x = dlcore.tensor(len(str(error)))
         results.append(x.double().numpy())
     np.testing.assert_array_equal(*results)
+
+
+def test_what_has_no_views_any_more_is_written_after_it_was_cut_off():
+    w = T([1.0, 2.0, 3.0], requires_grad=True)
+    h = w * 2
+    assert h[:2].tolist() == [2, 4]
+    h.detach_()
+    h.add_(1)
+    h[0] = 5
+    last = h[1:]
+    last.mul_(2)
+    assert h.tolist() == [5, 10, 14]
+    view = (w * 2)[1:]
+    view.detach_()
+    view.add_(1)
+    assert view.tolist() == [5, 7]
+
+
+def test_what_has_views_is_not_written_after_it_was_cut_off():
+    w = T([1.0, 2.0, 3.0], requires_grad=True)
+    h = w * 2
+    view = h[:2]
+    h.detach_()
+    with pytest.raises(GradientError):
+        h.add_(1)
+    view.sum().backward()
+    assert w.grad.tolist() == [2, 2, 0]

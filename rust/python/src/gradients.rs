@@ -209,7 +209,8 @@ impl PyTensor {
     /// False
     fn detach_<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
         let tensor = slf.get().get();
-        slf.get().set(tensor.cut_off());
+        // It is in this one and in `slf`.
+        slf.get().set(tensor.cut_off(2));
         slf
     }
 

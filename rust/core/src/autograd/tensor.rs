@@ -151,12 +151,15 @@ impl Tensor {
         }
     }
 
-    /// The same memory without a place in the graph. To those who see it, and have one, it stays a view: a write that they
-    /// would not know of is refused.
+    /// The same memory without a place in the graph, of a tensor to which the caller has so many handles. To others who see
+    /// it, and have a place, it stays a view: a write that they would not know of is refused.
     #[must_use]
-    pub fn cut_off(&self) -> Self {
+    pub fn cut_off(&self, handles: usize) -> Self {
         let array = self.array().clone();
-        if self.base().is_viewed() { self.viewed(array, Tracking::None) } else { array.into() }
+        // Every view has a handle to its base.
+        let own = if self.is_view() { 1 } else { handles };
+        let is_seen = self.is_viewed() && Shared::count(&self.base().0) > own;
+        if is_seen { self.viewed(array, Tracking::None) } else { array.into() }
     }
 
     /// Whether an operation made this tensor as a view of one of its inputs.

@@ -198,6 +198,9 @@ pub fn zeta(s: f64, x: f64) -> f64 {
     if x < 0.0 && x.trunc() != x && s.trunc() != s { f64::NAN } else { hurwitz(s, x) }
 }
 
+/// Below, powers up to 2^[`POWER_BITS`] stay in the range of float64.
+const LARGE: f64 = 1e8;
+
 /// [`zeta`] of `s` above 1, by Euler and Maclaurin's formula.
 #[inline(never)]
 fn hurwitz(s: f64, x: f64) -> f64 {
@@ -212,14 +215,16 @@ fn hurwitz(s: f64, x: f64) -> f64 {
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number from 2 on, and small")]
     let whole = (s.trunc() == s && s < f64::from(1 << POWER_BITS)).then_some(s as u32);
+    // By products where those stay in range.
+    let whole = whole.filter(|_| x < LARGE);
     let power = |x: f64| whole.map_or_else(|| x.powf(-s), |s| inverse_power(s, x));
     let (mut x, mut sum) = (x, 0.0);
-    while x < ASYMPTOTIC + s.min(30.0) {
+    while x < ASYMPTOTIC + s {
         let term = power(x);
         sum += term;
         x += 1.0;
         // What is left of large `s`: no more than as many terms again, times what they shrink by.
-        if x > 1.0 && term * x < 1e-17 * sum {
+        if x > 1.0 && term * x <= 1e-17 * sum {
             return sum;
         }
     }
@@ -259,7 +264,7 @@ fn tail(s: f64, x: f64, power: f64) -> f64 {
 #[inline(always)]
 #[must_use]
 pub fn is_near_zeta(s: f64, x: f64) -> bool {
-    let is_plain = x > 1e-6 && x < 1e8 && s < 32.0 && s < 4.0 + 2.0 * x;
+    let is_plain = x > 1e-6 && x < LARGE && s < 32.0 && s < 4.0 + 2.0 * x;
     // Up to 1 nothing is summed.
     is_plain || s <= 1.0 || s.is_nan()
 }
@@ -284,7 +289,7 @@ const POWER_BITS: u32 = 5;
 #[inline(always)]
 #[must_use]
 pub fn is_moderate_zeta(s: u32, x: f64) -> bool {
-    x > 0.0 && x < 1e8 && s < 1 << POWER_BITS
+    x > 0.0 && x < LARGE && s < 1 << POWER_BITS
 }
 
 /// [`zeta`] of a whole `s` from 2 on, where [`is_moderate_zeta`], as straight-line code: all are summed from as many terms.
