@@ -23,10 +23,12 @@ fn density(a: f64, x: f64, is_coarse: bool) -> f64 {
         return (a * x.ln() - x - lgamma(a + 1.0)).exp();
     }
     let distance = (x - a) / a;
+    // Far below the order, the distance has lost the digits of `x`.
+    let log = if x < 0.5 * a { (x / a).ln() } else { distance.ln_1p() };
     let inverse = 1.0 / (a * a);
     let series = [1.0 / 1188.0, -1.0 / 1680.0, 1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0];
     let correction = series.iter().fold(0.0, |sum, term| sum * inverse + term) / a;
-    (a * (distance.ln_1p() - distance) - correction).exp() / (TAU * a).sqrt()
+    (a * (log - distance) - correction).exp() / (TAU * a).sqrt()
 }
 
 /// The lower function over `density(a, x)`, for `x` below `a + 1`: `1 + x / (a + 1) + x^2 / (a + 1)(a + 2) + ..`, up to a term
@@ -74,6 +76,30 @@ fn fraction(a: f64, x: f64, enough: f64) -> f64 {
     value
 }
 
+/// Orders below which, and places up to which, the upper function is small beside the lower one.
+const TINY_ORDER: (f64, f64) = (1e-3, 1.5);
+
+/// The upper function there: what `x^a / gamma(a + 1)` lacks to 1, less the rest of the series of powers.
+fn upper_of_tiny(a: f64, x: f64) -> f64 {
+    // `ln(gamma(1 + a))` by its series, as `1 + a` would lose the digits of `a`.
+    let lgamma = a
+        * (-0.577_215_664_901_532_9
+            + a * (0.822_467_033_424_113_2
+                - a * (0.400_685_634_386_531_4 - a * (0.270_580_808_427_784_5 - a * 0.207_385_551_028_674))));
+    let log = a * x.ln() - lgamma;
+    let (mut power, mut sum, mut n) = (1.0, 0.0, 0.0);
+    for _ in 0..STEPS {
+        n += 1.0;
+        power *= -x / n;
+        let term = power / (a + n);
+        sum += term;
+        if term.abs() <= 1e-17 * sum.abs() {
+            break;
+        }
+    }
+    -log.exp_m1() - a * log.exp() * sum
+}
+
 /// From this order on the expansion below holds to 1e-12.
 const LARGE: f64 = 1e6;
 
@@ -105,6 +131,10 @@ fn both(a: f64, x: f64, enough: f64) -> (f64, f64) {
     }
     if a >= LARGE {
         return normal(a, x);
+    }
+    if a < TINY_ORDER.0 && x < TINY_ORDER.1 {
+        let upper = upper_of_tiny(a, x);
+        return (1.0 - upper, upper);
     }
     // Near zero the fraction takes long. What the complement of the series loses there float32 does not show.
     let is_coarse = enough > 1e-16;
@@ -236,6 +266,29 @@ mod tests {
                     && (upper / platform::erfc(root) - 1.0).abs() < 1e-13
             );
             assert!((known / (-x).exp() - 1.0).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn incomplete_gamma_functions_where_one_is_small() {
+        let uppers = [
+            (1e-6, 0.5, 5.597_738_881_556_345e-7),
+            (1e-10, 1.0, 2.193_839_344_179_678e-11),
+            (1e-40, 1e-3, 6.331_539_364_136_149e-40),
+            (9e-4, 1.4, 1.047_178_459_327_477_5e-4),
+            (5e-4, 1e-200, 0.205_442_646_175_420_2),
+        ];
+        for (a, x, want) in uppers {
+            assert!((both(a, x, 1e-17).1 / want - 1.0).abs() < 1e-14, "above {x} of order {a}");
+        }
+        let lowers = [
+            (20.0, 1e-10, 4.110_317_622_920_709e-219),
+            (44.13, 2.8e-6, 2.061_166_208_838_028e-300),
+            (25.0, 3.0, 3.072_411_873_699_352e-15),
+            (30.0, 14.0, 1.357_957_227_504_150_2e-4),
+        ];
+        for (a, x, want) in lowers {
+            assert!((both(a, x, 1e-17).0 / want - 1.0).abs() < 1e-12, "below {x} of order {a}");
         }
     }
 
