@@ -107,6 +107,7 @@ BELOW = {
     "typed": {"_core", "shapes"},
     "array_api": {"_core", "composed", "linalg", "dlcore"},
     "hooks": set(),
+    "named": set(),
     "advice": set(),
     "answers": {"_core"},
     "nn": {"_core", "autograd", "hooks", "advice", "linalg"},

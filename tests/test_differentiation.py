@@ -1,5 +1,6 @@
 """What stands on the engine: checks against differences, derivatives of functions, recomputation, finding nan."""
 
+import contextlib
 import re
 import threading
 
@@ -454,3 +455,23 @@ def test_prelu_of_infinity_and_its_second_derivatives():
     (of_x,) = dlcore.autograd.grad(nn.functional.prelu(x, plain).sum(), x, create_graph=True)
     (second,) = dlcore.autograd.grad((of_x * of_x).sum(), x)
     assert second.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_recomputation_takes_place_in_its_own_context():
+    seen = []
+
+    @contextlib.contextmanager
+    def noted(name):
+        seen.append(name)
+        yield
+
+    x = leaf(2)
+    options = {"context_fn": lambda: (noted("first"), noted("second")), "determinism_check": "none", "debug": True}
+    y = checkpoint(lambda x: (x * x).exp(), x, use_reentrant=False, **options)
+    assert seen == ["first"]
+    y.sum().backward()
+    assert seen == ["first", "second"]
+    values = x.detach().numpy()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * values * np.exp(values**2), rtol=1e-12)
+    with pytest.raises(ValueError, match="determinism_check must be 'default' or 'none', got 'all'"):
+        checkpoint(lambda x: x, x, determinism_check="all")

@@ -1,6 +1,10 @@
 """Where functions are easily wrong: single points, no elements, nothing to do, narrow dtypes. Values are PyTorch's."""
 
 import math
+import os
+import pickle
+import subprocess
+import sys
 
 import dlcore
 import dlcore.nn.functional as F
@@ -540,3 +544,27 @@ def test_lists_of_nothing_are_counted():
     assert dlcore.zeros(3, 0, 5).tolist() == [[], [], []]
     with pytest.raises(MemoryError, match="tolist: lists of 1099511627776 entries do not fit into memory"):
         dlcore.zeros(1, 0).expand(2**40, 0).tolist()
+
+
+def test_named_results_are_pickled():
+    for result in (dlcore.ones(3, 2).max(0), dlcore.linalg.qr(dlcore.eye(2)), dlcore.ones(3).sort()):
+        again = pickle.loads(pickle.dumps(result))
+        assert type(again) is type(result)
+        assert again._fields == result._fields
+        assert [x.tolist() for x in again] == [x.tolist() for x in result]
+    script = "import pickle, sys; print(pickle.load(sys.stdin.buffer).values.tolist())"
+    data = pickle.dumps(dlcore.tensor([[1.0, 3.0]]).max(1))
+    found = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
+    assert found.stdout == b"[3.0]" + os.linesep.encode()
+
+
+def test_the_triangular_factor_alone_has_its_gradient():
+    x = dlcore.tensor([[1.0, 2.0], [3.0, 5.0], [4.0, 1.0]], requires_grad=True)
+    (of_both,) = dlcore.autograd.grad(dlcore.linalg.qr(x).R.pow(2).sum(), x)
+    (alone,) = dlcore.autograd.grad(dlcore.linalg.qr(x, "r").R.pow(2).sum(), x)
+    assert of_both.tolist() == alone.tolist()
+
+
+def test_weights_of_one_output_with_a_bias_under_autocast():
+    with dlcore.autocast("cpu", dtype=dlcore.bfloat16):
+        assert F.linear(dlcore.ones(2, 3), dlcore.ones(3), dlcore.ones(())).dtype == dlcore.bfloat16

@@ -79,6 +79,7 @@ LINEAR = "Linear(in_features=784, out_features=128, bias=True)"
 
 # Shapes that do not fit: the operation, both shapes, where in the model, the likely fix.
 SHAPES = [
+    (lambda: F.linear(z(2, 3), z(4)), "linear: the weight must be (out_features, in_features) or (in_features), got (4,) for inputs (2, 3)"),
     (lambda: F.linear(z(2, 4), z(4), z(3)), "linear: bias (3,) of weight (4,), which gives one number"),
     (lambda: z(2, 3) + z(4), "add: shapes (2, 3) and (4,) do not broadcast: dimension 1 from the right is 3 and 4; sizes must be equal or 1"),
     (lambda: z(2, 3) @ z(2, 3), "matmul: shapes (2, 3) and (2, 3) do not fit: the last dimension of the first (3) must equal the second-to-last of the second (2)"),
@@ -231,6 +232,7 @@ VALUES = [
     (lambda: t([1, 2], np.array([3])), "tensor: the nested lists are ragged: at depth 1 expected a list of 2, found a list of 1"),
     (lambda: t([1, 2], np.array(3)), "tensor: the nested lists are ragged: at depth 1 expected a list of 2, found a number"),
     (lambda: dlcore.quantile(t(1.0), 2.0), "quantile: q must be between 0 and 1"),
+    (lambda: dlcore.linalg.vander(t(1.0), N=-1), "linalg.vander: N must be at least 2, got -1"),
     (lambda: t([1, 2], [3]), "tensor: the nested lists are ragged: at depth 1 expected a list of 2, found a list of 1"),
     (lambda: dlcore.frombuffer(b"abc", dtype=dlcore.float32), "frombuffer: 3 bytes are no whole number of float32 elements"),
     (lambda: z(2).item(), "item: only a one-element tensor becomes a Python number; this one has shape (2,)"),

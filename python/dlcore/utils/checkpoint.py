@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from dlcore._core import GradientError, Tensor, default_generator, is_grad_enabled
 from dlcore.autograd.graph import saved_tensors_hooks
 from dlcore.autograd.recording import enable_grad
 
-__all__ = ["checkpoint", "checkpoint_sequential"]
+__all__ = ["checkpoint", "checkpoint_sequential", "noop_context_fn"]
+
+
+def noop_context_fn() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    """Two contexts that do nothing: what `checkpoint` runs in.
+
+    Example:
+        >>> from dlcore.utils.checkpoint import noop_context_fn
+        >>> first, second = noop_context_fn()
+        >>> with first, second:
+        ...     pass
+    """
+    return nullcontext(), nullcontext()
 
 
 def checkpoint(
@@ -17,6 +30,9 @@ def checkpoint(
     *args: Any,
     use_reentrant: bool | None = None,
     preserve_rng_state: bool = True,
+    context_fn: Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]] = noop_context_fn,
+    determinism_check: str = "default",
+    debug: bool = False,
     **kwargs: Any,
 ) -> Any:
     """``function(*args, **kwargs)``, keeping its arguments alone: ``backward`` computes the rest again.
@@ -30,6 +46,9 @@ def checkpoint(
         *args: its arguments.
         use_reentrant: accepted; both values mean the same here.
         preserve_rng_state: whether the second run draws the same random numbers.
+        context_fn: makes the contexts in which the first and the second run take place.
+        determinism_check: ``"default"`` or ``"none"``; what both runs save is compared either way.
+        debug: accepted.
         **kwargs: its arguments by name.
 
     Returns:
@@ -46,11 +65,19 @@ def checkpoint(
         >>> x.grad
         tensor([  5.4366, 218.3926])
     """
-    del use_reentrant  # for programs that say it
+    del use_reentrant, debug  # for programs that say them
+    if determinism_check not in ("default", "none"):
+        raise ValueError(f"checkpoint: determinism_check must be 'default' or 'none', got {determinism_check!r}")
     if not is_grad_enabled():
         return function(*args, **kwargs)
-    again = _Again(lambda: function(*args, **kwargs), default_generator.get_state() if preserve_rng_state else None)
-    with saved_tensors_hooks(again.pack, again.unpack):
+    first, second = context_fn()
+
+    def run_again() -> None:
+        with second:
+            function(*args, **kwargs)
+
+    again = _Again(run_again, default_generator.get_state() if preserve_rng_state else None)
+    with first, saved_tensors_hooks(again.pack, again.unpack):
         return function(*args, **kwargs)
 
 

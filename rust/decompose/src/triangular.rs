@@ -66,7 +66,7 @@ const NARROW: usize = 48;
 const BLOCK: usize = 8;
 
 /// As [`eliminate`], in blocks of rows, with zeros for the factors of those that are done; whether that holds, as it does
-/// where all pivots differ from zero and all numbers stay finite. Otherwise nothing is written.
+/// where all pivots differ from zero and all numbers stay finite. Otherwise `a` is as it was.
 fn eliminate_finite<T: RealField + Copy + DivAssign>([m, n]: [usize; 2], a: &mut [T], order: &mut [i64]) -> bool {
     let height = m.div_ceil(BLOCK);
     let mut blocks = vec![[zero::<T>(); BLOCK]; height * n];

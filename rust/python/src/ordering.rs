@@ -20,8 +20,8 @@ pub fn values_indices<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let make = || -> PyResult<Py<PyAny>> {
-        let namedtuple = py.import("collections")?.getattr("namedtuple")?;
-        Ok(namedtuple.call1(("values_indices", ("values", "indices")))?.unbind())
+        let named = py.import("dlcore.named")?.getattr("_type")?;
+        Ok(named.call1(("values_indices", ("values", "indices")))?.unbind())
     };
     let pair = PyTuple::new(py, placed(py, op, vec![values, indices], out)?)?;
     TYPE.get_or_try_init(py, make)?.bind(py).call1(pair)

@@ -392,7 +392,11 @@ fn linear_extents(x: &Array, w: &Array, b: Option<&Array>) -> Result<(usize, usi
     let [outputs, features] = *w.shape() else {
         return Err(Error::shape(
             Linear::NAME,
-            format_args!("the weight must be a matrix (out_features, in_features), got shape {}", Show(w.shape())),
+            format_args!(
+                "the weight must be (out_features, in_features) or (in_features), got {} for inputs {}",
+                Show(w.shape()),
+                Show(x.shape())
+            ),
         ));
     };
     let Some((&last, lead)) = x.shape().split_last() else {
@@ -435,7 +439,11 @@ pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
         let y = matmul(x, w)?;
         return match b {
             None => Ok(y),
-            Some(b) if b.numel() == 1 => crate::ops::add(&y, &crate::ops::reshape(b, &[])?),
+            Some(b) if b.numel() == 1 => {
+                // Autocast has narrowed the product, as it does the bias of a matrix.
+                let b = if y.dtype().is_half() { crate::ops::cast(b, y.dtype())? } else { b.clone() };
+                crate::ops::add(&y, &crate::ops::reshape(&b, &[])?)
+            }
             Some(b) => {
                 let what =
                     format_args!("bias {} of weight {}, which gives one number", Show(b.shape()), Show(w.shape()));

@@ -469,12 +469,13 @@ pub fn householder_product(x: &Tensor, tau: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// [`Error::Value`] for fewer than two columns, [`Error::DType`] for bool.
-pub fn vander(x: &Tensor, columns: Option<usize>) -> Result<Tensor> {
+pub fn vander(x: &Tensor, columns: Option<isize>) -> Result<Tensor> {
     let x = if x.rank() == 0 { reshape(x, &[1])? } else { x.clone() };
-    let n = columns.unwrap_or(x.shape()[x.rank() - 1]);
+    let n = columns.unwrap_or(x.shape()[x.rank() - 1].cast_signed());
     if n < 2 {
         return Err(Error::value("linalg.vander", format_args!("N must be at least 2, got {n}")));
     }
+    let n = n.unsigned_abs();
     if x.dtype() == DType::Bool {
         return Err(Error::dtype("linalg.vander", "expected numbers, got bool"));
     }

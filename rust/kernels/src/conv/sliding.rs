@@ -183,7 +183,8 @@ impl<'a, T: GemmFloat> Plan<'a, T> {
         if u32::try_from(plan.channel.saturating_mul(conv.c_in / conv.groups)).is_err() {
             return None;
         }
-        let mut parts = vec![0..conv.kh];
+        let whole = 0..conv.kh;
+        let mut parts = vec![whole];
         for y in 0..oh {
             let is_inside = |i: &usize| conv.under(0, y, *i).cast_unsigned() < conv.h;
             let first = (0..conv.kh).find(is_inside).unwrap_or(0);

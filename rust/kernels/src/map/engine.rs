@@ -193,7 +193,7 @@ fn by_pieces<R>(
 
 /// `dst[i] = f(a[i])`; where `a` has no elements and `dst` has, `dst[i] = f(dst[i])`.
 pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F, a: &[A], la: Strided, dst: &mut [R]) {
-    if a.is_empty() && !dst.is_empty() {
+    if is_own(a, la, dst) {
         return share_out_own::<A, R>(&Over(f), dst, F::COST);
     }
     if let Some(a) = small(a, la, dst.len()) {
@@ -205,6 +205,14 @@ pub(super) fn map1<A: Stored, R: Stored, F: Function1<A::Value, R::Value>>(f: F,
     }
     let in_pieces = (A::NARROW || R::NARROW) && !(F::PLAIN && A::SIMPLE && R::SIMPLE);
     share_out1(&Over(f), a, la, dst, with_conversions(F::COST, in_pieces), longest(in_pieces));
+}
+
+/// Whether an operand stands for what `dst` holds: it has no elements, nor has its window.
+#[inline(always)]
+fn is_own<A, R>(a: &[A], la: Strided, dst: &[R]) -> bool {
+    let own = a.is_empty() && !dst.is_empty();
+    assert!(!own || la.numel() == 0, "a window of a slice without elements");
+    own
 }
 
 /// The operand, where it is one piece that no task shares with another.
@@ -383,7 +391,7 @@ pub(super) fn map2<A: Stored, B: Stored, R: Stored, F: Function2<A::Value, B::Va
     lb: Strided,
     dst: &mut [R],
 ) {
-    if a.is_empty() && !dst.is_empty() {
+    if is_own(a, la, dst) {
         return share_out_own2::<A, B, R>(&Over(f), (b, lb), dst, F::COST);
     }
     if let Some((a, b)) = small_pair(a, la, b, lb, dst.len()) {
@@ -721,7 +729,7 @@ pub(super) fn map3<A: Pod, B: Pod, C: Pod, R: Pod, F: Function3<A, B, C, R>>(
     c: (&[C], Strided),
     dst: &mut [R],
 ) {
-    if a.0.is_empty() && !dst.is_empty() {
+    if is_own(a.0, a.1, dst) {
         return share_out_own3(&Over(f), b, c, dst, F::COST);
     }
     share_out3(&Over(f), a, b, c, dst, F::COST);
@@ -791,8 +799,8 @@ fn share_out_own3<A: Pod, B: Pod, C: Pod, R: Pod>(
         return over(dst, cost, |start, dst| f.own(b.part(start, dst.len()), c.part(start, dst.len()), dst));
     }
     let len = dst.len();
-    let b = (!b.is_empty()).then(|| Source::new(b, lb, len));
-    let c = (!c.is_empty()).then(|| Source::new(c, lc, len));
+    let b = (!is_own(b, lb, dst)).then(|| Source::new(b, lb, len));
+    let c = (!is_own(c, lc, dst)).then(|| Source::new(c, lc, len));
     over(dst, cost, |start, dst| {
         let (mut room_b, mut room_c) = (Scratch::new(), Scratch::new());
         let stop =

@@ -119,7 +119,7 @@ fn linalg_qr<'py>(py: Python<'py>, A: Arg, mode: &str, out: Outs<'py>) -> Out<'p
     let (q, r) = enter(py, work(&[&x]), || match mode {
         "reduced" => factors::qr(&x, false),
         "complete" => factors::qr(&x, true),
-        "r" => Ok((dlcore_core::creation::zeros(&[0], x.dtype())?, factors::qr(&x.detach(), false)?.1)),
+        "r" => Ok((dlcore_core::creation::zeros(&[0], x.dtype())?, factors::qr(&x, false)?.1)),
         other => {
             Err(Error::value("linalg.qr", format_args!("expected mode 'reduced', 'complete' or 'r', got {other:?}")))
         }

@@ -26,10 +26,10 @@ macro_rules! named {
     ($py:expr, $name:literal, [$($field:literal),+], $values:expr, $out:expr) => {{
         static TYPE: pyo3::sync::PyOnceLock<[Py<PyAny>; 2]> = pyo3::sync::PyOnceLock::new();
         let make = || -> PyResult<[Py<PyAny>; 2]> {
-            let namedtuple = $py.import("collections")?.getattr("namedtuple")?;
+            let named = $py.import("dlcore.named")?.getattr("_type")?;
             // What the type's own `_make` calls, at a third of the time.
             let new = $py.get_type::<pyo3::types::PyTuple>().getattr("__new__")?;
-            Ok([new.unbind(), namedtuple.call1(($name, [$($field),+]))?.unbind()])
+            Ok([new.unbind(), named.call1(($name, ($($field,)+)))?.unbind()])
         };
         let values = $crate::function::placed($py, $name, $values.into_iter().collect(), $out)?;
         let [new, named] = TYPE.get_or_try_init($py, make)?;

@@ -102,7 +102,7 @@ plain! {
     /// >>> dlcore.linalg.vander(dlcore.tensor([2, 3]), N=3)
     /// tensor([[1, 2, 4],
     ///         [1, 3, 9]])
-    linalg_vander(x: Arg; N: Option<usize> = None) => matrices::vander(&x.0, N);
+    linalg_vander(x: Arg; N: Option<isize> = None) => matrices::vander(&x.0, N);
 }
 
 /// The product of matrices in the order that takes fewest multiplications; the first and the last may be vectors.
